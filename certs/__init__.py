@@ -1,0 +1,1 @@
+"""The certificate catalogue: one TOML file a scenario, read by `smtpfix.scenario`."""

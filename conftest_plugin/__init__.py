@@ -1,0 +1,125 @@
+"""The pytest plugin: fixtures, the marker ``smtp``, and a failing test's SMTP sessions in its report.
+
+Loaded in every pytest run of every user, so it imports pytest and nothing else until a fixture is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+    from smtpfix.authority import Authority
+    from smtpfix.policy import Policy
+    from smtpfix.server import Server
+
+    StartServer: TypeAlias = Callable[..., Server]
+    """Type of the `start_smtp_server` fixture."""
+
+_SERVERS: pytest.StashKey[list[Server]] = pytest.StashKey()
+_SESSIONS_SHOWN = 10
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers",
+        "smtp(mode, **fields): the policy of this test's smtp_server; keyword arguments are smtpfix.Policy's fields, "
+        "and what is not named stays as the smtp_policy fixture has it",
+    )
+
+
+@pytest.fixture(scope="session")
+def smtp_authority() -> Iterator[Authority]:
+    """Return the certificate authority of this test run. Override it to keep one between runs."""
+    from smtpfix.authority import Authority  # noqa: PLC0415 - not before it is asked for
+
+    with Authority() as authority:
+        yield authority
+
+
+@pytest.fixture(scope="session")
+def _smtp_loop_thread() -> Iterator[None]:
+    """Keep the servers' thread between tests: starting it costs more than starting a server."""
+    from smtpfix.loop import LOOP_THREAD  # noqa: PLC0415 - not before it is asked for
+
+    LOOP_THREAD.hold()
+    yield
+    LOOP_THREAD.release()
+
+
+@pytest.fixture
+def smtp_policy() -> Policy:
+    """Return the policy that the ``smtp`` marker starts from. Override it for a module or a whole suite."""
+    from smtpfix.policy import Policy  # noqa: PLC0415 - not before it is asked for
+
+    return Policy()
+
+
+@pytest.fixture
+def start_smtp_server(
+    request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_thread: None
+) -> Iterator[StartServer]:
+    """Return a function that starts a server, closed after the test.
+
+    ``start_smtp_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of `smtp_policy`;
+    ``start_smtp_server(Policy(...))`` replaces it.
+    """
+    from smtpfix.policy import Policy  # noqa: PLC0415 - not before it is asked for
+    from smtpfix.server import Server  # noqa: PLC0415 - not before it is asked for
+
+    servers = request.node.stash.setdefault(_SERVERS, [])
+
+    def start(policy: Policy | str | None = None, **fields: Any) -> Server:
+        if isinstance(policy, Policy):
+            chosen = policy.replace(**fields)
+        else:
+            chosen = smtp_policy.replace(*([] if policy is None else [policy]), **fields)
+        # A plain server never needs the authority, whose imports cost more than the server itself.
+        authority = request.getfixturevalue("smtp_authority") if chosen.uses_tls else None
+        server = Server(chosen, authority=authority).start()
+        servers.append(server)
+        return server
+
+    yield start
+    while servers:
+        servers.pop().close()
+
+
+@pytest.fixture
+def smtp_server(request: pytest.FixtureRequest, start_smtp_server: StartServer, smtp_policy: Policy) -> Server:
+    """Return a running server of the test's own: nothing of another test is in its inbox."""
+    policy = smtp_policy
+    for marker in reversed(list(request.node.iter_markers("smtp"))):
+        policy = policy.replace(*marker.args, **marker.kwargs)
+    return start_smtp_server(policy)
+
+
+@pytest.fixture
+def smtp_message(request: pytest.FixtureRequest) -> EmailMessage:
+    """Return a sample message, the same in every run, to and from domains reserved by RFC 2606."""
+    from .sample import sample_message  # noqa: PLC0415 - not before it is asked for
+
+    return sample_message(request)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the clients did in the report of a test that failed."""
+    report = yield
+    if report.failed and call.excinfo is not None:
+        for server in item.stash.get(_SERVERS, ()):
+            sessions = server.sessions[-_SESSIONS_SHOWN:]
+            for session in sessions:
+                report.sections.append((f"smtp {session}", str(session.transcript)))
+            if not sessions:
+                report.sections.append(
+                    (f"smtp server {server.host}:{server.port} ({server.mode})", "no client connected")
+                )
+    return report

@@ -1,0 +1,74 @@
+"""The argument of MAIL and RCPT: a path and its ESMTP parameters (RFC 5321 section 4.1.2), taken apart.
+
+Knows syntax only. A plain address costs one regular expression; everything else is left to the engine's full parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Final, NamedTuple
+
+from .reply import TOO_MUCH_DATA, Reply
+
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_PLAIN: Final = re.compile(rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>(?: +(.*))?\Z")
+"""``<local@domain>`` with a dot-string and a domain of letters, digits and hyphens."""
+
+_PATH: Final = re.compile(r"""(<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>|[^\s<>]+)(?:\s+(.*))?\Z""", re.DOTALL)
+"""Any path in angle brackets, whose quoted strings may hold some; or, against the standard, one without them."""
+
+_PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\s=]+))?\Z")
+"""``esmtp-param`` of RFC 5321 section 4.1.2; 8-bit values are let through for RFC 6531."""
+
+
+class PathArgument(NamedTuple):
+    """What stood behind ``FROM:`` or ``TO:``."""
+
+    path: str
+    """The path as it came, with its angle brackets if it had any."""
+    plain: str | None
+    """The address, if it is one that needs no further parsing."""
+    parameters: tuple[str, ...]
+    """The parameters, verbatim."""
+
+
+def split_path(keyword: str, argument: str | None) -> PathArgument | None:
+    """Take ``FROM:<path> parameters`` apart; None if it is not of that form."""
+    if argument is None or argument[: len(keyword)].upper() != keyword:
+        return None
+    rest = argument[len(keyword) :].strip()
+    if match := _PLAIN.match(rest):
+        return PathArgument(f"<{match[1]}>", match[1], tuple((match[2] or "").split()))
+    if match := _PATH.match(rest):
+        return PathArgument(match[1], None, tuple((match[2] or "").split()))
+    return None
+
+
+def refuse_parameters(parameters: tuple[str, ...], known: Collection[str], size_limit: int | None) -> Reply | None:
+    """Return the reply to parameters that are malformed, unknown or ask for too much; None if they are right."""
+    seen = set()
+    for parameter in parameters:
+        match = _PARAMETER.match(parameter)
+        if match is None:
+            return Reply(501, "5.5.4", "Malformed parameter")
+        keyword, value = match[1].upper(), match[2]
+        if keyword not in known:
+            return Reply(555, "5.5.4", f"Parameter {keyword} not recognized or not implemented")
+        if keyword in seen:
+            return Reply(501, "5.5.4", f"Parameter {keyword} is given twice")
+        seen.add(keyword)
+        if not _VALUES[keyword].match(value or ""):
+            return Reply(501, "5.5.4", f"Parameter {keyword} has a malformed value")
+        if keyword == "SIZE" and size_limit is not None and int(value) > size_limit:
+            return TOO_MUCH_DATA
+    return None
+
+
+_VALUES: Final[Mapping[str, re.Pattern[str]]] = {
+    "SIZE": re.compile(r"[0-9]{1,20}\Z"),  # RFC 1870 section 4
+    "BODY": re.compile(r"(?i:7BIT|8BITMIME)\Z"),  # RFC 6152 section 2
+    "SMTPUTF8": re.compile(r"\Z"),  # RFC 6531 section 3.4
+    "AUTH": re.compile(r"(<>|[!-*,-<>-~]|\+[0-9A-F]{2})+\Z"),  # xtext, RFC 4954 section 5
+}
+"""What each parameter's value has to look like."""

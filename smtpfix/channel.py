@@ -1,0 +1,221 @@
+"""The bytes of one connection: socket, TLS where it is on, and back-pressure. What they mean is `conversation`'s.
+
+`asyncio.BufferedProtocol` with one buffer for all connections of a loop: a read costs no allocation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Final, Protocol, cast
+
+from .session import TLSFailure
+from .tls import TLS, HandshakeFailedError
+
+READ_SIZE: Final = 262_144
+"""Octets one read takes at the most; the size of the buffer that a loop's connections share."""
+
+
+class Listener(Protocol):
+    """Whom a channel tells what happens."""
+
+    def connected(self) -> None:
+        """Begin: the connection is there."""
+
+    def readable(self) -> None:
+        """Go on: `Channel.received` has grown, or there is room to write again."""
+
+    def tls_established(self, tls: TLS) -> None:
+        """Go on in TLS: the handshake is complete."""
+
+    def tls_failed(self, tls: TLS, failure: TLSFailure, *, clear_text: bool) -> None:
+        """Note that the handshake failed and the connection is about to close."""
+
+    def lost(self, error: Exception | None) -> None:
+        """End: the connection is gone; an error if it broke."""
+
+
+class Reads:
+    """What the connections of one event loop share: the buffer they read into, never shared between threads."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(READ_SIZE))
+        self.activity = 0
+        """Counts what has happened on any connection, so that one can see whether something still does."""
+
+
+class Channel(asyncio.BufferedProtocol):
+    """One connection."""
+
+    def __init__(self, reads: Reads, clock: Callable[[], float], attach: Callable[[Channel], Listener]) -> None:
+        self._reads = reads
+        self._clock = clock
+        self._attach = attach
+        self._listener: Listener
+        self._transport: asyncio.Transport
+        self._tls: TLS | None = None
+        self._out: list[bytes] = []
+        self.received = bytearray()
+        """Octets that have come, decrypted, and are not used up yet; the listener deletes what it takes."""
+        self.last_active = clock()
+        """When something last came, by the loop's clock."""
+        self.is_blocked = False
+        """Whether the client does not read its replies: the listener stops taking commands until told `readable`."""
+        self.is_closing = False
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._reads.activity += 1
+        self._transport = cast("asyncio.Transport", transport)
+        self._listener = self._attach(self)
+        self._listener.connected()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        """Return where the next read goes."""
+        return self._reads.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take in a read."""
+        self._reads.activity += 1
+        self.last_active = self._clock()
+        if self.is_closing:
+            return
+        if self._tls is None:
+            self.received += self._reads.buffer[:nbytes]
+            self._listener.readable()
+        else:
+            self._tls.receive(self._reads.buffer[:nbytes])
+            self._advance_tls(self._tls)
+
+    def eof_received(self) -> bool:
+        """Let asyncio close: whoever sends no more commands gets the replies that are due, and no more."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Stop reading while the client does not read."""
+        self.is_blocked = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self.is_blocked = False
+        self._transport.resume_reading()
+        self._listener.readable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._reads.activity += 1
+        if not self.is_closing and self._tls is not None and not self._tls.established:
+            failure = self._tls.broken_off("the client closed the connection during the TLS handshake")
+            self._listener.tls_failed(self._tls, failure, clear_text=False)
+        self.is_closing = True
+        self._listener.lost(exc)
+
+    # The conversation's side
+
+    def address(self, which: str) -> tuple[str, int]:
+        """Return the IP address and port of one end: ``peername`` or ``sockname``."""
+        address = self._transport.get_extra_info(which) or ("", 0)
+        return (str(address[0]), int(address[1]))
+
+    @property
+    def in_tls(self) -> bool:
+        """Whether TLS is established."""
+        return self._tls is not None and self._tls.established
+
+    @property
+    def is_handshaking(self) -> bool:
+        """Whether TLS has begun and is not established."""
+        return self._tls is not None and not self._tls.established
+
+    def write(self, data: bytes) -> None:
+        """Send with the next `flush`: the replies to pipelined commands leave together (RFC 2920 section 3.2)."""
+        self._out.append(data)
+
+    def flush(self) -> None:
+        """Send what was written."""
+        if not self._out:
+            return
+        data = b"".join(self._out)
+        self._out.clear()
+        if self.is_closing or self._transport.is_closing():
+            return
+        if self._tls is not None:
+            try:
+                self._tls.write(data)
+            except ssl.SSLError:
+                self.abort()
+                return
+            data = self._tls.to_send()
+        self._transport.write(data)
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Begin TLS with the next octet that comes; what has come in clear is gone (RFC 3207 section 4.2)."""
+        self.flush()
+        self.received.clear()
+        self._tls = TLS(context)
+
+    def pause(self) -> None:
+        """Take nothing in for a while."""
+        if not self.is_closing and not self.is_blocked:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Take in again."""
+        if not self.is_closing and not self.is_blocked:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Send what is due, say close_notify in TLS, and close."""
+        self.flush()
+        if self.is_closing:
+            return
+        self.is_closing = True
+        if self._tls is not None and self._tls.established:
+            self._tls.close()
+        self._send_tls()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is due."""
+        self.is_closing = True
+        self._transport.abort()
+
+    def fail_handshake(self, reason: str) -> None:
+        """Give up on a handshake that does not come to an end."""
+        if self._tls is not None and not self._tls.established:
+            self._listener.tls_failed(self._tls, self._tls.broken_off(reason), clear_text=False)
+            self.close()
+
+    # TLS
+
+    def _send_tls(self) -> None:
+        if self._tls is not None and (data := self._tls.to_send()):
+            self._transport.write(data)
+
+    def _advance_tls(self, tls: TLS) -> None:
+        if not tls.established:
+            try:
+                if not tls.handshake():
+                    self._send_tls()
+                    return
+            except HandshakeFailedError as error:
+                self._send_tls()
+                self._listener.tls_failed(tls, error.failure, clear_text=error.clear_text)
+                self.close()
+                return
+            self._send_tls()
+            self._listener.tls_established(tls)
+        try:
+            is_open = tls.read_into(self.received)
+        except ssl.SSLError:
+            self._send_tls()
+            self.abort()
+            return
+        self._send_tls()
+        self._listener.readable()
+        if not is_open:
+            self.close()

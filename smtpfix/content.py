@@ -1,0 +1,63 @@
+"""The content of a message on its way in: taken in blocks up to CRLF.CRLF, unstuffed in one pass, stored once.
+
+Nothing else ends it: no bare LF, no bare CR (RFC 5321 section 2.3.8 and 4.1.1.4).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_END: Final = b"\r\n.\r\n"
+_CRLF: Final = b"\r\n"
+
+
+class Content:
+    """One message's content, growing in the connection's own buffer.
+
+    Over the limit, what comes is counted and let go: memory stays bounded, and the client can be answered at its end.
+    """
+
+    def __init__(self, buffer: bytearray, limit: int | None) -> None:
+        # The CRLF that ended the DATA command is the first half of an end at once, and begins the first line.
+        buffer[:0] = _CRLF
+        self._limit = limit
+        # Every line can be one octet longer on the wire than in the message, and the shortest such line has three.
+        self._most = None if limit is None else limit + limit // 3 + len(_END) + len(_CRLF)
+        self._scan = 0
+        self._drained = 0
+        self.octets: bytes | None = None
+        """The exact octets, once it is complete; None if it was over the limit."""
+        self.size = 0
+        """Octets of content: exact once complete, and while it comes, or over the limit, as they are on the wire."""
+
+    def take(self, buffer: bytearray) -> bool:
+        """Take what is there; return whether the end was in it. What stands behind the end is left."""
+        end = buffer.find(_END, self._scan)
+        if end < 0:
+            self._scan = max(0, len(buffer) - len(_END) + 1)
+            if self._drained or (self._most is not None and len(buffer) > self._most):
+                self._drained += self._scan
+                del buffer[: self._scan]
+                self._scan = 0
+            self.size = max(0, self._drained + len(buffer) - len(_CRLF))
+            return False
+        if self._drained:
+            self.size = self._drained + end
+            del buffer[: end + len(_END)]
+            return True
+        octets = unstuff(bytes(memoryview(buffer)[len(_CRLF) : end + len(_CRLF)]))
+        del buffer[: end + len(_END)]
+        self.size = len(octets)
+        if self._limit is None or self.size <= self._limit:
+            self.octets = octets
+        return True
+
+
+def unstuff(stuffed: bytes) -> bytes:
+    """Return content without the dot that doubles one at the start of a line.
+
+    RFC 5321 section 4.5.2: a line that begins with a dot loses it. Lines end with CRLF and nothing else.
+    """
+    if stuffed[:1] != b"." and b"\r\n." not in stuffed:
+        return stuffed
+    return (_CRLF + stuffed).replace(b"\r\n.", _CRLF)[len(_CRLF) :]

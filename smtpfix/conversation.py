@@ -1,0 +1,555 @@
+"""One SMTP session: policy, rules and record around the engine; the only place that knows the stage.
+
+It sees every command before anything acts on it, and every reply before it leaves. Synchronous: a timer runs only where
+a rule waits. DATA, STARTTLS, AUTH, HELP and QUIT are its own, the rest of the commands the engine's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import re
+import ssl
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import Final, TypeAlias
+
+from . import reply as replies
+from .channel import Channel
+from .client_hello import looks_like_tls, parse_client_hello
+from .content import Content
+from .engine import VERBS, Engine
+from .message import CapturedMessage, Envelope
+from .policy import EXTENSIONS, Mode, Policy
+from .recorder import Recorder
+from .reply import Action, Delay, Disconnect, Reply
+from .sasl import MECHANISMS, Exchange, MalformedResponseError
+from .script import CONNECT, END_OF_DATA, Rulebook
+from .session import AuthAttempt, SessionEnd, TLSFailure
+from .tls import TLS
+from .transcript import Kind
+
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
+"""What ``tls-required`` lets through in clear (RFC 3207 section 4)."""
+_NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", "VRFY", "EXPN"})
+"""What ``require_auth`` holds back; RFC 4954 section 6 exempts AUTH, EHLO, HELO, NOOP, RSET and QUIT."""
+_COMMANDS: Final = "AUTH DATA EHLO EXPN HELO HELP MAIL NOOP QUIT RCPT RSET STARTTLS VRFY"
+_NOT_IMPLEMENTED: Final = frozenset({"BDAT", "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
+_AUTH_LINE_LIMIT: Final = 12_288
+"""Longest line of an AUTH exchange with its CRLF, RFC 4954 section 4."""
+_SHOWN: Final = 200
+"""Octets of a rejected line that the transcript keeps."""
+
+Perform: TypeAlias = Callable[[Reply | None], None]
+"""Performs a command; given a rule's reply, that one goes out, and the command takes effect only if both agree."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What all conversations of a server share."""
+
+    policy: Policy
+    rulebook: Rulebook
+    loop: asyncio.AbstractEventLoop
+    server_context: Callable[[], ssl.SSLContext]
+    next_message_number: Callable[[], int]
+    capture: Callable[[CapturedMessage], None]
+    ended: Callable[[Conversation], None]
+
+    @cached_property
+    def greeting(self) -> Reply:
+        """The first reply; it has no enhanced status code (RFC 2034 section 4)."""
+        return Reply(220, None, f"{self.policy.hostname} ESMTP smtpfix")
+
+    @cached_property
+    def capabilities(self) -> dict[bool, Reply]:
+        """The reply to EHLO, in clear and in TLS."""
+        return {in_tls: Reply(250, None, "\n".join(self._capabilities(in_tls=in_tls))) for in_tls in (False, True)}
+
+    def _capabilities(self, *, in_tls: bool) -> list[str]:
+        policy = self.policy
+        lines = [policy.hostname]
+        for extension in EXTENSIONS:
+            if not policy.has(extension) or (extension == "STARTTLS" and in_tls):
+                continue
+            if extension == "AUTH":
+                if policy.allows_auth(in_tls=in_tls):
+                    lines.append("AUTH " + " ".join(policy.mechanisms))
+            elif extension == "SIZE":
+                lines.append(f"SIZE {policy.size_limit or 0}")  # RFC 1870 section 3: 0 is no fixed maximum
+            else:
+                lines.append(extension)
+        return lines
+
+
+class Conversation:
+    """One session, from connecting to the end; a `channel.Listener`."""
+
+    def __init__(self, service: Service, channel: Channel, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self._service = service
+        self._policy = service.policy
+        self._rulebook = service.rulebook
+        self._channel = channel
+        self._engine = Engine(self._policy, service.loop)
+        self._enhanced = self._policy.has("ENHANCEDSTATUSCODES")
+        self._scan = 0
+        self._skipping = 0
+        self._content: Content | None = None
+        self._pending: tuple[Envelope, bytes, Reply] | None = None
+        self._exchange: tuple[Exchange, str, Generator[bytes, bytes, bool]] | None = None
+        self._user: str | None = None
+        self._authenticated = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._tls_began = 0.0
+
+    # What the channel tells
+
+    def connected(self) -> None:
+        """Greet, or begin TLS first."""
+        if self._policy.mode is Mode.IMPLICIT_TLS:
+            self._begin_tls()
+        else:
+            self._greet()
+            self._channel.flush()
+
+    def readable(self) -> None:
+        """Take everything that can be taken from what has come, then send the replies."""
+        channel = self._channel
+        buffer = channel.received
+        while buffer and self._timer is None and not channel.is_closing and not channel.is_blocked:
+            if self._content is not None:
+                if not self._content.take(buffer):
+                    break
+                self._end_of_data(self._content)
+                continue
+            if buffer[0] == 0x16 and looks_like_tls(buffer):  # noqa: PLR2004 - a TLS handshake record
+                self._tls_in_clear()
+                return
+            line = self._take_line(buffer)
+            if line is None:
+                break
+            if self._exchange is not None:
+                self._auth_answer(line)
+            else:
+                self._command(line)
+        channel.flush()
+
+    def tls_established(self, tls: TLS) -> None:
+        """Forget what was said in clear (RFC 3207 section 4.2) and go on in TLS."""
+        recorder = self.recorder
+        recorder.client_hello = tls.client_hello
+        implicit = self._policy.mode is Mode.IMPLICIT_TLS
+        recorder.tls = info = tls.info("connect" if implicit else "STARTTLS", recorder.client_hello)
+        recorder.alerts = tls.alerts
+        recorder.note(f"TLS begins: {info.version}, {info.cipher}, server name {info.server_name or 'not asked for'}")
+        if implicit:
+            self._greet()
+        else:
+            self._engine = Engine(self._policy, self._service.loop)
+            self._user, self._authenticated = None, False
+        self._channel.flush()
+
+    def tls_failed(self, tls: TLS, failure: TLSFailure, *, clear_text: bool) -> None:
+        """Record why there is no TLS."""
+        recorder = self.recorder
+        recorder.client_hello = tls.client_hello
+        recorder.alerts = tls.alerts
+        recorder.tls_failure = failure
+        if clear_text:
+            recorder.add(Kind.CLIENT, tls.first_octets[:_SHOWN])
+        recorder.note(failure.reason)
+        recorder.finish(SessionEnd.CLEAR_INSTEAD_OF_TLS if clear_text else SessionEnd.HANDSHAKE_FAILED)
+
+    def lost(self, error: Exception | None) -> None:
+        """Record the end."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._content is not None:
+            self.recorder.note(f"the connection ended inside the content, after {self._content.size} octets")
+        self._give_up_pending()
+        if self._exchange is not None:
+            exchange, mechanism, _ = self._exchange
+            self._record_attempt(mechanism, exchange, accepted=False)
+        self.recorder.finish(SessionEnd.RESET if error is not None else SessionEnd.CLIENT_CLOSED)
+        self._service.ended(self)
+
+    # What the server tells
+
+    def shut_down(self) -> None:
+        """End at once: the server closes."""
+        self.recorder.finish(SessionEnd.SERVER_CLOSED)
+        self._channel.abort()
+
+    def check_time(self, now: float) -> None:
+        """End a session that has been silent, or handshaking, for too long; `now` by the loop's clock."""
+        channel = self._channel
+        if channel.is_closing or self._timer is not None:
+            return
+        if channel.is_handshaking:
+            limit = self._policy.handshake_timeout
+            if now - self._tls_began > limit:
+                channel.fail_handshake(f"the TLS handshake was not complete within {limit:g} s")
+        elif now - channel.last_active > self._policy.timeout:
+            self._send(replies.IDLE_TOO_LONG)
+            self._end(SessionEnd.TIMEOUT)
+
+    # Lines
+
+    def _take_line(self, buffer: bytearray) -> bytes | None:
+        """Take one line off the buffer, without its LF; lines over the limit are answered here and skipped."""
+        limit = _AUTH_LINE_LIMIT if self._exchange is not None or buffer[:5].upper() == b"AUTH " else None
+        limit = max(limit or 0, self._policy.command_limit)
+        while True:
+            end = buffer.find(b"\n", self._scan)
+            if end < 0:
+                if self._skipping or len(buffer) > limit:
+                    self._skip(buffer, len(buffer))
+                else:
+                    self._scan = len(buffer)
+                return None
+            self._scan = 0
+            if not self._skipping and end < limit:
+                line = bytes(buffer[:end])
+                del buffer[: end + 1]
+                return line
+            self._skip(buffer, end + 1)
+            self.recorder.note(f"the line was {self._skipping} octets long, the limit is {limit}")
+            self._skipping = 0
+            if self._exchange is not None:
+                self._auth_over(replies.AUTH_LINE_TOO_LONG)
+            else:
+                self._send(replies.LINE_TOO_LONG)
+
+    def _skip(self, buffer: bytearray, count: int) -> None:
+        if not self._skipping:
+            self.recorder.add(Kind.CLIENT if self._exchange is None else Kind.SECRET, bytes(buffer[:_SHOWN]))
+        self._skipping += count
+        self._scan = 0
+        del buffer[:count]
+
+    def _command(self, line: bytes) -> None:
+        if line[-1:] == b"\r":
+            line = line[:-1]
+            shown = line
+        else:
+            shown = line + b"\n"  # a bare LF ends a command too, against RFC 5321 section 2.3.8: it is shown
+        head, _, rest = line.partition(b" ")
+        verb = head.upper().decode("ascii", "replace")
+        self.recorder.add(Kind.SECRET if verb == "AUTH" and b" " in rest.strip() else Kind.CLIENT, shown)
+        if (malformed := _malformed(line, head)) is not None:
+            self._send(malformed)
+            return
+        argument = rest.strip().decode("utf-8", "surrogateescape")
+        self._at_stage(verb, argument, partial(self._perform, verb, argument))
+
+    # Rules
+
+    def _at_stage(self, stage: str, argument: str, perform: Perform) -> None:
+        if self._rulebook.by_stage and (rule := self._rulebook.pick(stage, argument)) is not None:
+            self._play(rule.actions, perform)
+        else:
+            perform(None)
+
+    def _play(self, actions: tuple[Action, ...], perform: Perform, *, answered: bool = False) -> None:
+        for position, action in enumerate(actions):
+            if isinstance(action, Delay):
+                self._hold(action.seconds, partial(self._play, actions[position + 1 :], perform, answered=answered))
+                return
+            if isinstance(action, Disconnect):
+                self._end(SessionEnd.DISCONNECTED)
+                return
+            perform(action)
+            answered = True
+        if not answered:
+            perform(None)
+
+    def _hold(self, seconds: float, then: Callable[[], None]) -> None:
+        """Take no further command for some seconds, then go on."""
+
+        def go_on() -> None:
+            self._timer = None
+            self._channel.resume()
+            then()
+            self.readable()
+
+        self._channel.pause()
+        self._timer = self._service.loop.call_later(seconds, go_on)
+
+    # Replies
+
+    def _send(self, reply: Reply) -> None:
+        data = reply.encode(enhanced=self._enhanced)
+        self.recorder.add(Kind.SERVER, data)
+        self._channel.write(data)
+        if reply.code == 421:  # noqa: PLR2004 - RFC 5321 section 3.8
+            self._end(SessionEnd.REFUSED)
+
+    def _end(self, end: SessionEnd) -> None:
+        if self._channel.is_closing:
+            return
+        self._give_up_pending()
+        self.recorder.finish(end)
+        self._channel.close()
+
+    def _greet(self) -> None:
+        self._at_stage(CONNECT, "", lambda forced: self._send(forced or self._service.greeting))
+
+    # Commands
+
+    def _perform(self, verb: str, argument: str, forced: Reply | None) -> None:
+        if verb in ("AUTH", "STARTTLS", "QUIT"):
+            self._OWN[verb](self, argument, forced)
+            return
+        if forced is not None and not forced.is_positive:
+            self._send(forced)
+            return
+        if (refusal := self._refuse_stage(verb)) is not None:
+            self._send(forced or refusal)
+        elif verb in self._OWN:
+            self._OWN[verb](self, argument, forced)
+        elif verb in VERBS:
+            reply = self._engine.execute(verb, argument or None)
+            if reply.is_positive and verb in ("EHLO", "HELO"):
+                self.recorder.client_name = argument
+                if verb == "EHLO":
+                    reply = self._service.capabilities[self._channel.in_tls]
+            self._send(forced or reply)
+        else:
+            self._send(forced or (replies.NOT_IMPLEMENTED if verb in _NOT_IMPLEMENTED else replies.UNKNOWN_COMMAND))
+
+    def _refuse_stage(self, verb: str) -> Reply | None:
+        """Return the reply to a command that the policy does not allow at this stage; None if it does."""
+        policy = self._policy
+        if policy.mode is Mode.TLS_REQUIRED and verb not in _BEFORE_TLS and not self._channel.in_tls:
+            return replies.TLS_REQUIRED
+        if policy.require_auth and verb in _NEEDS_AUTH and not self._authenticated:
+            return replies.AUTH_REQUIRED
+        return None
+
+    def _help(self, _argument: str, forced: Reply | None) -> None:
+        if not self._policy.has("HELP"):
+            self._send(forced or replies.NOT_IMPLEMENTED)
+        else:
+            self._send(forced or Reply(214, "2.0.0", f"Commands: {_COMMANDS}"))
+
+    def _quit(self, argument: str, forced: Reply | None) -> None:
+        reply = forced or (replies.NO_ARGUMENT_ALLOWED if argument else replies.BYE)
+        self._send(reply)
+        if reply.is_positive:
+            self._end(SessionEnd.QUIT)
+
+    # STARTTLS
+
+    def _starttls(self, argument: str, forced: Reply | None) -> None:
+        if self._channel.in_tls:
+            own = replies.TLS_ALREADY_ON
+        elif not self._policy.has("STARTTLS"):
+            own = replies.NOT_IMPLEMENTED
+        else:
+            own = replies.NO_ARGUMENT_ALLOWED if argument else replies.START_TLS
+        reply = forced or own
+        self._send(reply)
+        if own is replies.START_TLS and reply.code == replies.START_TLS.code:
+            injected = bytes(self._channel.received)
+            if injected:
+                self.recorder.injected += injected
+                self.recorder.note(f"discarded what came behind STARTTLS in clear: {injected[:_SHOWN]!r}")
+            self._begin_tls()
+
+    def _begin_tls(self) -> None:
+        self._tls_began = self._service.loop.time()
+        self._channel.start_tls(self._service.server_context())
+
+    def _tls_in_clear(self) -> None:
+        first = bytes(self._channel.received)
+        recorder = self.recorder
+        recorder.client_hello = parse_client_hello(first)
+        reason = "the client began TLS where the server speaks in clear"
+        recorder.tls_failure = TLSFailure(reason=reason, alert=None, alert_sender=None, openssl_reason=None)
+        recorder.note(reason)
+        self._end(SessionEnd.TLS_ON_CLEAR_PORT)
+
+    # AUTH
+
+    def _auth(self, argument: str, forced: Reply | None) -> None:
+        name, _, initial = argument.partition(" ")
+        mechanism = name.upper()
+        exchange = MECHANISMS[mechanism](self._policy.users) if mechanism in MECHANISMS else Exchange(None)
+        refusal = forced or self._refuse_auth(mechanism, initial)
+        response = _decode(initial) if initial else None
+        if refusal is None and initial and response is None:
+            refusal = replies.NOT_BASE64
+        if refusal is not None:
+            if response:
+                exchange.peek(response)  # what was given away is recorded, though nobody asked for it
+            self._authenticated |= refusal.code == replies.AUTHENTICATED.code
+            self._record_attempt(mechanism, exchange, accepted=refusal.code == replies.AUTHENTICATED.code)
+            self._send(refusal)
+            return
+        turns = exchange.run(response)
+        self._exchange = (exchange, mechanism, turns)
+        self._auth_turn(partial(next, turns))
+
+    def _refuse_auth(self, mechanism: str, initial: str) -> Reply | None:
+        policy = self._policy
+        in_tls = self._channel.in_tls
+        if policy.mode is Mode.TLS_REQUIRED and not in_tls and not policy.auth_in_clear:
+            return replies.TLS_REQUIRED
+        if not policy.has("AUTH"):
+            return replies.NOT_IMPLEMENTED
+        if not policy.allows_auth(in_tls=in_tls):
+            return replies.ENCRYPTION_REQUIRED
+        if not self._engine.is_extended:
+            return replies.HELO_FIRST
+        if self._authenticated:
+            return replies.ALREADY_AUTHENTICATED
+        if self._engine.has_sender:
+            return replies.NO_AUTH_IN_TRANSACTION
+        if not mechanism or " " in initial:
+            return replies.AUTH_SYNTAX
+        return None if mechanism in policy.mechanisms else replies.UNKNOWN_MECHANISM
+
+    def _auth_answer(self, line: bytes) -> None:
+        """Take the client's answer to a challenge."""
+        assert self._exchange is not None  # noqa: S101 - the caller looked
+        line = line.removesuffix(b"\r")
+        self.recorder.add(Kind.CLIENT if line == b"*" else Kind.SECRET, line)
+        if line == b"*":
+            self._auth_over(replies.AUTH_CANCELLED)
+        elif (response := _decode(line.decode("ascii", "replace"))) is None:
+            self._auth_over(replies.NOT_BASE64)
+        else:
+            self._auth_turn(partial(self._exchange[2].send, response))
+
+    def _auth_turn(self, advance: Callable[[], bytes]) -> None:
+        """Let the mechanism go on: to its next challenge or to its end."""
+        try:
+            challenge = advance()
+        except StopIteration as stop:
+            self._auth_over(replies.AUTHENTICATED if stop.value else replies.BAD_CREDENTIALS)
+        except MalformedResponseError as error:
+            self._auth_over(Reply(501, "5.5.2", str(error)))
+        else:
+            self._send(Reply(334, None, base64.b64encode(challenge).decode("ascii")))
+
+    def _auth_over(self, reply: Reply) -> None:
+        assert self._exchange is not None  # noqa: S101 - only called during an exchange
+        exchange, mechanism, _ = self._exchange
+        self._exchange = None
+        accepted = reply is replies.AUTHENTICATED
+        if accepted:
+            self._authenticated, self._user = True, exchange.user
+        self._record_attempt(mechanism, exchange, accepted=accepted)
+        self._send(reply)
+
+    def _record_attempt(self, mechanism: str, exchange: Exchange, *, accepted: bool) -> None:
+        self.recorder.auth.append(
+            AuthAttempt(
+                mechanism=mechanism,
+                user=exchange.user,
+                password=exchange.password,
+                accepted=accepted,
+                in_clear=not self._channel.in_tls,
+                authorization_identity=exchange.authorization_identity,
+            )
+        )
+
+    # DATA
+
+    def _data(self, argument: str, forced: Reply | None) -> None:
+        engine = self._engine
+        if not engine.greeted:
+            own = replies.HELO_FIRST
+        elif not engine.has_sender:
+            own = replies.MAIL_FIRST
+        elif not engine.has_recipients:
+            own = replies.RCPT_FIRST
+        else:
+            own = replies.NO_ARGUMENT_ALLOWED if argument else replies.START_CONTENT
+        reply = forced or own
+        self._send(reply)
+        if own is replies.START_CONTENT and reply.code == replies.START_CONTENT.code:
+            self._content = Content(self._channel.received, self._policy.size_limit)
+
+    def _end_of_data(self, content: Content) -> None:
+        self._content = None
+        envelope = self._engine.take_envelope()
+        octets = content.octets
+        self.recorder.add(Kind.CONTENT, b"<%d octets of content>" % content.size)
+        own = replies.ACCEPTED
+        if octets is None:
+            own = replies.TOO_MUCH_DATA
+        else:
+            limit = self._policy.line_limit
+            if limit is not None and max(map(len, octets.split(b"\r\n"))) > limit:
+                own = replies.CONTENT_LINE_TOO_LONG
+            self._pending = (envelope, octets, own)
+        self._at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
+
+    def _conclude(self, reply: Reply) -> None:
+        """Put the message into the inbox, then answer: a client that has its reply finds its message there."""
+        if self._pending is not None:
+            self._capture(self._pending, reply)
+        self._send(reply)
+
+    def _give_up_pending(self) -> None:
+        if self._pending is not None:
+            self._capture(self._pending, None)
+
+    def _capture(self, pending: tuple[Envelope, bytes, Reply], reply: Reply | None) -> None:
+        self._pending = None
+        message = CapturedMessage(
+            number=self._service.next_message_number(),
+            envelope=pending[0],
+            content=pending[1],
+            received=datetime.now(UTC),
+            reply=reply,
+            in_tls=self._channel.in_tls,
+            user=self._user,
+            _session=self.recorder.session,
+        )
+        if message.accepted:
+            self.recorder.message_count += 1
+        self._service.capture(message)
+
+    _OWN: Final[Mapping[str, Callable[[Conversation, str, Reply | None], None]]] = {
+        "AUTH": _auth,
+        "DATA": _data,
+        "HELP": _help,
+        "QUIT": _quit,
+        "STARTTLS": _starttls,
+    }
+    """The commands that are not the engine's."""
+
+
+def _malformed(line: bytes, head: bytes) -> Reply | None:
+    """Return the reply to a line that is no command whatever its verb; None if it may be one."""
+    if not line.strip():
+        return replies.EMPTY_LINE
+    if _CONTROL.search(line):
+        return replies.CONTROL_CHARACTER
+    if line.isascii():
+        return None
+    if not head.isascii():
+        return replies.NOT_ASCII
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return replies.NOT_UTF8
+    return None
+
+
+def _decode(text: str) -> bytes | None:
+    """Decode base64 as RFC 4954 section 4 has it, ``=`` for an empty response; None if it is none."""
+    if text == "=":
+        return b""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None

@@ -1,0 +1,251 @@
+"""One mail transaction at a time: aiosmtpd's `SMTP`, driven synchronously: one command in, one complete reply out.
+
+It keeps the transaction's state and parses addresses. It has no transport, no reader and no task: its ``smtp_*``
+coroutines are called one by one and run to their end on the spot, since `push` only collects. After STARTTLS a fresh
+engine forgets everything the client said before (RFC 3207 section 4.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import functools
+import logging
+import re
+import threading
+from typing import Any, Final
+
+from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import Envelope as SMTPEnvelope
+from aiosmtpd.smtp import Session as SMTPSession
+
+from .arguments import refuse_parameters, split_path
+from .message import Envelope
+from .policy import Policy
+from .reply import HELO_FIRST, MAIL_FIRST, MALFORMED_ADDRESS, NESTED_MAIL, OK, TOO_MANY_RECIPIENTS, Reply
+
+VERBS: Final = frozenset({"HELO", "EHLO", "MAIL", "RCPT", "RSET", "NOOP", "VRFY", "EXPN"})
+"""The commands an engine performs; the others belong to the conversation."""
+
+_MAIL_ACCEPTED: Final = Reply(250, "2.1.0", "Sender OK")
+_RECIPIENT_ACCEPTED: Final = Reply(250, "2.1.5", "Recipient OK")
+_NULL_PATH: Final = "<>"
+
+
+class _NoHooks:
+    """A handler without hooks, quick to look through."""
+
+    def __dir__(self) -> list[str]:
+        return []
+
+
+_NO_HOOKS: Final = _NoHooks()
+
+
+class _Here(threading.local):
+    """Whether an engine is at work in this thread."""
+
+    working = False
+
+
+_here: Final = _Here()
+
+
+def _is_somebody_elses(_record: logging.LogRecord) -> bool:
+    return not _here.working
+
+
+# aiosmtpd logs every command, which would land in the caplog of tests that have nothing to do with it. Only what an
+# engine logs is left out: an aiosmtpd of the user's own logs as ever.
+logging.getLogger("mail.log").addFilter(_is_somebody_elses)
+
+
+class Engine(SMTP):
+    """The state between a client's EHLO and its final dot."""
+
+    def __init__(self, policy: Policy, loop: asyncio.AbstractEventLoop) -> None:
+        _here.working = True
+        try:
+            self.command_size_limits = collections.defaultdict(
+                int
+            )  # the class's own is shared between, and emptied by, all instances
+            super().__init__(
+                _NO_HOOKS,
+                data_size_limit=policy.size_limit,
+                enable_SMTPUTF8=True,
+                hostname=policy.hostname,
+                auth_require_tls=False,  # AUTH is the conversation's
+                loop=loop,
+            )
+        finally:
+            _here.working = False
+        self._policy = policy
+        self._pushed: list[str | bytes | Reply] = []
+        self.session = SMTPSession(loop)
+        self.envelope = SMTPEnvelope()
+
+    def __dir__(self) -> list[str]:
+        """List the commands only: aiosmtpd's constructor walks through everything that is listed."""
+        return _command_methods()
+
+    async def push(self, status: Any) -> None:
+        """Collect a reply instead of sending it."""
+        self._pushed.append(status)
+
+    # State
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the client has said EHLO or HELO."""
+        return bool(self._smtp_session.host_name)
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether it was EHLO."""
+        return bool(self._smtp_session.extended_smtp)
+
+    @property
+    def has_sender(self) -> bool:
+        """Whether a transaction has begun."""
+        return self._smtp_envelope.mail_from is not None
+
+    @property
+    def has_recipients(self) -> bool:
+        """Whether a recipient was accepted."""
+        return bool(self._smtp_envelope.rcpt_tos)
+
+    @property
+    def _smtp_session(self) -> SMTPSession:
+        assert self.session is not None  # noqa: S101 - set when built, never unset
+        return self.session
+
+    @property
+    def _smtp_envelope(self) -> SMTPEnvelope:
+        assert self.envelope is not None  # noqa: S101 - set when built, never unset
+        return self.envelope
+
+    # Commands
+
+    def execute(self, verb: str, argument: str | None) -> Reply:
+        """Perform a command of `VERBS` and return its complete reply."""
+        self._pushed = []
+        _here.working = True
+        try:
+            coroutine = getattr(self, f"smtp_{verb}")(argument)
+            try:
+                coroutine.send(None)
+            except StopIteration:
+                pass
+            else:  # pragma: no cover - no command of VERBS waits for anything
+                coroutine.close()
+                raise RuntimeError(f"{verb} did not run to its end")
+        finally:
+            _here.working = False
+        status = self._pushed[-1]
+        if isinstance(status, Reply):
+            return status
+        return _translate(verb, status.decode() if isinstance(status, bytes) else status)
+
+    def take_envelope(self) -> Envelope:
+        """Return the transaction's envelope and begin anew."""
+        envelope = self._smtp_envelope
+        self.envelope = SMTPEnvelope()
+        sender = envelope.mail_from or ""
+        return Envelope(
+            reverse_path="" if sender == _NULL_PATH else sender,
+            recipients=tuple(envelope.rcpt_tos),
+            mail_parameters=tuple(envelope.mail_options),
+            recipient_parameters=tuple(tuple(options.split()) for options in envelope.rcpt_options),
+        )
+
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+        """Begin a transaction (RFC 5321 section 4.1.1.2)."""
+        if not self.greeted:
+            return await self.push(HELO_FIRST)
+        found = split_path("FROM:", arg)
+        if found is None:
+            return await self.push(Reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]"))
+        envelope = self._smtp_envelope
+        if envelope.mail_from is not None:
+            return await self.push(NESTED_MAIL)
+        if found.parameters and (refusal := self._refuse(found.parameters, self._policy.mail_parameters)):
+            return await self.push(refusal)
+        address = _NULL_PATH if found.path == _NULL_PATH else found.plain
+        if address is None:
+            await self._parse(super().smtp_MAIL(f"FROM:{found.path}"))
+        else:
+            envelope.mail_from = address
+        if envelope.mail_from is not None:
+            envelope.mail_options = list(found.parameters)
+            await self.push(_MAIL_ACCEPTED)
+        return None
+
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+        """Add a recipient (RFC 5321 section 4.1.1.3)."""
+        if not self.greeted:
+            return await self.push(HELO_FIRST)
+        if not self.has_sender:
+            return await self.push(MAIL_FIRST)
+        found = split_path("TO:", arg)
+        if found is None:
+            return await self.push(Reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]"))
+        if found.parameters and (refusal := self._refuse(found.parameters, ())):
+            return await self.push(refusal)
+        envelope = self._smtp_envelope
+        count = len(envelope.rcpt_tos)
+        if count >= self._policy.max_recipients:
+            return await self.push(TOO_MANY_RECIPIENTS)
+        if found.path == _NULL_PATH:
+            return await self.push(MALFORMED_ADDRESS)
+        if found.plain is None:
+            await self._parse(super().smtp_RCPT(f"TO:{found.path}"))
+        else:
+            envelope.rcpt_tos.append(found.plain)
+        if len(envelope.rcpt_tos) > count:
+            envelope.rcpt_options.append(" ".join(found.parameters))
+            await self.push(_RECIPIENT_ACCEPTED)
+        return None
+
+    def _refuse(self, parameters: tuple[str, ...], known: tuple[str, ...]) -> Reply | None:
+        if not self.is_extended:
+            return Reply(555, "5.5.4", "Parameters need EHLO")
+        return refuse_parameters(parameters, known, self._policy.size_limit)
+
+    async def _parse(self, command: Any) -> None:
+        """Let aiosmtpd's full parser have the path; it is the standard library's, which can fail in many ways."""
+        try:
+            await command
+        except Exception:  # noqa: BLE001 - whatever it is, the address is malformed
+            await self.push(MALFORMED_ADDRESS)
+
+
+@functools.cache
+def _command_methods() -> list[str]:
+    return [name for name in dir(SMTP) if name.startswith("smtp_")]
+
+
+_STATUS: Final = re.compile(r"(\d{3}) ?(?:([245]\.\d{1,3}\.\d{1,3}) )?(.*)\Z", re.DOTALL)
+
+_ENHANCED: Final = {
+    250: "2.0.0",
+    252: "2.0.0",
+    500: "5.5.2",
+    501: "5.5.4",
+    502: "5.5.1",
+    503: "5.5.1",
+    553: "5.1.3",
+}
+"""Enhanced status codes for aiosmtpd's replies, which have none (RFC 3463)."""
+
+
+@functools.lru_cache(maxsize=256)
+def _translate(verb: str, status: str) -> Reply:
+    """Return aiosmtpd's reply with an enhanced status code where one is due (RFC 2034 section 4)."""
+    match = _STATUS.match(status)
+    if match is None:  # pragma: no cover - aiosmtpd sends no such thing
+        return Reply(451, "4.3.0", "Internal error")
+    code, enhanced, text = int(match[1]), match[2], match[3].removeprefix("Error: ")
+    if verb in ("EHLO", "HELO") and code == OK.code:
+        return Reply(code, None, text)
+    text = text[:1].upper() + text[1:]
+    return Reply(code, enhanced or _ENHANCED.get(code), text)

@@ -1,0 +1,56 @@
+"""Every exception this package raises; each is also the builtin that a caller would expect."""
+
+from __future__ import annotations
+
+
+class SMTPFixError(Exception):
+    """Base of all errors of this package."""
+
+
+class InvalidValueError(SMTPFixError, ValueError):
+    """A field of a Policy, Reply, Rule or catalogue file has a value that makes no sense."""
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        super().__init__(f"{field}: expected {expected}, got {value!r}")
+        self.field = field
+        """The field's full name, such as ``Policy.mode``."""
+        self.value = value
+        """What was given."""
+        self.expected = expected
+        """What would have been right, in words."""
+
+
+class UnknownScenario(SMTPFixError, LookupError):  # noqa: N818 - the name is part of the public contract
+    """No scenario of this name is in the catalogue; the text lists the nearest name and all there are."""
+
+
+class NoMessage(SMTPFixError, AssertionError):  # noqa: N818 - an assertion that failed, named for what is missing
+    """No message, or fewer than asked for, matched; the text says what came near and what the clients did instead."""
+
+
+class UnexpectedMessage(SMTPFixError, AssertionError):  # noqa: N818 - the counterpart of NoMessage
+    """A message matched where none, or only one, was expected."""
+
+
+class NoSession(SMTPFixError, AssertionError):  # noqa: N818 - the counterpart of NoMessage for sessions
+    """Fewer sessions ended than were waited for."""
+
+
+class BlockingWaitError(SMTPFixError, RuntimeError):
+    """A blocking wait was called on a running event loop, which would stop whatever it waits for."""
+
+
+class ListenError(SMTPFixError, OSError):
+    """The server cannot listen where it was told to."""
+
+
+class NotRunningError(SMTPFixError, RuntimeError):
+    """The server is asked for something only a running one has."""
+
+
+class CloseTimeoutError(SMTPFixError, TimeoutError):
+    """Closing took longer than its bound; the text names what hangs."""
+
+
+class AuthorityError(SMTPFixError, ValueError):
+    """A stored certificate authority cannot be read back."""

@@ -1,0 +1,88 @@
+"""One event-loop thread for all servers of a process: it runs while somebody holds it, and not a moment longer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from typing import Final
+
+from .channel import Reads
+
+_QUIET_ROUNDS: Final = 5
+"""Rounds of the loop without any event after which it has caught up; accepting a connection takes three."""
+_CATCH_UP_BOUND: Final = 1.0
+
+
+class LoopThread:
+    """A thread with an event loop, shared by everybody who holds it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._pid = 0
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.reads = Reads()
+
+    def hold(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop; it goes on until each holder has called `release`."""
+        with self._lock:
+            if self._pid != os.getpid():  # a forked child inherits the object, but no thread
+                self._pid, self._holders, self._loop, self.reads = os.getpid(), 0, None, Reads()
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_run, args=(self._loop,), name="smtpfix", daemon=True)
+                self._thread.start()
+            self._holders += 1
+            return self._loop
+
+    def release(self) -> None:
+        """Let go; the last one out stops the thread."""
+        with self._lock:
+            self._holders -= 1
+            if self._holders or self._loop is None or self._thread is None:
+                return
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs in this thread."""
+        return threading.current_thread() is self._thread
+
+    def catch_up(self) -> None:
+        """Return once the loop has worked through everything that the operating system has received by now.
+
+        Lets a test look at what a client did the moment the client is done, without sleeping.
+        """
+        loop, deadline = self._loop, time.monotonic() + _CATCH_UP_BOUND
+        if loop is None or self.is_current or self._pid != os.getpid():
+            return
+        done = threading.Event()
+
+        def look_again(quiet: int, activity: int) -> None:
+            quiet = quiet + 1 if activity == self.reads.activity else 0
+            if quiet >= _QUIET_ROUNDS or time.monotonic() > deadline:
+                done.set()
+            else:
+                loop.call_soon(look_again, quiet, self.reads.activity)
+
+        loop.call_soon_threadsafe(look_again, 0, -1)
+        done.wait(_CATCH_UP_BOUND)
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+LOOP_THREAD: Final = LoopThread()
+"""The one of this process."""

@@ -1,0 +1,244 @@
+"""A captured message: `Envelope` apart from content, exact octets, and what a test wants to read of them.
+
+Parses only when asked, never while a connection is served.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default as default_policy
+from typing import Any, Final
+
+from .reply import Reply
+from .session import Session
+
+MAX_PARTS: Final = 1000
+"""Messages with more boundary lines than this are not taken apart: the parser would need seconds to minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The envelope of a mail transaction (RFC 5321 section 2.3.1), which need not agree with the message's headers."""
+
+    reverse_path: str
+    """The MAIL address without angle brackets; ``""`` for the null reverse-path ``<>``."""
+    recipients: tuple[str, ...]
+    """The RCPT addresses that were accepted, in order, without angle brackets."""
+    mail_parameters: tuple[str, ...] = ()
+    """Parameters of the MAIL command, verbatim: ``("SIZE=1000", "BODY=8BITMIME")``."""
+    recipient_parameters: tuple[tuple[str, ...], ...] = ()
+    """Parameters of each RCPT command, verbatim, in the order of `recipients`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A part of a message that is meant to be saved, not shown."""
+
+    filename: str | None
+    content_type: str
+    """Media type in lower case, such as ``application/pdf``."""
+    content: bytes = field(repr=False)
+    """The octets with the transfer encoding removed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CapturedMessage:
+    """One message as it arrived.
+
+    Everything but `envelope` and `content` is read from `content` when asked for, and survives broken mail: what cannot
+    be read is ``""``, None or empty.
+    """
+
+    number: int
+    """1 for the inbox's first message, and so on."""
+    envelope: Envelope
+    content: bytes = field(repr=False)
+    """The exact octets after dot-unstuffing (RFC 5321 section 4.5.2); nothing added, dropped or re-serialised."""
+    received: datetime
+    """When its final dot came, UTC."""
+    reply: Reply | None
+    """What the server answered at the final dot; None when a rule or the client closed the connection instead."""
+    in_tls: bool
+    """Whether it came inside TLS."""
+    user: str | None
+    """The user the client had authenticated as; None without AUTH."""
+    _session: Callable[[], Session] = field(repr=False)
+    _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
+    _headers: EmailMessage | None = field(default=None, init=False, repr=False)
+
+    @property
+    def session(self) -> Session:
+        """The session it came in, as it stands now."""
+        return self._session()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the client was told that it was accepted."""
+        return self.reply is not None and self.reply.is_positive
+
+    # Whom to and from
+
+    @property
+    def to(self) -> tuple[str, ...]:
+        """The envelope's recipients; the To header is in `headers`."""
+        return self.envelope.recipients
+
+    @property
+    def reverse_path(self) -> str:
+        """The envelope's reverse-path, ``""`` for the null one."""
+        return self.envelope.reverse_path
+
+    @property
+    def sender(self) -> str:
+        """The first address in the From header, without its display name."""
+        try:
+            addresses = self.headers["From"].addresses
+        except Exception:  # noqa: BLE001 - the standard library's parser raises many things on hostile input
+            return ""
+        return str(addresses[0].addr_spec) if addresses else ""
+
+    # What it says
+
+    @property
+    def headers(self) -> EmailMessage:
+        """The header section, parsed without the body: ``message.headers["X-Id"]`` is None where there is none."""
+        if self._headers is None:
+            end = re.search(rb"\r?\n\r?\n", self.content)
+            section = self.content[: end.end()] if end else self.content
+            object.__setattr__(
+                self, "_headers", BytesParser(policy=default_policy).parsebytes(section, headersonly=True)
+            )
+        assert self._headers is not None  # noqa: S101 - set just above
+        return self._headers
+
+    @property
+    def subject(self) -> str:
+        """The Subject header, decoded; ``""`` without one."""
+        return self.header("Subject") or ""
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of this name, decoded; None if there is none."""
+        try:
+            value = self.headers[name]
+        except Exception:  # noqa: BLE001 - as above
+            return None
+        return None if value is None else str(value)
+
+    @property
+    def parsed(self) -> EmailMessage:
+        """The whole message as `email.message.EmailMessage` with ``email.policy.default``.
+
+        A message of more than `MAX_PARTS` parts keeps its body in one piece.
+        """
+        if self._parsed is None:
+            boundary_lines = self.content.count(b"\n--")
+            parser = BytesParser(policy=default_policy)
+            parsed = parser.parsebytes(self.content, headersonly=boundary_lines > MAX_PARTS)
+            object.__setattr__(self, "_parsed", parsed)
+        assert self._parsed is not None  # noqa: S101 - set just above
+        return self._parsed
+
+    @property
+    def text(self) -> str:
+        r"""The plain-text body, decoded, with ``\n`` line ends; ``""`` without one."""
+        return self._body("plain")
+
+    @property
+    def html(self) -> str:
+        r"""The HTML body, decoded, with ``\n`` line ends; ``""`` without one."""
+        return self._body("html")
+
+    def _body(self, kind: str) -> str:
+        try:
+            part = self.parsed.get_body((kind,))
+            return _decoded(part) if part is not None else ""
+        except Exception:  # noqa: BLE001 - as above
+            return ""
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The attachments, in order."""
+        found = []
+        try:
+            for part in self.parsed.walk():
+                if part.is_multipart() or not (part.is_attachment() or part.get_filename()):
+                    continue
+                content = part.get_payload(decode=True)
+                found.append(
+                    Attachment(
+                        part.get_filename(), part.get_content_type(), content if isinstance(content, bytes) else b""
+                    )
+                )
+        except Exception:  # noqa: BLE001, S110 - as above: what was found up to here is the answer
+            pass
+        return tuple(found)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Every http, https and mailto link: those of the HTML body's ``href``s, then those of the text, each once."""
+        hrefs = (_unescape(href) for href in _HREF.findall(self.html))
+        found = [href for href in hrefs if href.startswith(("http:", "https:", "mailto:"))]
+        found += (url.rstrip(".,;:!?)'\"") for url in _URL.findall(self.text))
+        return tuple(dict.fromkeys(found))
+
+    # How it was on the wire
+
+    @property
+    def size(self) -> int:
+        """Octets of content."""
+        return len(self.content)
+
+    @property
+    def longest_line(self) -> int:
+        """Octets of the longest line without its CRLF; more than 998 is against RFC 5321 section 4.5.3.1.6."""
+        return max(map(len, self.content.split(b"\r\n")))
+
+    @property
+    def has_bare_line_feeds(self) -> bool:
+        """Whether an LF came without its CR, against RFC 5321 section 2.3.8."""
+        return _BARE_LF.search(self.content) is not None
+
+    @property
+    def has_bare_carriage_returns(self) -> bool:
+        """Whether a CR came without its LF, against RFC 5321 section 2.3.8."""
+        return _BARE_CR.search(self.content) is not None
+
+    @property
+    def is_8bit(self) -> bool:
+        """Whether an octet is outside ASCII, which needs BODY=8BITMIME (RFC 6152) or SMTPUTF8 (RFC 6531)."""
+        return not self.content.isascii()
+
+    def __str__(self) -> str:
+        """Return the message in one line, as failed waits list it."""
+        to = ", ".join(self.to[:3]) + (f" and {len(self.to) - 3} more" if len(self.to) > 3 else "")  # noqa: PLR2004
+        return f"message {self.number}: from {self.reverse_path or '<>'} to {to}, subject {self.subject!r}"
+
+
+_HREF: Final = re.compile(r"""<[^<>]*?\shref\s*=\s*["']?([^"'\s<>]+)""", re.IGNORECASE)
+_URL: Final = re.compile(r"https?://[^\s<>\"]+")
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+_BARE_CR: Final = re.compile(rb"\r(?!\n)")
+
+
+def _unescape(text: str) -> str:
+    import html  # noqa: PLC0415 - rarely needed
+
+    return html.unescape(text)
+
+
+def _decoded(part: Any) -> str:
+    """Return a text part's content; octets its charset cannot read are replaced, an unknown charset is UTF-8."""
+    try:
+        text = part.get_content()
+    except (LookupError, UnicodeDecodeError):
+        text = part.get_payload(decode=True).decode("utf-8", "replace")
+    return str(text).replace("\r\n", "\n")
+
+
+Headers = Mapping[str, Any]
+"""Type of the ``headers`` criterion: header name to matcher."""

@@ -1,0 +1,258 @@
+"""What a server demands and offers: `Mode` and `Policy`, checked when they are built, never at connect time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from .errors import InvalidValueError
+from .sasl import ANY_USER, MECHANISMS, Users
+from .scenario import check_scenario_id
+
+
+class Mode(StrEnum):
+    """When TLS begins."""
+
+    PLAIN = "plain"
+    """Never: STARTTLS is not offered, and answered 502."""
+    STARTTLS = "starttls"
+    """On STARTTLS, if the client wants; everything but AUTH works in clear too."""
+    TLS_REQUIRED = "tls-required"
+    """On STARTTLS, before anything but EHLO, NOOP and QUIT: 530 (RFC 3207 section 4)."""
+    IMPLICIT_TLS = "implicit-tls"
+    """On connect (RFC 8314 section 3.3)."""
+
+    @property
+    def has_starttls(self) -> bool:
+        """True where the STARTTLS command exists."""
+        return self in (Mode.STARTTLS, Mode.TLS_REQUIRED)
+
+
+TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+"""Version names as `ssl.SSLSocket.version` gives them, oldest first."""
+
+EXTENSIONS: Final = (
+    "PIPELINING",  # RFC 2920
+    "SIZE",  # RFC 1870
+    "8BITMIME",  # RFC 6152
+    "SMTPUTF8",  # RFC 6531
+    "ENHANCEDSTATUSCODES",  # RFC 2034
+    "STARTTLS",  # RFC 3207
+    "AUTH",  # RFC 4954
+    "HELP",  # RFC 5321 section 4.1.1.8
+)
+"""The EHLO keywords this server knows, in the order it offers them."""
+
+_MAIL_PARAMETERS: Final = (
+    ("SIZE", "SIZE"),  # RFC 1870 section 4
+    ("8BITMIME", "BODY"),  # RFC 6152 section 2
+    ("SMTPUTF8", "SMTPUTF8"),  # RFC 6531 section 3.4
+    ("AUTH", "AUTH"),  # RFC 4954 section 5
+)
+
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z|\[[A-Za-z0-9.:]+\]\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that is decided before a server starts; it does not change while the server runs.
+
+    ``Policy("tls-required", users={"ann": "s3cret"}, require_auth=True)``
+
+    Raises `InvalidValueError` naming the field, the value and what is allowed, and `UnknownScenario` for a certificate
+    that is not in the catalogue.
+    """
+
+    mode: Mode = Mode.PLAIN
+    """When TLS begins: ``plain``, ``starttls``, ``tls-required`` or ``implicit-tls``."""
+
+    _: KW_ONLY
+
+    users: Users = field(default=None, repr=False)
+    """Who may log in: name to password, or `ANY_USER`; None offers no AUTH."""
+    require_auth: bool = False
+    """Answer ``530 5.7.0`` to MAIL, RCPT, DATA, VRFY and EXPN before authentication (RFC 4954 section 6)."""
+    auth_in_clear: bool | None = None
+    """Whether AUTH is offered and accepted outside TLS; None: in mode ``plain`` only."""
+    mechanisms: tuple[str, ...] = tuple(MECHANISMS)
+    """SASL mechanisms offered, in this order."""
+
+    certificate: str = "good"
+    """Certificate scenario, an id of the catalogue."""
+    tls_min: str = "TLSv1.2"
+    """Lowest TLS version, one of `TLS_VERSIONS`."""
+    tls_max: str = "TLSv1.3"
+    """Highest TLS version, one of `TLS_VERSIONS`."""
+    client_certificate: Literal["none", "optional", "required"] = "none"
+    """Whether the server asks for a client certificate, from its own authority, and insists on it."""
+    alpn: tuple[str, ...] = ()
+    """ALPN protocols the server knows (RFC 7301), most wanted first; empty ignores what the client offers."""
+
+    host: str = "localhost"
+    """Where to listen: ``localhost`` is every loopback address there is, 127.0.0.1 and ::1, on one port."""
+    port: int = 0
+    """TCP port, 0 to 65535; 0 takes a free one, to be read back from the server."""
+    hostname: str = "mx.smtpfix.test"
+    """The server's own name, in its greeting and EHLO reply, and in its certificate."""
+    hide: frozenset[str] = frozenset()
+    """ESMTP keywords of `EXTENSIONS` that this server does not have."""
+
+    size_limit: int | None = 33_554_432
+    """Largest message in octets, offered as SIZE (RFC 1870); a larger one is read to its end and answered 552."""
+    line_limit: int | None = None
+    """Longest line of content in octets without its CRLF; None accepts any. RFC 5321 section 4.5.3.1.6 says 998."""
+    command_limit: int = 4096
+    """Longest command line in octets with its CRLF; RFC 5321 section 4.5.3.1.4 asks for 512 at least."""
+    max_recipients: int = 10_000
+    """Recipients of one message, more get 452; RFC 5321 section 4.5.3.1.8 asks for 100 at least."""
+    timeout: float = 300.0
+    """Seconds a connected client may be silent; RFC 5321 section 4.5.3.2.7 asks for 5 minutes."""
+    handshake_timeout: float = 10.0
+    """Seconds a TLS handshake may take."""
+
+    max_messages: int = 100_000
+    """Messages kept; the oldest go first, and are counted."""
+    max_sessions: int = 100_000
+    """Sessions kept; the oldest go first, and are counted."""
+
+    def __post_init__(self) -> None:
+        self._check_mode()
+        self._check_auth()
+        self._check_tls()
+        self._check_names()
+        self._check_numbers()
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _fail(self, name: str, expected: str) -> InvalidValueError:
+        return InvalidValueError(f"Policy.{name}", getattr(self, name), expected)
+
+    def _check_mode(self) -> None:
+        try:
+            self._set("mode", Mode(self.mode))
+        except ValueError:
+            raise self._fail("mode", "one of " + ", ".join(repr(str(mode)) for mode in Mode)) from None
+
+    def _check_auth(self) -> None:
+        if isinstance(self.users, Mapping):
+            if not all(isinstance(text, str) for pair in self.users.items() for text in pair):
+                raise InvalidValueError(
+                    "Policy.users", "a mapping with other things in it", "names and passwords as text"
+                )
+            self._set("users", MappingProxyType(dict(self.users)))
+        elif self.users is not None and self.users is not ANY_USER:
+            raise InvalidValueError(
+                "Policy.users", type(self.users).__name__, "a mapping of names to passwords, ANY_USER or None"
+            )
+        self._check_type("require_auth", bool, "True or False")
+        if self.auth_in_clear not in (True, False, None):
+            raise self._fail("auth_in_clear", "True, False or None")
+        self._set("mechanisms", self._names("mechanisms", MECHANISMS))
+        if self.require_auth and (self.users is None or self.users == {}):
+            raise self._fail("require_auth", "False where Policy.users names nobody, or users to log in as")
+        if self.require_auth and not self.mechanisms:
+            raise self._fail("require_auth", "False where Policy.mechanisms is empty, or a mechanism")
+        if self.require_auth and self.mode is Mode.PLAIN and self.auth_in_clear is False:
+            raise self._fail(
+                "require_auth", "False where mode is plain and auth_in_clear is False: nobody could log in"
+            )
+
+    def _check_tls(self) -> None:
+        if not isinstance(self.certificate, str):
+            raise self._fail("certificate", "a scenario's id")
+        check_scenario_id(self.certificate, "Policy.certificate")
+        for name in ("tls_min", "tls_max"):
+            if getattr(self, name) not in TLS_VERSIONS:
+                raise self._fail(name, "one of " + ", ".join(TLS_VERSIONS))
+        if TLS_VERSIONS.index(self.tls_min) > TLS_VERSIONS.index(self.tls_max):
+            raise self._fail("tls_min", f"at most Policy.tls_max, which is {self.tls_max!r}")
+        if self.client_certificate not in ("none", "optional", "required"):
+            raise self._fail("client_certificate", "'none', 'optional' or 'required'")
+        if isinstance(self.alpn, str) or not all(isinstance(n, str) and 0 < len(n.encode()) < 256 for n in self.alpn):  # noqa: PLR2004
+            raise self._fail("alpn", "protocol names of 1 to 255 octets (RFC 7301 section 3.1)")
+        self._set("alpn", tuple(self.alpn))
+
+    def _check_names(self) -> None:
+        if not isinstance(self.host, str) or not self.host:
+            raise self._fail("host", "a host name or IP address")
+        if not isinstance(self.hostname, str) or not _DOMAIN.match(self.hostname):
+            raise self._fail("hostname", "a domain or address literal (RFC 5321 section 4.1.2)")
+        self._set("hide", frozenset(self._names("hide", EXTENSIONS)))
+        if self.require_auth and "AUTH" in self.hide:
+            raise self._fail("hide", "AUTH left in where Policy.require_auth is True")
+
+    def _check_numbers(self) -> None:
+        self._check_range("port", 0, 65535)
+        for name in ("size_limit", "line_limit"):
+            if getattr(self, name) is not None:
+                self._check_range(name, 1)
+        self._check_range("command_limit", 512)
+        for name in ("max_recipients", "max_messages", "max_sessions"):
+            self._check_range(name, 1)
+        for name in ("timeout", "handshake_timeout"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise self._fail(name, "seconds, more than 0")
+
+    def _check_range(self, name: str, least: int, most: int | None = None) -> None:
+        value = getattr(self, name)
+        if type(value) is not int or value < least or (most is not None and value > most):
+            raise self._fail(
+                name, f"a whole number from {least} to {most}" if most else f"a whole number from {least} up"
+            )
+
+    def _check_type(self, name: str, kind: type, expected: str) -> None:
+        if not isinstance(getattr(self, name), kind):
+            raise self._fail(name, expected)
+
+    def _names(self, name: str, known: Collection[str]) -> tuple[str, ...]:
+        """Return the field's names in upper case; each has to be one of `known`."""
+        value = getattr(self, name)
+        if isinstance(value, str) or not all(isinstance(item, str) and item.upper() in known for item in value):
+            raise self._fail(name, "a collection of names out of " + ", ".join(known))
+        return tuple(item.upper() for item in value)
+
+    @property
+    def uses_tls(self) -> bool:
+        """True unless the mode is ``plain``."""
+        return self.mode is not Mode.PLAIN
+
+    def has(self, extension: str) -> bool:
+        """Return whether this server has the extension at all; what is offered when is the conversation's decision."""
+        if extension in self.hide:
+            return False
+        if extension == "STARTTLS":
+            return self.mode.has_starttls
+        if extension == "AUTH":
+            return self.users is not None and bool(self.mechanisms)
+        return extension in EXTENSIONS
+
+    @property
+    def mail_parameters(self) -> tuple[str, ...]:
+        """The parameters MAIL may have: those of the extensions this server has."""
+        return tuple(parameter for extension, parameter in _MAIL_PARAMETERS if self.has(extension))
+
+    def allows_auth(self, *, in_tls: bool) -> bool:
+        """Return whether AUTH is offered and accepted on a connection in this state."""
+        if not self.has("AUTH"):
+            return False
+        if in_tls:
+            return True
+        return self.mode is Mode.PLAIN if self.auth_in_clear is None else self.auth_in_clear
+
+    def replace(self, *mode: str, **changes: Any) -> Policy:
+        """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""
+        if len(mode) > 1:
+            raise TypeError(f"a policy has one mode, got {mode!r}")
+        if mode:
+            changes["mode"] = mode[0]
+        names = [item.name for item in fields(self) if item.name != "_"]
+        for name in changes:
+            if name not in names:
+                raise TypeError(f"Policy has no field {name!r}; there are {', '.join(names)}")
+        return replace(self, **changes)

@@ -1,0 +1,101 @@
+"""Collects the facts of one connection while it lives, and gives them out as a `Session` whenever asked.
+
+Written by the server's thread only; read from any thread.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from .client_hello import ClientHello
+from .policy import Mode
+from .session import Alert, AuthAttempt, Session, SessionEnd, TLSFailure, TLSInfo
+from .transcript import Event, Kind, Transcript
+
+
+class Recorder:
+    """The growing record of one session."""
+
+    __slots__ = (
+        "_began",
+        "_client",
+        "_ended",
+        "_events",
+        "_mode",
+        "_server",
+        "_started",
+        "alerts",
+        "auth",
+        "client_hello",
+        "client_name",
+        "end",
+        "injected",
+        "message_count",
+        "number",
+        "tls",
+        "tls_failure",
+    )
+
+    def __init__(self, number: int, mode: Mode, client: tuple[str, int], server: tuple[str, int]) -> None:
+        self.number = number
+        self._mode = mode
+        self._client = client
+        self._server = server
+        self._started = time.time()
+        self._began = time.monotonic()
+        self._ended: float | None = None
+        self._events: list[tuple[float, Kind, bytes]] = []
+        self.end: SessionEnd | None = None
+        self.client_name: str | None = None
+        self.tls: TLSInfo | None = None
+        self.tls_failure: TLSFailure | None = None
+        self.client_hello: ClientHello | None = None
+        self.alerts: list[Alert] = []
+        self.auth: list[AuthAttempt] = []
+        self.message_count = 0
+        self.injected = b""
+
+    def add(self, kind: Kind, data: bytes) -> None:
+        """Record an event of the transcript."""
+        self._events.append((time.monotonic(), kind, data))
+
+    def note(self, text: str) -> None:
+        """Record something that happened beside the commands."""
+        self.add(Kind.NOTE, text.encode())
+
+    def finish(self, end: SessionEnd) -> None:
+        """Record how the session ended; the first word counts."""
+        if self.end is None:
+            self.note(f"end: {end}")
+            self._ended = time.monotonic()
+            self.end = end
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The transcript's events up to now."""
+        began = self._began
+        return tuple(Event(at - began, kind, data) for at, kind, data in tuple(self._events))
+
+    def session(self) -> Session:
+        """Return the session as it stands now."""
+        events = self.events
+        last = events[-1].at if events else 0.0
+        return Session(
+            number=self.number,
+            mode=self._mode,
+            client=self._client,
+            server=self._server,
+            started=datetime.fromtimestamp(self._started, UTC),
+            duration=self._ended - self._began if self._ended is not None else last,
+            end=self.end,
+            client_name=self.client_name,
+            tls=self.tls,
+            tls_failure=self.tls_failure,
+            client_hello=self.client_hello,
+            alerts=tuple(self.alerts),
+            auth=tuple(self.auth),
+            message_count=self.message_count,
+            injected=self.injected,
+            transcript=Transcript(events),
+        )

@@ -1,0 +1,125 @@
+"""What a server can do with a command, as values: `Reply`, `Delay`, `Disconnect`; and the reply texts of this server.
+
+Knows the form of a reply (RFC 5321 section 4.2, RFC 2034 section 4) and nothing of when one is due.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from .errors import InvalidValueError
+
+_ENHANCED: Final = re.compile(r"[245]\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\Z")
+"""RFC 3463 section 2: class "." subject "." detail, no leading zeros, up to three digits."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    r"""A reply to send: ``Reply(450, "4.2.1", "Greylisted")``.
+
+    A text of several lines, separated by ``\n``, becomes a multi-line reply (RFC 5321 section 4.2.1).
+    A 421 also closes the connection (RFC 5321 section 3.8).
+
+    Raises `InvalidValueError` for a code outside 200 to 599, an enhanced status code of another class than the code,
+    or control characters in the text.
+    """
+
+    code: int
+    """Reply code, RFC 5321 section 4.2.2."""
+    enhanced: str | None = None
+    """Enhanced status code, RFC 3463; None sends none. 3yz replies have none (RFC 2034 section 4)."""
+    text: str = ""
+    """Text for humans."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.code, bool) or not isinstance(self.code, int) or not 200 <= self.code <= 599:  # noqa: PLR2004
+            raise InvalidValueError("Reply.code", self.code, "a reply code from 200 to 599")
+        if self.enhanced is not None:
+            if not isinstance(self.enhanced, str) or not _ENHANCED.match(self.enhanced):
+                raise InvalidValueError("Reply.enhanced", self.enhanced, 'an enhanced status code such as "4.2.1"')
+            if self.enhanced[0] != str(self.code)[0]:
+                raise InvalidValueError(
+                    "Reply.enhanced", self.enhanced, f"the class of the reply code {self.code} (RFC 2034 section 4)"
+                )
+        if not isinstance(self.text, str) or _CONTROL.search(self.text):
+            raise InvalidValueError("Reply.text", self.text, "text without control characters, lines separated by \\n")
+
+    @property
+    def is_positive(self) -> bool:
+        """True for 2yz and 3yz replies (RFC 5321 section 4.2.1)."""
+        return self.code < 400  # noqa: PLR2004 - the class boundary itself
+
+    def encode(self, *, enhanced: bool = True) -> bytes:
+        """Return the octets of the reply with every CRLF; without its enhanced status code when told so."""
+        prefix = f"{self.enhanced} " if enhanced and self.enhanced else ""
+        *first, last = self.text.split("\n")
+        lines = [f"{self.code}-{prefix}{line}" for line in first]
+        lines.append(f"{self.code} {prefix}{last}".rstrip(" ") if not last else f"{self.code} {prefix}{last}")
+        return "".join(line + "\r\n" for line in lines).encode()
+
+    def __str__(self) -> str:
+        """Return the reply as one line, as reports show it."""
+        return " ".join(filter(None, (str(self.code), self.enhanced, self.text.replace("\n", " / "))))
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Hold everything back for some seconds, then go on; commands that arrive meanwhile wait their turn."""
+
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float) or not self.seconds >= 0:
+            raise InvalidValueError("Delay.seconds", self.seconds, "a number of seconds, 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Close the connection, with TLS's close_notify where TLS is on, without a reply."""
+
+
+Action: TypeAlias = Reply | Delay | Disconnect
+"""What a rule may do."""
+
+# The texts of this server, each once. Enhanced status codes by RFC 3463 and the IANA registry of RFC 5248.
+BYE: Final = Reply(221, "2.0.0", "Bye")
+OK: Final = Reply(250, "2.0.0", "OK")
+ACCEPTED: Final = Reply(250, "2.0.0", "OK, message captured")
+AUTHENTICATED: Final = Reply(235, "2.7.0", "Authentication successful")
+START_TLS: Final = Reply(220, "2.0.0", "Ready to start TLS")
+START_CONTENT: Final = Reply(354, None, "End data with <CR><LF>.<CR><LF>")
+
+IDLE_TOO_LONG: Final = Reply(421, "4.4.2", "Idle for too long, closing")
+TOO_MANY_RECIPIENTS: Final = Reply(452, "4.5.3", "Too many recipients")
+
+LINE_TOO_LONG: Final = Reply(500, "5.5.2", "Command line too long")
+AUTH_LINE_TOO_LONG: Final = Reply(500, "5.5.6", "Authentication exchange line is too long")
+CONTENT_LINE_TOO_LONG: Final = Reply(500, "5.6.0", "Line too long (RFC 5321 section 4.5.3.1.6)")
+EMPTY_LINE: Final = Reply(500, "5.5.2", "Expected a command, got an empty line")
+CONTROL_CHARACTER: Final = Reply(500, "5.5.2", "Control character in the command line")
+NOT_ASCII: Final = Reply(500, "5.5.2", "Command verbs are ASCII letters")
+NOT_UTF8: Final = Reply(501, "5.5.4", "The argument is neither ASCII nor UTF-8")
+UNKNOWN_COMMAND: Final = Reply(500, "5.5.1", "Command unrecognized")
+NO_ARGUMENT_ALLOWED: Final = Reply(501, "5.5.4", "This command takes no argument")
+AUTH_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: AUTH mechanism [initial-response]")
+AUTH_CANCELLED: Final = Reply(501, "5.7.0", "Authentication cancelled")
+NOT_BASE64: Final = Reply(501, "5.5.2", "Cannot decode base64")
+NOT_IMPLEMENTED: Final = Reply(502, "5.5.1", "Command not implemented")
+TLS_ALREADY_ON: Final = Reply(503, "5.5.1", "TLS is already active")
+ALREADY_AUTHENTICATED: Final = Reply(503, "5.5.1", "Already authenticated")
+HELO_FIRST: Final = Reply(503, "5.5.1", "Send EHLO first")
+NO_AUTH_IN_TRANSACTION: Final = Reply(503, "5.5.1", "AUTH is not permitted during a mail transaction")
+NESTED_MAIL: Final = Reply(503, "5.5.1", "Nested MAIL command")
+MAIL_FIRST: Final = Reply(503, "5.5.1", "Send MAIL first")
+RCPT_FIRST: Final = Reply(503, "5.5.1", "Send RCPT first")
+UNKNOWN_MECHANISM: Final = Reply(504, "5.5.4", "Unrecognized authentication mechanism")
+TLS_REQUIRED: Final = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
+AUTH_REQUIRED: Final = Reply(530, "5.7.0", "Authentication required")
+BAD_CREDENTIALS: Final = Reply(535, "5.7.8", "Authentication credentials invalid")
+ENCRYPTION_REQUIRED: Final = Reply(538, "5.7.11", "Encryption required for requested authentication mechanism")
+TOO_MUCH_DATA: Final = Reply(552, "5.3.4", "Message size exceeds the limit")
+MALFORMED_ADDRESS: Final = Reply(553, "5.1.3", "Malformed address")

@@ -1,0 +1,358 @@
+"""`Server`: one policy on one port, served by the process's loop thread; a start costs a fraction of a millisecond."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import smtplib
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+from .channel import Channel
+from .conversation import Conversation, Service
+from .errors import CloseTimeoutError, NotRunningError
+from .history import History
+from .inbox import Inbox
+from .listen import listen
+from .loop import LOOP_THREAD
+from .policy import Mode, Policy
+from .recorder import Recorder
+from .reply import Action
+from .script import ArgumentMatch, Rule, Rulebook
+
+if TYPE_CHECKING:
+    import socket
+
+    from .authority import Authority
+    from .message import CapturedMessage
+    from .session import Session
+
+_CLOSE_BOUND: Final = 1.0
+"""Seconds that closing may take."""
+_SWEEP: Final = 1.0
+"""Seconds between two looks for silent clients, at the most."""
+
+
+class Observer(Protocol):
+    """Is told what happens, as it happens, in the server's thread: it must neither block nor raise."""
+
+    def session_started(self, server: Server, session: Session) -> None:
+        """Note that a client has connected."""
+
+    def message_captured(self, server: Server, message: CapturedMessage) -> None:
+        """Note that a message came whole; `CapturedMessage.accepted` says what became of it. It is not answered yet."""
+
+    def session_ended(self, server: Server, session: Session) -> None:
+        """Note that a client is gone."""
+
+
+class Server:
+    """A local SMTP server.
+
+    ``with Server(Policy("starttls")) as server:`` or ``async with``; or `start` and `close`. Every server serves one
+    policy; another policy is another server. `authority` and `inbox` may be shared between servers.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        authority: Authority | None = None,
+        inbox: Inbox | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        if policy is not None and not isinstance(policy, Policy):
+            raise TypeError(f"a server takes a Policy, got {policy!r}; write Server(Policy(...))")
+        self.policy = policy or Policy()
+        """What this server demands and offers."""
+        self.inbox = inbox if inbox is not None else Inbox(self.policy.max_messages)
+        """The captured messages."""
+        self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up)
+        """What each client did, one session a connection, oldest first."""
+        self._authority = authority
+        self._own_authority: Authority | None = None
+        self._observer = observer
+        self._rulebook = Rulebook()
+        self._context: ssl.SSLContext | None = None
+        self._service: Service | None = None
+        self._addresses: tuple[tuple[str, int], ...] = ()
+        self._listeners: list[asyncio.Server] = []
+        self._serving: asyncio.Task[None] | None = None
+        self._conversations: set[Conversation] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._empty: asyncio.Event | None = None
+        self._is_closing = False
+        self.inbox.attach(lambda: self.sessions)
+
+    # Where it is
+
+    @property
+    def mode(self) -> Mode:
+        """The policy's mode."""
+        return self.policy.mode
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """The IP addresses and ports it listens on. Raises `NotRunningError` before `start`."""
+        if not self._addresses:
+            raise NotRunningError("this server was not started: use it in a with statement, or call start()")
+        return self._addresses
+
+    @property
+    def host(self) -> str:
+        """The host to connect to. Raises `NotRunningError` before `start`."""
+        address = self.addresses[0][0]
+        wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+        return wildcards.get(address, self.policy.host)
+
+    @property
+    def port(self) -> int:
+        """The port to connect to. Raises `NotRunningError` before `start`."""
+        return self.addresses[0][1]
+
+    # What clients need
+
+    @property
+    def authority(self) -> Authority:
+        """Who issues this server's certificate."""
+        if self._authority is not None:
+            return self._authority
+        if self._own_authority is None:
+            from .authority import Authority  # noqa: PLC0415 - its imports cost more than a plain server needs
+
+            self._own_authority = Authority()
+        return self._own_authority
+
+    @property
+    def ca_file(self) -> Path:
+        """A PEM file with the certificate a careful client trusts; it is there until the server closes."""
+        return self.authority.ca_file
+
+    def ssl_context(self, name: str | None = None) -> ssl.SSLContext:
+        """Return a new client context that trusts this server; with `name`, it shows a client certificate for it."""
+        return self.authority.client_context(name)
+
+    def client(self, *, timeout: float = 10.0) -> smtplib.SMTP:
+        """Return a connected `smtplib.SMTP` that trusts this server; in TLS wherever the mode knows TLS."""
+        if self.mode is Mode.IMPLICIT_TLS:
+            return smtplib.SMTP_SSL(
+                self.host, self.port, local_hostname="localhost", timeout=timeout, context=self.ssl_context()
+            )
+        client = smtplib.SMTP(self.host, self.port, local_hostname="localhost", timeout=timeout)
+        if self.policy.has("STARTTLS"):
+            try:
+                client.starttls(context=self.ssl_context())
+            except BaseException:
+                client.close()
+                raise
+        return client
+
+    # Rules
+
+    def on(self, stage: str, *actions: Action, times: int | None = None, argument: ArgumentMatch = None) -> Rule:
+        """Let actions answer a stage: ``on("RCPT", Reply(450, "4.2.1", "Greylisted"), times=1)``.
+
+        A stage is a command, ``CONNECT`` or ``END-OF-DATA``. May be called while clients are connected. A new rule is
+        asked before the older ones; `times` and `argument` are those of `Rule`. Returns the rule, for `off` and
+        `fired`. Raises `InvalidValueError`.
+        """
+        rule = Rule(stage, actions, times=times, argument=argument)
+        self._rulebook.add(rule)
+        return rule
+
+    def off(self, *rules: Rule) -> None:
+        """Take rules out; without any, all of them."""
+        if rules:
+            self._rulebook.remove(*rules)
+        else:
+            self._rulebook.clear()
+
+    def fired(self, rule: Rule) -> int:
+        """Return how often a rule has answered."""
+        return self._rulebook.fired(rule)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in force, in the order they are asked."""
+        return self._rulebook.script.rules
+
+    # Start and close
+
+    def start(self) -> Self:
+        """Listen and serve, once. Raises `ListenError`, and `RuntimeError` when called again."""
+        if self._service is not None:
+            raise RuntimeError("this server was started already; make another one")
+        sockets = listen(self.policy.host, self.policy.port)
+        try:
+            addresses = tuple((str(name[0]), int(name[1])) for name in (opened.getsockname() for opened in sockets))
+            if self.policy.uses_tls:
+                names = {"localhost", self.policy.host, self.policy.hostname, *(address for address, _ in addresses)}
+                self._context = self.authority.server_context(self.policy, names)
+        except BaseException:
+            for opened in sockets:
+                opened.close()
+            self._close_authority()
+            raise
+        loop = LOOP_THREAD.hold()
+        self._service = Service(
+            policy=self.policy,
+            rulebook=self._rulebook,
+            loop=loop,
+            server_context=self._server_context,
+            next_message_number=self.inbox.next_number,
+            capture=self._capture,
+            ended=self._ended,
+        )
+        self._addresses = addresses
+        loop.call_soon_threadsafe(self._begin, loop, sockets)
+        return self
+
+    def close(self) -> None:
+        """Stop listening, end every session, and give everything back; the inbox and the sessions stay readable.
+
+        Closing twice is fine. Raises `CloseTimeoutError`, naming what hangs, after a second.
+        """
+        closing = self._begin_close()
+        if closing is not None:
+            try:
+                closing.result(_CLOSE_BOUND)
+            except TimeoutError as error:
+                raise self._hanging() from error
+            finally:
+                self._finish_close()
+
+    async def aclose(self) -> None:
+        """Like `close`, awaited: the event loop goes on."""
+        closing = self._begin_close()
+        if closing is not None:
+            try:
+                await asyncio.wait_for(asyncio.wrap_future(closing), _CLOSE_BOUND)
+            except TimeoutError as error:
+                raise self._hanging() from error
+            finally:
+                self._finish_close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        where = f"{self.host}:{self.port}" if self._addresses else "not started"
+        return f"<Server {self.mode} {where}{', closed' if self._is_closing else ''}>"
+
+    def _begin_close(self) -> concurrent.futures.Future[None] | None:
+        if self._is_closing:
+            return None
+        if self._service is None:
+            self._close_authority()
+            return None
+        if LOOP_THREAD.is_current:
+            raise RuntimeError("a server cannot be closed from its own thread, where rules and observers run")
+        self._is_closing = True
+        return asyncio.run_coroutine_threadsafe(self._shut_down(), self._service.loop)
+
+    def _finish_close(self) -> None:
+        LOOP_THREAD.release()
+        self._close_authority()
+
+    def _close_authority(self) -> None:
+        if self._own_authority is not None:
+            self._own_authority.close()
+
+    def _hanging(self) -> CloseTimeoutError:
+        sessions = "; ".join(str(conversation.recorder.session()) for conversation in tuple(self._conversations))
+        return CloseTimeoutError(
+            f"{self!r} did not close within {_CLOSE_BOUND:g} s; still open: {sessions or 'nothing'}"
+        )
+
+    # In the loop thread
+
+    def _begin(self, loop: asyncio.AbstractEventLoop, sockets: list[socket.socket]) -> None:
+        self._serving = loop.create_task(self._serve(loop, sockets))
+
+    async def _serve(self, loop: asyncio.AbstractEventLoop, sockets: list[socket.socket]) -> None:
+        for opened in sockets:
+            self._listeners.append(await loop.create_server(self._channel, sock=opened))
+
+    def _channel(self) -> Channel:
+        assert self._service is not None  # noqa: S101 - set before anything can connect
+        return Channel(LOOP_THREAD.reads, self._service.loop.time, self._attach)
+
+    def _attach(self, channel: Channel) -> Conversation:
+        assert self._service is not None  # noqa: S101 - set before anything can connect
+        recorder = Recorder(
+            self.sessions.next_number(), self.mode, channel.address("peername"), channel.address("sockname")
+        )
+        conversation = Conversation(self._service, channel, recorder)
+        self.sessions.add(recorder)
+        self._conversations.add(conversation)
+        if self._sweeper is None:
+            self._sweep_later()
+        if self._observer is not None:
+            self._observer.session_started(self, recorder.session())
+        return conversation
+
+    def _server_context(self) -> ssl.SSLContext:
+        assert self._context is not None  # noqa: S101 - made at the start wherever the mode knows TLS
+        return self._context
+
+    def _capture(self, message: CapturedMessage) -> None:
+        self.inbox.add(message)
+        if self._observer is not None:
+            self._observer.message_captured(self, message)
+
+    def _ended(self, conversation: Conversation) -> None:
+        self._conversations.discard(conversation)
+        self.sessions.ring()
+        if self._observer is not None:
+            self._observer.session_ended(self, conversation.recorder.session())
+        if self._empty is not None and not self._conversations:
+            self._empty.set()
+
+    def _sweep_later(self) -> None:
+        assert self._service is not None  # noqa: S101 - set before anything can connect
+        pause = min(_SWEEP, self.policy.timeout / 4, self.policy.handshake_timeout / 4)
+        self._sweeper = self._service.loop.call_later(pause, self._sweep)
+
+    def _sweep(self) -> None:
+        assert self._service is not None  # noqa: S101 - set before anything can connect
+        self._sweeper = None
+        now = self._service.loop.time()
+        for conversation in tuple(self._conversations):
+            conversation.check_time(now)
+        if self._conversations:
+            self._sweep_later()
+
+    async def _shut_down(self) -> None:
+        assert self._service is not None  # noqa: S101 - only a started server is shut down
+        if self._serving is not None:
+            await self._serving
+        loop = self._service.loop
+        for listener in self._listeners:
+            for opened in listener.sockets:
+                with contextlib.suppress(NotImplementedError):  # Windows' proactor loop has no readers
+                    loop.remove_reader(opened.fileno())
+        # Connections that asyncio is just accepting have to arrive before the listener goes, or it logs errors.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for listener in self._listeners:
+            listener.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._empty = asyncio.Event()
+        for conversation in tuple(self._conversations):
+            conversation.shut_down()
+        if self._conversations:
+            await self._empty.wait()
+        if self._sweeper is not None:
+            self._sweeper.cancel()

@@ -1,0 +1,110 @@
+"""What was said on one connection, in order, with times; readable by a person and safe to print.
+
+Knows how to show a line; who records it is `recorder`'s business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple, overload
+
+
+class Kind(StrEnum):
+    """What an `Event` is."""
+
+    CLIENT = "C"
+    """A line from the client, without its CRLF."""
+    SECRET = "S*"  # noqa: S105 - a tag, not a password
+    """A line from the client that carries a credential."""
+    SERVER = "S"
+    """A reply, all its lines, each with its CRLF."""
+    CONTENT = "content"
+    """Message content, named by its size only; the octets are in the message."""
+    NOTE = "--"
+    """Something that happened beside the commands: TLS begins, an alert, the end."""
+
+
+class Event(NamedTuple):
+    """One thing that happened."""
+
+    at: float
+    """Seconds since the session began."""
+    kind: Kind
+    data: bytes
+    """The octets for CLIENT, SECRET and SERVER; UTF-8 text for CONTENT and NOTE."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The event as printable lines without time and side: control characters escaped, credentials shortened."""
+        if self.kind is Kind.SECRET:
+            return (_shorten_credential(self.data),)
+        if self.kind is Kind.SERVER:
+            return tuple(printable(line) for line in self.data.removesuffix(b"\r\n").split(b"\r\n"))
+        return (printable(self.data),)
+
+
+_AUTH: Final = re.compile(rb"(?i)(auth[ \t]+[^ \t]+[ \t]+)(.+)\Z", re.DOTALL)
+
+
+def _shorten_credential(line: bytes) -> str:
+    match = _AUTH.match(line)
+    command, secret = (match[1], match[2]) if match else (b"", line)
+    return f"{printable(command)}{shorten(secret)}"
+
+
+def shorten(secret: str | bytes) -> str:
+    """Return what a report may show of a credential: that there is one, and its length."""
+    return f"…({len(secret)} {'octets' if isinstance(secret, bytes) else 'characters'})"
+
+
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+"""Control characters, those that change the direction or hide text, and undecodable octets."""
+
+
+def printable(text: str | bytes) -> str:
+    """Return text with everything escaped that could move a terminal's cursor or hide what is there."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "backslashreplace")
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Transcript(Sequence[Event]):
+    """The events of a session, in order; ``print(session.transcript)`` shows them."""
+
+    events: tuple[Event, ...] = ()
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Event, ...]: ...
+    def __getitem__(self, index: int | slice) -> Event | tuple[Event, ...]:
+        return self.events[index]
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The client's command lines as printable text, credentials shortened."""
+        return tuple(event.lines[0] for event in self.events if event.kind in (Kind.CLIENT, Kind.SECRET))
+
+    @property
+    def replies(self) -> tuple[str, ...]:
+        """The last line of each of the server's replies, as printable text."""
+        return tuple(event.lines[-1] for event in self.events if event.kind is Kind.SERVER)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def __repr__(self) -> str:
+        return f"<Transcript of {len(self.events)} events>"
+
+    def _lines(self) -> Iterator[str]:
+        for event in self.events:
+            side = {Kind.SERVER: "S:", Kind.NOTE: "--"}.get(event.kind, "C:")
+            for line in event.lines:
+                yield f"{event.at:9.4f} {side} {line}"
