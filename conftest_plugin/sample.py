@@ -5,8 +5,9 @@ from __future__ import annotations
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 if TYPE_CHECKING:
-    import pytest
     from faker import Faker
 
 _SEED: Final = 0
@@ -15,9 +16,9 @@ _SEED: Final = 0
 def sample_message(request: pytest.FixtureRequest) -> EmailMessage:
     """Return a message made by faker's own fixture, so that the user's locale and seed count, or without it by ours."""
     faker: Faker
-    if request.config.pluginmanager.hasplugin("faker"):
+    try:
         faker = request.getfixturevalue("faker")
-    else:
+    except pytest.FixtureLookupError:
         from faker import Faker as NewFaker  # noqa: PLC0415 - its import costs tens of milliseconds
 
         faker = NewFaker()

@@ -2,88 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .authority import Authority as Authority
+if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running program
+    from .authority import Authority
     from .errors import (
-        AuthorityError as AuthorityError,
+        AuthorityError,
+        BlockingWaitError,
+        CloseTimeoutError,
+        InvalidValueError,
+        ListenError,
+        NoMessage,
+        NoSession,
+        NotRunningError,
+        SMTPFixError,
+        UnexpectedMessage,
+        UnknownScenario,
     )
-    from .errors import (
-        BlockingWaitError as BlockingWaitError,
-    )
-    from .errors import (
-        CloseTimeoutError as CloseTimeoutError,
-    )
-    from .errors import (
-        InvalidValueError as InvalidValueError,
-    )
-    from .errors import (
-        ListenError as ListenError,
-    )
-    from .errors import (
-        NoMessage as NoMessage,
-    )
-    from .errors import (
-        NoSession as NoSession,
-    )
-    from .errors import (
-        NotRunningError as NotRunningError,
-    )
-    from .errors import (
-        SMTPFixError as SMTPFixError,
-    )
-    from .errors import (
-        UnexpectedMessage as UnexpectedMessage,
-    )
-    from .errors import (
-        UnknownScenario as UnknownScenario,
-    )
-    from .inbox import Inbox as Inbox
-    from .message import Attachment as Attachment
-    from .message import CapturedMessage as CapturedMessage
-    from .message import Envelope as Envelope
-    from .policy import Mode as Mode
-    from .policy import Policy as Policy
-    from .reply import Delay as Delay
-    from .reply import Disconnect as Disconnect
-    from .reply import Reply as Reply
-    from .sasl import ANY_USER as ANY_USER
-    from .script import Rule as Rule
-    from .server import Server as Server
-    from .session import Alert as Alert
-    from .session import AuthAttempt as AuthAttempt
-    from .session import Session as Session
-    from .session import SessionEnd as SessionEnd
-    from .session import TLSFailure as TLSFailure
-    from .session import TLSInfo as TLSInfo
-
-_HOMES = {
-    "authority": ("Authority",),
-    "errors": (
-        "AuthorityError",
-        "BlockingWaitError",
-        "CloseTimeoutError",
-        "InvalidValueError",
-        "ListenError",
-        "NoMessage",
-        "NoSession",
-        "NotRunningError",
-        "SMTPFixError",
-        "UnexpectedMessage",
-        "UnknownScenario",
-    ),
-    "inbox": ("Inbox",),
-    "message": ("Attachment", "CapturedMessage", "Envelope"),
-    "policy": ("Mode", "Policy"),
-    "reply": ("Delay", "Disconnect", "Reply"),
-    "sasl": ("ANY_USER",),
-    "script": ("Rule",),
-    "server": ("Server",),
-    "session": ("Alert", "AuthAttempt", "Session", "SessionEnd", "TLSFailure", "TLSInfo"),
-}
-"""Which module each public name is imported from when it is first used (PEP 562)."""
+    from .inbox import Inbox
+    from .message import Attachment, CapturedMessage, Envelope
+    from .policy import Mode, Policy
+    from .reply import Delay, Disconnect, Reply
+    from .sasl import ANY_USER
+    from .script import Rule
+    from .server import Server
+    from .session import Alert, AuthAttempt, Session, SessionEnd, TLSFailure, TLSInfo
 
 __all__ = [
     "ANY_USER",
@@ -118,14 +62,27 @@ __all__ = [
     "UnknownScenario",
 ]
 
+_HOMES = {
+    "authority": {"Authority"},
+    "inbox": {"Inbox"},
+    "message": {"Attachment", "CapturedMessage", "Envelope"},
+    "policy": {"Mode", "Policy"},
+    "reply": {"Delay", "Disconnect", "Reply"},
+    "sasl": {"ANY_USER"},
+    "script": {"Rule"},
+    "server": {"Server"},
+    "session": {"Alert", "AuthAttempt", "Session", "SessionEnd", "TLSFailure", "TLSInfo"},
+}
+"""Which module each public name is imported from when it is first used (PEP 562); the others are from `errors`."""
 
-def __getattr__(name: str) -> Any:
-    for module, names in _HOMES.items():
-        if name in names:
-            value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # type checkers would take any name for a public one
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = next((module for module, names in _HOMES.items() if name in names), "errors")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

@@ -18,6 +18,9 @@ _PLAIN: Final = re.compile(rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0
 _PATH: Final = re.compile(r"""(<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>|[^\s<>]+)(?:\s+(.*))?\Z""", re.DOTALL)
 """Any path in angle brackets, whose quoted strings may hold some; or, against the standard, one without them."""
 
+_SOURCE_ROUTE: Final = re.compile(r"@[^\s:,\"]+(?:,@[^\s:,\"]+)*:")
+"""``A-d-l`` of RFC 5321 section 4.1.2, with the colon behind it."""
+
 _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\s=]+))?\Z")
 """``esmtp-param`` of RFC 5321 section 4.1.2; 8-bit values are let through for RFC 6531."""
 
@@ -31,6 +34,12 @@ class PathArgument(NamedTuple):
     """The address, if it is one that needs no further parsing."""
     parameters: tuple[str, ...]
     """The parameters, verbatim."""
+
+    @property
+    def address(self) -> str:
+        """The path without brackets, and without the source route that RFC 5321 appendix C wants stripped."""
+        inner = self.path[1:-1].strip() if self.path[:1] == "<" else self.path
+        return inner[match.end() :] if (match := _SOURCE_ROUTE.match(inner)) else inner
 
 
 def split_path(keyword: str, argument: str | None) -> PathArgument | None:

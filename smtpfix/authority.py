@@ -118,7 +118,7 @@ class Authority:
         scenario = load_scenario(policy.certificate)
         leaf = self._issuer(scenario.intermediates).issue_cert(
             *identities,
-            common_name=policy.hostname,
+            common_name=policy.hostname[:64],  # RFC 5280 appendix A.1: ub-common-name
             organization_name=_ORGANIZATION,
             not_after=datetime.now(UTC) + _LIFETIME,
         )
@@ -171,7 +171,9 @@ class Authority:
             return None
         try:
             issuer = trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
-        except (OSError, ValueError) as error:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)  # does the key fit?
+            issuer._certificate.verify_directly_issued_by((parent or issuer)._certificate)  # noqa: SLF001
+        except Exception as error:  # cryptography has exceptions that are neither OSError nor ValueError
             raise AuthorityError(
                 f"cannot read the authority back from {certificate} and {key}: {error}; "
                 "restore both files, or remove both to make a new authority"

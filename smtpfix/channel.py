@@ -63,6 +63,7 @@ class Channel(asyncio.BufferedProtocol):
         self.is_blocked = False
         """Whether the client does not read its replies: the listener stops taking commands until told `readable`."""
         self.is_closing = False
+        self._is_paused = False
 
     # asyncio's side
 
@@ -102,7 +103,8 @@ class Channel(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """Go on."""
         self.is_blocked = False
-        self._transport.resume_reading()
+        if not self._is_paused:
+            self._transport.resume_reading()
         self._listener.readable()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -160,11 +162,13 @@ class Channel(asyncio.BufferedProtocol):
 
     def pause(self) -> None:
         """Take nothing in for a while."""
+        self._is_paused = True
         if not self.is_closing and not self.is_blocked:
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Take in again."""
+        self._is_paused = False
         if not self.is_closing and not self.is_blocked:
             self._transport.resume_reading()
 

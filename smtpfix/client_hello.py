@@ -15,6 +15,7 @@ VERSION_NAMES: Final = {0x0300: "SSLv3", 0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0
 """Names as `ssl.SSLSocket.version` gives them."""
 
 _HANDSHAKE: Final = 22  # RFC 8446 section 5.1
+_RECORD_HEADER: Final = 5  # octets: type, version, length
 _CLIENT_HELLO: Final = 1  # RFC 8446 section 4
 _SERVER_NAME: Final = 0  # RFC 6066 section 3
 _ALPN: Final = 16  # RFC 7301 section 3.1
@@ -109,7 +110,7 @@ def _parse(data: bytes) -> ClientHello | None:
 def _fragments(data: bytes) -> Iterator[bytes]:
     """Yield the content of the leading handshake records; the last one may be cut off."""
     records = _Reader(data)
-    while records:
+    while len(data) - records.position >= _RECORD_HEADER:
         if records.number(1) != _HANDSHAKE:
             return
         records.take(2)  # legacy record version

@@ -99,6 +99,7 @@ class Conversation:
         self._enhanced = self._policy.has("ENHANCEDSTATUSCODES")
         self._scan = 0
         self._skipping = 0
+        self._limit = self._policy.command_limit
         self._content: Content | None = None
         self._pending: tuple[Envelope, bytes, Reply] | None = None
         self._exchange: tuple[Exchange, str, Generator[bytes, bytes, bool]] | None = None
@@ -127,7 +128,7 @@ class Conversation:
                     break
                 self._end_of_data(self._content)
                 continue
-            if buffer[0] == 0x16 and looks_like_tls(buffer):  # noqa: PLR2004 - a TLS handshake record
+            if buffer[0] == 0x16 and self._is_client_hello(buffer):  # noqa: PLR2004 - a TLS handshake record
                 self._tls_in_clear()
                 return
             line = self._take_line(buffer)
@@ -189,23 +190,32 @@ class Conversation:
     def check_time(self, now: float) -> None:
         """End a session that has been silent, or handshaking, for too long; `now` by the loop's clock."""
         channel = self._channel
-        if channel.is_closing or self._timer is not None:
+        if channel.is_closing:
+            if now - channel.last_active > 2 * self._policy.timeout:  # it does not read what was due to it at the end
+                channel.abort()
+        elif self._timer is not None:
             return
-        if channel.is_handshaking:
+        elif channel.is_handshaking:
             limit = self._policy.handshake_timeout
             if now - self._tls_began > limit:
                 channel.fail_handshake(f"the TLS handshake was not complete within {limit:g} s")
         elif now - channel.last_active > self._policy.timeout:
-            self._send(replies.IDLE_TOO_LONG)
-            self._end(SessionEnd.TIMEOUT)
+            self._send(replies.IDLE_TOO_LONG, SessionEnd.TIMEOUT)
 
     # Lines
 
+    def _is_client_hello(self, buffer: bytearray) -> bool:
+        """Return whether TLS begins here, where the server speaks in clear and a line would begin."""
+        return not self._skipping and not self._channel.in_tls and looks_like_tls(buffer)
+
     def _take_line(self, buffer: bytearray) -> bytes | None:
         """Take one line off the buffer, without its LF; lines over the limit are answered here and skipped."""
-        limit = _AUTH_LINE_LIMIT if self._exchange is not None or buffer[:5].upper() == b"AUTH " else None
-        limit = max(limit or 0, self._policy.command_limit)
         while True:
+            if not self._skipping:
+                self._limit = self._policy.command_limit
+                if self._exchange is not None or buffer[:5].upper() == b"AUTH ":
+                    self._limit = max(_AUTH_LINE_LIMIT, self._limit)
+            limit = self._limit
             end = buffer.find(b"\n", self._scan)
             if end < 0:
                 if self._skipping or len(buffer) > limit:
@@ -228,7 +238,8 @@ class Conversation:
 
     def _skip(self, buffer: bytearray, count: int) -> None:
         if not self._skipping:
-            self.recorder.add(Kind.CLIENT if self._exchange is None else Kind.SECRET, bytes(buffer[:_SHOWN]))
+            is_secret = self._exchange is not None or buffer[:5].upper() == b"AUTH "
+            self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, bytes(buffer[:_SHOWN]))
         self._skipping += count
         self._scan = 0
         del buffer[:count]
@@ -283,12 +294,12 @@ class Conversation:
 
     # Replies
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: Reply, end: SessionEnd = SessionEnd.REFUSED) -> None:
         data = reply.encode(enhanced=self._enhanced)
         self.recorder.add(Kind.SERVER, data)
         self._channel.write(data)
         if reply.code == 421:  # noqa: PLR2004 - RFC 5321 section 3.8
-            self._end(SessionEnd.REFUSED)
+            self._end(end)
 
     def _end(self, end: SessionEnd) -> None:
         if self._channel.is_closing:
@@ -513,6 +524,7 @@ class Conversation:
             in_tls=self._channel.in_tls,
             user=self._user,
             _session=self.recorder.session,
+            session_number=self.recorder.number,
         )
         if message.accepted:
             self.recorder.message_count += 1

@@ -173,6 +173,8 @@ class Engine(SMTP):
         address = _NULL_PATH if found.path == _NULL_PATH else found.plain
         if address is None:
             await self._parse(super().smtp_MAIL(f"FROM:{found.path}"))
+            if envelope.mail_from is not None:
+                envelope.mail_from = found.address
         else:
             envelope.mail_from = address
         if envelope.mail_from is not None:
@@ -199,6 +201,7 @@ class Engine(SMTP):
             return await self.push(MALFORMED_ADDRESS)
         if found.plain is None:
             await self._parse(super().smtp_RCPT(f"TO:{found.path}"))
+            envelope.rcpt_tos[count:] = [found.address] * (len(envelope.rcpt_tos) - count)
         else:
             envelope.rcpt_tos.append(found.plain)
         if len(envelope.rcpt_tos) > count:
@@ -206,13 +209,20 @@ class Engine(SMTP):
             await self.push(_RECIPIENT_ACCEPTED)
         return None
 
+    async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+        """Neither confirm nor deny that an address exists (RFC 5321 section 3.5.3)."""
+        await self._parse(super().smtp_VRFY(arg))
+
     def _refuse(self, parameters: tuple[str, ...], known: tuple[str, ...]) -> Reply | None:
         if not self.is_extended:
             return Reply(555, "5.5.4", "Parameters need EHLO")
         return refuse_parameters(parameters, known, self._policy.size_limit)
 
     async def _parse(self, command: Any) -> None:
-        """Let aiosmtpd's full parser have the path; it is the standard library's, which can fail in many ways."""
+        """Let aiosmtpd's full parser judge the path; it is the standard library's, which can fail in many ways.
+
+        Its address is not used: it decodes RFC 2047 words, in which a CRLF may hide, and drops quotes and comments.
+        """
         try:
             await command
         except Exception:  # noqa: BLE001 - whatever it is, the address is malformed

@@ -12,7 +12,8 @@ from .channel import Reads
 
 _QUIET_ROUNDS: Final = 5
 """Rounds of the loop without any event after which it has caught up; accepting a connection takes three."""
-_CATCH_UP_BOUND: Final = 1.0
+_CATCH_UP_BOUND: Final = 0.5
+"""Seconds after which catching up is given up, because clients keep the loop busy."""
 
 
 class LoopThread:
@@ -71,7 +72,10 @@ class LoopThread:
             else:
                 loop.call_soon(look_again, quiet, self.reads.activity)
 
-        loop.call_soon_threadsafe(look_again, 0, -1)
+        try:
+            loop.call_soon_threadsafe(look_again, 0, -1)
+        except RuntimeError:  # another thread has let go of the loop in the meantime: there is nothing left to do
+            return
         done.wait(_CATCH_UP_BOUND)
 
 

@@ -16,9 +16,14 @@ from typing import Any, Final
 
 from .reply import Reply
 from .session import Session
+from .transcript import printable
 
 MAX_PARTS: Final = 1000
 """Messages with more boundary lines than this are not taken apart: the parser would need seconds to minutes."""
+
+
+LONGEST_VALUE: Final = 16_384
+"""Header values longer than this are not decoded: the time that encoded words (RFC 2047) take grows with the square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class CapturedMessage:
     user: str | None
     """The user the client had authenticated as; None without AUTH."""
     _session: Callable[[], Session] = field(repr=False)
+    session_number: int = field(default=0, kw_only=True)
+    """`Session.number` of `session`, without the cost of making one."""
     _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
 
@@ -96,10 +103,7 @@ class CapturedMessage:
     @property
     def sender(self) -> str:
         """The first address in the From header, without its display name."""
-        try:
-            addresses = self.headers["From"].addresses
-        except Exception:  # noqa: BLE001 - the standard library's parser raises many things on hostile input
-            return ""
+        addresses = getattr(self._value("From"), "addresses", ())
         return str(addresses[0].addr_spec) if addresses else ""
 
     # What it says
@@ -122,23 +126,35 @@ class CapturedMessage:
         return self.header("Subject") or ""
 
     def header(self, name: str) -> str | None:
-        """Return the first header of this name, decoded; None if there is none."""
-        try:
-            value = self.headers[name]
-        except Exception:  # noqa: BLE001 - as above
-            return None
+        """Return the first header of this name, decoded; None if there is none.
+
+        One of more than `LONGEST_VALUE` octets is returned as it stands, unfolded.
+        """
+        value = self._value(name)
         return None if value is None else str(value)
+
+    def _value(self, name: str) -> Any:
+        raw = next((value for key, value in self.headers.raw_items() if key.lower() == name.lower()), None)
+        if raw is None or len(raw) > LONGEST_VALUE:
+            return None if raw is None else "".join(raw.splitlines()).strip()
+        try:
+            return self.headers[name]
+        except Exception:  # noqa: BLE001 - the standard library's parser raises many things on hostile input
+            return None
 
     @property
     def parsed(self) -> EmailMessage:
         """The whole message as `email.message.EmailMessage` with ``email.policy.default``.
 
-        A message of more than `MAX_PARTS` parts keeps its body in one piece.
+        A message of more than `MAX_PARTS` parts, or one that cannot be taken apart, keeps its body in one piece.
         """
         if self._parsed is None:
-            boundary_lines = self.content.count(b"\n--")
+            boundary_lines = self.content.count(b"\n--") + self.content.count(b"\r--")  # to the parser, CR ends a line
             parser = BytesParser(policy=default_policy)
-            parsed = parser.parsebytes(self.content, headersonly=boundary_lines > MAX_PARTS)
+            try:
+                parsed = parser.parsebytes(self.content, headersonly=boundary_lines > MAX_PARTS)
+            except Exception:  # noqa: BLE001 - messages in messages in messages end in a RecursionError
+                parsed = parser.parsebytes(self.content, headersonly=True)
             object.__setattr__(self, "_parsed", parsed)
         assert self._parsed is not None  # noqa: S101 - set just above
         return self._parsed
@@ -181,8 +197,8 @@ class CapturedMessage:
     @property
     def links(self) -> tuple[str, ...]:
         """Every http, https and mailto link: those of the HTML body's ``href``s, then those of the text, each once."""
-        hrefs = (_unescape(href) for href in _HREF.findall(self.html))
-        found = [href for href in hrefs if href.startswith(("http:", "https:", "mailto:"))]
+        hrefs = (_unescape("".join(quoted)).strip() for quoted in _HREF.findall(self.html))
+        found = [href for href in hrefs if href.lower().startswith(("http:", "https:", "mailto:"))]
         found += (url.rstrip(".,;:!?)'\"") for url in _URL.findall(self.text))
         return tuple(dict.fromkeys(found))
 
@@ -216,11 +232,12 @@ class CapturedMessage:
     def __str__(self) -> str:
         """Return the message in one line, as failed waits list it."""
         to = ", ".join(self.to[:3]) + (f" and {len(self.to) - 3} more" if len(self.to) > 3 else "")  # noqa: PLR2004
-        return f"message {self.number}: from {self.reverse_path or '<>'} to {to}, subject {self.subject!r}"
+        path = f"from {printable(self.reverse_path) or '<>'} to {printable(to)}"
+        return f"message {self.number}: {path}, subject {self.subject!r}"
 
 
-_HREF: Final = re.compile(r"""<[^<>]*?\shref\s*=\s*["']?([^"'\s<>]+)""", re.IGNORECASE)
-_URL: Final = re.compile(r"https?://[^\s<>\"]+")
+_HREF: Final = re.compile(r"""<[^<>]*?\shref\s*=\s*(?:"([^"<>]*)|'([^'<>]*)|([^"'\s<>]+))""", re.IGNORECASE)
+_URL: Final = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _BARE_CR: Final = re.compile(rb"\r(?!\n)")
 
@@ -235,7 +252,7 @@ def _decoded(part: Any) -> str:
     """Return a text part's content; octets its charset cannot read are replaced, an unknown charset is UTF-8."""
     try:
         text = part.get_content()
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, ValueError):
         text = part.get_payload(decode=True).decode("utf-8", "replace")
     return str(text).replace("\r\n", "\n")
 

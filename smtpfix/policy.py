@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from .errors import InvalidValueError
 from .sasl import ANY_USER, MECHANISMS, Users
@@ -32,6 +32,9 @@ class Mode(StrEnum):
         return self in (Mode.STARTTLS, Mode.TLS_REQUIRED)
 
 
+ModeName: TypeAlias = Literal["plain", "starttls", "tls-required", "implicit-tls"]
+"""The modes as users write them."""
+
 TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 """Version names as `ssl.SSLSocket.version` gives them, oldest first."""
 
@@ -54,7 +57,8 @@ _MAIL_PARAMETERS: Final = (
     ("AUTH", "AUTH"),  # RFC 4954 section 5
 )
 
-_DOMAIN: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z|\[[A-Za-z0-9.:]+\]\Z")
+_LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z0-9.:]+\]\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Policy:
     that is not in the catalogue.
     """
 
-    mode: Mode = Mode.PLAIN
+    mode: Mode | ModeName = Mode.PLAIN
     """When TLS begins: ``plain``, ``starttls``, ``tls-required`` or ``implicit-tls``."""
 
     _: KW_ONLY
@@ -78,7 +82,7 @@ class Policy:
     """Answer ``530 5.7.0`` to MAIL, RCPT, DATA, VRFY and EXPN before authentication (RFC 4954 section 6)."""
     auth_in_clear: bool | None = None
     """Whether AUTH is offered and accepted outside TLS; None: in mode ``plain`` only."""
-    mechanisms: tuple[str, ...] = tuple(MECHANISMS)
+    mechanisms: Sequence[str] = tuple(MECHANISMS)
     """SASL mechanisms offered, in this order."""
 
     certificate: str = "good"
@@ -89,7 +93,7 @@ class Policy:
     """Highest TLS version, one of `TLS_VERSIONS`."""
     client_certificate: Literal["none", "optional", "required"] = "none"
     """Whether the server asks for a client certificate, from its own authority, and insists on it."""
-    alpn: tuple[str, ...] = ()
+    alpn: Sequence[str] = ()
     """ALPN protocols the server knows (RFC 7301), most wanted first; empty ignores what the client offers."""
 
     host: str = "localhost"
@@ -98,7 +102,7 @@ class Policy:
     """TCP port, 0 to 65535; 0 takes a free one, to be read back from the server."""
     hostname: str = "mx.smtpfix.test"
     """The server's own name, in its greeting and EHLO reply, and in its certificate."""
-    hide: frozenset[str] = frozenset()
+    hide: Collection[str] = frozenset()
     """ESMTP keywords of `EXTENSIONS` that this server does not have."""
 
     size_limit: int | None = 33_554_432
@@ -150,8 +154,8 @@ class Policy:
                 "Policy.users", type(self.users).__name__, "a mapping of names to passwords, ANY_USER or None"
             )
         self._check_type("require_auth", bool, "True or False")
-        if self.auth_in_clear not in (True, False, None):
-            raise self._fail("auth_in_clear", "True, False or None")
+        if self.auth_in_clear is not None:
+            self._check_type("auth_in_clear", bool, "True, False or None")
         self._set("mechanisms", self._names("mechanisms", MECHANISMS))
         if self.require_auth and (self.users is None or self.users == {}):
             raise self._fail("require_auth", "False where Policy.users names nobody, or users to log in as")
@@ -173,8 +177,11 @@ class Policy:
             raise self._fail("tls_min", f"at most Policy.tls_max, which is {self.tls_max!r}")
         if self.client_certificate not in ("none", "optional", "required"):
             raise self._fail("client_certificate", "'none', 'optional' or 'required'")
-        if isinstance(self.alpn, str) or not all(isinstance(n, str) and 0 < len(n.encode()) < 256 for n in self.alpn):  # noqa: PLR2004
-            raise self._fail("alpn", "protocol names of 1 to 255 octets (RFC 7301 section 3.1)")
+        if not _is_collection(self.alpn) or not all(
+            isinstance(name, str) and name.isascii() and 0 < len(name) < 256  # noqa: PLR2004
+            for name in self.alpn
+        ):
+            raise self._fail("alpn", "a collection of ASCII protocol names of 1 to 255 octets (RFC 7301 section 3.1)")
         self._set("alpn", tuple(self.alpn))
 
     def _check_names(self) -> None:
@@ -213,7 +220,7 @@ class Policy:
     def _names(self, name: str, known: Collection[str]) -> tuple[str, ...]:
         """Return the field's names in upper case; each has to be one of `known`."""
         value = getattr(self, name)
-        if isinstance(value, str) or not all(isinstance(item, str) and item.upper() in known for item in value):
+        if not _is_collection(value) or not all(isinstance(item, str) and item.upper() in known for item in value):
             raise self._fail(name, "a collection of names out of " + ", ".join(known))
         return tuple(item.upper() for item in value)
 
@@ -227,7 +234,7 @@ class Policy:
         if extension in self.hide:
             return False
         if extension == "STARTTLS":
-            return self.mode.has_starttls
+            return Mode(self.mode).has_starttls
         if extension == "AUTH":
             return self.users is not None and bool(self.mechanisms)
         return extension in EXTENSIONS
@@ -256,3 +263,8 @@ class Policy:
             if name not in names:
                 raise TypeError(f"Policy has no field {name!r}; there are {', '.join(names)}")
         return replace(self, **changes)
+
+
+def _is_collection(value: object) -> bool:
+    """Return whether a value is a list, a set or the like: not a text, and not an iterator, which reads only once."""
+    return isinstance(value, Collection) and not isinstance(value, str)

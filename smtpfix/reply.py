@@ -14,7 +14,8 @@ from .errors import InvalidValueError
 _ENHANCED: Final = re.compile(r"[245]\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\Z")
 """RFC 3463 section 2: class "." subject "." detail, no leading zeros, up to three digits."""
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+"""What a reply cannot hold: control characters, and surrogates, which have no UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Reply:
         prefix = f"{self.enhanced} " if enhanced and self.enhanced else ""
         *first, last = self.text.split("\n")
         lines = [f"{self.code}-{prefix}{line}" for line in first]
-        lines.append(f"{self.code} {prefix}{last}".rstrip(" ") if not last else f"{self.code} {prefix}{last}")
+        # The space stands also without text: RFC 5321 section 4.2 wants it, and "334 " needs it (RFC 4954 section 4).
+        lines.append(f"{self.code} {prefix}{last}" if last else f"{self.code} {self.enhanced if prefix else ''}")
         return "".join(line + "\r\n" for line in lines).encode()
 
     def __str__(self) -> str:

@@ -48,7 +48,8 @@ class Exchange:
 
     def peek(self, initial: bytes) -> None:
         """Learn what an initial response gives away, though nobody is going to be authenticated by it."""
-        with contextlib.suppress(StopIteration, MalformedResponseError):
+        # NotImplementedError: a mechanism this server does not know is refused too, and nothing is learnt from it.
+        with contextlib.suppress(StopIteration, MalformedResponseError, NotImplementedError):
             next(self.run(initial))
 
     def _check(self) -> bool:

@@ -69,16 +69,23 @@ class Rule:
         if stage not in STAGES:
             raise InvalidValueError("Rule.stage", self.stage, "one of " + ", ".join(STAGES))
         object.__setattr__(self, "stage", stage)
-        if not self.actions or not all(isinstance(action, Reply | Delay | Disconnect) for action in self.actions):
-            raise InvalidValueError("Rule.actions", self.actions, "one or more of Reply, Delay, Disconnect")
+        if (
+            not isinstance(self.actions, tuple | list)
+            or not self.actions
+            or not all(isinstance(action, Reply | Delay | Disconnect) for action in self.actions)
+        ):
+            raise InvalidValueError("Rule.actions", self.actions, "a tuple of one or more of Reply, Delay, Disconnect")
+        object.__setattr__(self, "actions", tuple(self.actions))
         if sum(isinstance(action, Reply) for action in self.actions) > 1:
             raise InvalidValueError("Rule.actions", self.actions, "one Reply at the most: a command has one reply")
         if self.times is not None and (type(self.times) is not int or self.times < 1):
             raise InvalidValueError("Rule.times", self.times, "a whole number from 1 up, or None")
         if isinstance(self.argument, str):
             object.__setattr__(self, "_glob", re.compile(fnmatch.translate(self.argument), re.IGNORECASE))
-        elif self.argument is not None and not isinstance(self.argument, re.Pattern):
-            raise InvalidValueError("Rule.argument", self.argument, "a glob, a compiled pattern or None")
+        elif self.argument is not None and not (
+            isinstance(self.argument, re.Pattern) and isinstance(self.argument.pattern, str)
+        ):
+            raise InvalidValueError("Rule.argument", self.argument, "a glob, a compiled pattern of text or None")
 
     def applies_to(self, argument: str) -> bool:
         """Return whether the command's argument is one this rule answers."""

@@ -91,7 +91,7 @@ class Server:
     @property
     def mode(self) -> Mode:
         """The policy's mode."""
-        return self.policy.mode
+        return Mode(self.policy.mode)
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:

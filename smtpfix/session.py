@@ -202,6 +202,11 @@ class Session:
         """True once the connection has ended."""
         return self.end is not None
 
+    @property
+    def refusal(self) -> str | None:
+        """The last 4yz or 5yz reply (RFC 5321 section 4.2.1); None if there was none."""
+        return next((reply for reply in reversed(self.transcript.replies) if reply[:1] in "45"), None)
+
     def __str__(self) -> str:
         """Return the session in one line, as failed waits list it."""
         facts = []
@@ -213,8 +218,7 @@ class Session:
             facts.append("in clear")
         facts += [f"AUTH {attempt}" for attempt in self.auth]
         facts.append(f"{self.message_count} message{'' if self.message_count == 1 else 's'}")
-        replies = self.transcript.replies
-        if replies and replies[-1][:1] in "45":
-            facts.append(f"last reply {replies[-1]!r}")
+        if self.refusal is not None:
+            facts.append(f"answered {self.refusal!r}")
         facts.append(str(self.end) if self.end else "still connected")
         return f"session {self.number} ({self.mode}): {'; '.join(facts)}"

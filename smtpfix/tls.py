@@ -78,7 +78,8 @@ class TLS:
         """Take note of the client's certificate, before OpenSSL decides on it."""
         position = 4  # handshake type and length
         if version >= ssl.TLSVersion.TLSv1_3:
-            position += 1 + message[position]  # request context, RFC 8446 section 4.4.2
+            # The request context, RFC 8446 section 4.4.2; OpenSSL has not checked yet that there is one.
+            position += 1 + int.from_bytes(message[position : position + 1], "big")
         position += 3  # length of the list
         length = int.from_bytes(message[position : position + 3], "big")
         self._certificate = bytes(message[position + 3 : position + 3 + length]) or None

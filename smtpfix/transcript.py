@@ -57,7 +57,8 @@ def _shorten_credential(line: bytes) -> str:
 
 def shorten(secret: str | bytes) -> str:
     """Return what a report may show of a credential: that there is one, and its length."""
-    return f"…({len(secret)} {'octets' if isinstance(secret, bytes) else 'characters'})"
+    unit = "octet" if isinstance(secret, bytes) else "character"
+    return f"…({len(secret)} {unit}{'' if len(secret) == 1 else 's'})"
 
 
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")

@@ -1,0 +1,253 @@
+"""What happens while `smtpfix serve` runs, as values, and each as JSON for other programs.
+
+Never has a password in what it prints, nor a message's content.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol, TextIO, TypeAlias
+
+from smtpfix.message import CapturedMessage
+from smtpfix.policy import Mode, Policy
+from smtpfix.session import AuthAttempt, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """One server that has started."""
+
+    name: str
+    """Its mode; with a number behind it where several servers have the same: ``plain``, ``plain-2``."""
+    policy: Policy
+    host: str
+    """Where to connect to."""
+    port: int
+    addresses: tuple[str, ...]
+    """The IP addresses it listens on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """All servers have started."""
+
+    servers: tuple[Listening, ...]
+    ca_file: Path | None
+    """What clients have to trust; None where no server knows TLS."""
+    ca_is_kept: bool
+    """Whether `ca_file` outlives this run."""
+    save: Path | None
+    """Where messages and transcripts are saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """A client has connected."""
+
+    server: str
+    """`Listening.name`."""
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCaptured:
+    """A message came whole."""
+
+    server: str
+    """`Listening.name`."""
+    mode: Mode
+    message: CapturedMessage
+    path: Path | None = None
+    """Where it was saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """A client is gone."""
+
+    server: str
+    """`Listening.name`."""
+    session: Session
+    path: Path | None = None
+    """Where its transcript was saved."""
+
+
+class Reason(StrEnum):
+    """Why it ends."""
+
+    ENOUGH = "exit-after"
+    """The messages asked for have come."""
+    TIMEOUT = "timeout"
+    """The time is up."""
+    INTERRUPTED = "SIGINT"
+    """Ctrl-C."""
+    TERMINATED = "SIGTERM"
+    OUTPUT_CLOSED = "output closed"
+    """Nobody reads what it prints any more."""
+    FAILED = "failed"
+    """It cannot go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """All servers have been closed, and everything has been shown and saved."""
+
+    reason: Reason
+    messages: int
+    """Accepted messages."""
+    sessions: int
+
+
+ClientEvent: TypeAlias = SessionStarted | MessageCaptured | SessionEnded
+ServeEvent: TypeAlias = Started | ClientEvent | Stopped
+
+
+class Output(Protocol):
+    """Shows events, each at once."""
+
+    def show(self, event: ServeEvent) -> None:
+        """Show one event. Raises `OSError` where it cannot be written."""
+
+
+class JSONOutput:
+    """Prints one JSON object a line; docs/serve.md has the keys."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def show(self, event: ServeEvent) -> None:
+        """Print and flush one event."""
+        for item in _objects(event):
+            # ASCII, whatever the stream's encoding is, and nothing that a terminal would obey.
+            self._stream.write(json.dumps(_sound(item)) + "\n")
+        self._stream.flush()
+
+
+def _objects(event: ServeEvent) -> Iterator[dict[str, Any]]:
+    match event:
+        case Started():
+            for server in event.servers:
+                yield _listening(server, event.ca_file)
+        case SessionStarted(server, session):
+            yield {"event": "session-started", **_whose(server, session), "started": session.started.isoformat()}
+        case MessageCaptured():
+            yield _message(event)
+        case SessionEnded():
+            yield _session_ended(event)
+        case Stopped():
+            yield {
+                "event": "stopped",
+                "reason": event.reason,
+                "messages": event.messages,
+                "sessions": event.sessions,
+            }
+
+
+def _listening(server: Listening, ca_file: Path | None) -> dict[str, Any]:
+    return {
+        "event": "listening",
+        "server": server.name,
+        "mode": server.policy.mode,
+        "host": server.host,
+        "port": server.port,
+        "addresses": server.addresses,
+        "ca_file": _path(ca_file),
+    }
+
+
+def _whose(server: str, session: Session) -> dict[str, Any]:
+    return {
+        "server": server,
+        "mode": session.mode,
+        "session": session.number,
+        "client": session.client[0],
+        "client_port": session.client[1],
+    }
+
+
+def _message(event: MessageCaptured) -> dict[str, Any]:
+    message = event.message
+    return {
+        "event": "message",
+        "server": event.server,
+        "mode": event.mode,
+        "session": message.session_number,
+        "number": message.number,
+        "received": message.received.isoformat(),
+        "reverse_path": message.reverse_path,
+        "recipients": message.to,
+        "subject": message.subject,
+        "size": message.size,
+        "in_tls": message.in_tls,
+        "user": message.user,
+        "accepted": message.accepted,
+        "reply": None if message.reply is None else str(message.reply),
+        "path": _path(event.path),
+    }
+
+
+def _session_ended(event: SessionEnded) -> dict[str, Any]:
+    session = event.session
+    return {
+        "event": "session-ended",
+        **_whose(event.server, session),
+        "client_name": session.client_name,
+        "duration": round(session.duration, 6),
+        "end": session.end,
+        "tls": _tls(session),
+        "tls_failure": _tls_failure(session),
+        "auth": [_auth(attempt) for attempt in session.auth],
+        "injected": len(session.injected),
+        "messages": session.message_count,
+        "refusal": session.refusal,
+        "path": _path(event.path),
+    }
+
+
+def _tls(session: Session) -> dict[str, Any] | None:
+    tls = session.tls
+    if tls is None:
+        return None
+    return {
+        "version": tls.version,
+        "cipher": tls.cipher,
+        "server_name": tls.server_name,
+        "client_certificate": tls.client_name,
+        "started_by": tls.started_by,
+    }
+
+
+def _tls_failure(session: Session) -> dict[str, Any] | None:
+    failure = session.tls_failure
+    if failure is None:
+        return None
+    return {"reason": failure.reason, "alert": failure.alert, "alert_sender": failure.alert_sender}
+
+
+def _auth(attempt: AuthAttempt) -> dict[str, Any]:
+    return {
+        "mechanism": attempt.mechanism,
+        "user": attempt.user,
+        "accepted": attempt.accepted,
+        "in_clear": attempt.in_clear,
+        "password_in_clear": attempt.in_clear and attempt.password is not None,
+    }
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _sound(value: Any) -> Any:
+    """Return the value with undecodable octets escaped: many programs read no lone surrogate (RFC 8259 section 8.2)."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {key: _sound(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sound(item) for item in value]
+    return value

@@ -1,0 +1,234 @@
+"""`smtpfix serve`: starts the servers, shows and saves what happens in them, and ends without losing anything.
+
+The servers' thread only puts events into a queue; this one, the main thread, writes.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final, TextIO
+
+from smtpfix.authority import Authority
+from smtpfix.errors import ListenError, SMTPFixError
+from smtpfix.inbox import Inbox
+from smtpfix.message import CapturedMessage
+from smtpfix.server import Server
+from smtpfix.session import Session
+
+from .events import (
+    ClientEvent,
+    JSONOutput,
+    Listening,
+    MessageCaptured,
+    Output,
+    Reason,
+    ServeEvent,
+    SessionEnded,
+    SessionStarted,
+    Started,
+    Stopped,
+)
+from .options import KEPT, ServeOptions
+from .pipe import reader_is_gone
+from .save import Saver
+from .terminal import Terminal
+
+_TICK: Final = 0.2
+"""Seconds between two looks for signals, which interrupt no wait on Windows, and for the output's reader."""
+_FAREWELL: Final = 1.0
+"""Seconds that clients have to finish their sessions after the last message asked for."""
+_SIGNALS: Final = {signal.SIGINT: Reason.INTERRUPTED, signal.SIGTERM: Reason.TERMINATED}
+
+
+class CannotServeError(SMTPFixError):
+    """It cannot start, or cannot go on; the text is one line for people."""
+
+
+def serve(options: ServeOptions, stream: TextIO) -> int:
+    """Serve until something ends it, and return the exit status; in the main thread, for it takes the signals.
+
+    The status is 0, or 1 when the time was up before the messages asked for had come. Raises `CannotServeError`.
+    """
+    run = _Run(options, stream)
+    with _signals(run.end):
+        return run.run()
+
+
+class _Run:
+    """One run: what it has to do, and how far it is."""
+
+    def __init__(self, options: ServeOptions, stream: TextIO) -> None:
+        self._options = options
+        self._stream = stream
+        self._output: Output | None = JSONOutput(stream) if options.as_json else Terminal(stream)
+        self._saver = _saver(options.save) if options.save is not None else None
+        self._names: dict[Server, str] = {}
+        self._events: queue.SimpleQueue[ClientEvent] = queue.SimpleQueue()
+        self._reason: Reason | None = None
+        self._failure: CannotServeError | None = None
+        self._accepted = 0
+        self._sessions = 0
+        self._connected = 0
+        self._enough_since: float | None = None
+
+    def run(self) -> int:
+        with ExitStack() as opened:
+            self._show(self._start(opened))
+            try:
+                self._watch()
+            finally:
+                self._close(opened)
+        self._show(Stopped(self._reason or Reason.FAILED, self._accepted, self._sessions))
+        if self._failure is not None:
+            raise self._failure
+        is_waiting = self._options.exit_after is not None and self._accepted < self._options.exit_after
+        return 1 if is_waiting and self._reason is Reason.TIMEOUT else 0
+
+    def end(self, reason: Reason) -> None:
+        """Let it end soon; the first reason counts."""
+        self._reason = self._reason or reason
+
+    # From start to end
+
+    def _start(self, opened: ExitStack) -> Started:
+        """Start every server, or none."""
+        policies, directory = self._options.policies, self._options.authority
+        inbox = Inbox(KEPT)
+        try:
+            authority = None
+            if directory is not None or any(policy.uses_tls for policy in policies):
+                authority = opened.enter_context(Authority(directory))
+            servers = [Server(policy, authority=authority, inbox=inbox, observer=self) for policy in policies]
+            self._names.update(zip(servers, _names(servers), strict=True))
+            for server in servers:
+                opened.enter_context(server)
+            return Started(
+                servers=tuple(_listening(server, name) for server, name in self._names.items()),
+                ca_file=authority.ca_file if authority is not None else None,
+                ca_is_kept=directory is not None,
+                save=self._options.save,
+            )
+        except ListenError as error:
+            raise CannotServeError(error.strerror or str(error)) from error
+        except OSError as error:
+            where = directory or "a temporary directory"
+            raise CannotServeError(
+                f"cannot keep the authority in {where}: {error.strerror}; choose a directory that can be written"
+            ) from error
+
+    def _watch(self) -> None:
+        timeout = self._options.timeout
+        deadline = time.monotonic() + (math.inf if timeout is None else timeout)
+        while self._reason is None:
+            now = time.monotonic()
+            if self._enough_since is not None and (not self._connected or now > self._enough_since + _FAREWELL):
+                self.end(Reason.ENOUGH)
+            elif now >= deadline:
+                self.end(Reason.TIMEOUT)
+            elif reader_is_gone(self._stream):
+                self.end(Reason.OUTPUT_CLOSED)
+            else:
+                self._handle_next(min(_TICK, deadline - now))
+
+    def _close(self, opened: ExitStack) -> None:
+        try:
+            opened.close()
+        finally:  # nothing new comes now
+            while self._handle_next(0):
+                pass
+
+    def _handle_next(self, timeout: float) -> bool:
+        try:
+            event = self._events.get(timeout=timeout)
+        except queue.Empty:
+            return False
+        match event:
+            case SessionStarted():
+                self._sessions += 1
+                self._connected += 1
+            case SessionEnded():
+                self._connected -= 1
+            case MessageCaptured(message=message) if message.accepted:
+                self._accepted += 1
+                if self._accepted == self._options.exit_after:
+                    self._enough_since = time.monotonic()
+        self._show(self._saved(event))
+        return True
+
+    def _saved(self, event: ClientEvent) -> ClientEvent:
+        if self._saver is None:
+            return event
+        try:
+            return self._saver.save(event)
+        except OSError as error:
+            self._saver = None
+            self._fail(f"cannot go on saving in {self._options.save}: {error.strerror}; make room or fix it", error)
+            return event
+
+    def _show(self, event: ServeEvent) -> None:
+        if self._output is None:
+            return
+        try:
+            self._output.show(event)
+        except BrokenPipeError:
+            self._output = None
+            self.end(Reason.OUTPUT_CLOSED)
+        except OSError as error:
+            self._output = None
+            self._fail(f"cannot write to standard output: {error.strerror}", error)
+
+    def _fail(self, text: str, cause: OSError) -> None:
+        self._failure = CannotServeError(text)
+        self._failure.__cause__ = cause
+        self.end(Reason.FAILED)
+
+    # The observer, in the servers' thread
+
+    def session_started(self, server: Server, session: Session) -> None:
+        self._events.put(SessionStarted(self._names[server], session))
+
+    def message_captured(self, server: Server, message: CapturedMessage) -> None:
+        self._events.put(MessageCaptured(self._names[server], server.mode, message))
+
+    def session_ended(self, server: Server, session: Session) -> None:
+        self._events.put(SessionEnded(self._names[server], session))
+
+
+def _saver(directory: Path) -> Saver:
+    try:
+        return Saver(directory)
+    except OSError as error:
+        raise CannotServeError(
+            f"cannot save in {directory}: {error.strerror}; choose a directory that can be written"
+        ) from error
+
+
+def _names(servers: Sequence[Server]) -> Iterator[str]:
+    """Name each server by its mode, and tell those of the same mode apart: plain, plain-2."""
+    count: Counter[str] = Counter()
+    for server in servers:
+        count[server.mode] += 1
+        yield f"{server.mode}-{count[server.mode]}" if count[server.mode] > 1 else str(server.mode)
+
+
+def _listening(server: Server, name: str) -> Listening:
+    addresses = tuple(address for address, _ in server.addresses)
+    return Listening(name, server.policy, server.host, server.port, addresses)
+
+
+@contextmanager
+def _signals(end: Callable[[Reason], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end it instead of breaking it off, however often they come."""
+    previous = {number: signal.signal(number, lambda got, _: end(_SIGNALS[signal.Signals(got)])) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,149 @@
+"""What all tests share: a client that says exactly what it is told, and a watch on the log."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from smtpfix import Mode, Server
+
+TIMEOUT = 10.0
+"""Seconds after which a client here gives up: none of these tests waits for it unless something is broken."""
+
+
+class Wire:
+    """A client on a raw socket. It follows no protocol: it sends octets and reads replies."""
+
+    def __init__(self, server: Server, host: str = "127.0.0.1", receive_buffer: int | None = None) -> None:
+        self._server = server
+        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.socket.settimeout(TIMEOUT)
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect((host, server.port))
+        self._unread = bytearray()
+
+    def send(self, data: bytes) -> None:
+        """Send octets as they are."""
+        self.socket.sendall(data)
+
+    def reply(self) -> str:
+        """Read one complete reply; its lines without CRLF, separated by LF. Empty once the server has closed."""
+        lines = []
+        while True:
+            while (end := self._unread.find(b"\r\n")) < 0:
+                data = self.socket.recv(65_536)
+                if not data:
+                    assert not self._unread, f"the server closed in the middle of {bytes(self._unread)!r}"
+                    return ""
+                self._unread += data
+            lines.append(self._unread[:end].decode())
+            del self._unread[: end + 2]
+            if lines[-1][3:4] != "-":
+                return "\n".join(lines)
+
+    def replies(self, count: int) -> list[str]:
+        """Read so many replies."""
+        return [self.reply() for _ in range(count)]
+
+    def say(self, line: str | bytes) -> str:
+        """Send a line and read the reply."""
+        self.send((line if isinstance(line, bytes) else line.encode()) + b"\r\n")
+        return self.reply()
+
+    def hello(self) -> str:
+        """Say EHLO."""
+        return self.say("EHLO client.example")
+
+    def deliver(self, content: bytes = b"Subject: x\r\n\r\nx\r\n") -> str:
+        """Send one message, which has to be accepted up to its content; return the reply to the final dot."""
+        self.send(b"MAIL FROM:<ann@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n")
+        assert [reply[:3] for reply in self.replies(3)] == ["250", "250", "354"]
+        self.send(content + b".\r\n")
+        return self.reply()
+
+    def rest(self) -> bytes:
+        """Read until the server closes; whether by FIN or by reset."""
+        data = bytes(self._unread)
+        self._unread.clear()
+        try:
+            while more := self.socket.recv(65_536):
+                data += more
+        except ConnectionError:
+            pass
+        return data
+
+    def handshake(self, context: ssl.SSLContext | None = None, name: str = "localhost") -> None:
+        """Begin TLS now; with a context that trusts the server, or the one given."""
+        assert not self._unread, f"left over before TLS: {bytes(self._unread)!r}"
+        self.socket = (context or self._server.ssl_context()).wrap_socket(self.socket, server_hostname=name)
+
+    def start_tls(self, context: ssl.SSLContext | None = None, name: str = "localhost") -> None:
+        """Say STARTTLS, which has to be granted, and begin TLS."""
+        assert self.say("STARTTLS").startswith("220 ")
+        self.handshake(context, name)
+
+    def reset(self) -> None:
+        """Close with a TCP reset, as a crashed machine or a killed program may."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh" if _WINDOWS else "ii", 1, 0))
+        self.socket.close()
+
+    def close(self) -> None:
+        """Close, without QUIT."""
+        self.socket.close()
+
+
+_WINDOWS = not hasattr(socket, "AF_UNIX")
+
+
+@pytest.fixture
+def wire() -> Iterator[Callable[..., Wire]]:
+    """Return a function that connects a `Wire` to a server and reads the greeting; in TLS where that comes first.
+
+    ``wire(server, greeted=False)`` leaves handshake and greeting to the test.
+    """
+    wires: list[Wire] = []
+
+    def connect(server: Server, *, greeted: bool = True, **options: object) -> Wire:
+        client = Wire(server, **options)
+        wires.append(client)
+        if greeted:
+            if server.mode is Mode.IMPLICIT_TLS:
+                client.handshake()
+            assert client.reply() == "220 mx.smtpfix.test ESMTP smtpfix"
+        return client
+
+    yield connect
+    for client in wires:
+        client.close()
+
+
+@pytest.fixture
+def nothing_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail the test if anything was logged at WARNING or above, by whomever: asyncio logs there what nobody caught."""
+    yield
+    records = [record for phase in ("setup", "call", "teardown") for record in caplog.get_records(phase)]
+    logged = [record.getMessage() for record in records if record.levelno >= logging.WARNING]
+    # In Python's development mode asyncio remarks on everything that took longer than 0.1 s; so does a busy machine.
+    assert [line for line in logged if not line.startswith("Executing <")] == []
+
+
+def _ipv6_works() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def ipv6() -> None:
+    """Skip the test where the machine has no IPv6 loopback."""
+    if not _ipv6_works():
+        pytest.skip("this machine has no ::1")

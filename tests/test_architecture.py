@@ -1,0 +1,180 @@
+"""The shape of the code: floors, one importer for each third-party package, public names, and a light import."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import graphlib
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import smtpfix
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+FLOORS = (
+    ("errors", "reply", "scenario", "sasl"),
+    ("policy", "script", "client_hello", "transcript", "session", "message", "arguments", "content"),
+    ("tls", "channel", "authority", "matching", "waiting", "inbox", "recorder", "history", "listen"),
+    ("engine", "conversation"),
+    ("loop", "server"),
+    ("audit",),
+    ("cli", "conftest_plugin", "__main__"),
+)
+"""The rooms, floor by floor from the ground up; imports go down, or along the same floor, and never in a ring."""
+
+IMPORTERS = {
+    "aiosmtpd": {"engine"},
+    "click": {"cli"},
+    "cryptography": {"authority"},
+    "faker": {"conftest_plugin.sample"},
+    "pytest": {"conftest_plugin", "conftest_plugin.sample"},  # the plugin is made of it
+    "rich": {"cli.terminal"},
+    "trustme": {"authority"},
+}
+"""The modules that may import each third-party package: one, so that a change of it is felt in one place."""
+
+HEAVY = ("asyncio", "ssl", "aiosmtpd", "cryptography", "trustme", "faker", "rich", "click")
+"""What must not be imported before it is needed: the plugin is loaded in every pytest run of every user."""
+
+
+def modules() -> dict[str, Path]:
+    """Return every module by its name without ``smtpfix.``; the package itself is ``""``."""
+    found = {}
+    for top, prefix in ((ROOT / "smtpfix", ()), (ROOT / "conftest_plugin", ("conftest_plugin",))):
+        for path in sorted(top.rglob("*.py")):
+            parts = (*prefix, *path.relative_to(top).with_suffix("").parts)
+            found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+@functools.cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+def is_for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+@functools.cache
+def imported(name: str, *, when_running: bool = False) -> frozenset[str]:
+    """Return what a module imports, anywhere in it: ``smtpfix.policy.Mode``, ``os``, …; also what is for checkers."""
+    inside = ["smtpfix", *filter(None, name.split("."))]
+    package = inside if MODULES[name].name == "__init__.py" else inside[:-1]
+    skipped = [node for node in ast.walk(tree(name)) if when_running and is_for_type_checkers(node)]
+    found = set()
+    for node in {*ast.walk(tree(name))}.difference(*(ast.walk(block) for block in skipped)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *filter(None, [node.module])])
+            found |= {f"{origin}.{alias.name}" for alias in node.names}
+    return frozenset(found)
+
+
+def packages(name: str) -> set[str]:
+    """Return the top-level packages that a module imports when the program runs."""
+    return {item.partition(".")[0] for item in imported(name, when_running=True)}
+
+
+def room(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def rooms(name: str) -> set[str]:
+    """Return the rooms that a module imports from, but not its own."""
+    return {item.split(".")[1] for item in imported(name) if item.startswith("smtpfix.")} - {room(name)}
+
+
+INSIDE = [name for name in MODULES if name]
+"""All modules but the package itself, which names them all, lazily."""
+
+FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_module_imports_only_downwards(name):
+    assert [other for other in sorted(rooms(name)) if FLOOR_OF[other] > FLOOR_OF[room(name)]] == []
+
+
+def test_no_imports_go_in_a_ring():
+    graph: dict[str, set[str]] = {}
+    for name in INSIDE:
+        graph.setdefault(room(name), set()).update(rooms(name))
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, naming the ring
+
+
+def test_nothing_imports_the_plugin_or_the_catalogue():
+    assert [name for name in INSIDE if rooms(name) & {"conftest_plugin", "certs"}] == []
+
+
+@pytest.mark.parametrize("package", IMPORTERS)
+def test_a_third_party_package_has_one_importing_module(package):
+    assert {name for name in MODULES if package in packages(name)} <= IMPORTERS[package]
+
+
+def test_every_other_import_is_the_standard_library_s():
+    known = {"smtpfix", *sys.stdlib_module_names, *IMPORTERS}
+    assert {name: found for name in MODULES if (found := packages(name) - known)} == {}
+
+
+def test_every_dependency_has_its_importer():
+    dependencies = {re.match(r"[\w-]+", line)[0] for line in PROJECT["project"]["dependencies"]}
+    assert dependencies <= set(IMPORTERS)
+
+
+@pytest.mark.parametrize("path", [*MODULES.values(), ROOT / "certs" / "__init__.py"], ids=lambda path: path.stem)
+def test_a_module_opens_with_a_sentence_on_what_it_is_for(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert docstring.partition("\n")[0].endswith(".")
+
+
+def test_all_is_sorted():
+    assert smtpfix.__all__ == sorted(smtpfix.__all__)
+
+
+def test_every_public_name_is_where_type_checkers_see_it():
+    seen = set()
+    for block in filter(is_for_type_checkers, tree("").body):
+        for node in block.body:
+            home = importlib.import_module(f"smtpfix.{node.module}")
+            for alias in node.names:
+                assert getattr(smtpfix, alias.name) is getattr(home, alias.name)
+                seen.add(alias.name)
+    assert sorted(seen) == smtpfix.__all__
+
+
+def test_every_public_name_is_listed_by_dir():
+    assert set(smtpfix.__all__) <= set(dir(smtpfix))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"module 'smtpfix' has no attribute 'Sever'"):
+        smtpfix.Sever  # noqa: B018 - looking is the point
+
+
+@pytest.mark.parametrize(("before", "module"), [("sys", "smtpfix"), ("pytest", "smtpfix.conftest_plugin")])
+def test_importing_is_light(before, module):
+    """Importing the package, and the plugin once pytest is there, imports nothing heavy."""
+    code = f"import json, sys, {before}; known = set(sys.modules); import {module}; "
+    code += "print(json.dumps(sorted(set(sys.modules) - known)))"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, cwd=ROOT
+    )
+    new = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    assert sorted(new & set(HEAVY)) == []

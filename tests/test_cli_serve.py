@@ -1,0 +1,451 @@
+"""`smtpfix serve` from the start to the end: in this process, and as the program that people and programs run."""
+
+import errno
+import io
+import json
+import os
+import shutil
+import signal
+import smtplib
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from smtpfix.cli import serve as serve_module
+from smtpfix.cli.options import read_options
+from smtpfix.cli.pipe import settle
+from smtpfix.cli.serve import CannotServeError, serve
+
+BOUND = 20
+"""Seconds after which a run that should have ended long ago ends, so that a failing test does not hang."""
+
+MODES = ("plain", "starttls", "tls-required", "implicit-tls")
+
+
+class Stream(io.StringIO):
+    """Standard output of a run in this process: starts a client in another thread once all servers listen."""
+
+    def __init__(self, client):
+        super().__init__()
+        self._client = client
+        self.thread = None
+
+    def flush(self):
+        if self.thread is None:
+            self.thread = threading.Thread(target=self._client, args=(self.events,))
+            self.thread.start()
+
+    @property
+    def events(self):
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
+    def of(self, kind):
+        return [event for event in self.events if event["event"] == kind]
+
+
+def run(client, *listen, stream=None, **options):
+    """Serve until an option or the client ends it; return the exit status and what was printed."""
+    stream = stream or Stream(client)
+    options = {"as_json": True, "timeout": BOUND, **options}
+    try:
+        status = serve(read_options(listen=listen or ["plain:0"], **options), stream)
+    finally:
+        if stream.thread is not None:
+            stream.thread.join(BOUND)
+    return status, stream
+
+
+def nobody(_listening):
+    """Be no client at all."""
+
+
+def connect(listening):
+    """Return a client of one server, in TLS wherever there is TLS."""
+    address = (listening["host"], listening["port"], "client.example")
+    if listening["mode"] == "plain":
+        return smtplib.SMTP(*address, timeout=BOUND)
+    context = ssl.create_default_context(cafile=listening["ca_file"])
+    if listening["mode"] == "implicit-tls":
+        return smtplib.SMTP_SSL(*address, context=context, timeout=BOUND)
+    client = smtplib.SMTP(*address, timeout=BOUND)
+    client.starttls(context=context)
+    return client
+
+
+def send(client, subject="Hello"):
+    client.sendmail("ann@example.org", "bob@example.org", f"Subject: {subject}\r\n\r\nHi\r\n")
+
+
+def send_one(listening):
+    with connect(listening[0]) as client:
+        send(client)
+
+
+def send_one_and_leave(listening):
+    """Send a message, and do not wait for a goodbye: the server may be gone by then."""
+    client = connect(listening[0])
+    send(client)
+    client.close()
+
+
+# What is served
+
+
+def test_four_modes_are_served_at_once_into_one_inbox():
+    def client(listening):
+        for server in listening:
+            with connect(server) as connected:
+                send(connected, server["mode"])
+
+    status, printed = run(client, *(f"{mode}:0" for mode in MODES), exit_after=4)
+    assert status == 0
+    messages = printed.of("message")
+    assert [(event["number"], event["mode"], event["subject"]) for event in messages] == [
+        (number, mode, mode) for number, mode in enumerate(MODES, 1)
+    ]
+    assert [event["in_tls"] for event in messages] == [False, True, True, True]
+    assert [event["end"] for event in printed.of("session-ended")] == ["quit"] * 4
+
+
+def test_two_servers_of_one_mode_have_names_and_files_of_their_own(tmp_path):
+    def client(listening):
+        for server in listening:
+            with connect(server) as connected:
+                send(connected)
+
+    _, printed = run(client, "plain:0", "plain@127.0.0.1:0", exit_after=2, save=tmp_path)
+    assert [event["server"] for event in printed.of("message")] == ["plain", "plain-2"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "0001-plain.eml",
+        "0002-plain-2.eml",
+        "session-plain-0001.txt",
+        "session-plain-2-0001.txt",
+    ]
+
+
+def test_the_options_reach_the_servers():
+    replies = []
+
+    def client(listening):
+        with connect(listening[0]) as connected:
+            replies.append(connected.ehlo()[1].split(b"\n")[0])
+            replies.append(connected.mail("ann@example.org")[0])
+            replies.append(connected.login("ann", "s3cret")[0])
+            replies.append(connected.mail("ann@example.org", ["SIZE=101"])[0])
+            send(connected)
+
+    _, printed = run(
+        client, user=["ann:s3cret"], require_auth=True, hostname="mail.example", size_limit=100, exit_after=1
+    )
+    assert replies == [b"mail.example", 530, 235, 552]
+    assert printed.of("message")[0]["user"] == "ann"
+    assert "s3cret" not in printed.getvalue()
+
+
+def test_messages_on_one_connection_belong_to_its_session():
+    def client(listening):
+        with connect(listening[0]) as first, connect(listening[0]) as second:
+            for connected in (second, first, second):
+                send(connected)
+
+    _, printed = run(client, exit_after=3)
+    assert [event["session"] for event in printed.of("message")] == [2, 1, 2]
+
+
+def test_people_get_a_table_and_programs_get_json(capsys):
+    options = read_options(listen=["plain:0"], timeout=0.01)
+    assert serve(options, sys.stdout) == 0
+    assert capsys.readouterr().out.startswith("MODE ")
+    _, printed = run(nobody, timeout=0.01)
+    assert [event["event"] for event in printed.events] == ["listening", "stopped"]
+
+
+# The authority
+
+
+def test_an_authority_in_a_directory_stays_the_same_and_its_keys_are_private(tmp_path):
+    certificates = []
+    for _ in range(2):
+        _, printed = run(send_one, "starttls:0", authority=tmp_path / "authority", exit_after=1)
+        assert printed.of("message")[0]["in_tls"]
+        ca_file = printed.of("listening")[0]["ca_file"]
+        certificates.append(Path(ca_file).read_bytes())
+    assert certificates[0] == certificates[1]
+    keys = list((tmp_path / "authority").glob("*.key"))
+    assert keys
+    assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
+
+
+def test_an_authority_without_a_directory_is_gone_afterwards():
+    _, printed = run(send_one, "starttls:0", exit_after=1)
+    assert printed.of("message")[0]["in_tls"]
+    assert not Path(printed.of("listening")[0]["ca_file"]).exists()
+
+
+def test_without_tls_there_is_no_authority():
+    _, printed = run(send_one, "plain:0", exit_after=1)
+    assert printed.of("listening")[0]["ca_file"] is None
+
+
+# How it ends
+
+
+def test_it_ends_with_status_0_once_the_messages_asked_for_have_come():
+    status, printed = run(send_one, exit_after=1)
+    assert status == 0
+    assert printed.events[-1] == {"event": "stopped", "reason": "exit-after", "messages": 1, "sessions": 1}
+
+
+def test_it_ends_with_status_1_when_the_time_is_up_before_they_have_come():
+    status, printed = run(nobody, exit_after=1, timeout=0.01)
+    assert status == 1
+    assert printed.events[-1]["reason"] == "timeout"
+
+
+def test_it_ends_with_status_0_when_the_time_is_up_and_no_messages_were_asked_for():
+    status, _ = run(nobody, timeout=0.01)
+    assert status == 0
+
+
+def test_a_message_that_is_refused_does_not_count():
+    def client(listening):
+        with connect(listening[0]) as connected:
+            with pytest.raises(smtplib.SMTPDataError):
+                send(connected, "longer than 20 octets")
+            send(connected)
+
+    options = read_options(listen=["plain:0"], as_json=True, exit_after=1, timeout=BOUND)
+    stream = Stream(client)
+    assert serve(replace(options, policies=(options.policies[0].replace(line_limit=20),)), stream) == 0
+    stream.thread.join(BOUND)
+    assert [event["accepted"] for event in stream.of("message")] == [False, True]
+    assert stream.events[-1]["messages"] == 1
+
+
+def test_the_sender_of_the_last_message_can_finish_its_session():
+    replies = []
+
+    def client(listening):
+        with connect(listening[0]) as connected:
+            send(connected)
+            replies.extend([connected.noop()[0], connected.quit()[0]])
+
+    run(client, exit_after=1)
+    assert replies == [250, 221]
+
+
+def test_a_sender_that_never_finishes_does_not_hold_it_up(monkeypatch):
+    monkeypatch.setattr(serve_module, "_FAREWELL", 0.05)
+    over = threading.Event()
+
+    def client(listening):
+        connected = connect(listening[0])
+        send(connected)
+        assert over.wait(BOUND)
+        connected.close()
+
+    stream = Stream(client)
+    try:
+        status = serve(read_options(listen=["plain:0"], as_json=True, exit_after=1, timeout=BOUND), stream)
+    finally:
+        over.set()
+        stream.thread.join(BOUND)
+    assert status == 0
+    assert stream.of("session-ended")[0]["end"] == "server closed"
+    assert stream.events[-1]["reason"] == "exit-after"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_status_0_and_nothing_lost(number, tmp_path):
+    handler = signal.getsignal(number)
+
+    def client(listening):
+        connected = connect(listening[0])
+        for _ in range(20):
+            send(connected)
+        signal.raise_signal(number)
+        signal.raise_signal(number)  # `timeout` and impatient people send it more than once
+        connected.close()
+
+    status, printed = run(client, exit_after=1000, save=tmp_path)
+    assert status == 0
+    assert len(printed.of("message")) == len(list(tmp_path.glob("*.eml"))) == 20
+    assert len(printed.of("session-ended")) == len(list(tmp_path.glob("*.txt"))) == 1
+    assert printed.events[-1] == {"event": "stopped", "reason": number.name, "messages": 20, "sessions": 1}
+    assert signal.getsignal(number) is handler
+
+
+# What goes wrong
+
+
+@contextmanager
+def taken_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield taken.getsockname()[1]
+
+
+def test_a_port_in_use_is_an_error_and_the_servers_before_it_are_closed():
+    with taken_port() as port, pytest.raises(CannotServeError, match=f"localhost port {port}: another program does"):
+        run(nobody, "plain:0", "starttls:0", f"plain:{port}")
+    assert "smtpfix" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_host_that_is_not_there_is_an_error():
+    with pytest.raises(CannotServeError, match="neither an IP address nor a name this machine knows"):
+        run(nobody, "plain@nowhere.invalid:0")
+
+
+def test_an_authority_that_cannot_be_kept_is_an_error(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(CannotServeError, match=r"cannot keep the authority in .*file: File exists; choose"):
+        run(nobody, "plain:0", authority=file)
+
+
+def test_files_that_cannot_be_saved_any_more_end_it_and_what_came_is_still_shown(tmp_path):
+    directory = tmp_path / "mails"
+
+    def client(listening):
+        shutil.rmtree(directory)
+        send_one_and_leave(listening)
+
+    stream = Stream(client)
+    with pytest.raises(CannotServeError, match=r"cannot go on saving in .*mails: No such file"):
+        run(client, stream=stream, save=directory)
+    assert stream.of("message")[0]["path"] is None
+    assert stream.events[-1]["reason"] == "failed"
+
+
+class Failing(Stream):
+    """Standard output that takes no messages."""
+
+    def __init__(self, client, error):
+        super().__init__(client)
+        self._error = error
+
+    def write(self, text):
+        if '"message"' in text:
+            raise self._error
+        return super().write(text)
+
+
+def test_a_closed_output_ends_it_quietly_and_everything_is_still_saved(tmp_path):
+    status, _ = run(nobody, stream=Failing(send_one_and_leave, BrokenPipeError()), save=tmp_path, exit_after=1000)
+    assert status == 0
+    assert len(list(tmp_path.glob("*.eml"))) == len(list(tmp_path.glob("*.txt"))) == 1
+
+
+def test_an_output_that_cannot_be_written_is_an_error_and_everything_is_still_saved(tmp_path):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(CannotServeError, match="cannot write to standard output: No space left on device"):
+        run(nobody, stream=Failing(send_one_and_leave, full), save=tmp_path)
+    assert len(list(tmp_path.glob("*.eml"))) == 1
+
+
+def test_it_ends_when_nobody_reads_its_output_any_more_even_if_no_client_ever_comes():
+    read_end, write_end = os.pipe()
+
+    def reader():
+        with os.fdopen(read_end) as lines:
+            assert json.loads(lines.readline())["event"] == "listening"
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    with os.fdopen(write_end, "w") as stream:
+        status = serve(read_options(listen=["plain:0"], as_json=True, exit_after=1, timeout=BOUND), stream)
+        settle(stream)
+    thread.join(BOUND)
+    assert status == 0  # 1 would be the time-out
+
+
+# The program
+
+
+@contextmanager
+def program(*arguments, **environment):
+    """Run ``python -m smtpfix serve`` with every warning an error; ends it if the test does not."""
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "smtpfix", "serve", "--timeout", str(BOUND)]
+    inherited = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "PYTHONIOENCODING")}
+    with subprocess.Popen(
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env={**inherited, "PYTHONIOENCODING": "utf-8", **environment},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def port_in(row):
+    return int(row.split()[1].removeprefix("localhost:"))
+
+
+def test_people_see_the_table_and_each_message_as_it_comes_without_escape_sequences():
+    with program("--listen", "plain:0", "--exit-after", "1") as process:
+        assert process.stdout.readline().split() == ["MODE", "ADDRESS", "TLS", "BEGINS", "AUTH"]
+        port = port_in(process.stdout.readline())
+        assert process.stdout.readline() == "Ctrl-C ends it.\n"
+        with connect({"mode": "plain", "host": "localhost", "port": port}) as client:
+            send(client, "caf=1b[2J")
+            assert "connected from" in process.stdout.readline()
+            assert 'message 1 from <ann@example.org> to <bob@example.org>; subject "caf' in process.stdout.readline()
+        ended, stopped = process.stdout.readlines()
+        assert "ended, calls itself client.example; in clear; 1 message; quit\n" in ended
+        assert stopped == "Stopped, the messages asked for have come: 1 message in 1 session.\n"
+        assert "\x1b" not in ended
+        assert (process.wait(BOUND), process.stderr.read()) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_programs_read_json_and_a_signal_ends_it_within_a_second_with_all_messages_saved(number, tmp_path):
+    with program("--json", "--listen", "implicit-tls:0", "--listen", "plain:0", "--save", str(tmp_path)) as process:
+        listening = [json.loads(process.stdout.readline()) for _ in range(2)]
+        with connect(listening[0]) as client:
+            for _ in range(10):
+                send(client)
+            process.send_signal(number)
+            assert process.wait(1) == 0  # while the client is still connected
+        events = [json.loads(line) for line in process.stdout]
+        assert [event["event"] for event in events] == [
+            "session-started",
+            *["message"] * 10,
+            "session-ended",
+            "stopped",
+        ]
+        assert events[-1]["reason"] == number.name
+        assert len(list(tmp_path.glob("*.eml"))) == 10
+        assert process.stderr.read() == ""
+
+
+def test_a_port_in_use_is_one_line_on_stderr_and_status_2():
+    with taken_port() as port, program("--listen", f"plain:{port}") as process:
+        output, error = process.communicate(timeout=BOUND)
+    assert (process.returncode, output) == (2, "")
+    assert error.startswith(f"smtpfix: cannot listen on localhost port {port}: another program does;")
+    assert error.count("\n") == 1
+
+
+def test_a_reader_that_has_read_enough_ends_it_quietly():
+    """As with ``smtpfix serve | head -1``."""
+    with program("--listen", "plain:0", "--exit-after", "1") as process:
+        assert process.stdout.readline().startswith("MODE")
+        process.stdout.close()
+        assert process.wait(BOUND) == 0
+        assert process.stderr.read() == ""
+
+
+def test_text_that_the_output_cannot_encode_is_escaped():
+    with program("--listen", "plain:0", "--user", "é:x", PYTHONIOENCODING="ascii") as process:
+        process.stdout.readline()
+        assert process.stdout.readline().split()[3] == "\\xe9,"

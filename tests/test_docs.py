@@ -1,0 +1,73 @@
+"""Every Python example of the README and the how-tos runs as it stands, each page in a pytest session of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
+
+FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECTION = re.compile(r"^## ", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+CONFIGURATION = """\
+[pytest]
+addopts = --import-mode=importlib --strict-markers --strict-config -p no:cacheprovider
+asyncio_default_fixture_loop_scope = function
+filterwarnings = error
+python_files = line_*.py
+pythonpath = .
+"""
+
+
+def write_examples(page: str, folder: Path) -> int:
+    """Write a page's examples as files, return how many of them are to be run.
+
+    One that begins with ``# name.py`` is a module that the rest of the page can import; a ``conftest.py`` is for its
+    own section. One without a test is a script, and becomes a test.
+    """
+    count = 0
+    for match in FENCE.finditer(page):
+        code = match[1]
+        section = folder / f"section_{len(SECTION.findall(page, 0, match.start()))}"
+        section.mkdir(exist_ok=True)
+        if name := re.match(r"# (\w+\.py)\n", code):
+            home = section if name[1] == "conftest.py" else folder
+            (home / name[1]).write_text(code, encoding="utf-8")
+            continue
+        if not re.search(r"^ *(async )?def test_", code, re.MULTILINE):
+            code = "def test_example():\n" + textwrap.indent(code, "    ")
+        line = page.count("\n", 0, match.start()) + 2
+        (section / f"line_{line}.py").write_text(code, encoding="utf-8")
+        count += 1
+    return count
+
+
+@pytest.mark.parametrize("page", [name for name, text in PAGES.items() if FENCE.search(text)])
+def test_the_examples_run(page, tmp_path):
+    count = write_examples(PAGES[page], tmp_path)
+    (tmp_path / "pytest.ini").write_text(CONFIGURATION, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (passed,) = re.findall(r"= (\d+) passed in", done.stdout)  # and nothing skipped beside it
+    assert int(passed) >= count > 0
+
+
+@pytest.mark.parametrize("page", ["README.md", "fixture.md", "asserting.md"])
+def test_a_how_to_has_examples(page):
+    assert FENCE.search(PAGES[page])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_lead_somewhere(page):
+    folder = ROOT if page == "README.md" else ROOT / "docs"
+    assert [link for link in LINK.findall(PAGES[page]) if not (folder / link).exists()] == []

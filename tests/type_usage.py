@@ -1,0 +1,192 @@
+"""The public API as users write it. Never run: mypy and pyright, both strict, check that it has the types it should."""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import ssl
+from collections.abc import Callable
+from datetime import datetime
+from email.message import EmailMessage
+from pathlib import Path
+from typing import assert_type
+
+import pytest
+
+from smtpfix import (
+    ANY_USER,
+    Alert,
+    Attachment,
+    AuthAttempt,
+    Authority,
+    CapturedMessage,
+    Delay,
+    Disconnect,
+    Envelope,
+    Inbox,
+    InvalidValueError,
+    Mode,
+    NoMessage,
+    Policy,
+    Reply,
+    Rule,
+    Server,
+    Session,
+    SessionEnd,
+    SMTPFixError,
+    TLSFailure,
+    TLSInfo,
+    UnknownScenario,
+)
+
+
+def send_welcome(to: str, *, host: str, port: int) -> None:
+    """Stand for the user's own code."""
+
+
+async def deliver(host: str, port: int) -> None:
+    """Stand for the user's own code."""
+
+
+# 1  the fixture
+
+
+def test_welcome(smtp_server: Server) -> None:
+    send_welcome("ann@example.org", host=smtp_server.host, port=smtp_server.port)
+    message = smtp_server.inbox.one(to="ann@example.org")
+    assert_type(message, CapturedMessage)
+    assert message.subject == "Welcome"
+    assert "confirm" in message.text
+
+
+# 2  another policy for one test
+
+
+@pytest.mark.smtp("tls-required", users={"ann": "s3cret"}, certificate="good")
+def test_upgrades(smtp_server: Server) -> None:
+    assert_type(smtp_server.mode, Mode)
+    assert_type(smtp_server.policy, Policy)
+    assert_type(smtp_server.ca_file, Path)
+    assert_type(smtp_server.ssl_context(), ssl.SSLContext)
+    assert_type(smtp_server.ssl_context("ann@example.org"), ssl.SSLContext)
+
+
+# 3  a whole suite: override one layer
+
+
+@pytest.fixture
+def smtp_policy() -> Policy:
+    return Policy("implicit-tls", users={"ann": "s3cret"})
+
+
+@pytest.fixture(scope="session")
+def smtp_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+def test_two_servers(start_smtp_server: Callable[..., Server], smtp_message: EmailMessage) -> None:
+    first, second = start_smtp_server(), start_smtp_server("starttls", users=ANY_USER)
+    assert_type(second, Server)
+    with first.client() as client:
+        client.send_message(smtp_message)
+
+
+# 5  rules: an action is a value
+
+
+def test_rules(smtp_server: Server) -> None:
+    rule = smtp_server.on("RCPT", Reply(450, "4.2.1", "Greylisted"), times=1, argument="*@slow.example")
+    smtp_server.on("DATA", Disconnect())
+    smtp_server.on("MAIL", Delay(0.1), Reply(250), argument=re.compile("ann", re.IGNORECASE))
+    assert_type(rule, Rule)
+    assert_type(smtp_server.fired(rule), int)
+    assert_type(smtp_server.rules, tuple[Rule, ...])
+    smtp_server.off(rule)
+    smtp_server.off()
+
+
+# 6  in code
+
+
+def run(message: EmailMessage) -> None:
+    with Server(Policy("starttls")) as server, server.client() as client:
+        assert_type(server, Server)
+        assert_type(client, smtplib.SMTP)
+        client.send_message(message)
+
+
+async def run_async() -> None:
+    async with Server() as server:
+        await deliver(server.host, server.port)
+        (message,) = await server.inbox.received(1)
+        assert_type(message, CapturedMessage)
+
+
+def run_several() -> None:
+    with Authority() as authority:
+        inbox = Inbox()
+        servers = [Server(Policy(mode), authority=authority, inbox=inbox).start() for mode in Mode]
+        for server in servers:
+            assert_type(server.addresses, tuple[tuple[str, int], ...])
+            server.close()
+
+
+# 7  waiting, and proving absence
+
+
+def test_waiting(smtp_server: Server) -> None:
+    (first, _second) = smtp_server.inbox.wait(2, timeout=5, subject=re.compile("invoice", re.IGNORECASE))
+    smtp_server.inbox.expect_none(within=0.2, to="bob@example.org")
+    assert_type(first, CapturedMessage)
+    assert_type(smtp_server.inbox.find(headers={"X-Id": "1"}), tuple[CapturedMessage, ...])
+    assert_type(smtp_server.inbox[0], CapturedMessage)
+    assert_type(smtp_server.inbox[:2], tuple[CapturedMessage, ...])
+    assert_type(smtp_server.inbox.refused, tuple[CapturedMessage, ...])
+    assert_type(smtp_server.sessions.wait(), tuple[Session, ...])
+
+
+async def test_waiting_async(smtp_server: Server) -> None:
+    await smtp_server.inbox.received_none(within=0.2, to="bob@example.org")
+    assert_type(await smtp_server.sessions.ended(), tuple[Session, ...])
+
+
+# 8  what the client did
+
+
+def test_session(smtp_server: Server) -> None:
+    session = smtp_server.sessions[-1]
+    assert_type(session, Session)
+    assert session.tls
+    assert_type(session.tls, TLSInfo)
+    assert session.tls.version == "TLSv1.3"
+    assert_type(session.auth, tuple[AuthAttempt, ...])
+    assert session.auth[0].mechanism == "PLAIN"
+    assert not session.auth[0].in_clear
+    assert session.tls_failure
+    assert_type(session.tls_failure, TLSFailure)
+    assert session.tls_failure.alert == "unknown_ca"
+    assert_type(session.alerts, tuple[Alert, ...])
+    assert_type(session.end, SessionEnd | None)
+    assert_type(session.transcript.commands, tuple[str, ...])
+    print(session.transcript)  # noqa: T201 - as users do
+
+
+def test_message(smtp_server: Server) -> None:
+    message = smtp_server.inbox.one(timeout=1)
+    assert_type(message.content, bytes)
+    assert_type(message.envelope, Envelope)
+    assert_type(message.parsed, EmailMessage)
+    assert_type(message.header("X-Id"), str | None)
+    assert_type(message.attachments, tuple[Attachment, ...])
+    assert_type(message.links, tuple[str, ...])
+    assert_type(message.received, datetime)
+    assert_type(message.reply, Reply | None)
+    assert_type(message.session, Session)
+
+
+def test_errors() -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        Policy("plain", port=70_000)
+    assert_type(caught.value.field, str)
+    for error in (InvalidValueError, NoMessage, UnknownScenario):
+        assert issubclass(error, SMTPFixError)
