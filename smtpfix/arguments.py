@@ -75,9 +75,9 @@ def refuse_parameters(parameters: tuple[str, ...], known: Collection[str], size_
 
 
 _VALUES: Final[Mapping[str, re.Pattern[str]]] = {
-    "SIZE": re.compile(r"[0-9]{1,20}\Z"),  # RFC 1870 section 4
+    "SIZE": re.compile(r"[0-9]{1,20}\Z"),  # RFC 1870 section 3
     "BODY": re.compile(r"(?i:7BIT|8BITMIME)\Z"),  # RFC 6152 section 2
     "SMTPUTF8": re.compile(r"\Z"),  # RFC 6531 section 3.4
-    "AUTH": re.compile(r"(<>|[!-*,-<>-~]|\+[0-9A-F]{2})+\Z"),  # xtext, RFC 4954 section 5
+    "AUTH": re.compile(r"(<>|[!-*,-<>-~]|\+[0-9A-F]{2})+\Z"),  # RFC 4954 section 5; xtext, RFC 3461 section 4
 }
 """What each parameter's value has to look like."""

@@ -20,7 +20,7 @@ from typing import Final, Self
 
 import trustme
 
-from .errors import AuthorityError
+from .errors import AuthorityError, InvalidValueError
 from .policy import Policy
 from .scenario import load_scenario
 from .tls import watch
@@ -116,12 +116,17 @@ class Authority:
         if policy.tls_min in ("TLSv1", "TLSv1.1"):
             context.set_ciphers("DEFAULT:!aNULL:@SECLEVEL=0")  # OpenSSL 3 has no such versions above level 0
         scenario = load_scenario(policy.certificate)
-        leaf = self._issuer(scenario.intermediates).issue_cert(
-            *identities,
-            common_name=policy.hostname[:64],  # RFC 5280 appendix A.1: ub-common-name
-            organization_name=_ORGANIZATION,
-            not_after=datetime.now(UTC) + _LIFETIME,
-        )
+        try:
+            leaf = self._issuer(scenario.intermediates).issue_cert(
+                *identities,
+                common_name=policy.hostname[:64],  # RFC 5280 appendix A.1: ub-common-name
+                organization_name=_ORGANIZATION,
+                not_after=datetime.now(UTC) + _LIFETIME,
+            )
+        except UnicodeError as error:  # idna's errors are of this kind
+            raise InvalidValueError(
+                "the server's names", identities, f"names a certificate can hold ({error})"
+            ) from error
         leaf.configure_cert(context)
         if policy.client_certificate != "none":
             required = policy.client_certificate == "required"

@@ -27,17 +27,17 @@ from .policy import EXTENSIONS, Mode, Policy
 from .recorder import Recorder
 from .reply import Action, Delay, Disconnect, Reply
 from .sasl import MECHANISMS, Exchange, MalformedResponseError
-from .script import CONNECT, END_OF_DATA, Rulebook
+from .script import CONNECT, END_OF_DATA, UNKNOWN, Rulebook
 from .session import AuthAttempt, SessionEnd, TLSFailure
 from .tls import TLS
-from .transcript import Kind
+from .transcript import Kind, carries_credential, excerpt
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
 """What ``tls-required`` lets through in clear (RFC 3207 section 4)."""
 _NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", "VRFY", "EXPN"})
 """What ``require_auth`` holds back; RFC 4954 section 6 exempts AUTH, EHLO, HELO, NOOP, RSET and QUIT."""
-_COMMANDS: Final = "AUTH DATA EHLO EXPN HELO HELP MAIL NOOP QUIT RCPT RSET STARTTLS VRFY"
+_COMMANDS: Final = frozenset({*VERBS, "AUTH", "DATA", "HELP", "QUIT", "STARTTLS"})
 _NOT_IMPLEMENTED: Final = frozenset({"BDAT", "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
 _AUTH_LINE_LIMIT: Final = 12_288
 """Longest line of an AUTH exchange with its CRLF, RFC 4954 section 4."""
@@ -162,7 +162,8 @@ class Conversation:
         recorder.alerts = tls.alerts
         recorder.tls_failure = failure
         if clear_text:
-            recorder.add(Kind.CLIENT, tls.first_octets[:_SHOWN])
+            shown = tls.first_octets[:_SHOWN]
+            recorder.add(Kind.SECRET if carries_credential(shown) else Kind.CLIENT, shown)
         recorder.note(failure.reason)
         recorder.finish(SessionEnd.CLEAR_INSTEAD_OF_TLS if clear_text else SessionEnd.HANDSHAKE_FAILED)
 
@@ -238,8 +239,9 @@ class Conversation:
 
     def _skip(self, buffer: bytearray, count: int) -> None:
         if not self._skipping:
-            is_secret = self._exchange is not None or buffer[:5].upper() == b"AUTH "
-            self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, bytes(buffer[:_SHOWN]))
+            shown = bytes(buffer[:_SHOWN])
+            is_secret = self._exchange is not None or carries_credential(shown)
+            self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, shown)
         self._skipping += count
         self._scan = 0
         del buffer[:count]
@@ -252,12 +254,13 @@ class Conversation:
             shown = line + b"\n"  # a bare LF ends a command too, against RFC 5321 section 2.3.8: it is shown
         head, _, rest = line.partition(b" ")
         verb = head.upper().decode("ascii", "replace")
-        self.recorder.add(Kind.SECRET if verb == "AUTH" and b" " in rest.strip() else Kind.CLIENT, shown)
+        self.recorder.add(Kind.SECRET if carries_credential(line) else Kind.CLIENT, shown)
         if (malformed := _malformed(line, head)) is not None:
             self._send(malformed)
             return
         argument = rest.strip().decode("utf-8", "surrogateescape")
-        self._at_stage(verb, argument, partial(self._perform, verb, argument))
+        stage = verb if verb in _COMMANDS else UNKNOWN  # what a client calls CONNECT is no stage of ours
+        self._at_stage(stage, argument, partial(self._perform, verb, argument))
 
     # Rules
 
@@ -347,7 +350,7 @@ class Conversation:
         if not self._policy.has("HELP"):
             self._send(forced or replies.NOT_IMPLEMENTED)
         else:
-            self._send(forced or Reply(214, "2.0.0", f"Commands: {_COMMANDS}"))
+            self._send(forced or Reply(214, "2.0.0", "Commands: " + " ".join(sorted(_COMMANDS))))
 
     def _quit(self, argument: str, forced: Reply | None) -> None:
         reply = forced or (replies.NO_ARGUMENT_ALLOWED if argument else replies.BYE)
@@ -370,7 +373,7 @@ class Conversation:
             injected = bytes(self._channel.received)
             if injected:
                 self.recorder.injected += injected
-                self.recorder.note(f"discarded what came behind STARTTLS in clear: {injected[:_SHOWN]!r}")
+                self.recorder.note(f"discarded what came behind STARTTLS in clear: {excerpt(injected, _SHOWN)}")
             self._begin_tls()
 
     def _begin_tls(self) -> None:
@@ -389,8 +392,8 @@ class Conversation:
     # AUTH
 
     def _auth(self, argument: str, forced: Reply | None) -> None:
-        name, _, initial = argument.partition(" ")
-        mechanism = name.upper()
+        name, *initials = argument.split() or [""]
+        mechanism, initial = name.upper(), " ".join(initials)
         exchange = MECHANISMS[mechanism](self._policy.users) if mechanism in MECHANISMS else Exchange(None)
         refusal = forced or self._refuse_auth(mechanism, initial)
         response = _decode(initial) if initial else None

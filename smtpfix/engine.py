@@ -22,7 +22,15 @@ from aiosmtpd.smtp import Session as SMTPSession
 from .arguments import refuse_parameters, split_path
 from .message import Envelope
 from .policy import Policy
-from .reply import HELO_FIRST, MAIL_FIRST, MALFORMED_ADDRESS, NESTED_MAIL, OK, TOO_MANY_RECIPIENTS, Reply
+from .reply import (
+    HELO_FIRST,
+    MAIL_FIRST,
+    MALFORMED_ADDRESS,
+    MALFORMED_SENDER,
+    NESTED_MAIL,
+    TOO_MANY_RECIPIENTS,
+    Reply,
+)
 
 VERBS: Final = frozenset({"HELO", "EHLO", "MAIL", "RCPT", "RSET", "NOOP", "VRFY", "EXPN"})
 """The commands an engine performs; the others belong to the conversation."""
@@ -177,10 +185,10 @@ class Engine(SMTP):
                 envelope.mail_from = found.address
         else:
             envelope.mail_from = address
-        if envelope.mail_from is not None:
-            envelope.mail_options = list(found.parameters)
-            await self.push(_MAIL_ACCEPTED)
-        return None
+        if envelope.mail_from is None:
+            return await self.push(MALFORMED_SENDER)
+        envelope.mail_options = list(found.parameters)
+        return await self.push(_MAIL_ACCEPTED)
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         """Add a recipient (RFC 5321 section 4.1.1.3)."""
@@ -255,7 +263,7 @@ def _translate(verb: str, status: str) -> Reply:
     if match is None:  # pragma: no cover - aiosmtpd sends no such thing
         return Reply(451, "4.3.0", "Internal error")
     code, enhanced, text = int(match[1]), match[2], match[3].removeprefix("Error: ")
-    if verb in ("EHLO", "HELO") and code == OK.code:
+    if verb in ("EHLO", "HELO"):
         return Reply(code, None, text)
     text = text[:1].upper() + text[1:]
     return Reply(code, enhanced or _ENHANCED.get(code), text)

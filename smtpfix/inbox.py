@@ -179,6 +179,8 @@ class _Search:
     """Looks at each message once, however often it is asked: waiting stays linear in the messages that come."""
 
     def __init__(self, inbox: Inbox, count: int, matcher: Matcher) -> None:
+        if count < 0:
+            raise ValueError(f"expected a count of messages, 0 or more, got {count}")
         self.count = count
         self.matcher = matcher
         self.found: list[CapturedMessage] = []

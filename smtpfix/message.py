@@ -196,7 +196,7 @@ class CapturedMessage:
 
     @property
     def links(self) -> tuple[str, ...]:
-        """Every http, https and mailto link: those of the HTML body's ``href``s, then those of the text, each once."""
+        """The http, https and mailto links of the HTML body, then the http and https URLs of the text, each once."""
         hrefs = (_unescape("".join(quoted)).strip() for quoted in _HREF.findall(self.html))
         found = [href for href in hrefs if href.lower().startswith(("http:", "https:", "mailto:"))]
         found += (url.rstrip(".,;:!?)'\"") for url in _URL.findall(self.text))

@@ -51,7 +51,7 @@ EXTENSIONS: Final = (
 """The EHLO keywords this server knows, in the order it offers them."""
 
 _MAIL_PARAMETERS: Final = (
-    ("SIZE", "SIZE"),  # RFC 1870 section 4
+    ("SIZE", "SIZE"),  # RFC 1870 section 3
     ("8BITMIME", "BODY"),  # RFC 6152 section 2
     ("SMTPUTF8", "SMTPUTF8"),  # RFC 6531 section 3.4
     ("AUTH", "AUTH"),  # RFC 4954 section 5

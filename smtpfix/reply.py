@@ -125,3 +125,4 @@ BAD_CREDENTIALS: Final = Reply(535, "5.7.8", "Authentication credentials invalid
 ENCRYPTION_REQUIRED: Final = Reply(538, "5.7.11", "Encryption required for requested authentication mechanism")
 TOO_MUCH_DATA: Final = Reply(552, "5.3.4", "Message size exceeds the limit")
 MALFORMED_ADDRESS: Final = Reply(553, "5.1.3", "Malformed address")
+MALFORMED_SENDER: Final = Reply(553, "5.1.7", "Malformed sender address")

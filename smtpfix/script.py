@@ -21,7 +21,9 @@ CONNECT: Final = "CONNECT"
 END_OF_DATA: Final = "END-OF-DATA"
 """The stage at the final dot, when the whole content has been read."""
 ANY: Final = "*"
-"""Every command, but neither of the two stages above."""
+"""Every command, also those nobody knows, but neither of the two stages above."""
+UNKNOWN: Final = "unknown command"
+"""The stage of a command that is not one of the verbs below; only ``*`` answers it."""
 
 STAGES: Final = (
     CONNECT,

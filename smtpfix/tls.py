@@ -10,8 +10,9 @@ import re
 import ssl
 from typing import Any, Final
 
-from .client_hello import ClientHello, looks_like_tls, parse_client_hello
+from .client_hello import ClientHello, parse_client_hello
 from .session import ALERT_NAMES, Alert, TLSFailure, TLSInfo
+from .transcript import excerpt
 
 _ALERT: Final = 21  # content type, RFC 8446 section 5.1
 _CERTIFICATE: Final = 11  # handshake type, RFC 8446 section 4
@@ -181,7 +182,7 @@ class TLS:
             self.alerts.append(alert)
         why = getattr(error, "verify_message", None) or (error.reason or str(error)).replace("_", " ").lower()
         if clear_text:
-            reason = f"the client sent clear text where TLS has to begin: {bytes(self._first_flight[:60])!r}"
+            reason = f"the client sent clear text where TLS has to begin: {excerpt(bytes(self._first_flight), 60)}"
         elif alert is not None and alert.sender == "client":
             reason = f"TLS handshake refused by the client, alert {alert.name}"
         else:
@@ -197,8 +198,8 @@ class TLS:
 
 
 def _may_be_tls(first: bytes | bytearray) -> bool:
-    """Return whether the first octets are a handshake record, as far as they have come, or an SSL 2.0 ClientHello."""
-    return looks_like_tls(bytes(first[:2])) or first[0] >= 0x80 or bytes(first) == b"\x16"  # noqa: PLR2004
+    """Return whether the first octets are a TLS record (RFC 8446 section 5.1), or an SSL 2.0 ClientHello."""
+    return 20 <= first[0] <= 23 or first[0] >= 0x80  # noqa: PLR2004 - no text begins with any of these
 
 
 def _subject(certificate: Any) -> str | None:

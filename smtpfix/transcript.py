@@ -46,7 +46,13 @@ class Event(NamedTuple):
         return (printable(self.data),)
 
 
-_AUTH: Final = re.compile(rb"(?i)(auth[ \t]+[^ \t]+[ \t]+)(.+)\Z", re.DOTALL)
+_AUTH: Final = re.compile(rb"(?i)(\s*auth\s+\S+\s+)(\S.*)\Z", re.DOTALL)
+_AUTH_ANYWHERE: Final = re.compile(rb"(?im)^\s*auth\s+\S+\s+\S")
+
+
+def carries_credential(octets: bytes) -> bool:
+    """Return whether a line, or one of several, is an AUTH command with an initial response (RFC 4954 section 4)."""
+    return _AUTH_ANYWHERE.search(octets) is not None
 
 
 def _shorten_credential(line: bytes) -> str:
@@ -61,7 +67,15 @@ def shorten(secret: str | bytes) -> str:
     return f"…({len(secret)} {unit}{'' if len(secret) == 1 else 's'})"
 
 
-_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+def excerpt(octets: bytes, limit: int) -> str:
+    """Return how stray octets are shown: their beginning, or with a credential in them only their number."""
+    return shorten(octets) if carries_credential(octets) else repr(octets[:limit])
+
+
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+    "\u00ad\u180e\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 """Control characters, those that change the direction or hide text, and undecodable octets."""
 
 

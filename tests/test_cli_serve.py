@@ -293,9 +293,10 @@ def taken_port():
 
 
 def test_a_port_in_use_is_an_error_and_the_servers_before_it_are_closed():
+    before = threading.enumerate()
     with taken_port() as port, pytest.raises(CannotServeError, match=f"localhost port {port}: another program does"):
         run(nobody, "plain:0", "starttls:0", f"plain:{port}")
-    assert "smtpfix" not in [thread.name for thread in threading.enumerate()]
+    assert threading.enumerate() == before
 
 
 def test_a_host_that_is_not_there_is_an_error():

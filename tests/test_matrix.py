@@ -60,6 +60,9 @@ def by_aiosmtplib(server, host, mechanism, mail):
                 await client.ehlo()
                 await getattr(client, f"auth_{mechanism.lower()}")("ann", "s3cret")
             await client.send_message(mail)
+            transport = client.transport
+        transport.abort()  # aiosmtplib does not wait for its end of the connection to be closed
+        await asyncio.sleep(0)
 
     asyncio.run(send())
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpfix.message import MAX_PARTS, Attachment, CapturedMessage, Envelope
+from smtpfix.message import LONGEST_VALUE, MAX_PARTS, Attachment, CapturedMessage, Envelope
 from smtpfix.reply import Reply
 
 MULTIPART = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
@@ -180,6 +180,16 @@ def test_gives_a_header_by_name_or_none():
     assert captured.header("X-Body") is None
     assert captured.headers["X-Id"] == "7"
     assert captured.headers["X-Body"] is None
+
+
+@pytest.mark.parametrize(("length", "decoded"), [(LONGEST_VALUE, True), (LONGEST_VALUE + 1, False)])
+def test_only_a_header_of_reasonable_length_is_decoded(length, decoded):
+    """Decoding takes time that grows with the square of the length."""
+    word = "=?utf-8?q?=C3=BC?="
+    value = word + " " + "x" * (length - len(word) - 1)
+    captured = message(f"Subject: {value}\r\nFrom: {value}\r\n\r\n".encode())
+    assert captured.subject == (value.replace(word, "ü") if decoded else value)
+    assert "@" not in captured.sender
 
 
 @pytest.mark.parametrize("separator", [b"\r\n\r\n", b"\n\n", b"\r\n\n"])

@@ -135,14 +135,23 @@ def test_a_hidden_starttls_is_not_implemented(enter, mode):
 
 
 @pytest.mark.parametrize(("mode", "where"), STATES)
-def test_every_reply_but_those_to_greetings_has_an_enhanced_status_code(enter, mode, where):
+def test_every_reply_has_an_enhanced_status_code_but_those_to_ehlo_and_helo(enter, mode, where):
     """RFC 2034 section 4: all 2yz, 4yz and 5yz replies, except the greeting and those to EHLO and HELO."""
     client = enter(mode, where, users=USERS)
     lines = ["NOOP", "VRFY bob", "EXPN all", "RSET", "HELP", "MAIL FROM:<>", "RCPT TO:<bob@example.org>", "RSET"]
-    lines += ["DATA", "AUTH X", "BDAT 1 LAST", "WHAT", "MAIL", "RCPT", "NOOP \x01", "EHLO", "HELO", "QUIT"]
+    lines += ["DATA", "AUTH X", "BDAT 1 LAST", "WHAT", "MAIL", "RCPT", "NOOP \x01", "QUIT"]
     assert keywords(client.hello())
     for line in lines:
         assert re.match(r"([245])\d\d \1\.\d+\.\d+ \S", client.say(line)), line
+
+
+def test_replies_to_ehlo_and_helo_have_no_enhanced_status_code_also_when_they_refuse(enter):
+    client = enter("plain", CLEAR)
+    assert [client.say(line) for line in ("EHLO", "HELO", "HELO client.example")] == [
+        "501 Syntax: EHLO hostname",
+        "501 Syntax: HELO hostname",
+        "250 mx.smtpfix.test",
+    ]
 
 
 # Commands before TLS and in it

@@ -76,6 +76,8 @@ def test_no_credential_is_shown(password, command):
 def test_a_password_is_shortened_to_its_length():
     assert shorten("s3cret") == "…(6 characters)"
     assert shorten(b"s3cret") == "…(6 octets)"
+    assert shorten("s") == "…(1 character)"
+    assert shorten(b"s") == "…(1 octet)"
 
 
 @pytest.fixture
