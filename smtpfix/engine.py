@@ -220,6 +220,8 @@ class Engine(SMTP):
     async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
         """Neither confirm nor deny that an address exists (RFC 5321 section 3.5.3)."""
         await self._parse(super().smtp_VRFY(arg))
+        if str(self._pushed[-1]).startswith("502"):  # what one Python's parser fails on, another one's refuses
+            await self.push(MALFORMED_ADDRESS)
 
     def _refuse(self, parameters: tuple[str, ...], known: tuple[str, ...]) -> Reply | None:
         if not self.is_extended:

@@ -16,6 +16,10 @@ _CATCH_UP_BOUND: Final = 0.5
 """Seconds after which catching up is given up, because clients keep the loop busy."""
 
 
+_STOP_BOUND: Final = 1.0
+"""Seconds that are waited for the thread's end; one that is stuck in an observer ends by itself once it is free."""
+
+
 class LoopThread:
     """A thread with an event loop, shared by everybody who holds it."""
 
@@ -48,7 +52,7 @@ class LoopThread:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
         loop.call_soon_threadsafe(loop.stop)
-        thread.join()
+        thread.join(_STOP_BOUND)
 
     @property
     def is_current(self) -> bool:

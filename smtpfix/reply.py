@@ -5,6 +5,7 @@ Knows the form of a reply (RFC 5321 section 4.2, RFC 2034 section 4) and nothing
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -56,16 +57,22 @@ class Reply:
 
     def encode(self, *, enhanced: bool = True) -> bytes:
         """Return the octets of the reply with every CRLF; without its enhanced status code when told so."""
-        prefix = f"{self.enhanced} " if enhanced and self.enhanced else ""
-        *first, last = self.text.split("\n")
-        lines = [f"{self.code}-{prefix}{line}" for line in first]
-        # The space stands also without text: RFC 5321 section 4.2 wants it, and "334 " needs it (RFC 4954 section 4).
-        lines.append(f"{self.code} {prefix}{last}" if last else f"{self.code} {self.enhanced if prefix else ''}")
-        return "".join(line + "\r\n" for line in lines).encode()
+        return _encode(self, enhanced)
 
     def __str__(self) -> str:
         """Return the reply as one line, as reports show it."""
         return " ".join(filter(None, (str(self.code), self.enhanced, self.text.replace("\n", " / "))))
+
+
+@functools.lru_cache(maxsize=1024)
+def _encode(reply: Reply, enhanced: bool) -> bytes:  # noqa: FBT001 - as the cache wants it
+    """Return a reply's octets; the same object for the same reply, so that a thousand transcripts hold it once."""
+    prefix = f"{reply.enhanced} " if enhanced and reply.enhanced else ""
+    *first, last = reply.text.split("\n")
+    lines = [f"{reply.code}-{prefix}{line}" for line in first]
+    # The space stands also without text: RFC 5321 section 4.2 wants it, and "334 " needs it (RFC 4954 section 4).
+    lines.append(f"{reply.code} {prefix}{last}" if last else f"{reply.code} {reply.enhanced if prefix else ''}")
+    return "".join(line + "\r\n" for line in lines).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ _CLOSE_BOUND: Final = 1.0
 """Seconds that closing may take."""
 _SWEEP: Final = 1.0
 """Seconds between two looks for silent clients, at the most."""
+_REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a server that listens on every address is connected to."""
 
 
 class Observer(Protocol):
@@ -104,8 +106,7 @@ class Server:
     def host(self) -> str:
         """The host to connect to. Raises `NotRunningError` before `start`."""
         address = self.addresses[0][0]
-        wildcards = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-        return wildcards.get(address, self.policy.host)
+        return _REACHED_AT.get(address, self.policy.host)
 
     @property
     def port(self) -> int:
@@ -188,7 +189,12 @@ class Server:
         try:
             addresses = tuple((str(name[0]), int(name[1])) for name in (opened.getsockname() for opened in sockets))
             if self.policy.uses_tls:
-                names = {"localhost", self.policy.host, self.policy.hostname, *(address for address, _ in addresses)}
+                names = {
+                    "localhost",
+                    self.policy.host,
+                    self.policy.hostname,
+                    *(_REACHED_AT.get(address, address) for address, _ in addresses),
+                }
                 self._context = self.authority.server_context(self.policy, names)
         except BaseException:
             for opened in sockets:

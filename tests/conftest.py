@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import ssl
@@ -77,6 +78,16 @@ class Wire:
         except ConnectionError:
             pass
         return data
+
+    def flood(self, data: bytes, most: int = 200_000_000) -> None:
+        """Send again and again until the server stops reading; fail if it never does."""
+        self.socket.settimeout(0.2)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < most:
+                sent += self.socket.send(data)
+        assert sent < most, "the server reads on and on"
+        self.socket.settimeout(TIMEOUT)
 
     def handshake(self, context: ssl.SSLContext | None = None, name: str = "localhost") -> None:
         """Begin TLS now; with a context that trusts the server, or the one given."""

@@ -30,7 +30,7 @@ def b64(text):
 ANN = b64("\0ann\0s3cret")
 
 
-def attempt(mechanism, user="ann", password="s3cret", *, accepted=True, in_clear=True, authorization_identity=None):
+def attempt(mechanism, user="ann", password=USERS["ann"], *, accepted=True, in_clear=True, authorization_identity=None):
     return AuthAttempt(mechanism, user, password, accepted, in_clear, authorization_identity)
 
 

@@ -184,7 +184,7 @@ def test_mail_needs_a_greeting(start_smtp_server, wire):
 def test_random_lines_never_break_a_session(greet):
     """Nothing a line can hold makes the server fail; what is at stake is that it never closes but for QUIT."""
     _, client = greet(users={"ann": "s3cret"})
-    chance = random.Random(0)
+    chance = random.Random(0)  # noqa: S311 - the same lines in every run
     verbs = ["MAIL FROM:", "RCPT TO:", "VRFY ", "EXPN ", "HELO ", "EHLO ", "NOOP ", "HELP ", "AUTH ", "AUTH PLAIN "]
     pieces = ["<", ">", '"', "\\", "@", "a", "b.c", "[", "]", "(", ")", ":", ",", " ", ";", "=", "SIZE=", "SMTPUTF8"]
     pieces += ["ü", "127.0.0.1", "IPv6:::1", "\t", "..", "%", "AUTH=<>", "*", "\u200b", "abcd", "\0", "postmaster"]
@@ -458,13 +458,7 @@ def test_a_client_that_reads_no_replies_is_not_served_further(greet, mode):
     server, client = greet(mode)
     (conversation,) = server._conversations
     transport = conversation._channel._transport
-    client.socket.settimeout(0.3)
-    flood = b"EHLO client.example\r\n" * 3000
-    sent = 0
-    with contextlib.suppress(TimeoutError):
-        while sent < 200_000_000:
-            sent += client.socket.send(flood)
-    assert sent < 200_000_000  # it could not send on and on
+    client.flood(b"EHLO client.example\r\n" * 3000)
     assert server.sessions[-1].end is None
     # What one read can ask for; the replies are eight times as long as the commands.
     assert transport.get_write_buffer_size() <= 12 * READ_SIZE
@@ -491,7 +485,7 @@ STAGES = {
     "after MAIL": b"EHLO client.example\r\nMAIL FROM:<>\r\n",
     "after RCPT": b"EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.org>\r\n",
     "after DATA": b"EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n",
-    "in content": b"EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\nSubject: x\r\n\r\n..\r\n.",
+    "in content": b"EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\nSubject: x\r\n..\r\n.",
     "in an over-long line": b"x" * 10_000,
 }
 
@@ -549,10 +543,8 @@ def test_a_client_that_goes_silent_without_reading_its_replies_is_dropped(start_
     """The 421 never gets through, and nobody waits for it for ever."""
     server = start_smtp_server(timeout=0.1)
     client = wire(server, receive_buffer=4096)
-    client.socket.settimeout(0.1)
-    with pytest.raises((TimeoutError, ConnectionError)):
-        while True:
-            client.send(b"EHLO client.example\r\n" * 3000)
+    with contextlib.suppress(ConnectionError):
+        client.flood(b"EHLO client.example\r\n" * 3000)
     (session,) = server.sessions.wait(1)
     assert session.end is SessionEnd.TIMEOUT
     assert not server._conversations

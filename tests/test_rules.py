@@ -71,7 +71,8 @@ def test_a_reply_answers_a_command_instead_of_the_server_and_the_command_has_no_
     rule = server.on(verb, LATER, times=1)
     assert client.say(line_of(verb)) == "451 4.3.0 Try again later"
     assert server.fired(rule) == 1
-    assert client.say(line_of(verb))[:1] in "23"  # as if it had not been said
+    # Now it works as if it had not been said before; EXPN never does.
+    assert client.say(line_of(verb)).startswith("502" if verb == "EXPN" else ("2", "3"))
     assert server.fired(rule) == 1
     (refused,) = [one for one in server.sessions[-1].auth if not one.accepted] or [None]
     assert (refused is not None) is (verb == "AUTH")
@@ -323,7 +324,7 @@ def test_a_delay_may_precede_a_reply_and_several_add_up(server, client):
 
 
 def test_without_a_rule_nothing_is_held_back(server, client):
-    """The opposite case, by the order of events and not by the clock: all of a segment is taken before any reply goes."""
+    """The opposite case: a rule that holds for a minute holds its own command only."""
     server.on("VRFY", Delay(60))
     client.send(b"NOOP\r\nRSET\r\n")
     assert client.replies(2) == [OK, OK]
@@ -390,10 +391,7 @@ def test_during_a_delay_nothing_piles_up(start_smtp_server, wire):
     (conversation,) = server._conversations
     client.send(b"HELP\r\n" * 8000 + b"RSET\r\n")
     assert {reply[:3] for reply in client.replies(8000)} == {"214"}
-    client.socket.settimeout(0.2)
-    with pytest.raises(TimeoutError):
-        for _ in range(1000):
-            client.send(b"NOOP\r\n" * 10_000)
+    client.flood(b"NOOP\r\n" * 10_000)
     assert server.sessions[-1].transcript.commands[-1] == "RSET"
     assert len(conversation._channel.received) < 262_144
 
