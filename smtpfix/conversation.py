@@ -12,7 +12,7 @@ import binascii
 import re
 import ssl
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Final, TypeAlias
@@ -160,6 +160,10 @@ class Conversation:
         recorder = self.recorder
         recorder.client_hello = tls.client_hello
         recorder.alerts = tls.alerts
+        if self._policy.mode is Mode.IMPLICIT_TLS and not tls.first_octets:
+            failure = replace(
+                failure, reason=f"{failure.reason}; it sent nothing, perhaps waiting for a greeting in clear"
+            )
         recorder.tls_failure = failure
         if clear_text:
             shown = tls.first_octets[:_SHOWN]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from smtpfix import Mode, Server
+from smtpfix.conversation import Conversation
 
 TIMEOUT = 10.0
 """Seconds after which a client here gives up: none of these tests waits for it unless something is broken."""
@@ -88,6 +89,13 @@ class Wire:
                 sent += self.socket.send(data)
         assert sent < most, "the server reads on and on"
         self.socket.settimeout(TIMEOUT)
+
+    def narrow(self) -> Conversation:
+        """Let the operating system keep next to nothing of what the server sends; return its one conversation."""
+        (conversation,) = self._server._conversations
+        accepted = conversation._channel._transport.get_extra_info("socket")
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        return conversation
 
     def handshake(self, context: ssl.SSLContext | None = None, name: str = "localhost") -> None:
         """Begin TLS now; with a context that trusts the server, or the one given."""

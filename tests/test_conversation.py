@@ -456,7 +456,7 @@ def test_a_half_closed_connection_gets_a_delayed_reply_too(start_smtp_server, wi
 def test_a_client_that_reads_no_replies_is_not_served_further(greet, mode):
     """Back-pressure: the server stops reading, so that what it has to keep stays bounded."""
     server, client = greet(mode)
-    (conversation,) = server._conversations
+    conversation = client.narrow()
     transport = conversation._channel._transport
     client.flood(b"EHLO client.example\r\n" * 3000)
     assert server.sessions[-1].end is None
@@ -543,6 +543,7 @@ def test_a_client_that_goes_silent_without_reading_its_replies_is_dropped(start_
     """The 421 never gets through, and nobody waits for it for ever."""
     server = start_smtp_server(timeout=0.1)
     client = wire(server, receive_buffer=4096)
+    client.narrow()
     with contextlib.suppress(ConnectionError):
         client.flood(b"EHLO client.example\r\n" * 3000)
     (session,) = server.sessions.wait(1)

@@ -386,11 +386,11 @@ def test_during_a_delay_nothing_piles_up(start_smtp_server, wire):
     """Neither what the client sends, nor what it sends once it has read the replies that were due."""
     server = start_smtp_server()
     server.on("RSET", Delay(60))
-    client = wire(server)
+    client = wire(server, receive_buffer=4096)
     client.hello()
-    (conversation,) = server._conversations
-    client.send(b"HELP\r\n" * 8000 + b"RSET\r\n")
-    assert {reply[:3] for reply in client.replies(8000)} == {"214"}
+    conversation = client.narrow()
+    client.send(b"HELP\r\n" * 2000 + b"RSET\r\n")
+    assert {reply[:3] for reply in client.replies(2000)} == {"214"}
     client.flood(b"NOOP\r\n" * 10_000)
     assert server.sessions[-1].transcript.commands[-1] == "RSET"
     assert len(conversation._channel.received) < 262_144

@@ -250,7 +250,7 @@ def held_by_a_rule(client, server):
 
 
 def not_reading(client, _server):
-    client.flood(b"EHLO client.example\r\n" * 3000)
+    client.flood((b"HELP " + b"x" * 100 + b"\r\n") * 500)
 
 
 BUSY = [idle, in_content, in_an_over_long_line, in_auth, held_by_a_rule, not_reading]

@@ -209,6 +209,8 @@ def test_octets_like_a_client_hello_in_tls_are_no_client_hello(start_smtp_server
 
 # Handshakes that do not come to an end
 
+SENT_NOTHING = "; it sent nothing, perhaps waiting for a greeting in clear"
+
 
 @pytest.mark.parametrize("mode", ["starttls", "implicit-tls"])
 @pytest.mark.parametrize("part", [0, 1, 20])
@@ -221,7 +223,8 @@ def test_a_handshake_that_stalls_is_given_up(start_smtp_server, wire, mode, part
     client.rest()
     session = server.sessions[-1]
     assert session.end is SessionEnd.HANDSHAKE_FAILED
-    assert session.tls_failure.reason == "the TLS handshake was not complete within 0.1 s"
+    hint = SENT_NOTHING if (mode, part) == ("implicit-tls", 0) else ""
+    assert session.tls_failure.reason == f"the TLS handshake was not complete within 0.1 s{hint}"
     assert session.tls_failure.alert is None
     assert 0.1 < session.duration < 5
 
@@ -248,7 +251,8 @@ def test_a_client_that_leaves_during_the_handshake_is_recorded(start_smtp_server
     getattr(client, leave)()
     session = server.sessions.wait(1)[0]
     assert session.end is SessionEnd.HANDSHAKE_FAILED
-    assert session.tls_failure.reason == "the client closed the connection during the TLS handshake"
+    hint = SENT_NOTHING if (mode, part) == ("implicit-tls", 0) else ""
+    assert session.tls_failure.reason == f"the client closed the connection during the TLS handshake{hint}"
     assert (session.client_hello is not None) is (part is None)
 
 
