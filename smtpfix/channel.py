@@ -64,6 +64,7 @@ class Channel(asyncio.BufferedProtocol):
         """Whether the client does not read its replies: the listener stops taking commands until told `readable`."""
         self.is_closing = False
         self._is_paused = False
+        self._has_said_everything = False
 
     # asyncio's side
 
@@ -138,7 +139,10 @@ class Channel(asyncio.BufferedProtocol):
         self._out.append(data)
 
     def flush(self) -> None:
-        """Send what was written."""
+        """Send what was written; close if the client has said close_notify and all of it is answered."""
+        if self._has_said_everything and not self._is_paused:
+            self._has_said_everything = False
+            self.close()
         if not self._out:
             return
         data = b"".join(self._out)
@@ -168,6 +172,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def resume(self) -> None:
         """Take in again."""
+        self._reads.activity += 1
         self._is_paused = False
         if not self.is_closing and not self.is_blocked:
             self._transport.resume_reading()
@@ -211,8 +216,8 @@ class Channel(asyncio.BufferedProtocol):
                 self._listener.tls_failed(tls, error.failure, clear_text=error.clear_text)
                 self.close()
                 return
+            self._listener.tls_established(tls)  # what it says leaves together with the end of the handshake
             self._send_tls()
-            self._listener.tls_established(tls)
         try:
             is_open = tls.read_into(self.received)
         except ssl.SSLError:
@@ -220,6 +225,5 @@ class Channel(asyncio.BufferedProtocol):
             self.abort()
             return
         self._send_tls()
+        self._has_said_everything = not is_open
         self._listener.readable()
-        if not is_open:
-            self.close()

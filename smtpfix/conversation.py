@@ -41,6 +41,8 @@ _COMMANDS: Final = frozenset({*VERBS, "AUTH", "DATA", "HELP", "QUIT", "STARTTLS"
 _NOT_IMPLEMENTED: Final = frozenset({"BDAT", "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
 _AUTH_LINE_LIMIT: Final = 12_288
 """Longest line of an AUTH exchange with its CRLF, RFC 4954 section 4."""
+_TURN: Final = 500
+"""Commands that one connection may have answered before the others get their turn, and closing too."""
 _SHOWN: Final = 200
 """Octets of a rejected line that the transcript keeps."""
 
@@ -59,6 +61,11 @@ class Service:
     next_message_number: Callable[[], int]
     capture: Callable[[CapturedMessage], None]
     ended: Callable[[Conversation], None]
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine that each conversation's is a fresh one of."""
+        return Engine(self.policy, self.loop)
 
     @cached_property
     def greeting(self) -> Reply:
@@ -95,7 +102,7 @@ class Conversation:
         self._policy = service.policy
         self._rulebook = service.rulebook
         self._channel = channel
-        self._engine = Engine(self._policy, service.loop)
+        self._engine = service.engine.fresh()
         self._enhanced = self._policy.has("ENHANCEDSTATUSCODES")
         self._scan = 0
         self._skipping = 0
@@ -122,7 +129,12 @@ class Conversation:
         """Take everything that can be taken from what has come, then send the replies."""
         channel = self._channel
         buffer = channel.received
+        taken = 0
         while buffer and self._timer is None and not channel.is_closing and not channel.is_blocked:
+            if taken == _TURN:
+                self._hold(0, _go_on)
+                break
+            taken += 1
             if self._content is not None:
                 if not self._content.take(buffer):
                     break
@@ -151,7 +163,7 @@ class Conversation:
         if implicit:
             self._greet()
         else:
-            self._engine = Engine(self._policy, self._service.loop)
+            self._engine = self._service.engine.fresh()
             self._user, self._authenticated = None, False
         self._channel.flush()
 
@@ -263,8 +275,11 @@ class Conversation:
             self._send(malformed)
             return
         argument = rest.strip().decode("utf-8", "surrogateescape")
-        stage = verb if verb in _COMMANDS else UNKNOWN  # what a client calls CONNECT is no stage of ours
-        self._at_stage(stage, argument, partial(self._perform, verb, argument))
+        if self._rulebook.by_stage:
+            stage = verb if verb in _COMMANDS else UNKNOWN  # what a client calls CONNECT is no stage of ours
+            self._at_stage(stage, argument, partial(self._perform, verb, argument))
+        else:
+            self._perform(verb, argument, None)
 
     # Rules
 
@@ -530,8 +545,7 @@ class Conversation:
             reply=reply,
             in_tls=self._channel.in_tls,
             user=self._user,
-            _session=self.recorder.session,
-            session_number=self.recorder.number,
+            _source=self.recorder,
         )
         if message.accepted:
             self.recorder.message_count += 1
@@ -545,6 +559,10 @@ class Conversation:
         "STARTTLS": _starttls,
     }
     """The commands that are not the engine's."""
+
+
+def _go_on() -> None:
+    """Do nothing before going on."""
 
 
 def _malformed(line: bytes, head: bytes) -> Reply | None:

@@ -13,6 +13,7 @@ import functools
 import logging
 import re
 import threading
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from aiosmtpd.smtp import SMTP
@@ -31,9 +32,6 @@ from .reply import (
     TOO_MANY_RECIPIENTS,
     Reply,
 )
-
-VERBS: Final = frozenset({"HELO", "EHLO", "MAIL", "RCPT", "RSET", "NOOP", "VRFY", "EXPN"})
-"""The commands an engine performs; the others belong to the conversation."""
 
 _MAIL_ACCEPTED: Final = Reply(250, "2.1.0", "Sender OK")
 _RECIPIENT_ACCEPTED: Final = Reply(250, "2.1.5", "Recipient OK")
@@ -74,9 +72,8 @@ class Engine(SMTP):
     def __init__(self, policy: Policy, loop: asyncio.AbstractEventLoop) -> None:
         _here.working = True
         try:
-            self.command_size_limits = collections.defaultdict(
-                int
-            )  # the class's own is shared between, and emptied by, all instances
+            # The class's own is shared between, and emptied by, all instances.
+            self.command_size_limits = collections.defaultdict(int)
             super().__init__(
                 _NO_HOOKS,
                 data_size_limit=policy.size_limit,
@@ -91,6 +88,15 @@ class Engine(SMTP):
         self._pushed: list[str | bytes | Reply] = []
         self.session = SMTPSession(loop)
         self.envelope = SMTPEnvelope()
+
+    def fresh(self) -> Engine:
+        """Return an engine that nobody has spoken to, for the same policy; a fiftieth of the cost of building one."""
+        engine = Engine.__new__(Engine)
+        engine.__dict__.update(self.__dict__)
+        engine._pushed = []  # noqa: SLF001 - its own
+        engine.session = SMTPSession(self.loop)
+        engine.envelope = SMTPEnvelope()
+        return engine
 
     def __dir__(self) -> list[str]:
         """List the commands only: aiosmtpd's constructor walks through everything that is listed."""
@@ -139,7 +145,7 @@ class Engine(SMTP):
         self._pushed = []
         _here.working = True
         try:
-            coroutine = getattr(self, f"smtp_{verb}")(argument)
+            coroutine = _COMMANDS[verb](self, argument)
             try:
                 coroutine.send(None)
             except StopIteration:
@@ -237,6 +243,21 @@ class Engine(SMTP):
             await command
         except Exception:  # noqa: BLE001 - whatever it is, the address is malformed
             await self.push(MALFORMED_ADDRESS)
+
+
+_COMMANDS: Final[Mapping[str, Callable[[Engine, Any], Coroutine[Any, Any, None]]]] = {
+    "HELO": Engine.smtp_HELO,
+    "EHLO": Engine.smtp_EHLO,
+    "MAIL": Engine.smtp_MAIL,
+    "RCPT": Engine.smtp_RCPT,
+    "RSET": Engine.smtp_RSET,
+    "NOOP": Engine.smtp_NOOP,
+    "VRFY": Engine.smtp_VRFY,
+    "EXPN": Engine.smtp_EXPN,
+}
+
+VERBS: Final = frozenset(_COMMANDS)
+"""The commands an engine performs; the others belong to the conversation."""
 
 
 @functools.cache

@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import smtplib
 import ssl
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -33,6 +34,8 @@ _CLOSE_BOUND: Final = 1.0
 """Seconds that closing may take."""
 _SWEEP: Final = 1.0
 """Seconds between two looks for silent clients, at the most."""
+_ROUNDS: Final = 10
+"""Rounds of the loop that connections just being accepted have to arrive; they take three."""
 _REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where a server that listens on every address is connected to."""
 
@@ -86,6 +89,7 @@ class Server:
         self._sweeper: asyncio.TimerHandle | None = None
         self._empty: asyncio.Event | None = None
         self._is_closing = False
+        self._lock = threading.Lock()
         self.inbox.attach(lambda: self.sessions)
 
     # Where it is
@@ -234,9 +238,12 @@ class Server:
         closing = self._begin_close()
         if closing is not None:
             try:
-                await asyncio.wait_for(asyncio.wrap_future(closing), _CLOSE_BOUND)
+                await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(closing)), _CLOSE_BOUND)
             except TimeoutError as error:
                 raise self._hanging() from error
+            except asyncio.CancelledError:
+                concurrent.futures.wait((closing,), _CLOSE_BOUND)  # what has begun to close is closed to the end
+                raise
             finally:
                 self._finish_close()
 
@@ -257,14 +264,15 @@ class Server:
         return f"<Server {self.mode} {where}{', closed' if self._is_closing else ''}>"
 
     def _begin_close(self) -> concurrent.futures.Future[None] | None:
-        if self._is_closing:
-            return None
+        if LOOP_THREAD.is_current:
+            raise RuntimeError("a server cannot be closed from its own thread, where observers run")
+        with self._lock:
+            if self._is_closing:
+                return None
+            self._is_closing = self._service is not None
         if self._service is None:
             self._close_authority()
             return None
-        if LOOP_THREAD.is_current:
-            raise RuntimeError("a server cannot be closed from its own thread, where rules and observers run")
-        self._is_closing = True
         return asyncio.run_coroutine_threadsafe(self._shut_down(), self._service.loop)
 
     def _finish_close(self) -> None:
@@ -349,7 +357,9 @@ class Server:
                 with contextlib.suppress(NotImplementedError):  # Windows' proactor loop has no readers
                     loop.remove_reader(opened.fileno())
         # Connections that asyncio is just accepting have to arrive before the listener goes, or it logs errors.
-        for _ in range(3):
+        for _ in range(_ROUNDS):
+            if len(asyncio.all_tasks()) == 1:  # accepting is a task each; this one is left
+                break
             await asyncio.sleep(0)
         for listener in self._listeners:
             listener.close()

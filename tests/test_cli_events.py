@@ -2,6 +2,7 @@ import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,8 +46,7 @@ def captured(content=b"Subject: Hello\r\n\r\nsecret content", reply=None, recipi
         reply=reply,
         in_tls=True,
         user="ann",
-        _session=lambda: None,
-        session_number=3,
+        _source=SimpleNamespace(number=3),
     )
 
 

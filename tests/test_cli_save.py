@@ -17,7 +17,7 @@ OCTETS = b"Subject: \xff\r\n\r\n.a\x00b\nno end of line"
 def captured(number=1, content=OCTETS):
     envelope = Envelope("ann@example.org", ("bob@example.org",))
     message = CapturedMessage(
-        number, envelope, content, datetime.now(UTC), reply=None, in_tls=False, user=None, _session=lambda: None
+        number, envelope, content, datetime.now(UTC), reply=None, in_tls=False, user=None, _source=None
     )
     return MessageCaptured("starttls", Mode.STARTTLS, message)
 

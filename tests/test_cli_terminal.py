@@ -3,6 +3,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,8 +46,7 @@ def captured(content=b"Subject: Hello\r\n\r\nHi", **changes):
         "reply": Reply(250, "2.0.0", "OK"),
         "in_tls": True,
         "user": None,
-        "_session": lambda: None,
-        "session_number": 3,
+        "_source": SimpleNamespace(number=3),
     }
     return MessageCaptured("starttls", Mode.STARTTLS, CapturedMessage(content=content, **{**fields, **changes}))
 

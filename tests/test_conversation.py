@@ -6,6 +6,7 @@ import contextlib
 import random
 import re
 import socket
+import ssl
 
 import pytest
 
@@ -450,6 +451,38 @@ def test_a_half_closed_connection_gets_a_delayed_reply_too(start_smtp_server, wi
     client.socket.shutdown(socket.SHUT_WR)
     assert client.replies(2) == [OK, OK]
     assert client.rest() == b""
+
+
+@pytest.mark.parametrize("commands", [1, 5000])
+def test_a_client_that_says_close_notify_still_gets_its_replies(start_smtp_server, wire, commands):
+    """The half-close of TLS (RFC 8446 section 6.1), behind a delay and behind many commands."""
+    server = start_smtp_server("implicit-tls")
+    server.on("NOOP", Delay(0.05), times=1)
+    context = server.ssl_context()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    client = wire(server, greeted=False)
+
+    def until(step):
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                client.send(outgoing.read())
+                incoming.write(client.socket.recv(65_536))
+
+    until(tls.do_handshake)
+    assert until(lambda: tls.read(1000)).startswith(b"220 ")
+    tls.write(b"NOOP\r\n" * commands)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.unwrap()
+    client.send(outgoing.read())
+    incoming.write(client.rest())
+    replies = bytearray()
+    with contextlib.suppress(ssl.SSLZeroReturnError):
+        while data := tls.read(65_536):
+            replies += data
+    assert replies == b"250 2.0.0 OK\r\n" * commands
 
 
 @MODES

@@ -26,7 +26,7 @@ def message(number, subject="Hello", to="bob@example.org", reply=ACCEPTED):
         reply=reply,
         in_tls=False,
         user=None,
-        _session=lambda: None,
+        _source=None,
     )
 
 

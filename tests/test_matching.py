@@ -46,7 +46,7 @@ def message(content=CONTENT, user="ann"):
         reply=Reply(250),
         in_tls=False,
         user=user,
-        _session=lambda: None,
+        _source=None,
     )
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import re
 import sys
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ def message(content, *, reverse_path="ann@example.org", to=("bob@example.org",),
         reply=reply,
         in_tls=False,
         user=user,
-        _session=lambda: "the session",
+        _source=SimpleNamespace(number=5, session=lambda: "the session"),
     )
 
 
@@ -392,3 +393,16 @@ def test_its_line_cannot_move_the_terminals_cursor():
 
 def test_the_repr_does_not_hold_the_content():
     assert "secret" not in repr(message(b"Subject: x\r\n\r\nsecret"))
+
+
+@given(
+    before=st.lists(st.sampled_from(["From: a@example.org", "X:", "X-Y: z  z", "Subject : no", "Bcc:b"]), max_size=3),
+    subject=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30) | st.just("=?utf-8?q?caf=C3=A9?="),
+    after=st.sampled_from(["\r\n\r\nx", "\r\n folded\r\n\r\nx", "\r\nTo: b\r\n\r\nx", "\r\n", ""]),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_subject_that_can_be_seen_without_parsing_is_what_the_parser_would_give(before, subject, after):
+    content = ("".join(f"{line}\r\n" for line in before) + f"Subject: {subject}{after}").encode()
+    unparsed, parsed = message(content), message(content)
+    assert parsed.headers is not None
+    assert unparsed.subject == parsed.subject

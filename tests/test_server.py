@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import smtplib
 import socket
@@ -272,6 +273,33 @@ def test_a_server_closes_in_a_second_whatever_its_clients_do(smtp_authority, wir
         client.rest()  # ends: the connection is gone
 
 
+def test_a_client_that_never_rests_holds_up_neither_others_nor_closing(smtp_authority, wire):
+    """It sends commands and reads replies as fast as it can; everybody else still gets a turn."""
+    server = Server(authority=smtp_authority).start()
+    restless = wire(server)
+
+    def read():
+        restless.rest()
+
+    def write():
+        with contextlib.suppress(OSError):
+            while True:
+                restless.send(b"RSET\r\n" * 20_000)
+
+    threads = [threading.Thread(target=read), threading.Thread(target=write)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            began = time.monotonic()
+            assert wire(server).say("NOOP") == "250 2.0.0 OK"
+            assert time.monotonic() - began < BOUND
+    finally:
+        assert timed_close(server) < BOUND
+        for thread in threads:
+            thread.join(10)
+
+
 @pytest.mark.parametrize("mode", ["starttls", "implicit-tls"])
 @pytest.mark.parametrize("octets", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01"])
 def test_a_server_closes_in_a_second_during_a_handshake(smtp_authority, wire, mode, octets):
@@ -432,7 +460,7 @@ def test_a_server_cannot_be_closed_from_its_own_thread(smtp_authority):
 
     with Server(authority=smtp_authority, observer=Closes()) as server:
         send(server)
-    assert errors == ["a server cannot be closed from its own thread, where rules and observers run"]
+    assert errors == ["a server cannot be closed from its own thread, where observers run"]
 
 
 # Awaited
@@ -467,6 +495,23 @@ def test_the_event_loop_goes_on_while_a_server_closes(smtp_authority):
         return order
 
     assert asyncio.run(use()) == ["other", "closed"]
+
+
+def test_closing_that_is_cancelled_closes_all_the_same(smtp_authority, wire):
+    server = Server(authority=smtp_authority).start()
+    client = wire(server)
+
+    async def use():
+        closing = asyncio.create_task(server.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await closing
+
+    asyncio.run(use())
+    assert client.rest() == b""
+    assert server.sessions[-1].end == "server closed"
+    server.close()
 
 
 # Nothing is left
