@@ -36,7 +36,6 @@ IMPORTERS = {
     "aiosmtpd": {"engine"},
     "click": {"cli"},
     "cryptography": {"authority"},
-    "faker": {"conftest_plugin.sample"},
     "pytest": {"conftest_plugin", "conftest_plugin.sample"},  # the plugin is made of it
     "rich": {"cli.terminal"},
     "trustme": {"authority"},
