@@ -52,7 +52,7 @@ _AUTH_ANYWHERE: Final = re.compile(rb"(?im)^\s*auth\s+\S+\s+\S")
 
 def carries_credential(octets: bytes) -> bool:
     """Return whether a line, or one of several, is an AUTH command with an initial response (RFC 4954 section 4)."""
-    return _AUTH_ANYWHERE.search(octets) is not None
+    return b"AUTH" in octets.upper() and _AUTH_ANYWHERE.search(octets) is not None
 
 
 def _shorten_credential(line: bytes) -> str:
