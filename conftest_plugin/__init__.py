@@ -6,6 +6,7 @@ Loaded in every pytest run of every user, so it imports pytest and nothing else 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
@@ -52,9 +53,12 @@ def _smtp_loop_thread() -> Iterator[None]:
     LOOP_THREAD.release()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def smtp_policy() -> Policy:
-    """Return the policy that the ``smtp`` marker starts from. Override it for a module or a whole suite."""
+    """Return the policy that the ``smtp`` marker starts from. Override it for a module or a whole suite, in any scope.
+
+    Of session scope because a fixture that is set up for each test costs as much as starting a server.
+    """
     from smtpfix.policy import Policy  # noqa: PLC0415 - not before it is asked for
 
     return Policy()
@@ -70,33 +74,35 @@ def start_smtp_server(
     ``start_smtp_server(Policy(...))`` replaces it.
     """
     from smtpfix.policy import Policy  # noqa: PLC0415 - not before it is asked for
-    from smtpfix.server import Server  # noqa: PLC0415 - not before it is asked for
 
-    servers = request.node.stash.setdefault(_SERVERS, [])
+    with ExitStack() as servers:
 
-    def start(policy: Policy | str | None = None, **fields: Any) -> Server:
-        if isinstance(policy, Policy):
-            chosen = policy.replace(**fields)
-        else:
-            chosen = smtp_policy.replace(*([] if policy is None else [policy]), **fields)
-        # A plain server never needs the authority, whose imports cost more than the server itself.
-        authority = request.getfixturevalue("smtp_authority") if chosen.uses_tls else None
-        server = Server(chosen, authority=authority).start()
-        servers.append(server)
-        return server
+        def start(policy: Policy | str | None = None, **fields: Any) -> Server:
+            base, mode = (policy, ()) if isinstance(policy, Policy) else (smtp_policy, filter(None, [policy]))
+            return servers.enter_context(_server(request, base.replace(*mode, **fields)))
 
-    yield start
-    while servers:
-        servers.pop().close()
+        yield start
 
 
 @pytest.fixture
-def smtp_server(request: pytest.FixtureRequest, start_smtp_server: StartServer, smtp_policy: Policy) -> Server:
+def smtp_server(request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_thread: None) -> Iterator[Server]:
     """Return a running server of the test's own: nothing of another test is in its inbox."""
     policy = smtp_policy
     for marker in reversed(list(request.node.iter_markers("smtp"))):
         policy = policy.replace(*marker.args, **marker.kwargs)
-    return start_smtp_server(policy)
+    with _server(request, policy) as server:
+        yield server
+
+
+def _server(request: pytest.FixtureRequest, policy: Policy) -> Server:
+    """Return a server, not started yet, that the test's report is going to tell of."""
+    from smtpfix.server import Server  # noqa: PLC0415 - not before it is asked for
+
+    # A plain server never needs the authority, whose imports cost more than the server itself.
+    authority = request.getfixturevalue("smtp_authority") if policy.uses_tls else None
+    server = Server(policy, authority=authority)
+    request.node.stash.setdefault(_SERVERS, []).append(server)
+    return server
 
 
 @pytest.fixture
@@ -115,6 +121,8 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and call.excinfo is not None:
         for server in item.stash.get(_SERVERS, ()):
+            if not server.is_started:
+                continue
             sessions = server.sessions[-_SESSIONS_SHOWN:]
             for session in sessions:
                 report.sections.append((f"smtp {session}", str(session.transcript)))

@@ -1,34 +1,32 @@
 """One SMTP session: policy, rules and record around the engine; the only place that knows the stage.
 
 It sees every command before anything acts on it, and every reply before it leaves. Synchronous: a timer runs only where
-a rule waits. DATA, STARTTLS, AUTH, HELP and QUIT are its own, the rest of the commands the engine's.
+a rule waits. DATA, STARTTLS, HELP and QUIT are its own, AUTH is `authentication`'s, the rest the engine's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import re
-import ssl
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Final, TypeAlias
 
 from . import reply as replies
+from .authentication import CANCEL, LINE_LIMIT, Authentication
 from .channel import Channel
 from .client_hello import looks_like_tls, parse_client_hello
 from .content import Content
-from .engine import VERBS, Engine
+from .engine import VERBS
 from .message import CapturedMessage, Envelope
-from .policy import EXTENSIONS, Mode, Policy
+from .policy import Mode
 from .recorder import Recorder
 from .reply import Action, Delay, Disconnect, Reply
-from .sasl import MECHANISMS, Exchange, MalformedResponseError
-from .script import CONNECT, END_OF_DATA, UNKNOWN, Rulebook
-from .session import AuthAttempt, SessionEnd, TLSFailure
+from .script import CONNECT, END_OF_DATA, UNKNOWN
+from .service import Service
+from .session import SessionEnd, TLSFailure
 from .tls import TLS
 from .transcript import Kind, carries_credential, excerpt
 
@@ -39,8 +37,6 @@ _NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", "VRFY", "EXPN"})
 """What ``require_auth`` holds back; RFC 4954 section 6 exempts AUTH, EHLO, HELO, NOOP, RSET and QUIT."""
 _COMMANDS: Final = frozenset({*VERBS, "AUTH", "DATA", "HELP", "QUIT", "STARTTLS"})
 _NOT_IMPLEMENTED: Final = frozenset({"BDAT", "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
-_AUTH_LINE_LIMIT: Final = 12_288
-"""Longest line of an AUTH exchange with its CRLF, RFC 4954 section 4."""
 _TURN: Final = 500
 """Commands that one connection may have answered before the others get their turn, and closing too."""
 _SHOWN: Final = 200
@@ -50,54 +46,14 @@ Perform: TypeAlias = Callable[[Reply | None], None]
 """Performs a command; given a rule's reply, that one goes out, and the command takes effect only if both agree."""
 
 
-@dataclass(frozen=True)
-class Service:
-    """What all conversations of a server share."""
-
-    policy: Policy
-    rulebook: Rulebook
-    loop: asyncio.AbstractEventLoop
-    server_context: Callable[[], ssl.SSLContext]
-    next_message_number: Callable[[], int]
-    capture: Callable[[CapturedMessage], None]
-    ended: Callable[[Conversation], None]
-
-    @cached_property
-    def engine(self) -> Engine:
-        """The engine that each conversation's is a fresh one of."""
-        return Engine(self.policy, self.loop)
-
-    @cached_property
-    def greeting(self) -> Reply:
-        """The first reply; it has no enhanced status code (RFC 2034 section 4)."""
-        return Reply(220, None, f"{self.policy.hostname} ESMTP smtpfix")
-
-    @cached_property
-    def capabilities(self) -> dict[bool, Reply]:
-        """The reply to EHLO, in clear and in TLS."""
-        return {in_tls: Reply(250, None, "\n".join(self._capabilities(in_tls=in_tls))) for in_tls in (False, True)}
-
-    def _capabilities(self, *, in_tls: bool) -> list[str]:
-        policy = self.policy
-        lines = [policy.hostname]
-        for extension in EXTENSIONS:
-            if not policy.has(extension) or (extension == "STARTTLS" and in_tls):
-                continue
-            if extension == "AUTH":
-                if policy.allows_auth(in_tls=in_tls):
-                    lines.append("AUTH " + " ".join(policy.mechanisms))
-            elif extension == "SIZE":
-                lines.append(f"SIZE {policy.size_limit or 0}")  # RFC 1870 section 3: 0 is no fixed maximum
-            else:
-                lines.append(extension)
-        return lines
-
-
 class Conversation:
     """One session, from connecting to the end; a `channel.Listener`."""
 
-    def __init__(self, service: Service, channel: Channel, recorder: Recorder) -> None:
+    def __init__(
+        self, service: Service, channel: Channel, recorder: Recorder, ended: Callable[[Conversation], None]
+    ) -> None:
         self.recorder = recorder
+        self._ended = ended
         self._service = service
         self._policy = service.policy
         self._rulebook = service.rulebook
@@ -108,10 +64,8 @@ class Conversation:
         self._skipping = 0
         self._limit = self._policy.command_limit
         self._content: Content | None = None
-        self._pending: tuple[Envelope, bytes, Reply] | None = None
-        self._exchange: tuple[Exchange, str, Generator[bytes, bytes, bool]] | None = None
-        self._user: str | None = None
-        self._authenticated = False
+        self._pending: tuple[Envelope, bytes] | None = None
+        self._authentication = Authentication(self._policy, recorder)
         self._timer: asyncio.TimerHandle | None = None
         self._tls_began = 0.0
 
@@ -146,7 +100,7 @@ class Conversation:
             line = self._take_line(buffer)
             if line is None:
                 break
-            if self._exchange is not None:
+            if self._authentication.is_running:
                 self._auth_answer(line)
             else:
                 self._command(line)
@@ -164,7 +118,7 @@ class Conversation:
             self._greet()
         else:
             self._engine = self._service.engine.fresh()
-            self._user, self._authenticated = None, False
+            self._authentication = Authentication(self._policy, recorder)
         self._channel.flush()
 
     def tls_failed(self, tls: TLS, failure: TLSFailure, *, clear_text: bool) -> None:
@@ -191,11 +145,10 @@ class Conversation:
         if self._content is not None:
             self.recorder.note(f"the connection ended inside the content, after {self._content.size} octets")
         self._give_up_pending()
-        if self._exchange is not None:
-            exchange, mechanism, _ = self._exchange
-            self._record_attempt(mechanism, exchange, accepted=False)
+        if self._authentication.is_running:
+            self._authentication.end(None)
         self.recorder.finish(SessionEnd.RESET if error is not None else SessionEnd.CLIENT_CLOSED)
-        self._service.ended(self)
+        self._ended(self)
 
     # What the server tells
 
@@ -230,8 +183,8 @@ class Conversation:
         while True:
             if not self._skipping:
                 self._limit = self._policy.command_limit
-                if self._exchange is not None or buffer[:5].upper() == b"AUTH ":
-                    self._limit = max(_AUTH_LINE_LIMIT, self._limit)
+                if self._authentication.is_running or buffer[:5].upper() == b"AUTH ":
+                    self._limit = max(LINE_LIMIT, self._limit)
             limit = self._limit
             end = buffer.find(b"\n", self._scan)
             if end < 0:
@@ -248,15 +201,15 @@ class Conversation:
             self._skip(buffer, end + 1)
             self.recorder.note(f"the line was {self._skipping} octets long, the limit is {limit}")
             self._skipping = 0
-            if self._exchange is not None:
-                self._auth_over(replies.AUTH_LINE_TOO_LONG)
+            if self._authentication.is_running:
+                self._send(self._authentication.end(replies.AUTH_LINE_TOO_LONG))
             else:
                 self._send(replies.LINE_TOO_LONG)
 
     def _skip(self, buffer: bytearray, count: int) -> None:
         if not self._skipping:
             shown = bytes(buffer[:_SHOWN])
-            is_secret = self._exchange is not None or carries_credential(shown)
+            is_secret = self._authentication.is_running or carries_credential(shown)
             self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, shown)
         self._skipping += count
         self._scan = 0
@@ -361,7 +314,7 @@ class Conversation:
         policy = self._policy
         if policy.mode is Mode.TLS_REQUIRED and verb not in _BEFORE_TLS and not self._channel.in_tls:
             return replies.TLS_REQUIRED
-        if policy.require_auth and verb in _NEEDS_AUTH and not self._authenticated:
+        if policy.require_auth and verb in _NEEDS_AUTH and not self._authentication.is_complete:
             return replies.AUTH_REQUIRED
         return None
 
@@ -411,25 +364,11 @@ class Conversation:
     # AUTH
 
     def _auth(self, argument: str, forced: Reply | None) -> None:
-        name, *initials = argument.split() or [""]
-        mechanism, initial = name.upper(), " ".join(initials)
-        exchange = MECHANISMS[mechanism](self._policy.users) if mechanism in MECHANISMS else Exchange(None)
-        refusal = forced or self._refuse_auth(mechanism, initial)
-        response = _decode(initial) if initial else None
-        if refusal is None and initial and response is None:
-            refusal = replies.NOT_BASE64
-        if refusal is not None:
-            if response:
-                exchange.peek(response)  # what was given away is recorded, though nobody asked for it
-            self._authenticated |= refusal.code == replies.AUTHENTICATED.code
-            self._record_attempt(mechanism, exchange, accepted=refusal.code == replies.AUTHENTICATED.code)
-            self._send(refusal)
-            return
-        turns = exchange.run(response)
-        self._exchange = (exchange, mechanism, turns)
-        self._auth_turn(partial(next, turns))
+        refusal = forced or self._refuse_auth()
+        self._send(self._authentication.begin(argument, refusal, in_clear=not self._channel.in_tls))
 
-    def _refuse_auth(self, mechanism: str, initial: str) -> Reply | None:
+    def _refuse_auth(self) -> Reply | None:
+        """Return the reply to an AUTH command that the policy does not allow at this stage; None if it does."""
         policy = self._policy
         in_tls = self._channel.in_tls
         if policy.mode is Mode.TLS_REQUIRED and not in_tls and not policy.auth_in_clear:
@@ -440,58 +379,14 @@ class Conversation:
             return replies.ENCRYPTION_REQUIRED
         if not self._engine.is_extended:
             return replies.HELO_FIRST
-        if self._authenticated:
+        if self._authentication.is_complete:
             return replies.ALREADY_AUTHENTICATED
-        if self._engine.has_sender:
-            return replies.NO_AUTH_IN_TRANSACTION
-        if not mechanism or " " in initial:
-            return replies.AUTH_SYNTAX
-        return None if mechanism in policy.mechanisms else replies.UNKNOWN_MECHANISM
+        return replies.NO_AUTH_IN_TRANSACTION if self._engine.has_sender else None
 
     def _auth_answer(self, line: bytes) -> None:
-        """Take the client's answer to a challenge."""
-        assert self._exchange is not None  # noqa: S101 - the caller looked
         line = line.removesuffix(b"\r")
-        self.recorder.add(Kind.CLIENT if line == b"*" else Kind.SECRET, line)
-        if line == b"*":
-            self._auth_over(replies.AUTH_CANCELLED)
-        elif (response := _decode(line.decode("ascii", "replace"))) is None:
-            self._auth_over(replies.NOT_BASE64)
-        else:
-            self._auth_turn(partial(self._exchange[2].send, response))
-
-    def _auth_turn(self, advance: Callable[[], bytes]) -> None:
-        """Let the mechanism go on: to its next challenge or to its end."""
-        try:
-            challenge = advance()
-        except StopIteration as stop:
-            self._auth_over(replies.AUTHENTICATED if stop.value else replies.BAD_CREDENTIALS)
-        except MalformedResponseError as error:
-            self._auth_over(Reply(501, "5.5.2", str(error)))
-        else:
-            self._send(Reply(334, None, base64.b64encode(challenge).decode("ascii")))
-
-    def _auth_over(self, reply: Reply) -> None:
-        assert self._exchange is not None  # noqa: S101 - only called during an exchange
-        exchange, mechanism, _ = self._exchange
-        self._exchange = None
-        accepted = reply is replies.AUTHENTICATED
-        if accepted:
-            self._authenticated, self._user = True, exchange.user
-        self._record_attempt(mechanism, exchange, accepted=accepted)
-        self._send(reply)
-
-    def _record_attempt(self, mechanism: str, exchange: Exchange, *, accepted: bool) -> None:
-        self.recorder.auth.append(
-            AuthAttempt(
-                mechanism=mechanism,
-                user=exchange.user,
-                password=exchange.password,
-                accepted=accepted,
-                in_clear=not self._channel.in_tls,
-                authorization_identity=exchange.authorization_identity,
-            )
-        )
+        self.recorder.add(Kind.CLIENT if line == CANCEL else Kind.SECRET, line)
+        self._send(self._authentication.answer(line))
 
     # DATA
 
@@ -522,7 +417,7 @@ class Conversation:
             limit = self._policy.line_limit
             if limit is not None and max(map(len, octets.split(b"\r\n"))) > limit:
                 own = replies.CONTENT_LINE_TOO_LONG
-            self._pending = (envelope, octets, own)
+            self._pending = (envelope, octets)
         self._at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
 
     def _conclude(self, reply: Reply) -> None:
@@ -535,16 +430,17 @@ class Conversation:
         if self._pending is not None:
             self._capture(self._pending, None)
 
-    def _capture(self, pending: tuple[Envelope, bytes, Reply], reply: Reply | None) -> None:
+    def _capture(self, pending: tuple[Envelope, bytes], reply: Reply | None) -> None:
         self._pending = None
+        envelope, content = pending
         message = CapturedMessage(
             number=self._service.next_message_number(),
-            envelope=pending[0],
-            content=pending[1],
+            envelope=envelope,
+            content=content,
             received=datetime.now(UTC),
             reply=reply,
             in_tls=self._channel.in_tls,
-            user=self._user,
+            user=self._authentication.user,
             _source=self.recorder,
         )
         if message.accepted:
@@ -580,13 +476,3 @@ def _malformed(line: bytes, head: bytes) -> Reply | None:
     except UnicodeDecodeError:
         return replies.NOT_UTF8
     return None
-
-
-def _decode(text: str) -> bytes | None:
-    """Decode base64 as RFC 4954 section 4 has it, ``=`` for an empty response; None if it is none."""
-    if text == "=":
-        return b""
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None

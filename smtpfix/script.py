@@ -129,6 +129,9 @@ def _covers(rule_stage: str, stage: str) -> bool:
     return rule_stage == stage or (rule_stage == ANY and stage not in (CONNECT, END_OF_DATA))
 
 
+_NO_RULES: Final = Script()
+
+
 class Rulebook:
     """The script in force and how often each rule has answered; any thread may change it while sessions run.
 
@@ -136,7 +139,7 @@ class Rulebook:
     """
 
     def __init__(self) -> None:
-        self.script = Script()
+        self.script = _NO_RULES
         self.by_stage: Mapping[str, tuple[Rule, ...]] = {}
         """`Script.by_stage` of the script in force; empty without rules, so asking costs one truth test."""
         self._fired: dict[Rule, int] = {}
@@ -155,7 +158,7 @@ class Rulebook:
     def clear(self) -> None:
         """Take all rules out."""
         with self._lock:
-            self._use(Script())
+            self._use(_NO_RULES)
 
     def _use(self, script: Script) -> None:
         self.script, self.by_stage = script, script.by_stage

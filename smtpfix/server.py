@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from .channel import Channel
-from .conversation import Conversation, Service
+from .conversation import Conversation
 from .errors import CloseTimeoutError, NotRunningError
 from .history import History
 from .inbox import Inbox
@@ -22,6 +22,7 @@ from .policy import Mode, Policy
 from .recorder import Recorder
 from .reply import Action
 from .script import ArgumentMatch, Rule, Rulebook
+from .service import Service
 
 if TYPE_CHECKING:
     import socket
@@ -87,12 +88,17 @@ class Server:
         self._serving: asyncio.Task[None] | None = None
         self._conversations: set[Conversation] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._empty: asyncio.Event | None = None
+        self._closed: concurrent.futures.Future[None] | None = None
         self._is_closing = False
         self._lock = threading.Lock()
         self.inbox.attach(lambda: self.sessions)
 
     # Where it is
+
+    @property
+    def is_started(self) -> bool:
+        """Whether `start` has succeeded; True also after `close`."""
+        return bool(self._addresses)
 
     @property
     def mode(self) -> Mode:
@@ -213,7 +219,6 @@ class Server:
             server_context=self._server_context,
             next_message_number=self.inbox.next_number,
             capture=self._capture,
-            ended=self._ended,
         )
         self._addresses = addresses
         loop.call_soon_threadsafe(self._begin, loop, sockets)
@@ -273,7 +278,9 @@ class Server:
         if self._service is None:
             self._close_authority()
             return None
-        return asyncio.run_coroutine_threadsafe(self._shut_down(), self._service.loop)
+        closed: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._loop.call_soon_threadsafe(self._stop_accepting, closed)
+        return closed
 
     def _finish_close(self) -> None:
         LOOP_THREAD.release()
@@ -291,6 +298,11 @@ class Server:
 
     # In the loop thread
 
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        assert self._service is not None  # noqa: S101 - only asked of a started server
+        return self._service.loop
+
     def _begin(self, loop: asyncio.AbstractEventLoop, sockets: list[socket.socket]) -> None:
         self._serving = loop.create_task(self._serve(loop, sockets))
 
@@ -299,18 +311,19 @@ class Server:
             self._listeners.append(await loop.create_server(self._channel, sock=opened))
 
     def _channel(self) -> Channel:
-        assert self._service is not None  # noqa: S101 - set before anything can connect
-        return Channel(LOOP_THREAD.reads, self._service.loop.time, self._attach)
+        return Channel(LOOP_THREAD.reads, self._loop.time, self._attach)
 
     def _attach(self, channel: Channel) -> Conversation:
         assert self._service is not None  # noqa: S101 - set before anything can connect
         recorder = Recorder(
             self.sessions.next_number(), self.mode, channel.address("peername"), channel.address("sockname")
         )
-        conversation = Conversation(self._service, channel, recorder)
+        conversation = Conversation(self._service, channel, recorder, self._ended)
         self.sessions.add(recorder)
         self._conversations.add(conversation)
-        if self._sweeper is None:
+        if self._closed is not None:  # it came too late
+            self._loop.call_soon(conversation.shut_down)
+        elif self._sweeper is None:
             self._sweep_later()
         if self._observer is not None:
             self._observer.session_started(self, recorder.session())
@@ -330,45 +343,45 @@ class Server:
         self.sessions.ring()
         if self._observer is not None:
             self._observer.session_ended(self, conversation.recorder.session())
-        if self._empty is not None and not self._conversations:
-            self._empty.set()
+        self._tell_closed()
 
     def _sweep_later(self) -> None:
-        assert self._service is not None  # noqa: S101 - set before anything can connect
         pause = min(_SWEEP, self.policy.timeout / 4, self.policy.handshake_timeout / 4)
-        self._sweeper = self._service.loop.call_later(pause, self._sweep)
+        self._sweeper = self._loop.call_later(pause, self._sweep)
 
     def _sweep(self) -> None:
-        assert self._service is not None  # noqa: S101 - set before anything can connect
         self._sweeper = None
-        now = self._service.loop.time()
+        now = self._loop.time()
         for conversation in tuple(self._conversations):
             conversation.check_time(now)
         if self._conversations:
             self._sweep_later()
 
-    async def _shut_down(self) -> None:
-        assert self._service is not None  # noqa: S101 - only a started server is shut down
-        if self._serving is not None:
-            await self._serving
-        loop = self._service.loop
+    def _stop_accepting(self, closed: concurrent.futures.Future[None]) -> None:
+        if self._serving is not None and not self._serving.done():  # closed the moment it was started
+            self._loop.call_soon(self._stop_accepting, closed)
+            return
         for listener in self._listeners:
             for opened in listener.sockets:
                 with contextlib.suppress(NotImplementedError):  # Windows' proactor loop has no readers
-                    loop.remove_reader(opened.fileno())
-        # Connections that asyncio is just accepting have to arrive before the listener goes, or it logs errors.
-        for _ in range(_ROUNDS):
-            if len(asyncio.all_tasks()) == 1:  # accepting is a task each; this one is left
-                break
-            await asyncio.sleep(0)
+                    self._loop.remove_reader(opened.fileno())
+        self._shut_down(closed, _ROUNDS)
+
+    def _shut_down(self, closed: concurrent.futures.Future[None], rounds: int) -> None:
+        # Connections that asyncio is just accepting, a task each, have to arrive before the listener goes, or it logs
+        # errors.
+        if rounds and asyncio.all_tasks(self._loop):
+            self._loop.call_soon(self._shut_down, closed, rounds - 1)
+            return
         for listener in self._listeners:
             listener.close()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        self._empty = asyncio.Event()
+        self._closed = closed
         for conversation in tuple(self._conversations):
             conversation.shut_down()
-        if self._conversations:
-            await self._empty.wait()
         if self._sweeper is not None:
             self._sweeper.cancel()
+        self._tell_closed()
+
+    def _tell_closed(self) -> None:
+        if self._closed is not None and not self._conversations and not self._closed.done():
+            self._closed.set_result(None)

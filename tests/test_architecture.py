@@ -25,7 +25,7 @@ FLOORS = (
     ("errors", "reply", "scenario", "sasl"),
     ("policy", "script", "client_hello", "transcript", "session", "message", "arguments", "content"),
     ("tls", "channel", "authority", "matching", "waiting", "inbox", "recorder", "history", "listen"),
-    ("engine", "conversation"),
+    ("engine", "authentication", "service", "conversation"),
     ("loop", "server"),
     ("audit",),
     ("cli", "conftest_plugin", "__main__"),

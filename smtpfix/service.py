@@ -1,0 +1,59 @@
+"""What all conversations of a server share: the policy, what follows from it, the rules, and where mail goes."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from .engine import Engine
+from .message import CapturedMessage
+from .policy import EXTENSIONS, Policy
+from .reply import Reply
+from .script import Rulebook
+
+
+@dataclass(frozen=True)
+class Service:
+    """One server's, made when it starts."""
+
+    policy: Policy
+    rulebook: Rulebook
+    loop: asyncio.AbstractEventLoop
+    server_context: Callable[[], ssl.SSLContext]
+    """Returns the TLS context to show; only called where the policy uses TLS."""
+    next_message_number: Callable[[], int]
+    capture: Callable[[CapturedMessage], None]
+    """Takes a message in, before it is answered."""
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine that each conversation's is a fresh one of."""
+        return Engine(self.policy, self.loop)
+
+    @cached_property
+    def greeting(self) -> Reply:
+        """The first reply; it has no enhanced status code (RFC 2034 section 4)."""
+        return Reply(220, None, f"{self.policy.hostname} ESMTP smtpfix")
+
+    @cached_property
+    def capabilities(self) -> dict[bool, Reply]:
+        """The reply to EHLO, in clear and in TLS."""
+        return {in_tls: Reply(250, None, "\n".join(self._capabilities(in_tls=in_tls))) for in_tls in (False, True)}
+
+    def _capabilities(self, *, in_tls: bool) -> list[str]:
+        policy = self.policy
+        lines = [policy.hostname]
+        for extension in EXTENSIONS:
+            if not policy.has(extension) or (extension == "STARTTLS" and in_tls):
+                continue
+            if extension == "AUTH":
+                if policy.allows_auth(in_tls=in_tls):
+                    lines.append("AUTH " + " ".join(policy.mechanisms))
+            elif extension == "SIZE":
+                lines.append(f"SIZE {policy.size_limit or 0}")  # RFC 1870 section 3: 0 is no fixed maximum
+            else:
+                lines.append(extension)
+        return lines
