@@ -42,15 +42,12 @@ class Authentication:
         self._in_clear = False
         self._exchange: Exchange | None = None
         self._turns: Generator[bytes, bytes, bool] | None = None
+        self.is_running = False
+        """Whether the next line is the answer to a challenge."""
         self.is_complete = False
         """Whether the client was told that it is authenticated."""
         self.user: str | None = None
         """As whom."""
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the next line is the answer to a challenge."""
-        return self._turns is not None
 
     def begin(self, argument: str, refusal: Reply | None, *, in_clear: bool) -> Reply:
         """Take an AUTH command; return its reply: `refusal`, if it is refused already, or what the mechanism says."""
@@ -66,6 +63,7 @@ class Authentication:
                 self._exchange.peek(response)  # what was given away is recorded, though nobody asked for it
             return self.end(refusal)
         self._turns = self._exchange.run(response)
+        self.is_running = True
         return self._advance(partial(next, self._turns))
 
     def answer(self, line: bytes) -> Reply:
@@ -96,6 +94,7 @@ class Authentication:
             )
         )
         self._exchange = self._turns = None
+        self.is_running = False
         return reply or AUTH_CANCELLED
 
     def _refuse(self, initial: str, response: bytes | None) -> Reply | None:

@@ -19,7 +19,7 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 CONFIGURATION = """\
 [pytest]
-addopts = --import-mode=importlib --strict-markers --strict-config -p no:cacheprovider
+addopts = --import-mode=importlib --strict-markers --strict-config -p no:cacheprovider -p no:hypothesispytest
 asyncio_default_fixture_loop_scope = function
 filterwarnings = error
 python_files = line_*.py
