@@ -79,7 +79,9 @@ def start_smtp_server(
 
         def start(policy: Policy | str | None = None, **fields: Any) -> Server:
             base, mode = (policy, ()) if isinstance(policy, Policy) else (smtp_policy, filter(None, [policy]))
-            return servers.enter_context(_server(request, base.replace(*mode, **fields)))
+            server = _start(request, base.replace(*mode, **fields))
+            servers.callback(server.close)
+            return server
 
         yield start
 
@@ -90,17 +92,18 @@ def smtp_server(request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_
     policy = smtp_policy
     for marker in reversed(list(request.node.iter_markers("smtp"))):
         policy = policy.replace(*marker.args, **marker.kwargs)
-    with _server(request, policy) as server:
-        yield server
+    server = _start(request, policy)
+    yield server
+    server.close()
 
 
-def _server(request: pytest.FixtureRequest, policy: Policy) -> Server:
-    """Return a server, not started yet, that the test's report is going to tell of."""
+def _start(request: pytest.FixtureRequest, policy: Policy) -> Server:
+    """Start a server that the test's report is going to tell of."""
     from smtpfix.server import Server  # noqa: PLC0415 - not before it is asked for
 
     # A plain server never needs the authority, whose imports cost more than the server itself.
     authority = request.getfixturevalue("smtp_authority") if policy.uses_tls else None
-    server = Server(policy, authority=authority)
+    server = Server(policy, authority=authority).start()
     request.node.stash.setdefault(_SERVERS, []).append(server)
     return server
 
@@ -121,8 +124,6 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed and call.excinfo is not None:
         for server in item.stash.get(_SERVERS, ()):
-            if not server.is_started:
-                continue
             sessions = server.sessions[-_SESSIONS_SHOWN:]
             for session in sessions:
                 report.sections.append((f"smtp {session}", str(session.transcript)))

@@ -96,11 +96,6 @@ class Server:
     # Where it is
 
     @property
-    def is_started(self) -> bool:
-        """Whether `start` has succeeded; True also after `close`."""
-        return bool(self._addresses)
-
-    @property
     def mode(self) -> Mode:
         """The policy's mode."""
         return Mode(self.policy.mode)
