@@ -6,7 +6,7 @@ Loaded in every pytest run of every user, so it imports pytest and nothing else 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
@@ -79,9 +79,7 @@ def start_smtp_server(
 
         def start(policy: Policy | str | None = None, **fields: Any) -> Server:
             base, mode = (policy, ()) if isinstance(policy, Policy) else (smtp_policy, filter(None, [policy]))
-            server = _start(request, base.replace(*mode, **fields))
-            servers.callback(server.close)
-            return server
+            return servers.enter_context(_running(request, base.replace(*mode, **fields)))
 
         yield start
 
@@ -92,20 +90,24 @@ def smtp_server(request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_
     policy = smtp_policy
     for marker in reversed(list(request.node.iter_markers("smtp"))):
         policy = policy.replace(*marker.args, **marker.kwargs)
-    server = _start(request, policy)
-    yield server
-    server.close()
+    with _running(request, policy) as server:
+        yield server
 
 
-def _start(request: pytest.FixtureRequest, policy: Policy) -> Server:
-    """Start a server that the test's report is going to tell of."""
+@contextmanager
+def _running(request: pytest.FixtureRequest, policy: Policy) -> Iterator[Server]:
+    """Run a server that the test's report tells of; the test, which outlives it, does not keep what it captured."""
     from smtpfix.server import Server  # noqa: PLC0415 - not before it is asked for
 
     # A plain server never needs the authority, whose imports cost more than the server itself.
     authority = request.getfixturevalue("smtp_authority") if policy.uses_tls else None
-    server = Server(policy, authority=authority).start()
-    request.node.stash.setdefault(_SERVERS, []).append(server)
-    return server
+    servers = request.node.stash.setdefault(_SERVERS, [])
+    with Server(policy, authority=authority) as server:
+        servers.append(server)
+        try:
+            yield server
+        finally:
+            servers.remove(server)
 
 
 @pytest.fixture
