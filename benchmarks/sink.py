@@ -46,7 +46,7 @@ LOADS: Final = (
     Load("1 KiB, 10 sessions kept", KIB, 5000, 10),
     Load("1 KiB, 100 sessions kept", KIB, 5000, 100),
     Load("100 KiB, 10 sessions kept", 100 * KIB, 400, 10),
-    Load("10 MiB, 1 session", 10 * MIB, 8),
+    Load("10 MiB, 1 session", 10 * MIB, 16),
 )
 
 SIZES: Final = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
@@ -48,9 +49,8 @@ class Reads:
 class Channel(asyncio.BufferedProtocol):
     """One connection."""
 
-    def __init__(self, reads: Reads, clock: Callable[[], float], attach: Callable[[Channel], Listener]) -> None:
+    def __init__(self, reads: Reads, attach: Callable[[Channel], Listener]) -> None:
         self._reads = reads
-        self._clock = clock
         self._attach = attach
         self._listener: Listener
         self._transport: asyncio.Transport
@@ -58,8 +58,8 @@ class Channel(asyncio.BufferedProtocol):
         self._out: list[bytes] = []
         self.received = bytearray()
         """Octets that have come, decrypted, and are not used up yet; the listener deletes what it takes."""
-        self.last_active = clock()
-        """When something last came, by the loop's clock."""
+        self.last_active = time.monotonic()
+        """When something last came, by the monotonic clock."""
         self.is_blocked = False
         """Whether the client does not read its replies: the listener stops taking commands until told `readable`."""
         self.is_closing = False
@@ -82,7 +82,7 @@ class Channel(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take in a read."""
         self._reads.activity += 1
-        self.last_active = self._clock()
+        self.last_active = time.monotonic()
         if self.is_closing:
             return
         if self._tls is None:

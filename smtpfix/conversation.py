@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, TypeAlias
 
 from . import reply as replies
@@ -36,6 +37,7 @@ _BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
 _NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", "VRFY", "EXPN"})
 """What ``require_auth`` holds back; RFC 4954 section 6 exempts AUTH, EHLO, HELO, NOOP, RSET and QUIT."""
 _COMMANDS: Final = frozenset({*VERBS, "AUTH", "DATA", "HELP", "QUIT", "STARTTLS"})
+_WITHOUT_CREDENTIAL: Final = _COMMANDS - {"AUTH"}
 _NOT_IMPLEMENTED: Final = frozenset({"BDAT", "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
 _TURN: Final = 500
 """Commands that one connection may have answered before the others get their turn, and closing too."""
@@ -158,7 +160,7 @@ class Conversation:
         self._channel.abort()
 
     def check_time(self, now: float) -> None:
-        """End a session that has been silent, or handshaking, for too long; `now` by the loop's clock."""
+        """End a session that has been silent, or handshaking, for too long; `now` by the monotonic clock."""
         channel = self._channel
         if channel.is_closing:
             if now - channel.last_active > 2 * self._policy.timeout:  # it does not read what was due to it at the end
@@ -223,7 +225,8 @@ class Conversation:
             shown = line + b"\n"  # a bare LF ends a command too, against RFC 5321 section 2.3.8: it is shown
         head, _, rest = line.partition(b" ")
         verb = head.upper().decode("ascii", "replace")
-        self.recorder.add(Kind.SECRET if carries_credential(line) else Kind.CLIENT, shown)
+        is_secret = verb not in _WITHOUT_CREDENTIAL and carries_credential(line)
+        self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, shown)
         if (malformed := _malformed(line, head)) is not None:
             self._send(malformed)
             return
@@ -349,7 +352,7 @@ class Conversation:
             self._begin_tls()
 
     def _begin_tls(self) -> None:
-        self._tls_began = self._service.loop.time()
+        self._tls_began = time.monotonic()
         self._channel.start_tls(self._service.server_context())
 
     def _tls_in_clear(self) -> None:
@@ -409,7 +412,7 @@ class Conversation:
         self._content = None
         envelope = self._engine.take_envelope()
         octets = content.octets
-        self.recorder.add(Kind.CONTENT, b"<%d octets of content>" % content.size)
+        self.recorder.add(Kind.CONTENT, _content_of(content.size))
         own = replies.ACCEPTED
         if octets is None:
             own = replies.TOO_MUCH_DATA
@@ -459,6 +462,12 @@ class Conversation:
 
 def _go_on() -> None:
     """Do nothing before going on."""
+
+
+@lru_cache(maxsize=128)
+def _content_of(size: int) -> bytes:
+    """Return what a transcript says of content; the same object for the same size."""
+    return b"<%d octets of content>" % size
 
 
 def _malformed(line: bytes, head: bytes) -> Reply | None:

@@ -1,6 +1,6 @@
 """One mail transaction at a time: aiosmtpd's `SMTP`, driven synchronously: one command in, one complete reply out.
 
-It keeps the transaction's state and parses addresses. It has no transport, no reader and no task: its ``smtp_*``
+It keeps the transaction's state and parses addresses. It has no transport, no reader and no task: aiosmtpd's ``smtp_*``
 coroutines are called one by one and run to their end on the spot, since `push` only collects. After STARTTLS a fresh
 engine forgets everything the client said before (RFC 3207 section 4.2).
 """
@@ -35,7 +35,10 @@ from .reply import (
 
 _MAIL_ACCEPTED: Final = Reply(250, "2.1.0", "Sender OK")
 _RECIPIENT_ACCEPTED: Final = Reply(250, "2.1.5", "Recipient OK")
+_MAIL_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
+_RCPT_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")
 _NULL_PATH: Final = "<>"
+_CANNOT_VRFY: Final = 502
 
 
 class _NoHooks:
@@ -85,7 +88,7 @@ class Engine(SMTP):
         finally:
             _here.working = False
         self._policy = policy
-        self._pushed: list[str | bytes | Reply] = []
+        self._pushed: list[str | bytes] = []
         self.session = SMTPSession(loop)
         self.envelope = SMTPEnvelope()
 
@@ -142,23 +145,27 @@ class Engine(SMTP):
 
     def execute(self, verb: str, argument: str | None) -> Reply:
         """Perform a command of `VERBS` and return its complete reply."""
+        if verb == "MAIL":
+            return self._mail(argument)
+        if verb == "RCPT":
+            return self._rcpt(argument)
+        if verb == "VRFY":
+            return self._vrfy(argument)
+        return _translate(verb, self._run(_COMMANDS[verb](self, argument)))
+
+    def _run(self, command: Coroutine[Any, Any, None]) -> str:
+        """Run one of aiosmtpd's commands to its end, and return its reply."""
         self._pushed = []
         _here.working = True
         try:
-            coroutine = _COMMANDS[verb](self, argument)
-            try:
-                coroutine.send(None)
-            except StopIteration:
-                pass
-            else:  # pragma: no cover - no command of VERBS waits for anything
-                coroutine.close()
-                raise RuntimeError(f"{verb} did not run to its end")
+            command.send(None)
+        except StopIteration:
+            status = self._pushed[-1]
+            return status.decode() if isinstance(status, bytes) else status
         finally:
             _here.working = False
-        status = self._pushed[-1]
-        if isinstance(status, Reply):
-            return status
-        return _translate(verb, status.decode() if isinstance(status, bytes) else status)
+        command.close()  # pragma: no cover - none of them waits for anything
+        raise RuntimeError("a command did not run to its end")  # pragma: no cover
 
     def take_envelope(self) -> Envelope:
         """Return the transaction's envelope and begin anew."""
@@ -169,95 +176,101 @@ class Engine(SMTP):
             reverse_path="" if sender == _NULL_PATH else sender,
             recipients=tuple(envelope.rcpt_tos),
             mail_parameters=tuple(envelope.mail_options),
-            recipient_parameters=tuple(tuple(options.split()) for options in envelope.rcpt_options),
+            recipient_parameters=(
+                tuple(tuple(options.split()) for options in envelope.rcpt_options)
+                if any(envelope.rcpt_options)
+                else _no_parameters(len(envelope.rcpt_tos))
+            ),
         )
 
-    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+    def _mail(self, argument: str | None) -> Reply:
         """Begin a transaction (RFC 5321 section 4.1.1.2)."""
         if not self.greeted:
-            return await self.push(HELO_FIRST)
-        found = split_path("FROM:", arg)
+            return HELO_FIRST
+        found = split_path("FROM:", argument)
         if found is None:
-            return await self.push(Reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]"))
+            return _MAIL_SYNTAX
         envelope = self._smtp_envelope
         if envelope.mail_from is not None:
-            return await self.push(NESTED_MAIL)
+            return NESTED_MAIL
         if found.parameters and (refusal := self._refuse(found.parameters, self._policy.mail_parameters)):
-            return await self.push(refusal)
-        address = _NULL_PATH if found.path == _NULL_PATH else found.plain
-        if address is None:
-            await self._parse(super().smtp_MAIL(f"FROM:{found.path}"))
-            if envelope.mail_from is not None:
-                envelope.mail_from = found.address
+            return refusal
+        if found.path == _NULL_PATH:
+            envelope.mail_from = _NULL_PATH  # aiosmtpd takes an empty one for none
         else:
-            envelope.mail_from = address
-        if envelope.mail_from is None:
-            return await self.push(MALFORMED_SENDER)
+            if found.plain is None:
+                self._judge(super().smtp_MAIL(f"FROM:{found.path}"))
+                if envelope.mail_from is None:
+                    return MALFORMED_SENDER
+            envelope.mail_from = found.plain or found.address
         envelope.mail_options = list(found.parameters)
-        return await self.push(_MAIL_ACCEPTED)
+        return _MAIL_ACCEPTED
 
-    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+    def _rcpt(self, argument: str | None) -> Reply:
         """Add a recipient (RFC 5321 section 4.1.1.3)."""
         if not self.greeted:
-            return await self.push(HELO_FIRST)
+            return HELO_FIRST
         if not self.has_sender:
-            return await self.push(MAIL_FIRST)
-        found = split_path("TO:", arg)
+            return MAIL_FIRST
+        found = split_path("TO:", argument)
         if found is None:
-            return await self.push(Reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]"))
+            return _RCPT_SYNTAX
         if found.parameters and (refusal := self._refuse(found.parameters, ())):
-            return await self.push(refusal)
-        envelope = self._smtp_envelope
-        count = len(envelope.rcpt_tos)
+            return refusal
+        recipients = self._smtp_envelope.rcpt_tos
+        count = len(recipients)
         if count >= self._policy.max_recipients:
-            return await self.push(TOO_MANY_RECIPIENTS)
+            return TOO_MANY_RECIPIENTS
         if found.path == _NULL_PATH:
-            return await self.push(MALFORMED_ADDRESS)
+            return MALFORMED_ADDRESS
         if found.plain is None:
-            await self._parse(super().smtp_RCPT(f"TO:{found.path}"))
-            envelope.rcpt_tos[count:] = [found.address] * (len(envelope.rcpt_tos) - count)
-        else:
-            envelope.rcpt_tos.append(found.plain)
-        if len(envelope.rcpt_tos) > count:
-            envelope.rcpt_options.append(" ".join(found.parameters))
-            await self.push(_RECIPIENT_ACCEPTED)
-        return None
+            refusal = self._judge(super().smtp_RCPT(f"TO:{found.path}"))
+            if len(recipients) == count:
+                return refusal
+            del recipients[count:]
+        recipients.append(found.plain or found.address)
+        self._smtp_envelope.rcpt_options.append(" ".join(found.parameters))
+        return _RECIPIENT_ACCEPTED
 
-    async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+    def _vrfy(self, argument: str | None) -> Reply:
         """Neither confirm nor deny that an address exists (RFC 5321 section 3.5.3)."""
-        await self._parse(super().smtp_VRFY(arg))
-        if str(self._pushed[-1]).startswith("502"):  # what one Python's parser fails on, another one's refuses
-            await self.push(MALFORMED_ADDRESS)
+        reply = self._judge(super().smtp_VRFY(argument))
+        # What one Python's parser fails on, another one's refuses.
+        return MALFORMED_ADDRESS if reply.code == _CANNOT_VRFY else reply
 
     def _refuse(self, parameters: tuple[str, ...], known: tuple[str, ...]) -> Reply | None:
         if not self.is_extended:
             return Reply(555, "5.5.4", "Parameters need EHLO")
         return refuse_parameters(parameters, known, self._policy.size_limit)
 
-    async def _parse(self, command: Any) -> None:
-        """Let aiosmtpd's full parser judge the path; it is the standard library's, which can fail in many ways.
+    def _judge(self, command: Coroutine[Any, Any, None]) -> Reply:
+        """Let aiosmtpd's full parser judge an address; it is the standard library's, which can fail in many ways.
 
-        Its address is not used: it decodes RFC 2047 words, in which a CRLF may hide, and drops quotes and comments.
+        Its result is not used: it decodes RFC 2047 words, in which a CRLF may hide, and drops quotes and comments.
         """
         try:
-            await command
+            return _translate("", self._run(command))
         except Exception:  # noqa: BLE001 - whatever it is, the address is malformed
-            await self.push(MALFORMED_ADDRESS)
+            return MALFORMED_ADDRESS
 
 
 _COMMANDS: Final[Mapping[str, Callable[[Engine, Any], Coroutine[Any, Any, None]]]] = {
     "HELO": Engine.smtp_HELO,
     "EHLO": Engine.smtp_EHLO,
-    "MAIL": Engine.smtp_MAIL,
-    "RCPT": Engine.smtp_RCPT,
     "RSET": Engine.smtp_RSET,
     "NOOP": Engine.smtp_NOOP,
-    "VRFY": Engine.smtp_VRFY,
     "EXPN": Engine.smtp_EXPN,
 }
+"""The commands that are aiosmtpd's alone."""
 
-VERBS: Final = frozenset(_COMMANDS)
+VERBS: Final = frozenset({*_COMMANDS, "MAIL", "RCPT", "VRFY"})
 """The commands an engine performs; the others belong to the conversation."""
+
+
+@functools.lru_cache(maxsize=128)
+def _no_parameters(count: int) -> tuple[tuple[str, ...], ...]:
+    """Return what most envelopes have, once for all of them."""
+    return ((),) * count
 
 
 @functools.cache

@@ -5,6 +5,7 @@ A message is here before its reply is sent, so a client that waits for replies n
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
@@ -27,7 +28,8 @@ class Inbox(Sequence[CapturedMessage]):
         self._messages: deque[CapturedMessage] = deque(maxlen=max_messages)
         self._refused: deque[CapturedMessage] = deque(maxlen=max_messages)
         self._accepted_count = 0
-        self._count = 0
+        self.next_number: Callable[[], int] = itertools.count(1).__next__
+        """Return the number of the message about to be added; for the server."""
         self._witnesses: list[Callable[[], Sequence[object]]] = []
 
     # Reading
@@ -133,12 +135,6 @@ class Inbox(Sequence[CapturedMessage]):
             self._accepted_count = 0
 
     # For the server
-
-    def next_number(self) -> int:
-        """Return the number of the message about to be added."""
-        with self._bell.lock:
-            self._count += 1
-            return self._count
 
     def add(self, message: CapturedMessage) -> None:
         """Take in a message: among the accepted or the refused, as its reply says."""

@@ -57,6 +57,9 @@ _MAIL_PARAMETERS: Final = (
     ("AUTH", "AUTH"),  # RFC 4954 section 5
 )
 
+DEFAULT_MAX_EVENTS: Final = 100_000
+"""`Policy.max_events`: 12,000 messages on one connection, 3 MiB of memory."""
+
 _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z0-9.:]+\]\Z")
 
@@ -121,7 +124,9 @@ class Policy:
     max_messages: int = 100_000
     """Messages kept; the oldest go first, and are counted."""
     max_sessions: int = 100_000
-    """Sessions kept; the oldest go first, and are counted."""
+    """Sessions kept; the oldest go first, and are counted. A message keeps its own session all the same."""
+    max_events: int = DEFAULT_MAX_EVENTS
+    """Events a session's transcript keeps, 8 or more; beyond that they go from its middle, and are counted."""
 
     def __post_init__(self) -> None:
         self._check_mode()
@@ -201,6 +206,7 @@ class Policy:
         self._check_range("command_limit", 512)
         for name in ("max_recipients", "max_messages", "max_sessions"):
             self._check_range(name, 1)
+        self._check_range("max_events", 8)
         for name in ("timeout", "handshake_timeout"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:

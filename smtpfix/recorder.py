@@ -10,7 +10,7 @@ from array import array
 from datetime import UTC, datetime
 
 from .client_hello import ClientHello
-from .policy import Mode
+from .policy import DEFAULT_MAX_EVENTS, Mode
 from .session import Alert, AuthAttempt, Session, SessionEnd, TLSFailure, TLSInfo
 from .transcript import Event, Kind, Transcript
 
@@ -21,13 +21,13 @@ class Recorder:
     __slots__ = (
         "_began",
         "_client",
-        "_data",
+        "_columns",
         "_ended",
-        "_kinds",
+        "_left_out",
         "_mode",
+        "_most",
         "_server",
         "_started",
-        "_times",
         "alerts",
         "auth",
         "client_hello",
@@ -40,7 +40,14 @@ class Recorder:
         "tls_failure",
     )
 
-    def __init__(self, number: int, mode: Mode, client: tuple[str, int], server: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        number: int,
+        mode: Mode,
+        client: tuple[str, int],
+        server: tuple[str, int],
+        max_events: int = DEFAULT_MAX_EVENTS,
+    ) -> None:
         self.number = number
         self._mode = mode
         self._client = client
@@ -48,10 +55,10 @@ class Recorder:
         self._started = time.time()
         self._began = time.monotonic()
         self._ended: float | None = None
-        # One list a column: a tuple an event would cost five times the memory.
-        self._times = array("d")
-        self._kinds: list[Kind] = []
-        self._data: list[bytes] = []
+        # One list a column, when and what and which octets: a tuple an event would cost five times the memory.
+        self._columns: tuple[array[float], list[Kind], list[bytes]] = (array("d"), [], [])
+        self._most = max_events
+        self._left_out = 0
         self.end: SessionEnd | None = None
         self.client_name: str | None = None
         self.tls: TLSInfo | None = None
@@ -64,9 +71,25 @@ class Recorder:
 
     def add(self, kind: Kind, data: bytes) -> None:
         """Record an event of the transcript."""
-        self._times.append(time.monotonic())
-        self._kinds.append(kind)
-        self._data.append(data)  # last: readers in other threads go by its length
+        times, kinds, octets = self._columns
+        times.append(time.monotonic())
+        kinds.append(kind)
+        octets.append(data)  # last: readers in other threads go by its length
+        if len(octets) > self._most:
+            self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Drop a quarter of the events from the middle: how a long session began and what came last are kept."""
+        times, kinds, octets = self._columns
+        head = self._most // 2
+        tail = head + self._most // 4
+        self._left_out += tail - head - (self._left_out > 0)  # the note of the last time goes too
+        note = f"{self._left_out} events left out: the transcript keeps {self._most} (Policy.max_events)"
+        self._columns = (
+            times[: head + 1] + times[tail:],
+            [*kinds[:head], Kind.NOTE, *kinds[tail:]],
+            [*octets[:head], note.encode(), *octets[tail:]],
+        )
 
     def note(self, text: str) -> None:
         """Record something that happened beside the commands."""
@@ -83,7 +106,8 @@ class Recorder:
     def events(self) -> tuple[Event, ...]:
         """The transcript's events up to now."""
         began = self._began
-        columns = zip(self._times, self._kinds, tuple(self._data), strict=False)
+        times, kinds, octets = self._columns
+        columns = zip(times, kinds, tuple(octets), strict=False)
         return tuple(Event(at - began, kind, data) for at, kind, data in columns)
 
     def session(self) -> Session:

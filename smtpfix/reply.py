@@ -5,9 +5,8 @@ Knows the form of a reply (RFC 5321 section 4.2, RFC 2034 section 4) and nothing
 
 from __future__ import annotations
 
-import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from .errors import InvalidValueError
@@ -36,6 +35,7 @@ class Reply:
     """Enhanced status code, RFC 3463; None sends none. 3yz replies have none (RFC 2034 section 4)."""
     text: str = ""
     """Text for humans."""
+    _octets: tuple[bytes, bytes] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.code, bool) or not isinstance(self.code, int) or not 200 <= self.code <= 599:  # noqa: PLR2004
@@ -57,16 +57,18 @@ class Reply:
 
     def encode(self, *, enhanced: bool = True) -> bytes:
         """Return the octets of the reply with every CRLF; without its enhanced status code when told so."""
-        return _encode(self, enhanced)
+        octets = self._octets
+        if octets is None:  # the same objects ever after, so that a thousand transcripts hold them once
+            octets = (_encode(self, enhanced=False), _encode(self, enhanced=True))
+            object.__setattr__(self, "_octets", octets)
+        return octets[enhanced]
 
     def __str__(self) -> str:
         """Return the reply as one line, as reports show it."""
         return " ".join(filter(None, (str(self.code), self.enhanced, self.text.replace("\n", " / "))))
 
 
-@functools.lru_cache(maxsize=1024)
-def _encode(reply: Reply, enhanced: bool) -> bytes:  # noqa: FBT001 - as the cache wants it
-    """Return a reply's octets; the same object for the same reply, so that a thousand transcripts hold it once."""
+def _encode(reply: Reply, *, enhanced: bool) -> bytes:
     prefix = f"{reply.enhanced} " if enhanced and reply.enhanced else ""
     *first, last = reply.text.split("\n")
     lines = [f"{reply.code}-{prefix}{line}" for line in first]

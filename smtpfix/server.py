@@ -8,6 +8,7 @@ import contextlib
 import smtplib
 import ssl
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -306,12 +307,16 @@ class Server:
             self._listeners.append(await loop.create_server(self._channel, sock=opened))
 
     def _channel(self) -> Channel:
-        return Channel(LOOP_THREAD.reads, self._loop.time, self._attach)
+        return Channel(LOOP_THREAD.reads, self._attach)
 
     def _attach(self, channel: Channel) -> Conversation:
         assert self._service is not None  # noqa: S101 - set before anything can connect
         recorder = Recorder(
-            self.sessions.next_number(), self.mode, channel.address("peername"), channel.address("sockname")
+            self.sessions.next_number(),
+            self.mode,
+            channel.address("peername"),
+            channel.address("sockname"),
+            self.policy.max_events,
         )
         conversation = Conversation(self._service, channel, recorder, self._ended)
         self.sessions.add(recorder)
@@ -346,7 +351,7 @@ class Server:
 
     def _sweep(self) -> None:
         self._sweeper = None
-        now = self._loop.time()
+        now = time.monotonic()
         for conversation in tuple(self._conversations):
             conversation.check_time(now)
         if self._conversations:

@@ -58,6 +58,7 @@ SANE = [
     {"handshake_timeout": 0.1},
     {"max_messages": 1},
     {"max_sessions": 1},
+    {"max_events": 8},
 ]
 
 NONSENSE = [
@@ -129,6 +130,7 @@ NONSENSE = [
     ("max_recipients", {"max_recipients": 0}, "a whole number from 1 up"),
     ("max_messages", {"max_messages": 0}, "a whole number from 1 up"),
     ("max_sessions", {"max_sessions": -5}, "a whole number from 1 up"),
+    ("max_events", {"max_events": 7}, "a whole number from 8 up"),
     ("timeout", {"timeout": 0}, "seconds, more than 0"),
     ("timeout", {"timeout": float("nan")}, "seconds, more than 0"),
     ("timeout", {"timeout": None}, "seconds, more than 0"),

@@ -566,3 +566,16 @@ def test_a_server_that_nobody_closes_does_not_keep_the_process():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, cwd=Path(__file__).parent
     )
     assert (result.returncode, result.stdout) == (0, "True\n")
+
+
+def test_a_transcript_is_bounded_by_the_policy_and_the_messages_are_all_there(start_smtp_server):
+    server = start_smtp_server(max_events=40)
+    with server.client() as client:
+        for number in range(20):
+            client.sendmail("ann@example.org", ["bob@example.org"], f"Subject: {number}\r\n\r\n")
+    session = server.sessions.wait()[0]
+    assert len(session.transcript) <= 40
+    assert "left out" in str(session.transcript)
+    assert session.transcript.commands[0].upper().startswith("EHLO")
+    assert session.transcript.commands[-1].upper() == "QUIT"
+    assert [message.subject for message in server.inbox] == [str(number) for number in range(20)]

@@ -178,3 +178,27 @@ def test_alert_names_are_those_of_the_standards():
         "certificate_required",
     ]
     assert len(set(ALERT_NAMES.values())) == len(ALERT_NAMES)
+
+
+def test_a_long_transcript_keeps_its_beginning_and_its_end_and_counts_what_it_left_out():
+    recorder = Recorder(1, Mode.PLAIN, CLIENT, SERVER, max_events=100)
+    for number in range(1000):
+        recorder.add(Kind.CLIENT, b"NOOP %d" % number)
+    events = recorder.events
+    assert len(events) <= 100
+    assert [event.data for event in events[:50]] == [b"NOOP %d" % number for number in range(50)]
+    assert events[-1].data == b"NOOP 999"
+    note, rest = events[50], events[51:]
+    assert note.kind is Kind.NOTE
+    first = 1000 - len(rest)
+    assert [event.data for event in rest] == [b"NOOP %d" % number for number in range(first, 1000)]
+    left_out = first - 50
+    assert note.data == f"{left_out} events left out: the transcript keeps 100 (Policy.max_events)".encode()
+    assert list(events) == sorted(events, key=lambda event: event.at)
+
+
+def test_a_transcript_at_its_limit_is_whole():
+    recorder = Recorder(1, Mode.PLAIN, CLIENT, SERVER, max_events=100)
+    for number in range(100):
+        recorder.add(Kind.CLIENT, b"NOOP %d" % number)
+    assert [event.data for event in recorder.events] == [b"NOOP %d" % number for number in range(100)]
