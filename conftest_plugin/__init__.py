@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
     from smtpfix.authority import Authority
+    from smtpfix.check import RunningScenario
     from smtpfix.policy import Policy
     from smtpfix.server import Server
 
@@ -26,12 +27,27 @@ _SESSIONS_SHOWN = 10
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the markers."""
     config.addinivalue_line(
         "markers",
         "smtp(mode, **fields): the policy of this test's smtp_server; keyword arguments are smtpfix.Policy's fields, "
         "and what is not named stays as the smtp_policy fixture has it",
     )
+    config.addinivalue_line(
+        "markers",
+        "smtp_scenarios(*names, mode='implicit-tls', accepts=(), refuses=(), **fields): run this test with its "
+        "smtp_scenario once for each scenario: ids, or the groups certificates, tls and modes; accepts and refuses "
+        "are ids of what this client is known to do otherwise, fields are smtpfix.Policy's; several markers add up, "
+        "and one without names declares accepts and refuses for all of them",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that wants a scenario once for each that its markers name."""
+    if "smtp_scenario" in metafunc.fixturenames:
+        from .scenarios import parametrize  # noqa: PLC0415 - not before it is asked for
+
+        parametrize(metafunc)
 
 
 @pytest.fixture(scope="session")
@@ -102,12 +118,30 @@ def _running(request: pytest.FixtureRequest, policy: Policy) -> Iterator[Server]
     # A plain server never needs the authority, whose imports cost more than the server itself.
     authority = request.getfixturevalue("smtp_authority") if policy.uses_tls else None
     servers = request.node.stash.setdefault(_SERVERS, [])
-    with Server(policy, authority=authority) as server:
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(policy, authority=authority))
+        if policy.uses_tls and not policy.is_good:
+            from smtpfix.resolver import DOMAIN, resolving  # noqa: PLC0415 - few scenarios need it
+
+            stack.enter_context(resolving(DOMAIN, server.host, to=server.place.host))
         servers.append(server)
         try:
             yield server
         finally:
             servers.remove(server)
+
+
+@pytest.fixture
+def smtp_scenario(
+    request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_thread: None
+) -> Iterator[RunningScenario]:
+    """Return a scenario and a server that shows it, once for each that the marker ``smtp_scenarios`` names."""
+    from .scenarios import fail_unmarked, run  # noqa: PLC0415 - not before it is asked for
+
+    if not hasattr(request, "param"):
+        fail_unmarked(request)
+    with run(request.param, smtp_policy, lambda policy: _running(request, policy)) as running:
+        yield running
 
 
 @pytest.fixture
@@ -124,8 +158,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the clients did in the report of a test that failed."""
     report = yield
-    if report.failed and call.excinfo is not None:
-        for server in item.stash.get(_SERVERS, ()):
+    servers = item.stash.get(_SERVERS, ()) if report.failed else ()
+    if servers and call.excinfo is not None and not _tells_all(call.excinfo.value):
+        for server in servers:
             sessions = server.sessions[-_SESSIONS_SHOWN:]
             for session in sessions:
                 report.sections.append((f"smtp {session}", str(session.transcript)))
@@ -134,3 +169,10 @@ def pytest_runtest_makereport(
                     (f"smtp server {server.host}:{server.port} ({server.mode})", "no client connected")
                 )
     return report
+
+
+def _tells_all(error: BaseException) -> bool:
+    """Return whether a failure's own text has the transcripts already."""
+    from smtpfix.errors import ScenarioFailed  # noqa: PLC0415 - only where a server was in a failure
+
+    return isinstance(error, ScenarioFailed)

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running program
     from .authority import Authority
+    from .check import Outcome, RunningScenario
     from .errors import (
         AuthorityError,
         BlockingWaitError,
         CloseTimeoutError,
+        ExtraMissing,
         InvalidValueError,
         ListenError,
         NoMessage,
         NoSession,
         NotRunningError,
+        ScenarioFailed,
         SMTPFixError,
         UnexpectedMessage,
         UnknownScenario,
@@ -24,7 +27,9 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .message import Attachment, CapturedMessage, Envelope
     from .policy import Mode, Policy
     from .reply import Delay, Disconnect, Reply
+    from .resolver import resolving
     from .sasl import ANY_USER
+    from .scenario import Scenario
     from .script import Rule
     from .server import Server
     from .session import Alert, AuthAttempt, Session, SessionEnd, TLSFailure, TLSInfo
@@ -42,6 +47,7 @@ __all__ = [
     "Delay",
     "Disconnect",
     "Envelope",
+    "ExtraMissing",
     "Inbox",
     "InvalidValueError",
     "ListenError",
@@ -49,10 +55,14 @@ __all__ = [
     "NoMessage",
     "NoSession",
     "NotRunningError",
+    "Outcome",
     "Policy",
     "Reply",
     "Rule",
+    "RunningScenario",
     "SMTPFixError",
+    "Scenario",
+    "ScenarioFailed",
     "Server",
     "Session",
     "SessionEnd",
@@ -60,15 +70,19 @@ __all__ = [
     "TLSInfo",
     "UnexpectedMessage",
     "UnknownScenario",
+    "resolving",
 ]
 
 _HOMES = {
     "authority": {"Authority"},
+    "check": {"Outcome", "RunningScenario"},
     "inbox": {"Inbox"},
     "message": {"Attachment", "CapturedMessage", "Envelope"},
     "policy": {"Mode", "Policy"},
     "reply": {"Delay", "Disconnect", "Reply"},
+    "resolver": {"resolving"},
     "sasl": {"ANY_USER"},
+    "scenario": {"Scenario"},
     "script": {"Rule"},
     "server": {"Server"},
     "session": {"Alert", "AuthAttempt", "Session", "SessionEnd", "TLSFailure", "TLSInfo"},

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from .session import TLSFailure
-from .tls import TLS, HandshakeFailedError
+from .tls import HandshakeFailedError, TLSSide
 
 READ_SIZE: Final = 262_144
 """Octets one read takes at the most; the size of the buffer that a loop's connections share."""
@@ -27,10 +27,10 @@ class Listener(Protocol):
     def readable(self) -> None:
         """Go on: `Channel.received` has grown, or there is room to write again."""
 
-    def tls_established(self, tls: TLS) -> None:
+    def tls_established(self, tls: TLSSide) -> None:
         """Go on in TLS: the handshake is complete."""
 
-    def tls_failed(self, tls: TLS, failure: TLSFailure, *, clear_text: bool) -> None:
+    def tls_failed(self, tls: TLSSide, failure: TLSFailure, *, clear_text: bool) -> None:
         """Note that the handshake failed and the connection is about to close."""
 
     def lost(self, error: Exception | None) -> None:
@@ -54,7 +54,7 @@ class Channel(asyncio.BufferedProtocol):
         self._attach = attach
         self._listener: Listener
         self._transport: asyncio.Transport
-        self._tls: TLS | None = None
+        self._tls: TLSSide | None = None
         self._out: list[bytes] = []
         self.received = bytearray()
         """Octets that have come, decrypted, and are not used up yet; the listener deletes what it takes."""
@@ -158,11 +158,11 @@ class Channel(asyncio.BufferedProtocol):
             data = self._tls.to_send()
         self._transport.write(data)
 
-    def start_tls(self, context: ssl.SSLContext) -> None:
+    def start_tls(self, tls: TLSSide) -> None:
         """Begin TLS with the next octet that comes; what has come in clear is gone (RFC 3207 section 4.2)."""
         self.flush()
         self.received.clear()
-        self._tls = TLS(context)
+        self._tls = tls
 
     def pause(self) -> None:
         """Take nothing in for a while."""
@@ -177,13 +177,13 @@ class Channel(asyncio.BufferedProtocol):
         if not self.is_closing and not self.is_blocked:
             self._transport.resume_reading()
 
-    def close(self) -> None:
-        """Send what is due, say close_notify in TLS, and close."""
+    def close(self, *, notify: bool = True) -> None:
+        """Send what is due, say close_notify in TLS unless told otherwise, and close."""
         self.flush()
         if self.is_closing:
             return
         self.is_closing = True
-        if self._tls is not None and self._tls.established:
+        if notify and self._tls is not None and self._tls.established:
             self._tls.close()
         self._send_tls()
         self._transport.close()
@@ -205,7 +205,7 @@ class Channel(asyncio.BufferedProtocol):
         if self._tls is not None and (data := self._tls.to_send()):
             self._transport.write(data)
 
-    def _advance_tls(self, tls: TLS) -> None:
+    def _advance_tls(self, tls: TLSSide) -> None:
         if not tls.established:
             try:
                 if not tls.handshake():

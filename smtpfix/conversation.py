@@ -28,7 +28,8 @@ from .reply import Action, Delay, Disconnect, Reply
 from .script import CONNECT, END_OF_DATA, UNKNOWN
 from .service import Service
 from .session import SessionEnd, TLSFailure
-from .tls import TLS
+from .tls import TLSSide
+from .tls_faults import Instead
 from .transcript import Kind, carries_credential, excerpt
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -70,21 +71,24 @@ class Conversation:
         self._authentication = Authentication(self._policy, recorder)
         self._timer: asyncio.TimerHandle | None = None
         self._tls_began = 0.0
+        self._fault = service.fault
+        self._instead: Instead | None = None
 
     # What the channel tells
 
     def connected(self) -> None:
         """Greet, or begin TLS first."""
-        if self._policy.mode is Mode.IMPLICIT_TLS:
-            self._begin_tls()
-        else:
+        if not self._service.tls_on_connect or not self._begin_tls():
             self._greet()
-            self._channel.flush()
+        self._channel.flush()
 
     def readable(self) -> None:
         """Take everything that can be taken from what has come, then send the replies."""
         channel = self._channel
         buffer = channel.received
+        if self._instead is not None:
+            self._instead.take(buffer)
+            return
         taken = 0
         while buffer and self._timer is None and not channel.is_closing and not channel.is_blocked:
             if taken == _TURN:
@@ -108,27 +112,27 @@ class Conversation:
                 self._command(line)
         channel.flush()
 
-    def tls_established(self, tls: TLS) -> None:
+    def tls_established(self, tls: TLSSide) -> None:
         """Forget what was said in clear (RFC 3207 section 4.2) and go on in TLS."""
         recorder = self.recorder
         recorder.client_hello = tls.client_hello
-        implicit = self._policy.mode is Mode.IMPLICIT_TLS
-        recorder.tls = info = tls.info("connect" if implicit else "STARTTLS", recorder.client_hello)
+        on_connect = self._service.tls_on_connect
+        recorder.tls = info = tls.info("connect" if on_connect else "STARTTLS", recorder.client_hello)
         recorder.alerts = tls.alerts
         recorder.note(f"TLS begins: {info.version}, {info.cipher}, server name {info.server_name or 'not asked for'}")
-        if implicit:
+        if on_connect:
             self._greet()
         else:
             self._engine = self._service.engine.fresh()
             self._authentication = Authentication(self._policy, recorder)
         self._channel.flush()
 
-    def tls_failed(self, tls: TLS, failure: TLSFailure, *, clear_text: bool) -> None:
+    def tls_failed(self, tls: TLSSide, failure: TLSFailure, *, clear_text: bool) -> None:
         """Record why there is no TLS."""
         recorder = self.recorder
         recorder.client_hello = tls.client_hello
         recorder.alerts = tls.alerts
-        if self._policy.mode is Mode.IMPLICIT_TLS and not tls.first_octets:
+        if self._service.tls_on_connect and not tls.first_octets:
             failure = replace(
                 failure, reason=f"{failure.reason}; it sent nothing, perhaps waiting for a greeting in clear"
             )
@@ -171,7 +175,11 @@ class Conversation:
             limit = self._policy.handshake_timeout
             if now - self._tls_began > limit:
                 channel.fail_handshake(f"the TLS handshake was not complete within {limit:g} s")
-        elif now - channel.last_active > self._policy.timeout:
+        elif now - channel.last_active <= self._policy.timeout:
+            return
+        elif self._instead is not None:
+            self._end(SessionEnd.TIMEOUT)
+        else:
             self._send(replies.IDLE_TOO_LONG, SessionEnd.TIMEOUT)
 
     # Lines
@@ -351,9 +359,19 @@ class Conversation:
                 self.recorder.note(f"discarded what came behind STARTTLS in clear: {excerpt(injected, _SHOWN)}")
             self._begin_tls()
 
-    def _begin_tls(self) -> None:
+    def _begin_tls(self) -> bool:
+        """Begin TLS, or what the scenario has instead; return False if that is going on in clear."""
+        if self._fault == "clear-text":
+            self.recorder.note("the server goes on in clear where TLS has to begin, as the scenario has it")
+            return False
+        if self._fault in ("stall", "close", "alert"):
+            self._channel.flush()
+            self._channel.received.clear()
+            self._instead = Instead(self._fault, self._channel, self.recorder)
+            return True
         self._tls_began = time.monotonic()
-        self._channel.start_tls(self._service.server_context())
+        self._channel.start_tls(self._service.new_tls())
+        return True
 
     def _tls_in_clear(self) -> None:
         first = bytes(self._channel.received)
@@ -425,9 +443,20 @@ class Conversation:
 
     def _conclude(self, reply: Reply) -> None:
         """Put the message into the inbox, then answer: a client that has its reply finds its message there."""
+        if self._fault == "truncate-before-reply":
+            self._truncate()
+            return
         if self._pending is not None:
             self._capture(self._pending, reply)
         self._send(reply)
+        if self._fault == "truncate-after-reply":
+            self._truncate()
+
+    def _truncate(self) -> None:
+        """Close the connection as an attacker would: without TLS's close_notify (RFC 8446 section 6.1)."""
+        self._give_up_pending()
+        self.recorder.finish(SessionEnd.TRUNCATED)
+        self._channel.close(notify=False)
 
     def _give_up_pending(self) -> None:
         if self._pending is not None:

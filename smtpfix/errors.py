@@ -36,6 +36,10 @@ class NoSession(SMTPFixError, AssertionError):  # noqa: N818 - the counterpart o
     """Fewer sessions ended than were waited for."""
 
 
+class ScenarioFailed(SMTPFixError, AssertionError):  # noqa: N818 - an assertion that failed
+    """A client did not do what the scenario calls for; the text says what it did instead, with the transcripts."""
+
+
 class BlockingWaitError(SMTPFixError, RuntimeError):
     """A blocking wait was called on a running event loop, which would stop whatever it waits for."""
 
@@ -50,6 +54,10 @@ class NotRunningError(SMTPFixError, RuntimeError):
 
 class CloseTimeoutError(SMTPFixError, TimeoutError):
     """Closing took longer than its bound; the text names what hangs."""
+
+
+class ExtraMissing(SMTPFixError, ImportError):  # noqa: N818 - named for what is missing
+    """A scenario needs a package that is not installed; the text says what to install."""
 
 
 class AuthorityError(SMTPFixError, ValueError):

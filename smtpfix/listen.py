@@ -10,6 +10,9 @@ from typing import Final
 from .errors import ListenError
 
 _BACKLOG: Final = 1024
+_RECEIVE_BUFFER: Final = 1_048_576
+"""Octets a connection may have waiting in the kernel. Linux begins with less and grows it, and a client that fills it
+with Nagle's algorithm on, as most have, then waits for a delayed acknowledgement: 40 ms."""
 _TRIES: Final = 20
 """How many free ports of 127.0.0.1 are tried until one is free on ::1 too."""
 
@@ -68,6 +71,7 @@ def _listen_on(family: socket.AddressFamily, address: str, port: int) -> socket.
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         opened.bind((address, port))
         opened.listen(_BACKLOG)
         opened.setblocking(False)

@@ -6,12 +6,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from enum import StrEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 from .errors import InvalidValueError
 from .sasl import ANY_USER, MECHANISMS, Users
-from .scenario import check_scenario_id
+from .scenario import Scenario, check_scenario_id, load_scenario, read_scenario
+from .tls_profile import TLSProfile
 
 
 class Mode(StrEnum):
@@ -57,6 +59,8 @@ _MAIL_PARAMETERS: Final = (
     ("AUTH", "AUTH"),  # RFC 4954 section 5
 )
 
+_GOOD_TLS: Final = TLSProfile()
+
 DEFAULT_MAX_EVENTS: Final = 100_000
 """`Policy.max_events`: 12,000 messages on one connection, 3 MiB of memory."""
 
@@ -88,8 +92,11 @@ class Policy:
     mechanisms: Sequence[str] = tuple(MECHANISMS)
     """SASL mechanisms offered, in this order."""
 
-    certificate: str = "good"
-    """Certificate scenario, an id of the catalogue."""
+    certificate: str | Path | tuple[str | Path, str | Path] = "good"
+    """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or the files of a
+    chain and its key, PEM: ``("chain.pem", "key.pem")``."""
+    tls: str | None = None
+    """TLS scenario, an id of the catalogue; None is a server as it should be."""
     tls_min: str = "TLSv1.2"
     """Lowest TLS version, one of `TLS_VERSIONS`."""
     tls_max: str = "TLSv1.3"
@@ -127,6 +134,8 @@ class Policy:
     """Sessions kept; the oldest go first, and are counted. A message keeps its own session all the same."""
     max_events: int = DEFAULT_MAX_EVENTS
     """Events a session's transcript keeps, 8 or more; beyond that they go from its middle, and are counted."""
+
+    _own_scenario: Scenario | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._check_mode()
@@ -172,9 +181,8 @@ class Policy:
             )
 
     def _check_tls(self) -> None:
-        if not isinstance(self.certificate, str):
-            raise self._fail("certificate", "a scenario's id")
-        check_scenario_id(self.certificate, "Policy.certificate")
+        self._check_certificate()
+        self._check_tls_scenario()
         for name in ("tls_min", "tls_max"):
             if getattr(self, name) not in TLS_VERSIONS:
                 raise self._fail(name, "one of " + ", ".join(TLS_VERSIONS))
@@ -188,6 +196,39 @@ class Policy:
         ):
             raise self._fail("alpn", "a collection of ASCII protocol names of 1 to 255 octets (RFC 7301 section 3.1)")
         self._set("alpn", tuple(self.alpn))
+
+    def _check_certificate(self) -> None:
+        certificate = self.certificate
+        if isinstance(certificate, tuple | list):
+            if len(certificate) != 2 or not all(isinstance(file, str | Path) for file in certificate):  # noqa: PLR2004
+                raise self._fail("certificate", 'the files of a chain and of its key: ("chain.pem", "key.pem")')
+            self._set("certificate", tuple(map(Path, certificate)))
+        elif not isinstance(certificate, str | Path):
+            raise self._fail(
+                "certificate", "a scenario's id, a Path to a scenario's file, or a chain's and key's files"
+            )
+        elif isinstance(certificate, Path):
+            if not certificate.is_file():
+                raise self._fail("certificate", "a file that is there")
+            self._set("_own_scenario", read_scenario(certificate))
+        elif certificate.endswith(".toml"):
+            raise self._fail("certificate", "an id of the catalogue; for a file of your own, write Path(...)")
+        elif certificate != "good":  # which is there, and costs nothing until somebody wants TLS
+            check_scenario_id(certificate, "Policy.certificate")
+            if load_scenario(certificate).group == "tls":
+                raise self._fail("certificate", "a certificate's scenario; this one is for Policy.tls")
+
+    def _check_tls_scenario(self) -> None:
+        if self.tls is None:
+            return
+        if not isinstance(self.tls, str):
+            raise self._fail("tls", "a scenario's id, or None")
+        check_scenario_id(self.tls, "Policy.tls")
+        scenario = load_scenario(self.tls)
+        if scenario.group != "tls":
+            raise self._fail("tls", "a TLS scenario; this one is for Policy.certificate")
+        if self.mode is not Mode.PLAIN and self.mode not in scenario.modes:
+            raise self._fail("tls", f"one that mode {self.mode} can show; this one needs {', '.join(scenario.modes)}")
 
     def _check_names(self) -> None:
         if not isinstance(self.host, str) or not self.host:
@@ -231,6 +272,29 @@ class Policy:
         return tuple(item.upper() for item in value)
 
     @property
+    def is_good(self) -> bool:
+        """Whether no scenario was asked for: the catalogue, which costs more than a good server, need not be read."""
+        return self.certificate == "good" and self.tls is None
+
+    @property
+    def chain_scenario(self) -> Scenario:
+        """The scenario that the certificates are issued after: the certificate's, or the TLS scenario's own."""
+        if self._own_scenario is not None:
+            return self._own_scenario
+        if isinstance(self.certificate, tuple):
+            return load_scenario("good")
+        if self.certificate == "good" and self.tls is not None:
+            return load_scenario(self.tls)
+        return load_scenario(self.certificate)
+
+    @property
+    def tls_profile(self) -> TLSProfile:
+        """What the TLS scenario, or else the certificate's, asks of the server."""
+        if self.tls is not None:
+            return load_scenario(self.tls).tls
+        return _GOOD_TLS if self.certificate == "good" else self.chain_scenario.tls
+
+    @property
     def uses_tls(self) -> bool:
         """True unless the mode is ``plain``."""
         return self.mode is not Mode.PLAIN
@@ -264,7 +328,7 @@ class Policy:
             raise TypeError(f"a policy has one mode, got {mode!r}")
         if mode:
             changes["mode"] = mode[0]
-        names = [item.name for item in fields(self) if item.name != "_"]
+        names = [item.name for item in fields(self) if not item.name.startswith("_")]
         for name in changes:
             if name not in names:
                 raise TypeError(f"Policy has no field {name!r}; there are {', '.join(names)}")

@@ -1,63 +1,256 @@
-"""The certificate scenarios, read from the catalogue's TOML files.
+"""The scenarios a client can meet, read from the catalogue's TOML files: `Scenario`.
 
-Knows what a scenario says; how to issue its certificates is `authority`'s business.
+Knows what a scenario says; `authority` issues its certificates, `contexts` and `conversation` play its TLS.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
+import ipaddress
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from .errors import InvalidValueError, UnknownScenario
+from .profile import CertificateProfile, is_template
+from .tls_profile import TLSProfile
 
-OUTCOMES: Final = ("accept", "refuse", "lax", "either")
-"""What a careful client does: must accept; must refuse; should refuse; may do as it likes."""
+OUTCOMES: Final = {
+    "accept": "a careful client delivers",
+    "refuse": "a careful client refuses",
+    "lax": "refusing is right, accepting is common",
+    "either": "both are right",
+}
+"""What a client is expected to do."""
+
+GROUPS: Final = ("certificates", "tls")
+"""The parts of the catalogue, in order."""
+
+_TLS_MODES: Final = ("starttls", "tls-required", "implicit-tls")
+_TRUSTED: Final = ("root", "authority", "leaf", "other-key")
+_SENT: Final = ("leaf", "intermediates", "intermediates-reversed", "root", "stranger")
+_VERIFIED: Final = 0
+"""X509_V_OK."""
+_MOST_INTERMEDIATES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server is, for what certificates have to name; each field can stand in braces in a catalogue file."""
+
+    host: str
+    """What clients connect to where the scenario does not ask for another name: the policy's host."""
+    hostname: str
+    """The server's own name, `Policy.hostname`."""
+    address: str
+    """The first IP address it listens on."""
+    others: tuple[str, ...] = ()
+    """The other names and addresses it goes by."""
+
+    def expand(self, template: str, name: str = "") -> str:
+        """Return a text with its placeholders filled in; `name` is what this scenario's clients connect to."""
+        label, _, domain = self.hostname.partition(".")
+        values = {
+            "name": name,
+            "host": self.host,
+            "hostname": self.hostname,
+            "address": self.address,
+            "label": label,
+            "initial": label[:1],
+            "domain": domain or label,
+            "tld": self.hostname.rpartition(".")[2],
+            "names": ",".join(self.names(name)),
+        }
+        return template.format_map(values)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return every name and address a good certificate holds, sorted."""
+        names = {name, self.host, self.hostname, self.address, *self.others}
+        return tuple(sorted(filter(_is_identity, names)))
+
+
+def _is_identity(name: str) -> bool:
+    """Return whether a certificate can name this; a wildcard address such as 0.0.0.0 is nobody's."""
+    try:
+        return not ipaddress.ip_address(name).is_unspecified
+    except ValueError:
+        return bool(name) and not name.startswith("[")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What OpenSSL, asked as `ssl.create_default_context` asks it, makes of a scenario."""
+
+    verify_code: int | None = None
+    """Its verify code, 0 where it accepts; None where the handshake does not get that far."""
+    strict_verify_code: int | None = None
+    """The same with ``X509_V_FLAG_X509_STRICT``, which Python 3.13 sets by default; None: the same."""
+    error: str | None = None
+    """`ssl.SSLError.reason`, or the name of an exception, where it is not the certificate that fails."""
+
+    @property
+    def accepts(self) -> bool:
+        """Whether the handshake completes."""
+        return self.verify_code == _VERIFIED and self.error is None
+
+    def code(self, *, strict: bool) -> int | None:
+        """Return the verify code with or without the strict flag."""
+        return self.strict_verify_code if strict and self.strict_verify_code is not None else self.verify_code
+
+
+_LEAF: Final = CertificateProfile("leaf", ca=False)
+_TLS: Final = TLSProfile()
+_ACCEPTED: Final = Evidence(_VERIFIED)
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One entry of the catalogue: a certificate chain, and what a careful client makes of it."""
+    """One entry of the catalogue. Raises `InvalidValueError` naming the file, the key and what is allowed."""
 
     id: str
-    """The file's name without ``.toml``; what `Policy.certificate` takes."""
+    """The file's name without ``.toml``; what `Policy.certificate` and `Policy.tls` take."""
     summary: str
-    """What the chain is, in one sentence."""
+    """What the server shows, in one sentence."""
     expected: str
     """One of `OUTCOMES`."""
     standard: str
     """Where the standard says so."""
-    intermediates: int = 1
-    """How many intermediate certificates stand between root and leaf."""
+    group: str = "certificates"
+    """One of `GROUPS`."""
+    connect: str = "{host}"
+    """The name a client has to connect to for the scenario to mean anything."""
+    modes: tuple[str, ...] = _TLS_MODES
+    """The modes it can be shown in."""
+    trust: str = "root"
+    """What a careful client trusts: the chain's ``root``, the test ``authority`` whatever the chain is, the ``leaf``
+    itself, or a certificate for the same name with an ``other-key``."""
+    send: tuple[str, ...] = ("leaf", "intermediates")
+    """What the server sends, in this order."""
+    root: CertificateProfile | None = None
+    """A root of its own; None: the authority's."""
+    intermediates: tuple[CertificateProfile, ...] | int = 1
+    """The intermediates from the root down, or how many plain ones there are."""
+    leaf: CertificateProfile = _LEAF
+    """The server's certificate."""
+    tls: TLSProfile = _TLS
+    """What the server does in TLS."""
+    openssl: Evidence = _ACCEPTED
+    """What OpenSSL makes of it."""
+    notes: str = ""
+    """More for people: why, what differs between clients."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the certificates are those of every good server, and clients trust the authority's root."""
+        return (
+            self.root is None
+            and isinstance(self.intermediates, int)
+            and self.leaf == CertificateProfile(self.leaf.where, ca=False)
+            and self.trust == "root"
+        )
+
+    @property
+    def profiles(self) -> tuple[CertificateProfile, ...]:
+        """The certificates that differ from plain ones, from the root down."""
+        own = self.intermediates if isinstance(self.intermediates, tuple) else ()
+        return (*((self.root,) if self.root else ()), *own, self.leaf)
 
     def __post_init__(self) -> None:
         for name in ("summary", "standard"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value:
-                raise InvalidValueError(f"{self.id}.toml: {name}", value, "a sentence")
-        if self.expected not in OUTCOMES:
-            raise InvalidValueError(f"{self.id}.toml: expected", self.expected, f"one of {', '.join(OUTCOMES)}")
-        if type(self.intermediates) is not int or not 0 <= self.intermediates <= 8:  # noqa: PLR2004 - trustme's path length
-            raise InvalidValueError(f"{self.id}.toml: intermediates", self.intermediates, "a number from 0 to 8")
+                raise self._fail(name, "a sentence")
+        self._check(
+            "expected", isinstance(self.expected, str) and self.expected in OUTCOMES, f"one of {', '.join(OUTCOMES)}"
+        )
+        self._check("group", self.group in GROUPS, f"one of {', '.join(GROUPS)}")
+        self._check("trust", self.trust in _TRUSTED, f"one of {', '.join(_TRUSTED)}")
+        self._check(
+            "connect",
+            bool(self.connect) and is_template(self.connect) and "{name" not in self.connect,
+            "a host name with placeholders such as {hostname}, but {name} and {names}, which follow from it",
+        )
+        for name, allowed in (("modes", _TLS_MODES), ("send", _SENT)):
+            value = getattr(self, name)
+            good = isinstance(value, tuple) and bool(value) and all(one in allowed for one in value)
+            self._check(name, good, f"a list out of {', '.join(allowed)}")
+        self._check("send", self.send[0] == "leaf", "a list that begins with leaf, since that is whose key signs")
+        count = self.intermediates
+        self._check(
+            "intermediates",
+            isinstance(count, tuple) or (type(count) is int and 0 <= count <= _MOST_INTERMEDIATES),
+            f"a number from 0 to {_MOST_INTERMEDIATES}, or [[intermediate]] tables",
+        )
+        self._check("notes", isinstance(self.notes, str), "text")
+
+    def _check(self, name: str, good: bool, allowed: str) -> None:  # noqa: FBT001 - private, and reads well
+        if not good:
+            raise self._fail(name, allowed)
+
+    def _fail(self, name: str, allowed: str) -> InvalidValueError:
+        return InvalidValueError(f"{self.id}.toml: {name}", getattr(self, name), allowed)
 
     @classmethod
     def parse(cls, scenario_id: str, text: str) -> Scenario:
         """Build a scenario from a catalogue file's text; or raise `InvalidValueError` naming file and key."""
+        where = f"{scenario_id}.toml"
         try:
             values: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise InvalidValueError(f"{scenario_id}.toml", str(error), "TOML") from error
-        keys = ("summary", "expected", "standard", "intermediates")
+            raise InvalidValueError(where, str(error), "TOML") from error
         for key in values:
-            if key not in keys:
-                raise InvalidValueError(f"{scenario_id}.toml", key, f"only the keys {', '.join(keys)}")
-        for key in keys[:3]:
+            if key not in _TOP_KEYS:
+                raise InvalidValueError(where, key, f"only the keys {', '.join(_TOP_KEYS)}")
+        for key in ("summary", "expected", "standard"):
             if key not in values:
-                raise InvalidValueError(f"{scenario_id}.toml: {key}", None, "a value")
+                raise InvalidValueError(f"{where}: {key}", None, "a value")
+        for key in ("modes", "send"):
+            if isinstance(values.get(key), list):
+                values[key] = tuple(values[key])
+        if "root" in values:
+            values["root"] = CertificateProfile.parse(f"{where}, [root]", values["root"], ca=True)
+        if "leaf" in values:
+            values["leaf"] = CertificateProfile.parse(f"{where}, [leaf]", values["leaf"], ca=False)
+        if "intermediate" in values:
+            values["intermediates"] = _parse_intermediates(where, values)
+        if "tls" in values:
+            values["tls"] = TLSProfile.parse(f"{where}, [tls]", values["tls"])
+        if "openssl" in values:
+            values["openssl"] = _parse_evidence(f"{where}, [openssl]", values["openssl"])
         return cls(id=scenario_id, **values)
+
+
+_TOP_KEYS: Final = (
+    *("summary", "expected", "standard", "group", "connect", "modes", "trust", "send", "intermediates"),
+    *("root", "intermediate", "leaf", "tls", "openssl", "notes"),
+)
+
+
+def _parse_intermediates(where: str, values: dict[str, Any]) -> tuple[CertificateProfile, ...]:
+    tables = values.pop("intermediate")
+    if "intermediates" in values:
+        raise InvalidValueError(f"{where}: intermediates", values["intermediates"], "no number beside [[intermediate]]")
+    if not isinstance(tables, list):
+        raise InvalidValueError(f"{where}: intermediate", tables, "[[intermediate]] tables")
+    return tuple(
+        CertificateProfile.parse(f"{where}, [[intermediate]] {number}", table, ca=True)
+        for number, table in enumerate(tables, 1)
+    )
+
+
+def _parse_evidence(where: str, table: Any) -> Evidence:
+    kinds = {"verify_code": int, "strict_verify_code": int, "error": str}
+    if not isinstance(table, Mapping):
+        raise InvalidValueError(where, table, "a table")
+    for key, value in table.items():
+        if key not in kinds:
+            raise InvalidValueError(where, key, f"only the keys {', '.join(kinds)}")
+        if type(value) is not kinds[key]:
+            raise InvalidValueError(f"{where}: {key}", value, "text" if kinds[key] is str else "a whole number")
+    return Evidence(**table)
 
 
 @functools.cache
@@ -75,16 +268,26 @@ def _folder() -> Path:
 
 
 @functools.cache
-def scenario_ids() -> tuple[str, ...]:
-    """Return the ids of the whole catalogue, sorted."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
+def scenario_ids(group: str | None = None) -> tuple[str, ...]:
+    """Return the ids of the whole catalogue, or of one group, sorted."""
+    ids = sorted(path.stem for path in _folder().glob("*.toml"))
+    return tuple(one for one in ids if group is None or load_scenario(one).group == group)
 
 
 @functools.cache
 def load_scenario(scenario_id: str) -> Scenario:
-    """Return the catalogue's scenario of this id; raise `UnknownScenario` listing what there is."""
+    """Return the catalogue's scenario of this id; raise `UnknownScenario` with the nearest one there is."""
     check_scenario_id(scenario_id)
     return Scenario.parse(scenario_id, (_folder() / f"{scenario_id}.toml").read_text(encoding="utf-8"))
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Return the scenario of a user's own file. Raises `InvalidValueError` naming the file, and `OSError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidValueError(path.name, str(error), "UTF-8") from error
+    return Scenario.parse(path.stem, text)
 
 
 def check_scenario_id(scenario_id: str, field: str = "scenario") -> None:

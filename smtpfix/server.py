@@ -9,8 +9,9 @@ import smtplib
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self
 
 from .channel import Channel
 from .conversation import Conversation
@@ -22,6 +23,8 @@ from .loop import LOOP_THREAD
 from .policy import Mode, Policy
 from .recorder import Recorder
 from .reply import Action
+from .resolver import resolving
+from .scenario import Place
 from .script import ArgumentMatch, Rule, Rulebook
 from .service import Service
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from .authority import Authority
     from .message import CapturedMessage
     from .session import Session
+    from .tls import TLSSide
 
 _CLOSE_BOUND: Final = 1.0
 """Seconds that closing may take."""
@@ -40,6 +44,10 @@ _ROUNDS: Final = 10
 """Rounds of the loop that connections just being accepted have to arrive; they take three."""
 _REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where a server that listens on every address is connected to."""
+
+
+def _no_tls() -> NoReturn:
+    raise AssertionError("the mode knows no TLS")
 
 
 class Observer(Protocol):
@@ -82,7 +90,7 @@ class Server:
         self._own_authority: Authority | None = None
         self._observer = observer
         self._rulebook = Rulebook()
-        self._context: ssl.SSLContext | None = None
+        self._new_tls: Callable[[], TLSSide] = _no_tls
         self._service: Service | None = None
         self._addresses: tuple[tuple[str, int], ...] = ()
         self._listeners: list[asyncio.Server] = []
@@ -110,9 +118,25 @@ class Server:
 
     @property
     def host(self) -> str:
-        """The host to connect to. Raises `NotRunningError` before `start`."""
-        address = self.addresses[0][0]
-        return _REACHED_AT.get(address, self.policy.host)
+        """The name to connect to: the policy's host, or the one that the scenario needs.
+
+        Names below ``smtpfix.test`` are known to Python while `smtpfix.resolving` is on, as it is in the pytest
+        fixtures. Raises `NotRunningError` before `start`.
+        """
+        if self.policy.is_good or not self.policy.uses_tls:
+            return self.place.host
+        return self.place.expand(self.policy.chain_scenario.connect)
+
+    @property
+    def place(self) -> Place:
+        """The names and addresses it goes by. Raises `NotRunningError` before `start`."""
+        addresses = [_REACHED_AT.get(address, address) for address, _ in self.addresses]
+        return Place(
+            host=_REACHED_AT.get(self.addresses[0][0], self.policy.host),
+            hostname=self.policy.hostname,
+            address=addresses[0],
+            others=("localhost", *addresses[1:]),
+        )
 
     @property
     def port(self) -> int:
@@ -134,20 +158,32 @@ class Server:
 
     @property
     def ca_file(self) -> Path:
-        """A PEM file with the certificate a careful client trusts; it is there until the server closes."""
-        return self.authority.ca_file
+        """A PEM file with the certificate a careful client trusts, in this scenario.
+
+        It is there until the server closes, or until the authority does that it was given.
+        """
+        return self.authority.ca_file if self.policy.is_good else self.authority.trusted_file(self.policy, self.place)
 
     def ssl_context(self, name: str | None = None) -> ssl.SSLContext:
-        """Return a new client context that trusts this server; with `name`, it shows a client certificate for it."""
-        return self.authority.client_context(name)
+        """Return a new client context that trusts `ca_file`; with `name`, it shows a client certificate for it."""
+        trusted = None if self.policy.is_good else self.authority.trusted_pem(self.policy, self.place)
+        return self.authority.client_context(name, trusted_pem=trusted)
 
     def client(self, *, timeout: float = 10.0) -> smtplib.SMTP:
-        """Return a connected `smtplib.SMTP` that trusts this server; in TLS wherever the mode knows TLS."""
-        if self.mode is Mode.IMPLICIT_TLS:
-            return smtplib.SMTP_SSL(
-                self.host, self.port, local_hostname="localhost", timeout=timeout, context=self.ssl_context()
-            )
-        client = smtplib.SMTP(self.host, self.port, local_hostname="localhost", timeout=timeout)
+        """Return a connected `smtplib.SMTP` that trusts this server; in TLS wherever the mode knows TLS.
+
+        It finds the server by whatever name the scenario needs, and checks that name.
+        """
+        with (
+            resolving(self.host, to=self.place.host)
+            if self.policy.uses_tls and not self.policy.is_good
+            else contextlib.nullcontext()
+        ):
+            if self.mode is Mode.IMPLICIT_TLS:
+                return smtplib.SMTP_SSL(
+                    self.host, self.port, local_hostname="localhost", timeout=timeout, context=self.ssl_context()
+                )
+            client = smtplib.SMTP(self.host, self.port, local_hostname="localhost", timeout=timeout)
         if self.policy.has("STARTTLS"):
             try:
                 client.starttls(context=self.ssl_context())
@@ -193,16 +229,13 @@ class Server:
             raise RuntimeError("this server was started already; make another one")
         sockets = listen(self.policy.host, self.policy.port)
         try:
-            addresses = tuple((str(name[0]), int(name[1])) for name in (opened.getsockname() for opened in sockets))
+            self._addresses = tuple(
+                (str(name[0]), int(name[1])) for name in (opened.getsockname() for opened in sockets)
+            )
             if self.policy.uses_tls:
-                names = {
-                    "localhost",
-                    self.policy.host,
-                    self.policy.hostname,
-                    *(_REACHED_AT.get(address, address) for address, _ in addresses),
-                }
-                self._context = self.authority.server_context(self.policy, names)
+                self._new_tls = self.authority.tls_factory(self.policy, self.place)
         except BaseException:
+            self._addresses = ()
             for opened in sockets:
                 opened.close()
             self._close_authority()
@@ -212,11 +245,10 @@ class Server:
             policy=self.policy,
             rulebook=self._rulebook,
             loop=loop,
-            server_context=self._server_context,
+            new_tls=self._new_tls,
             next_message_number=self.inbox.next_number,
             capture=self._capture,
         )
-        self._addresses = addresses
         loop.call_soon_threadsafe(self._begin, loop, sockets)
         return self
 
@@ -328,10 +360,6 @@ class Server:
         if self._observer is not None:
             self._observer.session_started(self, recorder.session())
         return conversation
-
-    def _server_context(self) -> ssl.SSLContext:
-        assert self._context is not None  # noqa: S101 - made at the start wherever the mode knows TLS
-        return self._context
 
     def _capture(self, message: CapturedMessage) -> None:
         self.inbox.add(message)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 from .engine import Engine
 from .message import CapturedMessage
-from .policy import EXTENSIONS, Policy
+from .policy import EXTENSIONS, Mode, Policy
 from .reply import Reply
 from .script import Rulebook
+from .tls import TLSSide
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Service:
     policy: Policy
     rulebook: Rulebook
     loop: asyncio.AbstractEventLoop
-    server_context: Callable[[], ssl.SSLContext]
-    """Returns the TLS context to show; only called where the policy uses TLS."""
+    new_tls: Callable[[], TLSSide]
+    """Returns the TLS side of a new connection; only called where the policy uses TLS."""
     next_message_number: Callable[[], int]
     capture: Callable[[CapturedMessage], None]
     """Takes a message in, before it is answered."""
@@ -32,6 +32,16 @@ class Service:
     def engine(self) -> Engine:
         """The engine that each conversation's is a fresh one of."""
         return Engine(self.policy, self.loop)
+
+    @cached_property
+    def fault(self) -> str | None:
+        """What the scenario has the server do wrong in TLS, one of `tls_profile.FAULTS`."""
+        return self.policy.tls_profile.fault if self.policy.uses_tls else None
+
+    @cached_property
+    def tls_on_connect(self) -> bool:
+        """Whether TLS begins as soon as a client connects."""
+        return self.policy.mode is Mode.IMPLICIT_TLS or self.fault == "tls-first"
 
     @cached_property
     def greeting(self) -> Reply:

@@ -74,6 +74,8 @@ class SessionEnd(StrEnum):
     """A 421 was sent, which closes the connection (RFC 5321 section 3.8)."""
     DISCONNECTED = "disconnected by a rule"
     """A rule closed the connection."""
+    TRUNCATED = "closed without close_notify"
+    """The scenario had the server close the connection without TLS's close_notify (RFC 8446 section 6.1)."""
     SERVER_CLOSED = "server closed"
     """The server was closed while the client was connected."""
 

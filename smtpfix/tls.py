@@ -1,6 +1,7 @@
-"""TLS on the server's side of one connection, by `ssl.MemoryBIO`: bytes in, bytes out, no sockets.
+"""TLS on the server's side of one connection: what every stack does (`TLSSide`), and Python's own stack (`TLS`).
 
-asyncio's own TLS hides failed handshakes and drops the server's last alert; here every alert is seen and sent.
+Bytes in, bytes out, no sockets. asyncio's own TLS hides failed handshakes and drops the server's last alert; here
+every alert is seen and sent.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import ssl
+from abc import ABC, abstractmethod
 from typing import Any, Final
 
 from .client_hello import ClientHello, parse_client_hello
@@ -55,25 +57,123 @@ def _message_seen(
         owner.certificate_seen(version, data)
 
 
-class TLS:
-    """One connection's TLS."""
+class TLSSide(ABC):
+    """One connection's TLS, by whichever stack: what `channel` and `conversation` ask of it."""
+
+    def __init__(self) -> None:
+        self._first_flight = bytearray()
+        self.established = False
+        """Whether the handshake is complete."""
+        self.alerts: list[Alert] = []
+        """The alerts that were seen, in both directions, in order."""
+
+    # Bytes
+
+    @abstractmethod
+    def receive(self, data: bytes | bytearray | memoryview) -> None:
+        """Take in what came from the network."""
+
+    @abstractmethod
+    def to_send(self) -> bytes:
+        """Return what has to go to the network, also after a failure: the alert."""
+
+    @abstractmethod
+    def handshake(self) -> bool:
+        """Go on with the handshake; return whether it is complete. Raises `HandshakeFailedError`."""
+
+    @abstractmethod
+    def read_into(self, buffer: bytearray) -> bool:
+        """Append decrypted octets to the buffer; return False once the client has said close_notify.
+
+        Raises `ssl.SSLError`, whatever the stack, when the stream is broken.
+        """
+
+    @abstractmethod
+    def write(self, data: bytes) -> None:
+        """Encrypt; `to_send` has the result. Raises `ssl.SSLError`, whatever the stack, when the stream is broken."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Say close_notify (RFC 8446 section 6.1); `to_send` has it."""
+
+    # What has become known
+
+    @abstractmethod
+    def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
+        """Return the completed handshake as a value."""
+
+    @property
+    def client_hello(self) -> ClientHello | None:
+        """What the client offered."""
+        return parse_client_hello(bytes(self._first_flight))
+
+    @property
+    def first_octets(self) -> bytes:
+        """What came first, for showing what it was if not TLS."""
+        return bytes(self._first_flight)
+
+    def broken_off(self, reason: str) -> TLSFailure:
+        """Return why the handshake failed when it was not the TLS stack that ended it."""
+        alert = self._last_alert()
+        if alert is not None and alert.sender == "client":
+            reason = f"TLS handshake ended by the client, alert {alert.name}"
+        return TLSFailure(
+            reason=reason,
+            alert=alert.name if alert else None,
+            alert_sender=alert.sender if alert else None,
+            openssl_reason=None,
+        )
+
+    # For the stacks
+
+    def alert_seen(self, sender: str, level: int, description: int) -> None:
+        """Take note of an alert: its sender, ``client`` or ``server``, and its two octets."""
+        name = ALERT_NAMES.get(description, f"unknown_{description}")
+        self.alerts.append(Alert(sender, name, level == _FATAL))
+
+    def _keep(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep what came first."""
+        if not self.established and len(self._first_flight) < _HELLO_LIMIT:
+            self._first_flight += data
+
+    @property
+    def _is_clear_text(self) -> bool:
+        """Whether what came first cannot be TLS."""
+        return bool(self._first_flight) and not _may_be_tls(self._first_flight)
+
+    def _last_alert(self) -> Alert | None:
+        return self.alerts[-1] if self.alerts else None
+
+    def _failed(self, why: str, *, code: str | None, certificate: bytes | None) -> HandshakeFailedError:
+        """Return the error of a handshake that the stack ended, in whose words `why` is."""
+        alert = self._last_alert()
+        if self._is_clear_text:
+            reason = f"the client sent clear text where TLS has to begin: {excerpt(bytes(self._first_flight), 60)}"
+        elif alert is not None and alert.sender == "client":
+            reason = f"TLS handshake refused by the client, alert {alert.name}"
+        else:
+            sent = f", alert {alert.name}" if alert else ""
+            reason = f"TLS handshake refused by the server{sent}: {why}"
+        failure = TLSFailure(
+            reason=reason,
+            alert=alert.name if alert else None,
+            alert_sender=alert.sender if alert else None,
+            openssl_reason=code,
+            rejected_certificate=certificate,
+        )
+        return HandshakeFailedError(failure, clear_text=self._is_clear_text)
+
+
+class TLS(TLSSide):
+    """One connection's TLS by Python's `ssl`."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__()
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._object.owner = self  # type: ignore[attr-defined]
-        self._first_flight = bytearray()
         self._certificate: bytes | None = None
-        self.established = False
-        self.alerts: list[Alert] = []
-
-    # What OpenSSL tells
-
-    def alert_seen(self, sender: str, level: int, description: int) -> None:
-        """Take note of an alert."""
-        name = ALERT_NAMES.get(description, f"unknown_{description}")
-        self.alerts.append(Alert(sender, name, level == _FATAL))
 
     def certificate_seen(self, version: int, message: bytes) -> None:
         """Take note of the client's certificate, before OpenSSL decides on it."""
@@ -85,12 +185,10 @@ class TLS:
         length = int.from_bytes(message[position : position + 3], "big")
         self._certificate = bytes(message[position + 3 : position + 3 + length]) or None
 
-    # Bytes
-
     def receive(self, data: bytes | bytearray | memoryview) -> None:
         """Take in what came from the network."""
-        if not self.established and len(self._first_flight) < _HELLO_LIMIT:
-            self._first_flight += data
+        if not self.established:
+            self._keep(data)
         self._incoming.write(data)
 
     def to_send(self) -> bytes:
@@ -104,8 +202,10 @@ class TLS:
         except ssl.SSLWantReadError:
             return False
         except ssl.SSLError as error:
-            clear_text = bool(self._first_flight) and not _may_be_tls(self._first_flight)
-            raise HandshakeFailedError(self._failure(error, clear_text=clear_text), clear_text=clear_text) from error
+            if not self.alerts and (match := _CLIENT_ALERT.match(error.reason or "")):
+                self.alerts.append(Alert("client", match[1].lower(), is_fatal=True))
+            why = getattr(error, "verify_message", None) or (error.reason or str(error)).replace("_", " ").lower()
+            raise self._failed(why, code=error.reason, certificate=self._certificate) from error
         self.established = True
         return True
 
@@ -132,18 +232,6 @@ class TLS:
         with contextlib.suppress(ssl.SSLError):  # the client's own close_notify is not waited for
             self._object.unwrap()
 
-    # What has become known
-
-    @property
-    def client_hello(self) -> ClientHello | None:
-        """What the client offered."""
-        return parse_client_hello(bytes(self._first_flight))
-
-    @property
-    def first_octets(self) -> bytes:
-        """What came first, for showing what it was if not TLS."""
-        return bytes(self._first_flight)
-
     def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
         """Return the completed handshake as a value."""
         cipher, _, bits = self._object.cipher() or ("", "", 0)
@@ -158,42 +246,6 @@ class TLS:
             client_certificate=certificate,
             client_name=_subject(self._object.getpeercert()) if certificate else None,
             started_by=started_by,
-        )
-
-    def broken_off(self, reason: str) -> TLSFailure:
-        """Return why the handshake failed when it was not OpenSSL that ended it."""
-        alert = self._last_alert()
-        if alert is not None and alert.sender == "client":
-            reason = f"TLS handshake ended by the client, alert {alert.name}"
-        return TLSFailure(
-            reason=reason,
-            alert=alert.name if alert else None,
-            alert_sender=alert.sender if alert else None,
-            openssl_reason=None,
-        )
-
-    def _last_alert(self) -> Alert | None:
-        return self.alerts[-1] if self.alerts else None
-
-    def _failure(self, error: ssl.SSLError, *, clear_text: bool) -> TLSFailure:
-        alert = self._last_alert()
-        if alert is None and (match := _CLIENT_ALERT.match(error.reason or "")):
-            alert = Alert("client", match[1].lower(), is_fatal=True)
-            self.alerts.append(alert)
-        why = getattr(error, "verify_message", None) or (error.reason or str(error)).replace("_", " ").lower()
-        if clear_text:
-            reason = f"the client sent clear text where TLS has to begin: {excerpt(bytes(self._first_flight), 60)}"
-        elif alert is not None and alert.sender == "client":
-            reason = f"TLS handshake refused by the client, alert {alert.name}"
-        else:
-            sent = f", alert {alert.name}" if alert else ""
-            reason = f"TLS handshake refused by the server{sent}: {why}"
-        return TLSFailure(
-            reason=reason,
-            alert=alert.name if alert else None,
-            alert_sender=alert.sender if alert else None,
-            openssl_reason=error.reason,
-            rejected_certificate=self._certificate,
         )
 
 

@@ -22,12 +22,13 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 FLOORS = (
-    ("errors", "reply", "scenario", "sasl"),
+    ("errors", "reply", "profile", "tls_profile", "scenario", "catalogue", "sasl", "resolver"),
     ("policy", "script", "client_hello", "transcript", "session", "message", "arguments", "content"),
-    ("tls", "channel", "authority", "matching", "waiting", "inbox", "recorder", "history", "listen"),
-    ("engine", "authentication", "service", "conversation"),
+    ("pki", "responder", "tls", "contexts", "tls_stapling", "tls_legacy", "authority", "channel"),
+    ("matching", "waiting", "inbox", "recorder", "history", "listen"),
+    ("engine", "authentication", "tls_faults", "service", "conversation"),
     ("loop", "server"),
-    ("audit",),
+    ("check", "audit"),
     ("cli", "conftest_plugin", "__main__"),
 )
 """The rooms, floor by floor from the ground up; imports go down, or along the same floor, and never in a ring."""
@@ -35,14 +36,16 @@ FLOORS = (
 IMPORTERS = {
     "aiosmtpd": {"engine"},
     "click": {"cli"},
-    "cryptography": {"authority"},
-    "pytest": {"conftest_plugin", "conftest_plugin.sample"},  # the plugin is made of it
+    "cryptography": {"pki.certificates", "pki.chains", "pki.keys", "pki.names", "pki.revocation", "pki.stores"},
+    "OpenSSL": {"tls_stapling"},
+    "pytest": {"conftest_plugin", "conftest_plugin.sample", "conftest_plugin.scenarios"},  # the plugin is made of it
     "rich": {"cli.terminal"},
+    "tlslite": {"tls_legacy"},
     "trustme": {"authority"},
 }
 """The modules that may import each third-party package: one, so that a change of it is felt in one place."""
 
-HEAVY = ("asyncio", "ssl", "aiosmtpd", "cryptography", "trustme", "faker", "rich", "click")
+HEAVY = ("asyncio", "ssl", "aiosmtpd", "cryptography", "trustme", "faker", "rich", "click", "OpenSSL", "tlslite")
 """What must not be imported before it is needed: the plugin is loaded in every pytest run of every user."""
 
 

@@ -1,11 +1,13 @@
 """Authorities: chains that clients accept, names they check, and files that come, stay and go as they should."""
 
 import contextlib
+import dataclasses
 import gc
 import ssl
 import stat
 import tempfile
 import threading
+from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives import serialization  # noqa: TID251 - to write a key nobody can read
@@ -13,9 +15,11 @@ from cryptography.hazmat.primitives import serialization  # noqa: TID251 - to wr
 from smtpfix.authority import Authority
 from smtpfix.errors import AuthorityError
 from smtpfix.policy import Policy
+from smtpfix.scenario import Place
 from smtpfix.tls import TLS, HandshakeFailedError
 
 STARTTLS = Policy("starttls")
+PLACE = Place(host="localhost", hostname="mx.smtpfix.test", address="127.0.0.1", others=("::1",))
 NAMES = ("localhost", "127.0.0.1", "::1", "mx.smtpfix.test")
 
 
@@ -56,7 +60,7 @@ def temporary_files(tmp_path, monkeypatch):
 
 
 def test_the_good_chain_is_root_intermediate_leaf_and_the_root_is_not_sent(authority):
-    client = shake_hands(authority.server_context(STARTTLS, NAMES), authority.client_context())
+    client = shake_hands(authority.server_context(STARTTLS, PLACE), authority.client_context())
     leaf, intermediate, root = client._sslobj.get_verified_chain()
     assert names_of(leaf)["commonName"] == "mx.smtpfix.test"
     assert names_of(leaf, "issuer") == names_of(intermediate)
@@ -70,53 +74,54 @@ def test_the_good_chain_is_root_intermediate_leaf_and_the_root_is_not_sent(autho
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_and_address_of_the_server_is_in_its_certificate(authority, name):
-    client = shake_hands(authority.server_context(STARTTLS, NAMES), authority.client_context(), name)
+    client = shake_hands(authority.server_context(STARTTLS, PLACE), authority.client_context(), name)
     assert client.getpeercert()["subjectAltName"]
 
 
 @pytest.mark.parametrize("name", ["127.0.0.2", "::2", "localhost.example", "smtpfix.test", "a.mx.smtpfix.test"])
 def test_another_name_or_address_is_not(authority, name):
     with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
-        shake_hands(authority.server_context(STARTTLS, NAMES), authority.client_context(), name)
+        shake_hands(authority.server_context(STARTTLS, PLACE), authority.client_context(), name)
 
 
 def test_addresses_that_mean_any_and_address_literals_are_left_out_of_the_certificate(authority):
-    names = ("localhost", "0.0.0.0", "::", "[127.0.0.1]")
-    client = shake_hands(authority.server_context(STARTTLS, names), authority.client_context())
+    place = Place(host="localhost", hostname="[127.0.0.1]", address="0.0.0.0", others=("::",))
+    client = shake_hands(authority.server_context(STARTTLS, place), authority.client_context())
     assert client.getpeercert()["subjectAltName"] == (("DNS", "localhost"),)
 
 
 def test_a_host_name_longer_than_a_common_name_may_be_is_fine(authority):
     hostname = ".".join(["a" * 60] * 3)
-    context = authority.server_context(Policy("starttls", hostname=hostname), {"localhost", hostname})
+    place = Place(host="localhost", hostname=hostname, address="127.0.0.1")
+    context = authority.server_context(Policy("starttls", hostname=hostname), place)
     assert shake_hands(context, authority.client_context(), hostname)
 
 
 def test_a_client_trusts_its_own_authority_and_no_other(authority):
     with Authority() as other:
-        context = other.server_context(STARTTLS, NAMES)
+        context = other.server_context(STARTTLS, PLACE)
         with pytest.raises(ssl.SSLCertVerificationError, match=r"self-signed certificate in|unable to get"):
             shake_hands(context, authority.client_context())
         assert shake_hands(context, other.client_context())
 
 
 def test_a_client_certificate_is_taken_where_it_is_required(authority):
-    context = authority.server_context(STARTTLS.replace(client_certificate="required"), NAMES)
+    context = authority.server_context(STARTTLS.replace(client_certificate="required"), PLACE)
     assert shake_hands(context, authority.client_context("ann@example.org"))
     with pytest.raises(HandshakeFailedError, match="peer did not return a certificate"):
         shake_hands(context, authority.client_context())
 
 
 def test_one_context_serves_all_servers_of_the_same_policy_and_names(authority):
-    context = authority.server_context(STARTTLS, NAMES)
-    assert authority.server_context(Policy("implicit-tls", port=465), reversed(NAMES)) is context
-    for policy, names in [
-        (STARTTLS.replace(tls_max="TLSv1.2"), NAMES),
-        (STARTTLS.replace(client_certificate="optional"), NAMES),
-        (STARTTLS.replace(alpn=("smtp",)), NAMES),
-        (STARTTLS, NAMES[:2]),
+    context = authority.server_context(STARTTLS, PLACE)
+    assert authority.server_context(Policy("implicit-tls", port=465), Place(**dataclasses.asdict(PLACE))) is context
+    for policy, place in [
+        (STARTTLS.replace(tls_max="TLSv1.2"), PLACE),
+        (STARTTLS.replace(client_certificate="optional"), PLACE),
+        (STARTTLS.replace(alpn=("smtp",)), PLACE),
+        (STARTTLS, dataclasses.replace(PLACE, others=())),
     ]:
-        assert authority.server_context(policy, names) is not context
+        assert authority.server_context(policy, place) is not context
 
 
 def test_threads_that_ask_together_get_the_same_context_and_root():
@@ -126,7 +131,7 @@ def test_threads_that_ask_together_get_the_same_context_and_root():
 
         def ask():
             start.wait()
-            found.append((authority.server_context(STARTTLS, NAMES), authority.ca_pem, authority.ca_file))
+            found.append((authority.server_context(STARTTLS, PLACE), authority.ca_pem, authority.ca_file))
 
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
@@ -142,7 +147,7 @@ def test_threads_that_ask_together_get_the_same_context_and_root():
 
 def test_no_file_is_made_before_it_is_asked_for(temporary_files):
     with Authority() as authority:
-        shake_hands(authority.server_context(STARTTLS, NAMES), authority.client_context("ann@example.org"))
+        shake_hands(authority.server_context(STARTTLS, PLACE), authority.client_context("ann@example.org"))
         assert list(temporary_files.iterdir()) == []
         assert authority.ca_file.exists()
 
@@ -153,7 +158,7 @@ def test_the_file_holds_the_root_alone_and_clients_can_trust_it(temporary_files)
         assert authority.ca_file == authority.ca_file
         assert [path for path in temporary_files.rglob("*") if path.is_file()] == [authority.ca_file]
         context = ssl.create_default_context(cafile=authority.ca_file)
-        assert shake_hands(authority.server_context(STARTTLS, NAMES), context)
+        assert shake_hands(authority.server_context(STARTTLS, PLACE), context)
 
 
 def test_closing_removes_the_temporary_files_and_may_be_done_twice(temporary_files):
@@ -189,12 +194,12 @@ def test_the_file_comes_back_when_asked_for_after_closing(temporary_files):
 def test_a_directory_keeps_root_and_intermediate_between_runs(tmp_path, temporary_files):
     directory = tmp_path / "deep" / "authority"
     with Authority(directory) as first:
-        old = first.server_context(STARTTLS, NAMES)
+        old = first.server_context(STARTTLS, PLACE)
         assert first.ca_file == directory / "ca.pem"
     with Authority(str(directory)) as second:
         assert second.ca_pem == first.ca_pem
         chain = shake_hands(old, second.client_context())._sslobj.get_verified_chain()
-        again = shake_hands(second.server_context(STARTTLS, NAMES), first.client_context())._sslobj.get_verified_chain()
+        again = shake_hands(second.server_context(STARTTLS, PLACE), first.client_context())._sslobj.get_verified_chain()
         assert [item.public_bytes() for item in chain[1:]] == [item.public_bytes() for item in again[1:]]
     assert sorted(path.name for path in directory.iterdir()) == [
         "ca.key",
@@ -208,7 +213,7 @@ def test_a_directory_keeps_root_and_intermediate_between_runs(tmp_path, temporar
 def test_keys_are_readable_by_their_owner_only(tmp_path):
     directory = tmp_path / "authority"
     with Authority(directory) as authority:
-        authority.server_context(STARTTLS, NAMES)
+        authority.server_context(STARTTLS, PLACE)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     keys = sorted(directory.glob("*.key"))
     assert len(keys) == 2
@@ -223,7 +228,7 @@ def test_keys_are_readable_by_their_owner_only(tmp_path):
 def stored(tmp_path):
     """Return the directory of an authority that has served."""
     with Authority(tmp_path / "authority") as authority:
-        authority.server_context(STARTTLS, NAMES)
+        authority.server_context(STARTTLS, PLACE)
     return tmp_path / "authority"
 
 
@@ -246,13 +251,13 @@ def test_a_broken_file_is_an_error_that_says_what_to_do(stored, name, spoil):
     else:
         path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(AuthorityError, match="restore both files, or remove both") as caught:
-        Authority(stored).server_context(STARTTLS, NAMES)
+        Authority(stored).server_context(STARTTLS, PLACE)
     assert str(path) in str(caught.value)
     assert isinstance(caught.value, ValueError)
 
 
 def test_files_that_are_not_broken_are_no_error(stored):
-    assert Authority(stored).server_context(STARTTLS, NAMES)
+    assert Authority(stored).server_context(STARTTLS, PLACE)
 
 
 def test_a_key_with_a_password_is_an_error_and_not_a_question_on_the_terminal(stored):
@@ -273,11 +278,11 @@ def test_an_intermediate_of_an_older_root_is_an_error_until_it_is_removed_too(st
     for name in ("ca.pem", "ca.key"):
         (stored / name).unlink()
     with pytest.raises(AuthorityError, match=r"intermediate-1\.pem"):
-        Authority(stored).server_context(STARTTLS, NAMES)
+        Authority(stored).server_context(STARTTLS, PLACE)
     for name in ("intermediate-1.pem", "intermediate-1.key"):
         (stored / name).unlink()
     authority = Authority(stored)
-    assert shake_hands(authority.server_context(STARTTLS, NAMES), authority.client_context())
+    assert shake_hands(authority.server_context(STARTTLS, PLACE), authority.client_context())
 
 
 def test_a_directory_that_cannot_be_made_is_an_os_error(tmp_path):
@@ -285,3 +290,11 @@ def test_a_directory_that_cannot_be_made_is_an_os_error(tmp_path):
     for directory in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OSError, match="file"):
             Authority(directory)
+
+
+def test_an_authority_that_was_imported_somewhere_is_valid_for_years(stored):
+    from cryptography import x509  # noqa: PLC0415, TID251 - to read the date
+
+    for name in ("ca.pem", "intermediate-1.pem"):
+        certificate = x509.load_pem_x509_certificate((stored / name).read_bytes())
+        assert certificate.not_valid_after_utc - certificate.not_valid_before_utc >= timedelta(days=3650)

@@ -23,6 +23,12 @@ def test_help_lists_every_option_of_serve(capsys):
         "--size-limit",
         "--authority",
         "--save",
+        "--certificate ",
+        "--certificate-file",
+        "--key-file",
+        "--tls ",
+        "--tls-min",
+        "--tls-max",
         "--json",
         "--exit-after",
         "--timeout",
@@ -30,9 +36,11 @@ def test_help_lists_every_option_of_serve(capsys):
         assert option in text
 
 
-def test_without_a_command_the_help_names_serve(capsys):
+def test_without_a_command_the_help_names_those_there_are(capsys):
     assert main([]) == 0
-    assert "serve" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "serve" in text
+    assert "certs" in text
 
 
 @pytest.mark.parametrize(
@@ -44,6 +52,8 @@ def test_without_a_command_the_help_names_serve(capsys):
         (["serve", "--nothing"], "No such option"),
         (["serve", "--listen", "smtp:25"], "--listen: expected MODE[@HOST]:PORT"),
         (["serve", "--timeout", "0"], "--timeout: expected seconds, more than 0, got 0.0"),
+        (["serve", "--certificate", "expird"], "--certificate: no scenario 'expird' in the catalogue. Did you mean"),
+        (["certs", "lst"], "No such command 'lst'"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_on_stderr_and_status_2(arguments, expected, capsys):

@@ -29,6 +29,7 @@ from smtpfix.cli.events import (
     Stopped,
 )
 from smtpfix.recorder import Recorder
+from smtpfix.scenario import load_scenario
 from smtpfix.transcript import Kind
 
 
@@ -70,10 +71,40 @@ def test_each_server_that_listens_is_a_line():
         "host": "localhost",
         "port": 1025,
         "addresses": ["127.0.0.1", "::1"],
+        "connect": "localhost",
         "ca_file": "ca.pem",
     }
     assert (second["server"], second["mode"]) == ("plain-2", "plain")
     assert "s3cret" not in text
+
+
+def test_a_scenario_a_mode_left_out_and_a_server_s_own_trust_are_told():
+    server = Listening(
+        "starttls", Policy("starttls"), "localhost", 1587, ("127.0.0.1",), "mx.smtpfix.test", Path("own.pem")
+    )
+    text = printed(
+        Started(
+            (server,),
+            Path("ca.pem"),
+            ca_is_kept=False,
+            save=None,
+            scenarios=(load_scenario("expired"),),
+            left_out=(Mode.PLAIN,),
+        )
+    )
+    listening, scenario, left_out = map(json.loads, text.splitlines())
+    assert (listening["host"], listening["connect"]) == ("localhost", "mx.smtpfix.test")
+    assert listening["ca_file"] == "own.pem"
+    assert scenario == {
+        "event": "scenario",
+        "id": "expired",
+        "group": "certificates",
+        "summary": load_scenario("expired").summary,
+        "expected": "refuse",
+        "standard": load_scenario("expired").standard,
+        "modes": ["starttls", "tls-required", "implicit-tls"],
+    }
+    assert left_out == {"event": "left-out", "mode": "plain"}
 
 
 def test_a_session_that_starts_is_known_by_server_and_number(recorder):

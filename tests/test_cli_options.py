@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from smtpfix import ANY_USER, InvalidValueError, Mode
+from smtpfix import ANY_USER, InvalidValueError, Mode, UnknownScenario
 from smtpfix.cli.options import ServeOptions, read_options
 
 
@@ -122,3 +124,106 @@ def test_errors_name_the_option_not_the_field(given, expected):
 def test_the_least_that_makes_sense_is_accepted():
     options = read_options(exit_after=1, timeout=0.001, size_limit=1)
     assert (options.exit_after, options.timeout, options.policies[0].mode) == (1, 0.001, Mode.PLAIN)
+
+
+# Scenarios and TLS
+
+TLS_MODES = ("starttls", "tls-required", "implicit-tls")
+
+
+def test_without_a_scenario_every_mode_is_served_as_it_should_be():
+    options = read_options()
+    assert (options.scenarios, options.left_out) == ((), ())
+    assert all(policy.is_good for policy in options.policies)
+
+
+def test_a_certificate_s_scenario_is_shown_in_every_mode_that_knows_tls():
+    options = read_options(certificate="expired")
+    assert [(policy.mode, policy.certificate) for policy in options.policies] == [
+        (mode, "expired") for mode in TLS_MODES
+    ]
+    assert [scenario.id for scenario in options.scenarios] == ["expired"]
+    assert options.left_out == (Mode.PLAIN,)
+
+
+def test_a_tls_scenario_leaves_the_modes_out_that_cannot_show_it():
+    options = read_options(tls="plain-on-tls-port")
+    assert [(policy.mode, policy.tls) for policy in options.policies] == [("implicit-tls", "plain-on-tls-port")]
+    assert options.left_out == (Mode.PLAIN, Mode.STARTTLS, Mode.TLS_REQUIRED)
+
+
+def test_a_certificate_s_and_a_tls_scenario_go_together():
+    options = read_options(certificate="expired", tls="tls10-only", listen=["starttls:0"])
+    assert [(policy.certificate, policy.tls) for policy in options.policies] == [("expired", "tls10-only")]
+    assert [scenario.id for scenario in options.scenarios] == ["expired", "tls10-only"]
+
+
+def test_a_scenario_s_file_is_the_user_s_own(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('summary = "s"\nexpected = "refuse"\nstandard = "x"\nmodes = ["starttls"]\n')
+    options = read_options(certificate=str(file))
+    assert [(policy.mode, policy.certificate) for policy in options.policies] == [("starttls", file)]
+    assert [scenario.id for scenario in options.scenarios] == ["mine"]
+
+
+def test_a_certificate_of_the_user_s_own_is_two_files_and_leaves_plain_in(tmp_path):
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    chain.touch()
+    key.touch()
+    options = read_options(certificate_file=chain, key_file=key)
+    assert {policy.certificate for policy in options.policies} == {(chain, key)}
+    assert (len(options.policies), options.left_out) == (4, ())
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "expected"),
+    [
+        (None, None, ("TLSv1.2", "TLSv1.3")),
+        ("1.3", None, ("TLSv1.3", "TLSv1.3")),
+        (None, "TLSv1.2", ("TLSv1.2", "TLSv1.2")),
+        (None, "1.0", ("TLSv1", "TLSv1")),
+        ("TLSv1", "1.1", ("TLSv1", "TLSv1.1")),
+    ],
+)
+def test_tls_versions_have_a_lowest_and_a_highest_one(lowest, highest, expected):
+    policies = read_options(tls_min=lowest, tls_max=highest).policies
+    assert {(policy.tls_min, policy.tls_max) for policy in policies} == {expected}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"certificate": "rc4"}, "--certificate: expected a certificate's scenario; this one is for --tls, got 'rc4'"),
+        ({"tls": "expired"}, "--tls: expected a TLS scenario; this one is for --certificate, got 'expired'"),
+        ({"certificate": "no.toml"}, r"--certificate: expected a scenario's id, or a TOML file .*, got 'no\.toml'"),
+        ({"certificate": "good", "key_file": Path("k")}, "--certificate: expected nothing beside --certificate-file"),
+        ({"key_file": Path("k")}, "--certificate-file: expected a PEM file with the chain of --key-file's key, got No"),
+        ({"certificate_file": Path("c"), "key_file": Path("k")}, "--certificate-file: expected a PEM file .*, got 'c'"),
+        ({"certificate_file": Path(__file__)}, "--key-file: expected a PEM file with the key of .*, got None"),
+        ({"tls_min": "1.4"}, r"--tls-min: expected one of TLSv1, .*, got '1\.4'"),
+        ({"tls_max": "SSLv3"}, "--tls-max: expected one of TLSv1, .*, got 'SSLv3'"),
+        ({"tls_min": "1.3", "tls_max": "1.2"}, r"--tls-min: expected at most --tls-max, which is '1\.2', got '1\.3'"),
+        (
+            {"certificate": "expired", "listen": ["plain:0"]},
+            "--listen: expected a mode that can show expired: .*'plain'",
+        ),
+        (
+            {"tls": "plain-on-tls-port", "listen": ["starttls:0"]},
+            "--listen: expected a mode that can show plain-on-tls-port: implicit-tls, got 'starttls'",
+        ),
+        (
+            {"tls": "plain-on-tls-port", "certificate": "expired", "listen": ["starttls:0", "plain:0"]},
+            "--listen: expected a mode that can show expired with plain-on-tls-port: implicit-tls, got .starttls, .*",
+        ),
+        ({"tls_min": "1.3", "listen": ["plain:0"]}, "--listen: expected a mode with TLS .*, got 'plain:0'"),
+    ],
+)
+def test_tls_options_that_make_no_sense_are_errors_that_name_them(given, expected):
+    with pytest.raises(InvalidValueError, match=f"^{expected}"):
+        read_options(**given)
+
+
+@pytest.mark.parametrize("option", ["certificate", "tls"])
+def test_an_unknown_scenario_is_an_error_that_names_the_option_and_the_nearest_id(option):
+    with pytest.raises(UnknownScenario, match=f"^--{option}: no scenario 'tls10-onyl' .* Did you mean 'tls10-only'"):
+        read_options(**{option: "tls10-onyl"})

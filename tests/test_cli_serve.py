@@ -19,10 +19,12 @@ from pathlib import Path
 
 import pytest
 
+from smtpfix.cli import main
 from smtpfix.cli import serve as serve_module
 from smtpfix.cli.options import read_options
 from smtpfix.cli.pipe import settle
 from smtpfix.cli.serve import CannotServeError, serve
+from smtpfix.errors import InvalidValueError
 
 BOUND = 20
 """Seconds after which a run that should have ended long ago ends, so that a failing test does not hang."""
@@ -193,6 +195,138 @@ def test_an_authority_without_a_directory_is_gone_afterwards():
 def test_without_tls_there_is_no_authority():
     _, printed = run(send_one, "plain:0", exit_after=1)
     assert printed.of("listening")[0]["ca_file"] is None
+
+
+# Scenarios
+
+
+def shown(client, *listen, **options):
+    """Serve while a client does one thing to the first server; return what it returned, and what was printed."""
+    seen = []
+
+    def once(listening):
+        try:
+            seen.append(client(listening[0]))
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    status, printed = run(once, *listen, **options)
+    assert status == 0
+    return seen[0], printed
+
+
+def handshake(there, ca_file=None):
+    """Shake hands as a careful client does; return the TLS version, or OpenSSL's verify code."""
+    context = ssl.create_default_context(cafile=ca_file or there["ca_file"])
+    with socket.create_connection((there["host"], there["port"]), BOUND) as raw:
+        try:
+            with context.wrap_socket(raw, server_hostname=there["connect"]) as wrapped:
+                return wrapped.version()
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_code
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("good", "TLSv1.3"),
+        ("expired", 10),
+        ("wrong-host", 62),
+        ("self-signed", 18),
+        ("self-signed-pinned", "TLSv1.3"),
+        ("pin-other-key", 18),
+        ("untrusted-root", 20),
+        ("wildcard-ok", "TLSv1.3"),
+        ("ip-san", "TLSv1.3"),
+        ("ip-wildcard", 64),
+    ],
+)
+def test_a_certificate_s_scenario_is_shown_to_a_client_that_connects_as_it_is_told_to(name, expected):
+    seen, printed = shown(handshake, "implicit-tls:0", certificate=name)
+    assert seen == expected
+    assert [event["id"] for event in printed.of("scenario")] == [name]
+
+
+def test_what_is_trusted_in_a_scenario_is_not_what_is_trusted_elsewhere(tmp_path):
+    root = tmp_path / "ca.pem"
+    options = {"certificate": "self-signed-pinned", "authority": tmp_path}
+    seen, printed = shown(lambda there: handshake(there, root), "implicit-tls:0", **options)
+    assert seen == 18
+    assert printed.of("listening")[0]["ca_file"] != str(root)
+
+
+def test_a_mode_that_cannot_show_a_scenario_is_told_and_not_served():
+    _, printed = run(nobody, "plain:0", "starttls:0", certificate="expired", timeout=0.01)
+    assert [event["mode"] for event in printed.of("listening")] == ["starttls"]
+    assert printed.of("left-out") == [{"event": "left-out", "mode": "plain"}]
+
+
+@pytest.mark.parametrize(("options", "expected"), [({"tls_max": "1.2"}, "TLSv1.2"), ({"tls_min": "1.3"}, "TLSv1.3")])
+def test_tls_versions_can_be_bounded(options, expected):
+    assert shown(handshake, "implicit-tls:0", **options)[0] == expected
+
+
+@pytest.mark.parametrize(("name", "expected"), [("good", "TLSv1.3"), ("wrong-host", 62)])
+def test_a_certificate_of_the_user_s_own_is_shown(name, expected, tmp_path):
+    assert main(["certs", "write", name, "--out", str(tmp_path)]) == 0
+    files = {"certificate_file": tmp_path / f"{name}-chain.pem", "key_file": tmp_path / f"{name}-key.pem"}
+    trusted = tmp_path / f"{name}-ca.pem"
+    assert shown(lambda there: handshake(there, trusted), "implicit-tls:0", **files)[0] == expected
+
+
+def test_a_key_that_is_not_the_certificate_s_is_an_error_that_names_options_and_files(tmp_path):
+    assert main(["certs", "write", "good", "expired", "--out", str(tmp_path)]) == 0
+    files = {"certificate_file": tmp_path / "good-chain.pem", "key_file": tmp_path / "expired-key.pem"}
+    with pytest.raises(InvalidValueError, match=r"^--certificate-file and --key-file: expected .*expired-key\.pem"):
+        run(nobody, "starttls:0", **files)
+
+
+def test_other_wrong_values_that_only_the_start_finds_keep_their_names(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('summary = "s"\nexpected = "refuse"\nstandard = "x"\n[tls]\nciphers = "NONESUCH"\n')
+    with pytest.raises(InvalidValueError, match=r"^mine\.toml, \[tls\]: ciphers: expected suites"):
+        run(nobody, "starttls:0", certificate=str(file))
+
+
+CURL = shutil.which("curl")
+OPENSSL = shutil.which("openssl")
+
+
+@pytest.mark.skipif(CURL is None, reason="there is no curl")
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("good", 0), ("wildcard-ok", 0), ("self-signed-pinned", 0), ("expired", 60), ("wrong-host", 60)],
+)
+def test_curl_delivers_or_refuses_as_the_scenario_expects(name, status, tmp_path):
+    mail = tmp_path / "mail.eml"
+    mail.write_bytes(b"Subject: Hello\r\n\r\nHi\r\n")
+
+    def deliver(there):
+        url = f"smtps://{there['connect']}:{there['port']}/client.example"
+        way = f"::{there['addresses'][0]}:{there['port']}"
+        command = [CURL, "--silent", "--noproxy", "*", "--cacert", there["ca_file"], "--connect-to", way, url]
+        command += ["--mail-from", "ann@example.org", "--mail-rcpt", "bob@example.org", "--upload-file", str(mail)]
+        return subprocess.run(command, capture_output=True, timeout=BOUND, check=False).returncode
+
+    seen, printed = shown(deliver, "implicit-tls:0", certificate=name)
+    assert seen == status
+    assert len(printed.of("message")) == (status == 0)
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="there is no openssl")
+@pytest.mark.parametrize(
+    ("name", "code"), [("good", 0), ("self-signed-pinned", 0), ("expired", 10), ("wrong-host", 62)]
+)
+def test_openssl_s_client_finds_the_verify_code_after_starttls(name, code):
+    def connect_and_quit(there):
+        address = f"{there['addresses'][0]}:{there['port']}"
+        command = [OPENSSL, "s_client", "-connect", address, "-starttls", "smtp", "-CAfile", there["ca_file"]]
+        command += ["-verify_hostname", there["connect"], "-no-CApath", "-no-CAstore"]
+        done = subprocess.run(command, input=b"QUIT\r\n", capture_output=True, timeout=BOUND, check=False)
+        return done.stdout.decode()
+
+    printed, _ = shown(connect_and_quit, "starttls:0", certificate=name)
+    assert f"Verify return code: {code} (" in printed
 
 
 # How it ends

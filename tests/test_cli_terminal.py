@@ -22,6 +22,7 @@ from smtpfix import (
 from smtpfix.cli.events import Listening, MessageCaptured, Reason, SessionEnded, SessionStarted, Started, Stopped
 from smtpfix.cli.terminal import Terminal
 from smtpfix.recorder import Recorder
+from smtpfix.scenario import load_scenario
 from smtpfix.transcript import Kind
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m")
@@ -95,6 +96,56 @@ def test_the_table_names_the_ca_file_in_one_piece_and_how_long_it_lasts():
 
 def test_without_tls_there_is_no_ca_file_to_name():
     assert "CA file" not in banner(Policy("plain"))
+
+
+def test_a_scenario_is_named_with_what_a_careful_client_does():
+    expired = load_scenario("expired")
+    text = banner(Policy("starttls"), scenarios=(expired,))
+    assert f"Scenario expired: {expired.summary}\n" in text
+    assert f"Expected: refuse, a careful client refuses ({expired.standard})\n" in text
+    assert "Scenario" not in banner(Policy("starttls"))
+
+
+def test_modes_that_are_left_out_are_one_line_with_the_reason():
+    scenario = load_scenario("plain-on-tls-port")
+    text = banner(Policy("implicit-tls"), scenarios=(scenario,), left_out=(Mode.PLAIN, Mode.STARTTLS))
+    assert "Left out, for they cannot show plain-on-tls-port: plain, starttls\n" in text
+    assert "Left out" not in banner(Policy("implicit-tls"), scenarios=(scenario,))
+
+
+def served(name, address, **changes):
+    return Listening(name, Policy("starttls"), "localhost", 1025, (address,), **changes)
+
+
+def test_the_name_to_connect_to_is_said_where_it_is_not_the_host():
+    text = banner(Policy("plain"), servers=(served("starttls", "127.0.0.1", connect="mx.smtpfix.test"),))
+    assert "Clients have to connect to mx.smtpfix.test, which has to lead them to 127.0.0.1\n" in text
+    text = banner(Policy("plain"), servers=(served("starttls", "127.0.0.1", connect="127.0.0.1"),))
+    assert "Clients have to connect to 127.0.0.1\n" in text
+    assert "Clients have to connect" not in banner(Policy("plain"))
+
+
+def test_what_a_scenario_trusts_of_its_own_is_named_for_each_server():
+    servers = tuple(served(name, "127.0.0.1", ca_file=Path(f"{name}.pem")) for name in ("one", "two"))
+    text = banner(Policy("plain"), servers=servers, ca_file=Path("ca.pem"))
+    assert "CA file for clients of one to trust: one.pem (this scenario's own, new in each run)\n" in text
+    assert "CA file for clients of two to trust: two.pem" in text
+    assert "ca.pem" not in text
+    text = banner(Policy("plain"), servers=servers[:1], ca_file=Path("ca.pem"))
+    assert "CA file for clients to trust: one.pem" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"tls_min": "TLSv1.3"}, "TLS versions: TLSv1.3 only\n"),
+        ({"tls_min": "TLSv1", "tls_max": "TLSv1.2"}, "TLS versions: TLSv1 to TLSv1.2\n"),
+        ({"certificate": ("chain.pem", "key.pem")}, "Certificate: chain.pem\n"),
+    ],
+)
+def test_other_tls_than_usual_is_said(changes, expected):
+    assert expected in banner(Policy("starttls", **changes))
+    assert expected not in banner(Policy("starttls"))
 
 
 def test_the_table_says_where_files_are_saved_if_they_are():
@@ -279,3 +330,32 @@ def test_the_end_says_why_and_how_many(event, expected):
 def test_every_reason_to_end_has_words():
     for reason in Reason:
         assert re.match("Stopped, [a-z ]+: 0 messages", shown(Stopped(reason, 0, 0)))
+
+
+# Tables and texts
+
+
+def table(rows):
+    stream = io.StringIO()
+    Terminal(stream).table(("ID", "SUMMARY"), rows)
+    return stream.getvalue()
+
+
+def test_a_table_in_a_pipe_has_one_line_a_row_and_columns_that_begin_below_their_heads():
+    assert table([("a", "x" * 300), ("abc", "\x1b[2J")]) == f"ID   SUMMARY\na    {'x' * 300}\nabc  \\x1b[2J\n"
+
+
+def test_a_table_on_a_terminal_wraps_its_long_columns(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", table([("an-id", "word " * 20)])).splitlines()
+    assert [line[:5].strip() for line in lines[:2]] == ["ID", "an-id"]
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= 40
+
+
+def test_lines_that_are_not_indented_stand_out(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    stream = io.StringIO()
+    Terminal(stream).lines(["title", "  text [bold]"])
+    assert stream.getvalue() == "\x1b[1mtitle\x1b[0m\n  text [bold]\n"

@@ -328,6 +328,55 @@ def test_an_unused_plugin_imports_nothing_but_pytest():
     assert done.stdout.split() == ["smtpfix", "smtpfix.conftest_plugin"]
 
 
+def test_a_run_that_uses_no_fixture_imports_nothing_more_also_when_tests_fail(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeconftest("""
+    import sys
+
+    def pytest_unconfigure(config):
+        print("IMPORTED", *sorted(name for name in sys.modules if name.partition(".")[0] == "smtpfix"))
+    """)
+    pytester.makepyfile("""
+    import pytest
+
+    pytestmark = pytest.mark.smtp_scenarios("good")
+
+    def test_passes():
+        pass
+
+    def test_fails():
+        assert False
+    """)
+    result = pytester.runpytest_subprocess("-p", "smtpfix.conftest_plugin")
+    result.assert_outcomes(passed=1, failed=1)
+    assert [line for line in result.outlines if "IMPORTED" in line] == ["IMPORTED smtpfix smtpfix.conftest_plugin"]
+
+
+def test_a_scenario_s_name_leads_to_the_server_while_its_test_runs(child):
+    result = child("""
+    import socket
+    import pytest
+
+    look_up = socket.getaddrinfo
+
+    @pytest.mark.smtp("starttls", certificate="wildcard-ok")
+    def test_ours(smtp_server):
+        assert smtp_server.host == "mx.smtpfix.test"
+        assert socket.getaddrinfo is not look_up
+        socket.create_connection((smtp_server.host, smtp_server.port), timeout=5).close()
+
+    def test_another(start_smtp_server):
+        server = start_smtp_server("implicit-tls", certificate="wildcard-ok", hostname="mail.shop.example")
+        assert server.host == "mail.shop.example"
+        socket.create_connection((server.host, server.port), timeout=5).close()
+
+    @pytest.mark.smtp("starttls")
+    def test_good_servers_leave_look_ups_alone(smtp_server):
+        assert socket.getaddrinfo is look_up
+    """)
+    result.assert_outcomes(passed=3)
+
+
 def test_no_thread_and_no_temporary_file_outlives_a_run(pytester, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     pytester.makeconftest("""

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from smtpfix.authority import Authority
 from smtpfix.policy import Policy
+from smtpfix.scenario import Place
 from smtpfix.session import Alert, TLSFailure
 from smtpfix.tls import TLS, HandshakeFailedError, watch
 
-NAMES = ("localhost", "127.0.0.1")
+PLACE = Place(host="localhost", hostname="mx.smtpfix.test", address="127.0.0.1")
 VERSIONS = pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 
 
@@ -96,7 +97,7 @@ def policy(version="TLSv1.3", **changes):
 
 
 def test_a_handshake_agrees_on_everything(authority):
-    meeting = Meeting(authority.server_context(Policy("starttls"), NAMES), authority.client_context())
+    meeting = Meeting(authority.server_context(Policy("starttls"), PLACE), authority.client_context())
     info = meeting.info
     assert info.version == "TLSv1.3"
     assert info.cipher.startswith("TLS_")
@@ -113,7 +114,7 @@ def test_a_handshake_agrees_on_everything(authority):
 
 @VERSIONS
 def test_octets_go_both_ways(authority, version):
-    meeting = Meeting(authority.server_context(policy(version), NAMES), authority.client_context())
+    meeting = Meeting(authority.server_context(policy(version), PLACE), authority.client_context())
     assert meeting.info.version == version
     buffer = bytearray(b"before ")
     assert meeting.tls.read_into(buffer) is True
@@ -131,14 +132,14 @@ def test_old_versions_are_spoken_where_the_policy_says_so(authority, version):
         warnings.simplefilter("ignore", DeprecationWarning)
         client.minimum_version = ssl.TLSVersion.TLSv1
     client.set_ciphers("DEFAULT:@SECLEVEL=0")
-    assert Meeting(authority.server_context(policy(version), NAMES), client).info.version == version
-    refused = Meeting(authority.server_context(policy(version), NAMES), authority.client_context())
+    assert Meeting(authority.server_context(policy(version), PLACE), client).info.version == version
+    refused = Meeting(authority.server_context(policy(version), PLACE), authority.client_context())
     assert refused.failure.alert == "protocol_version"
 
 
 @VERSIONS
 def test_a_client_that_distrusts_the_authority_says_unknown_ca(authority, stranger, version):
-    meeting = Meeting(authority.server_context(policy(version), NAMES), stranger.client_context())
+    meeting = Meeting(authority.server_context(policy(version), PLACE), stranger.client_context())
     failure = meeting.failure
     assert (failure.alert, failure.alert_sender) == ("unknown_ca", "client")
     assert failure.reason == "TLS handshake refused by the client, alert unknown_ca"
@@ -151,7 +152,7 @@ def test_a_client_that_distrusts_the_authority_says_unknown_ca(authority, strang
 
 @VERSIONS
 def test_a_client_that_wants_another_host_says_bad_certificate(authority, version):
-    context = authority.server_context(policy(version), NAMES)
+    context = authority.server_context(policy(version), PLACE)
     failure = Meeting(context, authority.client_context(), "other.example").failure
     assert (failure.alert, failure.alert_sender) == ("bad_certificate", "client")
     assert Meeting(context, authority.client_context(), "localhost").tls.established
@@ -161,7 +162,7 @@ def test_a_client_that_wants_another_host_says_bad_certificate(authority, versio
 def test_without_a_common_version_the_server_says_protocol_version(authority, server, client):
     context = authority.client_context()
     context.minimum_version = context.maximum_version = ssl.TLSVersion[client]
-    meeting = Meeting(authority.server_context(policy(server), NAMES), context)
+    meeting = Meeting(authority.server_context(policy(server), PLACE), context)
     failure = meeting.failure
     assert (failure.alert, failure.alert_sender) == ("protocol_version", "server")
     assert failure.reason == "TLS handshake refused by the server, alert protocol_version: unsupported protocol"
@@ -173,7 +174,7 @@ def test_without_a_common_version_the_server_says_protocol_version(authority, se
 def test_without_a_common_cipher_the_server_says_handshake_failure(authority):
     context = authority.client_context()
     context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")  # the server has no RSA key
-    failure = Meeting(authority.server_context(policy("TLSv1.2"), NAMES), context).failure
+    failure = Meeting(authority.server_context(policy("TLSv1.2"), PLACE), context).failure
     assert (failure.alert, failure.alert_sender) == ("handshake_failure", "server")
     assert failure.openssl_reason == "NO_SHARED_CIPHER"
 
@@ -186,7 +187,7 @@ def test_without_a_common_cipher_the_server_says_handshake_failure(authority):
     ],
 )
 def test_a_missing_client_certificate_is_refused_with_an_alert_that_arrives(authority, version, alert, at_the_client):
-    context = authority.server_context(policy(version, client_certificate="required"), NAMES)
+    context = authority.server_context(policy(version, client_certificate="required"), PLACE)
     meeting = Meeting(context, authority.client_context())
     failure = meeting.failure
     assert (failure.alert, failure.alert_sender) == (alert, "server")
@@ -201,9 +202,9 @@ def test_a_missing_client_certificate_is_refused_with_an_alert_that_arrives(auth
 @pytest.mark.parametrize("wanted", ["required", "optional"])
 def test_a_client_certificate_of_a_strange_authority_is_refused_and_kept(authority, stranger, version, wanted):
     client = stranger.client_context("eve@example.org")
-    own = Meeting(stranger.server_context(policy(version, client_certificate="required"), NAMES), client)
+    own = Meeting(stranger.server_context(policy(version, client_certificate="required"), PLACE), client)
     client.load_verify_locations(cadata=authority.ca_pem)
-    meeting = Meeting(authority.server_context(policy(version, client_certificate=wanted), NAMES), client)
+    meeting = Meeting(authority.server_context(policy(version, client_certificate=wanted), PLACE), client)
     failure = meeting.failure
     assert (failure.alert, failure.alert_sender) == ("unknown_ca", "server")
     assert failure.reason.startswith("TLS handshake refused by the server, alert unknown_ca: ")
@@ -214,7 +215,7 @@ def test_a_client_certificate_of_a_strange_authority_is_refused_and_kept(authori
 
 @VERSIONS
 def test_an_optional_client_certificate_may_be_missing(authority, version):
-    context = authority.server_context(policy(version, client_certificate="optional"), NAMES)
+    context = authority.server_context(policy(version, client_certificate="optional"), PLACE)
     without = Meeting(context, authority.client_context()).info
     assert (without.client_certificate, without.client_name) == (None, None)
     with_one = Meeting(context, authority.client_context("ann@example.org")).info
@@ -223,13 +224,13 @@ def test_an_optional_client_certificate_may_be_missing(authority, version):
 
 
 def test_a_client_certificate_nobody_asked_for_is_not_sent(authority):
-    meeting = Meeting(authority.server_context(policy(), NAMES), authority.client_context("ann@example.org"))
+    meeting = Meeting(authority.server_context(policy(), PLACE), authority.client_context("ann@example.org"))
     assert meeting.info.client_certificate is None
 
 
 @pytest.mark.parametrize(("name", "server_name"), [("localhost", "localhost"), ("127.0.0.1", None)])
 def test_a_client_names_a_host_but_no_address(authority, name, server_name):
-    meeting = Meeting(authority.server_context(policy(), NAMES), authority.client_context(), name)
+    meeting = Meeting(authority.server_context(policy(), PLACE), authority.client_context(), name)
     assert meeting.info.server_name == server_name
 
 
@@ -248,7 +249,7 @@ def test_an_application_protocol_is_agreed_on_where_both_know_it(authority, vers
     client = authority.client_context()
     if offered:
         client.set_alpn_protocols(list(offered))
-    meeting = Meeting(authority.server_context(policy(version, alpn=known), NAMES), client)
+    meeting = Meeting(authority.server_context(policy(version, alpn=known), PLACE), client)
     assert meeting.info.alpn == agreed
     assert meeting.tls.client_hello.alpn == offered
 
@@ -256,7 +257,7 @@ def test_an_application_protocol_is_agreed_on_where_both_know_it(authority, vers
 @VERSIONS
 @pytest.mark.parametrize("wanted", ["none", "required"])
 def test_a_session_is_resumed_with_its_client_certificate(authority, version, wanted):
-    context = authority.server_context(policy(version, client_certificate=wanted), NAMES)
+    context = authority.server_context(policy(version, client_certificate=wanted), PLACE)
     client = authority.client_context("ann@example.org")
     first = Meeting(context, client)
     first.server_sends(b"220 mx.example\r\n")
@@ -270,7 +271,7 @@ def test_a_session_is_resumed_with_its_client_certificate(authority, version, wa
 
 @VERSIONS
 def test_a_client_that_says_close_notify_is_done(authority, version):
-    meeting = Meeting(authority.server_context(policy(version), NAMES), authority.client_context())
+    meeting = Meeting(authority.server_context(policy(version), PLACE), authority.client_context())
     meeting.client.write(b"QUIT\r\n")
     with contextlib.suppress(ssl.SSLWantReadError):
         meeting.client.unwrap()
@@ -283,7 +284,7 @@ def test_a_client_that_says_close_notify_is_done(authority, version):
 
 @VERSIONS
 def test_the_server_says_close_notify(authority, version):
-    meeting = Meeting(authority.server_context(policy(version), NAMES), authority.client_context())
+    meeting = Meeting(authority.server_context(policy(version), PLACE), authority.client_context())
     meeting.tls.write(b"221 Bye\r\n")
     meeting.tls.close()
     meeting.incoming.write(meeting.tls.to_send())
@@ -296,7 +297,7 @@ def test_the_server_says_close_notify(authority, version):
 
 
 def test_an_alert_after_the_handshake_breaks_the_stream_and_is_kept(authority):
-    meeting = Meeting(authority.server_context(policy(), NAMES), authority.client_context())
+    meeting = Meeting(authority.server_context(policy(), PLACE), authority.client_context())
     meeting.client_sends(b"NOOP\r\n")
     meeting.tls.receive(b"\x17\x03\x03\x00\x14" + bytes(20))  # a record nobody encrypted
     buffer = bytearray()
@@ -311,7 +312,7 @@ def test_an_alert_after_the_handshake_breaks_the_stream_and_is_kept(authority):
 )
 @pytest.mark.parametrize("step", [1, 1000])
 def test_clear_text_instead_of_tls_is_told_apart_and_shown(authority, said, step):
-    tls = TLS(authority.server_context(policy(), NAMES))
+    tls = TLS(authority.server_context(policy(), PLACE))
     error = None
     for start in range(0, len(said), step):
         tls.receive(said[start : start + step])
@@ -331,7 +332,7 @@ def test_clear_text_instead_of_tls_is_told_apart_and_shown(authority, said, step
     "sent", [b"\x16\x03\x01\x00\x05hello", b"\x16\x03\x01\xff\xff" + bytes(70_000), b"\x80\x05hello"]
 )
 def test_broken_tls_is_not_taken_for_clear_text(authority, sent):
-    tls = TLS(authority.server_context(policy(), NAMES))
+    tls = TLS(authority.server_context(policy(), PLACE))
     tls.receive(sent)
     with pytest.raises(HandshakeFailedError) as caught:
         tls.handshake()
@@ -343,7 +344,7 @@ def test_broken_tls_is_not_taken_for_clear_text(authority, sent):
 @settings(max_examples=100, deadline=None)
 @given(octets=st.binary(min_size=1) | st.binary().map(lambda octets: b"\x16\x03\x01" + octets))
 def test_no_octets_do_more_than_fail_the_handshake(authority, octets):
-    tls = TLS(authority.server_context(policy(), NAMES))
+    tls = TLS(authority.server_context(policy(), PLACE))
     tls.receive(octets)
     with contextlib.suppress(HandshakeFailedError):
         assert tls.handshake() is False
@@ -352,13 +353,13 @@ def test_no_octets_do_more_than_fail_the_handshake(authority, octets):
 
 
 def test_a_handshake_broken_off_half_way_has_no_alert(authority):
-    tls = TLS(authority.server_context(policy(), NAMES))
+    tls = TLS(authority.server_context(policy(), PLACE))
     assert tls.handshake() is False
     assert tls.broken_off("the client left") == TLSFailure("the client left", None, None, None)
 
 
 def test_a_handshake_broken_off_behind_an_alert_names_it(authority):
-    tls = TLS(authority.server_context(policy(), NAMES))
+    tls = TLS(authority.server_context(policy(), PLACE))
     tls.alert_seen("client", 1, 90)
     failure = tls.broken_off("the client left")
     assert failure.reason == "TLS handshake ended by the client, alert user_canceled"
@@ -366,7 +367,7 @@ def test_a_handshake_broken_off_behind_an_alert_names_it(authority):
 
 
 def test_an_alert_without_a_name_is_shown_by_its_number(authority):
-    tls = TLS(authority.server_context(policy(), NAMES))
+    tls = TLS(authority.server_context(policy(), PLACE))
     tls.alert_seen("client", 2, 255)
     tls.alert_seen("client", 2, 48)
     assert [alert.name for alert in tls.alerts] == ["unknown_255", "unknown_ca"]
@@ -376,13 +377,13 @@ def test_an_alert_without_a_name_is_shown_by_its_number(authority):
 @given(version=st.sampled_from([0x0303, 0x0304]), body=st.binary(max_size=20))
 def test_no_certificate_message_breaks_the_record(authority, version, body):
     """OpenSSL shows a message before it has checked it."""
-    TLS(authority.server_context(policy(), NAMES)).certificate_seen(
+    TLS(authority.server_context(policy(), PLACE)).certificate_seen(
         version, b"\x0b" + len(body).to_bytes(3, "big") + body
     )
 
 
 def test_connections_of_one_context_keep_their_alerts_apart(authority, stranger):
-    context = authority.server_context(policy(), NAMES)
+    context = authority.server_context(policy(), PLACE)
     refused, fine = Meeting(context, stranger.client_context()), Meeting(context, authority.client_context())
     assert [alert.name for alert in refused.tls.alerts] == ["unknown_ca"]
     assert fine.tls.alerts == []
@@ -390,7 +391,7 @@ def test_connections_of_one_context_keep_their_alerts_apart(authority, stranger)
 
 def test_a_watched_context_can_be_used_without_a_record_too(authority):
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    server = authority.server_context(policy(), NAMES).wrap_bio(incoming, outgoing, server_side=True)
+    server = authority.server_context(policy(), PLACE).wrap_bio(incoming, outgoing, server_side=True)
     incoming.write(b"\x16\x03\x01\x00\x05hello")
     with pytest.raises(ssl.SSLError, match="SSL"):
         server.do_handshake()
@@ -403,7 +404,7 @@ def test_a_watched_context_can_be_used_without_a_record_too(authority):
 @pytest.fixture
 def unwatched(monkeypatch):
     """Return an authority whose contexts have no message callback."""
-    monkeypatch.setattr("smtpfix.authority.watch", lambda context: None)
+    monkeypatch.setattr("smtpfix.contexts.watch", lambda context: None)
     with Authority() as made:
         yield made
 
@@ -420,7 +421,7 @@ def test_a_context_without_a_message_callback_is_left_alone():
 )
 def test_the_clients_alert_is_known_without_the_callback(unwatched, stranger, version, name, trusts, alert):
     client = (unwatched if trusts else stranger).client_context()
-    meeting = Meeting(unwatched.server_context(policy(version), NAMES), client, name)
+    meeting = Meeting(unwatched.server_context(policy(version), PLACE), client, name)
     failure = meeting.failure
     assert (failure.alert, failure.alert_sender) == (alert, "client")
     assert failure.reason == f"TLS handshake refused by the client, alert {alert}"
@@ -430,12 +431,12 @@ def test_the_clients_alert_is_known_without_the_callback(unwatched, stranger, ve
 def test_the_servers_refusal_is_explained_without_the_callback(unwatched):
     context = unwatched.client_context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    meeting = Meeting(unwatched.server_context(policy("TLSv1.3"), NAMES), context)
+    meeting = Meeting(unwatched.server_context(policy("TLSv1.3"), PLACE), context)
     assert meeting.failure.reason == "TLS handshake refused by the server: unsupported protocol"
     assert meeting.failure.alert is None
     assert meeting.client_error.reason == "TLSV1_ALERT_PROTOCOL_VERSION"
 
 
 def test_a_handshake_needs_no_callback(unwatched):
-    meeting = Meeting(unwatched.server_context(policy(), NAMES), unwatched.client_context())
+    meeting = Meeting(unwatched.server_context(policy(), PLACE), unwatched.client_context())
     assert meeting.info.version == "TLSv1.3"

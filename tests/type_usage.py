@@ -27,9 +27,13 @@ from smtpfix import (
     InvalidValueError,
     Mode,
     NoMessage,
+    Outcome,
     Policy,
     Reply,
     Rule,
+    RunningScenario,
+    Scenario,
+    ScenarioFailed,
     Server,
     Session,
     SessionEnd,
@@ -37,6 +41,7 @@ from smtpfix import (
     TLSFailure,
     TLSInfo,
     UnknownScenario,
+    resolving,
 )
 
 
@@ -89,6 +94,33 @@ def test_two_servers(start_smtp_server: Callable[..., Server], smtp_message: Ema
     assert_type(second, Server)
     with first.client() as client:
         client.send_message(smtp_message)
+
+
+# 4  every scenario, each with the outcome it calls for
+
+
+@pytest.mark.smtp_scenarios("certificates", "tls", mode="starttls", accepts={"cn-only"})
+def test_client_is_careful(smtp_scenario: RunningScenario) -> None:
+    outcome = smtp_scenario.check(lambda server: send_welcome("ann@example.org", host=server.host, port=server.port))
+    assert_type(outcome, Outcome)
+    assert_type(smtp_scenario.outcome, Outcome)
+    assert_type(smtp_scenario.server, Server)
+    assert_type(smtp_scenario.expected, str)
+    assert_type(smtp_scenario.scenario, Scenario)
+    assert_type(smtp_scenario.scenario.standard, str)
+
+
+@pytest.mark.smtp_scenarios("modes")
+async def test_async_client_is_careful(smtp_scenario: RunningScenario) -> None:
+    assert_type(await smtp_scenario.acheck(lambda server: deliver(server.host, server.port)), Outcome)
+
+
+def run_with_names() -> None:
+    own, pem = Path("mine.toml"), ("chain.pem", "key.pem")
+    with resolving(), resolving("mail.example", "shop.example", to="127.0.0.1"):
+        for policy in (Policy("starttls", certificate=own, tls="tls12-only"), Policy("starttls", certificate=pem)):
+            with Server(policy) as server, server.client() as client:
+                client.noop()
 
 
 # 5  rules: an action is a value
@@ -188,5 +220,5 @@ def test_errors() -> None:
     with pytest.raises(InvalidValueError) as caught:
         Policy("plain", port=70_000)
     assert_type(caught.value.field, str)
-    for error in (InvalidValueError, NoMessage, UnknownScenario):
+    for error in (InvalidValueError, NoMessage, ScenarioFailed, UnknownScenario):
         assert issubclass(error, SMTPFixError)

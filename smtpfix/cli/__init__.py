@@ -15,6 +15,7 @@ from .options import read_options
 from .pipe import settle
 
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
+_FILE = click.Path(path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -67,6 +68,27 @@ def commands(context: click.Context) -> None:
     type=_DIRECTORY,
     help="Write each message, its exact octets, and each session's transcript to a file of its own in DIR.",
 )
+@click.option(
+    "--certificate",
+    metavar="ID|FILE.toml",
+    help="Show a certificate's scenario: one of 'smtpfix certs list certificates', or a scenario's file of your own.",
+)
+@click.option(
+    "--certificate-file",
+    metavar="CHAIN.pem",
+    type=_FILE,
+    help="Show a certificate of your own, the leaf first; with --key-file.",
+)
+@click.option(
+    "--key-file", metavar="KEY.pem", type=_FILE, help="The unencrypted key of --certificate-file's first certificate."
+)
+@click.option("--tls", metavar="ID", help="Show a TLS scenario: one of 'smtpfix certs list tls'.")
+@click.option("--tls-min", metavar="VERSION", help="Lowest TLS version: 1.0, 1.1, 1.2 (the default) or 1.3.")
+@click.option(
+    "--tls-max",
+    metavar="VERSION",
+    help="Highest TLS version, 1.3 by default; below --tls-min's default it is the lowest as well.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each event, for programs.")
 @click.option("--exit-after", metavar="N", type=int, help="End once N messages have been accepted.")
 @click.option(
@@ -93,6 +115,74 @@ def serve_command(**options: Any) -> int:
     return serve(read_options(**options), sys.stdout)
 
 
+@commands.group("certs", invoke_without_command=True)
+@click.pass_context
+def certs_group(context: click.Context) -> None:
+    """List the catalogue of scenarios, show their certificates, write them for other servers."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@certs_group.command("list")
+@click.argument("group", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each scenario.")
+@click.option("--markdown", is_flag=True, help="Print tables in Markdown, as in docs/scenarios.md.")
+def certs_list_command(**options: Any) -> int:
+    """List the scenarios, or those of GROUP: certificates or tls."""
+    from .certs import list_scenarios  # noqa: PLC0415 - help and errors need no certificates
+
+    return list_scenarios(sys.stdout, **options)
+
+
+@certs_group.command("show")
+@click.argument("name", metavar="ID|FILE.toml")
+def certs_show_command(name: str) -> int:
+    """Show a scenario: what is expected, and each certificate, decoded.
+
+    Names and addresses are those of 'smtpfix serve' without options, and the keys are new ones each time.
+    """
+    from .certs import show  # noqa: PLC0415 - as above
+
+    return show(sys.stdout, name)
+
+
+@certs_group.command("write")
+@click.argument("names", metavar="ID|GROUP|FILE.toml...", nargs=-1, required=True)
+@click.option("--out", metavar="DIR", type=_FILE, required=True, help="Where to write; made if it is not there.")
+@click.option("--hostname", metavar="NAME", help="The server's name, instead of localhost and mx.smtpfix.test.")
+@click.option("--address", metavar="IP", help="The server's IP address, instead of 127.0.0.1.")
+@click.option("--pkcs12", metavar="PASSWORD", help="Write ID.p12 too: key and chain, PKCS#12.")
+@click.option(
+    "--truststore", metavar="PASSWORD", help="Write ID-truststore.p12 too: what to trust, a PKCS#12 that Java reads."
+)
+@click.option(
+    "--authority",
+    metavar="DIR",
+    type=_DIRECTORY,
+    help="Issue from the authority kept in DIR, so that its ca.pem can be imported once.",
+)
+@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+def certs_write_command(**options: Any) -> int:
+    """Write scenarios' certificates for other servers: ID-chain.pem, ID-key.pem, ID-ca.pem.
+
+    ID-chain.pem is what the server has to send, ID-key.pem its key, and ID-ca.pem what a careful client trusts.
+    """
+    from .export import WriteOptions, write  # noqa: PLC0415 - as above
+
+    return write(sys.stdout, WriteOptions(**options))
+
+
+@certs_group.command("ca")
+@click.option("--out", "file", metavar="FILE", type=_FILE, required=True, help="Where to write the root, PEM.")
+@click.option("--authority", "directory", metavar="DIR", type=_DIRECTORY, help="The authority kept in DIR.")
+@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+def certs_ca_command(**options: Any) -> int:
+    """Write the root that clients have to trust."""
+    from .export import write_root  # noqa: PLC0415 - as above
+
+    return write_root(sys.stdout, **options)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status; what is wrong is said in one line on stderr."""
     try:
@@ -106,6 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except click.Abort:
         return 130
+    except BrokenPipeError:  # nobody reads on, as in `smtpfix certs list | head`
+        return 0
     finally:
         settle(sys.stdout)
     return int(status or 0)

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO, TypeAlias
 
 from smtpfix.message import CapturedMessage
 from smtpfix.policy import Mode, Policy
+from smtpfix.scenario import Scenario
 from smtpfix.session import AuthAttempt, Session
 
 
@@ -29,6 +30,10 @@ class Listening:
     port: int
     addresses: tuple[str, ...]
     """The IP addresses it listens on."""
+    connect: str | None = None
+    """The name that clients have to connect to for the scenario to mean anything; None: `host`."""
+    ca_file: Path | None = None
+    """What a careful client of this server trusts; None where it knows no TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,15 @@ class Started:
 
     servers: tuple[Listening, ...]
     ca_file: Path | None
-    """What clients have to trust; None where no server knows TLS."""
+    """The authority's root; None where no server knows TLS."""
     ca_is_kept: bool
     """Whether `ca_file` outlives this run."""
     save: Path | None
     """Where messages and transcripts are saved."""
+    scenarios: tuple[Scenario, ...] = ()
+    """What the servers show, where it was asked for."""
+    left_out: tuple[Mode, ...] = ()
+    """Modes that were asked for, and that cannot show `scenarios`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +140,11 @@ def _objects(event: ServeEvent) -> Iterator[dict[str, Any]]:
     match event:
         case Started():
             for server in event.servers:
-                yield _listening(server, event.ca_file)
+                yield _listening(server, server.ca_file or event.ca_file)
+            for scenario in event.scenarios:
+                yield {"event": "scenario", **scenario_object(scenario)}
+            for mode in event.left_out:
+                yield {"event": "left-out", "mode": mode}
         case SessionStarted(server, session):
             yield {"event": "session-started", **_whose(server, session), "started": session.started.isoformat()}
         case MessageCaptured():
@@ -147,6 +160,18 @@ def _objects(event: ServeEvent) -> Iterator[dict[str, Any]]:
             }
 
 
+def scenario_object(scenario: Scenario) -> dict[str, Any]:
+    """Return what is known of a scenario before anything is issued, as JSON has it."""
+    return {
+        "id": scenario.id,
+        "group": scenario.group,
+        "summary": scenario.summary,
+        "expected": scenario.expected,
+        "standard": scenario.standard,
+        "modes": scenario.modes,
+    }
+
+
 def _listening(server: Listening, ca_file: Path | None) -> dict[str, Any]:
     return {
         "event": "listening",
@@ -155,6 +180,7 @@ def _listening(server: Listening, ca_file: Path | None) -> dict[str, Any]:
         "host": server.host,
         "port": server.port,
         "addresses": server.addresses,
+        "connect": server.connect or server.host,
         "ca_file": _path(ca_file),
     }
 

@@ -6,14 +6,15 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy import Mode, Policy
+from smtpfix.policy import TLS_VERSIONS, Mode, Policy
 from smtpfix.sasl import ANY_USER, Users
+from smtpfix.scenario import Scenario, check_scenario_id, load_scenario, read_scenario
 
 DEFAULT_PORTS: Final = {Mode.PLAIN: 1025, Mode.STARTTLS: 1587, Mode.TLS_REQUIRED: 2587, Mode.IMPLICIT_TLS: 1465}
 """Unprivileged, and as near to the conventional ones as possible."""
@@ -31,6 +32,10 @@ class ServeOptions:
 
     policies: tuple[Policy, ...]
     """One a server, in the order of their listing."""
+    scenarios: tuple[Scenario, ...] = ()
+    """What the servers show, where it was asked for: a certificate's scenario, a TLS scenario, or one of each."""
+    left_out: tuple[Mode, ...] = ()
+    """Modes that were asked for, and that cannot show `scenarios`."""
     authority: Path | None = None
     """Directory that keeps the certificate authority between runs; None makes one for this run."""
     save: Path | None = None
@@ -59,9 +64,18 @@ def read_options(
     any_user: bool = False,
     require_auth: bool = False,
     size_limit: int | None = None,
+    certificate: str | None = None,
+    certificate_file: Path | None = None,
+    key_file: Path | None = None,
+    tls: str | None = None,
+    tls_min: str | None = None,
+    tls_max: str | None = None,
     **others: Any,
 ) -> ServeOptions:
-    """Return the options of a command line; `others` are fields of `ServeOptions`. Raises `InvalidValueError`."""
+    """Return the options of a command line; `others` are fields of `ServeOptions`.
+
+    Raises `InvalidValueError`, and `UnknownScenario`.
+    """
     users = _users(user, any_user=any_user)
     if require_auth and users is None:
         raise InvalidValueError("--require-auth", "nobody", "somebody who can log in (--user or --any-user)")
@@ -80,11 +94,116 @@ def read_options(
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
     policies = _at(base, CONVENTIONAL_PORTS) if conventional_ports else []
     policies += [_listener(base, text) for text in listen]
-    return ServeOptions(tuple(policies or _at(base, DEFAULT_PORTS)), **others)
+    scenarios = _scenarios(certificate, tls)
+    changes = {
+        **_certificate_fields(certificate, certificate_file, key_file),
+        **({} if tls is None else {"tls": tls}),
+        **_version_fields(tls_min, tls_max),
+    }
+    policies, left_out = _showing(policies or _at(base, DEFAULT_PORTS), scenarios)
+    if changes and not any(policy.uses_tls for policy in policies):
+        raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
+    return ServeOptions(tuple(policy.replace(**changes) for policy in policies), scenarios, left_out, **others)
+
+
+def find_scenario(option: str, text: str) -> Scenario:
+    """Return the catalogue's scenario of this id, or that of a user's file, which has to end in ``.toml``.
+
+    Raises `InvalidValueError` and `UnknownScenario`, which name the option.
+    """
+    if not is_scenario_file(text):
+        check_scenario_id(text, option)
+        return load_scenario(text)
+    try:
+        return read_scenario(Path(text))
+    except OSError as error:
+        expected = f"a scenario's id, or a TOML file that can be read ({error.strerror})"
+        raise InvalidValueError(option, text, expected) from error
+
+
+def is_scenario_file(text: str) -> bool:
+    """Return whether a text is the name of a file, and not a scenario's id."""
+    return text.endswith(".toml") or "/" in text or "\\" in text
 
 
 def _at(base: Policy, ports: Mapping[Mode, int]) -> list[Policy]:
     return [base.replace(mode, port=port) for mode, port in ports.items()]
+
+
+# TLS
+
+
+def _scenarios(certificate: str | None, tls: str | None) -> tuple[Scenario, ...]:
+    """Return the scenarios that were asked for, each of its own group."""
+    found = []
+    if certificate is not None:
+        found.append(find_scenario("--certificate", certificate))
+        if found[-1].group == "tls":
+            raise InvalidValueError("--certificate", certificate, "a certificate's scenario; this one is for --tls")
+    if tls is not None:
+        check_scenario_id(tls, "--tls")
+        found.append(load_scenario(tls))
+        if found[-1].group != "tls":
+            raise InvalidValueError("--tls", tls, "a TLS scenario; this one is for --certificate")
+    return tuple(found)
+
+
+def _certificate_fields(certificate: str | None, chain: Path | None, key: Path | None) -> dict[str, Any]:
+    if certificate is not None:
+        if chain is not None or key is not None:
+            raise InvalidValueError("--certificate", certificate, "nothing beside --certificate-file and --key-file")
+        return {"certificate": Path(certificate) if is_scenario_file(certificate) else certificate}
+    if chain is None and key is None:
+        return {}
+    files = []
+    for option, file, holds in (
+        ("--certificate-file", chain, "the chain of --key-file's key"),
+        ("--key-file", key, "the key of --certificate-file's first certificate"),
+    ):
+        if file is None or not file.is_file():
+            given = None if file is None else str(file)
+            raise InvalidValueError(option, given, f"a PEM file with {holds}")
+        files.append(file)
+    return {"certificate": tuple(files)}
+
+
+_SHORT_VERSIONS: Final = dict(zip(("1.0", "1.1", "1.2", "1.3"), TLS_VERSIONS, strict=True))
+
+
+def _version_fields(lowest: str | None, highest: str | None) -> dict[str, Any]:
+    found = {}
+    for option, text in (("--tls-min", lowest), ("--tls-max", highest)):
+        if text is not None:
+            version = _SHORT_VERSIONS.get(text, text)
+            if version not in TLS_VERSIONS:
+                allowed = ", ".join([*TLS_VERSIONS, *_SHORT_VERSIONS])
+                raise InvalidValueError(option, text, f"one of {allowed}")
+            found[option.removeprefix("--").replace("-", "_")] = version
+    default = Policy()
+    least, most = found.get("tls_min", default.tls_min), found.get("tls_max", default.tls_max)
+    if TLS_VERSIONS.index(least) > TLS_VERSIONS.index(most):
+        if lowest is not None:
+            raise InvalidValueError("--tls-min", lowest, f"at most --tls-max, which is {highest or most!r}")
+        found["tls_min"] = most  # only an old version was asked for
+    return found
+
+
+def _showing(policies: Sequence[Policy], scenarios: Sequence[Scenario]) -> tuple[list[Policy], tuple[Mode, ...]]:
+    """Return the policies that can show the scenarios, and the modes of those that cannot."""
+    if not scenarios:
+        return list(policies), ()
+    able = [policy for policy in policies if all(policy.mode in scenario.modes for scenario in scenarios)]
+    if not able:
+        shown = " with ".join(scenario.id for scenario in scenarios)
+        modes = [str(mode) for mode in Mode if all(mode in scenario.modes for scenario in scenarios)]
+        given = ", ".join(dict.fromkeys(policy.mode for policy in policies))
+        needed = ", ".join(modes) or "there is none"
+        raise InvalidValueError("--listen", given, f"a mode that can show {shown}: {needed}")
+    left_out = dict.fromkeys(Mode(policy.mode) for policy in policies if policy not in able)
+    return able, tuple(left_out)
+
+
+# Where to listen
 
 
 _LISTENER: Final = re.compile(r"(?P<mode>[^@:]+)(?:@(?:\[(?P<ipv6>[^][]+)]|(?P<host>[^][@:]+)))?:(?P<port>[0-9]{1,5})")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from smtpfix.authority import Authority
-from smtpfix.errors import ListenError, SMTPFixError
+from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
 from smtpfix.inbox import Inbox
 from smtpfix.message import CapturedMessage
 from smtpfix.server import Server
@@ -114,7 +114,13 @@ class _Run:
                 ca_file=authority.ca_file if authority is not None else None,
                 ca_is_kept=directory is not None,
                 save=self._options.save,
+                scenarios=self._options.scenarios,
+                left_out=self._options.left_out,
             )
+        except InvalidValueError as error:
+            if error.field == "Policy.certificate":
+                raise InvalidValueError("--certificate-file and --key-file", error.value, error.expected) from error
+            raise
         except ListenError as error:
             raise CannotServeError(error.strerror or str(error)) from error
         except OSError as error:
@@ -220,7 +226,9 @@ def _names(servers: Sequence[Server]) -> Iterator[str]:
 
 def _listening(server: Server, name: str) -> Listening:
     addresses = tuple(address for address, _ in server.addresses)
-    return Listening(name, server.policy, server.host, server.port, addresses)
+    connect = server.host if server.host != server.place.host else None
+    ca_file = server.ca_file if server.policy.uses_tls else None
+    return Listening(name, server.policy, server.place.host, server.port, addresses, connect, ca_file)
 
 
 @contextmanager

@@ -6,9 +6,9 @@ The only importer of rich. Text from the wire passes through `printable` and is 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Final, TextIO, TypeAlias
+from typing import Final, TextIO, TypeAlias, TypeVar
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -17,6 +17,7 @@ from rich.text import Text
 from smtpfix.message import CapturedMessage
 from smtpfix.policy import Mode, Policy
 from smtpfix.sasl import ANY_USER
+from smtpfix.scenario import OUTCOMES, Scenario
 from smtpfix.session import AuthAttempt, SessionEnd
 from smtpfix.transcript import printable
 
@@ -40,6 +41,8 @@ _LABEL_WIDTH: Final = len("implicit-tls #999")
 _LISTED: Final = 3
 """Recipients, users or AUTH commands shown one by one."""
 _SUBJECT_SHOWN: Final = 78
+_SHORT_COLUMN: Final = 26
+"""Characters that a table's cell may have and not wrap."""
 
 _TLS_BEGINS: Final = {
     Mode.PLAIN: "never",
@@ -47,6 +50,8 @@ _TLS_BEGINS: Final = {
     Mode.TLS_REQUIRED: "before anything else (STARTTLS)",
     Mode.IMPLICIT_TLS: "from the first octet",
 }
+
+_USUAL: Final = Policy()
 
 _GOODBYE: Final = {
     Reason.ENOUGH: "the messages asked for have come",
@@ -86,6 +91,24 @@ class Terminal:
             case Stopped():
                 self._console.print(_goodbye(event))
 
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table, of which the longer columns wrap on a terminal."""
+        cells = [[printable(cell) for cell in row] for row in rows]
+        if self._console.is_terminal:
+            short = [max(map(len, column)) <= _SHORT_COLUMN for column in zip(heads, *cells, strict=True)]
+            columns = [Column(head, no_wrap=is_short) for head, is_short in zip(heads, short, strict=True)]
+            table = Table(*columns, box=None, pad_edge=False)
+            for row in cells:
+                table.add_row(*map(Text, row))
+            self._console.print(table, soft_wrap=False)
+        else:
+            self.lines(_aligned([list(heads), *cells]))
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Print lines of text; those that are not indented stand out."""
+        text = Text("\n").join(Text(line, style="" if line.startswith(" ") else "bold") for line in lines)
+        self._console.print(text)
+
     def _print(self, at: datetime, server: str, number: int, facts: Iterable[Fact]) -> None:
         label = f"{server} #{number}".ljust(_LABEL_WIDTH)
         head = Text.assemble((f"{at.astimezone():%H:%M:%S} ", _ASIDE), (f"{label} ", "cyan"))
@@ -96,6 +119,12 @@ class Terminal:
             self._console.print(line, soft_wrap=False)
         else:
             self._console.print(head + tail)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 class _Console(Console):
@@ -109,16 +138,71 @@ class _Console(Console):
 
 def _banner(event: Started) -> Iterator[Text]:
     rows = [("MODE", "ADDRESS", "TLS BEGINS", "AUTH"), *(_row(server) for server in event.servers)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for number, row in enumerate(rows):
-        cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield Text(cells.rstrip(), style="" if number else "bold")
-    if event.ca_file is not None:
-        kept = "kept for later runs" if event.ca_is_kept else "new in each run; --authority DIR keeps it"
-        yield Text.assemble("CA file for clients to trust: ", (str(event.ca_file), "bold"), (f" ({kept})", _ASIDE))
+    for number, line in enumerate(_aligned(rows)):
+        yield Text(line, style="" if number else "bold")
+    yield from _tls(event.servers[0].policy)
+    yield from _scenarios(event)
+    yield from _ca_files(event)
     if event.save is not None:
         yield Text.assemble("Messages and transcripts are saved in ", (str(event.save), "bold"))
     yield Text("Ctrl-C ends it.", style=_ASIDE)
+
+
+def _tls(policy: Policy) -> Iterator[Text]:
+    """Say what else differs from good TLS; all servers have it from the same options."""
+    if isinstance(policy.certificate, tuple):
+        yield Text.assemble("Certificate: ", (str(policy.certificate[0]), "bold"))
+    lowest, highest = policy.tls_min, policy.tls_max
+    if (lowest, highest) != (_USUAL.tls_min, _USUAL.tls_max):
+        yield Text(f"TLS versions: {f'{lowest} only' if lowest == highest else f'{lowest} to {highest}'}")
+
+
+def _scenarios(event: Started) -> Iterator[Text]:
+    for scenario in event.scenarios:
+        yield Text.assemble("Scenario ", (scenario.id, "bold"), f": {printable(scenario.summary)}")
+        yield expectation(scenario)
+    if event.left_out:
+        shown = " with ".join(scenario.id for scenario in event.scenarios)
+        yield Text(f"Left out, for they cannot show {shown}: {', '.join(event.left_out)}", style=_CAREFUL)
+    for name, servers in _grouped((server.connect, server) for server in event.servers if server.connect):
+        addresses = dict.fromkeys(server.addresses[0] for server in servers)
+        line = Text.assemble("Clients have to connect to ", (name, "bold"))
+        yield line if name in addresses else line + Text(f", which has to lead them to {', '.join(addresses)}")
+
+
+def expectation(scenario: Scenario) -> Text:
+    """Return what a careful client does, and where the standard says so."""
+    style = {"accept": _GOOD, "refuse": _BAD}.get(scenario.expected, _CAREFUL)
+    return Text.assemble(
+        "Expected: ",
+        (scenario.expected, style),
+        f", {OUTCOMES[scenario.expected]} ({printable(scenario.standard)})",
+    )
+
+
+def _ca_files(event: Started) -> Iterator[Text]:
+    """Say what to trust: the authority's root, and what else a scenario asks for."""
+    groups = _grouped((server.ca_file, server) for server in event.servers if server.ca_file is not None)
+    if event.ca_file is not None and not groups:
+        groups = [(event.ca_file, ())]
+    for file, servers in groups:
+        whose = f" of {', '.join(server.name for server in servers)}" if len(groups) > 1 else ""
+        if file != event.ca_file:
+            kept = "this scenario's own, new in each run"
+        else:
+            kept = "kept for later runs" if event.ca_is_kept else "new in each run; --authority DIR keeps it"
+        yield Text.assemble(f"CA file for clients{whose} to trust: ", (str(file), "bold"), (f" ({kept})", _ASIDE))
+
+
+_Key = TypeVar("_Key")
+
+
+def _grouped(pairs: Iterable[tuple[_Key, Listening]]) -> list[tuple[_Key, tuple[Listening, ...]]]:
+    """Put the servers together that have something in common."""
+    groups: dict[_Key, list[Listening]] = {}
+    for key, server in pairs:
+        groups.setdefault(key, []).append(server)
+    return [(key, tuple(servers)) for key, servers in groups.items()]
 
 
 def _row(server: Listening) -> tuple[str, str, str, str]:

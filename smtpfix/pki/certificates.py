@@ -1,0 +1,215 @@
+"""One certificate after a `CertificateProfile`: by cryptography's builder, and by re-signing what it will not make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.profile import KEY_USAGES, CertificateProfile, Day
+
+from . import der, keys, names
+
+_PURPOSES: Final = {
+    "server_auth": ExtendedKeyUsageOID.SERVER_AUTH,
+    "client_auth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "email_protection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "code_signing": ExtendedKeyUsageOID.CODE_SIGNING,
+    "ocsp_signing": ExtendedKeyUsageOID.OCSP_SIGNING,
+    "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+}
+_UNKNOWN: Final = x509.ObjectIdentifier("1.3.6.1.4.1.32473.1")
+"""An extension nobody knows, below the enterprise number that RFC 5612 keeps for examples."""
+_SAN: Final = bytes.fromhex("0603551d11")
+"""The object identifier of subjectAltName, as an element."""
+
+_ALGORITHMS: Final = {
+    ("rsa", "sha1"): bytes.fromhex("300d06092a864886f70d0101050500"),
+    ("rsa", "md5"): bytes.fromhex("300d06092a864886f70d0101040500"),
+    ("ec", "sha1"): bytes.fromhex("300906072a8648ce3d0401"),
+}
+"""AlgorithmIdentifiers (RFC 3279 section 2.2) of the signatures that the builder refuses to make."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Where a certificate's issuer says what is revoked: URLs of the CRL, the OCSP responder and the issuer."""
+
+    crl: str
+    ocsp: str
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate with its private key."""
+
+    octets: bytes
+    """The certificate, DER."""
+    key: keys.PrivateKey
+    subject: x509.Name
+
+    @property
+    def pem(self) -> str:
+        """The certificate, PEM."""
+        return to_pem(self.octets)
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The certificate as cryptography sees it. Raises `ValueError` for what it cannot read."""
+        return x509.load_der_x509_certificate(self.octets)
+
+    @classmethod
+    def from_pem(cls, certificate: bytes, key: bytes) -> Issued:
+        """Read both back. Raises `ValueError`, also if they do not belong together."""
+        loaded = x509.load_pem_x509_certificate(certificate)
+        private = serialization.load_pem_private_key(key, password=None)
+        if loaded.public_key() != private.public_key():
+            raise ValueError("the key is not the certificate's")
+        return cls(loaded.public_bytes(serialization.Encoding.DER), private, loaded.subject)  # type: ignore[arg-type]
+
+
+def to_pem(octets: bytes) -> str:
+    """Return a certificate's octets as PEM."""
+    import ssl  # noqa: PLC0415 - imported by whoever uses TLS anyway
+
+    return ssl.DER_cert_to_PEM_cert(octets)
+
+
+def issue(
+    profile: CertificateProfile,
+    issuer: Issued | None,
+    *,
+    key: keys.PrivateKey,
+    subject: x509.Name,
+    alternative_names: list[str],
+    now: datetime,
+    revocation: Revocation | None = None,
+) -> Issued:
+    """Issue a certificate; without an issuer, it signs itself."""
+    signer = issuer.key if issuer is not None else key
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer is not None else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(day(profile.not_before, now))
+        .not_valid_after(day(profile.not_after, now))
+    )
+    for extension, critical in _extensions(profile, issuer, key, alternative_names, is_nameless=not list(subject)):
+        builder = builder.add_extension(extension, critical=critical)
+    if revocation is not None:
+        for extension in _revocation(revocation):
+            builder = builder.add_extension(extension, critical=False)
+    octets = builder.sign(signer, keys.builder_hash(signer, profile.signature)).public_bytes(serialization.Encoding.DER)
+    return Issued(_resign(profile, octets, signer), key, subject)
+
+
+def day(value: Day, now: datetime) -> datetime:
+    """Return a date, or the moment some days from now."""
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC)
+    return now + timedelta(days=value)
+
+
+def _extensions(
+    profile: CertificateProfile,
+    issuer: Issued | None,
+    key: keys.PrivateKey,
+    alternative_names: list[str],
+    *,
+    is_nameless: bool,
+) -> list[tuple[x509.ExtensionType, bool]]:
+    """Return the extensions with whether they are critical, RFC 5280 section 4.2.1."""
+    found: list[tuple[x509.ExtensionType, bool]] = []
+    if profile.basic_constraints:
+        found.append((x509.BasicConstraints(profile.ca, profile.path_length), True))
+    if usages := _key_usages(profile, key):
+        bits = {name: name in usages for name in KEY_USAGES}
+        found.append((x509.KeyUsage(**bits, encipher_only=False, decipher_only=False), True))
+    purposes = profile.extended_key_usage
+    if purposes is None:
+        purposes = () if profile.ca else ("server_auth",)
+    if purposes:
+        found.append((x509.ExtendedKeyUsage([_PURPOSES[name] for name in purposes]), False))
+    if alternative_names or profile.empty_names:
+        value = names.subject_alternative_names(alternative_names)
+        found.append((x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, value), is_nameless))
+    found.append((x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False))
+    if issuer is not None:
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
+        found.append((identifier, False))
+    if profile.permitted or profile.excluded:
+        subtrees = [[names.subtree(one) for one in some] or None for some in (profile.permitted, profile.excluded)]
+        found.append((x509.NameConstraints(*subtrees), True))
+    if profile.must_staple:
+        found.append((x509.TLSFeature([x509.TLSFeatureType.status_request]), False))
+    if profile.unknown_extension:
+        value = der.encode(0x0C, b"nobody knows this extension")
+        found.append((x509.UnrecognizedExtension(_UNKNOWN, value), profile.unknown_extension == "critical"))
+    return found
+
+
+def _key_usages(profile: CertificateProfile, key: keys.PrivateKey) -> tuple[str, ...]:
+    if profile.key_usage is not None:
+        return profile.key_usage
+    if profile.ca:
+        return ("key_cert_sign", "crl_sign")
+    # RFC 8813 section 3 has keyEncipherment left out where the key is one for ECDSA; it is for RSA key transport.
+    return ("digital_signature", "key_encipherment") if isinstance(key, rsa.RSAPrivateKey) else ("digital_signature",)
+
+
+def _revocation(revocation: Revocation) -> list[x509.ExtensionType]:
+    access = (
+        (AuthorityInformationAccessOID.OCSP, revocation.ocsp),
+        (AuthorityInformationAccessOID.CA_ISSUERS, revocation.issuer),
+    )
+    point = x509.DistributionPoint([x509.UniformResourceIdentifier(revocation.crl)], None, None, None)
+    return [
+        x509.CRLDistributionPoints([point]),
+        x509.AuthorityInformationAccess(
+            [x509.AccessDescription(method, x509.UniformResourceIdentifier(url)) for method, url in access]
+        ),
+    ]
+
+
+def _resign(profile: CertificateProfile, octets: bytes, signer: keys.PrivateKey) -> bytes:
+    """Return the certificate with what the builder will not make, signed anew."""
+    parts = der.sequence(octets)
+    tbs, algorithm, signature = parts[0].whole, parts[1].whole, parts[2].content[1:]
+    odd_serial = profile.serial is not None
+    weak = profile.signature in ("sha1", "md5")
+    if weak or odd_serial or profile.version == 1 or profile.duplicate_names:
+        if weak:
+            algorithm = _weak_algorithm(profile, signer)
+        tbs = der.change_tbs(
+            tbs,
+            algorithm=algorithm,
+            serial=profile.serial,
+            version_1=profile.version == 1,
+            repeat_extension=_SAN if profile.duplicate_names else None,
+        )
+        signature = keys.sign(signer, tbs, profile.signature)
+    if profile.corrupt_signature:
+        signature = signature[:-1] + bytes((signature[-1] ^ 1,))
+    return der.certificate(tbs, algorithm, signature)
+
+
+def _weak_algorithm(profile: CertificateProfile, signer: keys.PrivateKey) -> bytes:
+    kind = {rsa.RSAPrivateKey: "rsa", ec.EllipticCurvePrivateKey: "ec"}
+    found = next((name for cls, name in kind.items() if isinstance(signer, cls)), "")
+    try:
+        return _ALGORITHMS[found, profile.signature]
+    except KeyError:
+        raise InvalidValueError(
+            f"{profile.where}: signature",
+            profile.signature,
+            "a hash that the issuer's kind of key signs with: md5 goes with RSA, sha1 with RSA and ECDSA",
+        ) from None

@@ -1,0 +1,206 @@
+"""A scenario's chain: which certificate issues which, what the server sends, and what a careful client trusts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Protocol
+
+from cryptography import x509
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.profile import CertificateProfile
+from smtpfix.scenario import Place, Scenario
+
+from . import keys, names
+from .certificates import Issued, Revocation, issue
+
+_INTERMEDIATE: Final = CertificateProfile.plain_ca("an intermediate")
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What a server shows."""
+
+    sent: tuple[Issued, ...]
+    """What is sent, the leaf first as a rule."""
+    path: tuple[Issued, ...]
+    """The whole path, from the leaf up to the root."""
+    trusted: Issued
+    """What a careful client trusts."""
+
+    @property
+    def leaf(self) -> Issued:
+        """The server's own certificate."""
+        return self.path[0]
+
+    @property
+    def chain_pem(self) -> str:
+        """What is sent, PEM."""
+        return "".join(issued.pem for issued in self.sent)
+
+    @property
+    def key_pem(self) -> bytes:
+        """The leaf's private key, PEM."""
+        return keys.pem(self.leaf.key)
+
+
+class Register(Protocol):
+    """Knows where it is said which certificates are revoked; `responder` has one."""
+
+    def urls(self, issuer: Issued) -> Revocation:
+        """Return the URLs that a certificate of this issuer's has."""
+
+    def add(self, issuer: Issued, issued: Issued, *, revoked: bool) -> None:
+        """Take note of a certificate that has the URLs of its issuer."""
+
+
+class Issuer:
+    """Issues the chains of one authority: `plain` returns its root, or the plain intermediate below it."""
+
+    def __init__(self, plain: Callable[[int], Issued], now: Callable[[], datetime]) -> None:
+        self._plain = plain
+        self._now = now
+        self._ring = keys.KeyRing()
+
+    def chain(self, scenario: Scenario, place: Place, register: Register | None = None) -> Chain:
+        """Issue a scenario's chain; `register` is needed where the scenario speaks of revocation.
+
+        Raises `InvalidValueError` for names that no certificate can hold, and for one that would revoke itself.
+        """
+        work = _Work(scenario, place, self._ring, self._now(), register)
+        try:
+            path = self._path(work)
+            return Chain(self._sent(work, path), path, self._trusted(work, path))
+        except UnicodeError as error:  # idna's errors are of this kind
+            raise InvalidValueError(
+                "the server's names", place.names(work.name), f"names a certificate can hold ({error})"
+            ) from error
+
+    def _path(self, work: _Work) -> tuple[Issued, ...]:
+        """Issue the path, from the leaf up to the root."""
+        scenario = work.scenario
+        if scenario.leaf.issuer == "self":
+            return (work.leaf(scenario.leaf, None),)
+        root = self._plain(0) if scenario.root is None else self._root(work, scenario.root)
+        down = [root]
+        if isinstance(scenario.intermediates, tuple):
+            for number, profile in enumerate(scenario.intermediates, 1):
+                down.append(work.intermediate(number, profile, down[-1]))
+        else:
+            for number in range(1, scenario.intermediates + 1):
+                is_plain = number == 1 and scenario.root is None
+                down.append(self._plain(1) if is_plain else work.intermediate(number, _INTERMEDIATE, down[-1]))
+        down.append(work.leaf(scenario.leaf, down[-1]))
+        return tuple(reversed(down))
+
+    def _root(self, work: _Work, profile: CertificateProfile) -> Issued:
+        if profile.impersonates:
+            return work.issue(profile, None, "root", self._plain(0).subject)
+        return work.issue(profile, None, "root", work.subject(profile, "root"))
+
+    def _sent(self, work: _Work, path: tuple[Issued, ...]) -> tuple[Issued, ...]:
+        sent: list[Issued] = []
+        middle = path[1:-1]
+        for part in work.scenario.send:
+            if part == "leaf":
+                sent.append(path[0])
+            elif part == "intermediates":
+                sent += middle
+            elif part == "intermediates-reversed":
+                sent += reversed(middle)
+            elif part == "root":
+                sent.append(path[-1])
+            else:
+                profile = CertificateProfile.plain_ca("stranger")
+                sent.append(work.issue(profile, None, "stranger", work.subject(profile, "stranger")))
+        return tuple(sent)
+
+    def _trusted(self, work: _Work, path: tuple[Issued, ...]) -> Issued:
+        trust = work.scenario.trust
+        if trust == "authority":
+            return self._plain(0)
+        if trust == "leaf":
+            return path[0]
+        if trust == "other-key":
+            return work.leaf(work.scenario.leaf, None)
+        return path[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One chain being issued."""
+
+    scenario: Scenario
+    place: Place
+    ring: keys.KeyRing
+    now: datetime
+    register: Register | None
+
+    @property
+    def name(self) -> str:
+        """What this scenario's clients connect to."""
+        return self.place.expand(self.scenario.connect)
+
+    def leaf(self, profile: CertificateProfile, issuer: Issued | None) -> Issued:
+        return self.issue(profile, issuer, "leaf", self.subject(profile, None))
+
+    def intermediate(self, number: int, profile: CertificateProfile, issuer: Issued) -> Issued:
+        part = f"intermediate {number}"
+        return self.issue(profile, issuer, part, self.subject(profile, part))
+
+    def subject(self, profile: CertificateProfile, part: str | None) -> x509.Name:
+        """Return a subject: as the profile says, or with the host name for a leaf and the part's for others."""
+        if not profile.subject:
+            return x509.Name([])
+        if profile.common_name is not None:
+            return names.distinguished(self.place.expand(profile.common_name, self.name))
+        return names.distinguished(f"smtpfix {self.scenario.id} {part}" if part else self.place.hostname)
+
+    def issue(self, profile: CertificateProfile, issuer: Issued | None, part: str, subject: x509.Name) -> Issued:
+        def expanded(subtrees: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(self.place.expand(one, self.name) for one in subtrees)
+
+        revocation = self.revocation(profile, issuer)
+        alternative_names = self.alternative_names(profile)
+        try:
+            issued = issue(
+                replace(profile, permitted=expanded(profile.permitted), excluded=expanded(profile.excluded)),
+                issuer,
+                key=self.ring.key(profile.key, part),
+                subject=subject,
+                alternative_names=alternative_names,
+                now=self.now,
+                revocation=revocation,
+            )
+        except InvalidValueError:
+            raise
+        except ValueError as error:  # cryptography's, and ipaddress's
+            raise InvalidValueError(profile.where, str(error), "what a certificate can hold") from error
+        if revocation is not None and self.register is not None and issuer is not None:
+            self.register.add(issuer, issued, revoked=profile.revoked)
+        return issued
+
+    def revocation(self, profile: CertificateProfile, issuer: Issued | None) -> Revocation | None:
+        """Return where the issuer says what is revoked, if the certificate is to say it."""
+        if not profile.revocation:
+            return None
+        if issuer is None or self.register is None:
+            raise InvalidValueError(
+                f"{profile.where}: revocation", True, "false where nobody else has issued the certificate"
+            )
+        return self.register.urls(issuer)
+
+    def alternative_names(self, profile: CertificateProfile) -> list[str]:
+        """Return the names with their kinds, placeholders filled in."""
+        wanted = profile.names
+        if wanted is None:
+            wanted = () if profile.ca or profile.empty_names else ("{names}",)
+        found: list[str] = []
+        for name in wanted:
+            if name == "{names}":
+                found += [names.with_kind(one) for one in self.place.names(self.name)]
+            else:
+                found.append(self.place.expand(name, self.name))
+        return found + [f"dns:host-{number}.smtpfix.test" for number in range(profile.extra_names)]
