@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import warnings
+from pathlib import Path
 
 import pytest
 from cryptography.x509 import DNSName, IPAddress  # noqa: TID251 - the verifier is what this file is about
