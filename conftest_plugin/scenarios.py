@@ -84,7 +84,7 @@ def _read(marker: pytest.Mark) -> _Marker:
     declared = {key: _ids(key, fields.pop(key, ())) for key in _POINTLESS}
     for name in sorted(declared["accepts"] & declared["refuses"]):
         raise _Nonsense(f"smtp_scenarios: {name!r} is in both accepts and refuses; take it out of one")
-    for taken in ("certificate", "tls"):
+    for taken in ("certificate", "scenario"):
         if taken in fields:
             raise _Nonsense(
                 f"smtp_scenarios: {taken} is what the scenarios set, got {fields[taken]!r}; name the scenario instead, "
@@ -181,10 +181,10 @@ def run(
 ) -> Iterator[RunningScenario]:
     """Run a server that shows the scenario; skip one of a group for which an extra is missing, saying which."""
     scenario = wanted.scenario
-    shown = {"tls": scenario.id} if scenario.group == "tls" else {"certificate": scenario.id}
+    shown = {scenario.policy_field: scenario.id}
     with ExitStack() as stack:
         try:
-            asked = policy.replace(wanted.mode, **{"certificate": "good", "tls": None, **shown}, **wanted.fields)
+            asked = policy.replace(wanted.mode, **{"certificate": "good", "scenario": None, **shown}, **wanted.fields)
             server = stack.enter_context(start(asked))
         except ExtraMissing as error:
             if wanted.by_name:

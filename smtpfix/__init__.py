@@ -6,6 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running program
+    from .action import (
+        Advertise,
+        Delay,
+        Disconnect,
+        Drip,
+        Hide,
+        KeepInjected,
+        NoReply,
+        Raw,
+        Reset,
+        Stall,
+        Throttle,
+    )
     from .authority import Authority
     from .check import Outcome, RunningScenario
     from .errors import (
@@ -26,7 +39,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .inbox import Inbox
     from .message import Attachment, CapturedMessage, Envelope
     from .policy import Mode, Policy
-    from .reply import Delay, Disconnect, Reply
+    from .reply import Reply
     from .resolver import resolving
     from .sasl import ANY_USER
     from .scenario import Scenario
@@ -36,6 +49,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
 
 __all__ = [
     "ANY_USER",
+    "Advertise",
     "Alert",
     "Attachment",
     "AuthAttempt",
@@ -46,18 +60,24 @@ __all__ = [
     "CloseTimeoutError",
     "Delay",
     "Disconnect",
+    "Drip",
     "Envelope",
     "ExtraMissing",
+    "Hide",
     "Inbox",
     "InvalidValueError",
+    "KeepInjected",
     "ListenError",
     "Mode",
     "NoMessage",
+    "NoReply",
     "NoSession",
     "NotRunningError",
     "Outcome",
     "Policy",
+    "Raw",
     "Reply",
+    "Reset",
     "Rule",
     "RunningScenario",
     "SMTPFixError",
@@ -66,12 +86,30 @@ __all__ = [
     "Server",
     "Session",
     "SessionEnd",
+    "Stall",
     "TLSFailure",
     "TLSInfo",
+    "Throttle",
     "UnexpectedMessage",
     "UnknownScenario",
     "resolving",
 ]
+
+_ACTIONS = (
+    *(
+        "Advertise",
+        "KeepInjected",
+        "Delay",
+        "Disconnect",
+        "Drip",
+        "Hide",
+        "NoReply",
+        "Raw",
+        "Reset",
+        "Stall",
+        "Throttle",
+    ),
+)
 
 _HOMES = {
     "authority": {"Authority"},
@@ -79,7 +117,8 @@ _HOMES = {
     "inbox": {"Inbox"},
     "message": {"Attachment", "CapturedMessage", "Envelope"},
     "policy": {"Mode", "Policy"},
-    "reply": {"Delay", "Disconnect", "Reply"},
+    "action": {*_ACTIONS},
+    "reply": {"Reply"},
     "resolver": {"resolving"},
     "sasl": {"ANY_USER"},
     "scenario": {"Scenario"},

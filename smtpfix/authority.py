@@ -150,7 +150,7 @@ class Authority:
             from .tls_stapling import StaplingTLS, stapling_context  # noqa: PLC0415 - an extra
         if isinstance(policy.certificate, tuple):
             raise InvalidValueError(
-                "Policy.certificate", "files", f"a scenario: in {policy.tls} the issuer signs the OCSP response"
+                "Policy.certificate", "files", f"a scenario: in {policy.scenario} the issuer signs the OCSP response"
             )
         profile, chain = policy.tls_profile, self._shown(policy, place)
         issuer = chain.path[1] if len(chain.path) > 1 else chain.leaf
@@ -177,7 +177,8 @@ class Authority:
         key = (
             certificate if isinstance(certificate, str) else policy.chain_scenario,
             certificate if isinstance(certificate, tuple) else None,
-            policy.tls,
+            policy.scenario if not isinstance(policy.scenario, Path) else policy.chain_scenario,
+            policy.tls_profile if isinstance(policy.scenario, Path) else None,
             place,
             policy.tls_min,
             policy.tls_max,
@@ -329,7 +330,7 @@ def _needed(policy: Policy, package: str, extra: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        scenario = policy.tls or policy.certificate
+        scenario = policy.scenario or policy.certificate
         raise ExtraMissing(
             f"scenario {str(scenario)!r} needs {package}: pip install 'smtpfix[{extra}]' ({error})"
         ) from error

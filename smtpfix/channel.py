@@ -6,16 +6,23 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
+from .drip import Drip
 from .session import TLSFailure
 from .tls import HandshakeFailedError, TLSSide
 
 READ_SIZE: Final = 262_144
 """Octets one read takes at the most; the size of the buffer that a loop's connections share."""
+
+
+_READS: Final = 10
+"""Reads a second of a throttled connection."""
 
 
 class Listener(Protocol):
@@ -64,6 +71,9 @@ class Channel(asyncio.BufferedProtocol):
         """Whether the client does not read its replies: the listener stops taking commands until told `readable`."""
         self.is_closing = False
         self._is_paused = False
+        self._drip: Drip | None = None
+        self._rate: int | None = None
+        self._is_throttled = False
         self._has_said_everything = False
 
     # asyncio's side
@@ -77,7 +87,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         """Return where the next read goes."""
-        return self._reads.buffer
+        return self._reads.buffer if self._rate is None else self._reads.buffer[: max(1, self._rate // _READS)]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take in a read."""
@@ -85,6 +95,8 @@ class Channel(asyncio.BufferedProtocol):
         self.last_active = time.monotonic()
         if self.is_closing:
             return
+        if self._rate is not None:
+            self._rest(nbytes / self._rate)
         if self._tls is None:
             self.received += self._reads.buffer[:nbytes]
             self._listener.readable()
@@ -104,13 +116,14 @@ class Channel(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """Go on."""
         self.is_blocked = False
-        if not self._is_paused:
-            self._transport.resume_reading()
+        self._read_on()
         self._listener.readable()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._reads.activity += 1
+        if self._drip is not None:
+            self._drip.stop()
         if not self.is_closing and self._tls is not None and not self._tls.established:
             failure = self._tls.broken_off("the client closed the connection during the TLS handshake")
             self._listener.tls_failed(self._tls, failure, clear_text=False)
@@ -156,7 +169,16 @@ class Channel(asyncio.BufferedProtocol):
                 self.abort()
                 return
             data = self._tls.to_send()
-        self._transport.write(data)
+        if self._drip is None:  # as `_write` does, without the cost of calling it
+            self._transport.write(data)
+        else:
+            self._drip.add(data)
+
+    def _write(self, data: bytes) -> None:
+        if self._drip is not None:
+            self._drip.add(data)
+        else:
+            self._transport.write(data)
 
     def start_tls(self, tls: TLSSide) -> None:
         """Begin TLS with the next octet that comes; what has come in clear is gone (RFC 3207 section 4.2)."""
@@ -174,7 +196,21 @@ class Channel(asyncio.BufferedProtocol):
         """Take in again."""
         self._reads.activity += 1
         self._is_paused = False
-        if not self.is_closing and not self.is_blocked:
+        self._read_on()
+
+    def _rest(self, seconds: float) -> None:
+        """Read nothing for some seconds."""
+        self._is_throttled = True
+        self._transport.pause_reading()
+        asyncio.get_running_loop().call_later(seconds, self._rested)
+
+    def _rested(self) -> None:
+        self._is_throttled = False
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Read again, unless something else stands against it."""
+        if not (self.is_closing or self.is_blocked or self._is_paused or self._is_throttled):
             self._transport.resume_reading()
 
     def close(self, *, notify: bool = True) -> None:
@@ -186,12 +222,33 @@ class Channel(asyncio.BufferedProtocol):
         if notify and self._tls is not None and self._tls.established:
             self._tls.close()
         self._send_tls()
-        self._transport.close()
+        if self._drip is not None and self._drip.is_busy:
+            self._drip.then(self._transport.close)
+        else:
+            self._transport.close()
 
     def abort(self) -> None:
         """Close at once, whatever is due."""
         self.is_closing = True
+        if self._drip is not None:
+            self._drip.stop()
         self._transport.abort()
+
+    def reset(self) -> None:
+        """Break off with a TCP reset instead of closing in order."""
+        opened = self._transport.get_extra_info("socket")
+        if opened is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort()
+
+    def drip(self, octets: int, every: float) -> None:
+        """From here on, send so many octets at a time, so many seconds apart."""
+        self.flush()
+        self._drip = Drip(octets, every, self._transport.write)
+
+    def throttle(self, octets_per_second: int) -> None:
+        """From here on, read no more than so many octets a second."""
+        self._rate = octets_per_second
 
     def fail_handshake(self, reason: str) -> None:
         """Give up on a handshake that does not come to an end."""
@@ -203,7 +260,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def _send_tls(self) -> None:
         if self._tls is not None and (data := self._tls.to_send()):
-            self._transport.write(data)
+            self._write(data)
 
     def _advance_tls(self, tls: TLSSide) -> None:
         if not tls.established:

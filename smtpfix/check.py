@@ -131,14 +131,14 @@ class RunningScenario:
             return "the client should have delivered"
         if expected == "refuse" and delivered:
             return "the client should have refused, and delivered"
-        if expected == "refuse" and outcome is Outcome.REFUSED_LATE and not self._ends_late:
+        if expected == "refuse" and outcome is Outcome.REFUSED_LATE and not self._may_be_late:
             return "the client should have refused before it gave anything away"
         return None
 
     @property
-    def _ends_late(self) -> bool:
-        """Whether there is nothing to refuse until the whole message has been sent."""
-        return self.scenario.tls.fault == "truncate-before-reply"
+    def _may_be_late(self) -> bool:
+        """Whether the server is who it says, or there is nothing to refuse until the whole message has been sent."""
+        return not self.scenario.is_about_trust or self.scenario.tls.fault == "truncate-before-reply"
 
     def _explain(
         self, complaint: str, outcome: Outcome, sessions: Collection[Session], raised: Exception | None

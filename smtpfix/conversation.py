@@ -6,26 +6,27 @@ a rule waits. DATA, STARTTLS, HELP and QUIT are its own, AUTH is `authentication
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Final, TypeAlias
+from typing import Final
 
 from . import reply as replies
+from .action import edited
 from .authentication import CANCEL, LINE_LIMIT, Authentication
 from .channel import Channel
 from .client_hello import looks_like_tls, parse_client_hello
 from .content import Content
 from .engine import VERBS
 from .message import CapturedMessage, Envelope
+from .player import Perform, Player
 from .policy import Mode
 from .recorder import Recorder
-from .reply import Action, Delay, Disconnect, Reply
-from .script import CONNECT, END_OF_DATA, UNKNOWN
+from .reply import Reply
+from .script import CONNECT, END_OF_DATA, UNKNOWN, Moment
 from .service import Service
 from .session import SessionEnd, TLSFailure
 from .tls import TLSSide
@@ -44,9 +45,6 @@ _TURN: Final = 500
 """Commands that one connection may have answered before the others get their turn, and closing too."""
 _SHOWN: Final = 200
 """Octets of a rejected line that the transcript keeps."""
-
-Perform: TypeAlias = Callable[[Reply | None], None]
-"""Performs a command; given a rule's reply, that one goes out, and the command takes effect only if both agree."""
 
 
 class Conversation:
@@ -69,10 +67,11 @@ class Conversation:
         self._content: Content | None = None
         self._pending: tuple[Envelope, bytes] | None = None
         self._authentication = Authentication(self._policy, recorder)
-        self._timer: asyncio.TimerHandle | None = None
+        self._player = Player(self, channel, recorder, service.loop)
         self._tls_began = 0.0
         self._fault = service.fault
         self._instead: Instead | None = None
+        self._kept = b""
 
     # What the channel tells
 
@@ -89,10 +88,14 @@ class Conversation:
         if self._instead is not None:
             self._instead.take(buffer)
             return
+        if self._player.is_stalled:
+            buffer.clear()
+            channel.flush()
+            return
         taken = 0
-        while buffer and self._timer is None and not channel.is_closing and not channel.is_blocked:
+        while buffer and not self._player.is_holding and not channel.is_closing and not channel.is_blocked:
             if taken == _TURN:
-                self._hold(0, _go_on)
+                self._player.hold(0, _go_on)
                 break
             taken += 1
             if self._content is not None:
@@ -125,6 +128,8 @@ class Conversation:
         else:
             self._engine = self._service.engine.fresh()
             self._authentication = Authentication(self._policy, recorder)
+            self._channel.received[:0] = self._kept
+            self._kept = b""
         self._channel.flush()
 
     def tls_failed(self, tls: TLSSide, failure: TLSFailure, *, clear_text: bool) -> None:
@@ -145,12 +150,10 @@ class Conversation:
 
     def lost(self, error: Exception | None) -> None:
         """Record the end."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._player.stop()
         if self._content is not None:
             self.recorder.note(f"the connection ended inside the content, after {self._content.size} octets")
-        self._give_up_pending()
+        self.give_up()
         if self._authentication.is_running:
             self._authentication.end(None)
         self.recorder.finish(SessionEnd.RESET if error is not None else SessionEnd.CLIENT_CLOSED)
@@ -169,7 +172,7 @@ class Conversation:
         if channel.is_closing:
             if now - channel.last_active > 2 * self._policy.timeout:  # it does not read what was due to it at the end
                 channel.abort()
-        elif self._timer is not None:
+        elif self._player.is_holding:
             return
         elif channel.is_handshaking:
             limit = self._policy.handshake_timeout
@@ -177,8 +180,8 @@ class Conversation:
                 channel.fail_handshake(f"the TLS handshake was not complete within {limit:g} s")
         elif now - channel.last_active <= self._policy.timeout:
             return
-        elif self._instead is not None:
-            self._end(SessionEnd.TIMEOUT)
+        elif self._instead is not None or self._player.is_stalled:
+            self.end(SessionEnd.TIMEOUT)
         else:
             self._send(replies.IDLE_TOO_LONG, SessionEnd.TIMEOUT)
 
@@ -247,52 +250,37 @@ class Conversation:
 
     # Rules
 
+    @property
+    def _moment(self) -> Moment:
+        return Moment(self._channel.in_tls, self.recorder.number)
+
     def _at_stage(self, stage: str, argument: str, perform: Perform) -> None:
-        if self._rulebook.by_stage and (rule := self._rulebook.pick(stage, argument)) is not None:
-            self._play(rule.actions, perform)
+        if self._rulebook.by_stage and (rule := self._rulebook.pick(stage, argument, self._moment)) is not None:
+            if rule.probability < 1:
+                self.recorder.note(f"a rule answers by chance: {rule}")
+            self._player.play(rule.actions, perform)
         else:
             perform(None)
-
-    def _play(self, actions: tuple[Action, ...], perform: Perform, *, answered: bool = False) -> None:
-        for position, action in enumerate(actions):
-            if isinstance(action, Delay):
-                self._hold(action.seconds, partial(self._play, actions[position + 1 :], perform, answered=answered))
-                return
-            if isinstance(action, Disconnect):
-                self._end(SessionEnd.DISCONNECTED)
-                return
-            perform(action)
-            answered = True
-        if not answered:
-            perform(None)
-
-    def _hold(self, seconds: float, then: Callable[[], None]) -> None:
-        """Take no further command for some seconds, then go on."""
-
-        def go_on() -> None:
-            self._timer = None
-            self._channel.resume()
-            then()
-            self.readable()
-
-        self._channel.pause()
-        self._timer = self._service.loop.call_later(seconds, go_on)
 
     # Replies
 
     def _send(self, reply: Reply, end: SessionEnd = SessionEnd.REFUSED) -> None:
+        if self._player.is_silent:
+            self.recorder.note(f"not sent, as a rule has it: {reply}")
+            return
         data = reply.encode(enhanced=self._enhanced)
         self.recorder.add(Kind.SERVER, data)
         self._channel.write(data)
         if reply.code == 421:  # noqa: PLR2004 - RFC 5321 section 3.8
-            self._end(end)
+            self.end(end)
 
-    def _end(self, end: SessionEnd) -> None:
+    def end(self, end: SessionEnd, *, notify: bool = True) -> None:
+        """End the session in order: say what is due, and close."""
         if self._channel.is_closing:
             return
-        self._give_up_pending()
+        self.give_up()
         self.recorder.finish(end)
-        self._channel.close()
+        self._channel.close(notify=notify)
 
     def _greet(self) -> None:
         self._at_stage(CONNECT, "", lambda forced: self._send(forced or self._service.greeting))
@@ -316,6 +304,9 @@ class Conversation:
                 self.recorder.client_name = argument
                 if verb == "EHLO":
                     reply = self._service.capabilities[self._channel.in_tls]
+                    if self._player.edits:
+                        lines = edited(reply.text.split("\n"), self._player.edits)
+                        reply = replace(reply, text="\n".join(lines))
             self._send(forced or reply)
         else:
             self._send(forced or (replies.NOT_IMPLEMENTED if verb in _NOT_IMPLEMENTED else replies.UNKNOWN_COMMAND))
@@ -339,7 +330,7 @@ class Conversation:
         reply = forced or (replies.NO_ARGUMENT_ALLOWED if argument else replies.BYE)
         self._send(reply)
         if reply.is_positive:
-            self._end(SessionEnd.QUIT)
+            self.end(SessionEnd.QUIT)
 
     # STARTTLS
 
@@ -354,9 +345,12 @@ class Conversation:
         self._send(reply)
         if own is replies.START_TLS and reply.code == replies.START_TLS.code:
             injected = bytes(self._channel.received)
+            keeps = self._player.keeps_injected
             if injected:
                 self.recorder.injected += injected
-                self.recorder.note(f"discarded what came behind STARTTLS in clear: {excerpt(injected, _SHOWN)}")
+                what = "kept" if keeps else "discarded"
+                self.recorder.note(f"{what} what came behind STARTTLS in clear: {excerpt(injected, _SHOWN)}")
+            self._kept = injected if keeps else b""
             self._begin_tls()
 
     def _begin_tls(self) -> bool:
@@ -380,7 +374,7 @@ class Conversation:
         reason = "the client began TLS where the server speaks in clear"
         recorder.tls_failure = TLSFailure(reason=reason, alert=None, alert_sender=None, openssl_reason=None)
         recorder.note(reason)
-        self._end(SessionEnd.TLS_ON_CLEAR_PORT)
+        self.end(SessionEnd.TLS_ON_CLEAR_PORT)
 
     # AUTH
 
@@ -454,11 +448,12 @@ class Conversation:
 
     def _truncate(self) -> None:
         """Close the connection as an attacker would: without TLS's close_notify (RFC 8446 section 6.1)."""
-        self._give_up_pending()
+        self.give_up()
         self.recorder.finish(SessionEnd.TRUNCATED)
         self._channel.close(notify=False)
 
-    def _give_up_pending(self) -> None:
+    def give_up(self) -> None:
+        """Keep a message that waits for its reply, without one."""
         if self._pending is not None:
             self._capture(self._pending, None)
 

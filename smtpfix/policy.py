@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 from .errors import InvalidValueError
 from .sasl import ANY_USER, MECHANISMS, Users
 from .scenario import Scenario, check_scenario_id, load_scenario, read_scenario
+from .script import Rule
 from .tls_profile import TLSProfile
 
 
@@ -95,8 +96,10 @@ class Policy:
     certificate: str | Path | tuple[str | Path, str | Path] = "good"
     """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or the files of a
     chain and its key, PEM: ``("chain.pem", "key.pem")``."""
-    tls: str | None = None
-    """TLS scenario, an id of the catalogue; None is a server as it should be."""
+    scenario: str | Path | None = None
+    """Scenario of any other kind: an id of the catalogue, or a `Path` to a file of your own; None is a server as it
+    should be. Fields that are left as
+    they are take what the scenario says; rules of its own are in force from the start."""
     tls_min: str = "TLSv1.2"
     """Lowest TLS version, one of `TLS_VERSIONS`."""
     tls_max: str = "TLSv1.3"
@@ -136,9 +139,11 @@ class Policy:
     """Events a session's transcript keeps, 8 or more; beyond that they go from its middle, and are counted."""
 
     _own_scenario: Scenario | None = field(default=None, init=False, repr=False, compare=False)
+    _played: Scenario | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._check_mode()
+        self._check_scenario()
         self._check_auth()
         self._check_tls()
         self._check_names()
@@ -182,7 +187,6 @@ class Policy:
 
     def _check_tls(self) -> None:
         self._check_certificate()
-        self._check_tls_scenario()
         for name in ("tls_min", "tls_max"):
             if getattr(self, name) not in TLS_VERSIONS:
                 raise self._fail(name, "one of " + ", ".join(TLS_VERSIONS))
@@ -215,20 +219,31 @@ class Policy:
             raise self._fail("certificate", "an id of the catalogue; for a file of your own, write Path(...)")
         elif certificate != "good":  # which is there, and costs nothing until somebody wants TLS
             check_scenario_id(certificate, "Policy.certificate")
-            if load_scenario(certificate).group == "tls":
-                raise self._fail("certificate", "a certificate's scenario; this one is for Policy.tls")
+            if load_scenario(certificate).group != "certificates":
+                raise self._fail("certificate", "a certificate's scenario; this one is for Policy.scenario")
 
-    def _check_tls_scenario(self) -> None:
-        if self.tls is None:
+    def _check_scenario(self) -> None:
+        if self.scenario is None:
             return
-        if not isinstance(self.tls, str):
-            raise self._fail("tls", "a scenario's id, or None")
-        check_scenario_id(self.tls, "Policy.tls")
-        scenario = load_scenario(self.tls)
-        if scenario.group != "tls":
-            raise self._fail("tls", "a TLS scenario; this one is for Policy.certificate")
-        if self.mode is not Mode.PLAIN and self.mode not in scenario.modes:
-            raise self._fail("tls", f"one that mode {self.mode} can show; this one needs {', '.join(scenario.modes)}")
+        if isinstance(self.scenario, Path):
+            if not self.scenario.is_file():
+                raise self._fail("scenario", "a file that is there")
+            scenario = read_scenario(self.scenario)
+        elif isinstance(self.scenario, str):
+            check_scenario_id(self.scenario, "Policy.scenario")
+            scenario = load_scenario(self.scenario)
+        else:
+            raise self._fail("scenario", "a scenario's id, a Path to a scenario's file, or None")
+        self._set("_played", scenario)
+        if scenario.group == "certificates":
+            raise self._fail("scenario", "a scenario of another kind; this one is for Policy.certificate")
+        if self.mode not in scenario.modes:
+            raise self._fail(
+                "scenario", f"one that mode {self.mode} can show; this one needs {', '.join(scenario.modes)}"
+            )
+        for item in fields(self):
+            if item.name in dict(scenario.policy) and getattr(self, item.name) == item.default:
+                self._set(item.name, dict(scenario.policy)[item.name])
 
     def _check_names(self) -> None:
         if not isinstance(self.host, str) or not self.host:
@@ -272,9 +287,14 @@ class Policy:
         return tuple(item.upper() for item in value)
 
     @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The scenario's rules, the first to be asked first."""
+        return self._played.rules if self._played is not None else ()
+
+    @property
     def is_good(self) -> bool:
         """Whether no scenario was asked for: the catalogue, which costs more than a good server, need not be read."""
-        return self.certificate == "good" and self.tls is None
+        return self.certificate == "good" and self.scenario is None
 
     @property
     def chain_scenario(self) -> Scenario:
@@ -283,15 +303,15 @@ class Policy:
             return self._own_scenario
         if isinstance(self.certificate, tuple):
             return load_scenario("good")
-        if self.certificate == "good" and self.tls is not None:
-            return load_scenario(self.tls)
+        if self.certificate == "good" and self._played is not None:
+            return self._played
         return load_scenario(self.certificate)
 
     @property
     def tls_profile(self) -> TLSProfile:
         """What the TLS scenario, or else the certificate's, asks of the server."""
-        if self.tls is not None:
-            return load_scenario(self.tls).tls
+        if self._played is not None:
+            return self._played.tls
         return _GOOD_TLS if self.certificate == "good" else self.chain_scenario.tls
 
     @property

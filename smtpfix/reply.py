@@ -1,4 +1,4 @@
-"""What a server can do with a command, as values: `Reply`, `Delay`, `Disconnect`; and the reply texts of this server.
+"""`Reply`, and the reply texts of this server.
 
 Knows the form of a reply (RFC 5321 section 4.2, RFC 2034 section 4) and nothing of when one is due.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 from .errors import InvalidValueError
 
@@ -76,25 +76,6 @@ def _encode(reply: Reply, *, enhanced: bool) -> bytes:
     lines.append(f"{reply.code} {prefix}{last}" if last else f"{reply.code} {reply.enhanced if prefix else ''}")
     return "".join(line + "\r\n" for line in lines).encode()
 
-
-@dataclass(frozen=True, slots=True)
-class Delay:
-    """Hold everything back for some seconds, then go on; commands that arrive meanwhile wait their turn."""
-
-    seconds: float
-
-    def __post_init__(self) -> None:
-        if isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float) or not self.seconds >= 0:
-            raise InvalidValueError("Delay.seconds", self.seconds, "a number of seconds, 0 or more")
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """Close the connection, with TLS's close_notify where TLS is on, without a reply."""
-
-
-Action: TypeAlias = Reply | Delay | Disconnect
-"""What a rule may do."""
 
 # The texts of this server, each once. Enhanced status codes by RFC 3463 and the IANA registry of RFC 5248.
 BYE: Final = Reply(221, "2.0.0", "Bye")

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from .errors import InvalidValueError, UnknownScenario
 from .profile import CertificateProfile, is_template
+from .sasl import ANY_USER
+from .script import Rule
 from .tls_profile import TLSProfile
 
 OUTCOMES: Final = {
@@ -26,10 +28,15 @@ OUTCOMES: Final = {
 }
 """What a client is expected to do."""
 
-GROUPS: Final = ("certificates", "tls")
+GROUPS: Final = ("certificates", "tls", "stripping", "injection", "auth", "replies", "timing", "delivery")
 """The parts of the catalogue, in order."""
 
 _TLS_MODES: Final = ("starttls", "tls-required", "implicit-tls")
+_MODES: Final = ("plain", *_TLS_MODES)
+_IN_EVERY_MODE: Final = ("auth", "replies", "timing", "delivery")
+"""Groups that do not turn on TLS."""
+_POLICY_FIELDS: Final = ("users", "require_auth", "auth_in_clear", "mechanisms", "hide", "size_limit", "line_limit")
+"""The fields of a policy that a scenario may decide."""
 _TRUSTED: Final = ("root", "authority", "leaf", "other-key")
 _SENT: Final = ("leaf", "intermediates", "intermediates-reversed", "root", "stranger")
 _VERIFIED: Final = 0
@@ -111,7 +118,7 @@ class Scenario:
     """One entry of the catalogue. Raises `InvalidValueError` naming the file, the key and what is allowed."""
 
     id: str
-    """The file's name without ``.toml``; what `Policy.certificate` and `Policy.tls` take."""
+    """The file's name without ``.toml``; what `Policy.certificate` and `Policy.scenario` take."""
     summary: str
     """What the server shows, in one sentence."""
     expected: str
@@ -137,6 +144,10 @@ class Scenario:
     """The server's certificate."""
     tls: TLSProfile = _TLS
     """What the server does in TLS."""
+    rules: tuple[Rule, ...] = ()
+    """What the server does otherwise than a good one, command by command; the first is asked first."""
+    policy: tuple[tuple[str, object], ...] = ()
+    """Fields of the policy, where it does not say itself: names and values."""
     openssl: Evidence = _ACCEPTED
     """What OpenSSL makes of it."""
     notes: str = ""
@@ -151,6 +162,16 @@ class Scenario:
             and self.leaf == CertificateProfile(self.leaf.where, ca=False)
             and self.trust == "root"
         )
+
+    @property
+    def policy_field(self) -> str:
+        """The field of a policy that takes its id."""
+        return "certificate" if self.group == "certificates" else "scenario"
+
+    @property
+    def is_about_trust(self) -> bool:
+        """Whether refusing has to come before anything is given away: the server may not be who it says."""
+        return self.group not in _IN_EVERY_MODE
 
     @property
     def profiles(self) -> tuple[CertificateProfile, ...]:
@@ -173,7 +194,7 @@ class Scenario:
             bool(self.connect) and is_template(self.connect) and "{name" not in self.connect,
             "a host name with placeholders such as {hostname}, but {name} and {names}, which follow from it",
         )
-        for name, allowed in (("modes", _TLS_MODES), ("send", _SENT)):
+        for name, allowed in (("modes", _MODES if self.group in _IN_EVERY_MODE else _TLS_MODES), ("send", _SENT)):
             value = getattr(self, name)
             good = isinstance(value, tuple) and bool(value) and all(one in allowed for one in value)
             self._check(name, good, f"a list out of {', '.join(allowed)}")
@@ -207,6 +228,8 @@ class Scenario:
         for key in ("summary", "expected", "standard"):
             if key not in values:
                 raise InvalidValueError(f"{where}: {key}", None, "a value")
+        if values.get("group") in _IN_EVERY_MODE:
+            values.setdefault("modes", _MODES)
         for key in ("modes", "send"):
             if isinstance(values.get(key), list):
                 values[key] = tuple(values[key])
@@ -218,6 +241,10 @@ class Scenario:
             values["intermediates"] = _parse_intermediates(where, values)
         if "tls" in values:
             values["tls"] = TLSProfile.parse(f"{where}, [tls]", values["tls"])
+        if "rules" in values:
+            values["rules"] = _parse_rules(where, values["rules"])
+        if "policy" in values:
+            values["policy"] = _parse_policy(f"{where}, [policy]", values["policy"])
         if "openssl" in values:
             values["openssl"] = _parse_evidence(f"{where}, [openssl]", values["openssl"])
         return cls(id=scenario_id, **values)
@@ -225,7 +252,7 @@ class Scenario:
 
 _TOP_KEYS: Final = (
     *("summary", "expected", "standard", "group", "connect", "modes", "trust", "send", "intermediates"),
-    *("root", "intermediate", "leaf", "tls", "openssl", "notes"),
+    *("root", "intermediate", "leaf", "tls", "rules", "policy", "openssl", "notes"),
 )
 
 
@@ -238,6 +265,29 @@ def _parse_intermediates(where: str, values: dict[str, Any]) -> tuple[Certificat
     return tuple(
         CertificateProfile.parse(f"{where}, [[intermediate]] {number}", table, ca=True)
         for number, table in enumerate(tables, 1)
+    )
+
+
+def _parse_rules(where: str, lines: Any) -> tuple[Rule, ...]:
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise InvalidValueError(f"{where}: rules", lines, "a list of rules, each a line of text")
+    from .rule_text import parse_rule  # noqa: PLC0415 - few scenarios have rules
+
+    try:
+        return tuple(map(parse_rule, lines))
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{where}: rules: {error.field}", error.value, error.expected) from error
+
+
+def _parse_policy(where: str, table: Any) -> tuple[tuple[str, object], ...]:
+    if not isinstance(table, Mapping):
+        raise InvalidValueError(where, table, "a table")
+    for key in table:
+        if key not in _POLICY_FIELDS:
+            raise InvalidValueError(where, key, f"only the keys {', '.join(_POLICY_FIELDS)}")
+    return tuple(
+        (key, ANY_USER if (key, value) == ("users", "any") else tuple(value) if isinstance(value, list) else value)
+        for key, value in table.items()
     )
 
 

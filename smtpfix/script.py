@@ -8,13 +8,17 @@ from __future__ import annotations
 import fnmatch
 import re
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypedDict
 
+from .action import ACTIONS, EDITS, ENDS, Action, KeepInjected, NoReply
 from .errors import InvalidValueError
-from .reply import Action, Delay, Disconnect, Reply
+from .reply import Reply
+
+if TYPE_CHECKING:
+    from random import Random
 
 CONNECT: Final = "CONNECT"
 """The stage before the greeting."""
@@ -45,14 +49,36 @@ STAGES: Final = (
 )
 """Where a rule may stand."""
 
-ArgumentMatch: TypeAlias = str | re.Pattern[str] | None
+ArgumentMatch: TypeAlias = str | re.Pattern[str] | Callable[[str], bool] | None
+
+
+class Moment(NamedTuple):
+    """When a rule is asked."""
+
+    in_tls: bool = False
+    session: int = 1
+    """`Session.number` of the session."""
+
+
+_NOW: Final = Moment()
+
+
+class Conditions(TypedDict, total=False):
+    """The rarer conditions of a `Rule`, as keyword arguments."""
+
+    after: int
+    in_tls: bool | None
+    session: int | None
+    probability: float
+    seed: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """Actions that answer a stage instead of, or before, the server's own reply.
+    """Actions that answer a stage instead of, or before, the server's own reply, where all conditions are met.
 
-    Raises `InvalidValueError` for an unknown stage, no action, two replies, or a count below one.
+    Raises `InvalidValueError` for an unknown stage, no action, two replies, actions that cannot follow each other, or
+    a condition that makes no sense.
     """
 
     stage: str
@@ -63,7 +89,20 @@ class Rule:
     """How often the rule answers before it is spent; None for ever."""
     argument: ArgumentMatch = None
     """What the command's argument has to look like: a glob, matched in any case, against the argument and, for MAIL and
-    RCPT, against the address in it; or a compiled pattern, searched for. At ``END-OF-DATA`` it is the reverse-path."""
+    RCPT, against the address in it; a compiled pattern, searched for; or a function. At ``END-OF-DATA`` it is the
+    reverse-path."""
+    _: KW_ONLY
+    after: int = 0
+    """How often the server answers itself, where the other conditions are met, before the rule begins to."""
+    in_tls: bool | None = None
+    """Answers inside TLS only, or outside only; None: both."""
+    session: int | None = None
+    """Answers in the server's nth session only."""
+    probability: float = 1.0
+    """How likely the rule is to answer, where the other conditions are met."""
+    seed: int | None = None
+    """What chance begins with: the same seed answers at the same turns again. None takes a random one, which `str`
+    and the transcript show."""
     _glob: re.Pattern[str] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,32 +110,78 @@ class Rule:
         if stage not in STAGES:
             raise InvalidValueError("Rule.stage", self.stage, "one of " + ", ".join(STAGES))
         object.__setattr__(self, "stage", stage)
+        self._check_actions()
+        self._check_conditions()
+
+    def _check_actions(self) -> None:
+        actions = self.actions
         if (
-            not isinstance(self.actions, tuple | list)
-            or not self.actions
-            or not all(isinstance(action, Reply | Delay | Disconnect) for action in self.actions)
+            not isinstance(actions, tuple | list)
+            or not actions
+            or not all(isinstance(action, ACTIONS) for action in actions)
         ):
-            raise InvalidValueError("Rule.actions", self.actions, "a tuple of one or more of Reply, Delay, Disconnect")
-        object.__setattr__(self, "actions", tuple(self.actions))
-        if sum(isinstance(action, Reply) for action in self.actions) > 1:
-            raise InvalidValueError("Rule.actions", self.actions, "one Reply at the most: a command has one reply")
-        if self.times is not None and (type(self.times) is not int or self.times < 1):
-            raise InvalidValueError("Rule.times", self.times, "a whole number from 1 up, or None")
+            names = ", ".join(kind.__name__ for kind in ACTIONS)
+            raise InvalidValueError("Rule.actions", actions, f"a tuple of one or more of {names}")
+        object.__setattr__(self, "actions", tuple(actions))
+        if sum(isinstance(action, Reply | NoReply) for action in actions) > 1:
+            raise InvalidValueError("Rule.actions", actions, "one Reply at the most: a command has one reply")
+        for action in actions[:-1]:
+            if isinstance(action, ENDS):
+                raise InvalidValueError("Rule.actions", actions, f"nothing behind {type(action).__name__}")
+        if self.stage != "EHLO" and any(isinstance(action, EDITS) for action in actions):
+            raise InvalidValueError("Rule.actions", actions, "Hide and Advertise at the stage EHLO only")
+        if self.stage != "STARTTLS" and any(isinstance(action, KeepInjected) for action in actions):
+            raise InvalidValueError("Rule.actions", actions, "KeepInjected at the stage STARTTLS only")
+
+    def _check_conditions(self) -> None:
+        for name, least in (("times", 1), ("session", 1), ("after", 0)):
+            value = getattr(self, name)
+            if (value is not None or name == "after") and (type(value) is not int or value < least):
+                none = "" if name == "after" else ", or None"
+                raise InvalidValueError(f"Rule.{name}", value, f"a whole number from {least} up{none}")
+        if self.in_tls is not None and not isinstance(self.in_tls, bool):
+            raise InvalidValueError("Rule.in_tls", self.in_tls, "True, False or None")
+        chance = self.probability
+        if isinstance(chance, bool) or not isinstance(chance, int | float) or not 0 < chance <= 1:
+            raise InvalidValueError("Rule.probability", chance, "a number above 0 and up to 1")
+        if self.seed is None and self.probability < 1:
+            object.__setattr__(self, "seed", _random().randrange(1_000_000))
+        if self.seed is not None and type(self.seed) is not int:
+            raise InvalidValueError("Rule.seed", self.seed, "a whole number, or None")
         if isinstance(self.argument, str):
             object.__setattr__(self, "_glob", re.compile(fnmatch.translate(self.argument), re.IGNORECASE))
         elif self.argument is not None and not (
-            isinstance(self.argument, re.Pattern) and isinstance(self.argument.pattern, str)
+            callable(self.argument)
+            or (isinstance(self.argument, re.Pattern) and isinstance(self.argument.pattern, str))
         ):
-            raise InvalidValueError("Rule.argument", self.argument, "a glob, a compiled pattern of text or None")
+            expected = "a glob, a compiled pattern of text, a function or None"
+            raise InvalidValueError("Rule.argument", self.argument, expected)
 
-    def applies_to(self, argument: str) -> bool:
-        """Return whether the command's argument is one this rule answers."""
+    def applies_to(self, argument: str, moment: Moment = _NOW) -> bool:
+        """Return whether the rule answers a command with this argument at this moment, times and chance apart."""
+        if self.in_tls is not None and self.in_tls is not moment.in_tls:
+            return False
+        if self.session is not None and self.session != moment.session:
+            return False
         if self._glob is not None:
             address = re.search(r"<([^<>]*)>", argument)
             return bool(self._glob.match(argument) or (address and self._glob.match(address[1])))
         if isinstance(self.argument, re.Pattern):
             return bool(self.argument.search(argument))
-        return True
+        return bool(self.argument(argument)) if callable(self.argument) else True
+
+    def __str__(self) -> str:
+        """Return the rule in one line."""
+        conditions = [f"argument {self.argument!r}"] if self.argument is not None else []
+        conditions += [
+            f"{name} {getattr(self, name)}"
+            for name in ("times", "session", "in_tls")
+            if getattr(self, name) is not None
+        ]
+        conditions += [f"after {self.after}"] if self.after else []
+        conditions += [f"probability {self.probability:g}, seed {self.seed}"] if self.probability < 1 else []
+        actions = ", ".join(map(repr, self.actions))
+        return f"{self.stage}: {actions}" + (f" ({'; '.join(conditions)})" if conditions else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +210,12 @@ class Script:
         return Script(tuple(rule for rule in self.rules if rule not in gone))
 
 
+def _random(seed: int | None = None) -> Random:
+    from random import Random  # noqa: PLC0415 - few rules leave anything to chance
+
+    return Random(seed)  # noqa: S311 - it has to repeat
+
+
 def _covers(rule_stage: str, stage: str) -> bool:
     return rule_stage == stage or (rule_stage == ANY and stage not in (CONNECT, END_OF_DATA))
 
@@ -143,6 +234,8 @@ class Rulebook:
         self.by_stage: Mapping[str, tuple[Rule, ...]] = {}
         """`Script.by_stage` of the script in force; empty without rules, so asking costs one truth test."""
         self._fired: dict[Rule, int] = {}
+        self._met: dict[Rule, int] = {}
+        self._chances: dict[Rule, Random] = {}
         self._lock = threading.Lock()
 
     def add(self, rule: Rule) -> None:
@@ -167,15 +260,30 @@ class Rulebook:
         """Return how often a rule has answered."""
         return self._fired.get(rule, 0)
 
-    def pick(self, stage: str, argument: str) -> Rule | None:
+    @property
+    def unused(self) -> tuple[Rule, ...]:
+        """The rules in force that have never answered, in the order they are asked."""
+        return tuple(rule for rule in self.script.rules if rule not in self._fired)
+
+    def pick(self, stage: str, argument: str, moment: Moment = _NOW) -> Rule | None:
         """Return the first rule that answers this stage, counting it as having answered; None if there is none."""
         for rule in self.by_stage.get(stage if stage in STAGES else ANY, ()):
-            if not rule.applies_to(argument):
-                continue
-            with self._lock:
-                count = self._fired.get(rule, 0)
-                if rule.times is not None and count >= rule.times:
-                    continue
-                self._fired[rule] = count + 1
-            return rule
+            if rule.applies_to(argument, moment) and self._takes_its_turn(rule):
+                return rule
         return None
+
+    def _takes_its_turn(self, rule: Rule) -> bool:
+        """Count that a rule's conditions are met; return whether it answers this time."""
+        with self._lock:
+            fired = self._fired.get(rule, 0)
+            if rule.times is not None and fired >= rule.times:
+                return False
+            self._met[rule] = met = self._met.get(rule, 0) + 1
+            if met <= rule.after:
+                return False
+            if rule.probability < 1:
+                chance = self._chances.setdefault(rule, _random(rule.seed))
+                if chance.random() >= rule.probability:
+                    return False
+            self._fired[rule] = fired + 1
+            return True

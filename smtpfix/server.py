@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack
 
+from .action import Action
 from .channel import Channel
 from .conversation import Conversation
 from .errors import CloseTimeoutError, NotRunningError
@@ -22,10 +23,9 @@ from .listen import listen
 from .loop import LOOP_THREAD
 from .policy import Mode, Policy
 from .recorder import Recorder
-from .reply import Action
 from .resolver import resolving
 from .scenario import Place
-from .script import ArgumentMatch, Rule, Rulebook
+from .script import ArgumentMatch, Conditions, Rule, Rulebook
 from .service import Service
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ class Server:
         self._own_authority: Authority | None = None
         self._observer = observer
         self._rulebook = Rulebook()
+        for rule in reversed(self.policy.rules):
+            self._rulebook.add(rule)
         self._new_tls: Callable[[], TLSSide] = _no_tls
         self._service: Service | None = None
         self._addresses: tuple[tuple[str, int], ...] = ()
@@ -194,14 +196,24 @@ class Server:
 
     # Rules
 
-    def on(self, stage: str, *actions: Action, times: int | None = None, argument: ArgumentMatch = None) -> Rule:
+    def on(
+        self,
+        stage: str,
+        *actions: Action,
+        times: int | None = None,
+        argument: ArgumentMatch = None,
+        **conditions: Unpack[Conditions],
+    ) -> Rule:
         """Let actions answer a stage: ``on("RCPT", Reply(450, "4.2.1", "Greylisted"), times=1)``.
 
         A stage is a command, ``CONNECT`` or ``END-OF-DATA``. May be called while clients are connected. A new rule is
-        asked before the older ones; `times` and `argument` are those of `Rule`. Returns the rule, for `off` and
-        `fired`. Raises `InvalidValueError`.
+        asked before the older ones; the conditions are those of `Rule`. Returns the rule, for `off` and `fired`.
+        Raises `InvalidValueError`.
         """
-        rule = Rule(stage, actions, times=times, argument=argument)
+        return self.add_rule(Rule(stage, actions, times=times, argument=argument, **conditions))
+
+    def add_rule(self, rule: Rule) -> Rule:
+        """Put a rule that was made before, such as by `parse_rule`, in front of all others, and return it."""
         self._rulebook.add(rule)
         return rule
 
@@ -215,6 +227,11 @@ class Server:
     def fired(self, rule: Rule) -> int:
         """Return how often a rule has answered."""
         return self._rulebook.fired(rule)
+
+    @property
+    def unused_rules(self) -> tuple[Rule, ...]:
+        """The rules in force that have never answered: a test whose rule never fires tests nothing."""
+        return self._rulebook.unused
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -22,11 +22,12 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 FLOORS = (
-    ("errors", "reply", "profile", "tls_profile", "scenario", "catalogue", "sasl", "resolver"),
-    ("policy", "script", "client_hello", "transcript", "session", "message", "arguments", "content"),
-    ("pki", "responder", "tls", "contexts", "tls_stapling", "tls_legacy", "authority", "channel"),
+    ("errors", "reply", "action", "profile", "tls_profile", "sasl", "resolver"),
+    ("policy", "script", "rule_text", "scenario", "catalogue", "client_hello"),
+    ("transcript", "session", "message", "arguments", "content"),
+    ("pki", "responder", "tls", "contexts", "tls_stapling", "tls_legacy", "authority", "drip", "channel"),
     ("matching", "waiting", "inbox", "recorder", "history", "listen"),
-    ("engine", "authentication", "tls_faults", "service", "conversation"),
+    ("engine", "authentication", "tls_faults", "player", "service", "conversation"),
     ("loop", "server"),
     ("check", "audit"),
     ("cli", "conftest_plugin", "__main__"),

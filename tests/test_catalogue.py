@@ -23,9 +23,12 @@ from smtpfix.scenario import Place, load_scenario, scenario_ids
 from smtpfix.session import Alert
 from smtpfix.tls import HandshakeFailedError
 
-FAULTS = tuple(one for one in scenario_ids() if load_scenario(one).tls.fault is not None)
+ALL = (*scenario_ids("certificates"), *scenario_ids("tls"))
+"""The scenarios of certificates and of TLS; those that rules make are test_rule_scenarios'."""
+
+FAULTS = tuple(one for one in ALL if load_scenario(one).tls.fault is not None)
 """What the conversation plays, and no context."""
-PLAYED = tuple(one for one in scenario_ids() if one not in FAULTS)
+PLAYED = tuple(one for one in ALL if one not in FAULTS)
 
 OTHERWISE: dict[str, str] = {}
 """Scenarios in which OpenSSL does not do what a careful client does, with the reason; empty as long as it does."""
@@ -65,7 +68,7 @@ def later_authority():
 
 def policy_for(scenario_id, mode=None):
     scenario = load_scenario(scenario_id)
-    shown = {"tls": scenario_id} if scenario.group == "tls" else {"certificate": scenario_id}
+    shown = {scenario.policy_field: scenario_id}
     return Policy(mode or scenario.modes[-1], **shown)
 
 
@@ -197,7 +200,7 @@ def test_the_whole_catalogue_is_issued_on_first_use_and_kept(monkeypatch):
     monkeypatch.setattr(chains, "issue", lambda *args, **keywords: issued.append(1) or issue(*args, **keywords))
     with Authority() as authority:
         assert not issued
-        first = {one: authority.chain(load_scenario(one), PLACE) for one in scenario_ids()}
+        first = {one: authority.chain(load_scenario(one), PLACE) for one in ALL}
         count = len(issued)
         assert count >= len(first)
         assert all(authority.chain(load_scenario(one), PLACE) is chain for one, chain in first.items())

@@ -32,7 +32,7 @@ def scenario(authority):
 
     def run(scenario_id, mode="implicit-tls", declared=None, expected=None, **fields):
         scenario = load_scenario(scenario_id)
-        kind = "tls" if scenario.group == "tls" else "certificate"
+        kind = scenario.policy_field
         policy = Policy(mode, users={"ann": "s3cret"}, **({kind: scenario_id} if mode != "plain" else {}), **fields)
         servers.append(Server(policy, authority=authority).start())
         if expected is not None:

@@ -26,7 +26,7 @@ def test_help_lists_every_option_of_serve(capsys):
         "--certificate ",
         "--certificate-file",
         "--key-file",
-        "--tls ",
+        "--scenario ",
         "--tls-min",
         "--tls-max",
         "--json",

@@ -109,7 +109,7 @@ def test_markdown_is_the_catalogue_s(run):
 
 
 def test_a_group_that_is_not_there_is_an_error_that_names_those_that_are(fail):
-    assert fail("list", "tsl") == "smtpfix: GROUP: expected one of certificates, tls, got 'tsl'\n"
+    assert fail("list", "tsl") == f"smtpfix: GROUP: expected one of {', '.join(GROUPS)}, got 'tsl'\n"
 
 
 def test_without_a_command_the_help_names_them(run):
@@ -453,8 +453,8 @@ def test_urls_that_nobody_will_answer_are_pointed_out(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["handshake-stall"], "ID: expected certificates' scenarios; TLS scenarios are shown by 'smtpfix serve --tls'"),
-        (["tls"], "ID: expected certificates' scenarios; TLS scenarios are shown by 'smtpfix serve --tls'"),
+        (["handshake-stall"], "ID: expected certificates' scenarios; others are shown by 'smtpfix serve --scenario'"),
+        (["tls"], "ID: expected certificates' scenarios; others are shown by 'smtpfix serve --scenario'"),
         (["expird"], "Did you mean 'expired'?"),
         (["good", "--address", "1.2.3"], "--address: expected an IPv4 or IPv6 address, got '1.2.3'"),
         (["good", "--hostname", "a b"], "--hostname: expected a domain"),

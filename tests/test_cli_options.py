@@ -147,14 +147,14 @@ def test_a_certificate_s_scenario_is_shown_in_every_mode_that_knows_tls():
 
 
 def test_a_tls_scenario_leaves_the_modes_out_that_cannot_show_it():
-    options = read_options(tls="plain-on-tls-port")
-    assert [(policy.mode, policy.tls) for policy in options.policies] == [("implicit-tls", "plain-on-tls-port")]
+    options = read_options(scenario="plain-on-tls-port")
+    assert [(policy.mode, policy.scenario) for policy in options.policies] == [("implicit-tls", "plain-on-tls-port")]
     assert options.left_out == (Mode.PLAIN, Mode.STARTTLS, Mode.TLS_REQUIRED)
 
 
 def test_a_certificate_s_and_a_tls_scenario_go_together():
-    options = read_options(certificate="expired", tls="tls10-only", listen=["starttls:0"])
-    assert [(policy.certificate, policy.tls) for policy in options.policies] == [("expired", "tls10-only")]
+    options = read_options(certificate="expired", scenario="tls10-only", listen=["starttls:0"])
+    assert [(policy.certificate, policy.scenario) for policy in options.policies] == [("expired", "tls10-only")]
     assert [scenario.id for scenario in options.scenarios] == ["expired", "tls10-only"]
 
 
@@ -193,13 +193,21 @@ def test_tls_versions_have_a_lowest_and_a_highest_one(lowest, highest, expected)
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"certificate": "rc4"}, "--certificate: expected a certificate's scenario; this one is for --tls, got 'rc4'"),
-        ({"tls": "expired"}, "--tls: expected a TLS scenario; this one is for --certificate, got 'expired'"),
+        (
+            {"certificate": "rc4"},
+            "--certificate: expected a certificate's scenario; this one is for --scenario",
+        ),
+        (
+            {"scenario": "expired"},
+            "--scenario: expected a scenario of another kind; this one is for",
+        ),
         ({"certificate": "no.toml"}, r"--certificate: expected a scenario's id, or a TOML file .*, got 'no\.toml'"),
         ({"certificate": "good", "key_file": Path("k")}, "--certificate: expected nothing beside --certificate-file"),
         ({"key_file": Path("k")}, "--certificate-file: expected a PEM file with the chain of --key-file's key, got No"),
         ({"certificate_file": Path("c"), "key_file": Path("k")}, "--certificate-file: expected a PEM file .*, got 'c'"),
         ({"certificate_file": Path(__file__)}, "--key-file: expected a PEM file with the key of .*, got None"),
+        ({"rule": ["RCPT 450"]}, "--rule: rule: expected STAGE .*, and here is no colon, got 'RCPT 450'"),
+        ({"rule": ["RCPT: maybe"]}, "--rule: rule 'RCPT: maybe', action: expected a reply such as"),
         ({"tls_min": "1.4"}, r"--tls-min: expected one of TLSv1, .*, got '1\.4'"),
         ({"tls_max": "SSLv3"}, "--tls-max: expected one of TLSv1, .*, got 'SSLv3'"),
         ({"tls_min": "1.3", "tls_max": "1.2"}, r"--tls-min: expected at most --tls-max, which is '1\.2', got '1\.3'"),
@@ -208,11 +216,11 @@ def test_tls_versions_have_a_lowest_and_a_highest_one(lowest, highest, expected)
             "--listen: expected a mode that can show expired: .*'plain'",
         ),
         (
-            {"tls": "plain-on-tls-port", "listen": ["starttls:0"]},
+            {"scenario": "plain-on-tls-port", "listen": ["starttls:0"]},
             "--listen: expected a mode that can show plain-on-tls-port: implicit-tls, got 'starttls'",
         ),
         (
-            {"tls": "plain-on-tls-port", "certificate": "expired", "listen": ["starttls:0", "plain:0"]},
+            {"scenario": "plain-on-tls-port", "certificate": "expired", "listen": ["starttls:0", "plain:0"]},
             "--listen: expected a mode that can show expired with plain-on-tls-port: implicit-tls, got .starttls, .*",
         ),
         ({"tls_min": "1.3", "listen": ["plain:0"]}, "--listen: expected a mode with TLS .*, got 'plain:0'"),
@@ -223,7 +231,7 @@ def test_tls_options_that_make_no_sense_are_errors_that_name_them(given, expecte
         read_options(**given)
 
 
-@pytest.mark.parametrize("option", ["certificate", "tls"])
+@pytest.mark.parametrize("option", ["certificate", "scenario"])
 def test_an_unknown_scenario_is_an_error_that_names_the_option_and_the_nearest_id(option):
     with pytest.raises(UnknownScenario, match=f"^--{option}: no scenario 'tls10-onyl' .* Did you mean 'tls10-only'"):
         read_options(**{option: "tls10-onyl"})

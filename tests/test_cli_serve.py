@@ -101,6 +101,29 @@ def send_one_and_leave(listening):
 # What is served
 
 
+def test_rules_answer_in_the_order_they_were_given_in():
+    def client(listening):
+        with connect(listening[0]) as connected:
+            replies.extend(connected.docmd("NOOP") for _ in range(3))
+            send(connected)
+
+    replies = []
+    status, printed = run(client, rule=["NOOP: 451 4.3.0 first x1", "NOOP: 452 4.3.1 second x1"], exit_after=1)
+    assert status == 0
+    assert replies == [(451, b"4.3.0 first"), (452, b"4.3.1 second"), (250, b"2.0.0 OK")]
+    assert len(printed.of("message")) == 1
+
+
+def test_a_scenario_that_needs_no_tls_is_shown_by_a_plain_server_too():
+    def client(listening):
+        with connect(listening[0]) as connected:
+            replies.append(connected.mail("ann@example.org"))
+
+    replies = []
+    run(client, "plain:0", scenario="mail-452", timeout=2)
+    assert replies == [(452, b"4.3.1 Insufficient system storage")]
+
+
 def test_four_modes_are_served_at_once_into_one_inbox():
     def client(listening):
         for server in listening:

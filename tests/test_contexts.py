@@ -159,9 +159,9 @@ def test_weak_security_is_for_signatures_that_openssl_would_not_show_otherwise(s
     [
         ({}, None),
         ({"certificate": "expired"}, None),
-        ({"tls": "tls12-only"}, None),
-        ({"tls": "good-ocsp-staple"}, "stapling"),
-        ({"tls": "rc4"}, "legacy"),
+        ({"scenario": "tls12-only"}, None),
+        ({"scenario": "good-ocsp-staple"}, "stapling"),
+        ({"scenario": "rc4"}, "legacy"),
         ({"certificate": "dup-san"}, "legacy"),
     ],
 )
@@ -234,7 +234,7 @@ def test_protocols_are_agreed_on_where_the_policy_has_some(authority):
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_session_is_taken_up_again(authority, version):
-    context = authority.server_context(POLICY.replace(tls="session-resumption"), PLACE)
+    context = authority.server_context(POLICY.replace(scenario="session-resumption"), PLACE)
     client_context = authority.client_context()
     client_context.maximum_version = version
     reused = []
@@ -283,7 +283,7 @@ def test_the_file_is_gone_when_openssl_fails_too(tmp_path, monkeypatch):
 def test_every_context_leaves_no_file_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Authority() as authority:
-        authority.server_context(POLICY.replace(tls="dh1024"), PLACE)
+        authority.server_context(POLICY.replace(scenario="dh1024"), PLACE)
     assert list(tmp_path.iterdir()) == []
 
 

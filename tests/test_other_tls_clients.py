@@ -98,7 +98,7 @@ def visit(start_smtp_server, tmp_path):
     """Return a function that lets a client see a scenario; it returns the exit status, the output and the session."""
 
     def visit(client, scenario_id, mode, host="localhost"):
-        shown = {"tls": scenario_id} if load_scenario(scenario_id).group == "tls" else {"certificate": scenario_id}
+        shown = {load_scenario(scenario_id).policy_field: scenario_id}
         server = start_smtp_server(Policy(mode, host=host, **shown))
         done = subprocess.run(
             list(map(str, client.command(server, server.host))),

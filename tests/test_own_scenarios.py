@@ -81,3 +81,19 @@ def test_a_key_with_a_password_is_an_error_and_not_a_question_on_the_terminal(tm
     (tmp_path / "key.pem").write_bytes(chain.leaf.key.private_bytes(serialization.Encoding.PEM, form, locked))
     with pytest.raises(InvalidValueError, match=r"its unencrypted key .*key\.pem"):
         Server(Policy("implicit-tls", certificate=(tmp_path / "chain.pem", tmp_path / "key.pem"))).start()
+
+
+def test_a_scenario_of_ones_own_has_its_rules_in_force(mine):
+    text = 'group = "replies"\nrules = ["NOOP: 451 4.3.0 not now x1"]\n[policy]\nsize_limit = 1000\n'
+    with Server(Policy("plain", scenario=mine(WHOLE + text))) as server, server.client() as client:
+        assert [client.noop()[0], client.noop()[0]] == [451, 250]
+        assert server.policy.size_limit == 1000
+
+
+def test_a_tls_scenario_of_ones_own_is_played(mine):
+    text = 'group = "tls"\n[tls]\nmax = "TLSv1.2"\n'
+    with Server(Policy("implicit-tls", scenario=mine(WHOLE + text))) as server, server.client() as client:
+        client.noop()
+        assert server.sessions[0].tls.version == "TLSv1.2"
+    with pytest.raises(InvalidValueError, match=r"Policy\.scenario: expected a file that is there"):
+        Policy(scenario=mine(WHOLE).with_name("other.toml"))

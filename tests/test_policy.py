@@ -63,7 +63,7 @@ SANE = [
     {"certificate": "expired"},
     {"certificate": Path(__file__).parents[1] / "certs" / "good.toml"},
     {"certificate": (Path("chain.pem"), Path("key.pem"))},
-    {"tls": "tls12-only", "mode": "implicit-tls"},
+    {"scenario": "tls12-only", "mode": "implicit-tls"},
 ]
 
 NONSENSE = [
@@ -138,10 +138,10 @@ NONSENSE = [
     ("certificate", {"certificate": None}, "a scenario's id, a Path"),
     ("certificate", {"certificate": ("chain.pem",)}, "the files of a chain and of its key"),
     ("certificate", {"certificate": Path("nowhere.toml")}, "a file that is there"),
-    ("certificate", {"certificate": "tls12-only"}, "this one is for Policy.tls"),
-    ("tls", {"tls": 1.2}, "a scenario's id, or None"),
-    ("tls", {"tls": "expired"}, "this one is for Policy.certificate"),
-    ("tls", {"tls": "plain-on-tls-port", "mode": "starttls"}, "this one needs implicit-tls"),
+    ("certificate", {"certificate": "tls12-only"}, "this one is for Policy.scenario"),
+    ("scenario", {"scenario": 1.2}, "a scenario's id, a Path to a scenario's file, or None"),
+    ("scenario", {"scenario": "expired"}, "this one is for Policy.certificate"),
+    ("scenario", {"scenario": "plain-on-tls-port", "mode": "starttls"}, "this one needs implicit-tls"),
     ("max_events", {"max_events": 7}, "a whole number from 8 up"),
     ("timeout", {"timeout": 0}, "seconds, more than 0"),
     ("timeout", {"timeout": float("nan")}, "seconds, more than 0"),

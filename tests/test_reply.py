@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpfix import reply as replies
+from smtpfix.action import Delay, Disconnect
 from smtpfix.errors import InvalidValueError, SMTPFixError
-from smtpfix.reply import Delay, Disconnect, Reply
+from smtpfix.reply import Reply
 
 REPLY_LINE = re.compile(rb"[2-5][0-9]{2}[ -][^\r\n]*\r\n")
 

@@ -244,7 +244,7 @@ NAMED = [one for one in scenario_ids() if "{host}" not in load_scenario(one).con
 
 @pytest.mark.parametrize("scenario", [one for one in NAMED if load_scenario(one).expected == "accept"])
 def test_a_server_s_own_client_needs_no_resolving(scenario):
-    kind = "tls" if load_scenario(scenario).group == "tls" else "certificate"
+    kind = load_scenario(scenario).policy_field
     original = socket.getaddrinfo
     with Server(Policy("starttls", **{kind: scenario})) as server:
         with server.client() as client:

@@ -50,8 +50,7 @@ def stranger():
 
 
 def policy_for(scenario_id, mode="implicit-tls", **fields):
-    group = "tls" if load_scenario(scenario_id).group == "tls" else "certificate"
-    return Policy(mode, **{group: scenario_id}, **fields)
+    return Policy(mode, **{load_scenario(scenario_id).policy_field: scenario_id}, **fields)
 
 
 class Meeting:
@@ -228,7 +227,7 @@ def compared(authority, **fields):
     """Return the TLS sides of an ordinary server and of a stapling one, after the same policy."""
     policy = Policy("implicit-tls", **fields)
     yield authority.tls_factory(policy, PLACE)()
-    yield authority.tls_factory(policy.replace(tls="good-ocsp-staple"), PLACE)()
+    yield authority.tls_factory(policy.replace(scenario="good-ocsp-staple"), PLACE)()
 
 
 @needs_stapling
@@ -420,7 +419,9 @@ def test_a_user_s_own_files_can_not_be_stapled_for(authority, tmp_path):
     chain = authority.chain(load_scenario("good"), PLACE)
     (tmp_path / "chain.pem").write_text(chain.chain_pem)
     (tmp_path / "key.pem").write_bytes(chain.key_pem)
-    policy = Policy("implicit-tls", tls="good-ocsp-staple", certificate=(tmp_path / "chain.pem", tmp_path / "key.pem"))
+    policy = Policy(
+        "implicit-tls", scenario="good-ocsp-staple", certificate=(tmp_path / "chain.pem", tmp_path / "key.pem")
+    )
     with pytest.raises(InvalidValueError, match=r"Policy\.certificate: .* the issuer signs the OCSP response"):
         authority.tls_factory(policy, PLACE)
 
@@ -559,11 +560,14 @@ def test_the_leaf_that_openssl_does_not_load_is_sent_with_both_extensions(author
     ("fields", "match"),
     [
         (
-            {"tls": "ssl30", "certificate": "expired"},
+            {"scenario": "ssl30", "certificate": "expired"},
             r"Policy\.certificate: expected a chain whose leaf has an RSA key",
         ),
-        ({"tls": "rc4", "client_certificate": "optional"}, r"Policy\.client_certificate: expected 'none' with tlslite"),
-        ({"certificate": "dup-san", "tls": "sni-required"}, r"server_name: expected none with tlslite-ng"),
+        (
+            {"scenario": "rc4", "client_certificate": "optional"},
+            r"Policy\.client_certificate: expected 'none' with tlslite",
+        ),
+        ({"certificate": "dup-san", "scenario": "sni-required"}, r"server_name: expected none with tlslite-ng"),
     ],
 )
 def test_what_tlslite_cannot_do_is_refused(authority, fields, match):
@@ -576,7 +580,7 @@ def test_a_user_s_own_files_are_shown_by_the_other_stack(authority, tmp_path):
     chain = authority.chain(load_scenario("rsa2048"), PLACE)
     (tmp_path / "chain.pem").write_text(chain.chain_pem)
     (tmp_path / "key.pem").write_bytes(chain.key_pem)
-    policy = Policy("implicit-tls", tls="3des", certificate=(tmp_path / "chain.pem", tmp_path / "key.pem"))
+    policy = Policy("implicit-tls", scenario="3des", certificate=(tmp_path / "chain.pem", tmp_path / "key.pem"))
     meeting = meet(authority, policy)
     meeting.tls.receive(_hello_with_3des())
     assert not meeting.tls.handshake()

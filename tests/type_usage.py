@@ -118,7 +118,7 @@ async def test_async_client_is_careful(smtp_scenario: RunningScenario) -> None:
 def run_with_names() -> None:
     own, pem = Path("mine.toml"), ("chain.pem", "key.pem")
     with resolving(), resolving("mail.example", "shop.example", to="127.0.0.1"):
-        for policy in (Policy("starttls", certificate=own, tls="tls12-only"), Policy("starttls", certificate=pem)):
+        for policy in (Policy("starttls", certificate=own, scenario="tls12-only"), Policy("starttls", certificate=pem)):
             with Server(policy) as server, server.client() as client:
                 client.noop()
 

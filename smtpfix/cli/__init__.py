@@ -82,7 +82,13 @@ def commands(context: click.Context) -> None:
 @click.option(
     "--key-file", metavar="KEY.pem", type=_FILE, help="The unencrypted key of --certificate-file's first certificate."
 )
-@click.option("--tls", metavar="ID", help="Show a TLS scenario: one of 'smtpfix certs list tls'.")
+@click.option("--scenario", metavar="ID", help="Show a scenario of another kind: one of 'smtpfix certs list'.")
+@click.option(
+    "--rule",
+    metavar="RULE",
+    multiple=True,
+    help="Answer a command otherwise: 'RCPT *@slow.example: 450 4.2.1 Greylisted x1'; repeatable, see docs/rules.md.",
+)
 @click.option("--tls-min", metavar="VERSION", help="Lowest TLS version: 1.0, 1.1, 1.2 (the default) or 1.3.")
 @click.option(
     "--tls-max",
@@ -128,7 +134,10 @@ def certs_group(context: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each scenario.")
 @click.option("--markdown", is_flag=True, help="Print tables in Markdown, as in docs/scenarios.md.")
 def certs_list_command(**options: Any) -> int:
-    """List the scenarios, or those of GROUP: certificates or tls."""
+    """List the scenarios, or those of GROUP.
+
+    Groups are certificates, tls, stripping, injection, auth, replies, timing and delivery.
+    """
     from .certs import list_scenarios  # noqa: PLC0415 - help and errors need no certificates
 
     return list_scenarios(sys.stdout, **options)

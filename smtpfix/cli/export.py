@@ -123,9 +123,9 @@ def _wanted(names: Collection[str]) -> list[Scenario]:
             else [find_scenario("ID", name)]
         )
         for scenario in some:
-            if scenario.group == "tls":
+            if scenario.group != "certificates":
                 raise InvalidValueError(
-                    "ID", name, "certificates' scenarios; TLS scenarios are shown by 'smtpfix serve --tls'"
+                    "ID", name, "certificates' scenarios; others are shown by 'smtpfix serve --scenario'"
                 )
             if found.setdefault(scenario.id, scenario) != scenario:
                 raise InvalidValueError("ID", name, f"another name, for {scenario.id}'s files are another scenario's")

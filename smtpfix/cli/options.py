@@ -13,8 +13,10 @@ from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy import TLS_VERSIONS, Mode, Policy
+from smtpfix.rule_text import parse_rule
 from smtpfix.sasl import ANY_USER, Users
 from smtpfix.scenario import Scenario, check_scenario_id, load_scenario, read_scenario
+from smtpfix.script import Rule
 
 DEFAULT_PORTS: Final = {Mode.PLAIN: 1025, Mode.STARTTLS: 1587, Mode.TLS_REQUIRED: 2587, Mode.IMPLICIT_TLS: 1465}
 """Unprivileged, and as near to the conventional ones as possible."""
@@ -33,7 +35,7 @@ class ServeOptions:
     policies: tuple[Policy, ...]
     """One a server, in the order of their listing."""
     scenarios: tuple[Scenario, ...] = ()
-    """What the servers show, where it was asked for: a certificate's scenario, a TLS scenario, or one of each."""
+    """What the servers show, where it was asked for: a certificate's scenario, another one, or one of each."""
     left_out: tuple[Mode, ...] = ()
     """Modes that were asked for, and that cannot show `scenarios`."""
     authority: Path | None = None
@@ -44,6 +46,8 @@ class ServeOptions:
     """Print for programs, not for people."""
     exit_after: int | None = None
     """Accepted messages after which it ends; None does not count."""
+    rules: tuple[Rule, ...] = ()
+    """What the servers do otherwise, beside the scenario's rules; the first is asked first."""
     timeout: float | None = None
     """Seconds after which it ends; None goes on."""
 
@@ -67,7 +71,8 @@ def read_options(
     certificate: str | None = None,
     certificate_file: Path | None = None,
     key_file: Path | None = None,
-    tls: str | None = None,
+    scenario: str | None = None,
+    rule: Collection[str] = (),
     tls_min: str | None = None,
     tls_max: str | None = None,
     **others: Any,
@@ -94,16 +99,22 @@ def read_options(
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
     policies = _at(base, CONVENTIONAL_PORTS) if conventional_ports else []
     policies += [_listener(base, text) for text in listen]
-    scenarios = _scenarios(certificate, tls)
-    changes = {
-        **_certificate_fields(certificate, certificate_file, key_file),
-        **({} if tls is None else {"tls": tls}),
-        **_version_fields(tls_min, tls_max),
-    }
+    scenarios = _scenarios(certificate, scenario)
+    changes = {**_certificate_fields(certificate, certificate_file, key_file), **_version_fields(tls_min, tls_max)}
     policies, left_out = _showing(policies or _at(base, DEFAULT_PORTS), scenarios)
     if changes and not any(policy.uses_tls for policy in policies):
         raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
-    return ServeOptions(tuple(policy.replace(**changes) for policy in policies), scenarios, left_out, **others)
+    changes |= {} if scenario is None else {"scenario": scenario}
+    shown = tuple(policy.replace(**changes) for policy in policies)
+    return ServeOptions(shown, scenarios, left_out, rules=_rules(rule), **others)
+
+
+def _rules(texts: Collection[str]) -> tuple[Rule, ...]:
+    """Read rules. Raises `InvalidValueError`, which names the option."""
+    try:
+        return tuple(map(parse_rule, texts))
+    except InvalidValueError as error:
+        raise InvalidValueError(f"--rule: {error.field}", error.value, error.expected) from error
 
 
 def find_scenario(option: str, text: str) -> Scenario:
@@ -133,18 +144,19 @@ def _at(base: Policy, ports: Mapping[Mode, int]) -> list[Policy]:
 # TLS
 
 
-def _scenarios(certificate: str | None, tls: str | None) -> tuple[Scenario, ...]:
+def _scenarios(certificate: str | None, other: str | None) -> tuple[Scenario, ...]:
     """Return the scenarios that were asked for, each of its own group."""
     found = []
     if certificate is not None:
         found.append(find_scenario("--certificate", certificate))
-        if found[-1].group == "tls":
-            raise InvalidValueError("--certificate", certificate, "a certificate's scenario; this one is for --tls")
-    if tls is not None:
-        check_scenario_id(tls, "--tls")
-        found.append(load_scenario(tls))
-        if found[-1].group != "tls":
-            raise InvalidValueError("--tls", tls, "a TLS scenario; this one is for --certificate")
+        if found[-1].group != "certificates" and not is_scenario_file(certificate):
+            expected = "a certificate's scenario; this one is for --scenario"
+            raise InvalidValueError("--certificate", certificate, expected)
+    if other is not None:
+        check_scenario_id(other, "--scenario")
+        found.append(load_scenario(other))
+        if found[-1].group == "certificates":
+            raise InvalidValueError("--scenario", other, "a scenario of another kind; this one is for --certificate")
     return tuple(found)
 
 

@@ -108,6 +108,8 @@ class _Run:
             servers = [Server(policy, authority=authority, inbox=inbox, observer=self) for policy in policies]
             self._names.update(zip(servers, _names(servers), strict=True))
             for server in servers:
+                for rule in reversed(self._options.rules):
+                    server.add_rule(rule)
                 opened.enter_context(server)
             return Started(
                 servers=tuple(_listening(server, name) for server, name in self._names.items()),

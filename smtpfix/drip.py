@@ -1,0 +1,52 @@
+"""Sending slowly: `Drip` gives octets out in small portions, one at a time, on the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class Drip:
+    """What waits to be sent on one connection."""
+
+    def __init__(self, octets: int, every: float, send: Callable[[bytes], None]) -> None:
+        self._octets = octets
+        self._every = every
+        self._send = send
+        self._waiting = bytearray()
+        self._then: Callable[[], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something waits to be sent."""
+        return bool(self._waiting)
+
+    def add(self, data: bytes) -> None:
+        """Send this behind what is waiting."""
+        self._waiting += data
+        if self._timer is None:
+            self._next()
+
+    def then(self, do: Callable[[], None]) -> None:
+        """Do something once everything has been sent."""
+        self._then = do
+
+    def stop(self) -> None:
+        """Forget what is waiting."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._waiting.clear()
+        self._then = None
+
+    def _next(self) -> None:
+        self._timer = None
+        if not self._waiting:
+            return
+        portion = bytes(self._waiting[: self._octets])
+        del self._waiting[: self._octets]
+        self._timer = asyncio.get_running_loop().call_later(self._every, self._next)
+        self._send(portion)
+        if not self._waiting and self._then is not None:
+            self._then()

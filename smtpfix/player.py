@@ -1,0 +1,144 @@
+"""Plays a rule's actions on one connection: what they do to its bytes, and when the command itself is performed.
+
+The conversation lends it what it needs through `Stage`; what a command means is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from .action import (
+    EDITS,
+    Action,
+    Advertise,
+    Delay,
+    Disconnect,
+    Drip,
+    Hide,
+    KeepInjected,
+    NoReply,
+    Raw,
+    Reset,
+    Stall,
+    Throttle,
+)
+from .channel import Channel
+from .recorder import Recorder
+from .reply import Reply
+from .session import SessionEnd
+from .transcript import Kind
+
+Perform: TypeAlias = Callable[[Reply | None], None]
+"""Performs a command; given a rule's reply, that one goes out, and the command takes effect only if both agree."""
+
+
+class Stage(Protocol):
+    """What a conversation lets its player do."""
+
+    def readable(self) -> None:
+        """Go on with what has come."""
+
+    def give_up(self) -> None:
+        """Let go of a message that waits for its reply: it gets none."""
+
+    def end(self, end: SessionEnd, *, notify: bool = True) -> None:
+        """End the session in order."""
+
+
+class Player:
+    """One connection's."""
+
+    def __init__(self, stage: Stage, channel: Channel, recorder: Recorder, loop: asyncio.AbstractEventLoop) -> None:
+        self._stage = stage
+        self._channel = channel
+        self._recorder = recorder
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self.is_holding = False
+        """Whether commands have to wait."""
+        self.is_stalled = False
+        """Whether nothing more is said or taken in."""
+        self.is_silent = False
+        """Whether the reply to the command being performed is not to be sent."""
+        self.keeps_injected = False
+        """Whether what came behind STARTTLS in clear is kept."""
+        self.edits: tuple[Hide | Advertise, ...] = ()
+        """What is done to the reply to the EHLO being performed."""
+
+    def play(self, actions: tuple[Action, ...], perform: Perform, *, answered: bool = False) -> None:
+        """Do what the actions say, in order; the command is performed by the one that answers, or behind them all."""
+        for position, action in enumerate(actions):
+            match action:
+                case Delay():
+                    self.hold(action.seconds, partial(self.play, actions[position + 1 :], perform, answered=answered))
+                    return
+                case Stall():
+                    self._recorder.note("the server says nothing more, as a rule has it")
+                    self.is_stalled = True
+                    return
+                case Disconnect():
+                    self._stage.end(SessionEnd.DISCONNECTED, notify=action.notify)
+                    return
+                case Reset():
+                    self._recorder.finish(SessionEnd.DISCONNECTED)
+                    self._channel.reset()
+                    return
+                case Drip():
+                    self._channel.drip(action.octets, action.every)
+                case Throttle():
+                    self._channel.throttle(action.octets_per_second)
+                case KeepInjected():
+                    self.keeps_injected = True
+                case _ if isinstance(action, EDITS):
+                    self.edits = (*self.edits, action)
+                case Raw():
+                    self._send_raw(action, None if answered else perform)
+                    answered = True
+                case NoReply():
+                    self._silently(perform)
+                    answered = True
+                case _:
+                    perform(action)
+                    answered = True
+        if not answered:
+            perform(None)
+        self.edits = ()
+
+    def hold(self, seconds: float, then: Callable[[], None]) -> None:
+        """Take no further command for some seconds, then go on."""
+
+        def go_on() -> None:
+            self._timer = None
+            self.is_holding = False
+            self._channel.resume()
+            then()
+            self._stage.readable()
+
+        self._channel.pause()
+        self.is_holding = True
+        self._timer = self._loop.call_later(seconds, go_on)
+
+    def stop(self) -> None:
+        """Forget what is still to come: the connection is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self.is_holding = False
+
+    def _send_raw(self, action: Raw, perform: Perform | None) -> None:
+        self._recorder.add(Kind.SERVER, action.octets)
+        self._channel.write(action.octets)
+        if action.performs and perform is not None:
+            self._silently(perform)
+        else:
+            self._stage.give_up()
+
+    def _silently(self, perform: Perform) -> None:
+        self.is_silent = True
+        try:
+            perform(None)
+        finally:
+            self.is_silent = False
