@@ -33,6 +33,8 @@ class Outcome(StrEnum):
     """The client came and left, and gave nothing away."""
     REFUSED_LATE = "refused late"
     """No message was accepted, but the client had given credentials, the envelope or content away."""
+    ACTED_ON_INJECTION = "acted on an injected reply"
+    """The client used what only a reply injected before TLS had offered (RFC 3207 section 4.2)."""
     NEVER_CONNECTED = "never connected"
     """Nobody came: there is no evidence."""
 
@@ -97,6 +99,9 @@ class RunningScenario:
         numbers = {session.number for session in sessions}
         # After the sessions, for whose reading the server has caught up with what came.
         accepted = [message for message in self.server.inbox.messages if message.session_number in numbers]
+        injected = self.scenario.injected_mechanisms
+        if any(attempt.mechanism in injected for session in sessions for attempt in session.auth):
+            return Outcome.ACTED_ON_INJECTION
         if any(not message.in_tls for message in accepted) and self.server.mode is not Mode.PLAIN:
             return Outcome.DELIVERED_IN_CLEAR
         if accepted:
@@ -122,6 +127,8 @@ class RunningScenario:
             return f"the client never connected to {where}, so nothing is known of it"
         if outcome is Outcome.DELIVERED_IN_CLEAR:
             return "the client delivered in clear"
+        if outcome is Outcome.ACTED_ON_INJECTION:
+            return "the client took a reply that was injected in clear for the server's"
         delivered = outcome is Outcome.DELIVERED
         if name in self.accepts:
             return None if delivered else f"accepts= names {name}, but the client refuses it: take it out"

@@ -146,6 +146,8 @@ class Scenario:
     """What the server does in TLS."""
     rules: tuple[Rule, ...] = ()
     """What the server does otherwise than a good one, command by command; the first is asked first."""
+    injected_mechanisms: tuple[str, ...] = ()
+    """SASL mechanisms that only an injected reply offers: a client that uses one took it for the server's."""
     policy: tuple[tuple[str, object], ...] = ()
     """Fields of the policy, where it does not say itself: names and values."""
     openssl: Evidence = _ACCEPTED
@@ -206,6 +208,9 @@ class Scenario:
             f"a number from 0 to {_MOST_INTERMEDIATES}, or [[intermediate]] tables",
         )
         self._check("notes", isinstance(self.notes, str), "text")
+        mechanisms = self.injected_mechanisms
+        good = isinstance(mechanisms, tuple) and all(isinstance(one, str) and one.isupper() for one in mechanisms)
+        self._check("injected_mechanisms", good, "a list of SASL mechanisms in upper case")
 
     def _check(self, name: str, good: bool, allowed: str) -> None:  # noqa: FBT001 - private, and reads well
         if not good:
@@ -230,7 +235,7 @@ class Scenario:
                 raise InvalidValueError(f"{where}: {key}", None, "a value")
         if values.get("group") in _IN_EVERY_MODE:
             values.setdefault("modes", _MODES)
-        for key in ("modes", "send"):
+        for key in ("modes", "send", "injected_mechanisms"):
             if isinstance(values.get(key), list):
                 values[key] = tuple(values[key])
         if "root" in values:
@@ -252,7 +257,7 @@ class Scenario:
 
 _TOP_KEYS: Final = (
     *("summary", "expected", "standard", "group", "connect", "modes", "trust", "send", "intermediates"),
-    *("root", "intermediate", "leaf", "tls", "rules", "policy", "openssl", "notes"),
+    *("root", "intermediate", "leaf", "tls", "rules", "injected_mechanisms", "policy", "openssl", "notes"),
 )
 
 

@@ -97,6 +97,7 @@ def test_a_whole_file_is_read():
         (WHOLE + "rules = 1\n", "some.toml: rules"),
         (WHOLE + "rules = [1]\n", "some.toml: rules"),
         (WHOLE + 'rules = ["MAIL 450"]\n', "some.toml: rules: rule"),
+        (WHOLE + 'injected_mechanisms = ["plain"]\n', "some.toml: injected_mechanisms"),
         (WHOLE + "policy = 1\n", "some.toml, [policy]"),
         (WHOLE + "[policy]\nport = 25\n", "some.toml, [policy]"),
         (WHOLE + "openssl = 1\n", "some.toml, [openssl]"),
