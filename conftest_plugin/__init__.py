@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     """Type of the `start_smtp_server` fixture."""
 
 _SERVERS: pytest.StashKey[list[Server]] = pytest.StashKey()
+_PASSED: pytest.StashKey[bool] = pytest.StashKey()
 _SESSIONS_SHOWN = 10
+_STRICT = "strict_rules"
+"""The marker's own keyword; all others are the policy's."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,12 +34,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "smtp(mode, **fields): the policy of this test's smtp_server; keyword arguments are smtpfix.Policy's fields, "
-        "and what is not named stays as the smtp_policy fixture has it",
+        "and what is not named stays as the smtp_policy fixture has it; strict_rules=True, also for start_smtp_server: "
+        "a test that passed fails where a rule that it set with on() never answered",
     )
     config.addinivalue_line(
         "markers",
         "smtp_scenarios(*names, mode='implicit-tls', accepts=(), refuses=(), **fields): run this test with its "
-        "smtp_scenario once for each scenario: ids, or the groups certificates, tls and modes; accepts and refuses "
+        "smtp_scenario once for each scenario: ids, groups such as certificates, or modes; accepts and refuses "
         "are ids of what this client is known to do otherwise, fields are smtpfix.Policy's; several markers add up, "
         "and one without names declares accepts and refuses for all of them",
     )
@@ -95,9 +99,15 @@ def start_smtp_server(
 
         def start(policy: Policy | str | None = None, **fields: Any) -> Server:
             base, mode = (policy, ()) if isinstance(policy, Policy) else (smtp_policy, filter(None, [policy]))
-            return servers.enter_context(_running(request, base.replace(*mode, **fields)))
+            server = servers.enter_context(_running(request, base.replace(*mode, **fields)))
+            started.append(server)
+            return server
 
+        started: list[Server] = []
+        is_strict = _has_strict_rules(request)
         yield start
+        if is_strict:
+            _fail_for_unused_rules(request, started)
 
 
 @pytest.fixture
@@ -105,9 +115,35 @@ def smtp_server(request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_
     """Return a running server of the test's own: nothing of another test is in its inbox."""
     policy = smtp_policy
     for marker in reversed(list(request.node.iter_markers("smtp"))):
-        policy = policy.replace(*marker.args, **marker.kwargs)
+        policy = policy.replace(*marker.args, **{key: marker.kwargs[key] for key in marker.kwargs if key != _STRICT})
+    is_strict = _has_strict_rules(request)
     with _running(request, policy) as server:
         yield server
+        if is_strict:
+            _fail_for_unused_rules(request, [server])
+
+
+def _has_strict_rules(request: pytest.FixtureRequest) -> bool:
+    """Return what the nearest marker that has it says of rules that never answer."""
+    values = [marker.kwargs[_STRICT] for marker in request.node.iter_markers("smtp") if _STRICT in marker.kwargs]
+    if values and not isinstance(values[0], bool):
+        from smtpfix.errors import InvalidValueError  # noqa: PLC0415 - not before it is asked for
+
+        raise InvalidValueError(f"smtp({_STRICT})", values[0], "True or False")
+    return bool(values and values[0])
+
+
+def _fail_for_unused_rules(request: pytest.FixtureRequest, servers: list[Server]) -> None:
+    """Fail a test that passed and that set rules which never answered; those of a scenario are not the test's."""
+    if not request.node.stash.get(_PASSED, False):
+        return
+    for server in servers:
+        len(server.sessions)  # the server catches up with what clients said last
+    unused = [f"  {rule}" for server in servers for rule in server.unused_rules if rule not in server.policy.rules]
+    if unused:
+        head = "1 rule never answered" if len(unused) == 1 else f"{len(unused)} rules never answered"
+        text = f"{head}, so nothing of this test shows what they are for ({_STRICT}=True):"
+        pytest.fail("\n".join([text, *unused, "Let the client come to them, or take them out."]), pytrace=False)
 
 
 @contextmanager
@@ -125,10 +161,8 @@ def _running(request: pytest.FixtureRequest, policy: Policy) -> Iterator[Server]
 
             stack.enter_context(resolving(DOMAIN, server.host, to=server.place.host))
         servers.append(server)
-        try:
-            yield server
-        finally:
-            servers.remove(server)
+        yield server
+        servers.remove(server)  # after a failure at teardown the report lets go of it
 
 
 @pytest.fixture
@@ -168,6 +202,9 @@ def pytest_runtest_makereport(
                 report.sections.append(
                     (f"smtp server {server.host}:{server.port} ({server.mode})", "no client connected")
                 )
+    item.stash[_PASSED] = call.when == "call" and report.passed
+    if call.when == "teardown" and _SERVERS in item.stash:
+        del item.stash[_SERVERS]
     return report
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         Stall,
         Throttle,
     )
+    from .attempts import Attempts
     from .authority import Authority
+    from .behaviour import Violation
     from .check import Outcome, RunningScenario
     from .errors import (
         AuthorityError,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .policy import Mode, Policy
     from .reply import Reply
     from .resolver import resolving
-    from .sasl import ANY_USER
+    from .sasl import ANY_USER, Token
     from .scenario import Scenario
     from .script import Rule
     from .server import Server
@@ -52,6 +54,7 @@ __all__ = [
     "Advertise",
     "Alert",
     "Attachment",
+    "Attempts",
     "AuthAttempt",
     "Authority",
     "AuthorityError",
@@ -90,8 +93,10 @@ __all__ = [
     "TLSFailure",
     "TLSInfo",
     "Throttle",
+    "Token",
     "UnexpectedMessage",
     "UnknownScenario",
+    "Violation",
     "resolving",
 ]
 
@@ -112,7 +117,9 @@ _ACTIONS = (
 )
 
 _HOMES = {
+    "attempts": {"Attempts"},
     "authority": {"Authority"},
+    "behaviour": {"Violation"},
     "check": {"Outcome", "RunningScenario"},
     "inbox": {"Inbox"},
     "message": {"Attachment", "CapturedMessage", "Envelope"},
@@ -120,7 +127,7 @@ _HOMES = {
     "action": {*_ACTIONS},
     "reply": {"Reply"},
     "resolver": {"resolving"},
-    "sasl": {"ANY_USER"},
+    "sasl": {"ANY_USER", "Token"},
     "scenario": {"Scenario"},
     "script": {"Rule"},
     "server": {"Server"},

@@ -22,8 +22,8 @@ from .reply import (
     UNKNOWN_MECHANISM,
     Reply,
 )
-from .sasl import MECHANISMS, Exchange, MalformedResponseError
-from .session import AuthAttempt
+from .sasl import MECHANISMS, Exchange, MalformedResponseError, ServerFirstError
+from .session import AuthAttempt, TLSInfo
 
 LINE_LIMIT: Final = 12_288
 """Octets that a line of an exchange may have with its CRLF, RFC 4954 section 4."""
@@ -54,7 +54,9 @@ class Authentication:
         name, *initials = argument.split() or [""]
         initial = " ".join(initials)
         self._mechanism, self._in_clear = name.upper(), in_clear
-        self._exchange = MECHANISMS.get(self._mechanism, Exchange)(self._policy.users)
+        self._exchange = MECHANISMS.get(self._mechanism, Exchange)(
+            self._policy.users, hostname=self._policy.hostname, certified=_certified(self._recorder.tls)
+        )
         response = _decode(initial) if initial else None
         if refusal is None:
             refusal = self._refuse(initial, response)
@@ -91,6 +93,8 @@ class Authentication:
                 accepted=accepted,
                 in_clear=self._in_clear,
                 authorization_identity=exchange.authorization_identity,
+                token=exchange.token,
+                trace=exchange.trace,
             )
         )
         self._exchange = self._turns = None
@@ -100,7 +104,8 @@ class Authentication:
     def _refuse(self, initial: str, response: bytes | None) -> Reply | None:
         if not self._mechanism or " " in initial:
             return AUTH_SYNTAX
-        if self._mechanism not in self._policy.mechanisms:
+        has_certificate = self._recorder.tls is not None and self._recorder.tls.client_certificate is not None
+        if self._mechanism not in self._policy.mechanisms_for(has_certificate=has_certificate):
             return UNKNOWN_MECHANISM
         return NOT_BASE64 if initial and response is None else None
 
@@ -111,8 +116,15 @@ class Authentication:
         except StopIteration as stop:
             return self.end(AUTHENTICATED if stop.value else BAD_CREDENTIALS)
         except MalformedResponseError as error:
-            return self.end(Reply(501, "5.5.2", str(error)))
+            # RFC 4954 section 4 has a code of its own for an initial response where the server speaks first.
+            return self.end(Reply(501, "5.7.0" if isinstance(error, ServerFirstError) else "5.5.2", str(error)))
         return Reply(334, None, base64.b64encode(challenge).decode("ascii"))
+
+
+def _certified(tls: TLSInfo | None) -> str | None:
+    """Return whom the client's certificate names: the common name of its subject."""
+    parts = (tls.client_name or "").split(", ") if tls is not None else []
+    return next((part.partition("=")[2] for part in parts if part.startswith("commonName=")), None)
 
 
 def _decode(text: str) -> bytes | None:

@@ -29,9 +29,10 @@ from .pki.chains import Chain, Issuer
 from .pki.keys import generate, pem
 from .pki.names import ORGANIZATION, distinguished
 from .pki.revocation import staple
+from .place import Place
 from .policy import Policy
 from .profile import CertificateProfile
-from .scenario import Place, Scenario
+from .scenario import Scenario
 from .tls import TLS, TLSSide
 from .tls_profile import TLSProfile
 

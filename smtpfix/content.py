@@ -29,6 +29,10 @@ class Content:
         """The exact octets, once it is complete; None if it was over the limit."""
         self.size = 0
         """Octets of content: exact once complete, and while it comes, or over the limit, as they are on the wire."""
+        self.stuffed_lines = 0
+        """Lines that came with a doubled dot, once it is complete."""
+        self.unstuffed_lines = 0
+        """Lines that came with a single dot, against RFC 5321 section 4.5.2, once it is complete."""
 
     def take(self, buffer: bytearray) -> bool:
         """Take what is there; return whether the end was in it. What stands behind the end is left."""
@@ -46,7 +50,11 @@ class Content:
             self.size = self._drained + end
             del buffer[: end + len(_END)]
             return True
-        octets = unstuff(bytes(memoryview(buffer)[len(_CRLF) : end + len(_CRLF)]))
+        stuffed = bytes(memoryview(buffer)[len(_CRLF) : end + len(_CRLF)])
+        octets = unstuff(stuffed)
+        if octets is not stuffed:
+            self.stuffed_lines = buffer.count(b"\r\n..", 0, end)
+            self.unstuffed_lines = len(stuffed) - len(octets) - self.stuffed_lines
         del buffer[: end + len(_END)]
         self.size = len(octets)
         if self._limit is None or self.size <= self._limit:

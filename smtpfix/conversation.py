@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from . import reply as replies
-from .action import edited
 from .authentication import CANCEL, LINE_LIMIT, Authentication
 from .channel import Channel
 from .client_hello import looks_like_tls, parse_client_hello
@@ -30,8 +29,10 @@ from .script import CONNECT, END_OF_DATA, UNKNOWN, Moment
 from .service import Service
 from .session import SessionEnd, TLSFailure
 from .tls import TLSSide
-from .tls_faults import Instead
 from .transcript import Kind, carries_credential, excerpt
+
+if TYPE_CHECKING:
+    from .tls_faults import Instead
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
@@ -65,7 +66,7 @@ class Conversation:
         self._skipping = 0
         self._limit = self._policy.command_limit
         self._content: Content | None = None
-        self._pending: tuple[Envelope, bytes] | None = None
+        self._pending: tuple[Envelope, Content, bytes] | None = None
         self._authentication = Authentication(self._policy, recorder)
         self._player = Player(self, channel, recorder, service.loop)
         self._tls_began = 0.0
@@ -101,6 +102,8 @@ class Conversation:
             if self._content is not None:
                 if not self._content.take(buffer):
                     break
+                if buffer:
+                    self.recorder.has_more = True
                 self._end_of_data(self._content)
                 continue
             if buffer[0] == 0x16 and self._is_client_hello(buffer):  # noqa: PLR2004 - a TLS handshake record
@@ -109,6 +112,8 @@ class Conversation:
             line = self._take_line(buffer)
             if line is None:
                 break
+            if buffer:
+                self.recorder.has_more = True
             if self._authentication.is_running:
                 self._auth_answer(line)
             else:
@@ -303,8 +308,12 @@ class Conversation:
             if reply.is_positive and verb in ("EHLO", "HELO"):
                 self.recorder.client_name = argument
                 if verb == "EHLO":
-                    reply = self._service.capabilities[self._channel.in_tls]
+                    tls = self.recorder.tls
+                    has_certificate = tls is not None and tls.client_certificate is not None
+                    reply = self._service.capabilities[self._channel.in_tls, has_certificate]
                     if self._player.edits:
+                        from .action import edited  # noqa: PLC0415 - as in `script`
+
                         lines = edited(reply.text.split("\n"), self._player.edits)
                         reply = replace(reply, text="\n".join(lines))
             self._send(forced or reply)
@@ -359,6 +368,8 @@ class Conversation:
             self.recorder.note("the server goes on in clear where TLS has to begin, as the scenario has it")
             return False
         if self._fault in ("stall", "close", "alert"):
+            from .tls_faults import Instead  # noqa: PLC0415 - few scenarios need it
+
             self._channel.flush()
             self._channel.received.clear()
             self._instead = Instead(self._fault, self._channel, self.recorder)
@@ -432,7 +443,7 @@ class Conversation:
             limit = self._policy.line_limit
             if limit is not None and max(map(len, octets.split(b"\r\n"))) > limit:
                 own = replies.CONTENT_LINE_TOO_LONG
-            self._pending = (envelope, octets)
+            self._pending = (envelope, content, octets)
         self._at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
 
     def _conclude(self, reply: Reply) -> None:
@@ -457,18 +468,20 @@ class Conversation:
         if self._pending is not None:
             self._capture(self._pending, None)
 
-    def _capture(self, pending: tuple[Envelope, bytes], reply: Reply | None) -> None:
+    def _capture(self, pending: tuple[Envelope, Content, bytes], reply: Reply | None) -> None:
         self._pending = None
-        envelope, content = pending
+        envelope, content, octets = pending
         message = CapturedMessage(
             number=self._service.next_message_number(),
             envelope=envelope,
-            content=content,
+            content=octets,
             received=datetime.now(UTC),
             reply=reply,
             in_tls=self._channel.in_tls,
             user=self._authentication.user,
             _source=self.recorder,
+            stuffed_lines=content.stuffed_lines,
+            unstuffed_lines=content.unstuffed_lines,
         )
         if message.accepted:
             self.recorder.message_count += 1

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from typing import Unpack, overload
 
+from .attempts import Attempts
 from .errors import NoMessage, UnexpectedMessage
 from .matching import Criteria, Matcher
 from .message import CapturedMessage
@@ -89,6 +90,36 @@ class Inbox(Sequence[CapturedMessage]):
             listed = "\n".join(f"  {message}" for message in found[:_NEAR_MISSES])
             raise UnexpectedMessage(f"expected one message ({Matcher(criteria)}), {len(found)} match:\n{listed}")
         raise NoMessage(self._explain(1, 0, Matcher(criteria), ""))
+
+    def attempts(self, message_id: str | None = None, **criteria: Unpack[Criteria]) -> Attempts:
+        """Return all attempts to deliver the one message that matches, accepted or not, oldest first.
+
+        Give its Message-ID, criteria, or nothing where there is but one. Raises `NoMessage` if none matches, and
+        `UnexpectedMessage` if those that match have several Message-IDs: a retry keeps it (RFC 5322 section 3.6.4).
+        An attempt whose content never came, as all recipients were refused, cannot be told; `Server.sessions` has it.
+        """
+        __tracebackhide__ = True
+        with self._bell.lock:
+            seen = sorted((*self._messages, *self._refused), key=lambda message: message.number)
+        matcher = Matcher(criteria)
+        wanted = None if message_id is None else message_id.strip().strip("<>")
+        found = [message for message in seen if wanted in (None, message.message_id.strip("<>"))]
+        found = [message for message in found if matcher.matches(message)]
+        identities = dict.fromkeys(message.message_id for message in found)
+        if len(identities) > 1:
+            listed = "\n".join(
+                f"  {message.message_id or 'no Message-ID'}: {message}" for message in found[:_NEAR_MISSES]
+            )
+            raise UnexpectedMessage(
+                f"expected attempts at one message ({matcher}), but there are {len(identities)} Message-IDs; "
+                f"a retry keeps its Message-ID (RFC 5322 section 3.6.4):\n{listed}"
+            )
+        if not found:
+            asked = "" if message_id is None else f"Message-ID {message_id}, "
+            lines = [f"expected an attempt ({asked}{matcher}), got none of {_count(len(seen), 'message')} that came"]
+            lines += [f"  {message.message_id or 'no Message-ID'}: {message}" for message in seen[-_NEAR_MISSES:]]
+            raise NoMessage("\n".join(lines))
+        return Attempts(tuple(message for message in seen if message.message_id in identities))
 
     def wait(
         self, count: int = 1, *, timeout: float = 5.0, **criteria: Unpack[Criteria]

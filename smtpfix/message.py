@@ -14,8 +14,10 @@ from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as default_policy
+from email.utils import getaddresses
 from typing import Any, Final, Protocol
 
+from .behaviour import BARE_CR, BARE_LF, END_OF_HEADERS, Violation, in_message, without
 from .reply import Reply
 from .session import Session
 from .transcript import printable
@@ -84,6 +86,10 @@ class CapturedMessage:
     user: str | None
     """The user the client had authenticated as; None without AUTH."""
     _source: SessionSource = field(repr=False)
+    stuffed_lines: int = 0
+    """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
+    unstuffed_lines: int = 0
+    """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
     _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
 
@@ -120,13 +126,38 @@ class CapturedMessage:
         addresses = getattr(self._value("From"), "addresses", ())
         return str(addresses[0].addr_spec) if addresses else ""
 
+    @property
+    def addressees(self) -> tuple[str, ...]:
+        """The addresses in the To, Cc and Bcc headers, and in their Resent- counterparts, each once."""
+        return self._addresses("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
+
+    @property
+    def blind_recipients(self) -> tuple[str, ...]:
+        """The envelope's recipients that no header names, as a Bcc done well has it (RFC 5322 section 3.6.3)."""
+        return without(self.to, self.addressees)
+
+    def _addresses(self, *names: str) -> tuple[str, ...]:
+        # The header registry would take a second for 3,000 addresses, and does not read those in UTF-8 (RFC 6532).
+        found: list[str] = []
+        for name, value in self.headers.raw_items():
+            if name.lower() in names:
+                with contextlib.suppress(Exception):  # as below: hostile input
+                    text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+                    found += (address for _, address in getaddresses([text]) if address)
+        return tuple(dict.fromkeys(found))
+
     # What it says
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID header with its angle brackets (RFC 5322 section 3.6.4); ``""`` without one."""
+        return (self.header("Message-ID") or "").strip()
 
     @property
     def headers(self) -> EmailMessage:
         """The header section, parsed without the body: ``message.headers["X-Id"]`` is None where there is none."""
         if self._headers is None:
-            end = re.search(rb"\r?\n\r?\n", self.content)
+            end = END_OF_HEADERS.search(self.content)
             section = self.content[: end.end()] if end else self.content
             object.__setattr__(self, "_headers", _parse(section, headers_only=True))
         assert self._headers is not None  # noqa: S101 - set just above
@@ -226,17 +257,34 @@ class CapturedMessage:
     @property
     def has_bare_line_feeds(self) -> bool:
         """Whether an LF came without its CR, against RFC 5321 section 2.3.8."""
-        return _BARE_LF.search(self.content) is not None
+        return BARE_LF.search(self.content) is not None
 
     @property
     def has_bare_carriage_returns(self) -> bool:
         """Whether a CR came without its LF, against RFC 5321 section 2.3.8."""
-        return _BARE_CR.search(self.content) is not None
+        return BARE_CR.search(self.content) is not None
 
     @property
     def is_8bit(self) -> bool:
         """Whether an octet is outside ASCII, which needs BODY=8BITMIME (RFC 6152) or SMTPUTF8 (RFC 6531)."""
         return not self.content.isascii()
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """What is against the standards in how it came: line ends and lengths, dots, undeclared 8-bit, Bcc shown.
+
+        A Bcc header is shown when a recipient it does not name got it: a copy for those it names may have one.
+        """
+        bcc = self._addresses("bcc", "resent-bcc")
+        found = in_message(
+            self.content,
+            addresses=(self.reverse_path, *self.to),
+            mail_parameters=self.envelope.mail_parameters,
+            unstuffed_lines=self.unstuffed_lines,
+            bcc=bcc,
+            not_bcc=without(self.to, bcc),
+        )
+        return tuple(found)
 
     def __str__(self) -> str:
         """Return the message in one line, as failed waits list it."""
@@ -276,8 +324,6 @@ def _plain_subject(content: bytes) -> str | None:
 
 _HREF: Final = re.compile(r"""<[^<>]*?\shref\s*=\s*(?:"([^"<>]*)|'([^'<>]*)|([^"'\s<>]+))""", re.IGNORECASE)
 _URL: Final = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
-_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-_BARE_CR: Final = re.compile(rb"\r(?!\n)")
 
 
 def _unescape(text: str) -> str:

@@ -8,28 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from .action import (
-    EDITS,
-    Action,
-    Advertise,
-    Delay,
-    Disconnect,
-    Drip,
-    Hide,
-    KeepInjected,
-    NoReply,
-    Raw,
-    Reset,
-    Stall,
-    Throttle,
-)
 from .channel import Channel
 from .recorder import Recorder
 from .reply import Reply
 from .session import SessionEnd
 from .transcript import Kind
+
+if TYPE_CHECKING:
+    from .action import Action, Advertise, Hide, Raw
 
 Perform: TypeAlias = Callable[[Reply | None], None]
 """Performs a command; given a rule's reply, that one goes out, and the command takes effect only if both agree."""
@@ -70,34 +58,36 @@ class Player:
 
     def play(self, actions: tuple[Action, ...], perform: Perform, *, answered: bool = False) -> None:
         """Do what the actions say, in order; the command is performed by the one that answers, or behind them all."""
+        from . import action as do  # noqa: PLC0415 - as in `script`
+
         for position, action in enumerate(actions):
             match action:
-                case Delay():
+                case do.Delay():
                     self.hold(action.seconds, partial(self.play, actions[position + 1 :], perform, answered=answered))
                     return
-                case Stall():
+                case do.Stall():
                     self._recorder.note("the server says nothing more, as a rule has it")
                     self.is_stalled = True
                     return
-                case Disconnect():
+                case do.Disconnect():
                     self._stage.end(SessionEnd.DISCONNECTED, notify=action.notify)
                     return
-                case Reset():
+                case do.Reset():
                     self._recorder.finish(SessionEnd.DISCONNECTED)
                     self._channel.reset()
                     return
-                case Drip():
+                case do.Drip():
                     self._channel.drip(action.octets, action.every)
-                case Throttle():
+                case do.Throttle():
                     self._channel.throttle(action.octets_per_second)
-                case KeepInjected():
+                case do.KeepInjected():
                     self.keeps_injected = True
-                case _ if isinstance(action, EDITS):
+                case _ if isinstance(action, do.EDITS):
                     self.edits = (*self.edits, action)
-                case Raw():
+                case do.Raw():
                     self._send_raw(action, None if answered else perform)
                     answered = True
-                case NoReply():
+                case do.NoReply():
                     self._silently(perform)
                     answered = True
                 case _:

@@ -8,13 +8,15 @@ from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from .errors import InvalidValueError
-from .sasl import ANY_USER, MECHANISMS, Users
-from .scenario import Scenario, check_scenario_id, load_scenario, read_scenario
-from .script import Rule
-from .tls_profile import TLSProfile
+from .sasl import ANY_USER, DEFAULT_MECHANISMS, MECHANISMS, Token, Users
+
+if TYPE_CHECKING:
+    from .scenario import Scenario
+    from .script import Rule
+    from .tls_profile import TLSProfile
 
 
 class Mode(StrEnum):
@@ -60,8 +62,6 @@ _MAIL_PARAMETERS: Final = (
     ("AUTH", "AUTH"),  # RFC 4954 section 5
 )
 
-_GOOD_TLS: Final = TLSProfile()
-
 DEFAULT_MAX_EVENTS: Final = 100_000
 """`Policy.max_events`: 12,000 messages on one connection, 3 MiB of memory."""
 
@@ -85,13 +85,14 @@ class Policy:
     _: KW_ONLY
 
     users: Users = field(default=None, repr=False)
-    """Who may log in: name to password, or `ANY_USER`; None offers no AUTH."""
+    """Who may log in: name to password, to `Token`, or to several of them; or `ANY_USER`; None offers no AUTH."""
     require_auth: bool = False
     """Answer ``530 5.7.0`` to MAIL, RCPT, DATA, VRFY and EXPN before authentication (RFC 4954 section 6)."""
     auth_in_clear: bool | None = None
     """Whether AUTH is offered and accepted outside TLS; None: in mode ``plain`` only."""
-    mechanisms: Sequence[str] = tuple(MECHANISMS)
-    """SASL mechanisms offered, in this order."""
+    mechanisms: Sequence[str] = DEFAULT_MECHANISMS
+    """SASL mechanisms offered, in this order. There are CRAM-MD5, XOAUTH2, OAUTHBEARER, EXTERNAL and ANONYMOUS too;
+    with the last, everybody may log in."""
 
     certificate: str | Path | tuple[str | Path, str | Path] = "good"
     """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or the files of a
@@ -163,11 +164,12 @@ class Policy:
 
     def _check_auth(self) -> None:
         if isinstance(self.users, Mapping):
-            if not all(isinstance(text, str) for pair in self.users.items() for text in pair):
+            users = {name: tuple(known) if isinstance(known, list) else known for name, known in self.users.items()}
+            if not all(isinstance(name, str) and _is_credential(known) for name, known in users.items()):
                 raise InvalidValueError(
-                    "Policy.users", "a mapping with other things in it", "names and passwords as text"
+                    "Policy.users", "a mapping with other things in it", "names and passwords as text, or Tokens"
                 )
-            self._set("users", MappingProxyType(dict(self.users)))
+            self._set("users", MappingProxyType(users))
         elif self.users is not None and self.users is not ANY_USER:
             raise InvalidValueError(
                 "Policy.users", type(self.users).__name__, "a mapping of names to passwords, ANY_USER or None"
@@ -176,7 +178,7 @@ class Policy:
         if self.auth_in_clear is not None:
             self._check_type("auth_in_clear", bool, "True, False or None")
         self._set("mechanisms", self._names("mechanisms", MECHANISMS))
-        if self.require_auth and (self.users is None or self.users == {}):
+        if self.require_auth and (self.users is None or (self.users == {} and "ANONYMOUS" not in self.mechanisms)):
             raise self._fail("require_auth", "False where Policy.users names nobody, or users to log in as")
         if self.require_auth and not self.mechanisms:
             raise self._fail("require_auth", "False where Policy.mechanisms is empty, or a mechanism")
@@ -214,10 +216,14 @@ class Policy:
         elif isinstance(certificate, Path):
             if not certificate.is_file():
                 raise self._fail("certificate", "a file that is there")
+            from .scenario import read_scenario  # noqa: PLC0415 - good servers need no catalogue
+
             self._set("_own_scenario", read_scenario(certificate))
         elif certificate.endswith(".toml"):
             raise self._fail("certificate", "an id of the catalogue; for a file of your own, write Path(...)")
         elif certificate != "good":  # which is there, and costs nothing until somebody wants TLS
+            from .scenario import check_scenario_id, load_scenario  # noqa: PLC0415 - good servers need no catalogue
+
             check_scenario_id(certificate, "Policy.certificate")
             if load_scenario(certificate).group != "certificates":
                 raise self._fail("certificate", "a certificate's scenario; this one is for Policy.scenario")
@@ -225,6 +231,8 @@ class Policy:
     def _check_scenario(self) -> None:
         if self.scenario is None:
             return
+        from .scenario import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - good servers need no catalogue
+
         if isinstance(self.scenario, Path):
             if not self.scenario.is_file():
                 raise self._fail("scenario", "a file that is there")
@@ -299,6 +307,8 @@ class Policy:
     @property
     def chain_scenario(self) -> Scenario:
         """The scenario that the certificates are issued after: the certificate's, or the TLS scenario's own."""
+        from .scenario import load_scenario  # noqa: PLC0415 - good servers need no catalogue
+
         if self._own_scenario is not None:
             return self._own_scenario
         if isinstance(self.certificate, tuple):
@@ -312,7 +322,7 @@ class Policy:
         """What the TLS scenario, or else the certificate's, asks of the server."""
         if self._played is not None:
             return self._played.tls
-        return _GOOD_TLS if self.certificate == "good" else self.chain_scenario.tls
+        return self.chain_scenario.tls
 
     @property
     def uses_tls(self) -> bool:
@@ -342,6 +352,13 @@ class Policy:
             return True
         return self.mode is Mode.PLAIN if self.auth_in_clear is None else self.auth_in_clear
 
+    def mechanisms_for(self, *, has_certificate: bool) -> tuple[str, ...]:
+        """Return the mechanisms for a client: EXTERNAL only for one that has shown a certificate in TLS.
+
+        That is RFC 4422 appendix A. Whether there is AUTH at all is `allows_auth`'s decision.
+        """
+        return tuple(name for name in self.mechanisms if has_certificate or name != "EXTERNAL")
+
     def replace(self, *mode: str, **changes: Any) -> Policy:
         """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""
         if len(mode) > 1:
@@ -353,6 +370,13 @@ class Policy:
             if name not in names:
                 raise TypeError(f"Policy has no field {name!r}; there are {', '.join(names)}")
         return replace(self, **changes)
+
+
+def _is_credential(value: object) -> bool:
+    """Return whether a value is what a user is known by, or several of these."""
+    return isinstance(value, str | Token) or (
+        isinstance(value, tuple) and all(isinstance(one, str | Token) for one in value)
+    )
 
 
 def _is_collection(value: object) -> bool:

@@ -41,7 +41,7 @@ NAME_KINDS: Final = ("dns", "ip", "email", "uri", "srv")
 """Kinds of subject alternative names, as the prefix of a name: ``dns:``, ``ip:``, …; ``srv:`` is RFC 4985's SRVName."""
 
 PLACEHOLDERS: Final = ("names", "name", "host", "hostname", "label", "initial", "domain", "tld", "address")
-"""What a name may hold in braces; `scenario.Place` has the meaning of each."""
+"""What a name may hold in braces; `place.Place` has the meaning of each."""
 
 _CA_DAYS: Final = 3650
 """How long an authority is valid: somebody may have imported it into a trust store."""

@@ -33,6 +33,7 @@ class Recorder:
         "client_hello",
         "client_name",
         "end",
+        "has_more",
         "injected",
         "message_count",
         "number",
@@ -56,9 +57,12 @@ class Recorder:
         self._began = time.monotonic()
         self._ended: float | None = None
         # One list a column, when and what and which octets: a tuple an event would cost five times the memory.
-        self._columns: tuple[array[float], list[Kind], list[bytes]] = (array("d"), [], [])
+        # The last has the places of those that had more behind them: few, where there are any.
+        self._columns: tuple[array[float], list[Kind], list[bytes], array[int]] = (array("d"), [], [], array("q"))
         self._most = max_events
         self._left_out = 0
+        self.has_more = False
+        """Whether the event about to be added is the client's and had more behind it, before it was answered."""
         self.end: SessionEnd | None = None
         self.client_name: str | None = None
         self.tls: TLSInfo | None = None
@@ -71,16 +75,20 @@ class Recorder:
 
     def add(self, kind: Kind, data: bytes) -> None:
         """Record an event of the transcript."""
-        times, kinds, octets = self._columns
+        times, kinds, octets, followed = self._columns
+        count = len(octets)
+        if self.has_more:
+            self.has_more = False
+            followed.append(count)
         times.append(time.monotonic())
         kinds.append(kind)
         octets.append(data)  # last: readers in other threads go by its length
-        if len(octets) > self._most:
+        if count >= self._most:
             self._leave_out()
 
     def _leave_out(self) -> None:
         """Drop a quarter of the events from the middle: how a long session began and what came last are kept."""
-        times, kinds, octets = self._columns
+        times, kinds, octets, followed = self._columns
         head = self._most // 2
         tail = head + self._most // 4
         self._left_out += tail - head - (self._left_out > 0)  # the note of the last time goes too
@@ -89,6 +97,7 @@ class Recorder:
             times[: head + 1] + times[tail:],
             [*kinds[:head], Kind.NOTE, *kinds[tail:]],
             [*octets[:head], note.encode(), *octets[tail:]],
+            array("q", [at if at < head else at - tail + head + 1 for at in followed if not head <= at < tail]),
         )
 
     def note(self, text: str) -> None:
@@ -106,9 +115,10 @@ class Recorder:
     def events(self) -> tuple[Event, ...]:
         """The transcript's events up to now."""
         began = self._began
-        times, kinds, octets = self._columns
-        columns = zip(times, kinds, tuple(octets), strict=False)
-        return tuple(Event(at - began, kind, data) for at, kind, data in columns)
+        times, kinds, octets, places = self._columns
+        columns = enumerate(zip(times, kinds, tuple(octets), strict=False))
+        followed = frozenset(places)
+        return tuple(Event(at - began, kind, data, place in followed) for place, (at, kind, data) in columns)
 
     def session(self) -> Session:
         """Return the session as it stands now."""

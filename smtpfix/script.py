@@ -13,12 +13,13 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypedDict
 
-from .action import ACTIONS, EDITS, ENDS, Action, KeepInjected, NoReply
 from .errors import InvalidValueError
 from .reply import Reply
 
 if TYPE_CHECKING:
     from random import Random
+
+    from .action import Action
 
 CONNECT: Final = "CONNECT"
 """The stage before the greeting."""
@@ -114,6 +115,9 @@ class Rule:
         self._check_conditions()
 
     def _check_actions(self) -> None:
+        # Servers without rules are the most, and a test pays for what is imported.
+        from .action import ACTIONS, EDITS, ENDS, KeepInjected, NoReply  # noqa: PLC0415
+
         actions = self.actions
         if (
             not isinstance(actions, tuple | list)

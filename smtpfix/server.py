@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack
 
-from .action import Action
 from .channel import Channel
 from .conversation import Conversation
 from .errors import CloseTimeoutError, NotRunningError
@@ -21,16 +20,17 @@ from .history import History
 from .inbox import Inbox
 from .listen import listen
 from .loop import LOOP_THREAD
+from .place import Place
 from .policy import Mode, Policy
 from .recorder import Recorder
 from .resolver import resolving
-from .scenario import Place
 from .script import ArgumentMatch, Conditions, Rule, Rulebook
 from .service import Service
 
 if TYPE_CHECKING:
     import socket
 
+    from .action import Action
     from .authority import Authority
     from .message import CapturedMessage
     from .session import Session

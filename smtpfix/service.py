@@ -36,7 +36,7 @@ class Service:
     @cached_property
     def fault(self) -> str | None:
         """What the scenario has the server do wrong in TLS, one of `tls_profile.FAULTS`."""
-        return self.policy.tls_profile.fault if self.policy.uses_tls else None
+        return None if self.policy.is_good or not self.policy.uses_tls else self.policy.tls_profile.fault
 
     @cached_property
     def tls_on_connect(self) -> bool:
@@ -49,19 +49,21 @@ class Service:
         return Reply(220, None, f"{self.policy.hostname} ESMTP smtpfix")
 
     @cached_property
-    def capabilities(self) -> dict[bool, Reply]:
-        """The reply to EHLO, in clear and in TLS."""
-        return {in_tls: Reply(250, None, "\n".join(self._capabilities(in_tls=in_tls))) for in_tls in (False, True)}
+    def capabilities(self) -> dict[tuple[bool, bool], Reply]:
+        """The reply to EHLO: in TLS or not, and to a client that has shown a certificate or not."""
+        states = ((False, False), (True, False), (True, True))
+        return {state: Reply(250, None, "\n".join(self._capabilities(*state))) for state in states}
 
-    def _capabilities(self, *, in_tls: bool) -> list[str]:
+    def _capabilities(self, in_tls: bool, has_certificate: bool) -> list[str]:  # noqa: FBT001 - the keys of a table
         policy = self.policy
         lines = [policy.hostname]
         for extension in EXTENSIONS:
             if not policy.has(extension) or (extension == "STARTTLS" and in_tls):
                 continue
             if extension == "AUTH":
-                if policy.allows_auth(in_tls=in_tls):
-                    lines.append("AUTH " + " ".join(policy.mechanisms))
+                mechanisms = policy.mechanisms_for(has_certificate=has_certificate)
+                if mechanisms and policy.allows_auth(in_tls=in_tls):
+                    lines.append("AUTH " + " ".join(mechanisms))
             elif extension == "SIZE":
                 lines.append(f"SIZE {policy.size_limit or 0}")  # RFC 1870 section 3: 0 is no fixed maximum
             else:

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from .behaviour import Violation, in_session, pipelined
 from .client_hello import ClientHello
 from .policy import Mode
 from .transcript import Transcript, printable, shorten
@@ -147,19 +148,32 @@ class AuthAttempt:
     user: str | None
     """Authentication identity; None when the exchange did not get that far."""
     password: str | None = field(repr=False)
-    """Password; None when the exchange did not get that far. Not in the repr, which ends up in reports."""
+    """Password; None when the exchange did not get that far, or the mechanism does not give it away (CRAM-MD5).
+    Not in the repr, which ends up in reports."""
     accepted: bool
     """Whether the server answered 235."""
     in_clear: bool
     """Whether it came outside TLS, so that everybody on the way could read it."""
     authorization_identity: str | None = None
     """Whom the user wants to act as (RFC 4616 section 2), when the mechanism carries it and it is not empty."""
+    token: str | None = field(default=None, repr=False)
+    """Bearer token of XOAUTH2 and OAUTHBEARER (RFC 6750); None where there is none. Not in the repr either."""
+    trace: str | None = None
+    """What an anonymous client said of itself (RFC 4505 section 2), when it is not empty."""
+
+    @property
+    def secret(self) -> str | None:
+        """The password or token that it gave away to everybody who can read along; None if there was none."""
+        return self.password if self.password is not None else self.token
 
     def __str__(self) -> str:
         who = f" as {printable(self.user)!r}" if self.user is not None else ""
         password = f", password {shorten(self.password)}" if self.password is not None else ""
+        token = f", token {shorten(self.token)}" if self.token is not None else ""
         where = "in clear" if self.in_clear else "in TLS"
-        return f"{printable(self.mechanism)}{who}{password}, {'accepted' if self.accepted else 'refused'}, {where}"
+        return (
+            f"{printable(self.mechanism)}{who}{password}{token}, {'accepted' if self.accepted else 'refused'}, {where}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +217,25 @@ class Session:
     def is_over(self) -> bool:
         """True once the connection has ended."""
         return self.end is not None
+
+    @property
+    def pipelined(self) -> tuple[tuple[str, ...], ...]:
+        """The groups of commands that were not said one by one (RFC 2920), as printable text, credentials shortened.
+
+        Those are meant whose next one, or a part of it, had come before they were answered: what the server saw, so the
+        replies of a fast server may hide that a client does not wait. What follows STARTTLS is in `injected`.
+        """
+        return tuple(tuple(event.lines[0] for event in group) for _, group in pipelined(self.transcript.events))
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """What the client did against the standards: pipelining without the offer or too far, no QUIT.
+
+        Refusing the server's certificate with an alert is no lack of a QUIT. Messages have violations of their own.
+        """
+        gone = self.end in (SessionEnd.CLIENT_CLOSED, SessionEnd.RESET)
+        refused = any(alert.sender == "client" and alert.is_fatal for alert in self.alerts)
+        return tuple(in_session(self.transcript.events, closed_without_quit=gone and not refused))
 
     @property
     def refusal(self) -> str | None:

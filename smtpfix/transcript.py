@@ -35,6 +35,8 @@ class Event(NamedTuple):
     kind: Kind
     data: bytes
     """The octets for CLIENT, SECRET and SERVER; UTF-8 text for CONTENT and NOTE."""
+    has_more: bool = False
+    """Whether something of the client's was already there behind it, before it was answered (RFC 2920)."""
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -22,11 +22,11 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 FLOORS = (
-    ("errors", "reply", "action", "profile", "tls_profile", "sasl", "resolver"),
-    ("policy", "script", "rule_text", "scenario", "catalogue", "client_hello"),
-    ("transcript", "session", "message", "arguments", "content"),
+    ("errors", "reply", "action", "place", "profile", "tls_profile", "sasl", "resolver"),
+    ("policy", "script", "rule_text", "rules_file", "scenario", "catalogue", "client_hello"),
+    ("transcript", "behaviour", "session", "message", "arguments", "content"),
     ("pki", "responder", "tls", "contexts", "tls_stapling", "tls_legacy", "authority", "drip", "channel"),
-    ("matching", "waiting", "inbox", "recorder", "history", "listen"),
+    ("matching", "waiting", "attempts", "inbox", "recorder", "history", "listen"),
     ("engine", "authentication", "tls_faults", "player", "service", "conversation"),
     ("loop", "server"),
     ("check", "audit"),

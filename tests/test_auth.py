@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import base64
+import hmac
+import json
+import shutil
 import smtplib
+import subprocess
+from datetime import UTC, datetime
 
 import pytest
 
-from smtpfix import ANY_USER, AuthAttempt
+from smtpfix import ANY_USER, AuthAttempt, Policy
+from smtpfix.sasl import MECHANISMS, Token
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -132,11 +138,12 @@ def test_the_policy_chooses_the_mechanisms(greet):
         (f"AUTH PLAIN {ANN} {ANN}", "501 5.5.4 Syntax: AUTH mechanism [initial-response]", ("PLAIN", None, None)),
         ("AUTH", "501 5.5.4 Syntax: AUTH mechanism [initial-response]", ("", None, None)),
         ("AUTH CRAM-MD5", "504 5.5.4 Unrecognized authentication mechanism", ("CRAM-MD5", None, None)),
-        # Microsoft's and Google's: an initial response of a mechanism that is not known here
+        (f"AUTH NTLM {ANN}", "504 5.5.4 Unrecognized authentication mechanism", ("NTLM", None, None)),
+        # Microsoft's and Google's: an initial response of a mechanism that is known but not offered here
         (
             f"AUTH XOAUTH2 {b64('user=ann' + chr(1) + 'auth=Bearer x' + chr(1) * 2)}",
             "504 5.5.4 Unrecognized authentication mechanism",
-            ("XOAUTH2", None, None),
+            ("XOAUTH2", "ann", None),
         ),
     ],
 )
@@ -296,3 +303,280 @@ def test_smtplib_sees_a_refusal_as_its_own_error(start_smtp_server):
         ("PLAIN", "wrong"),
         ("LOGIN", "wrong"),
     ]
+
+
+# The mechanisms a policy has to name: CRAM-MD5, XOAUTH2, OAUTHBEARER, EXTERNAL, ANONYMOUS
+
+TOKEN = Token("ya29.abc-DEF")
+EXPIRED = Token("ya29.old", expires=datetime(2001, 1, 1, tzinfo=UTC))
+HOLDERS = {"ann": ("s3cret", TOKEN, EXPIRED)}
+UNKNOWN = "504 5.5.4 Unrecognized authentication mechanism"
+
+
+def xoauth2(token, user="ann"):
+    return f"user={user}\1auth=Bearer {token}\1\1"
+
+
+def oauthbearer(token, user="ann"):
+    return f"n,a={user},\1host=localhost\1port=25\1auth=Bearer {token}\1\1"
+
+
+BEARERS = [("XOAUTH2", xoauth2, ""), ("OAUTHBEARER", oauthbearer, "\1")]
+
+
+def test_plain_and_login_are_what_is_offered_by_default(greet):
+    _, client = greet()
+    assert "250-AUTH PLAIN LOGIN\n" in client.hello()
+    for name in MECHANISMS.keys() - {"PLAIN", "LOGIN"}:
+        assert client.say(f"AUTH {name}") == UNKNOWN
+
+
+def test_other_mechanisms_are_offered_in_the_order_of_the_policy(greet):
+    _, client = greet(mechanisms=("XOAUTH2", "cram-md5", "PLAIN"))
+    assert "250-AUTH XOAUTH2 CRAM-MD5 PLAIN\n" in client.hello()
+
+
+@pytest.mark.parametrize(("password", "accepted"), [("s3cret", True), ("wrong", False)])
+def test_smtplib_logs_in_by_cram_md5_and_gives_no_password_away(start_smtp_server, password, accepted):
+    server = start_smtp_server(users=HOLDERS, mechanisms=["CRAM-MD5"])
+    with server.client() as client:
+        if accepted:
+            client.login("ann", password)
+        else:
+            with pytest.raises(smtplib.SMTPAuthenticationError, match="535"):
+                client.login("ann", password)
+    assert server.sessions[-1].auth == (attempt("CRAM-MD5", "ann", None, accepted=accepted),)
+    assert server.sessions[-1].auth[0].secret is None
+
+
+def test_cram_md5_asks_with_a_challenge_of_this_server_and_takes_no_initial_response(greet):
+    server, client = greet(users=HOLDERS, mechanisms=["CRAM-MD5"])
+    assert client.say(f"AUTH CRAM-MD5 {b64('ann ' + '0' * 32)}").startswith("501 5.7.0 CRAM-MD5 takes no initial")
+    challenge = base64.b64decode(client.say("AUTH CRAM-MD5").removeprefix("334 "))
+    assert challenge.endswith(b"@mx.smtpfix.test>")
+    digest = hmac.digest(b"s3cret", challenge, "md5").hex()
+    assert client.say(b64(f"ann {digest}")) == AUTHENTICATED
+    assert [one.accepted for one in server.sessions[-1].auth] == [False, True]
+
+
+def test_a_digest_of_an_earlier_challenge_is_refused(greet):
+    server, client = greet(users=HOLDERS, mechanisms=["CRAM-MD5"])
+    challenge = base64.b64decode(client.say("AUTH CRAM-MD5").removeprefix("334 "))
+    assert client.say("*") == CANCELLED
+    client.say("AUTH CRAM-MD5")
+    assert client.say(b64(f"ann {hmac.digest(b's3cret', challenge, 'md5').hex()}")) == INVALID
+    assert [one.user for one in server.sessions[-1].auth] == [None, "ann"]
+
+
+@pytest.mark.parametrize("initial", [True, False])
+@pytest.mark.parametrize(("mechanism", "said", "acknowledgement"), BEARERS)
+@pytest.mark.parametrize(
+    ("token", "accepted"), [(TOKEN.value, True), (EXPIRED.value, False), ("wrong", False), ("s3cret", False)]
+)
+def test_smtplib_logs_in_with_a_token(start_smtp_server, mechanism, said, acknowledgement, initial, token, accepted):
+    server = start_smtp_server(users=HOLDERS, mechanisms=[mechanism])
+    challenges = []
+
+    def answer(challenge=None):
+        if challenge:
+            challenges.append(json.loads(challenge))
+            return acknowledgement
+        return said(token) if initial or challenge is not None else None
+
+    with server.client() as client:
+        client.ehlo()
+        if accepted:
+            client.auth(mechanism, answer, initial_response_ok=initial)
+        else:
+            with pytest.raises(smtplib.SMTPAuthenticationError, match="535"):
+                client.auth(mechanism, answer, initial_response_ok=initial)
+        assert client.noop()[0] == 250
+    (recorded,) = server.sessions[-1].auth
+    assert (recorded.mechanism, recorded.user, recorded.password) == (mechanism, "ann", None)
+    assert (recorded.token, recorded.secret, recorded.accepted) == (token, token, accepted)
+    assert len(challenges) == (0 if accepted else 1)
+    assert token not in f"{recorded} {recorded!r} {server.sessions[-1].transcript}"
+
+
+@pytest.mark.parametrize(("mechanism", "said", "acknowledgement"), BEARERS)
+@pytest.mark.parametrize(
+    ("answer", "reply"), [(None, INVALID), ("*", CANCELLED), ("!", NOT_BASE64), ("A" * 12_287, "500 5.5.6")]
+)
+def test_a_refused_token_is_recorded_however_the_client_takes_it(
+    greet, mechanism, said, acknowledgement, answer, reply
+):
+    server, client = greet(users=HOLDERS, mechanisms=[mechanism])
+    assert client.say(f"AUTH {mechanism} {b64(said('wrong'))}").startswith("334 eyJzdGF0dXMi")
+    assert client.say(b64(acknowledgement) if answer is None else answer).startswith(reply)
+    (recorded,) = server.sessions[-1].auth
+    assert (recorded.user, recorded.token, recorded.accepted) == ("ann", "wrong", False)
+    assert client.say(f"AUTH {mechanism} {b64(said(TOKEN.value))}") == AUTHENTICATED
+
+
+def test_a_client_can_come_back_with_a_fresh_token(greet):
+    server, client = greet("starttls", users=HOLDERS, mechanisms=["XOAUTH2"])
+    assert client.say(f"AUTH XOAUTH2 {b64(xoauth2(EXPIRED.value))}").startswith("334 ")
+    assert client.say("") == INVALID
+    assert client.say(f"AUTH XOAUTH2 {b64(xoauth2(TOKEN.value))}") == AUTHENTICATED
+    assert [(one.token, one.accepted, one.in_clear) for one in server.sessions[-1].auth] == [
+        (EXPIRED.value, False, False),
+        (TOKEN.value, True, False),
+    ]
+    client.deliver()
+    assert server.inbox.one().user == "ann"
+
+
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        (f"AUTH XOAUTH2 {b64('user=ann')}", "501 5.5.2 XOAUTH2 takes user=name"),
+        ("AUTH XOAUTH2 !", NOT_BASE64),
+        (f"AUTH OAUTHBEARER {b64(xoauth2('x'))}", "501 5.5.2 OAUTHBEARER takes n,a=name,"),
+        (f"AUTH ANONYMOUS {b64('x' * 256)}", "501 5.5.2 ANONYMOUS takes [trace]"),
+        (f"AUTH EXTERNAL {b64('ann')}", UNKNOWN),
+    ],
+)
+def test_what_has_not_the_form_of_its_mechanism_is_refused(greet, line, reply):
+    server, client = greet(users=HOLDERS, mechanisms=list(MECHANISMS))
+    assert client.say(line).startswith(reply)
+    assert not server.sessions[-1].auth[0].accepted
+    assert client.say(f"AUTH PLAIN {ANN}") == AUTHENTICATED
+
+
+@pytest.mark.parametrize(("mechanism", "said", "acknowledgement"), BEARERS)
+def test_a_token_sent_too_early_is_recorded_as_given_away_in_clear(greet, mechanism, said, acknowledgement):
+    server, client = greet("starttls", in_tls=False, users=HOLDERS, mechanisms=[mechanism])
+    assert client.say(f"AUTH {mechanism} {b64(said(TOKEN.value))}") == NO_TLS_YET
+    (recorded,) = server.sessions[-1].auth
+    assert (recorded.user, recorded.secret, recorded.in_clear) == ("ann", TOKEN.value, True)
+
+
+# curl, whose --oauth2-bearer is both
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "options", "token"),
+    [
+        ("CRAM-MD5", ["--user", "ann:s3cret"], None),
+        ("XOAUTH2", ["--user", "ann", "--oauth2-bearer", TOKEN.value], TOKEN.value),
+        ("XOAUTH2", ["--user", "ann", "--oauth2-bearer", TOKEN.value, "--sasl-ir"], TOKEN.value),
+        ("XOAUTH2", ["--user", "ann", "--oauth2-bearer", EXPIRED.value], EXPIRED.value),
+        ("OAUTHBEARER", ["--user", "ann", "--oauth2-bearer", TOKEN.value], TOKEN.value),
+        ("OAUTHBEARER", ["--user", "ann", "--oauth2-bearer", TOKEN.value, "--sasl-ir"], TOKEN.value),
+        ("OAUTHBEARER", ["--user", "ann", "--oauth2-bearer", EXPIRED.value], EXPIRED.value),
+    ],
+)
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_logs_in(start_smtp_server, tmp_path, mechanism, options, token):
+    server = start_smtp_server("starttls", users=HOLDERS, mechanisms=[mechanism])
+    mail = tmp_path / "mail.eml"
+    mail.write_bytes(b"Subject: x\r\n\r\nx\r\n")
+    common = ["--disable", "--silent", "--max-time", "10", "--ssl-reqd", "--cacert", str(server.ca_file)]
+    envelope = ["--mail-from", "ann@example.org", "--mail-rcpt", "bob@example.org", "--upload-file", str(mail)]
+    method = ["--login-options", f"AUTH={mechanism}"]
+    address = f"smtp://localhost:{server.port}/client.example"
+    result = subprocess.run(
+        ["curl", *common, *envelope, *method, *options, address],
+        timeout=30,
+        check=False,
+    )
+    accepted = token != EXPIRED.value
+    assert result.returncode == (0 if accepted else 67)
+    (recorded,) = server.sessions[-1].auth
+    assert (recorded.mechanism, recorded.user, recorded.password) == (mechanism, "ann", None)
+    assert (recorded.token, recorded.accepted, recorded.in_clear) == (token, accepted, False)
+    assert len(server.inbox) == accepted
+
+
+# EXTERNAL: the TLS certificate's identity
+
+
+@pytest.fixture
+def certified(start_smtp_server, wire):
+    """Return a function that comes to a server of EXTERNAL in TLS, with a certificate for this name."""
+
+    def certified(name, **fields):
+        fields = {"users": {"ann@example.org": "s3cret"}, "mechanisms": ["EXTERNAL", "PLAIN"]} | fields
+        server = start_smtp_server("starttls", client_certificate="optional", **fields)
+        client = wire(server)
+        client.start_tls(server.ssl_context(name))
+        client.hello()
+        return server, client
+
+    return certified
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "reply"),
+    [
+        ("ann@example.org", ["AUTH EXTERNAL ="], AUTHENTICATED),
+        ("ann@example.org", ["AUTH EXTERNAL", ""], AUTHENTICATED),
+        ("ann@example.org", [f"AUTH EXTERNAL {b64('ann@example.org')}"], AUTHENTICATED),
+        ("ann@example.org", [f"AUTH EXTERNAL {b64('bob@example.org')}"], INVALID),
+        ("bob@example.org", ["AUTH EXTERNAL ="], INVALID),
+        ("ann@example.org", ["AUTH EXTERNAL", "*"], CANCELLED),
+        ("ann@example.org", ["AUTH EXTERNAL", "!"], NOT_BASE64),
+        (None, ["AUTH EXTERNAL ="], UNKNOWN),
+    ],
+)
+def test_external_is_whom_the_clients_certificate_names(certified, name, lines, reply):
+    server, client = certified(name)
+    for line in lines[:-1]:
+        assert client.say(line) == "334 "
+    assert client.say(lines[-1]) == reply
+    (recorded,) = server.sessions[-1].auth
+    assert (recorded.mechanism, recorded.user, recorded.secret) == ("EXTERNAL", name, None)
+    assert recorded.accepted is (reply == AUTHENTICATED)
+
+
+def test_external_is_for_clients_with_a_certificate_only():
+    policy = Policy("starttls", users=USERS, mechanisms=["EXTERNAL", "PLAIN"], client_certificate="optional")
+    assert policy.mechanisms_for(has_certificate=True) == ("EXTERNAL", "PLAIN")
+    assert policy.mechanisms_for(has_certificate=False) == ("PLAIN",)
+
+
+# ANONYMOUS
+
+
+@pytest.mark.parametrize(
+    ("lines", "trace"),
+    [
+        ([f"AUTH ANONYMOUS {b64('ann@example.org')}"], "ann@example.org"),
+        (["AUTH ANONYMOUS", b64("Zoë")], "Zoë"),
+        (["AUTH ANONYMOUS ="], None),
+    ],
+)
+def test_anonymous_lets_everybody_in_and_records_the_trace(greet, lines, trace):
+    server, client = greet(users={}, mechanisms=["ANONYMOUS"], require_auth=True)
+    assert client.say("MAIL FROM:<>") == "530 5.7.0 Authentication required"
+    for line in lines[:-1]:
+        assert client.say(line) == "334 "
+    assert client.say(lines[-1]) == AUTHENTICATED
+    (recorded,) = server.sessions[-1].auth
+    assert (recorded.user, recorded.trace, recorded.secret) == ("anonymous", trace, None)
+    client.deliver()
+    assert server.inbox.one().user == "anonymous"
+
+
+# Tokens in a policy
+
+
+def test_a_list_of_credentials_becomes_a_value():
+    known = ["s3cret", TOKEN]
+    policy = Policy(users={"ann": known})
+    known.append("more")
+    assert policy.users == {"ann": ("s3cret", TOKEN)}
+
+
+@pytest.mark.parametrize("known", [7, None, b"abc", {"abc"}, ("s3cret", 7), [None]])
+def test_a_user_is_known_by_passwords_and_tokens_only(known):
+    with pytest.raises(ValueError, match=r"Policy\.users: expected names and passwords as text, or Tokens"):
+        Policy(users={"ann": known})
+
+
+@pytest.mark.parametrize(("name", "offered"), [("ann@example.org", "EXTERNAL PLAIN"), (None, "PLAIN")])
+def test_external_is_offered_to_clients_with_a_certificate_only(certified, name, offered):
+    _, client = certified(name)
+    assert f"250-AUTH {offered}\n" in client.hello()
+    _, client = certified(name, mechanisms=["EXTERNAL"])
+    assert ("250-AUTH EXTERNAL\n" in client.hello()) is (name is not None)

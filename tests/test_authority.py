@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import serialization  # noqa: TID251 - to wr
 
 from smtpfix.authority import Authority
 from smtpfix.errors import AuthorityError
+from smtpfix.place import Place
 from smtpfix.policy import Policy
-from smtpfix.scenario import Place
 from smtpfix.tls import TLS, HandshakeFailedError
 
 STARTTLS = Policy("starttls")

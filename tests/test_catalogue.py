@@ -19,7 +19,8 @@ from smtpfix.check import Outcome, RunningScenario
 from smtpfix.contexts import needed_stack
 from smtpfix.errors import ExtraMissing
 from smtpfix.pki import chains
-from smtpfix.scenario import Place, load_scenario, scenario_ids
+from smtpfix.place import Place
+from smtpfix.scenario import load_scenario, scenario_ids
 from smtpfix.session import Alert
 from smtpfix.tls import HandshakeFailedError
 

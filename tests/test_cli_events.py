@@ -23,6 +23,8 @@ from smtpfix.cli.events import (
     Listening,
     MessageCaptured,
     Reason,
+    RulesRead,
+    RulesRejected,
     SessionEnded,
     SessionStarted,
     Started,
@@ -167,7 +169,14 @@ def test_a_session_in_tls_tells_how_and_who_logged_in_but_no_password(recorder):
         "started_by": "STARTTLS",
     }
     assert item["auth"] == [
-        {"mechanism": "PLAIN", "user": "ann", "accepted": True, "in_clear": False, "password_in_clear": False}
+        {
+            "mechanism": "PLAIN",
+            "user": "ann",
+            "accepted": True,
+            "in_clear": False,
+            "password_in_clear": False,
+            "token_in_clear": False,
+        }
     ]
     assert (item["tls_failure"], item["refusal"], item["injected"], item["path"]) == (None, None, 0, "session.txt")
     assert "s3cret" not in text
@@ -187,6 +196,14 @@ def test_a_handshake_that_failed_tells_who_sent_which_alert(recorder):
     recorder.tls_failure = TLSFailure("refused by the client", "unknown_ca", "client", None)
     item = json.loads(printed(SessionEnded("starttls", recorder.session())))
     assert item["tls_failure"] == {"reason": "refused by the client", "alert": "unknown_ca", "alert_sender": "client"}
+
+
+def test_rules_that_were_read_and_rules_that_were_not_are_told():
+    at = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+    read = {"event": "rules-read", "file": "rules.toml", "rules": 2, "at": "2030-01-02T03:04:05+00:00"}
+    assert json.loads(printed(RulesRead(Path("rules.toml"), 2, at))) == read
+    rejected = {**read, "event": "rules-rejected", "error": "expected TOML"}
+    assert json.loads(printed(RulesRejected(Path("rules.toml"), 2, at, "expected TOML"))) == rejected
 
 
 def test_the_end_tells_why_and_how_many():

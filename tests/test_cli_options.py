@@ -208,6 +208,7 @@ def test_tls_versions_have_a_lowest_and_a_highest_one(lowest, highest, expected)
         ({"certificate_file": Path(__file__)}, "--key-file: expected a PEM file with the key of .*, got None"),
         ({"rule": ["RCPT 450"]}, "--rule: rule: expected STAGE .*, and here is no colon, got 'RCPT 450'"),
         ({"rule": ["RCPT: maybe"]}, "--rule: rule 'RCPT: maybe', action: expected a reply such as"),
+        ({"rules": Path("no.toml")}, r"--rules: no\.toml: expected a TOML file that can be read, got 'No such file"),
         ({"tls_min": "1.4"}, r"--tls-min: expected one of TLSv1, .*, got '1\.4'"),
         ({"tls_max": "SSLv3"}, "--tls-max: expected one of TLSv1, .*, got 'SSLv3'"),
         ({"tls_min": "1.3", "tls_max": "1.2"}, r"--tls-min: expected at most --tls-max, which is '1\.2', got '1\.3'"),

@@ -352,6 +352,156 @@ def test_openssl_s_client_finds_the_verify_code_after_starttls(name, code):
     assert f"Verify return code: {code} (" in printed
 
 
+# A file of rules
+
+
+class Dialogue(Stream):
+    """Standard output of a run in which a client waits for events."""
+
+    def __init__(self, client):
+        super().__init__(lambda _: client(self))
+        self._changed = threading.Condition()
+
+    def flush(self):
+        super().flush()
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait(self, kind, count=1):
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.of(kind)) >= count, BOUND)
+        return self.of(kind)[count - 1]
+
+
+def converse(client, *listen, **options):
+    """Serve while a client talks to it and waits for what it prints; return that."""
+
+    def once(stream):
+        try:
+            client(stream)
+            done.append(True)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    done = []
+    stream = Dialogue(once)
+    assert run(nobody, *listen, stream=stream, **options)[0] == 0
+    assert done
+    return stream
+
+
+def hang_up():
+    """Send SIGHUP to the main thread, as the system does: it interrupts what that waits for."""
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGHUP)
+
+
+needs_sighup = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP")
+
+
+def test_rules_of_a_file_answer_before_those_of_the_command_line_and_each_mode_has_its_own(tmp_path):
+    def client(stream):
+        stream.wait("rules-read")
+        for server in stream.of("listening"):
+            with connect(server) as connected:
+                replies.append([connected.docmd("NOOP")[0] for _ in range(4)])
+
+    replies = []
+    file = tmp_path / "rules.toml"
+    file.write_text('rules = ["NOOP: 452 x1"]\n[starttls]\nrules = ["NOOP: 451 x1"]\n')
+    printed = converse(client, "plain:0", "starttls:0", rules=file, rule=["NOOP: 453 x1"])
+    assert replies == [[452, 453, 250, 250], [451, 452, 453, 250]]
+    assert [(event["file"], event["rules"]) for event in printed.of("rules-read")] == [(str(file), 2)]
+
+
+@needs_sighup
+def test_a_hangup_signal_puts_the_file_s_new_rules_in_the_place_of_its_old_ones_and_leaves_all_others(tmp_path):
+    def client(stream):
+        stream.wait("rules-read")
+        with connect(stream.of("listening")[0]) as connected:
+            for count, text in enumerate(["rules = ['NOOP: 452', 'VRFY: 453']", "", "rules = ['NOOP: 454']"], 2):
+                replies.append([connected.docmd(verb)[0] for verb in ("NOOP", "VRFY", "HELP", "MAIL")])
+                file.write_text(text)
+                hang_up()
+                stream.wait("rules-read", count)
+            replies.append([connected.docmd(verb)[0] for verb in ("NOOP", "VRFY", "HELP", "MAIL")])
+
+    replies = []
+    file = tmp_path / "rules.toml"
+    file.write_text("rules = ['NOOP: 451']")
+    printed = converse(client, rules=file, rule=["HELP: 455"], scenario="mail-452")
+    assert replies == [[451, 501, 455, 452], [452, 453, 455, 452], [250, 501, 455, 452], [454, 501, 455, 452]]
+    assert [event["rules"] for event in printed.of("rules-read")] == [1, 2, 0, 1]
+
+
+@needs_sighup
+def test_a_file_that_makes_no_sense_is_told_and_its_old_rules_stay_in_force(tmp_path):
+    def client(stream):
+        stream.wait("rules-read")
+        with connect(stream.of("listening")[0]) as connected:
+            file.write_text("rules = [\n'NOOP: 452',\n'NOOP: never',\n]")
+            hang_up()
+            stream.wait("rules-rejected")
+            replies.append(connected.noop()[0])
+            file.unlink()
+            hang_up()
+            stream.wait("rules-rejected", 2)
+            replies.append(connected.noop()[0])
+            file.write_text("rules = ['NOOP: 453']")
+            hang_up()
+            stream.wait("rules-read", 2)
+            replies.append(connected.noop()[0])
+
+    replies = []
+    file = tmp_path / "rules.toml"
+    file.write_text("rules = ['NOOP: 451']")
+    printed = converse(client, rules=file)
+    assert replies == [451, 451, 453]
+    wrong, missing = printed.of("rules-rejected")
+    assert wrong["error"].startswith(f"{file}: rules, number 2 (line 3): rule 'NOOP: never', action: expected a reply")
+    assert missing["error"] == f"{file}: expected a TOML file that can be read, got 'No such file or directory'"
+    assert [wrong["rules"], missing["rules"]] == [1, 1]
+
+
+@needs_sighup
+def test_no_session_sees_a_part_of_a_change_of_rules(tmp_path):
+    """Each command is one line with its answers: a rule of either file answers it, and never the server itself."""
+
+    def client(stream):
+        stream.wait("rules-read")
+        with connect(stream.of("listening")[0]) as connected:
+            for count in range(2, 22):
+                file.write_text(text(count))
+                hang_up()
+                replies.extend(connected.docmd(verb) for verb in ("NOOP", "VRFY") * 5)
+                stream.wait("rules-read", count)
+
+    def text(count):
+        return f"rules = ['VRFY: 451 {count}', 'NOOP: 451 {count}']"
+
+    replies = []
+    file = tmp_path / "rules.toml"
+    file.write_text(text(1))
+    converse(client, rules=file)
+    assert {code for code, _ in replies} == {451}
+    numbers = [int(words) for _, words in replies]
+    assert numbers == sorted(numbers)
+
+
+@needs_sighup
+def test_the_signal_s_handler_is_as_before_afterwards_and_untouched_without_a_file(tmp_path):
+    def look(_):
+        seen.append(signal.getsignal(signal.SIGHUP))
+
+    seen = []
+    handler = signal.getsignal(signal.SIGHUP)
+    file = tmp_path / "rules.toml"
+    file.touch()
+    converse(look)
+    converse(look, rules=file)
+    assert seen[0] == handler != seen[1]
+    assert signal.getsignal(signal.SIGHUP) == handler
+
+
 # How it ends
 
 
@@ -584,6 +734,44 @@ def test_programs_read_json_and_a_signal_ends_it_within_a_second_with_all_messag
         assert events[-1]["reason"] == number.name
         assert len(list(tmp_path.glob("*.eml"))) == 10
         assert process.stderr.read() == ""
+
+
+@needs_sighup
+def test_people_change_the_rules_of_a_running_server_by_a_file_and_a_signal(tmp_path):
+    file = tmp_path / "rules.toml"
+    file.write_text('rules = ["RCPT *@slow.example: 450 4.2.1 Greylisted"]\n')
+    with program("--listen", "plain:0", "--rules", str(file)) as process:
+        process.stdout.readline()
+        port = port_in(process.stdout.readline())
+        assert process.stdout.readline() == "Ctrl-C ends it.\n"
+        assert process.stdout.readline().endswith(f" 1 rule read from {file}\n")
+        with smtplib.SMTP("localhost", port, timeout=BOUND) as client:
+            client.ehlo()
+            client.mail("ann@example.org")
+            assert client.rcpt("bob@slow.example") == (450, b"4.2.1 Greylisted")
+            assert "connected from" in process.stdout.readline()
+            file.write_text('rules = ["RCPT: 550 5.1.1 Nobody", "DATA: never"]\n')
+            process.send_signal(signal.SIGHUP)
+            assert "NOT READ" in (line := process.stdout.readline())
+            assert line.endswith("; the 1 rule read before stay in force\n")
+            assert client.rcpt("bob@slow.example")[0] == 450
+            file.write_text('rules = ["RCPT: 550 5.1.1 Nobody", "DATA: 451"]\n')
+            process.send_signal(signal.SIGHUP)
+            assert process.stdout.readline().endswith(f" 2 rules read from {file}\n")
+            assert client.rcpt("bob@slow.example") == (550, b"5.1.1 Nobody")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(BOUND) == 0
+        assert process.stderr.read() == ""
+
+
+def test_rules_that_make_no_sense_at_the_start_are_one_line_on_stderr_and_status_2(tmp_path):
+    file = tmp_path / "rules.toml"
+    file.write_text('[starttls]\nrules = ["DATA: never"]\n')
+    with program("--listen", "plain:0", "--rules", str(file)) as process:
+        output, error = process.communicate(timeout=BOUND)
+    assert (process.returncode, output) == (2, "")
+    assert error.startswith(f"smtpfix: --rules: {file}, [starttls]: rules, number 1 (line 2): rule 'DATA: never'")
+    assert error.count("\n") == 1
 
 
 def test_a_port_in_use_is_one_line_on_stderr_and_status_2():

@@ -19,7 +19,17 @@ from smtpfix import (
     TLSFailure,
     TLSInfo,
 )
-from smtpfix.cli.events import Listening, MessageCaptured, Reason, SessionEnded, SessionStarted, Started, Stopped
+from smtpfix.cli.events import (
+    Listening,
+    MessageCaptured,
+    Reason,
+    RulesRead,
+    RulesRejected,
+    SessionEnded,
+    SessionStarted,
+    Started,
+    Stopped,
+)
 from smtpfix.cli.terminal import Terminal
 from smtpfix.recorder import Recorder
 from smtpfix.scenario import load_scenario
@@ -325,6 +335,20 @@ def test_a_closed_pipe_is_the_callers_business():
 )
 def test_the_end_says_why_and_how_many(event, expected):
     assert shown(event) == expected
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (RulesRead(Path("r.toml"), 1, datetime.now(UTC)), "1 rule read from r.toml"),
+        (
+            RulesRejected(Path("r.toml"), 2, datetime.now(UTC), "r.toml: expected TOML, got '\x1b'"),
+            r"NOT READ: r.toml: expected TOML, got '\x1b'; the 2 rules read before stay in force",
+        ),
+    ],
+)
+def test_what_became_of_the_file_of_rules_is_told_in_one_line(event, expected):
+    assert re.fullmatch(rf"[0-9:]{{8}} rules +{re.escape(expected)}\n", shown(event))
 
 
 def test_every_reason_to_end_has_words():

@@ -108,6 +108,7 @@ def test_overriding_smtp_policy_sets_the_policy_of_a_whole_suite_and_a_marker_st
         ('certificate="god"', "*no scenario 'god' in the catalogue. Did you mean 'good'?*"),
         ('usres={"ann": "s3cret"}', "*Policy has no field 'usres'*"),
         ('"plain", "starttls"', "*a policy has one mode*"),
+        ('strict_rules="no"', "*smtp(strict_rules): expected True or False, got 'no'*"),
     ],
 )
 def test_a_marker_that_makes_no_sense_is_an_error_that_says_what_is_allowed(child, marker, message):
@@ -192,6 +193,118 @@ def test_a_failing_test_shows_what_each_client_did_with_secrets_shortened(child)
     )
     result.stdout.no_fnmatch_line("*AGFubgBzM2NyZXQ=*")
     result.stdout.no_fnmatch_line("*C: *s3cret*")
+
+
+SET_A_RULE = """
+    import pytest
+    from smtpfix import Reply
+
+    @pytest.mark.smtp(strict_rules={strict})
+    def test_it(smtp_server):
+        smtp_server.on("MAIL", Reply(452), argument="*@never.example")
+        smtp_server.on("RCPT", Reply(250, None, "Fine"))
+        send(smtp_server)
+"""
+
+
+def test_strict_rules_fail_a_test_whose_rule_never_answered_and_name_it_with_what_the_client_did(child):
+    result = child(SET_A_RULE.format(strict=True))
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "1 rule never answered, so nothing of this test *(strict_rules=True):",
+            "  MAIL: Reply(*452*argument '[*]@never.example'*",
+            "Let the client *",
+            "*- smtp session 1 *",
+            "*C: mail FROM:<ann@example.org>*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("  RCPT: Reply*")
+
+
+def test_without_strict_rules_a_rule_may_stay_unused(child):
+    child(SET_A_RULE.format(strict=False)).assert_outcomes(passed=1)
+
+
+def test_strict_rules_are_met_by_a_rule_that_answered_one_that_was_taken_out_and_those_of_a_scenario(child):
+    result = child("""
+    import pytest
+    from smtpfix import Reply
+
+    pytestmark = pytest.mark.smtp("plain", strict_rules=True)
+
+    def test_answered(smtp_server):
+        smtp_server.on("RCPT", Reply(250, None, "Fine"), times=1)
+        send(smtp_server)
+
+    def test_taken_out(smtp_server):
+        smtp_server.off(smtp_server.on("RCPT", Reply(452)))
+
+    @pytest.mark.smtp(scenario="mail-452")
+    def test_scenario(smtp_server):
+        assert smtp_server.unused_rules
+
+    @pytest.mark.smtp(strict_rules=False)
+    def test_the_nearest_marker_wins(smtp_server):
+        smtp_server.on("RCPT", Reply(452))
+    """)
+    result.assert_outcomes(passed=4)
+
+
+def test_strict_rules_count_what_a_client_said_last_before_it_hung_up(child):
+    result = child("""
+    import pytest
+    import socket
+    from smtpfix import NoReply
+
+    @pytest.mark.parametrize("run", range(20))
+    @pytest.mark.smtp(strict_rules=True)
+    def test_it(smtp_server, run):
+        smtp_server.on("NOOP", NoReply())
+        with socket.create_connection((smtp_server.host, smtp_server.port), 5) as client:
+            client.recv(100)
+            client.sendall(b"NOOP\\r\\n")
+    """)
+    result.assert_outcomes(passed=20)
+
+
+def test_strict_rules_say_nothing_of_a_test_that_failed_or_was_skipped_anyway(child):
+    result = child("""
+    import pytest
+    from smtpfix import Reply
+
+    pytestmark = pytest.mark.smtp(strict_rules=True)
+
+    @pytest.fixture(autouse=True)
+    def rule(smtp_server):
+        smtp_server.on("RCPT", Reply(452))
+
+    def test_failed():
+        assert False
+
+    def test_skipped():
+        pytest.skip("no client")
+    """)
+    result.assert_outcomes(failed=1, skipped=1)
+
+
+def test_strict_rules_are_those_of_every_started_server(child):
+    result = child("""
+    import pytest
+    from smtpfix import Reply
+
+    @pytest.mark.smtp(strict_rules=True)
+    def test_it(start_smtp_server):
+        for stage in ("DATA", "VRFY", "RCPT"):
+            server = start_smtp_server()
+            server.on(stage, Reply(450))
+        try:
+            send(server)
+        except Exception:
+            pass
+    """)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["2 rules never answered*", "  DATA: *", "  VRFY: *", "Let the client*"])
 
 
 def test_a_passing_test_shows_nothing(child):

@@ -15,8 +15,9 @@ from smtpfix import Policy
 from smtpfix.authority import Authority
 from smtpfix.contexts import needed_stack, needs_weak_security, server_context, with_file
 from smtpfix.errors import InvalidValueError
+from smtpfix.place import Place
 from smtpfix.profile import KEYS, SIGNATURES, CertificateProfile
-from smtpfix.scenario import Place, load_scenario
+from smtpfix.scenario import load_scenario
 from smtpfix.tls import TLS, HandshakeFailedError
 from smtpfix.tls_profile import TLSProfile
 

@@ -5,7 +5,8 @@ import pytest
 from smtpfix import Policy, Server
 from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError
-from smtpfix.scenario import Place, load_scenario
+from smtpfix.place import Place
+from smtpfix.scenario import load_scenario
 
 WHOLE = 'summary = "A chain"\nexpected = "accept"\nstandard = "RFC 5280"\n'
 PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost", "::1"))

@@ -20,8 +20,9 @@ from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki import der, keys, names
 from smtpfix.pki.certificates import Issued, Revocation, day, issue
+from smtpfix.place import Place
 from smtpfix.profile import KEY_USAGES, KEYS, CertificateProfile
-from smtpfix.scenario import Place, Scenario, load_scenario, scenario_ids
+from smtpfix.scenario import Scenario, load_scenario, scenario_ids
 
 NOW = dt.datetime(2030, 6, 1, 12, tzinfo=dt.UTC)
 PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost", "::1"))

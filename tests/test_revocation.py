@@ -25,7 +25,8 @@ from smtpfix import Policy, Server
 from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki.revocation import Ledger, serial_number
-from smtpfix.scenario import Place, Scenario, load_scenario
+from smtpfix.place import Place
+from smtpfix.scenario import Scenario, load_scenario
 from smtpfix.tls import TLS, HandshakeFailedError
 
 PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost", "::1"))

@@ -8,12 +8,12 @@ import pytest
 
 from smtpfix import Policy, Server
 from smtpfix.errors import InvalidValueError, SMTPFixError, UnknownScenario
+from smtpfix.place import Place
 from smtpfix.profile import PLACEHOLDERS, CertificateProfile
 from smtpfix.scenario import (
     GROUPS,
     OUTCOMES,
     Evidence,
-    Place,
     Scenario,
     check_scenario_id,
     load_scenario,

@@ -19,7 +19,8 @@ from cryptography.x509.verification import (  # noqa: TID251 - as above
 )
 
 from smtpfix.authority import Authority
-from smtpfix.scenario import Place, load_scenario, scenario_ids
+from smtpfix.place import Place
+from smtpfix.scenario import load_scenario, scenario_ids
 
 PLACES = {
     "name": Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost", "::1")),

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpfix.authority import Authority
+from smtpfix.place import Place
 from smtpfix.policy import Policy
-from smtpfix.scenario import Place
 from smtpfix.session import Alert, TLSFailure
 from smtpfix.tls import TLS, HandshakeFailedError, watch
 

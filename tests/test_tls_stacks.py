@@ -23,7 +23,8 @@ from smtpfix import Policy, Server, resolving
 from smtpfix.authority import Authority
 from smtpfix.errors import ExtraMissing, InvalidValueError
 from smtpfix.pki.certificates import to_pem
-from smtpfix.scenario import Place, Scenario, load_scenario
+from smtpfix.place import Place
+from smtpfix.scenario import Scenario, load_scenario
 from smtpfix.session import Alert
 from smtpfix.tls import TLS, HandshakeFailedError
 

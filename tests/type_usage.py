@@ -17,6 +17,7 @@ from smtpfix import (
     ANY_USER,
     Alert,
     Attachment,
+    Attempts,
     AuthAttempt,
     Authority,
     CapturedMessage,
@@ -41,6 +42,7 @@ from smtpfix import (
     TLSFailure,
     TLSInfo,
     UnknownScenario,
+    Violation,
     resolving,
 )
 
@@ -200,6 +202,8 @@ def test_session(smtp_server: Server) -> None:
     assert_type(session.alerts, tuple[Alert, ...])
     assert_type(session.end, SessionEnd | None)
     assert_type(session.transcript.commands, tuple[str, ...])
+    assert_type(session.pipelined, tuple[tuple[str, ...], ...])
+    assert_type(session.violations, tuple[Violation, ...])
     print(session.transcript)  # noqa: T201 - as users do
 
 
@@ -214,6 +218,18 @@ def test_message(smtp_server: Server) -> None:
     assert_type(message.received, datetime)
     assert_type(message.reply, Reply | None)
     assert_type(message.session, Session)
+    assert_type(message.violations, tuple[Violation, ...])
+    assert_type(message.violations[0].standard, str)
+    assert_type(message.blind_recipients, tuple[str, ...])
+    assert_type(message.unstuffed_lines, int)
+
+
+def test_attempts(smtp_server: Server) -> None:
+    attempts = smtp_server.inbox.attempts("<7@shop.example>", subject="Invoice")
+    assert_type(attempts, Attempts)
+    assert_type(attempts[0], CapturedMessage)
+    assert_type(attempts.spacing, tuple[float, ...])
+    assert_type(attempts.session_numbers, tuple[int, ...])
 
 
 def test_errors() -> None:

@@ -89,6 +89,12 @@ def commands(context: click.Context) -> None:
     multiple=True,
     help="Answer a command otherwise: 'RCPT *@slow.example: 450 4.2.1 Greylisted x1'; repeatable, see docs/rules.md.",
 )
+@click.option(
+    "--rules",
+    metavar="FILE.toml",
+    type=_FILE,
+    help="Read more rules from a file, rules = ['RULE', ...], and again on SIGHUP; they are asked before --rule's.",
+)
 @click.option("--tls-min", metavar="VERSION", help="Lowest TLS version: 1.0, 1.1, 1.2 (the default) or 1.3.")
 @click.option(
     "--tls-max",

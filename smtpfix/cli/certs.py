@@ -12,7 +12,8 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.pki import decode
 from smtpfix.pki.certificates import Issued
 from smtpfix.pki.chains import Chain
-from smtpfix.scenario import GROUPS, OUTCOMES, Evidence, Place, Scenario, load_scenario, scenario_ids
+from smtpfix.place import Place
+from smtpfix.scenario import GROUPS, OUTCOMES, Evidence, Scenario, load_scenario, scenario_ids
 from smtpfix.tls_profile import FAULTS, TLSProfile
 from smtpfix.transcript import printable
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TextIO, TypeAlias
@@ -51,6 +52,28 @@ class Started:
     """What the servers show, where it was asked for."""
     left_out: tuple[Mode, ...] = ()
     """Modes that were asked for, and that cannot show `scenarios`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesRead:
+    """The file of rules has been read, and its rules are in force instead of those it had before."""
+
+    file: Path
+    rules: int
+    """How many there are now."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RulesRejected:
+    """The file of rules could not be read, or not understood: the rules it had before stay in force."""
+
+    file: Path
+    rules: int
+    """How many stay."""
+    at: datetime
+    error: str
+    """What was expected and what came, with file, line and key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +135,8 @@ class Stopped:
 
 
 ClientEvent: TypeAlias = SessionStarted | MessageCaptured | SessionEnded
-ServeEvent: TypeAlias = Started | ClientEvent | Stopped
+RulesEvent: TypeAlias = RulesRead | RulesRejected
+ServeEvent: TypeAlias = Started | RulesEvent | ClientEvent | Stopped
 
 
 class Output(Protocol):
@@ -145,6 +169,8 @@ def _objects(event: ServeEvent) -> Iterator[dict[str, Any]]:
                 yield {"event": "scenario", **scenario_object(scenario)}
             for mode in event.left_out:
                 yield {"event": "left-out", "mode": mode}
+        case RulesRead() | RulesRejected():
+            yield _rules(event)
         case SessionStarted(server, session):
             yield {"event": "session-started", **_whose(server, session), "started": session.started.isoformat()}
         case MessageCaptured():
@@ -183,6 +209,12 @@ def _listening(server: Listening, ca_file: Path | None) -> dict[str, Any]:
         "connect": server.connect or server.host,
         "ca_file": _path(ca_file),
     }
+
+
+def _rules(event: RulesEvent) -> dict[str, Any]:
+    outcome = {"event": "rules-read"} if isinstance(event, RulesRead) else {"event": "rules-rejected"}
+    error = {} if isinstance(event, RulesRead) else {"error": event.error}
+    return {**outcome, "file": str(event.file), "rules": event.rules, "at": event.at.isoformat(), **error}
 
 
 def _whose(server: str, session: Session) -> dict[str, Any]:
@@ -261,6 +293,7 @@ def _auth(attempt: AuthAttempt) -> dict[str, Any]:
         "accepted": attempt.accepted,
         "in_clear": attempt.in_clear,
         "password_in_clear": attempt.in_clear and attempt.password is not None,
+        "token_in_clear": attempt.in_clear and attempt.token is not None,
     }
 
 

@@ -14,8 +14,9 @@ from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError, SMTPFixError
 from smtpfix.pki import stores
 from smtpfix.pki.chains import Chain
+from smtpfix.place import Place
 from smtpfix.policy import Policy
-from smtpfix.scenario import GROUPS, OUTCOMES, Place, Scenario, load_scenario, scenario_ids
+from smtpfix.scenario import GROUPS, OUTCOMES, Scenario, load_scenario, scenario_ids
 from smtpfix.transcript import printable
 
 from .certs import HERE

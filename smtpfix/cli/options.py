@@ -14,6 +14,7 @@ from typing import Any, Final
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy import TLS_VERSIONS, Mode, Policy
 from smtpfix.rule_text import parse_rule
+from smtpfix.rules_file import RulesFile
 from smtpfix.sasl import ANY_USER, Users
 from smtpfix.scenario import Scenario, check_scenario_id, load_scenario, read_scenario
 from smtpfix.script import Rule
@@ -48,6 +49,8 @@ class ServeOptions:
     """Accepted messages after which it ends; None does not count."""
     rules: tuple[Rule, ...] = ()
     """What the servers do otherwise, beside the scenario's rules; the first is asked first."""
+    rules_file: RulesFile | None = None
+    """More rules, asked before these, from a file that can be read again; None: no file."""
     timeout: float | None = None
     """Seconds after which it ends; None goes on."""
 
@@ -73,6 +76,7 @@ def read_options(
     key_file: Path | None = None,
     scenario: str | None = None,
     rule: Collection[str] = (),
+    rules: Path | None = None,
     tls_min: str | None = None,
     tls_max: str | None = None,
     **others: Any,
@@ -106,7 +110,7 @@ def read_options(
         raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
     changes |= {} if scenario is None else {"scenario": scenario}
     shown = tuple(policy.replace(**changes) for policy in policies)
-    return ServeOptions(shown, scenarios, left_out, rules=_rules(rule), **others)
+    return ServeOptions(shown, scenarios, left_out, rules=_rules(rule), rules_file=_rules_file(rules), **others)
 
 
 def _rules(texts: Collection[str]) -> tuple[Rule, ...]:
@@ -115,6 +119,14 @@ def _rules(texts: Collection[str]) -> tuple[Rule, ...]:
         return tuple(map(parse_rule, texts))
     except InvalidValueError as error:
         raise InvalidValueError(f"--rule: {error.field}", error.value, error.expected) from error
+
+
+def _rules_file(path: Path | None) -> RulesFile | None:
+    """Read a file of rules. Raises `InvalidValueError`, which names the option."""
+    try:
+        return None if path is None else RulesFile.read(path)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"--rules: {error.field}", error.value, error.expected) from error
 
 
 def find_scenario(option: str, text: str) -> Scenario:

@@ -12,13 +12,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
 from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
 from smtpfix.inbox import Inbox
+from smtpfix.loop import LOOP_THREAD
 from smtpfix.message import CapturedMessage
+from smtpfix.rules_file import RulesFile
+from smtpfix.script import Rule
 from smtpfix.server import Server
 from smtpfix.session import Session
 
@@ -29,6 +33,8 @@ from .events import (
     MessageCaptured,
     Output,
     Reason,
+    RulesRead,
+    RulesRejected,
     ServeEvent,
     SessionEnded,
     SessionStarted,
@@ -44,6 +50,8 @@ _TICK: Final = 0.2
 """Seconds between two looks for signals, which interrupt no wait on Windows, and for the output's reader."""
 _FAREWELL: Final = 1.0
 """Seconds that clients have to finish their sessions after the last message asked for."""
+_SIGHUP: Final = getattr(signal, "SIGHUP", None)
+"""Reads the file of rules again; Windows has no such signal."""
 _SIGNALS: Final = {signal.SIGINT: Reason.INTERRUPTED, signal.SIGTERM: Reason.TERMINATED}
 
 
@@ -57,7 +65,7 @@ def serve(options: ServeOptions, stream: TextIO) -> int:
     The status is 0, or 1 when the time was up before the messages asked for had come. Raises `CannotServeError`.
     """
     run = _Run(options, stream)
-    with _signals(run.end):
+    with _signals(run.end, None if options.rules_file is None else run.read_rules_soon):
         return run.run()
 
 
@@ -70,7 +78,9 @@ class _Run:
         self._output: Output | None = JSONOutput(stream) if options.as_json else Terminal(stream)
         self._saver = _saver(options.save) if options.save is not None else None
         self._names: dict[Server, str] = {}
-        self._events: queue.SimpleQueue[ClientEvent] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[ClientEvent | RulesRead | None] = queue.SimpleQueue()
+        self._rules_file = options.rules_file
+        self._file_rules: dict[Server, tuple[Rule, ...]] = {}
         self._reason: Reason | None = None
         self._failure: CannotServeError | None = None
         self._accepted = 0
@@ -95,6 +105,10 @@ class _Run:
         """Let it end soon; the first reason counts."""
         self._reason = self._reason or reason
 
+    def read_rules_soon(self) -> None:
+        """Let it read the file of rules again; may be called by a signal's handler."""
+        self._events.put(None)
+
     # From start to end
 
     def _start(self, opened: ExitStack) -> Started:
@@ -110,6 +124,9 @@ class _Run:
             for server in servers:
                 for rule in reversed(self._options.rules):
                     server.add_rule(rule)
+            if self._rules_file is not None:
+                self._use_rules(self._rules_file)
+            for server in servers:
                 opened.enter_context(server)
             return Started(
                 servers=tuple(_listening(server, name) for server, name in self._names.items()),
@@ -146,6 +163,7 @@ class _Run:
                 self._handle_next(min(_TICK, deadline - now))
 
     def _close(self, opened: ExitStack) -> None:
+        self.end(Reason.FAILED)
         try:
             opened.close()
         finally:  # nothing new comes now
@@ -157,6 +175,12 @@ class _Run:
             event = self._events.get(timeout=timeout)
         except queue.Empty:
             return False
+        if event is None:
+            self._read_rules()
+            return True
+        if isinstance(event, RulesRead):
+            self._show(event)
+            return True
         match event:
             case SessionStarted():
                 self._sessions += 1
@@ -169,6 +193,33 @@ class _Run:
                     self._enough_since = time.monotonic()
         self._show(self._saved(event))
         return True
+
+    # The file of rules
+
+    def _read_rules(self) -> None:
+        """Read the file of rules again; what is wrong with it is told, and leaves its old rules in force."""
+        if self._rules_file is None or self._reason is not None:
+            return
+        path = self._rules_file.path
+        try:
+            self._rules_file = RulesFile.read(path)
+        except InvalidValueError as error:
+            self._show(RulesRejected(path, self._rules_file.count, datetime.now(UTC), str(error)))
+            return
+        # In the servers' thread, where every session is between two commands: none sees a part of the change.
+        LOOP_THREAD.hold().call_soon_threadsafe(self._use_rules, self._rules_file)
+        LOOP_THREAD.release()
+
+    def _use_rules(self, file: RulesFile) -> None:
+        """Put a file's rules in the place of those it had before, on all servers."""
+        for server in self._names:
+            rules = file.for_mode(server.mode)
+            for rule in reversed(rules):
+                server.add_rule(rule)
+            if old := self._file_rules.get(server):
+                server.off(*old)  # without any, it would take out all
+            self._file_rules[server] = rules
+        self._events.put(RulesRead(file.path, file.count, datetime.now(UTC)))
 
     def _saved(self, event: ClientEvent) -> ClientEvent:
         if self._saver is None:
@@ -234,9 +285,11 @@ def _listening(server: Server, name: str) -> Listening:
 
 
 @contextmanager
-def _signals(end: Callable[[Reason], None]) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end it instead of breaking it off, however often they come."""
+def _signals(end: Callable[[Reason], None], read_again: Callable[[], None] | None) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end it instead of breaking it off, however often they come; SIGHUP reads rules again."""
     previous = {number: signal.signal(number, lambda got, _: end(_SIGNALS[signal.Signals(got)])) for number in _SIGNALS}
+    if _SIGHUP is not None and read_again is not None:
+        previous[_SIGHUP] = signal.signal(_SIGHUP, lambda *_: read_again())
     try:
         yield
     finally:

@@ -25,6 +25,9 @@ from .events import (
     Listening,
     MessageCaptured,
     Reason,
+    RulesEvent,
+    RulesRead,
+    RulesRejected,
     ServeEvent,
     SessionEnded,
     SessionStarted,
@@ -79,15 +82,17 @@ class Terminal:
         match event:
             case Started():
                 self._console.print(Text("\n").join(_banner(event)))
+            case RulesRead() | RulesRejected():
+                self._print(event.at, "rules", _rules_facts(event))
             case SessionStarted(server, session):
                 address, port = session.client
                 facts = [(f"connected from {_bracketed(address)}:{port}", _ASIDE)]
-                self._print(session.started, server, session.number, facts)
+                self._print(session.started, f"{server} #{session.number}", facts)
             case MessageCaptured(server, _, message):
-                self._print(message.received, server, message.session_number, _message_facts(event))
+                self._print(message.received, f"{server} #{message.session_number}", _message_facts(event))
             case SessionEnded(server, session):
                 ended = session.started + timedelta(seconds=session.duration)
-                self._print(ended, server, session.number, _session_facts(event))
+                self._print(ended, f"{server} #{session.number}", _session_facts(event))
             case Stopped():
                 self._console.print(_goodbye(event))
 
@@ -109,9 +114,8 @@ class Terminal:
         text = Text("\n").join(Text(line, style="" if line.startswith(" ") else "bold") for line in lines)
         self._console.print(text)
 
-    def _print(self, at: datetime, server: str, number: int, facts: Iterable[Fact]) -> None:
-        label = f"{server} #{number}".ljust(_LABEL_WIDTH)
-        head = Text.assemble((f"{at.astimezone():%H:%M:%S} ", _ASIDE), (f"{label} ", "cyan"))
+    def _print(self, at: datetime, label: str, facts: Iterable[Fact]) -> None:
+        head = Text.assemble((f"{at.astimezone():%H:%M:%S} ", _ASIDE), (f"{label.ljust(_LABEL_WIDTH)} ", "cyan"))
         tail = Text("; ").join(Text(text, style) for text, style in facts)
         if self._console.is_terminal:
             line = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
@@ -219,6 +223,18 @@ def _auth_policy(policy: Policy) -> str:
     return f"{who}, {where}{', required' if policy.require_auth else ''}"
 
 
+# The file of rules
+
+
+def _rules_facts(event: RulesEvent) -> Iterator[Fact]:
+    rules = f"{event.rules} rule{'' if event.rules == 1 else 's'}"
+    if isinstance(event, RulesRead):
+        yield f"{rules} read from {printable(str(event.file))}", _GOOD
+    else:
+        yield f"NOT READ: {printable(event.error)}", _BAD
+        yield f"the {rules} read before stay in force", ""
+
+
 # A message
 
 
@@ -273,8 +289,8 @@ def _session_facts(event: SessionEnded) -> Iterator[Fact]:
 
 
 def _auth_fact(attempt: AuthAttempt) -> Fact:
-    if attempt.in_clear and attempt.password is not None:
-        return f"PASSWORD IN CLEAR: AUTH {attempt}", _BAD
+    if attempt.in_clear and attempt.secret is not None:
+        return f"{'PASSWORD' if attempt.token is None else 'TOKEN'} IN CLEAR: AUTH {attempt}", _BAD
     return f"AUTH {attempt}", _GOOD if attempt.accepted and not attempt.in_clear else _CAREFUL
 
 

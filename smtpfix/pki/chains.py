@@ -10,8 +10,9 @@ from typing import Final, Protocol
 from cryptography import x509
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.place import Place
 from smtpfix.profile import CertificateProfile
-from smtpfix.scenario import Place, Scenario
+from smtpfix.scenario import Scenario
 
 from . import keys, names
 from .certificates import Issued, Revocation, issue
