@@ -216,7 +216,7 @@ def test_strict_rules_fail_a_test_whose_rule_never_answered_and_name_it_with_wha
             "  MAIL: Reply(*452*argument '[*]@never.example'*",
             "Let the client *",
             "*- smtp session 1 *",
-            "*C: mail FROM:<ann@example.org>*",
+            "*C: mail *:<ann@example.org>*",
         ]
     )
     result.stdout.no_fnmatch_line("  RCPT: Reply*")
