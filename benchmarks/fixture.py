@@ -34,6 +34,61 @@ _CONFTEST: Final = """
             json.dump(seconds, file)
 """
 
+_BARE: Final = """
+    import asyncio, threading
+
+    class Answers(asyncio.Protocol):
+        def __init__(self, messages):
+            self.messages, self.received, self.in_content = messages, b"", False
+
+        def connection_made(self, transport):
+            self.transport = transport
+            transport.write(b"220 bare\\r\\n")
+
+        def data_received(self, data):
+            self.received += data
+            if self.in_content and self.received.endswith(b"\\r\\n.\\r\\n"):
+                self.messages.append(self.received)
+                self.in_content = False
+                self.transport.write(b"250 kept\\r\\n")
+            elif self.in_content or not self.received.endswith(b"\\r\\n"):
+                return
+            elif self.received.upper().startswith(b"DATA"):
+                self.in_content = True
+                self.transport.write(b"354 go\\r\\n")
+            else:
+                is_end = self.received.upper().startswith(b"QUIT")
+                self.transport.write(b"221 bye\\r\\n" if is_end else b"250 ok\\r\\n")
+            self.received = b""
+
+    @pytest.fixture(scope="session")
+    def bare_loop():
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        yield loop
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    @pytest.fixture
+    def bare(bare_loop):
+        async def begin():
+            return await bare_loop.create_server(lambda: Answers(messages), "127.0.0.1", 0)
+
+        async def end():
+            server.close()
+
+        messages = []
+        server = asyncio.run_coroutine_threadsafe(begin(), bare_loop).result()
+        yield server.sockets[0].getsockname()[1], messages
+        asyncio.run_coroutine_threadsafe(end(), bare_loop).result()
+"""
+"""The least that a fixture with a server on a shared thread can be: it keeps content and knows nothing else."""
+
+LEAST: Final = "the least"
+"""Its name in the tables."""
+
 _TESTS: Final = """
     import smtplib, ssl
     import pytest
@@ -63,6 +118,7 @@ _SENDS: Final = {
     "smtp_server": "send(smtp_server.host, smtp_server.port); assert len(smtp_server.inbox) == 1",
     "smtpd": "send(smtpd.hostname, smtpd.port); assert len(smtpd.messages) == 1",
     "smtpserver": "send(*smtpserver.addr); assert len(smtpserver.outbox) == 1",
+    "bare": "send('127.0.0.1', bare[0]); assert len(bare[1]) == 1",
 }
 """By fixture, a test that sends one message and sees it there."""
 
@@ -71,7 +127,8 @@ def write_suite(folder: Path, *, mode: str, fixture: str | None, body: str, test
     """Write a suite of equal tests."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pytest.ini").write_text("[pytest]\n")
-    (folder / "conftest.py").write_text(textwrap.dedent(_CONFTEST))
+    more = textwrap.dedent(_BARE) if fixture == "bare" else ""
+    (folder / "conftest.py").write_text(textwrap.dedent(_CONFTEST) + more)
     mark = f'@pytest.mark.smtp("{mode}")' if fixture == "smtp_server" else ""
     argument = f", {fixture}" if fixture else ""
     text = textwrap.dedent(_TESTS).format(mode=mode, mark=mark, tests=tests, argument=argument, body=body)
@@ -118,16 +175,18 @@ def measure(ring: Ring, results: Results, *, rounds: int, factor: float) -> None
                 for figure in figures:
                     figure.missing[peer.name] = f"has no {mode}"
                 continue
-            suites = _write_suites(ring, peer, mode, tests)
+            suites = _write_suites(ring, peer.name, peer.fixture, mode, tests)
             contestants[peer.name] = partial(turn, ring.python(peer), suites, tests, _settings(peer, mode))
+        if mode == "plain" and (subject := ring.peers.get(SUBJECT)) is not None:
+            suites = _write_suites(ring, LEAST, "bare", mode, tests)
+            contestants[LEAST] = partial(turn, ring.python(subject), suites, tests, {})
         take_turns(figures, contestants, rounds)
         results.add(*figures)
 
 
-def _write_suites(ring: Ring, peer: Peer, mode: str, tests: int) -> list[Path]:
-    assert peer.fixture is not None  # noqa: S101 - the caller looked
-    folder = ring.scratch / "fixture" / f"{peer.name}-{mode}"
-    bodies = (("empty", None, "pass"), ("fixture", peer.fixture, "pass"), ("send", peer.fixture, _SENDS[peer.fixture]))
+def _write_suites(ring: Ring, name: str, fixture: str, mode: str, tests: int) -> list[Path]:
+    folder = ring.scratch / "fixture" / f"{name.replace(' ', '-')}-{mode}"
+    bodies = (("empty", None, "pass"), ("fixture", fixture, "pass"), ("send", fixture, _SENDS[fixture]))
     return [
         write_suite(folder / name, mode=mode, fixture=fixture, body=body, tests=tests) for name, fixture, body in bodies
     ]
