@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from . import sink
 from .peers import SUBJECT, Ring, Server
-from .processes import HERE, LOAD_CORES, StepFailedError, cpu_seconds, run
+from .processes import HERE, LOAD_CORES, StepFailedError, run
 from .results import Figure, Grid, Results, Sample, take_turns
-from .sink import KIB, MIB, Load, content_file, send
+from .sink import KIB, MIB, Load
 
 TOLERANCE: Final = 1.5
 """How much more a unit may cost than at the cheapest smaller point, for growth to count as linear."""
@@ -35,14 +36,8 @@ INBOX: Final = (10, 100, 1000, 10_000, 100_000)
 
 def turn(ring: Ring, server: Server, load: Load) -> tuple[Sample]:
     """Return the seconds, and the server's CPU seconds, of one message."""
-    server.clear()
-    before = cpu_seconds(server.pid)
-    seconds = send(ring, load, server.port)
-    after = cpu_seconds(server.pid)
-    server.check(load.messages, content_file(ring.scratch, load.size)[1])
-    server.clear()
-    cpu = None if before is None or after is None else (after - before) / load.messages
-    return (Sample(seconds / load.messages, cpu),)
+    (sample,) = sink.turn(ring, load, server)
+    return (Sample(1 / sample.value, sample.cpu),)
 
 
 def linear(costs: Sequence[float]) -> list[str]:

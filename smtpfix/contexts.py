@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .errors import InvalidValueError
-from .policy import Policy
+from .policy import TLS_VERSIONS, Policy
 from .profile import CertificateProfile
 from .tls import watch
 from .tls_profile import TLSProfile
@@ -72,6 +72,14 @@ def needed_stack(policy: Policy) -> str | None:
     return "stapling" if profile.staple is not None else None
 
 
+def version_bounds(policy: Policy, profile: TLSProfile) -> tuple[str, str]:
+    """Return the lowest and the highest version, whichever stack speaks. Raises `InvalidValueError` for none at all."""
+    lowest, highest = profile.min or policy.tls_min, profile.max or policy.tls_max
+    if TLS_VERSIONS.index(lowest) > TLS_VERSIONS.index(highest):
+        raise InvalidValueError(f"{profile.where}: min", lowest, f"at most the highest version, which is {highest!r}")
+    return lowest, highest
+
+
 def server_context(
     policy: Policy,
     profile: TLSProfile,
@@ -85,9 +93,7 @@ def server_context(
     Raises `InvalidValueError` for ciphers that OpenSSL does not know.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    lowest, highest = profile.min or policy.tls_min, profile.max or policy.tls_max
-    if list(_VERSIONS).index(lowest) > list(_VERSIONS).index(highest):
-        raise InvalidValueError(f"{profile.where}: min", lowest, f"at most the highest version, which is {highest!r}")
+    lowest, highest = version_bounds(policy, profile)
     with warnings.catch_warnings():  # old versions are deprecated, which is why somebody wants to test them
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = _VERSIONS[lowest]

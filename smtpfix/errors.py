@@ -19,6 +19,10 @@ class InvalidValueError(SMTPFixError, ValueError):
         self.expected = expected
         """What would have been right, in words."""
 
+    def within(self, where: str) -> InvalidValueError:
+        """Return the same error with what the value is a part of in front, such as a file or an option."""
+        return InvalidValueError(f"{where}: {self.field}", self.value, self.expected)
+
 
 class UnknownScenario(SMTPFixError, LookupError):  # noqa: N818 - the name is part of the public contract
     """No scenario of this name is in the catalogue; the text lists the nearest name and all there are."""

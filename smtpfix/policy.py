@@ -99,8 +99,7 @@ class Policy:
     chain and its key, PEM: ``("chain.pem", "key.pem")``."""
     scenario: str | Path | None = None
     """Scenario of any other kind: an id of the catalogue, or a `Path` to a file of your own; None is a server as it
-    should be. Fields that are left as
-    they are take what the scenario says; rules of its own are in force from the start."""
+    should be. Fields that are left as they are take what the scenario says; its rules are in force from the start."""
     tls_min: str = "TLSv1.2"
     """Lowest TLS version, one of `TLS_VERSIONS`."""
     tls_max: str = "TLSv1.3"
@@ -139,7 +138,7 @@ class Policy:
     max_events: int = DEFAULT_MAX_EVENTS
     """Events a session's transcript keeps, 8 or more; beyond that they go from its middle, and are counted."""
 
-    _own_scenario: Scenario | None = field(default=None, init=False, repr=False, compare=False)
+    _issued: Scenario | None = field(default=None, init=False, repr=False, compare=False)
     _played: Scenario | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -213,35 +212,32 @@ class Policy:
             raise self._fail(
                 "certificate", "a scenario's id, a Path to a scenario's file, or a chain's and key's files"
             )
-        elif isinstance(certificate, Path):
-            if not certificate.is_file():
-                raise self._fail("certificate", "a file that is there")
-            from .scenario import read_scenario  # noqa: PLC0415 - good servers need no catalogue
-
-            self._set("_own_scenario", read_scenario(certificate))
-        elif certificate.endswith(".toml"):
+        elif isinstance(certificate, str) and certificate.endswith(".toml"):
             raise self._fail("certificate", "an id of the catalogue; for a file of your own, write Path(...)")
         elif certificate != "good":  # which is there, and costs nothing until somebody wants TLS
-            from .scenario import check_scenario_id, load_scenario  # noqa: PLC0415 - good servers need no catalogue
-
-            check_scenario_id(certificate, "Policy.certificate")
-            if load_scenario(certificate).group != "certificates":
+            scenario = self._find_scenario("certificate")
+            if isinstance(certificate, str) and scenario.group != "certificates":
                 raise self._fail("certificate", "a certificate's scenario; this one is for Policy.scenario")
+            self._set("_issued", scenario)
+
+    def _find_scenario(self, name: str) -> Scenario:
+        """Return the scenario that a field names, by its id or by its file."""
+        from .scenario import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - good servers need none
+
+        value = getattr(self, name)
+        if isinstance(value, Path):
+            if not value.is_file():
+                raise self._fail(name, "a file that is there")
+            return read_scenario(value)
+        check_scenario_id(value, f"Policy.{name}")
+        return load_scenario(value)
 
     def _check_scenario(self) -> None:
         if self.scenario is None:
             return
-        from .scenario import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - good servers need no catalogue
-
-        if isinstance(self.scenario, Path):
-            if not self.scenario.is_file():
-                raise self._fail("scenario", "a file that is there")
-            scenario = read_scenario(self.scenario)
-        elif isinstance(self.scenario, str):
-            check_scenario_id(self.scenario, "Policy.scenario")
-            scenario = load_scenario(self.scenario)
-        else:
+        if not isinstance(self.scenario, str | Path):
             raise self._fail("scenario", "a scenario's id, a Path to a scenario's file, or None")
+        scenario = self._find_scenario("scenario")
         self._set("_played", scenario)
         if scenario.group == "certificates":
             raise self._fail("scenario", "a scenario of another kind; this one is for Policy.certificate")
@@ -307,15 +303,13 @@ class Policy:
     @property
     def chain_scenario(self) -> Scenario:
         """The scenario that the certificates are issued after: the certificate's, or the TLS scenario's own."""
-        from .scenario import load_scenario  # noqa: PLC0415 - good servers need no catalogue
-
-        if self._own_scenario is not None:
-            return self._own_scenario
-        if isinstance(self.certificate, tuple):
-            return load_scenario("good")
-        if self.certificate == "good" and self._played is not None:
+        if self._issued is not None:
+            return self._issued
+        if self._played is not None and self.certificate == "good":
             return self._played
-        return load_scenario(self.certificate)
+        from .scenario import load_scenario  # noqa: PLC0415 - a plain server needs no catalogue
+
+        return load_scenario("good")
 
     @property
     def tls_profile(self) -> TLSProfile:

@@ -82,9 +82,7 @@ def _rules(where: str, lines: Any, text: str) -> Iterator[Rule]:
         try:
             yield parse_rule(line)
         except InvalidValueError as error:
-            raise InvalidValueError(
-                f"{rule}{_place(line, text)}: {error.field}", error.value, error.expected
-            ) from error
+            raise error.within(f"{rule}{_place(line, text)}") from error
 
 
 def _place(rule: str, text: str) -> str:

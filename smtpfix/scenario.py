@@ -237,7 +237,7 @@ def _parse_rules(where: str, lines: Any) -> tuple[Rule, ...]:
     try:
         return tuple(map(parse_rule, lines))
     except InvalidValueError as error:
-        raise InvalidValueError(f"{where}: rules: {error.field}", error.value, error.expected) from error
+        raise error.within(f"{where}: rules") from error
 
 
 def _parse_policy(where: str, table: Any) -> tuple[tuple[str, object], ...]:

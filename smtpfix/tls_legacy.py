@@ -14,6 +14,7 @@ from collections.abc import Generator
 from typing import Any, Final
 
 from .client_hello import ClientHello
+from .contexts import version_bounds
 from .errors import InvalidValueError
 from .policy import Policy
 from .session import TLSInfo
@@ -70,7 +71,7 @@ class LegacyContext:
             raise InvalidValueError(
                 "Policy.certificate",
                 str(policy.certificate),
-                f"a chain whose leaf has an RSA key: tls={profile.legacy!r} knows no other",
+                f"a chain whose leaf has an RSA key: {profile.legacy} knows no other",
             )
         self.settings = _settings(policy, profile)
 
@@ -78,8 +79,9 @@ class LegacyContext:
 def _settings(policy: Policy, profile: TLSProfile) -> Any:
     settings = HandshakeSettings()
     settings.minKeySize = 512
-    lowest, highest = profile.min or policy.tls_min, profile.max or policy.tls_max
-    if profile.legacy is not None:  # everything a client old enough for it may know
+    if profile.legacy is None:
+        lowest, highest = version_bounds(policy, profile)
+    else:  # everything a client old enough for it may know
         lowest, highest = profile.min or "TLSv1", profile.max or "TLSv1.2"
     if profile.legacy == "ssl30":
         lowest = highest = "SSLv3"

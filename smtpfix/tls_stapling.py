@@ -13,7 +13,7 @@ from typing import Any, Final
 from OpenSSL import SSL, crypto
 
 from .client_hello import ClientHello
-from .contexts import DH_GROUPS, EVERYTHING, with_file
+from .contexts import DH_GROUPS, EVERYTHING, version_bounds, with_file
 from .errors import InvalidValueError
 from .policy import Policy
 from .session import TLSInfo
@@ -49,7 +49,7 @@ def stapling_context(
     if profile.server_name is not None:
         raise InvalidValueError(f"{profile.where}: server_name", profile.server_name, "none where there is a staple")
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
-    lowest, highest = profile.min or policy.tls_min, profile.max or policy.tls_max
+    lowest, highest = version_bounds(policy, profile)
     context.set_min_proto_version(_VERSIONS[lowest])
     context.set_max_proto_version(_VERSIONS[highest])
     # pyOpenSSL does not tell whether a session was resumed: none is.

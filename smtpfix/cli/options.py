@@ -118,7 +118,7 @@ def _rules(texts: Collection[str]) -> tuple[Rule, ...]:
     try:
         return tuple(map(parse_rule, texts))
     except InvalidValueError as error:
-        raise InvalidValueError(f"--rule: {error.field}", error.value, error.expected) from error
+        raise error.within("--rule") from error
 
 
 def _rules_file(path: Path | None) -> RulesFile | None:
@@ -126,7 +126,7 @@ def _rules_file(path: Path | None) -> RulesFile | None:
     try:
         return None if path is None else RulesFile.read(path)
     except InvalidValueError as error:
-        raise InvalidValueError(f"--rules: {error.field}", error.value, error.expected) from error
+        raise error.within("--rules") from error
 
 
 def find_scenario(option: str, text: str) -> Scenario:
