@@ -14,6 +14,7 @@ import pytest
 
 from smtpfix import Mode, Policy, Server, SessionEnd
 from smtpfix.channel import Channel
+from smtpfix.loop import LOOP_THREAD
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -39,6 +40,7 @@ def channels():
 def nothing_left(tmp_path, monkeypatch):
     """Fail the test if a thread, a connection, a descriptor or a temporary file outlives it."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    LOOP_THREAD.catch_up()  # a connection of the test before may only just be ending
     before = (set(threading.enumerate()), channels(), open_files())
     yield
     assert (set(threading.enumerate()), channels(), open_files()) == before
