@@ -1,0 +1,216 @@
+"""What an audit found, as values: `AuditResult`, a `Finding` for each scenario, and the words they are made of.
+
+Knows no server, no client and no report; whoever judges fills these in, whoever reports reads nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class DeclaredMode(StrEnum):
+    """When the client under test is meant to use TLS. Declared, never guessed."""
+
+    IMPLICIT = "implicit"
+    """From the first octet (RFC 8314 section 3.3)."""
+    STARTTLS_REQUIRED = "starttls-required"
+    """By STARTTLS, or not at all."""
+    OPPORTUNISTIC = "opportunistic"
+    """By STARTTLS where it is offered, in clear elsewhere."""
+    NONE = "none"
+    """Never."""
+
+
+class Trust(StrEnum):
+    """What the client under test is meant to trust."""
+
+    PKI = "pki"
+    """Certificates that an authority it knows issued for the name it connects to."""
+    PINNED = "pinned"
+    """One certificate, or one key."""
+    NONE = "none"
+    """Any certificate: it does not look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What the client under test is meant to do; every verdict is measured by it."""
+
+    mode: DeclaredMode
+    trust: Trust = Trust.PKI
+    user: str | None = None
+    """Whom it logs in as; None: not at all."""
+    password: str | None = field(default=None, repr=False)
+
+
+class Outcome(StrEnum):
+    """What the client did in one scenario, as the server saw it."""
+
+    DELIVERED = "delivered"
+    """The server accepted the message, inside TLS where the declared mode has TLS."""
+    REFUSED_CLEAN = "refused-clean"
+    """It left and gave nothing away."""
+    REFUSED_LATE = "refused-late"
+    """It left, but a peer inside TLS that it had to refuse has the secret, the envelope or the content."""
+    FALSE_REFUSAL = "false-refusal"
+    """It left where there is nothing to refuse."""
+    DOWNGRADED = "downgraded"
+    """It went on in clear where its declared mode has TLS, without a secret to give away."""
+    LEAKED_CREDENTIALS = "leaked-credentials"
+    """The secret went over the wire in clear."""
+    LEAKED_MESSAGE = "leaked-message"
+    """Envelope or content went over the wire in clear where the declared mode has TLS."""
+    UNAUTHENTICATED_SEND = "unauthenticated-send"
+    """It was to log in and sent the message without."""
+    ACTED_ON_INJECTION = "acted-on-injection"
+    """It took a reply injected in clear for the server's; the control run shows that it does not do so anyway."""
+    HUNG = "hung"
+    """It had not ended when its time was over."""
+    MISREPORTED = "misreported"
+    """It reported success where nothing was delivered, or failure where the message was accepted."""
+    NOT_RUN = "not-run"
+    """There is no evidence; `Finding.reason` says why. Never counted as passed."""
+
+
+class Verdict(StrEnum):
+    """What an outcome is worth under the declaration."""
+
+    PASSED = "passed"
+    """As a careful client does it."""
+    LAX = "lax"
+    """Refusing is right; accepting costs the top grade."""
+    CAPPED = "capped"
+    """As the declared mode has it, which is what limits its worth: clear text when TLS is stripped, say."""
+    FAILED = "failed"
+    """Not what the declared mode promises."""
+    NOT_RUN = "not-run"
+    """Not known."""
+
+
+class Grade(StrEnum):
+    """What the client's mode is worth, the best first."""
+
+    SECURE = "Secure"
+    SECURE_LAX = "Secure, lax"
+    OPPORTUNISTIC = "Opportunistic, authenticated"
+    UNAUTHENTICATED = "Encrypted, unauthenticated"
+    PLAINTEXT = "Plaintext"
+    UNKNOWN = "Unknown"
+    """Too little could be run to say."""
+
+
+class Flag(StrEnum):
+    """What overrides every grade."""
+
+    LEAKS_CREDENTIALS_PASSIVE = "LEAKS CREDENTIALS (passive)"
+    """Whoever reads along learns the secret from a server that does nothing wrong."""
+    LEAKS_CREDENTIALS_ACTIVE = "LEAKS CREDENTIALS (active)"
+    """Whoever can change what the server says learns the secret."""
+    INJECTABLE = "INJECTABLE"
+    BROKEN = "BROKEN"
+    """It does not deliver where there is nothing wrong."""
+    MISREPORTS = "MISREPORTS"
+    HANGS = "HANGS"
+
+
+class Ending(StrEnum):
+    """How a run of the client ended, by its own account."""
+
+    SUCCEEDED = "succeeded"
+    """Exit status 0, or no exception."""
+    FAILED = "failed"
+    """Another exit status, or an exception."""
+    CRASHED = "crashed"
+    """Ended by a signal."""
+    TIMED_OUT = "timed-out"
+    """Ended by the audit when its time was over."""
+    NOT_STARTED = "not-started"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the client: what it said of itself, and what the server saw of it."""
+
+    ending: Ending
+    status: int | None = None
+    """Exit status; the negative number of a signal; None for a callable, or when it was not started."""
+    seconds: float = 0.0
+    said: str = ""
+    """What it printed, or its exception: the end of it, printable."""
+    connections: int = 0
+    delivered: int = 0
+    """Messages the server accepted."""
+    transcripts: tuple[str, ...] = ()
+    """Each session's one-line summary and transcript, printable, credentials shortened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One scenario in one server mode, and what the client did."""
+
+    scenario: str
+    """The catalogue's id."""
+    group: str
+    mode: str
+    """The server's mode."""
+    summary: str
+    """What the server showed, in one sentence."""
+    expected: str
+    """What a careful client with this declaration does: accept, refuse, lax or either."""
+    standard: str
+    """Where the standard says so."""
+    outcome: Outcome
+    verdict: Verdict
+    also: tuple[Outcome, ...] = ()
+    """What else it did: it hung, it misreported."""
+    evidence: tuple[str, ...] = ()
+    """The facts the outcome follows from, each one sentence: in clear, AUTH PLAIN as 'ann' with the secret."""
+    consequence: str = ""
+    """What it means for the user, one sentence; empty where nothing is wrong."""
+    fix: str = ""
+    """What to change in the client, one sentence; empty where nothing is wrong."""
+    reason: str = ""
+    """Why it was not run."""
+    run: Run | None = None
+    """None where it was not run."""
+    control: Run | None = None
+    """The control run that decided it, where the scenario has one."""
+
+    @property
+    def key(self) -> str:
+        """What it is known by in baselines: ``strip-ehlo/starttls``."""
+        return f"{self.scenario}/{self.mode}"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """What a client is worth, and why."""
+
+    client: str
+    """What was audited: the adapter's name, the command, the function."""
+    declaration: Declaration
+    findings: tuple[Finding, ...]
+    """In the order of the catalogue's groups."""
+    keeps_its_promise: bool
+    """Whether it does what its declared mode promises; False too where that is not known."""
+    promise: str
+    """The first line: one sentence on whether it does what its mode promises."""
+    grade: Grade
+    worth: str
+    """The second line: one sentence on what that mode is worth."""
+    flags: tuple[Flag, ...] = ()
+    reasons: tuple[str, ...] = ()
+    """Why the grade is not a better one, each one sentence naming scenarios."""
+    family: str = ""
+    """The documented family it was compared with."""
+    differences: tuple[str, ...] = ()
+    """Where it behaves otherwise than documented for the family, each one sentence."""
+    started: datetime | None = None
+    """UTC."""
+    seconds: float = 0.0
+    is_complete: bool = True
+    """False where it was broken off."""
+    versions: tuple[tuple[str, str], ...] = ()
+    """What took part: smtpfix, Python, OpenSSL, names and versions."""
