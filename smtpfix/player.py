@@ -1,6 +1,6 @@
 """Plays a rule's actions on one connection: what they do to its bytes, and when the command itself is performed.
 
-The conversation lends it what it needs through `Stage`; what a command means is not known here.
+The conversation lends it what it needs through `Host`; what a command means is not known here.
 """
 
 from __future__ import annotations
@@ -8,39 +8,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING
 
 from .channel import Channel
+from .host import Host, Perform
 from .recorder import Recorder
-from .reply import Reply
 from .session import SessionEnd
 from .transcript import Kind
 
 if TYPE_CHECKING:
     from .action import Action, Advertise, Hide, Raw
 
-Perform: TypeAlias = Callable[[Reply | None], None]
-"""Performs a command; given a rule's reply, that one goes out, and the command takes effect only if both agree."""
-
-
-class Stage(Protocol):
-    """What a conversation lets its player do."""
-
-    def readable(self) -> None:
-        """Go on with what has come."""
-
-    def give_up(self) -> None:
-        """Let go of a message that waits for its reply: it gets none."""
-
-    def end(self, end: SessionEnd, *, notify: bool = True) -> None:
-        """End the session in order."""
-
 
 class Player:
     """One connection's."""
 
-    def __init__(self, stage: Stage, channel: Channel, recorder: Recorder, loop: asyncio.AbstractEventLoop) -> None:
-        self._stage = stage
+    def __init__(self, host: Host, channel: Channel, recorder: Recorder, loop: asyncio.AbstractEventLoop) -> None:
+        self._host = host
         self._channel = channel
         self._recorder = recorder
         self._loop = loop
@@ -70,7 +54,7 @@ class Player:
                     self.is_stalled = True
                     return
                 case do.Disconnect():
-                    self._stage.end(SessionEnd.DISCONNECTED, notify=action.notify)
+                    self._host.end(SessionEnd.DISCONNECTED, notify=action.notify)
                     return
                 case do.Reset():
                     self._recorder.finish(SessionEnd.DISCONNECTED)
@@ -105,7 +89,7 @@ class Player:
             self.is_holding = False
             self._channel.resume()
             then()
-            self._stage.readable()
+            self._host.readable()
 
         self._channel.pause()
         self.is_holding = True
@@ -124,7 +108,7 @@ class Player:
         if action.performs and perform is not None:
             self._silently(perform)
         else:
-            self._stage.give_up()
+            self._host.give_up()
 
     def _silently(self, perform: Perform) -> None:
         self.is_silent = True

@@ -27,7 +27,7 @@ FLOORS = (
     ("transcript", "behaviour", "session", "message", "arguments", "content"),
     ("pki", "responder", "tls", "contexts", "tls_stapling", "tls_legacy", "authority", "drip", "channel"),
     ("matching", "waiting", "attempts", "inbox", "recorder", "history", "listen"),
-    ("engine", "authentication", "tls_faults", "player", "service", "conversation"),
+    ("engine", "authentication", "tls_faults", "host", "player", "service", "delivery", "upgrade", "conversation"),
     ("loop", "server"),
     ("check", "audit"),
     ("cli", "conftest_plugin", "__main__"),

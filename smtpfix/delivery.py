@@ -1,0 +1,120 @@
+"""A message on its way in: DATA, its content, the final dot, and its place in the inbox before the reply.
+
+Knows what is due at each of these; the lines and the rules around them are `conversation`'s.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from . import reply as replies
+from .channel import Channel
+from .content import Content
+from .host import Host
+from .message import CapturedMessage, Envelope
+from .recorder import Recorder
+from .reply import Reply
+from .script import END_OF_DATA
+from .service import Service
+from .session import SessionEnd
+from .transcript import Kind
+
+
+class Delivery:
+    """One session's messages, one at a time."""
+
+    def __init__(self, host: Host, service: Service, channel: Channel, recorder: Recorder) -> None:
+        self._host = host
+        self._service = service
+        self._channel = channel
+        self._recorder = recorder
+        self._pending: tuple[Envelope, Content, bytes] | None = None
+        self.incoming: Content | None = None
+        """The content that is being read; None between contents."""
+
+    def data(self, argument: str, forced: Reply | None) -> None:
+        """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
+        engine = self._host.engine
+        if not engine.greeted:
+            own = replies.HELO_FIRST
+        elif not engine.has_sender:
+            own = replies.MAIL_FIRST
+        elif not engine.has_recipients:
+            own = replies.RCPT_FIRST
+        else:
+            own = replies.NO_ARGUMENT_ALLOWED if argument else replies.START_CONTENT
+        reply = forced or own
+        self._host.send(reply)
+        if own is replies.START_CONTENT and reply.code == replies.START_CONTENT.code:
+            self.incoming = Content(self._channel.received, self._service.policy.size_limit)
+
+    def content_ended(self, content: Content) -> None:
+        """Judge a content that has come to its end, and answer its final dot."""
+        self.incoming = None
+        envelope = self._host.engine.take_envelope()
+        octets = content.octets
+        self._recorder.add(Kind.CONTENT, _content_of(content.size))
+        own = replies.ACCEPTED
+        if octets is None:
+            own = replies.TOO_MUCH_DATA
+        else:
+            limit = self._service.policy.line_limit
+            if limit is not None and max(map(len, octets.split(b"\r\n"))) > limit:
+                own = replies.CONTENT_LINE_TOO_LONG
+            self._pending = (envelope, content, octets)
+        self._host.at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
+
+    def give_up(self) -> None:
+        """Keep a message that waits for its reply, without one."""
+        if self._pending is not None:
+            self._capture(self._pending, None)
+
+    def lost(self) -> None:
+        """Note what was cut off: the connection is gone."""
+        if self.incoming is not None:
+            self._recorder.note(f"the connection ended inside the content, after {self.incoming.size} octets")
+        self.give_up()
+
+    def _conclude(self, reply: Reply) -> None:
+        """Put the message into the inbox, then answer: a client that has its reply finds its message there."""
+        fault = self._service.fault
+        if fault == "truncate-before-reply":
+            self._truncate()
+            return
+        if self._pending is not None:
+            self._capture(self._pending, reply)
+        self._host.send(reply)
+        if fault == "truncate-after-reply":
+            self._truncate()
+
+    def _truncate(self) -> None:
+        """Close the connection as an attacker would: without TLS's close_notify (RFC 8446 section 6.1)."""
+        self.give_up()
+        self._recorder.finish(SessionEnd.TRUNCATED)
+        self._channel.close(notify=False)
+
+    def _capture(self, pending: tuple[Envelope, Content, bytes], reply: Reply | None) -> None:
+        self._pending = None
+        envelope, content, octets = pending
+        message = CapturedMessage(
+            number=self._service.next_message_number(),
+            envelope=envelope,
+            content=octets,
+            received=datetime.now(UTC),
+            reply=reply,
+            in_tls=self._channel.in_tls,
+            user=self._host.user,
+            _source=self._recorder,
+            stuffed_lines=content.stuffed_lines,
+            unstuffed_lines=content.unstuffed_lines,
+        )
+        if message.accepted:
+            self._recorder.message_count += 1
+        self._service.capture(message)
+
+
+@lru_cache(maxsize=128)
+def _content_of(size: int) -> bytes:
+    """Return what a transcript says of content; the same object for the same size."""
+    return b"<%d octets of content>" % size

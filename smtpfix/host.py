@@ -1,0 +1,39 @@
+"""What a conversation lends to the rooms that do parts of its work: `Host`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from .engine import Engine
+from .reply import Reply
+from .session import SessionEnd
+
+Perform: TypeAlias = Callable[[Reply | None], None]
+"""Performs a command; given a rule's reply, that one goes out, and the command takes effect only if both agree."""
+
+
+class Host(Protocol):
+    """A conversation, as the rooms below it see it."""
+
+    engine: Engine
+    """The transaction's state; another one once TLS is on."""
+
+    @property
+    def user(self) -> str | None:
+        """Whom the client has shown to be."""
+
+    def readable(self) -> None:
+        """Go on with what has come."""
+
+    def send(self, reply: Reply, end: SessionEnd = SessionEnd.REFUSED) -> None:
+        """Send a reply; 421 ends the session (RFC 5321 section 3.8), as `end` says."""
+
+    def at_stage(self, stage: str, argument: str, perform: Perform) -> None:
+        """Let the rules of a stage have their say, and perform it."""
+
+    def give_up(self) -> None:
+        """Let go of a message that waits for its reply: it gets none."""
+
+    def end(self, end: SessionEnd, *, notify: bool = True) -> None:
+        """End the session in order: say what is due, and close."""
