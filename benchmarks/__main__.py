@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from . import fixture, growth, memory, send, sink, start, startup, tls
-from .peers import PEERS, Ring, postfix_version
+from .peers import PEERS, Ring, earlier, postfix_version
 from .plot import write_plots
 from .report import as_json, markdown, show
 from .results import Results
@@ -41,7 +41,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as scratch:
         folder = Path(scratch)
         folder.chmod(0o755)  # smtp-sink gives up its rights
-        ring = Ring(arguments.peers, arguments.cache.absolute(), folder)
+        peers = [*(PEERS[name] for name in arguments.peers), *map(earlier, arguments.before)]
+        ring = Ring(peers, arguments.cache.absolute(), folder)
         for name, why in ring.absent.items():
             results.note(f"{name}: not available, {why}")
         for name in PEERS:
@@ -70,6 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", type=_names(KINDS), default=list(KINDS), metavar="KIND,…", help=", ".join(KINDS))
     parser.add_argument("--peers", type=_names(PEERS), default=list(PEERS), metavar="PEER,…", help=", ".join(PEERS))
+    parser.add_argument("--before", action="append", default=[], metavar="COMMIT", help="smtpfix as it was, beside it")
     parser.add_argument("--rounds", type=_count, default=None, help="turns of each peer after one warm-up (7)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work and 2 rounds, to see that it runs")
     parser.add_argument("--cache", type=Path, default=Path(".bench"), help="folder for the peers' environments")

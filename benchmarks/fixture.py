@@ -194,6 +194,6 @@ def _write_suites(ring: Ring, name: str, fixture: str, mode: str, tests: int) ->
 
 def _settings(peer: Peer, mode: str) -> dict[str, str]:
     """Return the environment variables by which a fixture is told its mode."""
-    if peer.name == SUBJECT or mode == "plain":
+    if peer.is_ours or mode == "plain":
         return {}
     return {"SMTPD_USE_STARTTLS": "True"} if mode == "starttls" else {"SMTPD_USE_SSL": "True"}

@@ -11,7 +11,8 @@ import shutil
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -24,6 +25,8 @@ BASE: Final = "smtp-sink"
 STOCK: Final = "aiosmtpd"
 """What they are divided by where smtp-sink cannot take part."""
 SUBJECT: Final = "smtpfix"
+BEFORE: Final = f"{SUBJECT} at "
+"""What the name of this project begins with as it was at a commit."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,13 @@ class Peer:
     """The name of its pytest fixture."""
     largest: int | None = None
     """Largest message in octets it takes as it comes."""
+    commit: str | None = None
+    """The commit of this project that it is; None: what lies in the folder, or another project."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is this project, as it is or as it was."""
+        return self.name == SUBJECT or self.commit is not None
 
 
 _AIOSMTPD_LIMIT: Final = 33_554_432
@@ -63,6 +73,14 @@ PEERS: Final = {
     )
 }
 
+
+def earlier(revision: str) -> Peer:
+    """Return this project as it was at a commit. Raises `StepFailedError` where there is no such commit."""
+    commit = run(["git", "-C", ROOT, "rev-parse", "--verify", "--short", f"{revision}^{{commit}}"], timeout=10).strip()
+    now = PEERS[SUBJECT]
+    return replace(now, name=f"{BEFORE}{commit}", commit=commit)
+
+
 _SMTP_SOURCE_PATHS: Final = os.pathsep.join(("/usr/sbin", "/usr/libexec/postfix", "/usr/local/sbin"))
 
 
@@ -74,7 +92,7 @@ def find_program(name: str) -> str | None:
 class Ring:
     """The peers of one run: their environments under the cache folder, made on first use."""
 
-    def __init__(self, names: list[str], cache: Path, scratch: Path) -> None:
+    def __init__(self, peers: Iterable[Peer], cache: Path, scratch: Path) -> None:
         self.cache = cache
         self.scratch = scratch
         self.absent: dict[str, str] = {}
@@ -84,13 +102,13 @@ class Ring:
         self.chain, self.key = write_certificate(scratch)
         self._pythons: dict[str, Path] = {}
         self.peers: dict[str, Peer] = {}
-        for name in names:
+        for peer in peers:
             try:
-                self._prepare(PEERS[name])
+                self._prepare(peer)
             except StepFailedError as error:
-                self.absent[name] = str(error)
+                self.absent[peer.name] = str(error)
             else:
-                self.peers[name] = PEERS[name]
+                self.peers[peer.name] = peer
 
     def python(self, peer: Peer) -> Path:
         """Return the interpreter of a peer's environment."""
@@ -117,12 +135,12 @@ class Ring:
             self._pythons[peer.name] = self._environment(peer)
 
     def _environment(self, peer: Peer) -> Path:
-        folder = self.cache / f"{peer.name}-{sys.version_info[0]}.{sys.version_info[1]}"
+        folder = self.cache / f"{peer.name.replace(' ', '-')}-{sys.version_info[0]}.{sys.version_info[1]}"
         python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
         done = folder / "done.json"
         wanted: list[str] = [*peer.requirements]
-        if peer.name == SUBJECT:
-            wanted.append(_digest_of_sources())
+        if peer.is_ours:
+            wanted.append(peer.commit or _digest_of_sources())
         if not done.exists() or json.loads(done.read_text()) != wanted:
             done.unlink(missing_ok=True)
             if not python.exists():
@@ -130,8 +148,8 @@ class Ring:
                 run([sys.executable, "-m", "venv", folder])
             pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             run([*pip, *peer.requirements], timeout=600)
-            if peer.name == SUBJECT:
-                copy = _copy_of_sources(self.scratch)
+            if peer.is_ours:
+                copy = _checkout(self.scratch, peer.commit) if peer.commit else _copy_of_sources(self.scratch)
                 run([*pip, copy], timeout=600)  # a folder is installed anew even if its version is the same
             done.write_text(json.dumps(wanted))
         return python
@@ -268,6 +286,16 @@ def _copy_of_sources(scratch: Path) -> Path:
         there = copy / path.relative_to(ROOT)
         there.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, there)
+    return copy
+
+
+def _checkout(scratch: Path, commit: str) -> Path:
+    """Return a folder with the project as it was."""
+    copy = scratch / f"sources-{commit}"
+    copy.mkdir()
+    archive = scratch / f"{commit}.tar"
+    run(["git", "-C", ROOT, "archive", "--output", archive, commit], timeout=60)
+    run(["tar", "-x", "-f", archive, "-C", copy], timeout=60)
     return copy
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from .peers import BASE, STOCK, SUBJECT
+from .peers import BASE, BEFORE, STOCK, SUBJECT
 from .results import Figure, Grid, Results
 from .targets import Target, judge
 
@@ -55,8 +55,9 @@ def all_tables(results: Results) -> list[Grid]:
 
 
 def base_of(figure: Figure) -> str | None:
-    """Return whom a figure's ratios refer to."""
-    return next((who for who in (BASE, STOCK, "smtpdfix") if who in figure.samples), None)
+    """Return whom a figure's ratios refer to: the project as it was, where that takes part."""
+    before = (who for who in figure.samples if who.startswith(BEFORE))
+    return next(before, None) or next((who for who in (BASE, STOCK, "smtpdfix") if who in figure.samples), None)
 
 
 def _contest(prefix: str, title: str, figures: list[Figure]) -> Grid:
