@@ -1,0 +1,170 @@
+"""What changed between two audits of a client: `compare`, whose `Changes` say whether anything got worse.
+
+Knows results and no report; an earlier result comes from `smtpfix.audit.report.from_json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.transcript import printable
+
+from .result import AuditResult, Declaration, Finding, Flag, Grade, Outcome, Verdict
+
+_BADNESS: Final = {Verdict.PASSED: 0, Verdict.LAX: 1, Verdict.CAPPED: 2, Verdict.FAILED: 3}
+"""Verdicts from the best to the worst; one that was not run is not known, and neither."""
+
+_HARM: Final = {
+    Outcome.DELIVERED: 0,
+    Outcome.REFUSED_CLEAN: 0,
+    Outcome.NOT_RUN: 0,
+    Outcome.FALSE_REFUSAL: 1,
+    Outcome.MISREPORTED: 1,
+    Outcome.HUNG: 1,
+    Outcome.UNAUTHENTICATED_SEND: 2,
+    Outcome.DOWNGRADED: 3,
+    Outcome.REFUSED_LATE: 4,
+    Outcome.LEAKED_MESSAGE: 5,
+    Outcome.ACTED_ON_INJECTION: 6,
+    Outcome.LEAKED_CREDENTIALS: 7,
+}
+"""Outcomes by what they cost the user; it decides where the verdict stays the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One scenario in one server mode, before and now."""
+
+    key: str
+    """`Finding.key`."""
+    before: Finding | None
+    """None where the earlier audit did not have it."""
+    after: Finding | None
+    """None where the later audit does not have it."""
+
+    def __str__(self) -> str:
+        sides = [_told(finding) for finding in (self.before, self.after)]
+        line = printable(f"{self.key}: {sides[0]} -> {sides[1]}")
+        more = self.after.consequence if self.after is not None else ""
+        return line + (f"\n    {printable(more)}" if more else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed between two audits under the same declaration."""
+
+    worse: tuple[Change, ...] = ()
+    """A worse verdict, or by the same verdict an outcome that costs more."""
+    better: tuple[Change, ...] = ()
+    """The opposite."""
+    different: tuple[Change, ...] = ()
+    """Another outcome, neither worse nor better: it delivers where it refused, and both are right."""
+    new: tuple[Change, ...] = ()
+    """Known now, and not before: a scenario that was not there, or not run."""
+    gone: tuple[Change, ...] = ()
+    """Known before, and not now."""
+    unchanged: int = 0
+    """How many findings are as they were."""
+    new_flags: tuple[Flag, ...] = ()
+    lost_flags: tuple[Flag, ...] = ()
+    grade_before: Grade = Grade.UNKNOWN
+    grade_after: Grade = Grade.UNKNOWN
+
+    @property
+    def grade_is_worse(self) -> bool:
+        """Whether the grade is a lower one; unknown is the lowest."""
+        grades = list(Grade)
+        return grades.index(self.grade_after) > grades.index(self.grade_before)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether anything is worse than it was, which is what an exit status is made from.
+
+        That is a finding that is worse, a new one that failed, one that had not failed and could not be run now, a new
+        flag, or a lower grade. A scenario that was left out this time is not.
+        """
+        failed = any(one.after is not None and one.after.verdict is Verdict.FAILED for one in self.new)
+        lost = any(one.after is not None and one.before is not None and _was_good(one.before) for one in self.gone)
+        return bool(self.worse or self.new_flags) or failed or lost or self.grade_is_worse
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        if self.grade_before is self.grade_after:
+            yield f"grade: {self.grade_after}, as before"
+        else:
+            yield f"grade: {self.grade_before} -> {self.grade_after}"
+        yield from (f"new flag: {flag}" for flag in self.new_flags)
+        yield from (f"lost flag: {flag}" for flag in self.lost_flags)
+        for name in ("worse", "better", "different", "new", "gone"):
+            changes: tuple[Change, ...] = getattr(self, name)
+            if changes:
+                yield f"{name} ({len(changes)}):"
+                yield from (f"  {change}" for change in changes)
+        yield f"unchanged: {self.unchanged}"
+
+
+def compare(old: AuditResult, new: AuditResult) -> Changes:
+    """Return what changed from one audit to a later one.
+
+    Raises `InvalidValueError` where the two were measured by different declarations: another mode, another trust, with
+    or without a login.
+    """
+    if _measure(old.declaration) != _measure(new.declaration):
+        raise InvalidValueError("baseline", _measure(old.declaration), f"an audit with {_measure(new.declaration)}")
+    before = {finding.key: finding for finding in old.findings}
+    after = {finding.key: finding for finding in new.findings}
+    found: dict[str, list[Change]] = {}
+    for key in (*after, *(key for key in before if key not in after)):
+        change = Change(key, before.get(key), after.get(key))
+        found.setdefault(_kind(change), []).append(change)
+    return Changes(
+        **{kind: tuple(found.get(kind, ())) for kind in ("worse", "better", "different", "new", "gone")},
+        unchanged=len(found.get("unchanged", ())),
+        new_flags=tuple(flag for flag in new.flags if flag not in old.flags),
+        lost_flags=tuple(flag for flag in old.flags if flag not in new.flags),
+        grade_before=old.grade,
+        grade_after=new.grade,
+    )
+
+
+def _kind(change: Change) -> str:
+    before, after = (one if _is_known(one) else None for one in (change.before, change.after))
+    if before is None or after is None:
+        return "unchanged" if before is after else "gone" if after is None else "new"
+    was, is_ = _rank(before), _rank(after)
+    if was != is_:
+        return "worse" if is_ > was else "better"
+    same = {before.outcome, *before.also} == {after.outcome, *after.also}
+    return "unchanged" if same else "different"
+
+
+def _rank(finding: Finding) -> tuple[int, list[int]]:
+    harms = sorted((_HARM[outcome] for outcome in {finding.outcome, *finding.also}), reverse=True)
+    return (_BADNESS[finding.verdict], [harm for harm in harms if harm])
+
+
+def _is_known(finding: Finding | None) -> bool:
+    return finding is not None and finding.verdict is not Verdict.NOT_RUN
+
+
+def _was_good(finding: Finding) -> bool:
+    return finding.verdict is not Verdict.FAILED
+
+
+def _told(finding: Finding | None) -> str:
+    if finding is None:
+        return "not audited"
+    if finding.verdict is Verdict.NOT_RUN:
+        return f"not run ({finding.reason or 'no reason is known'})"
+    also = f", also {', '.join(finding.also)}" if finding.also else ""
+    return f"{finding.outcome}{also} ({finding.verdict})"
+
+
+def _measure(declaration: Declaration) -> str:
+    login = "without a login" if declaration.user is None else "with a login"
+    return f"mode {declaration.mode}, trust {declaration.trust}, {login}"

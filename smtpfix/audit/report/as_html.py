@@ -1,0 +1,204 @@
+"""An audit's result as one HTML page that needs nothing else: no script, no request, no font.
+
+Every text goes through `_text`, so that markup in it stays text. The looks are in ``page.css`` beside this module, the
+picture in `matrix`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC
+from html import escape
+from importlib.resources import files
+from typing import Final
+
+from smtpfix.audit.result import AuditResult, Ending, Finding, Grade, Run, Verdict
+
+from .matrix import NAMES, legend, matrix, shape, symbols
+from .words import (
+    DANGER,
+    EXPECTED,
+    MEANING,
+    WORST_FIRST,
+    account,
+    clipped,
+    declared,
+    grouped,
+    outcomes,
+    without_secret,
+)
+
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+"""Content Security Policy: whatever stands in the page, nothing is run and nothing is fetched."""
+_OTHER: Final = re.compile(r"[^a-z0-9]+")
+_LADDER: Final = tuple(grade for grade in Grade if grade is not Grade.UNKNOWN)
+_ENDINGS: Final = {
+    Ending.SUCCEEDED: "It said that it succeeded.",
+    Ending.FAILED: "It said that it failed.",
+    Ending.CRASHED: "It crashed.",
+    Ending.TIMED_OUT: "It was ended when its time was over.",
+    Ending.NOT_STARTED: "It could not be started.",
+}
+
+
+def to_html(result: AuditResult) -> str:
+    """Return a result as one self-contained HTML page, to be written as UTF-8; the password is struck out.
+
+    It has no script, and its Content-Security-Policy lets no request leave it. Each cell of the matrix leads to its
+    finding, which opens by itself; printed, all that did not pass is open. Texts longer than 20,000 characters are cut.
+    """
+    return "\n".join(_page(without_secret(result))) + "\n"
+
+
+def _page(result: AuditResult) -> Iterator[str]:
+    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
+    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">'
+    yield f'<link rel="icon" href="data:,">\n<title>{result.grade}: {_text(result.client)}</title>'
+    yield f"<style>\n{style}</style>\n</head>\n<body>"
+    yield symbols()
+    anchors = _anchors(result.findings)
+    yield '<header class="top">'
+    yield from _head(result)
+    yield "</header>\n<main>"
+    yield '<section aria-labelledby="matrix"><h2 id="matrix">Every scenario at a glance</h2>'
+    yield from legend(result.findings, MEANING)
+    yield from matrix(result.findings, anchors)
+    yield "</section>"
+    for verdict in WORST_FIRST:
+        members = [finding for finding in result.findings if finding.verdict is verdict]
+        if members:
+            yield from _section(verdict, members, anchors)
+    yield "</main>\n<footer>"
+    yield from _foot(result)
+    yield "</footer>\n</body>\n</html>"
+
+
+def _head(result: AuditResult) -> Iterator[str]:
+    yield '<p class="eyebrow">smtpfix <span>audit of a mail client</span></p>'
+    words = " ".join(f"<span>{escape(word)}</span>" for word in clipped(result.client).split())
+    yield f"<h1><bdi>{words}</bdi></h1>"
+    kept = Verdict.PASSED if result.keeps_its_promise else Verdict.FAILED
+    if result.grade is Grade.UNKNOWN and kept is Verdict.FAILED:
+        kept = Verdict.NOT_RUN
+    yield '<div class="lines">'
+    yield f'<div class="promise {kept}"><h2>What it promises</h2>'
+    yield f"<p>{shape(kept)}<span>{_text(result.promise)}</span></p></div>"
+    yield '<div class="worth"><h2>What that is worth</h2>'
+    yield f"<p><strong>{result.grade}</strong><span>{_text(result.worth)}</span></p>"
+    yield from _ladder(result.grade)
+    yield "</div></div>"
+    if not result.is_complete:
+        yield '<p class="notice"><strong>Broken off.</strong> Scenarios are missing; this is what was known then.</p>'
+    if result.flags:
+        yield '<ul class="flags" aria-label="Flags, which override every grade">'
+        yield from (f"<li><strong>{flag}</strong> <span>{_text(DANGER[flag])}</span></li>" for flag in result.flags)
+        yield "</ul>"
+    if result.reasons:
+        yield '<section class="reasons"><h2>Why it is not graded better</h2>'
+        yield f"{_list(result.reasons)}</section>"
+    if result.family:
+        yield '<section class="reasons">'
+        yield f"<h2>Compared with what is documented for <bdi>{_text(result.family)}</bdi></h2>"
+        yield _list(result.differences) if result.differences else "<p>It behaves as documented.</p>"
+        yield "</section>"
+    yield '<dl class="facts">'
+    yield from (f"<div><dt>{name}</dt><dd><bdi>{_text(text)}</bdi></dd></div>" for name, text in _facts(result))
+    yield "</dl>"
+
+
+def _facts(result: AuditResult) -> Iterator[tuple[str, str]]:
+    yield from ((f"meant to {name}", text) for name, text in declared(result.declaration))
+    if result.started is not None:
+        moment = result.started.astimezone(UTC) if result.started.tzinfo else result.started
+        yield "started", f"{moment:%Y-%m-%d %H:%M} UTC"
+    yield "took", f"{result.seconds:.1f} s"
+
+
+def _ladder(grade: Grade) -> Iterator[str]:
+    yield '<ol class="ladder" aria-label="The grades, the best first">'
+    for one in _LADDER:
+        current = ' aria-current="true"' if one is grade else ""
+        yield f"<li{current}>{one}</li>"
+    yield "</ol>"
+
+
+def _section(verdict: Verdict, members: list[Finding], anchors: dict[int, str]) -> Iterator[str]:
+    yield f'<section class="findings" aria-labelledby="{verdict}">'
+    yield f'<h2 id="{verdict}">{shape(verdict)}{NAMES[verdict]} <span class="count">{len(members)}</span></h2>'
+    yield f'<p class="meaning">{MEANING[verdict][0].upper()}{MEANING[verdict][1:]}.</p>'
+    for group, findings in grouped(members).items():
+        yield f'<h3 class="group-name"><bdi>{_text(group)}</bdi></h3>'
+        for finding in findings:
+            yield from _finding(finding, anchors[id(finding)])
+    yield "</section>"
+
+
+def _finding(finding: Finding, anchor: str) -> Iterator[str]:
+    did = "not run" if finding.verdict is Verdict.NOT_RUN else outcomes(finding)
+    yield f'<details class="finding {finding.verdict}"><summary>{shape(finding.verdict)}<span class="told">'
+    yield f'<span class="title"><b><bdi>{_text(finding.scenario)}</bdi></b> <i><bdi>{_text(finding.mode)}</bdi></i>'
+    yield f'<em>{_text(did)}</em></span><span class="shown">{_text(finding.summary)}</span>'
+    for kind, label, text in (
+        ("consequence", "Consequence", finding.consequence),
+        ("fix", "Fix", finding.fix),
+        ("reason", "Why", finding.reason),
+    ):
+        if text:
+            yield f'<span class="{kind}"><b>{label}</b> <span>{_text(text)}</span></span>'
+    yield f'</span></summary>\n<div class="body" id="{anchor}"><dl>'
+    expected = EXPECTED.get(finding.expected, finding.expected)
+    yield f"<div><dt>A careful client has to</dt><dd>{_text(expected)}</dd></div>"
+    yield f"<div><dt>Standard</dt><dd>{_text(finding.standard)}</dd></div>"
+    if finding.evidence:
+        yield f"<div><dt>What the server saw</dt><dd>{_list(finding.evidence)}</dd></div>"
+    yield "</dl>"
+    for title, run in (("The run", finding.run), ("The control run, which decided it", finding.control)):
+        if run is not None:
+            yield from _run(title, run)
+    yield '<p class="back"><a href="#matrix">Back to all scenarios</a></p></div></details>'
+
+
+def _run(title: str, run: Run) -> Iterator[str]:
+    yield f'<h4>{title}</h4><p class="account">{_ENDINGS[run.ending]} <small>{_text(account(run))}</small></p>'
+    if run.said:
+        yield f'<p class="caption">What it said</p>{_pre(run.said)}'
+    for number, transcript in enumerate(run.transcripts, 1):
+        caption = "Transcript" if len(run.transcripts) == 1 else f"Transcript {number} of {len(run.transcripts)}"
+        yield f'<p class="caption">{caption}</p>{_pre(transcript)}'
+
+
+def _foot(result: AuditResult) -> Iterator[str]:
+    parts = (f"<bdi>{_text(name)} {_text(version)}</bdi>" for name, version in result.versions)
+    yield f"<p>{' · '.join(parts) or 'smtpfix'}</p>"
+    yield "<p>Verdicts follow from what the server saw; what the client says of itself is only compared.</p>"
+
+
+def _anchors(findings: Iterable[Finding]) -> dict[int, str]:
+    """Return an id in the page for each finding, by its `id()`: the same for the same key, and each only once."""
+    anchors: dict[int, str] = {}
+    taken: set[str] = set()
+    for finding in findings:
+        name = wanted = f"f-{_OTHER.sub('-', finding.key.lower()).strip('-')[:80]}"
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{wanted}-{number}"
+        taken.add(name)
+        anchors[id(finding)] = name
+    return anchors
+
+
+def _text(text: str) -> str:
+    return escape(clipped(text))
+
+
+def _list(sentences: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{_text(sentence)}</li>' for sentence in sentences)}</ul>"
+
+
+def _pre(text: str) -> str:
+    return f'<pre dir="ltr" tabindex="0">\n{_text(text)}</pre>'

@@ -1,0 +1,159 @@
+"""What all reports share: words for verdicts and flags, counts, texts in which nothing is hidden and no secret is left.
+
+Knows no file format.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from typing import Any, Final, TypeVar, cast
+from urllib.parse import quote, quote_plus
+
+from smtpfix.audit.result import AuditResult, Declaration, DeclaredMode, Finding, Flag, Outcome, Run, Trust, Verdict
+from smtpfix.transcript import printable, shorten
+
+_Value = TypeVar("_Value")
+
+WORST_FIRST: Final = (Verdict.FAILED, Verdict.LAX, Verdict.CAPPED, Verdict.NOT_RUN, Verdict.PASSED)
+"""The order in which a reader wants to see findings."""
+
+MEANING: Final = {
+    Verdict.FAILED: "not what the declared mode promises",
+    Verdict.LAX: "accepted what it had better refuse: costs the top grade",
+    Verdict.CAPPED: "as the declared mode has it, which is what limits its worth",
+    Verdict.NOT_RUN: "not known, and never counted as passed",
+    Verdict.PASSED: "as a careful client does it",
+}
+"""What each verdict says, in a few words."""
+
+DANGER: Final = {
+    Flag.LEAKS_CREDENTIALS_PASSIVE: "Whoever reads along learns the password, from a server that does nothing wrong.",
+    Flag.LEAKS_CREDENTIALS_ACTIVE: "Whoever can change what the server says learns the password.",
+    Flag.INJECTABLE: "Replies that an attacker adds in clear count as the server's.",
+    Flag.BROKEN: "It does not deliver where there is nothing wrong.",
+    Flag.MISREPORTS: "It reports success where nothing was delivered, or failure where the message was accepted.",
+    Flag.HANGS: "It does not end by itself when the server stops answering.",
+}
+"""What each flag means for the user."""
+
+FLAGGED_BY: Final = {
+    Outcome.LEAKED_CREDENTIALS: (Flag.LEAKS_CREDENTIALS_PASSIVE, Flag.LEAKS_CREDENTIALS_ACTIVE),
+    Outcome.ACTED_ON_INJECTION: (Flag.INJECTABLE,),
+    Outcome.FALSE_REFUSAL: (Flag.BROKEN,),
+    Outcome.MISREPORTED: (Flag.MISREPORTS,),
+    Outcome.HUNG: (Flag.HANGS,),
+}
+"""The flags that an outcome can stand behind."""
+
+EXPECTED: Final = {
+    "accept": "deliver",
+    "refuse": "refuse",
+    "lax": "refuse; many deliver",
+    "either": "deliver or refuse, both are right",
+}
+"""What a careful client does, in words that follow “to”."""
+
+_MODES: Final = {
+    DeclaredMode.IMPLICIT: "from the first octet",
+    DeclaredMode.STARTTLS_REQUIRED: "by STARTTLS, or not send",
+    DeclaredMode.OPPORTUNISTIC: "by STARTTLS where it is offered",
+    DeclaredMode.NONE: "never",
+}
+_TRUSTS: Final = {
+    Trust.PKI: "certificates by a known authority, for the right name",
+    Trust.PINNED: "one certificate or key",
+    Trust.NONE: "any certificate",
+}
+
+_NOT_IN_XML: Final = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")
+"""Not characters, by XML 1.0 section 2.2 and by Unicode; `printable` leaves them."""
+
+_LONGEST: Final = 20_000
+"""Characters of one text that a report for people shows; the JSON report has all."""
+
+_CATALOGUE: Final = frozenset({"scenario", "group", "mode", "summary", "expected", "standard", "user", "versions"})
+"""Fields whose text is no run's."""
+
+
+def declared(declaration: Declaration) -> tuple[tuple[str, str], ...]:
+    """Return a declaration as pairs of a word and what was said."""
+    login = "no" if declaration.user is None else f"as {visible(declaration.user)}"
+    return (("use TLS", _MODES[declaration.mode]), ("trust", _TRUSTS[declaration.trust]), ("log in", login))
+
+
+def counted(findings: Iterable[Finding]) -> dict[Verdict, int]:
+    """Return how many findings have each verdict, the worst first, also where there are none."""
+    counts = dict.fromkeys(WORST_FIRST, 0)
+    for finding in findings:
+        counts[finding.verdict] += 1
+    return counts
+
+
+def grouped(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """Return the findings by their group, in the order in which they come."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.group, []).append(finding)
+    return groups
+
+
+def visible(text: str) -> str:
+    """Return text with everything escaped that is hidden, moves the cursor or is no character; line ends stay."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return _NOT_IN_XML.sub(lambda match: f"\\u{ord(match[0]):04x}", "\n".join(map(printable, lines)))
+
+
+def clipped(text: str) -> str:
+    """Return visible text, of a very long one the beginning and how much is missing."""
+    missing = len(text) - _LONGEST
+    return visible(text) if missing <= 0 else f"{visible(text[:_LONGEST])}\n… {missing} more characters"
+
+
+def outcomes(finding: Finding) -> str:
+    """Return what a client did as one text: ``leaked-credentials, also hung``."""
+    also = f", also {', '.join(finding.also)}" if finding.also else ""
+    return f"{finding.outcome}{also}"
+
+
+def account(run: Run) -> str:
+    """Return one line on a run: how it ended by its own account, and what the server saw of it."""
+    status = "" if run.status is None else f" with status {run.status}"
+    seen = [_counted(run.connections, "connection"), f"{_counted(run.delivered, 'message')} accepted"]
+    return f"{run.ending}{status} after {run.seconds:.2f} s; {', '.join(seen)}"
+
+
+def without_secret(result: AuditResult) -> AuditResult:
+    """Return a result with its password struck out wherever a run's text has it, plain or as it travels in SMTP."""
+    password = result.declaration.password
+    if not password:
+        return result
+    users = ("", result.declaration.user or "")
+    blobs = {f"{one}\0{result.declaration.user or ''}\0{password}" for one in users} | {password}
+    encoded = {base64.b64encode(blob.encode("utf-8", "surrogatepass")).decode("ascii") for blob in blobs}
+    forms = {password, printable(password), quote(password, errors="replace"), quote_plus(password, errors="replace")}
+    longest_first = sorted({*forms, *encoded}, key=lambda form: (-len(form), form))
+    secrets = re.compile("|".join(map(re.escape, longest_first)))
+    result = replace(result, declaration=replace(result.declaration, password=None))
+    return _struck_out(result, secrets, shorten(password))
+
+
+def _struck_out(value: _Value, secrets: re.Pattern[str], instead: str) -> _Value:
+    changed: Any = value
+    if isinstance(value, Enum):
+        pass
+    elif isinstance(value, str):
+        changed = secrets.sub(instead, value)
+    elif isinstance(value, tuple):
+        changed = tuple(_struck_out(one, secrets, instead) for one in value)
+    elif is_dataclass(value) and not isinstance(value, type):
+        names = [one.name for one in fields(value) if one.name not in _CATALOGUE]
+        changed = replace(value, **{name: _struck_out(getattr(value, name), secrets, instead) for name in names})
+    return cast("_Value", changed)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
