@@ -27,6 +27,18 @@ def test_the_whole_catalogue_is_installed():
     assert {path.name for path in (ROOT / "certs").glob("*.toml")} <= installed
 
 
+def test_every_data_file_is_listed():
+    """A file that pyproject.toml does not name would be missing from the wheel, and from nowhere else."""
+    listed = SETTINGS["tool"]["setuptools"]["package-data"]
+    found = {path for path in (ROOT / "smtpfix").rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    installed = {path for package in listed for kind in listed[package] for path in _folder(package).glob(kind)}
+    assert found <= installed
+
+
+def _folder(package: str) -> Path:
+    return ROOT.joinpath(*package.split("."))
+
+
 def test_the_types_are_marked_as_public():
     assert importlib.resources.files("smtpfix").joinpath("py.typed").is_file()
 

@@ -13,7 +13,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from smtpfix.audit.result import AuditResult, Ending, Finding, Grade, Run, Verdict
+from smtpfix.audit.result import AuditResult, Finding, Grade, Run, Verdict
 
 from .matrix import NAMES, legend, matrix, shape, symbols
 from .words import (
@@ -33,13 +33,6 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; 
 """Content Security Policy: whatever stands in the page, nothing is run and nothing is fetched."""
 _OTHER: Final = re.compile(r"[^a-z0-9]+")
 _LADDER: Final = tuple(grade for grade in Grade if grade is not Grade.UNKNOWN)
-_ENDINGS: Final = {
-    Ending.SUCCEEDED: "It said that it succeeded.",
-    Ending.FAILED: "It said that it failed.",
-    Ending.CRASHED: "It crashed.",
-    Ending.TIMED_OUT: "It was ended when its time was over.",
-    Ending.NOT_STARTED: "It could not be started.",
-}
 
 
 def to_html(result: AuditResult) -> str:
@@ -85,9 +78,9 @@ def _head(result: AuditResult) -> Iterator[str]:
     if result.grade is Grade.UNKNOWN and kept is Verdict.FAILED:
         kept = Verdict.NOT_RUN
     yield '<div class="lines">'
-    yield f'<div class="promise {kept}"><h2>What it promises</h2>'
+    yield f'<div class="promise {kept}"><h2>Does it do what it promises?</h2>'
     yield f"<p>{shape(kept)}<span>{_text(result.promise)}</span></p></div>"
-    yield '<div class="worth"><h2>What that is worth</h2>'
+    yield '<div class="worth"><h2>What is that worth?</h2>'
     yield f"<p><strong>{result.grade}</strong><span>{_text(result.worth)}</span></p>"
     yield from _ladder(result.grade)
     yield "</div></div>"
@@ -112,10 +105,11 @@ def _head(result: AuditResult) -> Iterator[str]:
 
 def _facts(result: AuditResult) -> Iterator[tuple[str, str]]:
     yield from ((f"meant to {name}", text) for name, text in declared(result.declaration))
+    took = f"{result.seconds:.1f} s"
     if result.started is not None:
         moment = result.started.astimezone(UTC) if result.started.tzinfo else result.started
-        yield "started", f"{moment:%Y-%m-%d %H:%M} UTC"
-    yield "took", f"{result.seconds:.1f} s"
+        took = f"{moment:%Y-%m-%d %H:%M} UTC, {took}"
+    yield "audited", took
 
 
 def _ladder(grade: Grade) -> Iterator[str]:
@@ -146,13 +140,15 @@ def _finding(finding: Finding, anchor: str) -> Iterator[str]:
         ("consequence", "Consequence", finding.consequence),
         ("fix", "Fix", finding.fix),
         ("reason", "Why", finding.reason),
+        ("standard", "Standard", finding.standard if finding.verdict is not Verdict.PASSED else ""),
     ):
         if text:
             yield f'<span class="{kind}"><b>{label}</b> <span>{_text(text)}</span></span>'
-    yield f'</span></summary>\n<div class="body" id="{anchor}"><dl>'
+    yield f'</span></summary>\n<div class="body"><span class="anchor" id="{anchor}"></span><dl>'
     expected = EXPECTED.get(finding.expected, finding.expected)
     yield f"<div><dt>A careful client has to</dt><dd>{_text(expected)}</dd></div>"
-    yield f"<div><dt>Standard</dt><dd>{_text(finding.standard)}</dd></div>"
+    if finding.verdict is Verdict.PASSED:
+        yield f"<div><dt>Standard</dt><dd>{_text(finding.standard)}</dd></div>"
     if finding.evidence:
         yield f"<div><dt>What the server saw</dt><dd>{_list(finding.evidence)}</dd></div>"
     yield "</dl>"
@@ -163,7 +159,7 @@ def _finding(finding: Finding, anchor: str) -> Iterator[str]:
 
 
 def _run(title: str, run: Run) -> Iterator[str]:
-    yield f'<h4>{title}</h4><p class="account">{_ENDINGS[run.ending]} <small>{_text(account(run))}</small></p>'
+    yield f"<h4>{title}</h4><p>{_text(account(run))}</p>"
     if run.said:
         yield f'<p class="caption">What it said</p>{_pre(run.said)}'
     for number, transcript in enumerate(run.transcripts, 1):
@@ -201,4 +197,4 @@ def _list(sentences: Iterable[str]) -> str:
 
 
 def _pre(text: str) -> str:
-    return f'<pre dir="ltr" tabindex="0">\n{_text(text)}</pre>'
+    return f'<pre dir="ltr">\n{_text(text)}</pre>'

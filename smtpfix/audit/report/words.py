@@ -13,7 +13,18 @@ from enum import Enum
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote, quote_plus
 
-from smtpfix.audit.result import AuditResult, Declaration, DeclaredMode, Finding, Flag, Outcome, Run, Trust, Verdict
+from smtpfix.audit.result import (
+    AuditResult,
+    Declaration,
+    DeclaredMode,
+    Ending,
+    Finding,
+    Flag,
+    Outcome,
+    Run,
+    Trust,
+    Verdict,
+)
 from smtpfix.transcript import printable, shorten
 
 _Value = TypeVar("_Value")
@@ -68,6 +79,13 @@ _TRUSTS: Final = {
     Trust.PINNED: "one certificate or key",
     Trust.NONE: "any certificate",
 }
+_ENDINGS: Final = {
+    Ending.SUCCEEDED: "It said that it succeeded",
+    Ending.FAILED: "It said that it failed",
+    Ending.CRASHED: "It crashed",
+    Ending.TIMED_OUT: "It was ended when its time was over",
+    Ending.NOT_STARTED: "It could not be started",
+}
 
 _NOT_IN_XML: Final = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")
 """Not characters, by XML 1.0 section 2.2 and by Unicode; `printable` leaves them."""
@@ -121,9 +139,9 @@ def outcomes(finding: Finding) -> str:
 
 def account(run: Run) -> str:
     """Return one line on a run: how it ended by its own account, and what the server saw of it."""
-    status = "" if run.status is None else f" with status {run.status}"
-    seen = [_counted(run.connections, "connection"), f"{_counted(run.delivered, 'message')} accepted"]
-    return f"{run.ending}{status} after {run.seconds:.2f} s; {', '.join(seen)}"
+    status = "" if run.status is None else f"status {run.status}, "
+    seen = f"{_counted(run.connections, 'connection')} and accepted {_counted(run.delivered, 'message')}"
+    return f"{_ENDINGS[run.ending]} ({status}{run.seconds:.2f} s). The server saw {seen}."
 
 
 def without_secret(result: AuditResult) -> AuditResult:
