@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from audit_results import ATTACKED, EVERYTHING, HOSTILE, NOTHING, SAMPLES, SMALL, TRANSCRIPT, finding, run
@@ -13,7 +13,7 @@ from smtpfix.audit.result import Outcome, Verdict
 
 
 def parsed(result):
-    return ElementTree.fromstring(to_junit(result).encode())
+    return ET.fromstring(to_junit(result).encode())  # noqa: S314 - our own
 
 
 def case(result, name):
@@ -106,16 +106,13 @@ def test_hostile_texts_stay_text():
         assert element.endswith("שלום") or "שלום\n" in element or "שלום/" in element
 
 
-@pytest.mark.parametrize(
-    "code", [*range(32), 127, *range(0x80, 0xA0), 0x202E, 0xD800, 0xDFFF, 0xFFFE, 0xFFFF, 0x10FFFF]
-)
+@pytest.mark.parametrize("code", [*range(32), *range(127, 160), 0x202E, 0xD800, 0xDFFF, 0xFDD0, 0xFFFE, 0xFFFF])
 def test_every_character_that_xml_forbids_or_people_do_not_see_is_seen(code):
     result = dataclasses.replace(
         SMALL, findings=(finding(f"a{chr(code)}z", Outcome.HUNG, run=run(said=f"a{chr(code)}z")),)
     )
-    ElementTree.fromstring(to_junit(result).encode("utf-8"))
-    if chr(code) not in "\n\U0010ffff":
-        assert chr(code) not in to_junit(result).replace("\n", "")
+    assert parsed(result).tag == "testsuites"
+    assert chr(code) not in to_junit(result).replace("\n", "")
 
 
 def test_a_very_long_transcript_is_cut_and_says_so():

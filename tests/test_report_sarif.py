@@ -147,9 +147,7 @@ def test_results_are_at_the_client_and_at_a_file_where_one_is_named():
     assert place["logicalLocations"]
 
 
-@pytest.mark.parametrize(
-    "path", ["", ".", "/etc/passwd", "../up.py", "a/../../b.py", r"tests\test_mail.py", "C:/test.py"]
-)
+@pytest.mark.parametrize("path", ["", ".", "/etc/x", "../up.py", "a/../../b.py", r"tests\test_mail.py", "C:/test.py"])
 def test_a_file_outside_the_repository_is_refused(path):
     with pytest.raises(InvalidValueError, match=r"artifact: expected a path with /, relative to the root"):
         to_sarif(SMALL, path)
