@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -93,6 +95,20 @@ def test_the_schema_describes_every_field(kind, described, beside):
 )
 def test_the_schema_has_every_word(enum, where):
     assert where["enum"] == list(enum)
+
+
+def test_the_example_of_the_docs_is_what_is_written_today():
+    page = (Path(__file__).parents[1] / "docs" / "audit-json.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert valid(example)
+    assert to_json(from_json(example)) == example
+
+
+@pytest.mark.parametrize("kind", [AuditResult, Finding, Run])
+def test_the_docs_name_every_key(kind):
+    page = (Path(__file__).parents[1] / "docs" / "audit-json.md").read_text(encoding="utf-8")
+    tables = page.partition("## An example")[0]
+    assert [field.name for field in dataclasses.fields(kind) if f"`{field.name}`" not in tables] == []
 
 
 def test_counts_and_keys_are_there_for_those_who_only_look():
