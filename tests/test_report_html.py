@@ -236,7 +236,7 @@ def test_names_that_look_alike_as_anchors_have_their_own():
 
 def test_a_finding_that_stands_in_a_result_twice_has_two_sections():
     one = finding("good", Outcome.DELIVERED, Verdict.PASSED)
-    parts = page(dataclasses.replace(SMALL, findings=(one, one)))
+    parts = page(dataclasses.replace(NOTHING, findings=(one, one)))
     assert len(parts.all("a", "cell")) == len({cell["@href"] for cell in parts.all("a", "cell")}) == 2
 
 

@@ -12,8 +12,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 from audit_results import EVERYTHING, PASSWORD, SAMPLES, SMALL, finding, run
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from smtpfix import InvalidValueError
+from smtpfix.audit import report
 from smtpfix.audit.report import from_json, to_html, to_json, to_junit, to_sarif
 from smtpfix.audit.report.as_json import schema
 from smtpfix.audit.result import AuditResult, Declaration, Ending, Finding, Outcome, Run, Verdict
@@ -226,6 +229,41 @@ def changed(*path, to=None):
 def test_what_is_wrong_in_a_file_is_named_by_its_path(text, message):
     with pytest.raises(InvalidValueError, match=message):
         from_json(text)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
+    lambda inside: st.lists(inside, max_size=2) | st.dictionaries(st.sampled_from(["key", "mode"]), inside, max_size=2),
+    max_leaves=4,
+)
+PATHS = [
+    *(("findings", 0, name) for name in json.loads(to_json(SMALL))["findings"][0]),
+    *(("findings", 0, "run", name) for name in json.loads(to_json(SMALL))["findings"][0]["run"]),
+    *(("declaration", name) for name in ("mode", "trust", "user")),
+    *((name,) for name in json.loads(to_json(SMALL))),
+]
+
+
+@given(path=st.sampled_from(PATHS), value=JSON)
+@example(path=("seconds",), value=10**400)
+@example(path=("started",), value="0001-01-01T00:00:00+23:00")
+@example(path=("findings", 0, "outcome"), value={})
+def test_whatever_stands_in_a_file_it_is_read_or_refused_with_its_path(path, value):
+    values = json.loads(to_json(SMALL))
+    inside = values
+    for step in path[:-1]:
+        inside = inside[step]
+    inside[path[-1]] = value
+    try:
+        assert isinstance(from_json(json.dumps(values)), AuditResult)
+    except InvalidValueError as error:
+        assert str(path[-1]) in error.field  # noqa: PT017 - both ways are right
+
+
+def test_the_reports_are_listed_and_nothing_else_is_there():
+    assert set(report.__all__) <= set(dir(report))
+    with pytest.raises(AttributeError, match=r"module 'smtpfix.audit.report' has no attribute 'to_pdf'"):
+        report.to_pdf  # noqa: B018 - looking is the point
 
 
 def test_a_file_may_have_keys_of_later_and_lack_those_with_a_default():

@@ -45,6 +45,9 @@ from smtpfix import (
     Violation,
     resolving,
 )
+from smtpfix.audit.baseline import Changes, compare
+from smtpfix.audit.report import from_json, to_html, to_json, to_junit, to_sarif
+from smtpfix.audit.result import AuditResult, Finding, Flag
 
 
 def send_welcome(to: str, *, host: str, port: int) -> None:
@@ -230,6 +233,17 @@ def test_attempts(smtp_server: Server) -> None:
     assert_type(attempts[0], CapturedMessage)
     assert_type(attempts.spacing, tuple[float, ...])
     assert_type(attempts.session_numbers, tuple[int, ...])
+
+
+def test_audit_reports(result: AuditResult) -> None:
+    for text in (to_json(result), to_junit(result), to_html(result), to_sarif(result, artifact="src/send.py")):
+        assert_type(text, str)
+    assert_type(from_json(to_json(result)), AuditResult)
+    changes = compare(result, result)
+    assert_type(changes, Changes)
+    assert_type(changes.worse[0].after, Finding | None)
+    assert_type(changes.new_flags, tuple[Flag, ...])
+    assert_type(changes.is_worse, bool)
 
 
 def test_errors() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC
 from html import escape
 from importlib.resources import files
@@ -45,6 +46,8 @@ def to_html(result: AuditResult) -> str:
 
 
 def _page(result: AuditResult) -> Iterator[str]:
+    # A value may stand in a result twice; here each is a place of its own.
+    result = replace(result, findings=tuple(map(replace, result.findings)))
     style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -59,7 +62,7 @@ def _page(result: AuditResult) -> Iterator[str]:
     yield "</header>\n<main>"
     yield '<section aria-labelledby="matrix"><h2 id="matrix">Every scenario at a glance</h2>'
     yield from legend(result.findings, MEANING)
-    yield from matrix(result.findings, anchors)
+    yield from matrix(result.findings, anchors) if result.findings else ['<p class="notice">No scenario was run.</p>']
     yield "</section>"
     for verdict in WORST_FIRST:
         members = [finding for finding in result.findings if finding.verdict is verdict]
@@ -146,7 +149,7 @@ def _finding(finding: Finding, anchor: str) -> Iterator[str]:
             yield f'<span class="{kind}"><b>{label}</b> <span>{_text(text)}</span></span>'
     yield f'</span></summary>\n<div class="body"><span class="anchor" id="{anchor}"></span><dl>'
     expected = EXPECTED.get(finding.expected, finding.expected)
-    yield f"<div><dt>A careful client has to</dt><dd>{_text(expected)}</dd></div>"
+    yield f"<div><dt>A careful client</dt><dd>{_text(expected)}</dd></div>"
     if finding.verdict is Verdict.PASSED:
         yield f"<div><dt>Standard</dt><dd>{_text(finding.standard)}</dd></div>"
     if finding.evidence:

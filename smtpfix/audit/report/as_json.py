@@ -30,6 +30,8 @@ _SECRET: Final = "password"  # noqa: S105 - a field's name
 _PAIRS: Final = "versions"
 """A field of pairs, which is an object of names and values in JSON."""
 _LONGEST: Final = 60
+_LARGEST: Final = 2**53
+"""Beyond it a whole number is none that a float can hold."""
 
 
 def to_json(result: AuditResult) -> str:
@@ -127,7 +129,7 @@ def _decoded(hint: Any, value: Any, where: str) -> Any:
         if value not in list(hint):
             raise InvalidValueError(where, _shortened(value), f"one of {', '.join(hint)}")
         return hint(value)
-    if hint is float and type(value) is int:
+    if hint is float and type(value) is int and abs(value) < _LARGEST:
         value = float(value)
     if type(value) is not hint or (hint is float and not math.isfinite(value)):
         raise InvalidValueError(where, _shortened(value), _KINDS[hint])
@@ -149,10 +151,9 @@ def _decoded_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[
 
 def _decoded_time(value: Any, where: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError) as error:
+        return _in_utc(datetime.fromisoformat(value))
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidValueError(where, _shortened(value), "a moment such as '2030-01-31T12:00:00Z'") from error
-    return _in_utc(moment)
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from smtpfix.audit.result import AuditResult, Finding, Verdict
 
-from .words import MEANING, account, clipped, declared, grouped, outcomes, visible, without_secret
+from .words import EXPECTED, MEANING, account, clipped, declared, grouped, outcomes, visible, without_secret
 
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -59,7 +59,7 @@ def _add(suite: Element, finding: Finding) -> None:
 def _explained(finding: Finding) -> Iterator[str]:
     for name, text in (
         ("The server", finding.summary),
-        ("Careful client", finding.expected),
+        ("A careful client", EXPECTED.get(finding.expected, finding.expected)),
         ("Consequence", finding.consequence),
         ("Fix", finding.fix),
         ("Standard", finding.standard),

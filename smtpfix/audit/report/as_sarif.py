@@ -64,7 +64,7 @@ def to_sarif(result: AuditResult, artifact: str | None = None) -> str:
 
 def _rule(finding: Finding) -> dict[str, Any]:
     """Return a scenario as a rule (section 3.49): what the server shows, and where the standard says what to do."""
-    careful = f"A careful client has to {EXPECTED.get(finding.expected, finding.expected)}."
+    careful = f"A careful client {EXPECTED.get(finding.expected, finding.expected)}."
     return {
         "id": visible(finding.scenario),
         "shortDescription": {"text": _plain(finding.summary)},

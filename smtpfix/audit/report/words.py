@@ -61,12 +61,12 @@ FLAGGED_BY: Final = {
 """The flags that an outcome can stand behind."""
 
 EXPECTED: Final = {
-    "accept": "deliver",
-    "refuse": "refuse",
-    "lax": "refuse; many deliver",
-    "either": "deliver or refuse, both are right",
+    "accept": "delivers",
+    "refuse": "refuses",
+    "lax": "refuses; many deliver",
+    "either": "delivers or refuses: both are right",
 }
-"""What a careful client does, in words that follow “to”."""
+"""What a careful client does."""
 
 _MODES: Final = {
     DeclaredMode.IMPLICIT: "from the first octet",
