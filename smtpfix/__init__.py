@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .inbox import Inbox
     from .message import Attachment, CapturedMessage, Envelope
     from .policy import Mode, Policy
+    from .proxy import ProxyHeader, ProxyTLS
     from .reply import Reply
     from .resolver import resolving
     from .sasl import ANY_USER, Token
@@ -48,6 +49,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .script import Rule
     from .server import Server
     from .session import Alert, AuthAttempt, Session, SessionEnd, TLSFailure, TLSInfo
+    from .xclient import XClient
 
 __all__ = [
     "ANY_USER",
@@ -78,6 +80,8 @@ __all__ = [
     "NotRunningError",
     "Outcome",
     "Policy",
+    "ProxyHeader",
+    "ProxyTLS",
     "Raw",
     "Reply",
     "Reset",
@@ -97,6 +101,7 @@ __all__ = [
     "UnexpectedMessage",
     "UnknownScenario",
     "Violation",
+    "XClient",
     "resolving",
 ]
 
@@ -124,6 +129,7 @@ _HOMES = {
     "inbox": {"Inbox"},
     "message": {"Attachment", "CapturedMessage", "Envelope"},
     "policy": {"Mode", "Policy"},
+    "proxy": {"ProxyHeader", "ProxyTLS"},
     "action": {*_ACTIONS},
     "reply": {"Reply"},
     "resolver": {"resolving"},
@@ -132,6 +138,7 @@ _HOMES = {
     "script": {"Rule"},
     "server": {"Server"},
     "session": {"Alert", "AuthAttempt", "Session", "SessionEnd", "TLSFailure", "TLSInfo"},
+    "xclient": {"XClient"},
 }
 """Which module each public name is imported from when it is first used (PEP 562); the others are from `errors`."""
 

@@ -49,6 +49,10 @@ class Authentication:
         self.user: str | None = None
         """As whom."""
 
+    def assume(self, user: str) -> None:
+        """Take the client for this user, as a proxy says it is."""
+        self.is_complete, self.user = True, user
+
     def begin(self, argument: str, refusal: Reply | None, *, in_clear: bool) -> Reply:
         """Take an AUTH command; return its reply: `refusal`, if it is refused already, or what the mechanism says."""
         name, *initials = argument.split() or [""]

@@ -165,7 +165,7 @@ def pipelined(events: Iterable[Event]) -> Iterator[tuple[bool, tuple[Event, ...]
     last = ""
     for event in events:
         if event.kind is Kind.SERVER:
-            if last in ("EHLO", "HELO") and event.data.startswith(b"250"):
+            if last in ("EHLO", "HELO", "LHLO") and event.data.startswith(b"250"):
                 offered = b"PIPELINING" in (line[4:].strip().upper() for line in event.data.split(b"\r\n"))
             elif last == "STARTTLS" and event.data.startswith(b"220"):
                 offered = False  # RFC 3207 section 4.2: all that was learned before TLS is forgotten

@@ -180,11 +180,17 @@ class Channel(asyncio.BufferedProtocol):
         else:
             self._transport.write(data)
 
-    def start_tls(self, tls: TLSSide) -> None:
-        """Begin TLS with the next octet that comes; what has come in clear is gone (RFC 3207 section 4.2)."""
+    def start_tls(self, tls: TLSSide, begun: bytes = b"") -> None:
+        """Begin TLS with the next octet that comes; what has come in clear is gone (RFC 3207 section 4.2).
+
+        Not so `begun`, with which TLS begins.
+        """
         self.flush()
         self.received.clear()
         self._tls = tls
+        if begun:
+            tls.receive(memoryview(begun))
+            self._advance_tls(tls)
 
     def pause(self) -> None:
         """Take nothing in for a while."""

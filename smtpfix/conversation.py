@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from . import reply as replies
 from .authentication import CANCEL, LINE_LIMIT, Authentication
@@ -31,14 +31,18 @@ from .tls import TLSSide
 from .transcript import Kind, carries_credential
 from .upgrade import Upgrade
 
+if TYPE_CHECKING:
+    from .forwarding import HeaderFirst
+
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
 """What ``tls-required`` lets through in clear (RFC 3207 section 4)."""
 _NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", "VRFY", "EXPN"})
 """What ``require_auth`` holds back; RFC 4954 section 6 exempts AUTH, EHLO, HELO, NOOP, RSET and QUIT."""
-_COMMANDS: Final = frozenset({*VERBS, "AUTH", "DATA", "HELP", "QUIT", "STARTTLS"})
+_COMMANDS: Final = frozenset({*VERBS, "AUTH", "DATA", "HELP", "QUIT", "STARTTLS", "XCLIENT"})
 _WITHOUT_CREDENTIAL: Final = _COMMANDS - {"AUTH"}
 _NOT_IMPLEMENTED: Final = frozenset({"BDAT", "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
+_HELLOS: Final = frozenset({"EHLO", "HELO", "LHLO"})
 _TURN: Final = 500
 """Commands that one connection may have answered before the others get their turn, and closing too."""
 _SHOWN: Final = 200
@@ -66,19 +70,38 @@ class Conversation:
         self._player = Player(self, channel, recorder, service.loop)
         self._delivery = Delivery(self, service, channel, recorder)
         self._upgrade = Upgrade(self, service, channel, recorder, self._player)
+        self._header_first: HeaderFirst | None = None
+        """What waits for the PROXY protocol header."""
 
     # What the channel tells
 
     def connected(self) -> None:
-        """Greet, or begin TLS first."""
-        if not self._service.tls_on_connect or not self._upgrade.begin():
+        """Greet, or begin TLS first; or, before either, wait for a PROXY protocol header."""
+        if self._policy.proxy_protocol:
+            from .forwarding import HeaderFirst  # noqa: PLC0415 - few servers stand behind a proxy
+
+            self._header_first = HeaderFirst(self, self.recorder)
+            return
+        if self._service.tls_on_connect:
+            self._begin()
+        else:
             self._greet()
         self._channel.flush()
+
+    def _begin(self) -> None:
+        """Greet, or begin TLS first, with what has come behind the proxy's header."""
+        if not self._service.tls_on_connect or not self._upgrade.begin(bytes(self._channel.received)):
+            self._greet()
 
     def readable(self) -> None:
         """Take everything that can be taken from what has come, then send the replies."""
         channel = self._channel
         buffer = channel.received
+        if self._header_first is not None:
+            if not self._header_first.take(buffer):
+                return
+            self._header_first = None
+            self._begin()
         if self._upgrade.instead is not None:
             self._upgrade.instead.take(buffer)
             return
@@ -87,6 +110,8 @@ class Conversation:
             channel.flush()
             return
         delivery = self._delivery
+        if delivery.answers is not None:
+            delivery.go_on()
         taken = 0
         while buffer and not self._player.is_holding and not channel.is_closing and not channel.is_blocked:
             if taken == _TURN:
@@ -125,10 +150,14 @@ class Conversation:
         if on_connect:
             self._greet()
         else:
-            self.engine = self._service.engine.fresh()
-            self._authentication = Authentication(self._policy, recorder)
+            self._forget()
             self._channel.received[:0] = self._upgrade.take_kept()
         self._channel.flush()
+
+    def _forget(self) -> None:
+        """Forget all that the client has said."""
+        self.engine = self._service.engine.fresh()
+        self._authentication = Authentication(self._policy, self.recorder)
 
     def tls_failed(self, tls: TLSSide, failure: TLSFailure, *, clear_text: bool) -> None:
         """Record why there is no TLS."""
@@ -170,6 +199,9 @@ class Conversation:
                 channel.abort()
         elif self._player.is_holding:
             return
+        elif self._header_first is not None:
+            if now - self._header_first.began > self._policy.handshake_timeout:
+                self._header_first.give_up()
         elif channel.is_handshaking:
             limit = self._policy.handshake_timeout
             if now - self._upgrade.began > limit:
@@ -238,6 +270,11 @@ class Conversation:
             self.send(malformed)
             return
         argument = rest.strip().decode("utf-8", "surrogateescape")
+        if verb in _HELLOS and self._policy.protocol == "lmtp":
+            if verb != "LHLO":
+                self.at_stage(UNKNOWN, argument, lambda forced: self.send(forced or replies.LHLO_FIRST))
+                return
+            verb = "EHLO"  # whose semantics it has: RFC 2033 section 4.1
         if self._rulebook.by_stage:
             stage = verb if verb in _COMMANDS else UNKNOWN  # what a client calls CONNECT is no stage of ours
             self.at_stage(stage, argument, partial(self._perform, verb, argument))
@@ -272,9 +309,15 @@ class Conversation:
         if reply.code == 421:  # noqa: PLR2004 - as above
             self.end(end)
 
+    @property
+    def is_free(self) -> bool:
+        """Whether the session can go on: no rule holds or stalls it, and it does not end."""
+        return not (self._player.is_holding or self._player.is_stalled or self._channel.is_closing)
+
     def give_up(self) -> None:
         """Let go of a message that waits for its reply: it gets none."""
-        self._delivery.give_up()
+        if self._delivery.answers is None:  # in LMTP the next recipient's reply is due
+            self._delivery.give_up()
 
     def end(self, end: SessionEnd, *, notify: bool = True) -> None:
         """End the session in order: say what is due, and close."""
@@ -285,7 +328,7 @@ class Conversation:
         self._channel.close(notify=notify)
 
     def _greet(self) -> None:
-        self.at_stage(CONNECT, "", lambda forced: self.send(forced or self._service.greeting))
+        self.at_stage(CONNECT, self.recorder.client[0], lambda forced: self.send(forced or self._service.greeting))
 
     # Commands
 
@@ -335,13 +378,39 @@ class Conversation:
         if not self._policy.has("HELP"):
             self.send(forced or replies.NOT_IMPLEMENTED)
         else:
-            self.send(forced or Reply(214, "2.0.0", "Commands: " + " ".join(sorted(_COMMANDS))))
+            names = _COMMANDS if self._policy.xclient else _COMMANDS - {"XCLIENT"}
+            if self._policy.protocol == "lmtp":
+                names = names - _HELLOS | {"LHLO"}
+            self.send(forced or Reply(214, "2.0.0", "Commands: " + " ".join(sorted(names))))
 
     def _quit(self, argument: str, forced: Reply | None) -> None:
         reply = forced or (replies.NO_ARGUMENT_ALLOWED if argument else replies.BYE)
         self.send(reply)
         if reply.is_positive:
             self.end(SessionEnd.QUIT)
+
+    def _xclient(self, argument: str, forced: Reply | None) -> None:
+        """Let a proxy say who the client is; the session begins anew, with a greeting."""
+        if not self._policy.xclient:
+            self.send(forced or replies.NOT_AUTHORIZED)
+            return
+        from .forwarding import take_xclient  # noqa: PLC0415 - few servers stand behind a proxy
+
+        if (refusal := take_xclient(argument, self, self.recorder)) is not None:
+            self.send(forced or refusal)
+            return
+        self._forget()
+        said = self.recorder.xclient
+        assert said is not None  # noqa: S101 - just taken in
+        if said.user is not None:
+            self._authentication.assume(said.user)
+        if said.greeted_as is not None:
+            self.recorder.client_name = said.greeted_as
+            self.engine.assume_greeting(said.greeted_as, extended=said.proto == "ESMTP")
+        if forced is not None:
+            self.send(forced)
+        else:
+            self._greet()
 
     # AUTH
 
@@ -376,6 +445,7 @@ class Conversation:
         "HELP": _help,
         "QUIT": _quit,
         "STARTTLS": lambda self, argument, forced: self._upgrade.starttls(argument, forced),
+        "XCLIENT": _xclient,
     }
     """The commands that are not the engine's."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from . import reply as replies
 from .channel import Channel
@@ -20,6 +21,9 @@ from .service import Service
 from .session import SessionEnd
 from .transcript import Kind
 
+if TYPE_CHECKING:
+    from .lmtp import Answers
+
 
 class Delivery:
     """One session's messages, one at a time."""
@@ -32,6 +36,8 @@ class Delivery:
         self._pending: tuple[Envelope, Content, bytes] | None = None
         self.incoming: Content | None = None
         """The content that is being read; None between contents."""
+        self.answers: Answers | None = None
+        """LMTP's replies to a message, while some are due."""
 
     def data(self, argument: str, forced: Reply | None) -> None:
         """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
@@ -63,10 +69,37 @@ class Delivery:
             if limit is not None and max(map(len, octets.split(b"\r\n"))) > limit:
                 own = replies.CONTENT_LINE_TOO_LONG
             self._pending = (envelope, content, octets)
-        self._host.at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
+        if self._service.policy.protocol == "lmtp":
+            self._answer_each(envelope.recipients, own)
+        else:
+            self._host.at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
+
+    def _answer_each(self, recipients: tuple[str, ...], own: Reply) -> None:
+        """Answer for each recipient (RFC 2033 section 4.2)."""
+        from .lmtp import Answers  # noqa: PLC0415 - most servers speak SMTP
+
+        if self._service.fault == "truncate-before-reply":
+            self._truncate()
+            return
+        self.answers = Answers(self._host, recipients, own, self._decided)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Answer for the recipients that are left, up to one where a rule holds."""
+        assert self.answers is not None  # noqa: S101 - the caller looked
+        if self.answers.go_on():
+            self.give_up()  # where a rule's octets stand for the last reply
+            self.answers = None
+            if self._service.fault == "truncate-after-reply":
+                self._truncate()
+
+    def _decided(self, reply: Reply, is_last: bool) -> None:  # noqa: FBT001 - what `Answers` calls
+        """Put the message into the inbox as soon as one recipient has it, or none has."""
+        if self._pending is not None and (reply.is_positive or is_last):
+            self._capture(self._pending, reply)
 
     def give_up(self) -> None:
-        """Keep a message that waits for its reply, without one."""
+        """Keep a message that waits for its reply, without one, or with those that LMTP has had up to now."""
         if self._pending is not None:
             self._capture(self._pending, None)
 
@@ -97,6 +130,8 @@ class Delivery:
     def _capture(self, pending: tuple[Envelope, Content, bytes], reply: Reply | None) -> None:
         self._pending = None
         envelope, content, octets = pending
+        if self.answers is not None:
+            reply = self.answers.best
         message = CapturedMessage(
             number=self._service.next_message_number(),
             envelope=envelope,
@@ -108,6 +143,7 @@ class Delivery:
             _source=self._recorder,
             stuffed_lines=content.stuffed_lines,
             unstuffed_lines=content.unstuffed_lines,
+            _replies=None if self.answers is None else self.answers.replies,
         )
         if message.accepted:
             self._recorder.message_count += 1

@@ -141,6 +141,11 @@ class Engine(SMTP):
         assert self.envelope is not None  # noqa: S101 - set when built, never unset
         return self.envelope
 
+    def assume_greeting(self, name: str, *, extended: bool) -> None:
+        """Take the client for one that has said EHLO, or HELO, as a proxy says of it."""
+        self._smtp_session.host_name = name
+        self._smtp_session.extended_smtp = extended
+
     # Commands
 
     def execute(self, verb: str, argument: str | None) -> Reply:

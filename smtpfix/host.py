@@ -23,6 +23,10 @@ class Host(Protocol):
     def user(self) -> str | None:
         """Whom the client has shown to be."""
 
+    @property
+    def is_free(self) -> bool:
+        """Whether the session can go on: no rule holds or stalls it, and it does not end."""
+
     def readable(self) -> None:
         """Go on with what has come."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import HeaderRegistry
@@ -80,7 +80,8 @@ class CapturedMessage:
     received: datetime
     """When its final dot came, UTC."""
     reply: Reply | None
-    """What the server answered at the final dot; None when a rule or the client closed the connection instead."""
+    """What the server answered at the final dot; None when a rule or the client closed the connection instead.
+    In LMTP the first positive one of `replies`, or the first where none is."""
     in_tls: bool
     """Whether it came inside TLS."""
     user: str | None
@@ -90,6 +91,7 @@ class CapturedMessage:
     """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
     unstuffed_lines: int = 0
     """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
+    _replies: Sequence[Reply | None] | None = field(default=None, repr=False)
     _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
 
@@ -105,8 +107,26 @@ class CapturedMessage:
 
     @property
     def accepted(self) -> bool:
-        """Whether the client was told that it was accepted."""
+        """Whether the client was told that it was accepted; in LMTP, for one recipient at least."""
         return self.reply is not None and self.reply.is_positive
+
+    @property
+    def replies(self) -> tuple[Reply | None, ...]:
+        """What was answered for each recipient of the envelope, in order, as it stands now; None without a reply.
+
+        LMTP has a reply for each (RFC 2033 section 4.2); in SMTP `reply` is everybody's.
+        """
+        return (self.reply,) * len(self.to) if self._replies is None else tuple(self._replies)
+
+    @property
+    def accepted_recipients(self) -> tuple[str, ...]:
+        """The recipients the client was told have it."""
+        return tuple(to for to, reply in zip(self.to, self.replies, strict=True) if reply and reply.is_positive)
+
+    @property
+    def refused_recipients(self) -> tuple[str, ...]:
+        """The recipients of the envelope that were refused at the final dot, or got no reply."""
+        return tuple(to for to, reply in zip(self.to, self.replies, strict=True) if not (reply and reply.is_positive))
 
     # Whom to and from
 

@@ -115,6 +115,13 @@ class Policy:
     """TCP port, 0 to 65535; 0 takes a free one, to be read back from the server."""
     hostname: str = "mx.smtpfix.test"
     """The server's own name, in its greeting and EHLO reply, and in its certificate."""
+    protocol: Literal["smtp", "lmtp"] = "smtp"
+    """``lmtp`` serves LMTP (RFC 2033), in any mode: LHLO, and a reply for each recipient at the final dot. Section 5
+    forbids port 25, and wants PIPELINING and ENHANCEDSTATUSCODES: hide them for a wrong server only."""
+    proxy_protocol: bool = False
+    """Whether every connection has to begin with a PROXY protocol header, version 1 or 2; one without it is closed."""
+    xclient: bool = False
+    """Whether XCLIENT is offered and taken, from everybody; otherwise it is answered 550."""
     hide: Collection[str] = frozenset()
     """ESMTP keywords of `EXTENSIONS` that this server does not have."""
 
@@ -254,6 +261,10 @@ class Policy:
             raise self._fail("host", "a host name or IP address")
         if not isinstance(self.hostname, str) or not _DOMAIN.match(self.hostname):
             raise self._fail("hostname", "a domain or address literal (RFC 5321 section 4.1.2)")
+        if self.protocol not in ("smtp", "lmtp"):
+            raise self._fail("protocol", "'smtp' or 'lmtp'")
+        for name in ("proxy_protocol", "xclient"):
+            self._check_type(name, bool, "True or False")
         self._set("hide", frozenset(self._names("hide", EXTENSIONS)))
         if self.require_auth and "AUTH" in self.hide:
             raise self._fail("hide", "AUTH left in where Policy.require_auth is True")

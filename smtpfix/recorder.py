@@ -8,11 +8,16 @@ from __future__ import annotations
 import time
 from array import array
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from .client_hello import ClientHello
 from .policy import DEFAULT_MAX_EVENTS, Mode
 from .session import Alert, AuthAttempt, Session, SessionEnd, TLSFailure, TLSInfo
 from .transcript import Event, Kind, Transcript
+
+if TYPE_CHECKING:
+    from .proxy import ProxyHeader
+    from .xclient import XClient
 
 
 class Recorder:
@@ -20,7 +25,6 @@ class Recorder:
 
     __slots__ = (
         "_began",
-        "_client",
         "_columns",
         "_ended",
         "_left_out",
@@ -30,6 +34,7 @@ class Recorder:
         "_started",
         "alerts",
         "auth",
+        "client",
         "client_hello",
         "client_name",
         "end",
@@ -37,8 +42,11 @@ class Recorder:
         "injected",
         "message_count",
         "number",
+        "peer",
+        "proxy",
         "tls",
         "tls_failure",
+        "xclient",
     )
 
     def __init__(
@@ -51,7 +59,7 @@ class Recorder:
     ) -> None:
         self.number = number
         self._mode = mode
-        self._client = client
+        self.client = self.peer = client
         self._server = server
         self._started = time.time()
         self._began = time.monotonic()
@@ -72,6 +80,8 @@ class Recorder:
         self.auth: list[AuthAttempt] = []
         self.message_count = 0
         self.injected = b""
+        self.proxy: ProxyHeader | None = None
+        self.xclient: XClient | None = None
 
     def add(self, kind: Kind, data: bytes) -> None:
         """Record an event of the transcript."""
@@ -127,7 +137,7 @@ class Recorder:
         return Session(
             number=self.number,
             mode=self._mode,
-            client=self._client,
+            client=self.client,
             server=self._server,
             started=datetime.fromtimestamp(self._started, UTC),
             duration=self._ended - self._began if self._ended is not None else last,
@@ -141,4 +151,7 @@ class Recorder:
             message_count=self.message_count,
             injected=self.injected,
             transcript=Transcript(events),
+            peer=self.peer,
+            proxy=self.proxy,
+            xclient=self.xclient,
         )

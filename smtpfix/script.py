@@ -45,6 +45,7 @@ STAGES: Final = (
     "VRFY",
     "EXPN",
     "HELP",
+    "XCLIENT",
     "QUIT",
     ANY,
 )
@@ -91,7 +92,7 @@ class Rule:
     argument: ArgumentMatch = None
     """What the command's argument has to look like: a glob, matched in any case, against the argument and, for MAIL and
     RCPT, against the address in it; a compiled pattern, searched for; or a function. At ``END-OF-DATA`` it is the
-    reverse-path."""
+    reverse-path, in LMTP the recipient, for each of whom the rules are asked; at ``CONNECT`` the client's address."""
     _: KW_ONLY
     after: int = 0
     """How often the server answers itself, where the other conditions are met, before the rule begins to."""

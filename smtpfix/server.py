@@ -174,18 +174,24 @@ class Server:
     def client(self, *, timeout: float = 10.0) -> smtplib.SMTP:
         """Return a connected `smtplib.SMTP` that trusts this server; in TLS wherever the mode knows TLS.
 
-        It finds the server by whatever name the scenario needs, and checks that name.
+        It finds the server by whatever name the scenario needs, and checks that name. For LMTP it says LHLO; smtplib
+        reads one reply to a message, so give it one recipient a message there. It sends no PROXY protocol header.
         """
+        is_lmtp = self.policy.protocol == "lmtp"
         with (
             resolving(self.host, to=self.place.host)
             if self.policy.uses_tls and not self.policy.is_good
             else contextlib.nullcontext()
         ):
             if self.mode is Mode.IMPLICIT_TLS:
-                return smtplib.SMTP_SSL(
+                over_tls = smtplib.SMTP_SSL(
                     self.host, self.port, local_hostname="localhost", timeout=timeout, context=self.ssl_context()
                 )
-            client = smtplib.SMTP(self.host, self.port, local_hostname="localhost", timeout=timeout)
+                if is_lmtp:
+                    over_tls.ehlo_msg = smtplib.LMTP.ehlo_msg
+                return over_tls
+            kind = smtplib.LMTP if is_lmtp else smtplib.SMTP
+            client = kind(self.host, self.port, local_hostname="localhost", timeout=timeout)
         if self.policy.has("STARTTLS"):
             try:
                 client.starttls(context=self.ssl_context())

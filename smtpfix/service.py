@@ -46,7 +46,8 @@ class Service:
     @cached_property
     def greeting(self) -> Reply:
         """The first reply; it has no enhanced status code (RFC 2034 section 4)."""
-        return Reply(220, None, f"{self.policy.hostname} ESMTP smtpfix")
+        protocol = "LMTP" if self.policy.protocol == "lmtp" else "ESMTP"
+        return Reply(220, None, f"{self.policy.hostname} {protocol} smtpfix")
 
     @cached_property
     def capabilities(self) -> dict[tuple[bool, bool], Reply]:
@@ -68,4 +69,8 @@ class Service:
                 lines.append(f"SIZE {policy.size_limit or 0}")  # RFC 1870 section 3: 0 is no fixed maximum
             else:
                 lines.append(extension)
+        if policy.xclient:
+            from .xclient import OFFER  # noqa: PLC0415 - few servers stand behind a proxy
+
+            lines.append(OFFER)
         return lines

@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .behaviour import Violation, in_session, pipelined
 from .client_hello import ClientHello
 from .policy import Mode
 from .transcript import Transcript, printable, shorten
+
+if TYPE_CHECKING:
+    from .proxy import ProxyHeader
+    from .xclient import XClient
 
 ALERT_NAMES: Final = {
     0: "close_notify",
@@ -69,6 +73,8 @@ class SessionEnd(StrEnum):
     """The client began with a ClientHello where the server speaks first in clear."""
     CLEAR_INSTEAD_OF_TLS = "clear text instead of TLS"
     """The client sent clear text where its TLS handshake has to begin: on connect, or after STARTTLS."""
+    NO_PROXY_HEADER = "no PROXY protocol header"
+    """The connection did not begin with the header that `Policy.proxy_protocol` calls for, or with a malformed one."""
     TIMEOUT = "timeout"
     """The client was silent for longer than the policy allows."""
     REFUSED = "closed with 421"
@@ -185,7 +191,7 @@ class Session:
     mode: Mode
     """The mode of the server it came to."""
     client: tuple[str, int]
-    """The client's IP address and port."""
+    """The client's IP address and port; behind a proxy, what its PROXY header or XCLIENT says they are."""
     server: tuple[str, int]
     """The IP address and port it came to."""
     started: datetime
@@ -212,6 +218,12 @@ class Session:
     """What came behind STARTTLS in clear and was thrown away (RFC 3207 section 4.2); empty for honest clients."""
     transcript: Transcript = field(repr=False)
     """Everything that was said."""
+    peer: tuple[str, int] = ("", 0)
+    """The IP address and port that really connected: those of `client`, or the proxy's."""
+    proxy: ProxyHeader | None = None
+    """The PROXY protocol header that the connection began with."""
+    xclient: XClient | None = None
+    """What XCLIENT commands said of the client, up to the last one."""
 
     @property
     def is_over(self) -> bool:

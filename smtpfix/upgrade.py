@@ -62,8 +62,11 @@ class Upgrade:
             self._kept = injected if keeps else b""
             self.begin()
 
-    def begin(self) -> bool:
-        """Begin TLS, or what the scenario has instead; return False if that is going on in clear."""
+    def begin(self, begun: bytes = b"") -> bool:
+        """Begin TLS, or what the scenario has instead; return False if that is going on in clear.
+
+        TLS begins with the octets `begun`, which have come already.
+        """
         fault = self._service.fault
         if fault == "clear-text":
             self._recorder.note("the server goes on in clear where TLS has to begin, as the scenario has it")
@@ -72,11 +75,13 @@ class Upgrade:
             from .tls_faults import Instead  # noqa: PLC0415 - few scenarios need it
 
             self._channel.flush()
-            self._channel.received.clear()
+            self._channel.received[:] = begun
             self.instead = Instead(fault, self._channel, self._recorder)
+            if begun:
+                self.instead.take(self._channel.received)
             return True
         self.began = time.monotonic()
-        self._channel.start_tls(self._service.new_tls())
+        self._channel.start_tls(self._service.new_tls(), begun)
         return True
 
     def take_kept(self) -> bytes:

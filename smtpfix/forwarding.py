@@ -1,0 +1,69 @@
+"""What a session makes of a proxy's word: the PROXY protocol header before all else, and the XCLIENT command.
+
+Knows whom the session belongs to from then on; syntax is `proxy`'s and `xclient`'s.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from . import reply as replies
+from .errors import InvalidValueError
+from .host import Host
+from .proxy import Malformed, parse_header
+from .recorder import Recorder
+from .reply import Reply
+from .session import SessionEnd
+from .transcript import excerpt, printable
+from .xclient import XClient, parse_attributes
+
+_SHOWN: Final = 120
+"""Octets of what came instead of a header that the transcript keeps."""
+
+
+class HeaderFirst:
+    """Waits for one connection's PROXY protocol header: nothing is said before it has come."""
+
+    def __init__(self, host: Host, recorder: Recorder) -> None:
+        self._host = host
+        self._recorder = recorder
+        self.began = time.monotonic()
+        """When the connection began, by the monotonic clock."""
+
+    def take(self, buffer: bytearray) -> bool:
+        """Take the header off what has come; return whether it was there. What is none ends the session."""
+        recorder = self._recorder
+        header = parse_header(bytes(buffer))
+        if header is None:
+            return False
+        if isinstance(header, Malformed):
+            recorder.note(f"no PROXY protocol header: {header.reason}; got {excerpt(bytes(buffer), _SHOWN)}")
+            buffer.clear()
+            self._host.end(SessionEnd.NO_PROXY_HEADER)
+            return False
+        del buffer[: header.size]
+        recorder.proxy = header
+        if header.source is not None:
+            recorder.client = header.source
+        recorder.note(f"{printable(str(header))}, forwarded by {recorder.peer[0]} port {recorder.peer[1]}")
+        return True
+
+    def give_up(self) -> None:
+        """End a session whose header does not come in time."""
+        self._recorder.note("no PROXY protocol header came in time")
+        self._host.end(SessionEnd.TIMEOUT)
+
+
+def take_xclient(argument: str, host: Host, recorder: Recorder) -> Reply | None:
+    """Take an XCLIENT command in; return the reply that refuses it, or None where the session begins anew."""
+    if host.engine.has_sender:
+        return replies.NO_XCLIENT_IN_TRANSACTION
+    try:
+        said = parse_attributes(argument, recorder.xclient or XClient())
+    except InvalidValueError as error:
+        return Reply(501, "5.5.4", f"{error.field}: expected {error.expected}")
+    recorder.xclient = said
+    recorder.client = said.client(recorder.client)
+    recorder.note(f"{printable(str(said))}, forwarded by {recorder.peer[0]} port {recorder.peer[1]}")
+    return None
