@@ -139,6 +139,7 @@ def test_a_message_has_its_envelope_and_no_content():
         "in_tls": True,
         "user": "ann",
         "accepted": True,
+        "refused_recipients": [],
         "reply": "250 2.0.0 OK",
         "path": "0007.eml",
     }

@@ -1,5 +1,6 @@
-from pathlib import Path
+from pathlib import re
 
+import Path
 import pytest
 
 from smtpfix import ANY_USER, InvalidValueError, Mode, UnknownScenario
@@ -61,11 +62,26 @@ def test_listeners_come_after_the_conventional_ports_when_both_are_asked_for():
         ("plain:٢٥", r"MODE\[@HOST\]:PORT"),
         ("plain:65536", "PORT a whole number from 0 to 65535"),
         ("ssl:465", "MODE one of 'plain'"),
+        ("lmtp+:2424", "MODE one of 'plain'"),
+        ("lmtps:2424", "MODE one of 'plain'"),
     ],
 )
 def test_anything_else_is_no_listener_and_the_error_says_what_was_expected_and_what_came(text, expected):
-    with pytest.raises(InvalidValueError, match=f"^--listen: expected .*{expected}.*, got '{text}'$"):
+    with pytest.raises(InvalidValueError, match=f"^--listen: expected .*{expected}.*, got '{re.escape(text)}'$"):
         read_options(listen=[text])
+
+
+@pytest.mark.parametrize(("text", "mode"), [("lmtp:2424", "plain"), ("lmtp+starttls@[::1]:2424", "starttls")])
+def test_a_listener_speaks_lmtp_where_that_stands_before_its_mode_and_the_others_smtp(text, mode):
+    lmtp, smtp = read_options(listen=[text, f"{mode}:0"]).policies
+    assert (lmtp.protocol, lmtp.mode, lmtp.port) == ("lmtp", mode, 2424)
+    assert (smtp.protocol, smtp.mode) == ("smtp", mode)
+
+
+@pytest.mark.parametrize("name", ["proxy_protocol", "xclient"])
+def test_every_server_stands_behind_a_proxy_or_none_does(name):
+    assert {getattr(policy, name) for policy in read_options(**{name: True}).policies} == {True}
+    assert {getattr(policy, name) for policy in read_options().policies} == {False}
 
 
 def test_users_have_a_name_and_a_password_which_may_have_colons_or_be_empty():

@@ -33,7 +33,8 @@ def commands(context: click.Context) -> None:
     metavar="MODE[@HOST]:PORT",
     multiple=True,
     help="Serve this instead of the default four; repeatable. MODE is plain, starttls, tls-required or implicit-tls. "
-    "Port 0 takes a free one; an IPv6 HOST stands in brackets: starttls@[::1]:2525.",
+    "Port 0 takes a free one; an IPv6 HOST stands in brackets: starttls@[::1]:2525. lmtp:2424 and lmtp+starttls:2424 "
+    "speak LMTP.",
 )
 @click.option(
     "--conventional-ports",
@@ -55,6 +56,8 @@ def commands(context: click.Context) -> None:
 )
 @click.option("--any-user", is_flag=True, help="Accept every user with every password, and say who came.")
 @click.option("--require-auth", is_flag=True, help="Answer 530 to mail from clients that have not logged in.")
+@click.option("--proxy-protocol", is_flag=True, help="Take connections with a PROXY protocol header, and no others.")
+@click.option("--xclient", is_flag=True, help="Let everybody say by XCLIENT who the client is.")
 @click.option("--size-limit", metavar="OCTETS", type=int, help="Largest message; larger ones are answered 552.")
 @click.option(
     "--authority",

@@ -243,6 +243,7 @@ def _message(event: MessageCaptured) -> dict[str, Any]:
         "in_tls": message.in_tls,
         "user": message.user,
         "accepted": message.accepted,
+        "refused_recipients": message.refused_recipients,
         "reply": None if message.reply is None else str(message.reply),
         "path": _path(event.path),
     }
@@ -253,6 +254,7 @@ def _session_ended(event: SessionEnded) -> dict[str, Any]:
     return {
         "event": "session-ended",
         **_whose(event.server, session),
+        "forwarded_by": None if session.client == session.peer else session.peer[0],
         "client_name": session.client_name,
         "duration": round(session.duration, 6),
         "end": session.end,

@@ -75,6 +75,8 @@ def read_options(
     certificate_file: Path | None = None,
     key_file: Path | None = None,
     scenario: str | None = None,
+    proxy_protocol: bool = False,
+    xclient: bool = False,
     rule: Collection[str] = (),
     rules: Path | None = None,
     tls_min: str | None = None,
@@ -93,6 +95,8 @@ def read_options(
         base = Policy(
             users=users,
             require_auth=require_auth,
+            proxy_protocol=proxy_protocol,
+            xclient=xclient,
             host=host,
             max_messages=KEPT,
             max_sessions=KEPT,
@@ -234,12 +238,16 @@ _LISTENER: Final = re.compile(r"(?P<mode>[^@:]+)(?:@(?:\[(?P<ipv6>[^][]+)]|(?P<h
 
 
 def _listener(base: Policy, text: str) -> Policy:
-    expected = "MODE[@HOST]:PORT, such as plain:2525 or starttls@[::1]:2525"
+    expected = "MODE[@HOST]:PORT, such as plain:2525, starttls@[::1]:2525 or lmtp+starttls:2424"
     match = _LISTENER.fullmatch(text)
     if match is None:
         raise InvalidValueError("--listen", text, expected)
+    mode, port = match["mode"], int(match["port"])
+    if mode == "lmtp" or mode.startswith("lmtp+"):
+        base = base.replace(protocol="lmtp")
+        mode = mode[len("lmtp+") :] if "+" in mode else Mode.PLAIN
     try:
-        return base.replace(match["mode"], host=match["ipv6"] or match["host"] or base.host, port=int(match["port"]))
+        return base.replace(mode, host=match["ipv6"] or match["host"] or base.host, port=port)
     except InvalidValueError as error:
         part = error.field.removeprefix("Policy.").upper()
         raise InvalidValueError("--listen", text, f"{expected}, with {part} {error.expected}") from error

@@ -21,6 +21,7 @@ from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
 from smtpfix.inbox import Inbox
 from smtpfix.loop import LOOP_THREAD
 from smtpfix.message import CapturedMessage
+from smtpfix.policy import Mode
 from smtpfix.rules_file import RulesFile
 from smtpfix.script import Rule
 from smtpfix.server import Server
@@ -270,11 +271,14 @@ def _saver(directory: Path) -> Saver:
 
 
 def _names(servers: Sequence[Server]) -> Iterator[str]:
-    """Name each server by its mode, and tell those of the same mode apart: plain, plain-2."""
+    """Name each server as `--listen` has it, and tell those of the same name apart: plain, plain-2, lmtp."""
     count: Counter[str] = Counter()
     for server in servers:
-        count[server.mode] += 1
-        yield f"{server.mode}-{count[server.mode]}" if count[server.mode] > 1 else str(server.mode)
+        name = str(server.mode)
+        if server.policy.protocol == "lmtp":
+            name = "lmtp" if server.mode is Mode.PLAIN else f"lmtp+{name}"
+        count[name] += 1
+        yield f"{name}-{count[name]}" if count[name] > 1 else name
 
 
 def _listening(server: Server, name: str) -> Listening:

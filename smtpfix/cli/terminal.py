@@ -250,6 +250,9 @@ def _message_facts(event: MessageCaptured) -> Iterator[Fact]:
     if not message.accepted:
         reply = f"answered {printable(str(message.reply))!r}" if message.reply is not None else "not answered"
         yield f"NOT ACCEPTED: {reply}", _BAD
+    elif message.refused_recipients:
+        refused = _listed([f"<{printable(recipient)}>" for recipient in message.refused_recipients])
+        yield f"NOT ACCEPTED for {refused}", _BAD
     if event.path is not None:
         yield f"saved as {event.path.name}", _ASIDE
 
@@ -266,6 +269,9 @@ def _session_facts(event: SessionEnded) -> Iterator[Fact]:
     session = event.session
     name = f", calls itself {printable(session.client_name)}" if session.client_name is not None else ""
     yield f"ended{name}", _ASIDE
+    if session.client != session.peer:
+        client = f"{_bracketed(session.client[0])}:{session.client[1]}"
+        yield f"client {client}, forwarded by {_bracketed(session.peer[0])}", ""
     if session.tls_failure is not None:
         yield printable(session.tls_failure.reason), _BAD
     elif session.tls is not None:
