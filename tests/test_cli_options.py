@@ -1,6 +1,6 @@
-from pathlib import re
+import re
+from pathlib import Path
 
-import Path
 import pytest
 
 from smtpfix import ANY_USER, InvalidValueError, Mode, UnknownScenario

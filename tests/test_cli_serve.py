@@ -140,6 +140,36 @@ def test_four_modes_are_served_at_once_into_one_inbox():
     assert [event["end"] for event in printed.of("session-ended")] == ["quit"] * 4
 
 
+def test_lmtp_servers_are_named_as_they_were_asked_for_and_say_who_was_refused():
+    def client(listening):
+        for server in listening:
+            connected = smtplib.LMTP(server["host"], server["port"], "client.example", timeout=BOUND)
+            connected.sendmail("ann@example.org", ["bob@example.org", "eve@example.org"], "Subject: x\r\n\r\nx\r\n")
+            connected.close()  # smtplib reads one of the two replies
+
+    rules = ["END-OF-DATA eve@*: 550 5.1.1 No such mailbox"]
+    _, printed = run(client, "lmtp:0", "lmtp+starttls:0", rule=rules, exit_after=2)
+    messages = printed.of("message")
+    assert [(event["server"], event["mode"]) for event in messages] == [
+        ("lmtp", "plain"),
+        ("lmtp+starttls", "starttls"),
+    ]
+    assert [(event["accepted"], event["refused_recipients"]) for event in messages] == [(True, ["eve@example.org"])] * 2
+
+
+def test_behind_a_proxy_sessions_are_those_of_the_clients():
+    def client(listening):
+        with socket.create_connection((listening[0]["host"], listening[0]["port"]), BOUND) as connected:
+            connected.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 25\r\nQUIT\r\n")
+            while connected.recv(1000):
+                pass
+
+    _, printed = run(client, "plain:0", proxy_protocol=True, timeout=1)
+    (ended,) = printed.of("session-ended")
+    assert (ended["client"], ended["client_port"]) == ("192.0.2.1", 56324)
+    assert ended["forwarded_by"] in ("127.0.0.1", "::1")
+
+
 def test_two_servers_of_one_mode_have_names_and_files_of_their_own(tmp_path):
     def client(listening):
         for server in listening:

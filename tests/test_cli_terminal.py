@@ -256,6 +256,20 @@ def test_a_message_that_was_not_accepted_says_so(reply, expected):
     assert f"NOT ACCEPTED: {expected}" in shown(captured(reply=reply))
 
 
+def test_a_message_that_some_recipients_got_names_the_others():
+    envelope = Envelope("ann@example.org", ("bob@example.org", "eve@example.org"))
+    replies = (Reply(250), Reply(550, "5.1.1", "No such mailbox"))
+    assert "; NOT ACCEPTED for <eve@example.org>" in shown(captured(envelope=envelope, _replies=replies))
+    assert "NOT ACCEPTED" not in shown(captured(envelope=envelope))
+
+
+def test_a_forwarded_session_shows_whose_it_is_and_who_forwarded_it(recorder):
+    recorder.finish(SessionEnd.QUIT)
+    assert "forwarded" not in shown(SessionEnded("starttls", recorder.session()))
+    recorder.client = ("192.0.2.1", 7)
+    assert "; client 192.0.2.1:7, forwarded by [::1]; " in shown(SessionEnded("starttls", recorder.session()))
+
+
 def test_the_null_reverse_path_and_many_recipients_fit_a_line():
     text = shown(captured(envelope=Envelope("", tuple(f"{n}@example.org" for n in range(5)))))
     assert "from <> to <0@example.org>, <1@example.org>, <2@example.org> and 2 more" in text

@@ -205,6 +205,7 @@ def test_recipients_refused_at_rcpt_have_no_reply_at_the_dot(lmtp):
     client.send(CONTENT + b".\r\nNOOP\r\n")
     assert client.replies(3) == [CAPTURED, CAPTURED, "250 2.0.0 OK"]
     assert server.inbox.one().accepted_recipients == (ANN, EVE)
+    assert server.sessions[-1].violations == ()  # LHLO's reply has offered PIPELINING
 
 
 # Rules that do worse than to refuse

@@ -30,6 +30,8 @@ from smtpfix import (
     NoMessage,
     Outcome,
     Policy,
+    ProxyHeader,
+    ProxyTLS,
     Reply,
     Rule,
     RunningScenario,
@@ -43,6 +45,7 @@ from smtpfix import (
     TLSInfo,
     UnknownScenario,
     Violation,
+    XClient,
     resolving,
 )
 from smtpfix.audit.baseline import Changes, compare
@@ -252,3 +255,28 @@ def test_errors() -> None:
     assert_type(caught.value.field, str)
     for error in (InvalidValueError, NoMessage, ScenarioFailed, UnknownScenario):
         assert issubclass(error, SMTPFixError)
+
+
+# LMTP, and servers behind a proxy
+
+
+@pytest.mark.smtp(protocol="lmtp", proxy_protocol=True, xclient=True)
+def test_in_front(smtp_server: Server) -> None:
+    message = smtp_server.inbox.one()
+    assert_type(message.replies, tuple[Reply | None, ...])
+    assert_type(message.accepted_recipients, tuple[str, ...])
+    assert_type(message.refused_recipients, tuple[str, ...])
+    session = message.session
+    assert_type(session.peer, tuple[str, int])
+    assert_type(session.proxy, ProxyHeader | None)
+    assert_type(session.xclient, XClient | None)
+    if session.proxy is not None:
+        assert_type(session.proxy.source, tuple[str, int] | None)
+        assert_type(session.proxy.tls, ProxyTLS | None)
+        assert_type(session.proxy.authority, str | None)
+    if session.xclient is not None:
+        assert_type(session.xclient.login, str | None)
+
+
+def policies() -> list[Policy]:
+    return [Policy("starttls", protocol="lmtp"), Policy(proxy_protocol=True), Policy(xclient=True)]
