@@ -272,7 +272,7 @@ class Conversation:
         argument = rest.strip().decode("utf-8", "surrogateescape")
         if verb in _HELLOS and self._policy.protocol == "lmtp":
             if verb != "LHLO":
-                self.at_stage(UNKNOWN, argument, lambda forced: self.send(forced or replies.LHLO_FIRST))
+                self.at_stage(UNKNOWN, argument, lambda forced: self.send(forced or replies.NO_EHLO_IN_LMTP))
                 return
             verb = "EHLO"  # whose semantics it has: RFC 2033 section 4.1
         if self._rulebook.by_stage:
@@ -303,6 +303,8 @@ class Conversation:
         if self._player.is_silent:
             self.recorder.note(f"not sent, as a rule has it: {reply}")
             return
+        if reply is replies.HELO_FIRST and self._policy.protocol == "lmtp":
+            reply = replies.LHLO_FIRST
         data = reply.encode(enhanced=self._enhanced)
         self.recorder.add(Kind.SERVER, data)
         self._channel.write(data)

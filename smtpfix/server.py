@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack
 
 from .channel import Channel
 from .conversation import Conversation
-from .errors import CloseTimeoutError, NotRunningError
+from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
 from .history import History
 from .inbox import Inbox
 from .listen import listen
@@ -175,8 +175,12 @@ class Server:
         """Return a connected `smtplib.SMTP` that trusts this server; in TLS wherever the mode knows TLS.
 
         It finds the server by whatever name the scenario needs, and checks that name. For LMTP it says LHLO; smtplib
-        reads one reply to a message, so give it one recipient a message there. It sends no PROXY protocol header.
+        reads one reply to a message, so give it one recipient a message there. Raises `InvalidValueError` where the
+        server waits for a PROXY protocol header, which smtplib cannot send.
         """
+        if self.policy.proxy_protocol:
+            expected = "False for Server.client(): smtplib sends no PROXY protocol header; use a socket of your own"
+            raise InvalidValueError("Policy.proxy_protocol", True, expected)
         is_lmtp = self.policy.protocol == "lmtp"
         with (
             resolving(self.host, to=self.place.host)

@@ -256,7 +256,7 @@ class Session:
 
     def __str__(self) -> str:
         """Return the session in one line, as failed waits list it."""
-        facts = []
+        facts = [] if self.client == self.peer else [f"for {self.client[0]}, forwarded by {self.peer[0]}"]
         if self.tls_failure is not None:
             facts.append(self.tls_failure.reason)
         elif self.tls is not None:

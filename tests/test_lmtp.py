@@ -113,6 +113,23 @@ def test_a_rule_for_ehlo_does_not_answer_ehlo_but_one_for_every_command_does(lmt
     assert client.say("EHLO client.example") == "451 4.3.0 Later"
 
 
+@pytest.mark.parametrize("line", ["MAIL FROM:<ann@example.org>", "RCPT TO:<bob@example.org>", "DATA"])
+def test_whoever_has_not_said_lhlo_is_told_to(start_smtp_server, wire, line):
+    client = wire(start_smtp_server(protocol="lmtp"), greeted=False)
+    assert client.reply() == "220 mx.smtpfix.test LMTP smtpfix"
+    assert client.say(line) == "503 5.5.1 Send LHLO first"
+
+
+def test_a_scenario_of_rules_is_shown_in_lmtp_too(start_smtp_server, wire):
+    def offered(**fields):
+        client = wire(start_smtp_server("starttls", protocol="lmtp", **fields), greeted=False)
+        client.reply()
+        return client.say("LHLO client.example").splitlines()
+
+    assert "250-STARTTLS" in offered()
+    assert "250-STARTTLS" not in offered(scenario="strip-ehlo")
+
+
 # One reply a recipient
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smtpfix import Mode, ProxyTLS, Reply, SessionEnd
+from smtpfix import InvalidValueError, Mode, ProxyTLS, Reply, SessionEnd
 from smtpfix.proxy import CRC32C, SIGNATURE, SSL, Malformed, ProxyHeader, _crc32c, parse_header
 from smtpfix.transcript import Kind
 
@@ -165,7 +165,8 @@ def test_no_octets_make_it_raise(octets):
     st.lists(st.tuples(st.integers(0xE0, 0xFF), st.binary(max_size=40)), max_size=4),
 )
 def test_both_versions_say_the_same(address, port, extensions):
-    text = f"PROXY TCP{address.version} {address} {address} {port} {port}\r\n"
+    written = address.exploded  # in hexadecimal digits on every Python
+    text = f"PROXY TCP{address.version} {written} {written} {port} {port}\r\n"
     block = addresses(address, address, (port, port)) + b"".join(tlv(*one) for one in extensions)
     line, octets = parse_header(text.encode()), parse_header(binary(block, how=0x11 if address.version == 4 else 0x21))
     assert line.source == line.destination == octets.source == octets.destination == (str(address), port)
@@ -321,6 +322,27 @@ def test_what_a_scenario_has_instead_of_tls_comes_behind_the_header_too(start_sm
     assert said == (bytes.fromhex("15030300020228") if scenario == "handshake-alert" else b"")
     session = server.sessions.wait(1)[0]
     assert (session.client, session.end) == (CLIENT, SessionEnd.HANDSHAKE_FAILED)
+
+
+def test_a_scenario_that_goes_on_in_clear_does_so_behind_the_header(start_smtp_server, wire):
+    server = start_smtp_server("implicit-tls", proxy_protocol=True, scenario="plain-on-tls-port")
+    client = wire(server, greeted=False)
+    client.send(LINE + b"NOOP\r\n")
+    assert client.replies(2) == [GREETING, "250 2.0.0 OK"]
+
+
+def test_the_server_s_own_client_says_that_it_cannot_send_a_header(start_smtp_server):
+    with pytest.raises(InvalidValueError, match="smtplib sends no PROXY protocol header; use a socket of your own"):
+        start_smtp_server(proxy_protocol=True).client()
+
+
+def test_a_session_in_one_line_says_for_whom_it_was_forwarded(connect, start_smtp_server, wire):
+    server, client = connect(LINE)
+    assert client.reply() == GREETING
+    assert str(server.sessions[-1]).startswith("session 1 (plain): for 192.0.2.1, forwarded by 127.0.0.1; in clear")
+    direct = start_smtp_server()
+    wire(direct)
+    assert "forwarded" not in str(direct.sessions[-1])
 
 
 @MODES
