@@ -113,7 +113,8 @@ class Conversation:
         if delivery.answers is not None:
             delivery.go_on()
         taken = 0
-        while buffer and not self._player.is_holding and not channel.is_closing and not channel.is_blocked:
+        player = self._player
+        while buffer and not (player.is_holding or player.is_stalled or channel.is_closing or channel.is_blocked):
             if taken == _TURN:
                 self._player.hold(0, _go_on)
                 break

@@ -22,6 +22,7 @@ LONGEST_LINE: Final = 107
 _PREFIX: Final = b"PROXY "
 _FIXED: Final = 16
 """Octets of version 2 before the addresses."""
+# HAProxy itself writes dots where an IPv4 address is mapped into IPv6, though the specification knows hexadecimal only.
 _LINE: Final = re.compile(r"PROXY (TCP[46]) ([0-9A-Fa-f:.]+) ([0-9A-Fa-f:.]+) (0|[1-9][0-9]{0,4}) (0|[1-9][0-9]{0,4})")
 _UNKNOWN: Final = re.compile(rb"PROXY UNKNOWN(?: .*)?\Z", re.DOTALL)
 _HIGHEST_PORT: Final = 65_535
@@ -147,8 +148,6 @@ def _line(octets: bytes) -> ProxyHeader | Malformed | None:
         return Malformed(f"expected addresses of {transport}, got {addresses[0]} and {addresses[1]}")
     if max(ports) > _HIGHEST_PORT:
         return Malformed(f"expected ports from 0 to {_HIGHEST_PORT}, got {max(ports)}")
-    if transport == "TCP6" and any("." in address for address in addresses):
-        return Malformed("expected IPv6 addresses in hexadecimal digits only")
     return ProxyHeader(1, "PROXY", transport, (source, ports[0]), (destination, ports[1]), end + 1)
 
 

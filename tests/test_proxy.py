@@ -53,6 +53,13 @@ FULL = binary(
 GOOD = {
     "TCP4": (LINE, 1, "TCP4", CLIENT, SERVER),
     "TCP6": (LINE6, 1, "TCP6", ("2001:db8::1", 0), ("2001:db8::7", 65535)),
+    "IPv4 in IPv6": (
+        LINE6.replace(b"2001:db8::1", b"::ffff:192.0.2.1"),
+        1,
+        "TCP6",
+        (str(ipaddress.ip_address("::ffff:192.0.2.1")), 0),
+        ("2001:db8::7", 65535),
+    ),
     "UNKNOWN": (b"PROXY UNKNOWN\r\n", 1, "UNKNOWN", None, None),
     "UNKNOWN, and more": (b"PROXY UNKNOWN " + b"f" * 91 + b"\r\n", 1, "UNKNOWN", None, None),
     "the longest": (b"PROXY TCP6 " + b" ".join([b":".join([b"ffff"] * 8)] * 2) + b" 65535 65535\r\n", 1, "TCP6")
@@ -87,7 +94,7 @@ BAD = {
     "UNKNOWN run together": b"PROXY UNKNOWNS\r\n",
     "IPv6 under TCP4": LINE6.replace(b"TCP6", b"TCP4"),
     "IPv4 under TCP6": LINE.replace(b"TCP4", b"TCP6"),
-    "IPv4 in IPv6": LINE6.replace(b"2001:db8::1", b"::ffff:192.0.2.1"),
+    "IPv4 in IPv6 alone": LINE6.replace(b"2001:db8::1", b"192.0.2.1"),
     "heading zeroes in an address": LINE.replace(b"192.0.2.1", b"192.0.02.1"),
     "an octet too high": LINE.replace(b"192.0.2.1", b"192.0.2.256"),
     "heading zeroes in a port": LINE.replace(b" 25\r", b" 025\r"),
@@ -165,8 +172,7 @@ def test_no_octets_make_it_raise(octets):
     st.lists(st.tuples(st.integers(0xE0, 0xFF), st.binary(max_size=40)), max_size=4),
 )
 def test_both_versions_say_the_same(address, port, extensions):
-    written = address.exploded  # in hexadecimal digits on every Python
-    text = f"PROXY TCP{address.version} {written} {written} {port} {port}\r\n"
+    text = f"PROXY TCP{address.version} {address} {address} {port} {port}\r\n"
     block = addresses(address, address, (port, port)) + b"".join(tlv(*one) for one in extensions)
     line, octets = parse_header(text.encode()), parse_header(binary(block, how=0x11 if address.version == 4 else 0x21))
     assert line.source == line.destination == octets.source == octets.destination == (str(address), port)
