@@ -85,13 +85,13 @@ class Conversation:
         if self._service.tls_on_connect:
             self._begin()
         else:
-            self._greet()
+            self.greet()
         self._channel.flush()
 
     def _begin(self) -> None:
         """Greet, or begin TLS first, with what has come behind the proxy's header."""
         if not self._service.tls_on_connect or not self._upgrade.begin(bytes(self._channel.received)):
-            self._greet()
+            self.greet()
 
     def readable(self) -> None:
         """Take everything that can be taken from what has come, then send the replies."""
@@ -149,16 +149,18 @@ class Conversation:
         recorder.alerts = tls.alerts
         recorder.note(f"TLS begins: {info.version}, {info.cipher}, server name {info.server_name or 'not asked for'}")
         if on_connect:
-            self._greet()
+            self.greet()
         else:
-            self._forget()
+            self.forget()
             self._channel.received[:0] = self._upgrade.take_kept()
         self._channel.flush()
 
-    def _forget(self) -> None:
-        """Forget all that the client has said."""
+    def forget(self, user: str | None = None) -> None:
+        """Forget all that the client has said; it is this user if somebody else has said so."""
         self.engine = self._service.engine.fresh()
         self._authentication = Authentication(self._policy, self.recorder)
+        if user is not None:
+            self._authentication.assume(user)
 
     def tls_failed(self, tls: TLSSide, failure: TLSFailure, *, clear_text: bool) -> None:
         """Record why there is no TLS."""
@@ -330,7 +332,8 @@ class Conversation:
         self.recorder.finish(end)
         self._channel.close(notify=notify)
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
+        """Say the greeting, or what a rule has instead."""
         self.at_stage(CONNECT, self.recorder.client[0], lambda forced: self.send(forced or self._service.greeting))
 
     # Commands
@@ -393,27 +396,9 @@ class Conversation:
             self.end(SessionEnd.QUIT)
 
     def _xclient(self, argument: str, forced: Reply | None) -> None:
-        """Let a proxy say who the client is; the session begins anew, with a greeting."""
-        if not self._policy.xclient:
-            self.send(forced or replies.NOT_AUTHORIZED)
-            return
         from .forwarding import take_xclient  # noqa: PLC0415 - few servers stand behind a proxy
 
-        if (refusal := take_xclient(argument, self, self.recorder)) is not None:
-            self.send(forced or refusal)
-            return
-        self._forget()
-        said = self.recorder.xclient
-        assert said is not None  # noqa: S101 - just taken in
-        if said.user is not None:
-            self._authentication.assume(said.user)
-        if said.greeted_as is not None:
-            self.recorder.client_name = said.greeted_as
-            self.engine.assume_greeting(said.greeted_as, extended=said.proto == "ESMTP")
-        if forced is not None:
-            self.send(forced)
-        else:
-            self._greet()
+        take_xclient(argument, forced, self, self._policy, self.recorder)
 
     # AUTH
 

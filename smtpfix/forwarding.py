@@ -11,6 +11,7 @@ from typing import Final
 from . import reply as replies
 from .errors import InvalidValueError
 from .host import Host
+from .policy import Policy
 from .proxy import Malformed, parse_header
 from .recorder import Recorder
 from .reply import Reply
@@ -55,15 +56,30 @@ class HeaderFirst:
         self._host.end(SessionEnd.TIMEOUT)
 
 
-def take_xclient(argument: str, host: Host, recorder: Recorder) -> Reply | None:
-    """Take an XCLIENT command in; return the reply that refuses it, or None where the session begins anew."""
-    if host.engine.has_sender:
-        return replies.NO_XCLIENT_IN_TRANSACTION
-    try:
-        said = parse_attributes(argument, recorder.xclient or XClient())
-    except InvalidValueError as error:
-        return Reply(501, "5.5.4", f"{error.field}: expected {error.expected}")
+def take_xclient(argument: str, forced: Reply | None, host: Host, policy: Policy, recorder: Recorder) -> None:
+    """Answer XCLIENT; where it is taken, the session begins anew, with a greeting."""
+    said = recorder.xclient or XClient()
+    own = None
+    if not policy.xclient:
+        own = replies.NOT_AUTHORIZED
+    elif host.engine.has_sender:
+        own = replies.NO_XCLIENT_IN_TRANSACTION
+    else:
+        try:
+            said = parse_attributes(argument, said)
+        except InvalidValueError as error:
+            own = Reply(501, "5.5.4", f"{error.field}: expected {error.expected}")
+    if own is not None:
+        host.send(forced or own)
+        return
     recorder.xclient = said
     recorder.client = said.client(recorder.client)
     recorder.note(f"{printable(str(said))}, forwarded by {recorder.peer[0]} port {recorder.peer[1]}")
-    return None
+    host.forget(said.user)
+    if said.greeted_as is not None:
+        recorder.client_name = said.greeted_as
+        host.engine.assume_greeting(said.greeted_as, extended=said.proto == "ESMTP")
+    if forced is not None:
+        host.send(forced)
+    else:
+        host.greet()

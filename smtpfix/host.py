@@ -36,6 +36,12 @@ class Host(Protocol):
     def at_stage(self, stage: str, argument: str, perform: Perform) -> None:
         """Let the rules of a stage have their say, and perform it."""
 
+    def forget(self, user: str | None = None) -> None:
+        """Forget all that the client has said; it is this user if somebody else has said so."""
+
+    def greet(self) -> None:
+        """Say the greeting, or what a rule has instead."""
+
     def give_up(self) -> None:
         """Let go of a message that waits for its reply: it gets none."""
 
