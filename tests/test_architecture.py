@@ -182,3 +182,27 @@ def test_importing_is_light(before, module):
     )
     new = {name.partition(".")[0] for name in json.loads(done.stdout)}
     assert sorted(new & set(HEAVY)) == []
+
+
+RARE = {f"smtpfix.{name}" for name in ("action", "authority", "forwarding", "lmtp", "proxy", "scenario", "xclient")}
+"""What only some servers need."""
+
+
+@pytest.mark.parametrize(
+    ("fields", "needed"),
+    [
+        ("", set()),
+        ("protocol='lmtp'", {"smtpfix.lmtp"}),
+        ("xclient=True", {"smtpfix.forwarding", "smtpfix.proxy", "smtpfix.xclient"}),
+    ],
+)
+def test_a_server_imports_what_it_needs_and_nothing_rare_beside(fields, needed):
+    code = f"import json, sys; from smtpfix import Policy, Server; server = Server(Policy({fields})); server.start(); "
+    code += "client = server.client(); client.ehlo(); server.policy.xclient and client.docmd('XCLIENT', 'LOGIN=ann'); "
+    code += "client.ehlo(); client.sendmail('a@example.org', 'b@example.org', 'x'); client.close(); server.close(); "
+    code += "print(json.dumps(sorted(sys.modules)))"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, cwd=ROOT
+    )
+    assert RARE & set(json.loads(done.stdout)) == needed
