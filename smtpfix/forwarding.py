@@ -40,7 +40,6 @@ class HeaderFirst:
             return False
         if isinstance(header, Malformed):
             recorder.note(f"no PROXY protocol header: {header.reason}; got {excerpt(bytes(buffer), _SHOWN)}")
-            buffer.clear()
             self._host.end(SessionEnd.NO_PROXY_HEADER)
             return False
         del buffer[: header.size]

@@ -77,8 +77,6 @@ class Upgrade:
             self._channel.flush()
             self._channel.received[:] = begun
             self.instead = Instead(fault, self._channel, self._recorder)
-            if begun:
-                self.instead.take(self._channel.received)
             return True
         self.began = time.monotonic()
         self._channel.start_tls(self._service.new_tls(), begun)

@@ -91,6 +91,7 @@ BAD = {
     "a space behind": LINE.replace(b"\r\n", b" \r\n"),
     "nothing but the name": b"PROXY \r\n",
     "a protocol that is none": LINE.replace(b"TCP4", b"UDP4"),
+    "CR alone in UNKNOWN": b"PROXY UNKNOWN a\rb\r\n",
     "UNKNOWN run together": b"PROXY UNKNOWNS\r\n",
     "IPv6 under TCP4": LINE6.replace(b"TCP6", b"TCP4"),
     "IPv4 under TCP6": LINE.replace(b"TCP4", b"TCP6"),

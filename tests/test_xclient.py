@@ -234,6 +234,14 @@ def test_a_rule_may_refuse_the_command_itself(connect):
     assert client.say("XCLIENT ADDR=192.0.2.7") == GREETING
 
 
+def test_a_rule_s_positive_reply_stands_for_the_greeting(connect):
+    server, client = connect()
+    server.on("XCLIENT", Reply(250, "2.0.0", "As you say"))
+    assert client.say("XCLIENT ADDR=192.0.2.7") == "250 2.0.0 As you say"
+    assert client.say("MAIL FROM:<ann@example.org>").startswith("503 ")
+    assert server.sessions[-1].client == ("192.0.2.7", 0)
+
+
 def test_behind_a_proxy_header_the_latest_word_counts(start_smtp_server, wire):
     server = start_smtp_server(xclient=True, proxy_protocol=True)
     client = wire(server, greeted=False)
