@@ -30,9 +30,9 @@ def run(program, server, *options):
     return subprocess.run([*command, *options], capture_output=True, text=True, timeout=60, check=False)
 
 
-def in_clear(session):
-    """Return the commands of a session that went over the wire in clear."""
-    return [event.data for event in session.transcript if event.kind is Kind.CLIENT and not event.in_tls]
+def commands(session):
+    """Return the verbs of all commands of a session, secrets apart."""
+    return [event.data.split()[0].upper() for event in session.transcript if event.kind is Kind.CLIENT]
 
 
 # What the families' files say, the stand-ins do
@@ -58,7 +58,7 @@ OPTIONS = {
 SERVED = {DeclaredMode.IMPLICIT: "implicit-tls", DeclaredMode.NONE: "plain"}
 """The server's mode, where it is not starttls."""
 
-OF_THE_GROUP = ("good", "expired", "wrong-host", "self-signed", "untrusted-root")
+OF_THE_GROUP = ("good", "bad-signature", "not-yet-valid")
 """Where the manual speaks of all certificates, these are tried."""
 
 NOT_PYTHON_S = ("ssl30",)
@@ -127,7 +127,7 @@ def test_tmail_c_logs_in_inside_tls_where_starttls_is_offered():
         (attempt,) = server.sessions[-1].auth
         assert not attempt.in_clear
         assert server.inbox.one().in_tls
-        assert {line.split()[0].upper() for line in in_clear(server.sessions[-1])} == {b"EHLO", b"STARTTLS"}
+        assert commands(server.sessions[-1])[:3] == [b"EHLO", b"STARTTLS", b"EHLO"]
 
 
 def test_tmail_c_without_the_imported_ca_trusts_nobody():
@@ -261,9 +261,9 @@ def test_the_monitor_without_a_recipient_logs_in_and_sends_nothing(mode, connect
         done = run("monitor", server, "--connection", connection, "--to", "", *LOGIN)
         assert list(figures(done)) == ["connection time", "login time", "reply code", "job error code"]
         assert done.returncode == 0
-        assert server.sessions[-1].auth[0].succeeded
+        assert server.sessions[-1].auth[0].accepted
         assert not server.inbox.messages
-        assert not any(line.startswith((b"MAIL", b"mail")) for line in in_clear(server.sessions[-1]))
+        assert not {b"MAIL", b"RCPT", b"DATA"}.intersection(commands(server.sessions[-1]))
 
 
 def test_the_monitor_without_a_user_does_not_log_in():
