@@ -286,8 +286,14 @@ def test_whether_it_logs_in_decides_what_is_documented(tmail_c):
     assert compare(result_of(tmail_c, done), tmail_c) == ()
     (difference,) = compare(result_of(tmail_c, done, login=True), tmail_c)
     assert "it went on in clear; the manual has it send the password in clear" in difference
-    also = result_of(tmail_c, done, also=(Outcome.LEAKED_CREDENTIALS,), login=True)
-    assert compare(also, tmail_c) == ()
+    assert compare(result_of(tmail_c, {"strip-ehlo": Outcome.LEAKED_CREDENTIALS}, login=True), tmail_c) == ()
+
+
+def test_what_it_did_beside_the_outcome_does_not_make_it_documented(tmail_c):
+    """A message that arrived, but in clear, is not the delivery that the manual promises."""
+    result = result_of(tmail_c, {"good": Outcome.LEAKED_MESSAGE}, also=(Outcome.DELIVERED,))
+    (difference,) = compare(result, tmail_c)
+    assert "it sent the message in clear; the manual has it deliver" in difference
 
 
 def test_what_the_manual_does_not_say_is_not_compared(tmail_c):
