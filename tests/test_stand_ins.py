@@ -107,6 +107,15 @@ def test_every_variant_has_a_stand_in():
     assert set(OPTIONS) == {(family, variant) for family in families for variant in load_family(family).variants}
 
 
+@pytest.mark.parametrize("program", ["tmail_c", "niagara", "conzept16", "monitor"])
+@pytest.mark.parametrize(("scenario", "status"), [("quit-421", 0), ("final-dot-451", 1)])
+def test_a_message_that_was_accepted_is_sent_whatever_is_said_to_quit(program, scenario, status):
+    with Server(Policy(scenario=scenario)) as server:
+        options = {"tmail_c": ("--as-port", "25"), "niagara": ("--no-use-ssl",)}.get(program, ())
+        assert run(program, server, *options).returncode == status
+        assert len(server.inbox.messages) == 1 - status
+
+
 # TMAIL_C
 
 

@@ -40,7 +40,7 @@ def mail_open(options: argparse.Namespace) -> smtplib.SMTP:
 
 def send(options: argparse.Namespace) -> None:
     """Send one mail."""
-    with mail_open(options) as client:
+    with stand_in.session(mail_open(options)) as client:
         if options.user:
             client.login(options.user, options.password)
         client.send_message(stand_in.message(options), options.sender, [options.recipient])

@@ -65,7 +65,7 @@ def test(options: argparse.Namespace, figures: Figures) -> None:
     """Open a session, log in where there is a user, send one mail where there is a recipient."""
     with figures.measured("connection time"):
         client = connect(options)
-    with client:
+    with stand_in.session(client):
         if options.user:
             with figures.measured("login time"):
                 client.login(options.user, options.password)

@@ -63,7 +63,7 @@ def log_in(client: smtplib.SMTP, options: argparse.Namespace) -> None:
 
 def send(options: argparse.Namespace) -> None:
     """Send one mail."""
-    with connect(options) as client:
+    with stand_in.session(connect(options)) as client:
         if options.user:
             log_in(client, options)
         client.send_message(stand_in.message(options), options.sender, [options.recipient])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import smtplib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 
 TIMEOUT = 10.0
@@ -32,6 +33,17 @@ def message(options: argparse.Namespace, *, html: bool = False) -> EmailMessage:
     mail["From"], mail["To"], mail["Subject"] = options.sender, options.recipient, "Tank empty"
     mail.set_content("<p>The tank is empty.</p>" if html else "The tank is empty.\n", "html" if html else "plain")
     return mail
+
+
+@contextlib.contextmanager
+def session(client: smtplib.SMTP) -> Iterator[smtplib.SMTP]:
+    """Say QUIT at the end of what went well, and close. What is said to QUIT changes nothing any more."""
+    try:
+        yield client
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            client.quit()
+    finally:
+        client.close()
 
 
 def end(send: Callable[[], object]) -> int:

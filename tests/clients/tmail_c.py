@@ -38,7 +38,7 @@ def connect(options: argparse.Namespace) -> smtplib.SMTP:
 
 def send(options: argparse.Namespace) -> None:
     """Send one mail."""
-    with connect(options) as client:
+    with stand_in.session(connect(options)) as client:
         if options.user:
             client.login(options.user, options.password)
         client.send_message(stand_in.message(options), options.sender, [options.recipient])
