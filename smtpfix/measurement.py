@@ -62,7 +62,11 @@ class Probe:
             ("host", bool(self.host), "a host name or an IP address"),
             ("port", 0 < self.port <= _LARGEST_PORT, f"a number from 1 to {_LARGEST_PORT}"),
             ("connection", self.connection in tuple(Connection), f"one of {', '.join(Connection)}"),
-            ("user", not self.user or self.password is not None, "a password with a user"),
+            (
+                "user",
+                self.password is not None if self.user else not self.password,
+                "a user and a password, or neither",
+            ),
             ("sender", not self.recipient or bool(self.sender), "a sender with a recipient"),
             ("timeout", self.timeout > 0, "seconds above 0"),
         ):

@@ -73,9 +73,9 @@ class _Session:
         """Open a session; with `goes_on`, also log in and send, as far as the settings say so."""
         started, code, text = datetime.now(UTC), OK, ""
         try:
-            self._open()
+            client = self._open()
             if goes_on:
-                self._use()
+                self._use(client)
             self._stage = ""
         except ssl.SSLCertVerificationError as error:
             self._found["certificate"] = Certificate(error.verify_code, error.verify_message)
@@ -95,8 +95,8 @@ class _Session:
 
     # The stages
 
-    def _open(self) -> None:
-        """Connect and begin TLS, up to the last reply to EHLO."""
+    def _open(self) -> smtplib.SMTP:
+        """Connect and begin TLS, up to the last reply to EHLO; return what speaks."""
         settings = self._settings
         with self._timed("connection_ms"):
             connected = socket.create_connection((settings.host, settings.port), settings.timeout)
@@ -122,6 +122,7 @@ class _Session:
                 raise _Stopped(code, f"{code} {_text(reply)}")
             self._begin_tls(client)
         self._hello(client, "extensions")
+        return client
 
     def _begin_tls(self, client: smtplib.SMTP) -> None:
         """Shake hands, and forget what the server said in clear (RFC 3207 section 4.2)."""
@@ -150,11 +151,9 @@ class _Session:
         lines = (client.ehlo_resp or b"").split(b"\n")[1:]
         self._found[field_name] = tuple(map(_text, lines))
 
-    def _use(self) -> None:
+    def _use(self, client: smtplib.SMTP) -> None:
         """Log in and send, as far as the settings say so."""
-        settings, client = self._settings, self._client
-        if client is None:  # pragma: no cover - for type checkers
-            raise AssertionError("there is a connection")
+        settings = self._settings
         if settings.user and settings.password is not None:
             self._stage = "login"
             with self._timed("login_ms"):

@@ -139,7 +139,7 @@ def test_where_to_connect_to(where, connection, host, port):
             ("localhost", "--connection", "ssl"),
             "--connection: expected one of plain, starttls, implicit-tls, got 'ssl'",
         ),
-        (("localhost", "--user", "ann"), "--user: expected a password with a user, got 'ann'"),
+        (("localhost", "--user", "ann"), "--user: expected a user and a password, or neither, got 'ann'"),
         (("localhost", "--to", "ann@example.org"), "--from: expected a sender with a recipient, got None"),
         (("localhost", "--timeout", "0"), "--timeout: expected seconds above 0, got 0.0"),
         (
