@@ -24,13 +24,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FLOORS = (
     ("errors", "reply", "action", "place", "profile", "tls_profile", "sasl", "resolver"),
     ("policy", "script", "rule_text", "rules_file", "scenario", "catalogue", "client_hello", "proxy", "xclient"),
+    ("measurement",),
     ("transcript", "behaviour", "session", "message", "arguments", "content"),
     ("pki", "responder", "tls", "contexts", "tls_stapling", "tls_legacy", "authority", "drip", "channel"),
     ("matching", "waiting", "attempts", "inbox", "recorder", "history", "listen"),
     ("engine", "authentication", "tls_faults", "host", "player", "service", "lmtp", "delivery", "upgrade"),
     ("forwarding", "conversation"),
     ("loop", "server"),
-    ("check", "audit"),
+    ("check", "audit", "probe"),
     ("cli", "conftest_plugin", "__main__"),
 )
 """The rooms, floor by floor from the ground up; imports go down, or along the same floor, and never in a ring."""

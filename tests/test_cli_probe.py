@@ -1,0 +1,152 @@
+"""`smtpfix probe`: options, what it prints, its exit status."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from smtpfix import Policy, Raw, Server
+from smtpfix.cli import main
+from smtpfix.cli.probe import read_probe
+
+pytestmark = pytest.mark.usefixtures("nothing_logged")
+
+USERS = {"ann": "s3cret"}
+LOGIN = ("--user", "ann", "--password", "s3cret")
+MAIL = ("--from", "probe@example.org", "--to", "ann@example.org")
+
+
+@pytest.fixture
+def run(capsys):
+    """Probe a server and return the exit status, what was printed, and what was complained."""
+
+    def run(server, *options):
+        trust = ("--ca-file", str(server.ca_file)) if server.policy.uses_tls else ()
+        status = main(["probe", f"{server.host}:{server.port}", *trust, *options])
+        written = capsys.readouterr()
+        return status, written.out, written.err
+
+    return run
+
+
+@pytest.fixture
+def fail(capsys):
+    """Give options that make no sense and return the one line on stderr."""
+
+    def fail(*options):
+        assert main(["probe", *options]) == 2
+        written = capsys.readouterr()
+        assert (written.out, written.err.count("\n")) == ("", 1)
+        return written.err
+
+    return fail
+
+
+def test_the_lines_say_what_was_found(run):
+    with Server(Policy("starttls", users=USERS)) as server:
+        status, out, err = run(server, "--connection", "starttls", *LOGIN, *MAIL)
+        assert (status, err) == (0, "")
+        lines = dict(line.strip().split(":", 1) for line in out.splitlines()[1:])
+        assert list(lines) == [
+            *("Connection", "TLS", "Login", "Transfer", "Greeting", "Software", "Offered in clear", "Offered"),
+            *("TLS version", "Certificate", "Names", "Issuer", "Expires", "Reply code"),
+        ]
+        assert lines["Reply code"].strip() == "0, logged in and sent"
+        assert lines["Certificate"].strip() == "verify code 0 (ok)"
+        assert "s3cret" not in out
+        assert len(server.inbox.messages) == 1
+
+
+def test_without_a_recipient_nothing_is_sent(run):
+    with Server() as server:
+        status, out, _ = run(server)
+        assert status == 0
+        assert "Reply code:       0, nothing sent" in out
+        assert not server.inbox.messages
+
+
+def test_what_went_wrong_is_said_and_is_status_1(run):
+    with Server(Policy("implicit-tls", certificate="expired", users=USERS)) as server:
+        status, out, _ = run(server, "--connection", "implicit-tls", *LOGIN)
+        assert status == 1
+        assert "verify code 10 (certificate has expired)" in out
+        assert "Reply code:       -1, at tls" in out
+        assert not any(session.auth for session in server.sessions)
+        assert run(server, "--connection", "implicit-tls", *LOGIN, "--no-verify")[0] == 0
+
+
+def test_json_is_one_object_with_the_same_keys_whatever_happens(run):
+    with Server(Policy("implicit-tls", users=USERS)) as good, Server(Policy(scenario="greeting-554")) as bad:
+        status, out, _ = run(good, "--connection", "implicit-tls", "--json", *LOGIN, *MAIL)
+        found = json.loads(out)
+        assert (status, found["reply_code"], found["error"], found["stage"]) == (0, 0, None, None)
+        assert (found["software"], found["tls_version"], found["sent"]) == ("smtpfix", "TLSv1.3", True)
+        assert found["certificate"]["verify_code"] == 0
+        assert "SIZE 33554432" in found["extensions"]
+        assert "s3cret" not in out
+        status, out, _ = run(bad, "--json")
+        failed = json.loads(out)
+        assert (status, failed["reply_code"], failed["stage"]) == (1, 554, "greeting")
+        assert (failed["login_ms"], failed["certificate"], failed["sent"]) == (None, None, False)
+        assert list(failed) == list(found)
+
+
+def test_the_password_can_stand_in_a_file(run, tmp_path, fail):
+    file = tmp_path / "password"
+    file.write_text("s3cret\n", encoding="utf-8")
+    with Server(Policy(users=USERS)) as server:
+        assert run(server, "--user", "ann", "--password-file", str(file))[0] == 0
+        assert server.sessions[-1].auth[0].password == "s3cret"
+    both = fail("localhost", *LOGIN, "--password-file", str(file))
+    assert "--password-file: expected nothing beside --password" in both
+    assert "s3cret" not in both
+    assert "expected a text file that can be read" in fail("localhost", "--password-file", str(tmp_path / "none"))
+
+
+def test_what_a_server_says_cannot_move_the_cursor(run):
+    with Server() as server:
+        server.on("CONNECT", Raw(b"220 mail.example.org \x1b[2J[bold]x\r\n"))
+        status, out, _ = run(server)
+        assert status == 0
+        assert "\x1b" not in out
+        assert "Software:         \\x1b[2J[bold]x\n" in out
+
+
+@pytest.mark.parametrize(
+    ("where", "connection", "host", "port"),
+    [
+        ("mail.example.org", "plain", "mail.example.org", 25),
+        ("mail.example.org", "implicit-tls", "mail.example.org", 465),
+        ("mail.example.org:587", "starttls", "mail.example.org", 587),
+        ("[::1]:2525", "plain", "::1", 2525),
+        ("[::1]", "starttls", "::1", 25),
+    ],
+)
+def test_where_to_connect_to(where, connection, host, port):
+    fields = {"password": None, "password_file": None, "no_verify": False, "ca_file": None}
+    found = read_probe(where, connection=connection, **fields)
+    assert (found.host, found.port, found.connection, found.verify) == (host, port, connection, True)
+    assert (found.user, found.recipient) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("a:b:c",), "HOST[:PORT]: expected such as mail.example.org:25 or [::1]:25, got 'a:b:c'"),
+        (("localhost:0",), "HOST[:PORT]: expected a number from 1 to 65535, got 0"),
+        (
+            ("localhost", "--connection", "ssl"),
+            "--connection: expected one of plain, starttls, implicit-tls, got 'ssl'",
+        ),
+        (("localhost", "--user", "ann"), "--user: expected a user and a password, or neither, got 'ann'"),
+        (("localhost", "--to", "ann@example.org"), "--from: expected a sender with a recipient, got None"),
+        (("localhost", "--timeout", "0"), "--timeout: expected seconds above 0, got 0.0"),
+        (
+            ("localhost", "--connection", "starttls", "--ca-file", "none.pem"),
+            "--ca-file: expected a file with certificates, PEM, got 'none.pem'",
+        ),
+    ],
+)
+def test_an_error_names_the_option(fail, options, error):
+    assert fail(*options) == f"smtpfix: {error}\n"
