@@ -24,7 +24,7 @@ from .player import Player
 from .policy import Mode
 from .recorder import Recorder
 from .reply import Reply
-from .script import CONNECT, UNKNOWN, Moment
+from .script import AUTH_ANSWER, CONNECT, UNKNOWN, Moment
 from .service import Service
 from .session import SessionEnd, TLSFailure
 from .tls import TLSSide
@@ -123,10 +123,12 @@ class Conversation:
         recorder.alerts = tls.alerts
         recorder.note(f"TLS begins: {info.version}, {info.cipher}, server name {info.server_name or 'not asked for'}")
         if on_connect:
+            self._authentication.tls = tls
             self._greet()
         else:
             self.engine = self._service.engine.fresh()
             self._authentication = Authentication(self._policy, recorder)
+            self._authentication.tls = tls
             self._channel.received[:0] = self._upgrade.take_kept()
         self._channel.flush()
 
@@ -150,7 +152,7 @@ class Conversation:
         """Record the end."""
         self._player.stop()
         self._delivery.lost()
-        if self._authentication.is_running:
+        if self._authentication.is_open:
             self._authentication.end(None)
         self.recorder.finish(SessionEnd.RESET if error is not None else SessionEnd.CLIENT_CLOSED)
         self._ended(self)
@@ -240,6 +242,8 @@ class Conversation:
         argument = rest.strip().decode("utf-8", "surrogateescape")
         if self._rulebook.by_stage:
             stage = verb if verb in _COMMANDS else UNKNOWN  # what a client calls CONNECT is no stage of ours
+            if stage == "AUTH":  # before a rule may break it off
+                self._hear_auth(argument)
             self.at_stage(stage, argument, partial(self._perform, verb, argument))
         else:
             self._perform(verb, argument, None)
@@ -272,9 +276,11 @@ class Conversation:
         if reply.code == 421:  # noqa: PLR2004 - as above
             self.end(end)
 
-    def give_up(self) -> None:
-        """Let go of a message that waits for its reply: it gets none."""
+    def give_up(self, said: bytes = b"") -> None:
+        """Let go of what waits for its reply, a message or an AUTH: these octets stand in for it."""
         self._delivery.give_up()
+        if self._authentication.is_open and not self._authentication.is_running:
+            self._authentication.cut_short(said)
 
     def end(self, end: SessionEnd, *, notify: bool = True) -> None:
         """End the session in order: say what is due, and close."""
@@ -345,9 +351,13 @@ class Conversation:
 
     # AUTH
 
+    def _hear_auth(self, argument: str) -> None:
+        self._authentication.hear(argument, self._refuse_auth(), in_clear=not self._channel.in_tls)
+
     def _auth(self, argument: str, forced: Reply | None) -> None:
-        refusal = forced or self._refuse_auth()
-        self.send(self._authentication.begin(argument, refusal, in_clear=not self._channel.in_tls))
+        if not self._authentication.is_open:
+            self._hear_auth(argument)
+        self.send(self._authentication.settle(forced))
 
     def _refuse_auth(self) -> Reply | None:
         """Return the reply to an AUTH command that the policy does not allow at this stage; None if it does."""
@@ -368,7 +378,14 @@ class Conversation:
     def _auth_answer(self, line: bytes) -> None:
         line = line.removesuffix(b"\r")
         self.recorder.add(Kind.CLIENT if line == CANCEL else Kind.SECRET, line)
-        self.send(self._authentication.answer(line))
+        authentication = self._authentication
+        authentication.hear_answer(line)
+        if self._rulebook.by_stage and line != CANCEL:
+            self.at_stage(
+                AUTH_ANSWER, authentication.stage_argument, lambda forced: self.send(authentication.settle(forced))
+            )
+        else:
+            self.send(authentication.settle())
 
     _OWN: Final[Mapping[str, Callable[[Conversation, str, Reply | None], None]]] = {
         "AUTH": _auth,

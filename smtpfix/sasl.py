@@ -288,7 +288,13 @@ MECHANISMS: Final[Mapping[str, type[Exchange]]] = {
     "EXTERNAL": External,
     "ANONYMOUS": Anonymous,
 }
-"""The mechanisms this server knows."""
+"""The mechanisms that need nothing but the standard library."""
+
+SCRAM: Final = ("SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS")
+"""The mechanisms of `sasl_scram`, which need the extra ``smtpfix[scram]``."""
+
+MECHANISM_NAMES: Final = (*MECHANISMS, *SCRAM)
+"""Every mechanism there is."""
 
 DEFAULT_MECHANISMS: Final = ("PLAIN", "LOGIN")
 """The mechanisms offered unless the policy says otherwise, in this order."""

@@ -531,8 +531,8 @@ def test_external_is_whom_the_clients_certificate_names(certified, name, lines, 
 
 def test_external_is_for_clients_with_a_certificate_only():
     policy = Policy("starttls", users=USERS, mechanisms=["EXTERNAL", "PLAIN"], client_certificate="optional")
-    assert policy.mechanisms_for(has_certificate=True) == ("EXTERNAL", "PLAIN")
-    assert policy.mechanisms_for(has_certificate=False) == ("PLAIN",)
+    assert policy.mechanisms_for(in_tls=True, has_certificate=True) == ("EXTERNAL", "PLAIN")
+    assert policy.mechanisms_for(in_tls=True, has_certificate=False) == ("PLAIN",)
 
 
 # ANONYMOUS
