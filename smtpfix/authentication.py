@@ -24,7 +24,7 @@ from .reply import (
     UNKNOWN_MECHANISM,
     Reply,
 )
-from .sasl import MECHANISMS, SCRAM, Exchange, MalformedResponseError, ServerFirstError
+from .sasl import MECHANISMS, SCRAM, SCRAM_PLUS, Exchange, MalformedResponseError, ServerFirstError
 from .session import AuthAttempt, TLSInfo
 from .tls import TLSSide
 
@@ -52,17 +52,14 @@ class Authentication:
         self._turns: Generator[bytes, bytes, bool] | None = None
         self._own = AUTH_CANCELLED
         self._responses = 0
+        self.is_open = False
+        """Whether an exchange has begun and not ended: a challenge is out, or what the client said is not answered."""
         self.is_running = False
         """Whether the next line is the answer to a challenge."""
         self.is_complete = False
         """Whether the client has shown who it is, and was told so."""
         self.user: str | None = None
         """As whom."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether an exchange has begun and not ended: a challenge is out, or what the client said is not answered."""
-        return self._exchange is not None
 
     @property
     def stage_argument(self) -> str:
@@ -77,7 +74,13 @@ class Authentication:
         tls = self._recorder.tls
         has_certificate = tls is not None and tls.client_certificate is not None
         offered = self._policy.mechanisms_for(in_tls=not in_clear, has_certificate=has_certificate)
-        self._exchange = exchange = self._new_exchange(offered)
+        if self._mechanism in SCRAM and self._mechanism in offered:
+            exchange = self._scram(offered)
+        else:
+            kind = MECHANISMS.get(self._mechanism, Exchange)
+            exchange = kind(self._policy.users, hostname=self._policy.hostname, certified=_certified(tls))
+        self._exchange = exchange
+        self.is_open = True
         response = _decode(initial) if initial else None
         self._responses = 1 if response is not None else 0
         if refusal is None:
@@ -142,22 +145,17 @@ class Authentication:
             )
         )
         self._exchange = self._turns = None
-        self.is_running = False
+        self.is_open = self.is_running = False
         return reply or AUTH_CANCELLED
 
-    def _new_exchange(self, offered: tuple[str, ...]) -> Exchange:
-        users, hostname = self._policy.users, self._policy.hostname
-        if self._mechanism in SCRAM and self._mechanism in offered:
-            from .sasl_scram import SCRAM_MECHANISMS  # noqa: PLC0415 - an extra
+    def _scram(self, offered: tuple[str, ...]) -> Exchange:
+        from .sasl_scram import SCRAM_MECHANISMS  # noqa: PLC0415 - an extra
 
-            return SCRAM_MECHANISMS[self._mechanism](
-                users,
-                hostname=hostname,
-                binding=self.tls.channel_binding if self.tls is not None else None,
-                offers_binding=any(name.endswith("-PLUS") for name in offered),
-            )
-        kind = MECHANISMS.get(self._mechanism, Exchange)
-        return kind(users, hostname=hostname, certified=_certified(self._recorder.tls))
+        return SCRAM_MECHANISMS[self._mechanism](
+            self._policy.users,
+            binding=self.tls.channel_binding if self.tls is not None else None,
+            offers_binding=any(name in SCRAM_PLUS for name in offered),
+        )
 
     def _refuse(self, initial: str, response: bytes | None, offered: tuple[str, ...]) -> Reply | None:
         if not self._mechanism or " " in initial:

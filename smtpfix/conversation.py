@@ -243,7 +243,7 @@ class Conversation:
         if self._rulebook.by_stage:
             stage = verb if verb in _COMMANDS else UNKNOWN  # what a client calls CONNECT is no stage of ours
             if stage == "AUTH":  # before a rule may break it off
-                self._hear_auth(argument)
+                self._authentication.hear(argument, self._refuse_auth(), in_clear=not self._channel.in_tls)
             self.at_stage(stage, argument, partial(self._perform, verb, argument))
         else:
             self._perform(verb, argument, None)
@@ -351,13 +351,11 @@ class Conversation:
 
     # AUTH
 
-    def _hear_auth(self, argument: str) -> None:
-        self._authentication.hear(argument, self._refuse_auth(), in_clear=not self._channel.in_tls)
-
     def _auth(self, argument: str, forced: Reply | None) -> None:
-        if not self._authentication.is_open:
-            self._hear_auth(argument)
-        self.send(self._authentication.settle(forced))
+        authentication = self._authentication
+        if not authentication.is_open:  # with rules, it has been heard
+            authentication.hear(argument, self._refuse_auth(), in_clear=not self._channel.in_tls)
+        self.send(authentication.settle(forced))
 
     def _refuse_auth(self) -> Reply | None:
         """Return the reply to an AUTH command that the policy does not allow at this stage; None if it does."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from .errors import InvalidValueError
-from .sasl import ANY_USER, DEFAULT_MECHANISMS, MECHANISM_NAMES, SCRAM, Token, Users
+from .sasl import ANY_USER, DEFAULT_MECHANISMS, MECHANISM_NAMES, SCRAM, SCRAM_PLUS, Token, Users
 
 if TYPE_CHECKING:
     from .scenario import Scenario
@@ -141,6 +141,9 @@ class Policy:
     max_events: int = DEFAULT_MAX_EVENTS
     """Events a session's transcript keeps, 8 or more; beyond that they go from its middle, and are counted."""
 
+    _in_clear: Sequence[str] = field(default=(), init=False, repr=False, compare=False)
+    """The mechanisms outside TLS, wherever they are named."""
+    _has_mechanisms: bool = field(default=False, init=False, repr=False, compare=False)
     _issued: Scenario | None = field(default=None, init=False, repr=False, compare=False)
     _played: Scenario | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -182,6 +185,8 @@ class Policy:
         self._set("mechanisms", self._names("mechanisms", MECHANISM_NAMES))
         if self.mechanisms_in_clear is not None:
             self._set("mechanisms_in_clear", self._names("mechanisms_in_clear", MECHANISM_NAMES))
+        self._set("_in_clear", self.mechanisms if self.mechanisms_in_clear is None else self.mechanisms_in_clear)
+        self._set("_has_mechanisms", bool(self._in_clear or (self.uses_tls and self.mechanisms)))
         self._check_scram()
         everywhere = (*self.mechanisms, *(self.mechanisms_in_clear or ()))
         if self.require_auth and (self.users is None or (self.users == {} and "ANONYMOUS" not in everywhere)):
@@ -354,10 +359,10 @@ class Policy:
         """Return whether AUTH is offered and accepted on a connection in this state."""
         if not self.has("AUTH"):
             return False
-        if not self._mechanisms(in_clear=not in_tls):
-            return False
         if in_tls:
-            return True
+            return bool(self.mechanisms)
+        if not self._in_clear:
+            return False
         return self.mode is Mode.PLAIN if self.auth_in_clear is None else self.auth_in_clear
 
     def mechanisms_for(self, *, in_tls: bool, has_certificate: bool) -> tuple[str, ...]:
@@ -368,16 +373,9 @@ class Policy:
         """
         return tuple(
             name
-            for name in self._mechanisms(in_clear=not in_tls)
-            if (has_certificate or name != "EXTERNAL") and (in_tls or not name.endswith("-PLUS"))
+            for name in (self.mechanisms if in_tls else self._in_clear)
+            if (has_certificate or name != "EXTERNAL") and (in_tls or name not in SCRAM_PLUS)
         )
-
-    @property
-    def _has_mechanisms(self) -> bool:
-        return bool(self._mechanisms(in_clear=True) or (self.uses_tls and self.mechanisms))
-
-    def _mechanisms(self, *, in_clear: bool) -> Sequence[str]:
-        return self.mechanisms_in_clear if in_clear and self.mechanisms_in_clear is not None else self.mechanisms
 
     def replace(self, *mode: str, **changes: Any) -> Policy:
         """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""

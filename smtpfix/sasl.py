@@ -290,7 +290,10 @@ MECHANISMS: Final[Mapping[str, type[Exchange]]] = {
 }
 """The mechanisms that need nothing but the standard library."""
 
-SCRAM: Final = ("SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS")
+SCRAM_PLUS: Final = ("SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS")
+"""The mechanisms that bind to the TLS channel."""
+
+SCRAM: Final = ("SCRAM-SHA-1", "SCRAM-SHA-256", *SCRAM_PLUS)
 """The mechanisms of `sasl_scram`, which need the extra ``smtpfix[scram]``."""
 
 MECHANISM_NAMES: Final = (*MECHANISMS, *SCRAM)

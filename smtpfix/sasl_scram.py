@@ -60,12 +60,10 @@ class Scram(Exchange):
         self,
         users: Users,
         *,
-        hostname: str = "localhost",
-        certified: str | None = None,
         binding: Callable[[str], bytes | None] | None = None,
         offers_binding: bool = False,
     ) -> None:
-        super().__init__(users, hostname=hostname, certified=certified)
+        super().__init__(users)
         self._binding = binding
         """Returns the connection's channel binding of a name."""
         self._offers_binding = offers_binding
