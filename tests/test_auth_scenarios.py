@@ -154,7 +154,6 @@ def test_a_client_that_does_not_look_at_the_servers_signature_is_caught(running)
 
 def test_a_client_that_never_gives_up_is_hung_up_on(running):
     """A careful one leaves by a limit of its own, as smtplib does."""
-
     codes = []
 
     def endless(client):
