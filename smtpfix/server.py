@@ -210,8 +210,9 @@ class Server:
     ) -> Rule:
         """Let actions answer a stage: ``on("RCPT", Reply(450, "4.2.1", "Greylisted"), times=1)``.
 
-        A stage is a command, ``CONNECT`` or ``END-OF-DATA``. May be called while clients are connected. A new rule is
-        asked before the older ones; the conditions are those of `Rule`. Returns the rule, for `off` and `fired`.
+        A stage is a command, ``CONNECT``, ``AUTH-ANSWER`` or ``END-OF-DATA``. May be called while clients are there.
+        A new rule is asked before the older ones; the conditions are those of `Rule`. Returns the rule, for `off` and
+        `fired`.
         Raises `InvalidValueError`.
         """
         return self.add_rule(Rule(stage, actions, times=times, argument=argument, **conditions))
