@@ -398,6 +398,23 @@ def test_a_client_binds_to_the_certificate_it_was_shown(connect, mode, scenario)
     assert server.sessions[-1].auth[0].accepted
 
 
+@pytest.mark.parametrize("scenario", ["good", "good-ocsp-staple", "dup-san"])
+def test_each_tls_stack_knows_the_certificate_it_showed(start_smtp_server, wire, scenario):
+    """Python's own, pyOpenSSL's and tlslite-ng's."""
+    if scenario != "good":
+        pytest.importorskip({"good-ocsp-staple": "OpenSSL", "dup-san": "tlslite"}[scenario])
+    server = start_smtp_server("implicit-tls", **{load_scenario(scenario).policy_field: scenario})
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    client = wire(server, greeted=False)
+    client.handshake(context)
+    assert client.reply().startswith("220")
+    (conversation,) = server._conversations
+    tls = conversation._channel._tls
+    assert tls.server_certificate == client.socket.getpeercert(binary_form=True)
+    assert tls.channel_binding("tls-exporter") is None
+
+
 def test_a_server_with_files_of_ones_own_binds_to_their_certificate(connect, tmp_path):
     with Authority() as authority:
         chain = authority.chain(
