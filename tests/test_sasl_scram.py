@@ -16,7 +16,7 @@ from smtpfix import ANY_USER, Authority, ExtraMissing, Policy, Server, Token
 from smtpfix.pki.binding import end_point
 from smtpfix.place import Place
 from smtpfix.sasl import SCRAM, SCRAM_PLUS, MalformedResponseError
-from smtpfix.scenario import load_scenario
+from smtpfix.scenario import Scenario, load_scenario
 
 pytest.importorskip("scramp")
 from scramp import ScramClient, ScramException  # noqa: TID251 - a client that is not ours
@@ -25,6 +25,7 @@ from smtpfix import sasl_scram
 from smtpfix.sasl_scram import SCRAM_MECHANISMS
 
 USERS = {"ann": "s3cret", "zoë": "pässword", "jim": ("old", Token("abc"), "new"), "eve": Token("abc")}
+PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost",))
 END_POINT = "tls-server-end-point"
 DATA = b"a hash of the certificate"
 WITHOUT = [name for name in SCRAM if name not in SCRAM_PLUS]
@@ -311,21 +312,23 @@ def test_flag_and_mechanism_have_to_agree(name, header, said):
 
 
 @pytest.mark.parametrize(
-    ("scenario", "algorithm"),
-    [("good", "sha256"), ("sha1-leaf", "sha256"), ("md5-leaf", "sha256"), ("p384", None), ("rsa2048", None)],
+    ("table", "algorithm"),
+    [
+        ("", "sha256"),
+        ('[leaf]\nsignature = "sha384"', "sha384"),
+        ('[leaf]\nsignature = "sha512"', "sha512"),
+        ('[leaf]\nsignature = "sha1"', "sha256"),
+        ('[[intermediate]]\nkey = "rsa2048"\n[leaf]\nsignature = "md5"', "sha256"),
+        ('[[intermediate]]\nkey = "ed25519"', None),
+    ],
 )
-def test_the_binding_is_the_certificates_hash_by_the_hash_of_its_signature(scenario, algorithm):
-    place = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost",))
+def test_the_binding_is_the_certificates_hash_by_the_hash_of_its_signature(table, algorithm):
+    """RFC 5929 section 4.1: but for MD5 and SHA-1, and there is none where the signature has no hash of its own."""
+    scenario = Scenario.parse("mine", f'summary = "x"\nexpected = "accept"\nstandard = "RFC 5280"\n{table}\n')
     with Authority() as authority:
-        certificate = ssl.PEM_cert_to_DER_cert(
-            authority.chain(load_scenario(scenario), place).chain_pem.split("-----\n-")[0] + "-----"
-        )
-    found = end_point(certificate)
-    assert found in (
-        [hashlib.new(algorithm, certificate).digest()]
-        if algorithm
-        else [hashlib.new(name, certificate).digest() for name in ("sha256", "sha384", "sha512")]
-    )
+        leaf, *_ = authority.chain(scenario, PLACE).chain_pem.split("-----END")
+    certificate = ssl.PEM_cert_to_DER_cert(f"{leaf}-----END CERTIFICATE-----")
+    assert end_point(certificate) == (hashlib.new(algorithm, certificate).digest() if algorithm else None)
 
 
 def test_what_is_no_certificate_binds_nothing():
@@ -417,9 +420,7 @@ def test_each_tls_stack_knows_the_certificate_it_showed(start_smtp_server, wire,
 
 def test_a_server_with_files_of_ones_own_binds_to_their_certificate(connect, tmp_path):
     with Authority() as authority:
-        chain = authority.chain(
-            load_scenario("good"), Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost",))
-        )
+        chain = authority.chain(load_scenario("good"), PLACE)
     (tmp_path / "chain.pem").write_text("a note\n" + chain.chain_pem)
     (tmp_path / "key.pem").write_bytes(chain.key_pem)
     _, client = connect("implicit-tls", certificate=(tmp_path / "chain.pem", tmp_path / "key.pem"))
