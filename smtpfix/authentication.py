@@ -132,6 +132,8 @@ class Authentication:
         accepted = reply is not None and reply.code == AUTHENTICATED.code and self._own is AUTHENTICATED
         if accepted:
             self.is_complete, self.user = True, exchange.user
+        elif exchange.refusal is not None:
+            self._recorder.note(f"{self._mechanism} is refused: {exchange.refusal}")
         self._recorder.auth.append(
             AuthAttempt(
                 mechanism=self._mechanism,

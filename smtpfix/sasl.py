@@ -90,6 +90,8 @@ class Exchange:
         """What an anonymous client said of itself."""
         self.authorization_identity: str | None = None
         """Whom the user wants to act as, if somebody else."""
+        self.refusal: str | None = None
+        """Why the client is refused, where the mechanism has a word for it."""
 
     def run(self, initial: bytes | None) -> Generator[bytes, bytes, bool]:
         """Yield challenges, receive answers, return whether the client is who it says.

@@ -89,7 +89,8 @@ class Scram(Exchange):
         message = b",".join((first["bare"], server_first, final["bare"]))
         error = error or _check_final(final, first["header"] + bound, nonce) or self._check_proof(final, message, salt)
         if error is not None or self._server_key is None:
-            yield b"e=%b" % (error or "other-error").encode()
+            self.refusal = error or "other-error"
+            yield b"e=%b" % self.refusal.encode()
             return False
         signature = hmac.digest(self._server_key, message, self.digest)
         if (yield b"v=" + base64.b64encode(signature)):

@@ -378,6 +378,7 @@ def test_smtplib_logs_in_and_gives_no_password_away(connect, name, initial):
     assert server.inbox.one().session.auth == server.sessions[-1].auth
     (recorded,) = server.sessions[-1].auth
     assert (recorded.mechanism, recorded.user, recorded.secret, recorded.accepted) == (name, "ann", None, True)
+    assert "refused" not in str(server.sessions[-1].transcript)
 
 
 def test_a_wrong_password_is_answered_535(connect):
@@ -387,6 +388,7 @@ def test_a_wrong_password_is_answered_535(connect):
     code, _ = client.docmd("")
     assert code == 535
     assert not server.sessions[-1].auth[0].accepted
+    assert "-- SCRAM-SHA-256 is refused: invalid-proof\n" in str(server.sessions[-1].transcript)
 
 
 @pytest.mark.parametrize("mode", ["starttls", "implicit-tls"])
