@@ -1,6 +1,7 @@
 """The AUTH command of one session (RFC 4954): base64, challenges and answers around a mechanism of `sasl`.
 
-Returns replies and sends none. Every attempt is recorded with what it gave away, also when it is refused or broken off.
+Returns replies and sends none. First it hears what the client says, then its reply is settled: a rule may have another
+one. Every attempt is recorded with what it gave away, also when it is refused or broken off.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Final
 
+from .errors import ExtraMissing
 from .policy import Policy
 from .recorder import Recorder
 from .reply import (
@@ -22,14 +24,18 @@ from .reply import (
     UNKNOWN_MECHANISM,
     Reply,
 )
-from .sasl import MECHANISMS, Exchange, MalformedResponseError, ServerFirstError
+from .sasl import MECHANISMS, SCRAM, SCRAM_PLUS, Exchange, MalformedResponseError, ServerFirstError
 from .session import AuthAttempt, TLSInfo
+from .tls import TLSSide
 
 LINE_LIMIT: Final = 12_288
 """Octets that a line of an exchange may have with its CRLF, RFC 4954 section 4."""
 
 CANCEL: Final = b"*"
 """What a client says instead of an answer to break an exchange off, RFC 4954 section 4."""
+
+_CHALLENGE: Final = 334
+"""The reply code of a challenge, RFC 4954 section 4."""
 
 
 class Authentication:
@@ -38,14 +44,20 @@ class Authentication:
     def __init__(self, policy: Policy, recorder: Recorder) -> None:
         self._policy = policy
         self._recorder = recorder
+        self.tls: TLSSide | None = None
+        """The TLS that mechanisms bind to, once it is on."""
         self._mechanism = ""
         self._in_clear = False
         self._exchange: Exchange | None = None
         self._turns: Generator[bytes, bytes, bool] | None = None
+        self._own = AUTH_CANCELLED
+        self._responses = 0
+        self.is_open = False
+        """Whether an exchange has begun and not ended: a challenge is out, or what the client said is not answered."""
         self.is_running = False
         """Whether the next line is the answer to a challenge."""
         self.is_complete = False
-        """Whether the client was told that it is authenticated."""
+        """Whether the client has shown who it is, and was told so."""
         self.user: str | None = None
         """As whom."""
 
@@ -53,42 +65,79 @@ class Authentication:
         """Take the client for this user, as a proxy says it is."""
         self.is_complete, self.user = True, user
 
-    def begin(self, argument: str, refusal: Reply | None, *, in_clear: bool) -> Reply:
-        """Take an AUTH command; return its reply: `refusal`, if it is refused already, or what the mechanism says."""
+    @property
+    def stage_argument(self) -> str:
+        """What rules know the client's answer by: the mechanism, and which of its responses it is: ``LOGIN 2``."""
+        return f"{self._mechanism} {self._responses}"
+
+    def hear(self, argument: str, refusal: Reply | None, *, in_clear: bool) -> None:
+        """Take an AUTH command in, and decide on its reply: `refusal`, if it is refused, or what the mechanism says."""
         name, *initials = argument.split() or [""]
         initial = " ".join(initials)
         self._mechanism, self._in_clear = name.upper(), in_clear
-        self._exchange = MECHANISMS.get(self._mechanism, Exchange)(
-            self._policy.users, hostname=self._policy.hostname, certified=_certified(self._recorder.tls)
-        )
+        tls = self._recorder.tls
+        has_certificate = tls is not None and tls.client_certificate is not None
+        offered = self._policy.mechanisms_for(in_tls=not in_clear, has_certificate=has_certificate)
+        if self._mechanism in SCRAM and self._mechanism in offered:
+            exchange = self._scram(offered)
+        else:
+            kind = MECHANISMS.get(self._mechanism, Exchange)
+            exchange = kind(self._policy.users, hostname=self._policy.hostname, certified=_certified(tls))
+        self._exchange = exchange
+        self.is_open = True
         response = _decode(initial) if initial else None
+        self._responses = 1 if response is not None else 0
         if refusal is None:
-            refusal = self._refuse(initial, response)
+            refusal = self._refuse(initial, response, offered)
         if refusal is not None:
             if response:
-                self._exchange.peek(response)  # what was given away is recorded, though nobody asked for it
-            return self.end(refusal)
-        self._turns = self._exchange.run(response)
-        self.is_running = True
-        return self._advance(partial(next, self._turns))
+                exchange.peek(response)  # what was given away is recorded, though nobody asked for it
+            self._own = refusal
+            return
+        self._turns = exchange.run(response)
+        self._advance(partial(next, self._turns))
 
-    def answer(self, line: bytes) -> Reply:
-        """Take the client's answer to a challenge and return the reply."""
-        assert self._turns is not None  # noqa: S101 - the caller asked whether it is running
+    def hear_answer(self, line: bytes) -> None:
+        """Take the client's answer to a challenge in, and decide on its reply."""
+        self.is_running = False
+        self._responses += 1
         if line == CANCEL:
-            return self.end(AUTH_CANCELLED)
-        response = _decode(line.decode("ascii", "replace"))
-        if response is None:
-            return self.end(NOT_BASE64)
-        return self._advance(partial(self._turns.send, response))
+            self._own = AUTH_CANCELLED
+        elif self._turns is None:
+            pass  # the mechanism is through, and only a rule wanted to hear more
+        elif (response := _decode(line.decode("ascii", "replace"))) is None:
+            self._turns, self._own = None, NOT_BASE64
+        else:
+            self._advance(partial(self._turns.send, response))
+
+    def settle(self, forced: Reply | None = None) -> Reply:
+        """Return the reply to what was heard, or the one that a rule has in its place.
+
+        A challenge goes on with the exchange, whatever it says; any other reply ends it. 235 tells the client that it
+        is authenticated, and it is only where the mechanism agrees.
+        """
+        reply = forced or self._own
+        if reply.code == _CHALLENGE:
+            self.is_running = True
+            return reply
+        return self.end(reply)
+
+    def cut_short(self, said: bytes) -> None:
+        """Go on behind octets that a rule sent instead of a reply: they are a challenge, or end the exchange."""
+        if said.rpartition(b"\n334")[1] or said.startswith(b"334"):
+            self.is_running = True
+        else:
+            self.end(None)
 
     def end(self, reply: Reply | None) -> Reply:
-        """Record the attempt as ended by this reply, or by the end of the connection without one; return the reply."""
+        """Record the attempt as ended by this reply, or without one; return the reply."""
         exchange = self._exchange
         assert exchange is not None  # noqa: S101 - there is nothing to end before it has begun
-        accepted = reply is not None and reply.code == AUTHENTICATED.code
+        accepted = reply is not None and reply.code == AUTHENTICATED.code and self._own is AUTHENTICATED
         if accepted:
             self.is_complete, self.user = True, exchange.user
+        elif exchange.refusal is not None:
+            self._recorder.note(f"{self._mechanism} is refused: {exchange.refusal}")
         self._recorder.auth.append(
             AuthAttempt(
                 mechanism=self._mechanism,
@@ -102,27 +151,47 @@ class Authentication:
             )
         )
         self._exchange = self._turns = None
-        self.is_running = False
+        self.is_open = self.is_running = False
         return reply or AUTH_CANCELLED
 
-    def _refuse(self, initial: str, response: bytes | None) -> Reply | None:
+    def _scram(self, offered: tuple[str, ...]) -> Exchange:
+        from .sasl_scram import SCRAM_MECHANISMS  # noqa: PLC0415 - an extra
+
+        return SCRAM_MECHANISMS[self._mechanism](
+            self._policy.users,
+            binding=self.tls.channel_binding if self.tls is not None else None,
+            offers_binding=any(name in SCRAM_PLUS for name in offered),
+        )
+
+    def _refuse(self, initial: str, response: bytes | None, offered: tuple[str, ...]) -> Reply | None:
         if not self._mechanism or " " in initial:
             return AUTH_SYNTAX
-        has_certificate = self._recorder.tls is not None and self._recorder.tls.client_certificate is not None
-        if self._mechanism not in self._policy.mechanisms_for(has_certificate=has_certificate):
+        if self._mechanism not in offered:
             return UNKNOWN_MECHANISM
         return NOT_BASE64 if initial and response is None else None
 
-    def _advance(self, go_on: Callable[[], bytes]) -> Reply:
+    def _advance(self, go_on: Callable[[], bytes]) -> None:
         """Let the mechanism go on: to its next challenge or to its end."""
         try:
             challenge = go_on()
         except StopIteration as stop:
-            return self.end(AUTHENTICATED if stop.value else BAD_CREDENTIALS)
+            self._turns, self._own = None, AUTHENTICATED if stop.value else BAD_CREDENTIALS
         except MalformedResponseError as error:
             # RFC 4954 section 4 has a code of its own for an initial response where the server speaks first.
-            return self.end(Reply(501, "5.7.0" if isinstance(error, ServerFirstError) else "5.5.2", str(error)))
-        return Reply(334, None, base64.b64encode(challenge).decode("ascii"))
+            enhanced = "5.7.0" if isinstance(error, ServerFirstError) else "5.5.2"
+            self._turns, self._own = None, Reply(501, enhanced, str(error))
+        else:
+            self._own = Reply(_CHALLENGE, None, base64.b64encode(challenge).decode("ascii"))
+
+
+def check_mechanisms(policy: Policy) -> None:
+    """Raise `ExtraMissing` where a policy has mechanisms that need a package that is not installed."""
+    wanted = [name for name in (*policy.mechanisms, *(policy.mechanisms_in_clear or ())) if name in SCRAM]
+    if wanted:
+        try:
+            from . import sasl_scram  # noqa: F401, PLC0415 - an extra
+        except ImportError as error:
+            raise ExtraMissing(f"{wanted[0]} needs scramp: pip install 'smtpfix[scram]' ({error})") from error
 
 
 def _certified(tls: TLSInfo | None) -> str | None:

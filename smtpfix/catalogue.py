@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from .errors import InvalidValueError
+from .sasl import SCRAM
 from .scenario import GROUPS, OUTCOMES, Scenario, load_scenario, scenario_ids
 
 BEGIN: Final = "<!-- catalogue: from here on written by python -m smtpfix.catalogue docs/scenarios.md -->"
@@ -72,6 +73,9 @@ def _extra(scenario: Scenario) -> str | None:
     """Return the extra without which a server cannot show the scenario, by the rules of `contexts.needed_stack`."""
     if scenario.tls.legacy is not None or any(one.duplicate_names for one in scenario.profiles):
         return "legacy-tls"
+    mechanisms = dict(scenario.policy).get("mechanisms")
+    if isinstance(mechanisms, tuple) and not set(SCRAM).isdisjoint(mechanisms):
+        return "scram"
     return "stapling" if scenario.tls.staple is not None else None
 
 

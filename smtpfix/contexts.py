@@ -142,6 +142,7 @@ def with_file(octets: bytes, use: Callable[[str], object]) -> None:
 def load(context: ssl.SSLContext, chain: bytes, key: bytes) -> None:
     """Put a chain and its key into a context."""
     with_file(key + chain, context.load_cert_chain)
+    context.chain_pem = chain  # type: ignore[attr-defined]
 
 
 def load_files(context: ssl.SSLContext, chain: Path, key: Path) -> None:
@@ -152,3 +153,4 @@ def load_files(context: ssl.SSLContext, chain: Path, key: Path) -> None:
         raise InvalidValueError(
             "Policy.certificate", (str(chain), str(key)), f"a PEM chain and its unencrypted key ({error})"
         ) from error
+    context.chain_pem = chain.read_bytes()  # type: ignore[attr-defined]

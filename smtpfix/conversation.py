@@ -24,7 +24,7 @@ from .player import Player
 from .policy import Mode
 from .recorder import Recorder
 from .reply import Reply
-from .script import CONNECT, UNKNOWN, Moment
+from .script import AUTH_ANSWER, CONNECT, UNKNOWN, Moment
 from .service import Service
 from .session import SessionEnd, TLSFailure
 from .tls import TLSSide
@@ -149,16 +149,20 @@ class Conversation:
         recorder.alerts = tls.alerts
         recorder.note(f"TLS begins: {info.version}, {info.cipher}, server name {info.server_name or 'not asked for'}")
         if on_connect:
+            self._authentication.tls = tls
             self.greet()
         else:
             self.forget()
+            self._authentication.tls = tls
             self._channel.received[:0] = self._upgrade.take_kept()
         self._channel.flush()
 
     def forget(self, user: str | None = None) -> None:
         """Forget all that the client has said; it is this user if somebody else has said so."""
         self.engine = self._service.engine.fresh()
+        tls = self._authentication.tls  # the connection's, whoever speaks on it
         self._authentication = Authentication(self._policy, self.recorder)
+        self._authentication.tls = tls
         if user is not None:
             self._authentication.assume(user)
 
@@ -182,7 +186,7 @@ class Conversation:
         """Record the end."""
         self._player.stop()
         self._delivery.lost()
-        if self._authentication.is_running:
+        if self._authentication.is_open:
             self._authentication.end(None)
         self.recorder.finish(SessionEnd.RESET if error is not None else SessionEnd.CLIENT_CLOSED)
         self._ended(self)
@@ -280,6 +284,8 @@ class Conversation:
             verb = "EHLO"  # whose semantics it has: RFC 2033 section 4.1
         if self._rulebook.by_stage:
             stage = verb if verb in _COMMANDS else UNKNOWN  # what a client calls CONNECT is no stage of ours
+            if stage == "AUTH":  # before a rule may break it off
+                self._authentication.hear(argument, self._refuse_auth(), in_clear=not self._channel.in_tls)
             self.at_stage(stage, argument, partial(self._perform, verb, argument))
         else:
             self._perform(verb, argument, None)
@@ -319,10 +325,12 @@ class Conversation:
         """Whether the session can go on: no rule holds or stalls it, and it does not end."""
         return not (self._player.is_holding or self._player.is_stalled or self._channel.is_closing)
 
-    def give_up(self) -> None:
-        """Let go of a message that waits for its reply: it gets none."""
+    def give_up(self, said: bytes = b"") -> None:
+        """Let go of what waits for its reply, a message or an AUTH: these octets stand in for it."""
         if self._delivery.answers is None:  # in LMTP the next recipient's reply is due
             self._delivery.give_up()
+        if self._authentication.is_open and not self._authentication.is_running:
+            self._authentication.cut_short(said)
 
     def end(self, end: SessionEnd, *, notify: bool = True) -> None:
         """End the session in order: say what is due, and close."""
@@ -403,8 +411,10 @@ class Conversation:
     # AUTH
 
     def _auth(self, argument: str, forced: Reply | None) -> None:
-        refusal = forced or self._refuse_auth()
-        self.send(self._authentication.begin(argument, refusal, in_clear=not self._channel.in_tls))
+        authentication = self._authentication
+        if not authentication.is_open:  # with rules, it has been heard
+            authentication.hear(argument, self._refuse_auth(), in_clear=not self._channel.in_tls)
+        self.send(authentication.settle(forced))
 
     def _refuse_auth(self) -> Reply | None:
         """Return the reply to an AUTH command that the policy does not allow at this stage; None if it does."""
@@ -425,7 +435,14 @@ class Conversation:
     def _auth_answer(self, line: bytes) -> None:
         line = line.removesuffix(b"\r")
         self.recorder.add(Kind.CLIENT if line == CANCEL else Kind.SECRET, line)
-        self.send(self._authentication.answer(line))
+        authentication = self._authentication
+        authentication.hear_answer(line)
+        if self._rulebook.by_stage and line != CANCEL:
+            self.at_stage(
+                AUTH_ANSWER, authentication.stage_argument, lambda forced: self.send(authentication.settle(forced))
+            )
+        else:
+            self.send(authentication.settle())
 
     _OWN: Final[Mapping[str, Callable[[Conversation, str, Reply | None], None]]] = {
         "AUTH": _auth,

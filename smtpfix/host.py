@@ -42,8 +42,8 @@ class Host(Protocol):
     def greet(self) -> None:
         """Say the greeting, or what a rule has instead."""
 
-    def give_up(self) -> None:
-        """Let go of a message that waits for its reply: it gets none."""
+    def give_up(self, said: bytes = b"") -> None:
+        """Let go of what waits for its reply, a message or an AUTH: these octets stand in for it."""
 
     def end(self, end: SessionEnd, *, notify: bool = True) -> None:
         """End the session in order: say what is due, and close."""

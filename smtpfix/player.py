@@ -108,7 +108,7 @@ class Player:
         if action.performs and perform is not None:
             self._silently(perform)
         else:
-            self._host.give_up()
+            self._host.give_up(action.octets)
 
     def _silently(self, perform: Perform) -> None:
         self.is_silent = True

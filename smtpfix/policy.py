@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from .errors import InvalidValueError
-from .sasl import ANY_USER, DEFAULT_MECHANISMS, MECHANISMS, Token, Users
+from .sasl import ANY_USER, DEFAULT_MECHANISMS, MECHANISM_NAMES, SCRAM, SCRAM_PLUS, Token, Users
 
 if TYPE_CHECKING:
     from .scenario import Scenario
@@ -91,8 +91,11 @@ class Policy:
     auth_in_clear: bool | None = None
     """Whether AUTH is offered and accepted outside TLS; None: in mode ``plain`` only."""
     mechanisms: Sequence[str] = DEFAULT_MECHANISMS
-    """SASL mechanisms offered, in this order. There are CRAM-MD5, XOAUTH2, OAUTHBEARER, EXTERNAL and ANONYMOUS too;
-    with the last, everybody may log in."""
+    """SASL mechanisms offered and accepted, in this order. There are CRAM-MD5, XOAUTH2, OAUTHBEARER, EXTERNAL and
+    ANONYMOUS too; with the last, everybody may log in. With the extra ``smtpfix[scram]`` there are SCRAM-SHA-1,
+    SCRAM-SHA-256 and, inside TLS, SCRAM-SHA-1-PLUS and SCRAM-SHA-256-PLUS, for users with passwords."""
+    mechanisms_in_clear: Sequence[str] | None = None
+    """The same outside TLS, where AUTH is possible there (`auth_in_clear`); None: `mechanisms`."""
 
     certificate: str | Path | tuple[str | Path, str | Path] = "good"
     """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or the files of a
@@ -145,6 +148,9 @@ class Policy:
     max_events: int = DEFAULT_MAX_EVENTS
     """Events a session's transcript keeps, 8 or more; beyond that they go from its middle, and are counted."""
 
+    _in_clear: Sequence[str] = field(default=(), init=False, repr=False, compare=False)
+    """The mechanisms outside TLS, wherever they are named."""
+    _has_mechanisms: bool = field(default=False, init=False, repr=False, compare=False)
     _issued: Scenario | None = field(default=None, init=False, repr=False, compare=False)
     _played: Scenario | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -183,15 +189,26 @@ class Policy:
         self._check_type("require_auth", bool, "True or False")
         if self.auth_in_clear is not None:
             self._check_type("auth_in_clear", bool, "True, False or None")
-        self._set("mechanisms", self._names("mechanisms", MECHANISMS))
-        if self.require_auth and (self.users is None or (self.users == {} and "ANONYMOUS" not in self.mechanisms)):
+        self._set("mechanisms", self._names("mechanisms", MECHANISM_NAMES))
+        if self.mechanisms_in_clear is not None:
+            self._set("mechanisms_in_clear", self._names("mechanisms_in_clear", MECHANISM_NAMES))
+        self._set("_in_clear", self.mechanisms if self.mechanisms_in_clear is None else self.mechanisms_in_clear)
+        self._set("_has_mechanisms", bool(self._in_clear or (self.uses_tls and self.mechanisms)))
+        self._check_scram()
+        everywhere = (*self.mechanisms, *(self.mechanisms_in_clear or ()))
+        if self.require_auth and (self.users is None or (self.users == {} and "ANONYMOUS" not in everywhere)):
             raise self._fail("require_auth", "False where Policy.users names nobody, or users to log in as")
-        if self.require_auth and not self.mechanisms:
+        if self.require_auth and not self._has_mechanisms:
             raise self._fail("require_auth", "False where Policy.mechanisms is empty, or a mechanism")
         if self.require_auth and self.mode is Mode.PLAIN and self.auth_in_clear is False:
             raise self._fail(
                 "require_auth", "False where mode is plain and auth_in_clear is False: nobody could log in"
             )
+
+    def _check_scram(self) -> None:
+        for name in ("mechanisms", "mechanisms_in_clear") if self.users is ANY_USER else ():
+            if any(one in SCRAM for one in getattr(self, name) or ()):
+                raise self._fail(name, "no SCRAM where Policy.users is ANY_USER: it takes a password to verify against")
 
     def _check_tls(self) -> None:
         self._check_certificate()
@@ -341,7 +358,7 @@ class Policy:
         if extension == "STARTTLS":
             return Mode(self.mode).has_starttls
         if extension == "AUTH":
-            return self.users is not None and bool(self.mechanisms)
+            return self.users is not None and self._has_mechanisms
         return extension in EXTENSIONS
 
     @property
@@ -354,15 +371,22 @@ class Policy:
         if not self.has("AUTH"):
             return False
         if in_tls:
-            return True
+            return bool(self.mechanisms)
+        if not self._in_clear:
+            return False
         return self.mode is Mode.PLAIN if self.auth_in_clear is None else self.auth_in_clear
 
-    def mechanisms_for(self, *, has_certificate: bool) -> tuple[str, ...]:
-        """Return the mechanisms for a client: EXTERNAL only for one that has shown a certificate in TLS.
+    def mechanisms_for(self, *, in_tls: bool, has_certificate: bool) -> tuple[str, ...]:
+        """Return the mechanisms for a client in this state.
 
-        That is RFC 4422 appendix A. Whether there is AUTH at all is `allows_auth`'s decision.
+        EXTERNAL is for one that has shown a certificate (RFC 4422 appendix A), and there is nothing to bind to outside
+        TLS (RFC 5802 section 6). Whether there is AUTH at all is `allows_auth`'s decision.
         """
-        return tuple(name for name in self.mechanisms if has_certificate or name != "EXTERNAL")
+        return tuple(
+            name
+            for name in (self.mechanisms if in_tls else self._in_clear)
+            if (has_certificate or name != "EXTERNAL") and (in_tls or name not in SCRAM_PLUS)
+        )
 
     def replace(self, *mode: str, **changes: Any) -> Policy:
         """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""

@@ -90,6 +90,8 @@ class Exchange:
         """What an anonymous client said of itself."""
         self.authorization_identity: str | None = None
         """Whom the user wants to act as, if somebody else."""
+        self.refusal: str | None = None
+        """Why the client is refused, where the mechanism has a word for it."""
 
     def run(self, initial: bytes | None) -> Generator[bytes, bytes, bool]:
         """Yield challenges, receive answers, return whether the client is who it says.
@@ -288,7 +290,16 @@ MECHANISMS: Final[Mapping[str, type[Exchange]]] = {
     "EXTERNAL": External,
     "ANONYMOUS": Anonymous,
 }
-"""The mechanisms this server knows."""
+"""The mechanisms that need nothing but the standard library."""
+
+SCRAM_PLUS: Final = ("SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS")
+"""The mechanisms that bind to the TLS channel."""
+
+SCRAM: Final = ("SCRAM-SHA-1", "SCRAM-SHA-256", *SCRAM_PLUS)
+"""The mechanisms of `sasl_scram`, which need the extra ``smtpfix[scram]``."""
+
+MECHANISM_NAMES: Final = (*MECHANISMS, *SCRAM)
+"""Every mechanism there is."""
 
 DEFAULT_MECHANISMS: Final = ("PLAIN", "LOGIN")
 """The mechanisms offered unless the policy says otherwise, in this order."""

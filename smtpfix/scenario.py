@@ -9,7 +9,7 @@ import difflib
 import functools
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,7 +34,10 @@ _TLS_MODES: Final = ("starttls", "tls-required", "implicit-tls")
 _MODES: Final = ("plain", *_TLS_MODES)
 _IN_EVERY_MODE: Final = ("auth", "replies", "timing", "delivery")
 """Groups that do not turn on TLS."""
-_POLICY_FIELDS: Final = ("users", "require_auth", "auth_in_clear", "mechanisms", "hide", "size_limit", "line_limit")
+_POLICY_FIELDS: Final = (
+    *("users", "require_auth", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "hide", "size_limit"),
+    "line_limit",
+)
 """The fields of a policy that a scenario may decide."""
 _TRUSTED: Final = ("root", "authority", "leaf", "other-key")
 _SENT: Final = ("leaf", "intermediates", "intermediates-reversed", "root", "stranger")
@@ -104,7 +107,7 @@ class Scenario:
     """What the server does otherwise than a good one, command by command; the first is asked first."""
     injected_mechanisms: tuple[str, ...] = ()
     """SASL mechanisms that only an injected reply offers: a client that uses one took it for the server's."""
-    policy: tuple[tuple[str, object], ...] = ()
+    policy: tuple[tuple[str, object], ...] = field(default=(), hash=False)
     """Fields of the policy, where it does not say itself: names and values."""
     openssl: Evidence = _ACCEPTED
     """What OpenSSL makes of it."""

@@ -25,8 +25,10 @@ CONNECT: Final = "CONNECT"
 """The stage before the greeting."""
 END_OF_DATA: Final = "END-OF-DATA"
 """The stage at the final dot, when the whole content has been read."""
+AUTH_ANSWER: Final = "AUTH-ANSWER"
+"""The stage at the client's answer to a challenge of AUTH (RFC 4954 section 4); ``*``, by which it cancels, is none."""
 ANY: Final = "*"
-"""Every command, also those nobody knows, but neither of the two stages above."""
+"""Every command, also those nobody knows, but none of the stages above."""
 UNKNOWN: Final = "unknown command"
 """The stage of a command that is not one of the verbs below; only ``*`` answers it."""
 
@@ -36,6 +38,7 @@ STAGES: Final = (
     "HELO",
     "STARTTLS",
     "AUTH",
+    AUTH_ANSWER,
     "MAIL",
     "RCPT",
     "DATA",
@@ -84,7 +87,7 @@ class Rule:
     """
 
     stage: str
-    """A command verb, ``CONNECT``, ``END-OF-DATA`` or ``*``, in any case."""
+    """A command verb, ``CONNECT``, ``AUTH-ANSWER``, ``END-OF-DATA`` or ``*``, in any case."""
     actions: tuple[Action, ...]
     """What happens, in this order."""
     times: int | None = None
@@ -92,7 +95,9 @@ class Rule:
     argument: ArgumentMatch = None
     """What the command's argument has to look like: a glob, matched in any case, against the argument and, for MAIL and
     RCPT, against the address in it; a compiled pattern, searched for; or a function. At ``END-OF-DATA`` it is the
-    reverse-path, in LMTP the recipient, for each of whom the rules are asked; at ``CONNECT`` the client's address."""
+    reverse-path, in LMTP the recipient, for each of whom the rules are asked; at ``CONNECT`` the client's address; at
+    ``AUTH-ANSWER`` the mechanism and which of its responses this is, such as ``LOGIN 2`` for the password; an initial
+    response counts as the first."""
     _: KW_ONLY
     after: int = 0
     """How often the server answers itself, where the other conditions are met, before the rule begins to."""
@@ -222,7 +227,7 @@ def _random(seed: int | None = None) -> Random:
 
 
 def _covers(rule_stage: str, stage: str) -> bool:
-    return rule_stage == stage or (rule_stage == ANY and stage not in (CONNECT, END_OF_DATA))
+    return rule_stage == stage or (rule_stage == ANY and stage not in (CONNECT, AUTH_ANSWER, END_OF_DATA))
 
 
 _NO_RULES: Final = Script()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack
 
+from .authentication import check_mechanisms
 from .channel import Channel
 from .conversation import Conversation
 from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
@@ -67,7 +68,8 @@ class Server:
     """A local SMTP server.
 
     ``with Server(Policy("starttls")) as server:`` or ``async with``; or `start` and `close`. Every server serves one
-    policy; another policy is another server. `authority` and `inbox` may be shared between servers.
+    policy; another policy is another server. `authority` and `inbox` may be shared between servers. Raises
+    `ExtraMissing` where the policy has mechanisms that need a package that is not installed.
     """
 
     def __init__(
@@ -82,6 +84,8 @@ class Server:
             raise TypeError(f"a server takes a Policy, got {policy!r}; write Server(Policy(...))")
         self.policy = policy or Policy()
         """What this server demands and offers."""
+        if self.policy.users is not None:
+            check_mechanisms(self.policy)
         self.inbox = inbox if inbox is not None else Inbox(self.policy.max_messages)
         """The captured messages."""
         self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up)
@@ -216,8 +220,9 @@ class Server:
     ) -> Rule:
         """Let actions answer a stage: ``on("RCPT", Reply(450, "4.2.1", "Greylisted"), times=1)``.
 
-        A stage is a command, ``CONNECT`` or ``END-OF-DATA``. May be called while clients are connected. A new rule is
-        asked before the older ones; the conditions are those of `Rule`. Returns the rule, for `off` and `fired`.
+        A stage is a command, ``CONNECT``, ``AUTH-ANSWER`` or ``END-OF-DATA``. May be called while clients are there.
+        A new rule is asked before the older ones; the conditions are those of `Rule`. Returns the rule, for `off` and
+        `fired`.
         Raises `InvalidValueError`.
         """
         return self.add_rule(Rule(stage, actions, times=times, argument=argument, **conditions))

@@ -62,7 +62,7 @@ class Service:
             if not policy.has(extension) or (extension == "STARTTLS" and in_tls):
                 continue
             if extension == "AUTH":
-                mechanisms = policy.mechanisms_for(has_certificate=has_certificate)
+                mechanisms = policy.mechanisms_for(in_tls=in_tls, has_certificate=has_certificate)
                 if mechanisms and policy.allows_auth(in_tls=in_tls):
                     lines.append("AUTH " + " ".join(mechanisms))
             elif extension == "SIZE":

@@ -157,7 +157,8 @@ class AuthAttempt:
     """Password; None when the exchange did not get that far, or the mechanism does not give it away (CRAM-MD5).
     Not in the repr, which ends up in reports."""
     accepted: bool
-    """Whether the server answered 235."""
+    """Whether the client showed who it is, and the server answered 235; a rule that answers so too early or in spite of
+    everything authenticates nobody."""
     in_clear: bool
     """Whether it came outside TLS, so that everybody on the way could read it."""
     authorization_identity: str | None = None

@@ -25,6 +25,8 @@ _HELLO_LIMIT: Final = 65_536
 _CLIENT_ALERT: Final = re.compile(r"(?:SSLV3|TLSV1|TLSV13)_ALERT_(\w+)\Z")
 """How OpenSSL names an alert it was sent, for Pythons without a message callback."""
 
+_CERTIFICATE_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
 
 class HandshakeFailedError(Exception):
     """The handshake is over without TLS; `failure` says why."""
@@ -101,6 +103,23 @@ class TLSSide(ABC):
     @abstractmethod
     def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
         """Return the completed handshake as a value."""
+
+    @property
+    def server_certificate(self) -> bytes | None:
+        """The certificate that the server showed on this connection, DER."""
+        return None
+
+    def channel_binding(self, name: str) -> bytes | None:
+        """Return this connection's channel binding of a name (RFC 5929); None where there is none.
+
+        There is no ``tls-exporter`` (RFC 9266): Python's `ssl` does not export keying material.
+        """
+        certificate = self.server_certificate if name == "tls-server-end-point" else None
+        if certificate is None:
+            return None
+        from .pki.binding import end_point  # noqa: PLC0415 - few clients bind
+
+        return end_point(certificate)
 
     @property
     def client_hello(self) -> ClientHello | None:
@@ -231,6 +250,19 @@ class TLS(TLSSide):
         """Say close_notify (RFC 8446 section 6.1); `to_send` has it."""
         with contextlib.suppress(ssl.SSLError):  # the client's own close_notify is not waited for
             self._object.unwrap()
+
+    @property
+    def server_certificate(self) -> bytes | None:
+        """The certificate that the server showed on this connection, DER."""
+        chain = getattr(self._object.context, "chain_pem", b"").decode("ascii", "replace")
+        first = _CERTIFICATE_PEM.search(chain)
+        return ssl.PEM_cert_to_DER_cert(first[0]) if first else None
+
+    def channel_binding(self, name: str) -> bytes | None:
+        """Return this connection's channel binding of a name; ``tls-unique`` is one below TLS 1.3 only (RFC 9266)."""
+        if name == "tls-unique" and self._object.version() != "TLSv1.3":
+            return self._object.get_channel_binding(name)
+        return super().channel_binding(name)
 
     def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
         """Return the completed handshake as a value."""

@@ -157,6 +157,7 @@ class LegacyTLS(TLSSide):
 
     def __init__(self, context: LegacyContext) -> None:
         super().__init__()
+        self._chain = context.chain
         self._wire = _Wire()
         self._connection = _Connection(self._wire)
         self._shaking: Generator[Any, None, None] = self._connection.handshakeServerAsync(
@@ -219,6 +220,11 @@ class LegacyTLS(TLSSide):
             with contextlib.suppress(ssl.SSLError):
                 self._finish(self._connection.closeAsync())
                 self.alert_seen("server", *_CLOSE_NOTIFY)
+
+    @property
+    def server_certificate(self) -> bytes | None:
+        """The certificate that the server showed on this connection, DER."""
+        return bytes(self._chain.x509List[0].bytes)
 
     def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
         """Return the completed handshake as a value."""

@@ -169,6 +169,12 @@ class StaplingTLS(TLSSide):
         with contextlib.suppress(SSL.Error):
             self._connection.shutdown()
 
+    @property
+    def server_certificate(self) -> bytes | None:
+        """The certificate that the server showed on this connection, DER."""
+        certificate = self._connection.get_certificate()
+        return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) if certificate else None
+
     def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
         """Return the completed handshake as a value."""
         connection = self._connection

@@ -28,8 +28,8 @@ FLOORS = (
     ("transcript", "behaviour", "session", "message", "arguments", "content"),
     ("pki", "responder", "tls", "contexts", "tls_stapling", "tls_legacy", "authority", "drip", "channel"),
     ("matching", "waiting", "attempts", "inbox", "recorder", "history", "listen"),
-    ("engine", "authentication", "tls_faults", "host", "player", "service", "lmtp", "delivery", "upgrade"),
-    ("forwarding", "conversation"),
+    ("engine", "sasl_scram", "authentication", "tls_faults", "host", "player", "service", "lmtp", "delivery"),
+    ("upgrade", "forwarding", "conversation"),
     ("loop", "server"),
     ("check", "audit", "probe"),
     ("cli", "conftest_plugin", "__main__"),
@@ -39,16 +39,37 @@ FLOORS = (
 IMPORTERS = {
     "aiosmtpd": {"engine"},
     "click": {"cli"},
-    "cryptography": {"pki.certificates", "pki.chains", "pki.keys", "pki.names", "pki.revocation", "pki.stores"},
+    "cryptography": {
+        "pki.binding",
+        "pki.certificates",
+        "pki.chains",
+        "pki.keys",
+        "pki.names",
+        "pki.revocation",
+        "pki.stores",
+    },
     "OpenSSL": {"tls_stapling"},
     "pytest": {"conftest_plugin", "conftest_plugin.sample", "conftest_plugin.scenarios"},  # the plugin is made of it
     "rich": {"cli.terminal"},
+    "scramp": {"sasl_scram"},
     "tlslite": {"tls_legacy"},
     "trustme": {"authority"},
 }
 """The modules that may import each third-party package: one, so that a change of it is felt in one place."""
 
-HEAVY = ("asyncio", "ssl", "aiosmtpd", "cryptography", "trustme", "faker", "rich", "click", "OpenSSL", "tlslite")
+HEAVY = (
+    "asyncio",
+    "ssl",
+    "aiosmtpd",
+    "cryptography",
+    "trustme",
+    "faker",
+    "rich",
+    "click",
+    "OpenSSL",
+    "scramp",
+    "tlslite",
+)
 """What must not be imported before it is needed: the plugin is loaded in every pytest run of every user."""
 
 

@@ -336,6 +336,27 @@ def test_other_mechanisms_are_offered_in_the_order_of_the_policy(greet):
     assert "250-AUTH XOAUTH2 CRAM-MD5 PLAIN\n" in client.hello()
 
 
+def test_mechanisms_differ_in_clear_and_in_tls(greet):
+    _, client = greet(
+        "starttls", in_tls=False, auth_in_clear=True, mechanisms=["PLAIN"], mechanisms_in_clear=["LOGIN", "CRAM-MD5"]
+    )
+    assert "250-AUTH LOGIN CRAM-MD5" in client.hello().splitlines()
+    assert client.say(f"AUTH PLAIN {ANN}") == UNKNOWN
+    assert client.say("AUTH LOGIN") == USERNAME
+    assert client.say("*") == CANCELLED
+    client.start_tls()
+    assert "250-AUTH PLAIN" in client.hello().splitlines()
+    assert client.say("AUTH LOGIN") == UNKNOWN
+    assert client.say(f"AUTH PLAIN {ANN}") == AUTHENTICATED
+
+
+@pytest.mark.parametrize(("mode", "reply"), [("starttls", NO_TLS_YET), ("plain", "502 5.5.1 Command not implemented")])
+def test_no_mechanism_in_clear_is_no_auth_in_clear(greet, mode, reply):
+    _, client = greet(mode, in_tls=False, auth_in_clear=True, mechanisms_in_clear=[])
+    assert "AUTH" not in client.hello()
+    assert client.say(f"AUTH PLAIN {ANN}") == reply
+
+
 @pytest.mark.parametrize(("password", "accepted"), [("s3cret", True), ("wrong", False)])
 def test_smtplib_logs_in_by_cram_md5_and_gives_no_password_away(start_smtp_server, password, accepted):
     server = start_smtp_server(users=HOLDERS, mechanisms=["CRAM-MD5"])
@@ -531,8 +552,8 @@ def test_external_is_whom_the_clients_certificate_names(certified, name, lines, 
 
 def test_external_is_for_clients_with_a_certificate_only():
     policy = Policy("starttls", users=USERS, mechanisms=["EXTERNAL", "PLAIN"], client_certificate="optional")
-    assert policy.mechanisms_for(has_certificate=True) == ("EXTERNAL", "PLAIN")
-    assert policy.mechanisms_for(has_certificate=False) == ("PLAIN",)
+    assert policy.mechanisms_for(in_tls=True, has_certificate=True) == ("EXTERNAL", "PLAIN")
+    assert policy.mechanisms_for(in_tls=True, has_certificate=False) == ("PLAIN",)
 
 
 # ANONYMOUS

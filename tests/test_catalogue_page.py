@@ -84,6 +84,11 @@ def test_what_needs_an_extra_says_so(scenario_id, extra):
     assert f" (needs `smtpfix[{extra}]`) | " in row(load_scenario(scenario_id))
 
 
+def test_what_needs_scram_says_so():
+    assert "needs `smtpfix[scram]`" in row(load_scenario("auth-scram"))
+    assert "needs `" not in row(load_scenario("auth-cram-first"))
+
+
 def test_what_needs_no_extra_says_nothing():
     assert "needs `" not in row(load_scenario("good"))
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from smtpfix import ANY_USER, InvalidValueError, Mode, UnknownScenario
+from smtpfix import ANY_USER, InvalidValueError, Mode, Token, UnknownScenario
 from smtpfix.cli.options import ServeOptions, read_options
 
 
@@ -87,6 +87,38 @@ def test_every_server_stands_behind_a_proxy_or_none_does(name):
 def test_users_have_a_name_and_a_password_which_may_have_colons_or_be_empty():
     options = read_options(user=["ann:s3:cret", "bob:"])
     assert options.policies[0].users == {"ann": "s3:cret", "bob": ""}
+
+
+def test_tokens_stand_beside_passwords_and_are_offered_their_mechanisms():
+    (policy, *_) = read_options(user=["ann:s3cret", "bob:b"], token=["ann:abc", "eve:abc", "eve:def="]).policies
+    ann, bob, eve = ("s3cret", Token("abc")), "b", (Token("abc"), Token("def="))
+    assert policy.users == {"ann": ann, "bob": bob, "eve": eve}
+    assert policy.mechanisms == ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
+    assert read_options(token=["ann:abc"]).policies[0].mechanisms == ("XOAUTH2", "OAUTHBEARER")
+    assert read_options(token=["ann:abc"], mechanism=["xoauth2"]).policies[0].mechanisms == ("XOAUTH2",)
+
+
+def test_mechanisms_are_offered_in_their_order_by_every_server():
+    policies = read_options(user=["ann:s3cret"], mechanism=["scram-sha-256", "PLAIN"]).policies
+    assert {policy.mechanisms for policy in policies} == {("SCRAM-SHA-256", "PLAIN")}
+    assert {policy.mechanisms for policy in read_options(user=["ann:s3cret"]).policies} == {("PLAIN", "LOGIN")}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"token": ["ann"]}, "--token: expected NAME:TOKEN, got 'a text without"),
+        ({"token": ["ann:s3cret!"]}, "--token: Token.value: expected ASCII letters"),
+        ({"token": ["ann:abc"], "any_user": True}, "--token: expected either NAME:TOKEN or everybody"),
+        ({"mechanism": ["NTLM"], "any_user": True}, "--mechanism: expected a collection of names out of PLAIN"),
+        ({"mechanism": ["SCRAM-SHA-1"], "any_user": True}, "--mechanism: expected no SCRAM where"),
+        ({"mechanism": ["PLAIN"]}, "--mechanism: expected somebody who can log in"),
+    ],
+)
+def test_tokens_and_mechanisms_that_make_no_sense_are_refused_without_showing_what_may_be_a_secret(given, message):
+    with pytest.raises(InvalidValueError, match=message) as error:
+        read_options(**given)
+    assert "s3cret" not in str(error.value)
 
 
 @pytest.mark.parametrize("given", [{"user": ["*"]}, {"any_user": True}, {"user": ["*"], "any_user": True}])

@@ -205,6 +205,22 @@ def test_the_options_reach_the_servers():
     assert "s3cret" not in printed.getvalue()
 
 
+def test_tokens_and_mechanisms_reach_the_servers():
+    offered = []
+
+    def client(listening):
+        with connect(listening[0]) as connected:
+            connected.ehlo()
+            offered.append(connected.esmtp_features["auth"].split())
+            connected.auth("XOAUTH2", lambda challenge=None: "" if challenge else "user=ann\1auth=Bearer s3cret\1\1")
+            send(connected)
+
+    _, printed = run(client, token=["ann:s3cret"], mechanism=["XOAUTH2", "LOGIN"], exit_after=1)
+    assert offered == [["XOAUTH2", "LOGIN"]]
+    assert printed.of("message")[0]["user"] == "ann"
+    assert "s3cret" not in printed.getvalue()
+
+
 def test_messages_on_one_connection_belong_to_its_session():
     def client(listening):
         with connect(listening[0]) as first, connect(listening[0]) as second:

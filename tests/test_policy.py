@@ -30,6 +30,10 @@ SANE = [
     {"mechanisms": ("LOGIN",)},
     {"mechanisms": ["plain"]},
     {"mechanisms": ()},
+    {"mechanisms": ["scram-sha-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1"]},
+    {"mechanisms_in_clear": None},
+    {"mechanisms_in_clear": ["cram-md5"]},
+    {"mechanisms_in_clear": ()},
     {"certificate": "good"},
     {"tls_min": "TLSv1", "tls_max": "TLSv1"},
     {"tls_min": "TLSv1.3", "tls_max": "TLSv1.3"},
@@ -91,6 +95,15 @@ NONSENSE = [
     ("mechanisms", {"mechanisms": None}, "a collection of names"),
     ("mechanisms", {"mechanisms": (1,)}, "a collection of names"),
     ("mechanisms", {"mechanisms": (name for name in ("PLAIN",))}, "a collection of names"),
+    ("mechanisms", {"mechanisms": ("SCRAM-SHA-1",), "users": ANY_USER}, "no SCRAM where Policy.users is ANY_USER"),
+    (
+        "mechanisms_in_clear",
+        {"mechanisms_in_clear": ("SCRAM-SHA-1",), "users": ANY_USER},
+        "no SCRAM where Policy.users",
+    ),
+    ("mechanisms_in_clear", {"mechanisms_in_clear": ("PLAIN", "NTLM")}, "PLAIN, LOGIN"),
+    ("mechanisms_in_clear", {"mechanisms_in_clear": "PLAIN"}, "a collection of names"),
+    ("require_auth", {"require_auth": True, "users": USERS, "mechanisms_in_clear": ()}, "a mechanism"),
     ("certificate", {"certificate": None}, "a scenario's id"),
     ("certificate", {"certificate": 1}, "a scenario's id"),
     ("tls_min", {"tls_min": "1.2"}, "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"),
@@ -164,7 +177,7 @@ def test_accepts_what_makes_sense(arguments):
     policy = Policy(**arguments)
     for name, value in arguments.items():
         taken = getattr(policy, name)
-        if name in ("hide", "mechanisms", "alpn"):
+        if name in ("hide", "mechanisms", "mechanisms_in_clear", "alpn") and value is not None:
             assert {item.upper() for item in taken} == {item.upper() for item in value}
         else:
             assert taken == value
@@ -258,7 +271,15 @@ def test_auth_is_allowed_in_tls_and_in_clear_only_where_the_policy_says_so(mode,
     assert policy.allows_auth(in_tls=False) is in_clear
 
 
-@pytest.mark.parametrize("arguments", [{}, {"users": USERS, "hide": ["AUTH"]}, {"users": USERS, "mechanisms": ()}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"users": USERS, "hide": ["AUTH"]},
+        {"users": USERS, "mechanisms": ()},
+        {"users": USERS, "mechanisms_in_clear": ()},
+    ],
+)
 def test_auth_is_allowed_nowhere_without_users_mechanisms_or_the_extension(arguments):
     policy = Policy("plain", **arguments)
     assert not policy.has("AUTH")

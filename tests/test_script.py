@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from smtpfix.action import Delay, Disconnect
 from smtpfix.errors import InvalidValueError
 from smtpfix.reply import Reply
-from smtpfix.script import ANY, CONNECT, END_OF_DATA, STAGES, Rule, Rulebook, Script
+from smtpfix.script import ANY, AUTH_ANSWER, CONNECT, END_OF_DATA, STAGES, Rule, Rulebook, Script
 
 WAIT = (Reply(450, "4.2.1", "Greylisted"),)
 
@@ -116,9 +116,9 @@ def test_the_latest_rule_is_asked_first():
     assert "RCPT" not in script.by_stage
 
 
-def test_a_star_covers_every_command_but_neither_connecting_nor_the_final_dot():
+def test_a_star_covers_every_command_but_no_other_stage():
     script = Script((Rule(ANY, WAIT),))
-    assert set(script.by_stage) == set(STAGES) - {CONNECT, END_OF_DATA}
+    assert set(script.by_stage) == set(STAGES) - {CONNECT, AUTH_ANSWER, END_OF_DATA}
 
 
 def test_two_rules_that_look_the_same_are_still_two():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 from typing import assert_type
@@ -43,6 +43,7 @@ from smtpfix import (
     SMTPFixError,
     TLSFailure,
     TLSInfo,
+    Token,
     UnknownScenario,
     Violation,
     XClient,
@@ -143,6 +144,22 @@ def test_rules(smtp_server: Server) -> None:
     assert_type(smtp_server.rules, tuple[Rule, ...])
     smtp_server.off(rule)
     smtp_server.off()
+
+
+def test_within_auth(smtp_server: Server) -> None:
+    smtp_server.on("AUTH-ANSWER", Reply(454, "4.7.0", "Later"), after=1, argument="LOGIN 2")
+
+
+def run_with_tokens() -> None:
+    token = Token("ya29.abc", expires=datetime.now(UTC))
+    assert_type(token.is_valid(), bool)
+    policy = Policy(
+        "starttls",
+        users={"ann": ("s3cret", token), "bob": "s3cret", "eve": [token]},
+        mechanisms=("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "XOAUTH2"),
+        mechanisms_in_clear=["SCRAM-SHA-1"],
+    )
+    assert_type(policy.mechanisms_in_clear, Sequence[str] | None)
 
 
 # 6  in code

@@ -54,7 +54,19 @@ def commands(context: click.Context) -> None:
 @click.option(
     "--user", metavar="NAME:PASSWORD", multiple=True, help="Who may log in; repeatable. '*' is the same as --any-user."
 )
+@click.option(
+    "--token",
+    metavar="NAME:TOKEN",
+    multiple=True,
+    help="Who may log in with a bearer token; repeatable. XOAUTH2 and OAUTHBEARER are offered then.",
+)
 @click.option("--any-user", is_flag=True, help="Accept every user with every password, and say who came.")
+@click.option(
+    "--mechanism",
+    metavar="NAME",
+    multiple=True,
+    help="Offer this SASL mechanism instead of PLAIN and LOGIN; repeatable, in this order: CRAM-MD5, SCRAM-SHA-256, …",
+)
 @click.option("--require-auth", is_flag=True, help="Answer 530 to mail from clients that have not logged in.")
 @click.option("--proxy-protocol", is_flag=True, help="Take connections with a PROXY protocol header, and no others.")
 @click.option("--xclient", is_flag=True, help="Let everybody say by XCLIENT who the client is.")

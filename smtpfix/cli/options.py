@@ -15,7 +15,7 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.policy import TLS_VERSIONS, Mode, Policy
 from smtpfix.rule_text import parse_rule
 from smtpfix.rules_file import RulesFile
-from smtpfix.sasl import ANY_USER, Users
+from smtpfix.sasl import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
 from smtpfix.scenario import Scenario, check_scenario_id, load_scenario, read_scenario
 from smtpfix.script import Rule
 
@@ -68,7 +68,9 @@ def read_options(
     host: str = "localhost",
     hostname: str | None = None,
     user: Collection[str] = (),
+    token: Collection[str] = (),
     any_user: bool = False,
+    mechanism: Collection[str] = (),
     require_auth: bool = False,
     size_limit: int | None = None,
     certificate: str | None = None,
@@ -87,10 +89,12 @@ def read_options(
 
     Raises `InvalidValueError`, and `UnknownScenario`.
     """
-    users = _users(user, any_user=any_user)
-    if require_auth and users is None:
-        raise InvalidValueError("--require-auth", "nobody", "somebody who can log in (--user or --any-user)")
-    given = {"hostname": hostname, "size_limit": size_limit}
+    users = _users(user, token, any_user=any_user)
+    for option, wanted in (("--require-auth", require_auth), ("--mechanism", bool(mechanism) and scenario is None)):
+        if wanted and users is None:
+            raise InvalidValueError(option, "nobody", "somebody who can log in (--user, --token or --any-user)")
+    mechanisms = tuple(mechanism) or _mechanisms(user, token)
+    given = {"hostname": hostname, "size_limit": size_limit, "mechanisms": mechanisms}
     try:
         base = Policy(
             users=users,
@@ -103,7 +107,7 @@ def read_options(
             **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
         )
     except InvalidValueError as error:
-        option = error.field.removeprefix("Policy.").replace("_", "-")
+        option = error.field.removeprefix("Policy.").replace("mechanisms", "mechanism").replace("_", "-")
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
     policies = _at(base, CONVENTIONAL_PORTS) if conventional_ports else []
     policies += [_listener(base, text) for text in listen]
@@ -253,16 +257,35 @@ def _listener(base: Policy, text: str) -> Policy:
         raise InvalidValueError("--listen", text, f"{expected}, with {part} {error.expected}") from error
 
 
-def _users(texts: Collection[str], *, any_user: bool) -> Users:
+def _users(texts: Collection[str], tokens: Collection[str], *, any_user: bool) -> Users:
     named = [text for text in texts if text != "*"]
     if any_user or len(named) < len(texts):
-        if named:
-            raise InvalidValueError("--user", "both of them", "either NAME:PASSWORD or everybody ('*', --any-user)")
+        for option, given, form in (("--user", named, "NAME:PASSWORD"), ("--token", tokens, "NAME:TOKEN")):
+            if given:
+                raise InvalidValueError(option, "both of them", f"either {form} or everybody ('*', --any-user)")
         return ANY_USER
-    users = {}
+    users: dict[str, tuple[Credential, ...]] = {}
     for text in named:
-        name, colon, password = text.partition(":")
-        if not name or not colon:  # the text is not shown, it may be a password
-            raise InvalidValueError("--user", "a text without a name and a colon", "NAME:PASSWORD or '*'")
-        users[name] = password
-    return users or None
+        name, password = _split("--user", text, "NAME:PASSWORD or '*'")
+        users[name] = (password,)
+    for text in tokens:
+        name, value = _split("--token", text, "NAME:TOKEN")
+        try:
+            users[name] = (*users.get(name, ()), Token(value))
+        except InvalidValueError as error:
+            raise error.within("--token") from error
+    return {name: known[0] if len(known) == 1 else known for name, known in users.items()} or None
+
+
+def _split(option: str, text: str, expected: str) -> tuple[str, str]:
+    name, colon, secret = text.partition(":")
+    if not name or not colon:  # the text is not shown, it may be a secret
+        raise InvalidValueError(option, "a text without a name and a colon", expected)
+    return name, secret
+
+
+def _mechanisms(users: Collection[str], tokens: Collection[str]) -> tuple[str, ...] | None:
+    """Return the mechanisms for tokens, beside those for passwords if there are any; None: a policy's own."""
+    if not tokens:
+        return None
+    return (*(DEFAULT_MECHANISMS if users else ()), "XOAUTH2", "OAUTHBEARER")
