@@ -30,7 +30,7 @@ FLOORS = (
     ("engine", "authentication", "tls_faults", "host", "player", "service", "lmtp", "delivery", "upgrade"),
     ("forwarding", "conversation"),
     ("loop", "server"),
-    ("check", "audit"),
+    ("disclosure", "check", "audit"),
     ("cli", "conftest_plugin", "__main__"),
 )
 """The rooms, floor by floor from the ground up; imports go down, or along the same floor, and never in a ring."""
