@@ -37,11 +37,12 @@ FLOORS = (
 
 IMPORTERS = {
     "aiosmtpd": {"engine"},
+    "aiosmtplib": {"audit.adapters"},
     "click": {"cli"},
     "cryptography": {"pki.certificates", "pki.chains", "pki.keys", "pki.names", "pki.revocation", "pki.stores"},
     "OpenSSL": {"tls_stapling"},
     "pytest": {"conftest_plugin", "conftest_plugin.sample", "conftest_plugin.scenarios"},  # the plugin is made of it
-    "rich": {"cli.terminal"},
+    "rich": {"cli.terminal", "cli.audit_terminal"},
     "tlslite": {"tls_legacy"},
     "trustme": {"authority"},
 }

@@ -16,7 +16,7 @@ from smtpfix.errors import ExtraMissing, InvalidValueError
 
 from .call import Call, Deliver
 from .command import Command
-from .result import DeclaredMode, Declaration, Trust
+from .result import Declaration, DeclaredMode, Trust
 from .runner import Client
 from .target import Target
 
@@ -28,7 +28,7 @@ _NAME: Final = "client.example"
 
 
 def context_for(target: Target) -> ssl.SSLContext:
-    """Return a context as `ssl.create_default_context` makes it; where a certificate is pinned, only that one counts."""
+    """Return a context as `ssl.create_default_context` makes it; where one certificate is pinned, that one counts."""
     context = ssl.create_default_context(cafile=target.ca_file)
     if target.trust is Trust.PINNED:
         context.check_hostname = False
@@ -47,11 +47,10 @@ def by_smtplib_unverified(target: Target) -> None:
 
 
 def _by_smtplib(target: Target, context: Callable[[], ssl.SSLContext | None]) -> None:
-    where = {"host": target.host, "port": target.port, "local_hostname": _NAME, "timeout": target.patience}
     client = (
-        smtplib.SMTP_SSL(**where, context=context())  # type: ignore[arg-type] - each is of its own kind
+        smtplib.SMTP_SSL(target.host, target.port, _NAME, timeout=target.patience, context=context())
         if target.mode is DeclaredMode.IMPLICIT
-        else smtplib.SMTP(**where)  # type: ignore[arg-type] - as above
+        else smtplib.SMTP(target.host, target.port, _NAME, timeout=target.patience)
     )
     try:
         client.ehlo_or_helo_if_needed()
@@ -74,7 +73,7 @@ async def by_aiosmtplib(target: Target) -> None:
 
     start_tls = {DeclaredMode.STARTTLS_REQUIRED: True, DeclaredMode.OPPORTUNISTIC: None}
     await aiosmtplib.send(
-        Path(target.message).read_bytes(),
+        Path(target.message).read_bytes(),  # noqa: ASYNC240 - nothing else waits here
         sender=target.sender,
         recipients=[target.recipient],
         hostname=target.host,

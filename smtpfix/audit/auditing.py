@@ -21,7 +21,7 @@ from .call import Call, Deliver
 from .grade import grade
 from .plan import Case, Plan, plan
 from .process import Ended
-from .result import AuditResult, DeclaredMode, Declaration, Ending, Finding, Outcome, Run, Trust
+from .result import AuditResult, Declaration, DeclaredMode, Ending, Finding, Outcome, Run, Trust
 from .runner import Client, Runner
 from .sentences import sentences
 from .traces import SHORTEST

@@ -187,14 +187,15 @@ def _one_run(
         _last(lambda: _child(deliver, target, printed, written))
     os.close(printed)
     os.close(written)
-    tail, answer, open_ones, in_time = Tail(), bytearray(), [output, result], False
+    tail, answer, in_time = Tail(), bytearray(), False
+    watched: list[int] = [output, result, control.fileno()]
     os.set_blocking(output, False)
     while (now := time.monotonic()) < deadline:
-        ready = select.select([*open_ones, control], [], [], deadline - now)[0]
-        if control in ready:  # the audit is over
+        ready = select.select(watched, [], [], deadline - now)[0]
+        if control.fileno() in ready:  # the audit is over
             break
         if output in ready and not drain(output, tail):
-            open_ones.remove(output)
+            watched.remove(output)
         if result in ready:
             octets = os.read(result, _LONGEST)
             answer += octets
@@ -225,8 +226,8 @@ def _child(deliver: Deliver, target: Target, printed: int, written: int) -> None
     nothing = os.open(os.devnull, os.O_RDONLY)
     for descriptor, to in ((nothing, 0), (printed, 1), (printed, 2)):
         os.dup2(descriptor, to)
-    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115, PTH123
-    sys.stderr = open(2, "w", closefd=False, errors="backslashreplace", buffering=1)  # noqa: SIM115, PTH123
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False, errors="backslashreplace", buffering=1)  # noqa: SIM115
     os.chdir(target.workdir)
     ending, status, said = _called(deliver, target)
     for stream in (sys.stdout, sys.stderr):

@@ -89,7 +89,12 @@ class Command:
             arguments = hosts.wrapped(arguments, target.host, target.address, folder)
         stdin = Path(self.stdin.format_map(values)) if self.stdin is not None else None
         return run_program(
-            arguments, folder=Path.cwd() if self.runs_here else folder, environment=environment, stdin=stdin, timeout=timeout, stop=stop
+            arguments,
+            folder=Path.cwd() if self.runs_here else folder,
+            environment=environment,
+            stdin=stdin,
+            timeout=timeout,
+            stop=stop,
         )
 
 

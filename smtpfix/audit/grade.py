@@ -9,7 +9,7 @@ from typing import Final
 from smtpfix.scenario import load_scenario
 
 from .plan import GOOD, stalls
-from .result import DeclaredMode, Declaration, Finding, Flag, Grade, Outcome, Trust, Verdict
+from .result import AuditResult, Declaration, DeclaredMode, Finding, Flag, Grade, Outcome, Trust, Verdict
 
 BEST: Final = {
     DeclaredMode.IMPLICIT: Grade.SECURE,
@@ -203,3 +203,15 @@ def _why(findings: Collection[Finding]) -> str:
     if good is None or not good.reason:
         return "the good scenario was not run."
     return good.reason if good.reason.endswith(".") else f"{good.reason}."
+
+
+def is_good_enough(result: AuditResult, wanted: Grade | None) -> bool:
+    """Return whether a result has the grade that is wanted, and no flag.
+
+    None wants the best that the declaration can reach, and that the client does what its mode promises.
+    """
+    if result.flags:
+        return False
+    if wanted is None:
+        return result.keeps_its_promise and reaches(result.grade, best_grade(result.declaration))
+    return reaches(result.grade, wanted)

@@ -16,7 +16,7 @@ from smtpfix.policy import Mode
 from smtpfix.scenario import GROUPS, Scenario, check_scenario_id, load_scenario, scenario_ids
 from smtpfix.script import END_OF_DATA
 
-from .result import DeclaredMode, Declaration, Trust
+from .result import Declaration, DeclaredMode, Trust
 
 EVERYTHING: Final = "everything"
 """The name of all groups together."""
@@ -127,7 +127,9 @@ def plan(declaration: Declaration, *, groups: Collection[str] = (), ids: Collect
     """
     wanted = _wanted(groups, ids)
     modes = _SERVER_MODES[declaration.mode]
-    good = _case(load_scenario(GOOD) if declaration.mode is not DeclaredMode.NONE else _plain_good(), modes, declaration)
+    good = _case(
+        load_scenario(GOOD) if declaration.mode is not DeclaredMode.NONE else _plain_good(), modes, declaration
+    )
     assert good is not None  # noqa: S101 - it can be shown in every mode
     cases, controls, left_out = {good.key: good}, {}, []
     for scenario in wanted:
@@ -170,11 +172,7 @@ def _wanted(groups: Collection[str], ids: Collection[str]) -> list[Scenario]:
     named = frozenset(ids)
     whole = GROUPS if EVERYTHING in groups else groups
     everything = (load_scenario(one) for group in GROUPS for one in scenario_ids(group))
-    return [
-        one
-        for one in everything
-        if one.id in named or (one.group in whole and not one.id.startswith(_CONTROL))
-    ]
+    return [one for one in everything if one.id in named or (one.group in whole and not one.id.startswith(_CONTROL))]
 
 
 def _case(scenario: Scenario, modes: Iterable[Mode], declaration: Declaration) -> Case | None:

@@ -115,9 +115,7 @@ def end_group(pid: int) -> None:
             os.killpg(pid, signal.SIGKILL)
 
 
-def _follow(
-    process: subprocess.Popen[bytes], output: int, tail: Tail, deadline: float, stop: threading.Event
-) -> bool:
+def _follow(process: subprocess.Popen[bytes], output: int, tail: Tail, deadline: float, stop: threading.Event) -> bool:
     """Read what a program prints until it has ended; return False where it has not by then."""
     os.set_blocking(output, False)
     with contextlib.ExitStack() as stack:

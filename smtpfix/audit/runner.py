@@ -76,11 +76,9 @@ class Runner:
 
     def _policy(self, case: Case) -> Policy:
         declaration, scenario = self._declaration, case.scenario
-        users = None
-        if declaration.user is not None:
-            users = {declaration.user: declaration.password or ""}
-        shown = {} if scenario.id == GOOD else {scenario.policy_field: scenario.id}
-        return Policy(case.mode, users=users, **shown)  # type: ignore[arg-type] - the field is one of two
+        users = {declaration.user: declaration.password or ""} if declaration.user is not None else None
+        policy = Policy(case.mode, users=users)
+        return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: scenario.id})
 
     def _target(self, server: WireServer, folder: Path) -> Target:
         declaration = self._declaration
@@ -113,5 +111,3 @@ class Runner:
         file = folder / "pinned.pem"
         file.write_text(self._authority.chain(scenario, server.place).leaf.pem, encoding="ascii")
         return file
-
-

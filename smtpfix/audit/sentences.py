@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from smtpfix.scenario import Scenario
 
 from .plan import Case
-from .result import DeclaredMode, Declaration, Ending, Outcome, Verdict
-from .verdict import Judgement, Observed
+from .result import Declaration, DeclaredMode, Outcome, Verdict
+from .verdict import Judgement, Observed, crashed
 
-_OPENSSL_SAYS = {
+_OPENSSL_SAYS: Final = {
     7: "check the signatures of the chain",
     9: "look at the certificate's notBefore",
     10: "look at the certificate's notAfter",
@@ -28,6 +30,9 @@ _OPENSSL_SAYS = {
 }
 """What a client does not do that accepts what OpenSSL refuses, by OpenSSL's verify code."""
 
+_NAMES_IN_SUBJECT: Final = ("cn-only", "cn-match-san-only-ip", "empty-san", "leaf-v1", "wildcard-cn")
+"""Certificates whose only name is in the subject, which most libraries can be told not to look at."""
+
 
 def sentences(case: Case, declaration: Declaration, observed: Observed, judgement: Judgement) -> tuple[str, str]:
     """Return the consequence and the fix; both empty where nothing is wrong."""
@@ -36,10 +41,10 @@ def sentences(case: Case, declaration: Declaration, observed: Observed, judgemen
     consequence, fix = _of_outcome(case, declaration, judgement.outcome)
     if consequence and judgement.outcome is not Outcome.HUNG:
         return consequence, fix
-    if observed.ended.ending is Ending.CRASHED:
+    if crashed(observed.ended):
         return (
             "Whoever answers in the server's place can make it crash.",
-            "Find the crash with a debugger and the transcript of this run; what the server sends is never to be trusted.",
+            "Find it with a debugger and the transcript of this run; what a server sends is never to be trusted.",
         )
     if Outcome.HUNG in (judgement.outcome, *judgement.also):
         return _hung(case)
@@ -100,7 +105,7 @@ def _of_outcome(case: Case, declaration: Declaration, outcome: Outcome) -> tuple
         case Outcome.ACTED_ON_INJECTION:
             return (
                 "An attacker who cannot break TLS still decides what the client believes inside it.",
-                "Throw away what has been received in clear when TLS begins, and ask EHLO again (RFC 3207 section 4.2).",
+                "When TLS begins, throw away what was received in clear, and say EHLO again (RFC 3207 section 4.2).",
             )
         case Outcome.UNAUTHENTICATED_SEND:
             return (
@@ -148,6 +153,11 @@ def _delivered(case: Case) -> tuple[str, str]:
 
 def _check(scenario: Scenario) -> str:
     """Return what to check so that a scenario is refused."""
+    if scenario.id in _NAMES_IN_SUBJECT:
+        return (
+            "compare names with subjectAltName only, never with the common name "
+            "(Python: context.hostname_checks_common_name = False)"
+        )
     code = scenario.openssl.verify_code
     if scenario.trust == "authority":
         code = code or 20

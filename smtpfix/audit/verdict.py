@@ -5,6 +5,7 @@ The client's own account, its exit status or exception, is only compared with th
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,10 +14,15 @@ from smtpfix.disclosure import may_be_late
 from .evidence import Evidence
 from .plan import GOOD, Case
 from .process import Ended
-from .result import DeclaredMode, Declaration, Ending, Outcome, Verdict
+from .result import Declaration, DeclaredMode, Ending, Outcome, Verdict
 
 NOTHING_SEEN: Final = Evidence()
 
+_FAULTS: Final = tuple(
+    getattr(signal, name)
+    for name in ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
+    if hasattr(signal, name)
+)
 _LEFT: Final = (Outcome.REFUSED_CLEAN, Outcome.REFUSED_LATE)
 _WENT_ON: Final = ("AUTH", "MAIL", "RCPT", "DATA", "BDAT")
 
@@ -67,13 +73,18 @@ def judge(
     verdict = _verdict(case, declaration, outcome, evidence)
     if Outcome.HUNG in also:
         verdict = _worse(verdict, Verdict.LAX if case.stalls else Verdict.FAILED)
-    if Outcome.MISREPORTED in also or ended.ending is Ending.CRASHED:
+    if Outcome.MISREPORTED in also or crashed(ended):
         verdict = Verdict.FAILED
     remarks = tuple(_remarks(case, observed, control, outcome, also))
     if not delivers and outcome in _LEFT and verdict is not Verdict.FAILED:
         reason = "it does not deliver to a server that does nothing wrong either, so its refusal says nothing"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
     return Judgement(outcome, verdict, also, remarks)
+
+
+def crashed(ended: Ended) -> bool:
+    """Return whether the client was ended by a signal that says that something is wrong inside it."""
+    return ended.ending is Ending.CRASHED and -(ended.status or 0) in _FAULTS
 
 
 def _outcome(case: Case, declaration: Declaration, observed: Observed, control: Observed | None) -> Outcome:
