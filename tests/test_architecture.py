@@ -41,7 +41,9 @@ IMPORTERS = {
     "click": {"cli"},
     "cryptography": {"pki.certificates", "pki.chains", "pki.keys", "pki.names", "pki.revocation", "pki.stores"},
     "OpenSSL": {"tls_stapling"},
-    "pytest": {"conftest_plugin", "conftest_plugin.sample", "conftest_plugin.scenarios"},  # the plugin is made of it
+    "pytest": {  # the plugin is made of it
+        *("conftest_plugin", "conftest_plugin.auditing", "conftest_plugin.sample", "conftest_plugin.scenarios"),
+    },
     "rich": {"cli.terminal", "cli.audit_terminal"},
     "tlslite": {"tls_legacy"},
     "trustme": {"authority"},

@@ -61,8 +61,7 @@ class Audit:
     def run(self, progress: Progress | None = None) -> AuditResult:
         """Run it. A `KeyboardInterrupt` ends it: the result has what is known by then, and is not complete."""
         started, began = datetime.now(UTC), time.monotonic()
-        jobs = self._jobs or os.cpu_count() or 1
-        waiting = 0 if self._jobs else _WAITING
+        jobs, waiting = self._slots
         self._observed.clear()
         is_complete = True
         self.client.start(jobs + waiting)
@@ -80,9 +79,22 @@ class Audit:
             self.client.close()
         return self._result(started, time.monotonic() - began, is_complete=is_complete)
 
+    @property
+    def _slots(self) -> tuple[int, int]:
+        """How many runs go on at a time, and how many more whose server only lets them wait."""
+        cases = self._beside_good
+        if self._jobs is not None:
+            return max(1, min(self._jobs, len(cases))), 0
+        stalling = sum(case.stalls for case in cases)
+        return max(1, min(os.cpu_count() or 1, len(cases) - stalling)), min(_WAITING, stalling)
+
+    @property
+    def _beside_good(self) -> list[Case]:
+        return [case for case in (*self.plan.controls, *self.plan.cases) if case is not self.plan.good]
+
     def _run_all(self, runner: Runner, jobs: int, waiting: int, progress: Progress) -> None:
         good = self.plan.good
-        others = [case for case in (*self.plan.controls, *self.plan.cases) if case is not good]
+        others = self._beside_good
         total, done = len(others) + 1, 0
         pools = [concurrent.futures.ThreadPoolExecutor(jobs)]
         if waiting:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import faulthandler
 import inspect
 import json
 import os
@@ -228,6 +229,7 @@ def _child(deliver: Deliver, target: Target, printed: int, written: int) -> None
         os.dup2(descriptor, to)
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
     sys.stderr = open(2, "w", closefd=False, errors="backslashreplace", buffering=1)  # noqa: SIM115
+    faulthandler.enable(sys.stderr)  # pytest's would write to where the audit itself writes
     os.chdir(target.workdir)
     ending, status, said = _called(deliver, target)
     for stream in (sys.stdout, sys.stderr):
