@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 import ssl
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from smtpfix.authority import Authority
-from smtpfix.errors import SMTPFixError
+from smtpfix.errors import NoSession, SMTPFixError
 from smtpfix.policy import Policy
 from smtpfix.scenario import load_scenario
 
@@ -25,6 +27,8 @@ from .wire import WireServer
 
 SENDER: Final = "sender@client.example"
 RECIPIENT: Final = "recipient@example.org"
+_SETTLE: Final = 3.0
+"""Seconds that a server has to see that a client is gone; on a busy machine it may come late to it."""
 _NOT_STARTED: Final = Ended(Ending.NOT_STARTED)
 
 
@@ -69,6 +73,7 @@ class Runner:
             if (reason := self._client.cannot_reach(target)) is not None:
                 return Observed(_NOT_STARTED, reason=reason)
             ended = self._client.run(target, timeout=self._timeout, stop=self.stop)
+            settle(server)
             return Observed(ended, gather(server, self._declaration))
         finally:
             server.close()
@@ -111,3 +116,13 @@ class Runner:
         file = folder / "pinned.pem"
         file.write_text(self._authority.chain(scenario, server.place).leaf.pem, encoding="ascii")
         return file
+
+
+def settle(server: WireServer) -> None:
+    """Wait until the server has worked through all that clients left behind which are gone: their sessions end."""
+    deadline = time.monotonic() + _SETTLE
+    seen = -1
+    while (count := len(server.sessions)) != seen and time.monotonic() < deadline:
+        seen = count
+        with contextlib.suppress(NoSession):
+            server.sessions.wait(count, timeout=max(0.0, deadline - time.monotonic()))
