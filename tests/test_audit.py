@@ -95,7 +95,7 @@ def test_an_opportunistic_login_leaks_credentials_under_stripping():
     assert result.flags == (Flag.LEAKS_CREDENTIALS_ACTIVE,)
     finding = findings(result)["strip-ehlo"]
     assert (finding.outcome, finding.verdict) == (Outcome.LEAKED_CREDENTIALS, Verdict.FAILED)
-    assert finding.evidence[2] == "in clear, AUTH PLAIN as 'ann' with the password"
+    assert finding.evidence[2] == "In clear, AUTH PLAIN as 'ann' with the password."
     assert result.grade is Grade.OPPORTUNISTIC
     assert CREDENTIALS[1] not in repr(result)
 
@@ -148,7 +148,7 @@ def test_a_client_that_crashes_is_told_from_one_that_refuses():
     finding = findings(result)["rcpt-550"]
     assert (finding.outcome, finding.verdict) == (Outcome.REFUSED_CLEAN, Verdict.FAILED)
     assert (finding.run.ending, finding.run.status) == (Ending.CRASHED, -11)
-    assert "it was ended by signal 11" in finding.evidence
+    assert "It was ended by signal 11." in finding.evidence
     assert "crash" in finding.consequence
 
 
@@ -167,7 +167,7 @@ def test_a_password_in_the_message_is_a_leak_where_the_message_goes_in_clear():
     result = audit_client(client, mode="none", ids=["good"], credentials=CREDENTIALS)
     (finding,) = result.findings
     assert (finding.outcome, finding.verdict) == (Outcome.LEAKED_CREDENTIALS, Verdict.FAILED)
-    assert "in clear, the password in the message, in base64" in finding.evidence
+    assert "In clear, the password in the message, in base64." in finding.evidence
     assert result.flags == (Flag.LEAKS_CREDENTIALS_PASSIVE,)
 
 
@@ -184,7 +184,7 @@ def test_a_second_try_in_clear_is_seen_on_its_own_connection():
     finding = findings(result)["bad-cert-then-plain"]
     assert (finding.outcome, finding.verdict) == (Outcome.LEAKED_MESSAGE, Verdict.FAILED)
     assert finding.run.connections == 2
-    assert "it connected 2 times" in finding.evidence
+    assert "It connected 2 times." in finding.evidence
     assert findings(result)["good"].run.connections == 1
 
 

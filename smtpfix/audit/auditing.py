@@ -162,7 +162,7 @@ class Audit:
             outcome=judgement.outcome,
             verdict=judgement.verdict,
             also=judgement.also,
-            evidence=(*observed.evidence.facts, *judgement.remarks) if was_run else (),
+            evidence=tuple(map(_sentence, (*observed.evidence.facts, *judgement.remarks))) if was_run else (),
             consequence=consequence,
             fix=fix,
             reason=judgement.reason,
@@ -260,6 +260,10 @@ def _run(observed: Observed) -> Run:
         delivered=evidence.delivered,
         transcripts=evidence.transcripts,
     )
+
+
+def _sentence(fact: str) -> str:
+    return f"{fact[:1].upper()}{fact[1:]}."
 
 
 def _quiet(_done: int, _total: int, _scenario: str) -> None:
