@@ -14,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+    from smtpfix.audit.result import AuditResult
     from smtpfix.authority import Authority
     from smtpfix.check import RunningScenario
     from smtpfix.policy import Policy
@@ -176,6 +177,17 @@ def smtp_scenario(
         fail_unmarked(request)
     with run(request.param, smtp_policy, lambda policy: _running(request, policy)) as running:
         yield running
+
+
+@pytest.fixture
+def smtp_audit() -> Callable[..., AuditResult]:
+    """Return a function that audits a client, and fails the test where it is worth less than it should be.
+
+    ``smtp_audit(deliver, mode="implicit", grade="Secure")``; options are those of `smtpfix.audit_client`.
+    """
+    from .auditing import audit  # noqa: PLC0415 - not before it is asked for
+
+    return audit
 
 
 @pytest.fixture

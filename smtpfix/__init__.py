@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         Throttle,
     )
     from .attempts import Attempts
+    from .audit.auditing import audit_client
+    from .audit.result import AuditResult, Declaration, DeclaredMode, Finding, Flag, Grade, Trust, Verdict
+    from .audit.target import Target
     from .authority import Authority
     from .behaviour import Violation
     from .check import Outcome, RunningScenario
@@ -57,17 +60,23 @@ __all__ = [
     "Alert",
     "Attachment",
     "Attempts",
+    "AuditResult",
     "AuthAttempt",
     "Authority",
     "AuthorityError",
     "BlockingWaitError",
     "CapturedMessage",
     "CloseTimeoutError",
+    "Declaration",
+    "DeclaredMode",
     "Delay",
     "Disconnect",
     "Drip",
     "Envelope",
     "ExtraMissing",
+    "Finding",
+    "Flag",
+    "Grade",
     "Hide",
     "Inbox",
     "InvalidValueError",
@@ -96,12 +105,16 @@ __all__ = [
     "Stall",
     "TLSFailure",
     "TLSInfo",
+    "Target",
     "Throttle",
     "Token",
+    "Trust",
     "UnexpectedMessage",
     "UnknownScenario",
+    "Verdict",
     "Violation",
     "XClient",
+    "audit_client",
     "resolving",
 ]
 
@@ -123,6 +136,11 @@ _ACTIONS = (
 
 _HOMES = {
     "attempts": {"Attempts"},
+    "audit.auditing": {"audit_client"},
+    "audit.result": {
+        *("AuditResult", "Declaration", "DeclaredMode", "Finding", "Flag", "Grade", "Trust", "Verdict"),
+    },
+    "audit.target": {"Target"},
     "authority": {"Authority"},
     "behaviour": {"Violation"},
     "check": {"Outcome", "RunningScenario"},

@@ -250,7 +250,10 @@ class Channel(asyncio.BufferedProtocol):
     def drip(self, octets: int, every: float) -> None:
         """From here on, send so many octets at a time, so many seconds apart."""
         self.flush()
-        self._drip = Drip(octets, every, self._transport.write)
+        if self._drip is None:
+            self._drip = Drip(octets, every, self._transport.write)
+        else:  # what still waits goes first
+            self._drip.change(octets, every)
 
     def throttle(self, octets_per_second: int) -> None:
         """From here on, read no more than so many octets a second."""

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from .disclosure import gave_away, may_be_late
 from .errors import ScenarioFailed
 from .policy import Mode
 from .scenario import OUTCOMES, Scenario
 from .server import Server
 from .session import Session
-from .transcript import Kind, printable
+from .transcript import printable
 
-_SPEAKS_OF_MAIL: Final = ("AUTH", "MAIL", "RCPT", "DATA", "BDAT")
-"""Commands by which a client gives something away."""
 _REASON_SHOWN: Final = 500
 
 
@@ -106,7 +105,7 @@ class RunningScenario:
             return Outcome.DELIVERED_IN_CLEAR
         if accepted:
             return Outcome.DELIVERED
-        if any(map(_gave_away, sessions)):
+        if any(map(gave_away, sessions)):
             return Outcome.REFUSED_LATE
         return Outcome.REFUSED if sessions else Outcome.NEVER_CONNECTED
 
@@ -138,14 +137,9 @@ class RunningScenario:
             return "the client should have delivered"
         if expected == "refuse" and delivered:
             return "the client should have refused, and delivered"
-        if expected == "refuse" and outcome is Outcome.REFUSED_LATE and not self._may_be_late:
+        if expected == "refuse" and outcome is Outcome.REFUSED_LATE and not may_be_late(self.scenario):
             return "the client should have refused before it gave anything away"
         return None
-
-    @property
-    def _may_be_late(self) -> bool:
-        """Whether the server is who it says, or there is nothing to refuse until the whole message has been sent."""
-        return not self.scenario.is_about_trust or self.scenario.tls.fault == "truncate-before-reply"
 
     def _explain(
         self, complaint: str, outcome: Outcome, sessions: Collection[Session], raised: Exception | None
@@ -161,17 +155,6 @@ class RunningScenario:
         for session in sessions:
             lines += [f"{session}", *(f"  {line}" for line in str(session.transcript).splitlines())]
         return "\n".join(lines)
-
-
-def _gave_away(session: Session) -> bool:
-    """Return whether a client said more than it takes to begin TLS and to leave."""
-    verbs = {
-        word.upper().decode("ascii", "replace")
-        for event in session.transcript
-        if event.kind in (Kind.CLIENT, Kind.SECRET)
-        for word in event.data.split(maxsplit=1)[:1]
-    }
-    return bool(session.auth) or not verbs.isdisjoint(_SPEAKS_OF_MAIL)
 
 
 def _told(raised: Exception | None) -> str:

@@ -28,6 +28,11 @@ class Drip:
         if self._timer is None:
             self._next()
 
+    def change(self, octets: int, every: float) -> None:
+        """From here on, send other portions at other times; what is waiting goes first, in its order."""
+        self._octets = octets
+        self._every = every
+
     def then(self, do: Callable[[], None]) -> None:
         """Do something once everything has been sent."""
         self._then = do

@@ -31,13 +31,14 @@ FLOORS = (
     ("engine", "sasl_scram", "authentication", "tls_faults", "host", "player", "service", "lmtp", "delivery"),
     ("upgrade", "forwarding", "conversation"),
     ("loop", "server"),
-    ("check", "audit", "probe"),
+    ("disclosure", "check", "audit", "probe"),
     ("cli", "conftest_plugin", "__main__"),
 )
 """The rooms, floor by floor from the ground up; imports go down, or along the same floor, and never in a ring."""
 
 IMPORTERS = {
     "aiosmtpd": {"engine"},
+    "aiosmtplib": {"audit.adapters"},
     "click": {"cli"},
     "cryptography": {
         "pki.binding",
@@ -49,8 +50,10 @@ IMPORTERS = {
         "pki.stores",
     },
     "OpenSSL": {"tls_stapling"},
-    "pytest": {"conftest_plugin", "conftest_plugin.sample", "conftest_plugin.scenarios"},  # the plugin is made of it
-    "rich": {"cli.terminal"},
+    "pytest": {  # the plugin is made of it
+        *("conftest_plugin", "conftest_plugin.auditing", "conftest_plugin.sample", "conftest_plugin.scenarios"),
+    },
+    "rich": {"cli.terminal", "cli.audit_terminal"},
     "scramp": {"sasl_scram"},
     "tlslite": {"tls_legacy"},
     "trustme": {"authority"},

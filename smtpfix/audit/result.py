@@ -214,3 +214,5 @@ class AuditResult:
     """False where it was broken off."""
     versions: tuple[tuple[str, str], ...] = ()
     """What took part: smtpfix, Python, OpenSSL, names and versions."""
+    left_out: tuple[str, ...] = ()
+    """Ids of scenarios that were asked for and that the declared mode cannot meet: n/a, counted and not judged."""

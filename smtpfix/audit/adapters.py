@@ -1,0 +1,175 @@
+"""Clients that many people use, ready to be audited: `ADAPTERS`. To add one, write what it takes for each mode.
+
+The only importer of aiosmtplib, which need not be installed.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from smtpfix.errors import ExtraMissing, InvalidValueError
+
+from .call import Call, Deliver
+from .command import Command
+from .result import Declaration, DeclaredMode, Trust
+from .runner import Client
+from .target import Target
+
+_NAME: Final = "client.example"
+"""What they call themselves."""
+
+
+# Python's own
+
+
+def context_for(target: Target) -> ssl.SSLContext:
+    """Return a context as `ssl.create_default_context` makes it; where one certificate is pinned, that one counts."""
+    context = ssl.create_default_context(cafile=target.ca_file)
+    if target.trust is Trust.PINNED:
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def by_smtplib(target: Target) -> None:
+    """Deliver as smtplib's documentation has it, with a context that verifies."""
+    _by_smtplib(target, lambda: context_for(target))
+
+
+def by_smtplib_unverified(target: Target) -> None:
+    """Deliver by smtplib without a context, which verifies nothing."""
+    _by_smtplib(target, lambda: None)
+
+
+def _by_smtplib(target: Target, context: Callable[[], ssl.SSLContext | None]) -> None:
+    client = (
+        smtplib.SMTP_SSL(target.host, target.port, _NAME, timeout=target.patience, context=context())
+        if target.mode is DeclaredMode.IMPLICIT
+        else smtplib.SMTP(target.host, target.port, _NAME, timeout=target.patience)
+    )
+    try:
+        client.ehlo_or_helo_if_needed()
+        if target.mode is DeclaredMode.STARTTLS_REQUIRED or (
+            target.mode is DeclaredMode.OPPORTUNISTIC and client.has_extn("starttls")
+        ):
+            client.starttls(context=context())
+        if target.user is not None:
+            client.login(target.user, target.password or "")
+        client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+        with suppress(smtplib.SMTPException, OSError):  # the message has been accepted, whatever comes of this
+            client.quit()
+    finally:
+        client.close()
+
+
+async def by_aiosmtplib(target: Target) -> None:
+    """Deliver by aiosmtplib's `send`, with a context that verifies."""
+    import aiosmtplib  # noqa: PLC0415 - need not be installed
+
+    start_tls = {DeclaredMode.STARTTLS_REQUIRED: True, DeclaredMode.OPPORTUNISTIC: None}
+    await aiosmtplib.send(
+        Path(target.message).read_bytes(),  # noqa: ASYNC240 - nothing else waits here
+        sender=target.sender,
+        recipients=[target.recipient],
+        hostname=target.host,
+        port=target.port,
+        local_hostname=_NAME,
+        timeout=target.patience,
+        use_tls=target.mode is DeclaredMode.IMPLICIT,
+        start_tls=start_tls.get(target.mode, False),
+        tls_context=context_for(target) if target.mode is not DeclaredMode.NONE else None,
+        username=target.user,
+        password=target.password,
+    )
+
+
+def _call(name: str, deliver: Deliver, module: str) -> Callable[[Declaration], Client]:
+    def make(_declaration: Declaration) -> Client:
+        try:
+            __import__(module)
+        except ImportError as error:
+            raise ExtraMissing(f"the adapter {name} needs {module}: pip install {module}") from error
+        return Call(deliver, name)
+
+    return make
+
+
+# Programs
+
+
+def _curl(declaration: Declaration) -> Client:
+    """Return curl: ``smtps://``, or ``--ssl-reqd``, or ``--ssl`` where TLS is taken when it is offered."""
+    mode = declaration.mode
+    scheme = "smtps" if mode is DeclaredMode.IMPLICIT else "smtp"
+    options = ["--disable", "--silent", "--show-error", "--max-time", "4", "--upload-file", "{message}"]
+    options += ["--mail-from", "{sender}", "--mail-rcpt", "{recipient}", "--resolve", "{host}:{port}:{address}"]
+    if mode is not DeclaredMode.NONE:
+        options += ["--cacert", "{cafile}"]
+    if mode in (DeclaredMode.STARTTLS_REQUIRED, DeclaredMode.OPPORTUNISTIC):
+        options.append("--ssl-reqd" if mode is DeclaredMode.STARTTLS_REQUIRED else "--ssl")
+    if declaration.user is not None:
+        options += ["--user", "{user}:{password}"]
+    url = f"{scheme}://{{host}}:{{port}}/{_NAME}"
+    return Command(("curl", *options, url), name="curl", finds_names=True, is_isolated=True)
+
+
+def _msmtp(declaration: Declaration) -> Client:
+    """Return msmtp with a configuration file of its own."""
+    mode = declaration.mode
+    if mode is DeclaredMode.OPPORTUNISTIC:
+        raise InvalidValueError("mode", str(mode), "implicit, starttls-required or none: msmtp has TLS on or off")
+    lines = ["defaults", "account default", "host {address}", "port {port}", "from {sender}", "timeout 3"]
+    lines += [f"domain {_NAME}", f"tls {'off' if mode is DeclaredMode.NONE else 'on'}"]
+    if mode is not DeclaredMode.NONE:
+        lines += [f"tls_starttls {'off' if mode is DeclaredMode.IMPLICIT else 'on'}"]
+        lines += ["tls_trust_file {cafile}", "tls_host_override {host}"]
+    if declaration.user is not None:
+        lines += [f"auth {'plain' if mode is DeclaredMode.NONE else 'on'}", "user {user}", 'password "{password}"']
+    return Command(
+        ("msmtp", "--file={template}", "{recipient}"),
+        template="\n".join([*lines, ""]),
+        stdin="{message}",
+        name="msmtp",
+        finds_names=True,
+        is_isolated=True,
+    )
+
+
+def _swaks(declaration: Declaration) -> Client:
+    """Return swaks, told to verify."""
+    mode = declaration.mode
+    options = ["--server", "{address}", "--port", "{port}", "--timeout", "3", "--helo", _NAME]
+    options += ["--from", "{sender}", "--to", "{recipient}", "--data", "@{message}"]
+    tls = {
+        DeclaredMode.IMPLICIT: "--tls-on-connect",
+        DeclaredMode.STARTTLS_REQUIRED: "--tls",
+        DeclaredMode.OPPORTUNISTIC: "--tls-optional-strict",
+    }
+    if mode in tls:
+        options += [tls[mode], "--tls-verify", "--tls-ca-path", "{cafile}", "--tls-sni", "{host}"]
+    if declaration.user is not None:
+        options += ["--auth", "PLAIN,LOGIN", "--auth-user", "{user}", "--auth-password", "{password}"]
+    return Command(("swaks", *options), name="swaks", finds_names=True, is_isolated=True)
+
+
+ADAPTERS: Final[Mapping[str, Callable[[Declaration], Client]]] = {
+    "smtplib": _call("smtplib", by_smtplib, "smtplib"),
+    "smtplib-unverified": _call("smtplib-unverified", by_smtplib_unverified, "smtplib"),
+    "aiosmtplib": _call("aiosmtplib", by_aiosmtplib, "aiosmtplib"),
+    "curl": _curl,
+    "msmtp": _msmtp,
+    "swaks": _swaks,
+}
+"""The built-in clients by name; each is made for a declaration."""
+
+
+def adapter(name: str, declaration: Declaration) -> Client:
+    """Return a built-in client. Raises `InvalidValueError` for an unknown name or a mode it has not."""
+    if name not in ADAPTERS:
+        raise InvalidValueError("adapter", name, f"one of {', '.join(ADAPTERS)}, or -- and a command")
+    return ADAPTERS[name](declaration)

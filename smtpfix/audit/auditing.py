@@ -1,0 +1,278 @@
+"""The audit itself: every case of a plan is run, judged and graded: `Audit`, and `audit_client` for one in a call."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import platform
+import ssl
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Final
+
+from smtpfix.authority import Authority
+from smtpfix.errors import InvalidValueError
+from smtpfix.loop import LOOP_THREAD
+
+from .adapters import adapter
+from .call import Call, Deliver
+from .grade import grade
+from .plan import Case, Plan, plan
+from .process import Ended
+from .result import AuditResult, Declaration, DeclaredMode, Ending, Finding, Outcome, Run, Trust
+from .runner import Client, Runner
+from .sentences import sentences
+from .traces import SHORTEST
+from .verdict import Observed, judge
+
+DEFAULT_TIMEOUT: Final = 10.0
+"""Seconds that one run of the client may take."""
+_WAITING: Final = 6
+"""Runs beside the others whose server says nothing: they cost time, and nothing else."""
+
+Progress = Callable[[int, int, str], None]
+"""Is told how many runs are over, of how many, and which scenario was the last."""
+
+
+class Audit:
+    """One audit of one client. Raises `InvalidValueError` for what makes no sense, before anything is run."""
+
+    def __init__(
+        self,
+        client: Client,
+        declaration: Declaration,
+        *,
+        groups: Collection[str] = (),
+        ids: Collection[str] = (),
+        jobs: int | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        _check(declaration, jobs, timeout)
+        self.client = client
+        self.declaration = declaration
+        self.plan: Plan = plan(declaration, groups=groups, ids=ids)
+        """What is run."""
+        self._jobs = jobs
+        self._timeout = timeout
+        self._observed: dict[object, Observed] = {}
+
+    def run(self, progress: Progress | None = None) -> AuditResult:
+        """Run it. A `KeyboardInterrupt` ends it: the result has what is known by then, and is not complete."""
+        started, began = datetime.now(UTC), time.monotonic()
+        jobs, waiting = self._slots
+        self._observed.clear()
+        is_complete = True
+        self.client.start(jobs + waiting)
+        try:
+            with Authority() as authority:
+                runner = Runner(self.client, self.declaration, timeout=self._timeout, authority=authority)
+                LOOP_THREAD.hold()
+                try:
+                    self._run_all(runner, jobs, waiting, progress or _quiet)
+                except KeyboardInterrupt:
+                    is_complete = False
+                finally:
+                    LOOP_THREAD.release()
+        finally:
+            self.client.close()
+        return self._result(started, time.monotonic() - began, is_complete=is_complete)
+
+    @property
+    def _slots(self) -> tuple[int, int]:
+        """How many runs go on at a time, and how many more whose server only lets them wait."""
+        cases = self._beside_good
+        if self._jobs is not None:
+            return max(1, min(self._jobs, len(cases))), 0
+        stalling = sum(case.stalls for case in cases)
+        return max(1, min(os.cpu_count() or 1, len(cases) - stalling)), min(_WAITING, stalling)
+
+    @property
+    def _beside_good(self) -> list[Case]:
+        return [case for case in (*self.plan.controls, *self.plan.cases) if case is not self.plan.good]
+
+    def _run_all(self, runner: Runner, jobs: int, waiting: int, progress: Progress) -> None:
+        good = self.plan.good
+        others = self._beside_good
+        total, done = len(others) + 1, 0
+        pools = [concurrent.futures.ThreadPoolExecutor(jobs)]
+        if waiting:
+            pools.append(concurrent.futures.ThreadPoolExecutor(waiting))
+        try:
+            first = pools[0].submit(runner.run, good).result()
+            self._observed[good.key] = first
+            progress(1, total, good.scenario.id)
+            if not first.evidence.connections:
+                return
+            futures = {pools[-1 if case.stalls else 0].submit(runner.run, case): case for case in others}
+            for future in concurrent.futures.as_completed(futures):
+                case = futures[future]
+                self._observed[case.key] = future.result()
+                done += 1
+                progress(done + 1, total, case.scenario.id)
+        finally:
+            runner.stop.set()
+            for pool in pools:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    # What came of it
+
+    def _result(self, started: datetime, seconds: float, *, is_complete: bool) -> AuditResult:
+        good = self._observed.get(self.plan.good.key)
+        delivers = good is not None and bool(good.evidence.delivered)
+        findings = tuple(self._finding(case, good, delivers=delivers) for case in self.plan.cases)
+        grading = grade(self.declaration, findings)
+        return AuditResult(
+            client=str(self.client),
+            declaration=self.declaration,
+            findings=findings,
+            keeps_its_promise=grading.keeps_its_promise and is_complete,
+            promise=grading.promise,
+            grade=grading.grade,
+            worth=grading.worth,
+            flags=grading.flags,
+            reasons=grading.reasons,
+            started=started,
+            seconds=seconds,
+            is_complete=is_complete,
+            versions=_versions(),
+            left_out=self.plan.left_out,
+        )
+
+    def _finding(self, case: Case, good: Observed | None, *, delivers: bool) -> Finding:
+        observed = self._observed.get(case.key) or Observed(
+            Ended(Ending.NOT_STARTED),
+            reason="the client never connected to a server that does nothing wrong"
+            if good is not None and not good.evidence.connections
+            else "the audit was broken off before",
+        )
+        control = self._control(case)
+        judgement = judge(case, self.declaration, observed, control, delivers=delivers)
+        consequence, fix = sentences(case, self.declaration, observed, judgement)
+        was_run = judgement.outcome is not Outcome.NOT_RUN
+        scenario = case.scenario
+        return Finding(
+            scenario=scenario.id,
+            group=scenario.group,
+            mode=str(case.mode),
+            summary=scenario.summary,
+            expected=case.expected,
+            standard=scenario.standard,
+            outcome=judgement.outcome,
+            verdict=judgement.verdict,
+            also=judgement.also,
+            evidence=tuple(map(_sentence, (*observed.evidence.facts, *judgement.remarks))) if was_run else (),
+            consequence=consequence,
+            fix=fix,
+            reason=judgement.reason,
+            run=_run(observed) if not observed.reason else None,
+            control=_run(control) if control is not None and case.control is not None and was_run else None,
+        )
+
+    def _control(self, case: Case) -> Observed | None:
+        if case.control is None:
+            return None
+        return next((seen for key, seen in self._observed.items() if key == (case.control, case.mode)), None)
+
+
+def audit_client(
+    deliver: Deliver | Client | str,
+    *,
+    mode: DeclaredMode | str = DeclaredMode.STARTTLS_REQUIRED,
+    trust: Trust | str = Trust.PKI,
+    credentials: tuple[str, str] | str | None = None,
+    groups: Collection[str] = (),
+    ids: Collection[str] = (),
+    jobs: int | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+) -> AuditResult:
+    """Audit a client and return what was found.
+
+    `deliver` is a function, or coroutine function, that delivers one message to the `Target` it is given, and raises
+    where it fails; it runs in a process of its own each time. Or the name of a built-in client, or a `Command`.
+    `mode` and `trust` are what it is meant to do; `credentials`, a user and a password or ``"user:password"``, what it
+    logs in with. `groups` and `ids` choose scenarios, ``groups=["everything"]`` all of them; `jobs` is how many runs
+    go on at a time, as many as there are processors by default; `timeout` is the seconds that each may take.
+
+    Raises `InvalidValueError`, `UnknownScenario`, and `KeyboardInterrupt` when it is broken off.
+    """
+    declaration = declare(mode, trust, credentials)
+    if isinstance(deliver, str):
+        client: Client = adapter(deliver, declaration)
+    elif isinstance(deliver, Client):
+        client = deliver
+    elif callable(deliver):
+        client = Call(deliver)
+    else:
+        raise InvalidValueError("deliver", deliver, "a callable, the name of a built-in client, or a Command")
+    result = Audit(client, declaration, groups=groups, ids=ids, jobs=jobs, timeout=timeout).run()
+    if not result.is_complete:
+        raise KeyboardInterrupt
+    return result
+
+
+def declare(
+    mode: DeclaredMode | str, trust: Trust | str, credentials: tuple[str, str] | str | None = None
+) -> Declaration:
+    """Return a declaration from what users write. Raises `InvalidValueError`."""
+    try:
+        declared = DeclaredMode(mode)
+    except ValueError:
+        raise InvalidValueError("mode", mode, f"one of {', '.join(DeclaredMode)}") from None
+    try:
+        trusting = Trust(trust)
+    except ValueError:
+        raise InvalidValueError("trust", trust, f"one of {', '.join(Trust)}") from None
+    user, password = None, None
+    if credentials is not None:
+        pair = tuple(credentials.partition(":")[::2]) if isinstance(credentials, str) else tuple(credentials)
+        if len(pair) != 2 or not all(isinstance(one, str) and one for one in pair):  # noqa: PLR2004
+            raise InvalidValueError("credentials", "something else", "a user and a password: user:password")
+        user, password = pair
+    declaration = Declaration(declared, trusting, user, password)
+    _check(declaration, None, DEFAULT_TIMEOUT)
+    return declaration
+
+
+def _check(declaration: Declaration, jobs: int | None, timeout: float) -> None:
+    password = declaration.password
+    if password is not None and len(password) < SHORTEST:
+        raise InvalidValueError(
+            "credentials",
+            f"a password of {len(password)} characters",
+            f"one of {SHORTEST} or more, and like no other word: it is looked for in all that the client sends",
+        )
+    if jobs is not None and (type(jobs) is not int or jobs < 1):
+        raise InvalidValueError("jobs", jobs, "a whole number, 1 or more")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise InvalidValueError("timeout", timeout, "seconds, more than 0")
+
+
+def _run(observed: Observed) -> Run:
+    ended, evidence = observed.ended, observed.evidence
+    return Run(
+        ending=ended.ending,
+        status=ended.status,
+        seconds=ended.seconds,
+        said=ended.said,
+        connections=evidence.connections,
+        delivered=evidence.delivered,
+        transcripts=evidence.transcripts,
+    )
+
+
+def _sentence(fact: str) -> str:
+    return f"{fact[:1].upper()}{fact[1:]}."
+
+
+def _quiet(_done: int, _total: int, _scenario: str) -> None:
+    """Tell nobody."""
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    return (
+        ("smtpfix", metadata.version("smtpfix")),
+        ("Python", platform.python_version()),
+        ("OpenSSL", ssl.OPENSSL_VERSION),
+    )

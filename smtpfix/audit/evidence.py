@@ -1,0 +1,209 @@
+"""What a server saw of one run of a client, as facts: `Evidence`. What they mean is `verdict`'s.
+
+Read from sessions, inbox and the raw octets that went over the wire in clear; nothing the client says of itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from smtpfix.disclosure import SPEAKS_OF_MAIL, gave_away, verbs
+from smtpfix.message import CapturedMessage
+from smtpfix.policy import Mode
+from smtpfix.session import Session
+from smtpfix.transcript import printable
+
+from .result import Declaration
+from .traces import find
+from .wire import WireServer
+
+_ENVELOPE: Final = re.compile(rb"(?im)^[ \t]*(MAIL FROM|RCPT TO)[ \t]*:")
+_HEADER: Final = re.compile(rb"(?im)^(From|To|Subject|Date|Message-ID|MIME-Version|Content-Type):[ \t]")
+_AUTH: Final = re.compile(rb"(?im)^[ \t]*AUTH\b")
+_DIGESTS: Final = ("CRAM-MD5", "DIGEST-MD5")
+_TLS_BEGINS: Final = b"TLS begins"
+"""The note that `conversation` writes."""
+_SHOWN_SESSIONS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One run."""
+
+    sessions: tuple[Session, ...] = ()
+    messages: tuple[CapturedMessage, ...] = ()
+    """Those that came whole and were accepted."""
+    leaks: tuple[str, ...] = ()
+    """How the secret went over the wire in clear, each one sentence."""
+    leaks_beside_auth: bool = False
+    """Whether it did so elsewhere than in an AUTH exchange."""
+    digests: tuple[str, ...] = ()
+    """What went over the wire in clear that a weak password can be guessed from, each one sentence."""
+    envelope_in_clear: bool = False
+    content_in_clear: bool = False
+    login_in_clear: bool = False
+    """Whether AUTH was begun in clear."""
+    user_in_clear: bool = False
+    secret_in_tls: bool = False
+    """Whether the server has the secret, inside TLS."""
+    spoke_in_tls: tuple[str, ...] = ()
+    """The verbs by which it gave something away inside TLS."""
+    facts: tuple[str, ...] = ()
+    """All of it and more, each one sentence."""
+
+    @property
+    def connections(self) -> int:
+        """How often the client connected."""
+        return len(self.sessions)
+
+    @property
+    def delivered(self) -> int:
+        """Messages the server accepted."""
+        return len(self.messages)
+
+    @property
+    def delivered_in_clear(self) -> bool:
+        """Whether one of them came outside TLS."""
+        return any(not message.in_tls for message in self.messages)
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether each message came from somebody who had logged in."""
+        return all(message.user is not None for message in self.messages)
+
+    @property
+    def mechanisms(self) -> frozenset[str]:
+        """The SASL mechanisms it tried."""
+        return frozenset(attempt.mechanism for session in self.sessions for attempt in session.auth)
+
+    @property
+    def gave_away(self) -> bool:
+        """Whether it said more than it takes to begin TLS and to leave."""
+        return any(map(gave_away, self.sessions))
+
+    @property
+    def transcripts(self) -> tuple[str, ...]:
+        """Each session's line and transcript, printable, credentials shortened."""
+        return tuple(f"{session}\n{session.transcript}" for session in self.sessions[:_SHOWN_SESSIONS])
+
+
+def gather(server: WireServer, declaration: Declaration) -> Evidence:
+    """Return what a server has seen up to now."""
+    sessions = tuple(server.sessions)  # for whose reading the server catches up
+    accepted, refused = tuple(server.inbox.messages), tuple(server.inbox.refused)
+    clear = server.clear_octets
+    everything = b"\r\n".join(clear)
+    messages = (*accepted, *refused)
+    leaks = dict.fromkeys(_leaks_by_auth(sessions))
+    by_auth = bool(leaks)
+    if declaration.password is not None:
+        beside = list(_leaks_beside_auth(declaration.password, clear, messages, by_auth=by_auth))
+        leaks |= dict.fromkeys(beside)
+    else:
+        beside = []
+    in_tls = [attempt for session in sessions for attempt in session.auth if not attempt.in_clear]
+    evidence = Evidence(
+        sessions=sessions,
+        messages=accepted,
+        leaks=tuple(leaks),
+        leaks_beside_auth=bool(beside),
+        digests=tuple(dict.fromkeys(_digests(sessions))),
+        envelope_in_clear=_ENVELOPE.search(everything) is not None,
+        content_in_clear=_HEADER.search(everything) is not None or any(not message.in_tls for message in messages),
+        login_in_clear=_AUTH.search(everything) is not None,
+        user_in_clear=declaration.user is not None and bool(find(declaration.user, everything)),
+        secret_in_tls=any(attempt.secret is not None for attempt in in_tls)
+        or (declaration.password is not None and any(_tells(declaration.password, one) for one in messages)),
+        spoke_in_tls=tuple(_spoke_in_tls(sessions)),
+    )
+    return replace(evidence, facts=tuple(dict.fromkeys(_facts(evidence, declaration, refused, server.mode))))
+
+
+def _leaks_by_auth(sessions: tuple[Session, ...]) -> Iterator[str]:
+    for session in sessions:
+        for attempt in session.auth:
+            if attempt.in_clear and attempt.secret:
+                who = f" as {printable(attempt.user)!r}" if attempt.user is not None else ""
+                what = "token" if attempt.token is not None else "password"
+                yield f"in clear, AUTH {printable(attempt.mechanism)}{who} with the {what}"
+
+
+def _leaks_beside_auth(
+    password: str, clear: tuple[bytes, ...], messages: tuple[CapturedMessage, ...], *, by_auth: bool
+) -> Iterator[str]:
+    in_message = [way for one in messages if not one.in_tls for way in find(password, one.content)]
+    yield from (f"in clear, the password in the message, {way}" for way in in_message)
+    if by_auth or in_message:
+        return
+    for octets in clear:
+        for way in find(password, octets):
+            yield f"in clear, the password {way}, in what the server did not take for a login"
+
+
+def _tells(password: str, message: CapturedMessage) -> bool:
+    return message.in_tls and bool(find(password, message.content))
+
+
+def _digests(sessions: tuple[Session, ...]) -> Iterator[str]:
+    for session in sessions:
+        for attempt in session.auth:
+            if attempt.in_clear and attempt.mechanism in _DIGESTS and attempt.user is not None:
+                yield (
+                    f"in clear, AUTH {attempt.mechanism} as {printable(attempt.user)!r}: "
+                    "not the password, but a digest that a weak one can be guessed from"
+                )
+
+
+def _spoke_in_tls(sessions: tuple[Session, ...]) -> Iterator[str]:
+    for session in sessions:
+        if session.tls is None:
+            continue
+        events = session.transcript.events
+        begins = next((at for at, event in enumerate(events) if event.data.startswith(_TLS_BEGINS)), 0)
+        yield from (verb for verb in verbs(events[begins:]) if verb in SPEAKS_OF_MAIL)
+
+
+def _facts(
+    evidence: Evidence, declaration: Declaration, refused: tuple[CapturedMessage, ...], mode: Mode
+) -> Iterator[str]:
+    yield {0: "it did not connect", 1: "it connected once"}.get(
+        evidence.connections, f"it connected {evidence.connections} times"
+    )
+    for session in evidence.sessions:
+        if session.tls_failure is not None:
+            yield printable(session.tls_failure.reason)
+        elif session.tls is not None:
+            yield f"{session.tls.version}, {session.tls.cipher}, by {session.tls.started_by}"
+        elif mode is not Mode.PLAIN:
+            yield "no TLS was begun"
+        for attempt in session.auth:
+            if not attempt.in_clear:
+                yield f"inside TLS, AUTH {attempt}"
+            if declaration.password is not None and attempt.secret not in (None, declaration.password):
+                yield "it logged in with another password than the declared one"
+        if session.injected:
+            yield f"{len(session.injected)} octets came behind STARTTLS in clear"
+    yield from evidence.leaks
+    yield from evidence.digests
+    if evidence.user_in_clear and not evidence.leaks:
+        yield "in clear, the user's name"
+    if mode is not Mode.PLAIN:
+        if evidence.envelope_in_clear:
+            yield "in clear, the envelope"
+        if evidence.content_in_clear:
+            yield "in clear, the message"
+    if declaration.password is not None and any(_tells(declaration.password, one) for one in evidence.messages):
+        yield "the message has the password in it, for everybody who gets it"
+    for message in evidence.messages:
+        where = "in TLS" if message.in_tls else "in clear"
+        yield f"a message of {message.size} octets was accepted, {where}, {_by(message)}"
+    for message in refused:
+        answer = f"answered {printable(str(message.reply))!r}" if message.reply is not None else "not answered"
+        yield f"a message of {message.size} octets came whole and was {answer}"
+
+
+def _by(message: CapturedMessage) -> str:
+    return f"from {printable(message.user)!r} who had logged in" if message.user is not None else "without a login"

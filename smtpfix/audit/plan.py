@@ -1,0 +1,209 @@
+"""Which scenarios a client meets, in which server mode, and what a careful one with its declaration does: `plan`.
+
+Knows no server. What the declared mode cannot meet is left out, and counted.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from smtpfix.action import ENDS, NoReply, Stall
+from smtpfix.errors import InvalidValueError
+from smtpfix.policy import Mode
+from smtpfix.scenario import GROUPS, Scenario, check_scenario_id, load_scenario, scenario_ids
+from smtpfix.script import END_OF_DATA
+
+from .result import Declaration, DeclaredMode, Trust
+
+EVERYTHING: Final = "everything"
+"""The name of all groups together."""
+
+GOOD: Final = "good"
+"""The scenario that every other one is compared with."""
+
+DEFAULT: Final = (
+    # certificates
+    *("good", "good-intermediate", "missing-intermediate", "expired", "expired-root", "not-yet-valid"),
+    *("wrong-host", "cn-only", "cn-match-san-mismatch", "wildcard-ok", "wildcard-apex", "wildcard-bare", "ip-san"),
+    *("ip-mismatch", "nul-san", "self-signed", "self-signed-pinned", "pin-other-key", "untrusted-root"),
+    *("untrusted-root-same-name", "bad-signature", "signed-by-leaf", "issuer-no-basic-constraints", "pathlen"),
+    *("nc-permitted-violated", "eku-client-only", "unknown-critical", "rsa1024", "sha1-leaf", "md5-leaf"),
+    # auth, replies, timing, delivery
+    *("auth-535", "auth-none-in-tls", "stale-auth", "tls-ehlo-fails"),
+    *("greeting-554", "greeting-close", "ehlo-421", "data-250", "mixed-codes", "reply-nul", "reply-lf-only"),
+    *("greeting-none", "greeting-slow", "mail-stall", "quit-hang", "slow-drip"),
+    *("rcpt-550", "mail-421", "size-too-small", "greylisting", "final-dot-451", "final-dot-550", "final-dot-close"),
+    "quit-421",
+)
+"""What runs unless somebody asks for other things, beside the whole groups of `DEFAULT_GROUPS`: quick and telling."""
+
+DEFAULT_GROUPS: Final = ("tls", "stripping", "injection")
+
+CONTROLS: Final = {
+    "inject-differential": "control-cram-only",
+    "inject-ignored-ehlo": "control-ignored-ehlo",
+    "inject-fragment": "control-ignored-ehlo",
+    "inject-late": "control-ignored-ehlo",
+}
+"""The scenario without injection that decides about one with it; of others it is the good one."""
+
+_CONTROL: Final = "control-"
+_INJECTED: Final = "inject-"
+_SERVER_MODES: Final = {
+    DeclaredMode.IMPLICIT: (Mode.IMPLICIT_TLS,),
+    DeclaredMode.STARTTLS_REQUIRED: (Mode.STARTTLS, Mode.TLS_REQUIRED),
+    DeclaredMode.OPPORTUNISTIC: (Mode.STARTTLS, Mode.TLS_REQUIRED),
+    DeclaredMode.NONE: (Mode.PLAIN,),
+}
+"""The modes in which a server meets a client, the usual one first."""
+_OLD: Final = ("TLSv1", "TLSv1.1")
+_WITHOUT_CERTIFICATE: Final = ("anonymous",)
+"""TLS scenarios whose server shows no certificate: nothing else is wrong for whoever looks at none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One scenario, in the server mode in which this client meets it."""
+
+    scenario: Scenario
+    mode: Mode
+    expected: str
+    """What a careful client with the declaration does: one of `scenario.OUTCOMES`."""
+    control: str | None = None
+    """The id of the scenario that decides about this one; None: it speaks for itself."""
+
+    @property
+    def key(self) -> tuple[str, Mode]:
+        """What tells it from others."""
+        return self.scenario.id, self.mode
+
+    @property
+    def stalls(self) -> bool:
+        """Whether the server lets the client wait for something that does not come."""
+        return stalls(self.scenario)
+
+    @property
+    def loses_the_reply(self) -> bool:
+        """Whether the client is not told, or not in order, what became of a message that came whole."""
+        scenario = self.scenario
+        return (scenario.tls.fault or "").startswith("truncate-") or any(
+            rule.stage == END_OF_DATA and any(isinstance(action, (*ENDS, NoReply)) for action in rule.actions)
+            for rule in scenario.rules
+        )
+
+    @property
+    def is_old_tls(self) -> bool:
+        """Whether nothing is wrong but the version of TLS: below 1.2."""
+        return self.scenario.tls.max in _OLD or self.scenario.tls.legacy == "ssl30"
+
+
+def stalls(scenario: Scenario) -> bool:
+    """Return whether a scenario's server lets the client wait for something that does not come."""
+    return scenario.tls.fault in ("stall", "tls-first") or any(
+        isinstance(action, Stall | NoReply) for rule in scenario.rules for action in rule.actions
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run, in the order of the catalogue's groups, the good scenario first."""
+
+    good: Case
+    """Shows whether the client delivers at all; without it a refusal says nothing."""
+    cases: tuple[Case, ...]
+    controls: tuple[Case, ...] = ()
+    """Needed beside them."""
+    left_out: tuple[str, ...] = ()
+    """Ids of what was asked for and cannot be met in the declared mode."""
+
+
+def plan(declaration: Declaration, *, groups: Collection[str] = (), ids: Collection[str] = ()) -> Plan:
+    """Return what to run: these groups (or ``everything``) and these scenarios; the default set where none is named.
+
+    Raises `InvalidValueError` for a group and `UnknownScenario` for an id that is not there.
+    """
+    wanted = _wanted(groups, ids)
+    modes = _SERVER_MODES[declaration.mode]
+    good = _case(
+        load_scenario(GOOD) if declaration.mode is not DeclaredMode.NONE else _plain_good(), modes, declaration
+    )
+    assert good is not None  # noqa: S101 - it can be shown in every mode
+    cases, controls, left_out = {good.key: good}, {}, []
+    for scenario in wanted:
+        case = _case(scenario, modes, declaration)
+        if scenario.id == GOOD:
+            continue
+        if case is None:
+            left_out.append(scenario.id)
+            continue
+        cases[case.key] = case
+        if case.control is not None and case.control != GOOD:
+            control = _case(load_scenario(case.control), modes, declaration)
+            if control is not None:
+                controls[control.key] = control
+    return Plan(good, tuple(cases.values()), tuple(controls.values()), tuple(left_out))
+
+
+def _plain_good() -> Scenario:
+    """Return the good scenario of a server without TLS."""
+    return Scenario(
+        id=GOOD,
+        summary="A server that does nothing wrong, without TLS",
+        expected="accept",
+        standard="RFC 5321 section 3",
+        group="delivery",
+        modes=(Mode.PLAIN,),
+    )
+
+
+def _wanted(groups: Collection[str], ids: Collection[str]) -> list[Scenario]:
+    for group in groups:
+        if group not in (*GROUPS, EVERYTHING):
+            nearest = difflib.get_close_matches(str(group), (*GROUPS, EVERYTHING), n=1)
+            hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+            raise InvalidValueError("groups", group, f"some of {', '.join((*GROUPS, EVERYTHING))}{hint}")
+    for one in ids:
+        check_scenario_id(one, "ids")
+    if not groups and not ids:
+        groups, ids = DEFAULT_GROUPS, DEFAULT
+    named = frozenset(ids)
+    whole = GROUPS if EVERYTHING in groups else groups
+    everything = (load_scenario(one) for group in GROUPS for one in scenario_ids(group))
+    return [one for one in everything if one.id in named or (one.group in whole and not one.id.startswith(_CONTROL))]
+
+
+def _case(scenario: Scenario, modes: Iterable[Mode], declaration: Declaration) -> Case | None:
+    """Return a scenario as this client meets it; None where it cannot be shown to it."""
+    mode = next((mode for mode in modes if mode in scenario.modes), None)
+    if mode is None:
+        return None
+    control = CONTROLS.get(scenario.id, GOOD) if scenario.id.startswith(_INJECTED) else None
+    return Case(scenario, mode, expected(scenario, declaration), control)
+
+
+def expected(scenario: Scenario, declaration: Declaration) -> str:
+    """Return what a careful client with this declaration does, one of `scenario.OUTCOMES`."""
+    if scenario.group == "stripping" and declaration.mode is DeclaredMode.OPPORTUNISTIC and not _shows_tls(scenario):
+        return "either"
+    if not scenario.is_about_trust or scenario.expected in ("accept", "either"):
+        if declaration.trust is Trust.PINNED and scenario.tls.rotate_keys:
+            return "refuse"
+        return scenario.expected
+    is_about_certificate = scenario.group == "certificates" or scenario.openssl.verify_code not in (0, None)
+    if declaration.trust is Trust.NONE and (is_about_certificate or _shows_wrong_certificate(scenario)):
+        return "either"
+    if declaration.trust is Trust.PINNED and is_about_certificate and scenario.trust != "other-key":
+        return "either"
+    return scenario.expected
+
+
+def _shows_tls(scenario: Scenario) -> bool:
+    """Return whether the server begins TLS after all, with a certificate that is not to be trusted."""
+    return scenario.trust == "authority"
+
+
+def _shows_wrong_certificate(scenario: Scenario) -> bool:
+    return scenario.id in _WITHOUT_CERTIFICATE or scenario.trust == "authority"

@@ -1,0 +1,128 @@
+"""Runs a client against one scenario: a fresh server, a fresh working directory, and what the server saw."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import ssl
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
+
+from smtpfix.authority import Authority
+from smtpfix.errors import NoSession, SMTPFixError
+from smtpfix.policy import Policy
+from smtpfix.scenario import load_scenario
+
+from .evidence import gather
+from .plan import GOOD, Case
+from .process import Ended
+from .result import Declaration, Ending, Trust
+from .target import Target, write_message
+from .verdict import Observed
+from .wire import WireServer
+
+SENDER: Final = "sender@client.example"
+RECIPIENT: Final = "recipient@example.org"
+_SETTLE: Final = 3.0
+"""Seconds that a server has to see that a client is gone; on a busy machine it may come late to it."""
+_NOT_STARTED: Final = Ended(Ending.NOT_STARTED)
+
+
+@runtime_checkable
+class Client(Protocol):
+    """A client under test: `Command` and `Call` are."""
+
+    def start(self, slots: int) -> None:
+        """Get ready for so many runs at a time."""
+
+    def close(self) -> None:
+        """Give back what `start` has taken."""
+
+    def cannot_reach(self, target: Target) -> str | None:
+        """Return why the target's name would not lead there; None if it does."""
+
+    def run(self, target: Target, *, timeout: float, stop: threading.Event) -> Ended:
+        """Let it deliver one message, and end it when its time is over or the audit is stopped."""
+
+
+class Runner:
+    """What the runs of one audit share."""
+
+    def __init__(self, client: Client, declaration: Declaration, *, timeout: float, authority: Authority) -> None:
+        self._client = client
+        self._declaration = declaration
+        self._timeout = timeout
+        self._authority = authority
+        self.stop = threading.Event()
+        """Set to end what is going on."""
+
+    def run(self, case: Case) -> Observed:
+        """Run one case. Never raises for what cannot be shown or run: `Observed.reason` says so."""
+        try:
+            server = WireServer(self._policy(case), authority=self._authority)
+            server.start()
+        except (SMTPFixError, ssl.SSLError, OSError) as error:  # an extra is missing, say
+            return Observed(_NOT_STARTED, reason=str(error))
+        folder = Path(tempfile.mkdtemp(prefix="smtpfix-audit-"))
+        try:
+            target = self._target(server, folder)
+            if (reason := self._client.cannot_reach(target)) is not None:
+                return Observed(_NOT_STARTED, reason=reason)
+            ended = self._client.run(target, timeout=self._timeout, stop=self.stop)
+            settle(server)
+            return Observed(ended, gather(server, self._declaration))
+        finally:
+            server.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _policy(self, case: Case) -> Policy:
+        declaration, scenario = self._declaration, case.scenario
+        users = {declaration.user: declaration.password or ""} if declaration.user is not None else None
+        policy = Policy(case.mode, users=users)
+        return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: scenario.id})
+
+    def _target(self, server: WireServer, folder: Path) -> Target:
+        declaration = self._declaration
+        workdir = folder / "work"
+        workdir.mkdir()
+        subject = f"audit-{secrets.token_hex(6)}"
+        message = write_message(folder, sender=SENDER, recipient=RECIPIENT, subject=subject)
+        return Target(
+            host=server.host,
+            port=server.port,
+            address=server.place.address,
+            ca_file=str(self._trusted(server, folder)) if server.policy.uses_tls else "",
+            sender=SENDER,
+            recipient=RECIPIENT,
+            subject=subject,
+            mode=declaration.mode,
+            trust=declaration.trust,
+            workdir=str(workdir),
+            message=str(message),
+            user=declaration.user,
+            password=declaration.password,
+        )
+
+    def _trusted(self, server: WireServer, folder: Path) -> Path:
+        """Return a file with what to trust: what is pinned, where that is declared."""
+        policy = server.policy
+        if self._declaration.trust is not Trust.PINNED or policy.chain_scenario.trust in ("leaf", "other-key"):
+            return server.ca_file
+        scenario = policy.chain_scenario if not policy.is_good else load_scenario(GOOD)
+        file = folder / "pinned.pem"
+        file.write_text(self._authority.chain(scenario, server.place).leaf.pem, encoding="ascii")
+        return file
+
+
+def settle(server: WireServer) -> None:
+    """Wait until the server has worked through all that clients left behind which are gone: their sessions end."""
+    deadline = time.monotonic() + _SETTLE
+    seen = -1
+    while (count := len(server.sessions)) != seen and time.monotonic() < deadline:
+        seen = count
+        with contextlib.suppress(NoSession):
+            server.sessions.wait(count, timeout=max(0.0, deadline - time.monotonic()))

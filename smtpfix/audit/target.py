@@ -1,0 +1,104 @@
+"""What a client under test is given for one run: `Target`, and the placeholders that stand for it in texts."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from smtpfix.errors import InvalidValueError
+
+from .result import DeclaredMode, Trust
+
+MESSAGE: Final = """\
+From: <{sender}>
+To: <{recipient}>
+Subject: {subject}
+Date: Mon, 05 Jan 2026 12:00:00 +0000
+Message-ID: <{subject}@client.example>
+MIME-Version: 1.0
+Content-Type: text/plain; charset=us-ascii
+
+A message of the audit.
+.this line begins with a dot
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the client has to deliver one message, and what it may know."""
+
+    host: str
+    """The name to connect to, and to check the certificate for."""
+    port: int
+    address: str
+    """The IP address that `host` leads to, for clients that are told both."""
+    ca_file: str
+    """A PEM file with what to trust; empty where the server has no TLS."""
+    sender: str
+    recipient: str
+    subject: str
+    """A word of its own for this run."""
+    mode: DeclaredMode
+    trust: Trust
+    workdir: str
+    """An empty directory of this run's."""
+    message: str
+    """A file with a message that can be sent as it is: CRLF at the ends of its lines."""
+    user: str | None = None
+    """Whom to log in as; None: not at all."""
+    password: str | None = field(default=None, repr=False)
+    patience: float = 3.0
+    """Seconds after which the built-in clients give up on a silent server."""
+
+    @property
+    def placeholders(self) -> Mapping[str, str]:
+        """The values of ``{host}`` and its like."""
+        return {
+            "host": self.host,
+            "port": str(self.port),
+            "address": self.address,
+            "cafile": self.ca_file,
+            "user": self.user or "",
+            "password": self.password or "",
+            "recipient": self.recipient,
+            "sender": self.sender,
+            "subject": self.subject,
+            "message": self.message,
+            "mode": str(self.mode),
+            "workdir": self.workdir,
+        }
+
+
+PLACEHOLDERS: Final = (
+    *("host", "port", "address", "cafile", "user", "password", "recipient", "sender", "subject", "message"),
+    *("mode", "workdir"),
+)
+"""What can stand in braces in a command."""
+
+TEMPLATE: Final = "template"
+"""What can stand there besides, where there is a template."""
+
+
+def check_template(where: str, text: str, known: tuple[str, ...] = PLACEHOLDERS) -> None:
+    """Raise `InvalidValueError` for a placeholder that there is not, and for braces that stand alone."""
+    listed = ", ".join(f"{{{name}}}" for name in known)
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise InvalidValueError(
+            where, text, f"text with placeholders ({listed}), each other brace doubled ({error})"
+        ) from error
+    for _, name, specification, conversion in parts:
+        if name is not None and (name not in known or specification or conversion):
+            raise InvalidValueError(where, f"{{{name}}}", f"one of {listed}; a brace that means itself is doubled")
+
+
+def write_message(folder: Path, *, sender: str, recipient: str, subject: str) -> Path:
+    """Write the message of a run, and return its file."""
+    text = MESSAGE.format(sender=sender, recipient=recipient, subject=subject)
+    file = folder / "message.eml"
+    file.write_bytes(text.replace("\n", "\r\n").encode("ascii"))
+    return file

@@ -1,0 +1,241 @@
+"""What one run means: evidence and expectation become an `Outcome` and a `Verdict`.
+
+The client's own account, its exit status or exception, is only compared with the evidence.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import Final
+
+from smtpfix.disclosure import may_be_late
+
+from .evidence import Evidence
+from .plan import GOOD, Case
+from .process import Ended
+from .result import Declaration, DeclaredMode, Ending, Outcome, Verdict
+
+NOTHING_SEEN: Final = Evidence()
+
+_FAULTS: Final = tuple(
+    getattr(signal, name)
+    for name in ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
+    if hasattr(signal, name)
+)
+_LEFT: Final = (Outcome.REFUSED_CLEAN, Outcome.REFUSED_LATE)
+_WENT_ON: Final = ("AUTH", "MAIL", "RCPT", "DATA", "BDAT")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One case as it was run."""
+
+    ended: Ended
+    evidence: Evidence = NOTHING_SEEN
+    reason: str = ""
+    """Why it could not be run; empty where it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What came of it."""
+
+    outcome: Outcome
+    verdict: Verdict
+    also: tuple[Outcome, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What else there is to say, each one sentence, beside the evidence's facts."""
+    reason: str = ""
+    """Why it is not known."""
+
+
+def judge(
+    case: Case, declaration: Declaration, observed: Observed, control: Observed | None, *, delivers: bool
+) -> Judgement:
+    """Return what a run means; `delivers` says whether the client delivers to a server that does nothing wrong."""
+    if observed.reason:
+        return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason=observed.reason)
+    ended, evidence = observed.ended, observed.evidence
+    if ended.ending is Ending.NOT_STARTED:
+        return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason=ended.said or "the client was not started")
+    if not evidence.connections and ended.ending is not Ending.TIMED_OUT:
+        last = ended.said.splitlines()[-1:]
+        said = f"; it said: {last[0]}" if last else ""
+        return Judgement(
+            Outcome.NOT_RUN, Verdict.NOT_RUN, reason=f"the client never connected and {_left(ended)}{said}"
+        )
+    if case.control is not None and control is None and _may_have_acted(case, evidence):
+        reason = f"its control run, {case.control}, is missing"
+        return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason=reason)
+    outcome = _outcome(case, declaration, observed, control)
+    also = tuple(one for one in _also(case, declaration, observed, control, outcome) if one is not outcome)
+    verdict = _verdict(case, declaration, outcome, evidence)
+    if Outcome.HUNG in also:
+        verdict = _worse(verdict, Verdict.LAX if case.stalls else Verdict.FAILED)
+    if Outcome.MISREPORTED in also or crashed(ended):
+        verdict = Verdict.FAILED
+    remarks = tuple(_remarks(case, observed, control, outcome, also))
+    if not delivers and outcome in _LEFT and verdict is not Verdict.FAILED:
+        reason = "it does not deliver to a server that does nothing wrong either, so its refusal says nothing"
+        return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
+    return Judgement(outcome, verdict, also, remarks)
+
+
+def crashed(ended: Ended) -> bool:
+    """Return whether the client was ended by a signal that says that something is wrong inside it."""
+    return ended.ending is Ending.CRASHED and -(ended.status or 0) in _FAULTS
+
+
+def _outcome(case: Case, declaration: Declaration, observed: Observed, control: Observed | None) -> Outcome:
+    """Return what it did; what is worst counts."""
+    evidence = observed.evidence
+    if evidence.leaks:
+        return Outcome.LEAKED_CREDENTIALS
+    if acted_on_injection(case, evidence, control):
+        return Outcome.ACTED_ON_INJECTION
+    if declaration.mode is not DeclaredMode.NONE and (clear := _in_clear(declaration, evidence)) is not None:
+        return clear
+    if evidence.delivered:
+        unauthenticated = declaration.user is not None and not evidence.logged_in
+        return Outcome.UNAUTHENTICATED_SEND if unauthenticated else Outcome.DELIVERED
+    if observed.ended.ending is Ending.TIMED_OUT:
+        return Outcome.HUNG
+    if case.expected == "accept":
+        return Outcome.FALSE_REFUSAL
+    return Outcome.REFUSED_LATE if _too_late(case, evidence) else Outcome.REFUSED_CLEAN
+
+
+def _in_clear(declaration: Declaration, evidence: Evidence) -> Outcome | None:
+    """Return what it is to have gone on in clear where the declared mode has TLS; None if it has not."""
+    gave_mail = evidence.envelope_in_clear or evidence.content_in_clear or evidence.delivered_in_clear
+    if not gave_mail and not evidence.login_in_clear:
+        return None
+    if declaration.mode is DeclaredMode.OPPORTUNISTIC or not gave_mail:
+        return Outcome.DOWNGRADED
+    return Outcome.LEAKED_MESSAGE
+
+
+def _too_late(case: Case, evidence: Evidence) -> bool:
+    return (
+        case.expected in ("refuse", "lax")
+        and evidence.gave_away
+        and case.scenario.group != "injection"
+        and not may_be_late(case.scenario)
+    )
+
+
+def _may_have_acted(case: Case, evidence: Evidence) -> bool:
+    scenario = case.scenario
+    if scenario.injected_mechanisms:
+        return not evidence.mechanisms.isdisjoint(scenario.injected_mechanisms)
+    if case.control == GOOD:  # an extra reply: whoever is one behind goes on, and does not arrive
+        return bool(evidence.spoke_in_tls) and not evidence.delivered
+    return any(verb in _WENT_ON for verb in evidence.spoke_in_tls)
+
+
+def acted_on_injection(case: Case, evidence: Evidence, control: Observed | None) -> bool:
+    """Return whether a client took what was injected for the server's word, and does not do so without it."""
+    if case.control is None or control is None or not _may_have_acted(case, evidence):
+        return False
+    without = control.evidence
+    if case.control == GOOD:
+        return bool(without.delivered)
+    return not _may_have_acted(case, without)
+
+
+def _also(
+    case: Case, declaration: Declaration, observed: Observed, control: Observed | None, outcome: Outcome
+) -> tuple[Outcome, ...]:
+    evidence, ending = observed.evidence, observed.ended.ending
+    also = []
+    if outcome is not Outcome.ACTED_ON_INJECTION and acted_on_injection(case, evidence, control):
+        also.append(Outcome.ACTED_ON_INJECTION)
+    if outcome is Outcome.LEAKED_CREDENTIALS and declaration.mode is not DeclaredMode.NONE:
+        clear = _in_clear(declaration, evidence)
+        if clear is not None and (evidence.envelope_in_clear or evidence.content_in_clear):
+            also.append(clear)
+    if evidence.delivered and outcome not in (Outcome.DELIVERED, Outcome.UNAUTHENTICATED_SEND):
+        also.append(Outcome.DELIVERED)
+    if outcome is Outcome.HUNG and _too_late(case, evidence):
+        also.append(Outcome.REFUSED_LATE)
+    if not evidence.delivered and case.expected == "accept" and outcome not in (Outcome.FALSE_REFUSAL, Outcome.HUNG):
+        also.append(Outcome.FALSE_REFUSAL)
+    if ending is Ending.TIMED_OUT:
+        also.append(Outcome.HUNG)
+    if _misreports(case, evidence, ending):
+        also.append(Outcome.MISREPORTED)
+    return tuple(also)
+
+
+def _misreports(case: Case, evidence: Evidence, ending: Ending) -> bool:
+    """Return whether a client says otherwise than it was; where it could not know, saying that it failed is right."""
+    if ending is Ending.SUCCEEDED:
+        return not evidence.delivered
+    if ending in (Ending.FAILED, Ending.CRASHED):
+        return bool(evidence.delivered) and not case.loses_the_reply
+    return False
+
+
+def _verdict(case: Case, declaration: Declaration, outcome: Outcome, evidence: Evidence) -> Verdict:
+    """Return what an outcome is worth."""
+    is_opportunistic = declaration.mode is DeclaredMode.OPPORTUNISTIC
+    match outcome:
+        case Outcome.LEAKED_CREDENTIALS:
+            as_declared = declaration.mode is DeclaredMode.NONE and not evidence.leaks_beside_auth
+            return Verdict.CAPPED if as_declared else Verdict.FAILED
+        case Outcome.DOWNGRADED:
+            is_stripped = case.scenario.group in ("stripping", "injection", "tls") and case.expected != "accept"
+            after_distrust = case.scenario.trust == "authority"
+            return Verdict.CAPPED if is_opportunistic and is_stripped and not after_distrust else Verdict.FAILED
+        case Outcome.DELIVERED | Outcome.UNAUTHENTICATED_SEND:
+            if case.expected == "refuse":
+                return Verdict.LAX if case.is_old_tls else Verdict.FAILED
+            if outcome is Outcome.UNAUTHENTICATED_SEND and case.expected == "accept":
+                return Verdict.FAILED
+            return Verdict.LAX if case.expected == "lax" else Verdict.PASSED
+        case Outcome.REFUSED_LATE:
+            return Verdict.LAX if case.expected == "lax" or case.is_old_tls else Verdict.FAILED
+        case Outcome.HUNG:
+            return Verdict.LAX if case.stalls else Verdict.FAILED
+        case Outcome.REFUSED_CLEAN:
+            return Verdict.PASSED
+    return Verdict.FAILED
+
+
+_ORDER: Final = (Verdict.PASSED, Verdict.LAX, Verdict.CAPPED, Verdict.FAILED)
+
+
+def _worse(one: Verdict, other: Verdict) -> Verdict:
+    return max(one, other, key=_ORDER.index)
+
+
+def _remarks(
+    case: Case, observed: Observed, control: Observed | None, outcome: Outcome, also: tuple[Outcome, ...]
+) -> list[str]:
+    ended, evidence = observed.ended, observed.evidence
+    remarks = []
+    if ended.ending is Ending.TIMED_OUT:
+        remarks.append(f"it had not ended after {ended.seconds:.1f} s")
+    if ended.ending is Ending.CRASHED:
+        remarks.append(f"it was ended by signal {-(ended.status or 0)}")
+    if Outcome.MISREPORTED in also:
+        remarks.append(f"it {_left(ended)}, and {evidence.delivered or 'no'} message was accepted")
+    if case.control is not None and control is not None and _may_have_acted(case, evidence):
+        is_caught = Outcome.ACTED_ON_INJECTION in (outcome, *also)
+        went_on = f"it went on with {', '.join(dict.fromkeys(evidence.spoke_in_tls))} inside TLS"
+        does = "does not do so" if is_caught else "does so too"
+        remarks.append(f"{went_on}; without the injection ({case.control}) it {does}")
+    return remarks
+
+
+def _left(ended: Ended) -> str:
+    """Return how a client ended, in words."""
+    match ended.ending:
+        case Ending.SUCCEEDED:
+            return "reported success"
+        case Ending.CRASHED:
+            return f"was ended by signal {-(ended.status or 0)}"
+        case Ending.FAILED:
+            return "reported failure" if ended.status is None else f"ended with status {ended.status}"
+    return "had not ended when its time was over"
