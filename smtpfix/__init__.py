@@ -36,9 +36,11 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         ScenarioFailed,
         SMTPFixError,
         UnexpectedMessage,
+        UnknownProvider,
         UnknownScenario,
     )
     from .inbox import Inbox
+    from .limits import Limits, Rate
     from .message import Attachment, CapturedMessage, Envelope
     from .policy import Mode, Policy
     from .proxy import ProxyHeader, ProxyTLS
@@ -72,6 +74,7 @@ __all__ = [
     "Inbox",
     "InvalidValueError",
     "KeepInjected",
+    "Limits",
     "ListenError",
     "Mode",
     "NoMessage",
@@ -82,6 +85,7 @@ __all__ = [
     "Policy",
     "ProxyHeader",
     "ProxyTLS",
+    "Rate",
     "Raw",
     "Reply",
     "Reset",
@@ -99,6 +103,7 @@ __all__ = [
     "Throttle",
     "Token",
     "UnexpectedMessage",
+    "UnknownProvider",
     "UnknownScenario",
     "Violation",
     "XClient",
@@ -127,6 +132,7 @@ _HOMES = {
     "behaviour": {"Violation"},
     "check": {"Outcome", "RunningScenario"},
     "inbox": {"Inbox"},
+    "limits": {"Limits", "Rate"},
     "message": {"Attachment", "CapturedMessage", "Envelope"},
     "policy": {"Mode", "Policy"},
     "proxy": {"ProxyHeader", "ProxyTLS"},
