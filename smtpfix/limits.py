@@ -6,7 +6,7 @@ Values only; `metering` counts. A limit that is None is none, and is not counted
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -79,20 +79,22 @@ class Limits:
     comes ``421 4.7.0``. Postfix's ``smtpd_hard_error_limit``."""
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if value is None:
-                continue
-            if item.name.endswith("_rate"):
+        for name, value in self.given():
+            if name.endswith("_rate"):
                 if isinstance(value, str):
                     try:
-                        object.__setattr__(self, item.name, Rate.parse(value))
+                        object.__setattr__(self, name, Rate.parse(value))
                     except InvalidValueError as error:
-                        raise InvalidValueError(f"Limits.{item.name}", value, error.expected) from error
+                        raise InvalidValueError(f"Limits.{name}", value, error.expected) from error
                 elif not isinstance(value, Rate):
-                    raise InvalidValueError(f"Limits.{item.name}", value, f"{_EXPECTED}; a Rate; or None")
+                    raise InvalidValueError(f"Limits.{name}", value, f"{_EXPECTED}; a Rate; or None")
             elif type(value) is not int or value < 1:
-                raise InvalidValueError(f"Limits.{item.name}", value, "a whole number from 1 up, or None")
+                raise InvalidValueError(f"Limits.{name}", value, "a whole number from 1 up, or None")
+
+    def given(self) -> Iterator[tuple[str, int | Rate | str]]:
+        """Return the limits that are not None, by name."""
+        values = ((item.name, getattr(self, item.name)) for item in fields(self))
+        return ((name, value) for name, value in values if value is not None)
 
     @classmethod
     def parse(cls, where: str, table: Any) -> Limits:
