@@ -55,8 +55,8 @@ class Rate:
 class Limits:
     """What a server enforces over its life: ``Limits(connections=1, message_rate="30/minute")``.
 
-    Clients are told apart by their IP addresses. A reply 421 closes the connection (RFC 5321 section 3.8). The codes
-    are Postfix's for its own limits of this kind; `Policy.replies` changes them. A `Rate` may be given as text.
+    Clients are told apart by their IP addresses. A reply 421 closes the connection (RFC 5321 section 3.8). Where
+    Postfix has such a limit, the codes are its own; `Policy.replies` changes the words. A `Rate` may be given as text.
     Raises `InvalidValueError`.
     """
 

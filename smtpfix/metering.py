@@ -28,6 +28,8 @@ from .reply import (
 )
 
 _NONE: Final = Limits()
+_MOST: Final = 100_000
+"""Triplets that are remembered; the oldest go first."""
 
 
 class Ledger:
@@ -52,6 +54,12 @@ class Ledger:
         """Let so much time pass at once."""
         self._advanced += seconds
 
+    def left(self, client: str) -> None:
+        """Note that a connection of a client is gone."""
+        self.open[client] -= 1
+        if not self.open[client]:
+            del self.open[client]
+
     def is_over(self, what: str, client: str, rate: Rate | str | None) -> bool:
         """Return whether a client has had as many as its rate allows."""
         if not isinstance(rate, Rate):
@@ -73,8 +81,11 @@ class Ledger:
         """Return whether a triplet has to come back later; one that is new has to."""
         if self.greylist is None:
             return False
-        now = self.now
-        return now < self._seen.setdefault((client, sender, recipient), now) + self.greylist
+        now, seen = self.now, self._seen
+        first = seen.setdefault((client, sender, recipient), now)
+        if len(seen) > _MOST:
+            del seen[next(iter(seen))]
+        return now < first + self.greylist
 
 
 class Meter:
@@ -101,7 +112,7 @@ class Meter:
         """Note that the connection is gone."""
         if self._is_open:
             self._is_open = False
-            self._ledger.open[self._client] -= 1
+            self._ledger.left(self._client)
 
     def _refuse_connection(self) -> Reply | None:
         limits, ledger, client = self._limits, self._ledger, self._client

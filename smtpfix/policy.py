@@ -143,7 +143,7 @@ class Policy:
     may hold `smtpfix.reply.PLACEHOLDERS`, such as ``at your service, [{client}]``."""
     greeting: str = DEFAULT_GREETING
     """The text of the reply 220 that greets a client; may hold the same."""
-    replies: Mapping[str, Reply | str] | None = None
+    replies: Mapping[str, Reply | str] | None = field(default=None, repr=False)
     """What is said in the place of this server's own replies: by name, such as ``bad_credentials``, the names of
     `smtpfix.reply.standard_replies`; a Reply, or a text that keeps the codes. Texts may hold the same."""
 

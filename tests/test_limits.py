@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from smtpfix import Limits, NotRunningError, Policy, Rate, Server, SessionEnd
+from smtpfix import Limits, NotRunningError, Policy, Rate, Server, SessionEnd, metering
 from smtpfix.errors import InvalidValueError
 from smtpfix.metering import Ledger
 
@@ -120,6 +120,16 @@ def test_a_triplet_is_greylisted_until_its_delay_is_over():
     assert not ledger.is_greylisted("192.0.2.1", "ann@example.org", "bob@example.org")
     assert ledger.is_greylisted("192.0.2.1", "ann@example.org", "eve@example.org")
     assert ledger.is_greylisted("192.0.2.2", "ann@example.org", "bob@example.org")
+
+
+def test_triplets_are_bounded_and_the_oldest_goes_first(monkeypatch):
+    monkeypatch.setattr(metering, "_MOST", 2)
+    clock = Clock()
+    ledger = Ledger(Policy(greylist=300), clock)
+    for recipient in ("bob", "eve", "joe"):
+        assert ledger.is_greylisted("192.0.2.1", "ann", recipient)
+    clock.now += 300
+    assert [ledger.is_greylisted("192.0.2.1", "ann", one) for one in ("joe", "eve", "bob")] == [False, False, True]
 
 
 # On the wire

@@ -2,6 +2,7 @@
 
 import re
 import smtplib
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +85,15 @@ def test_the_mechanisms_are_those_of_the_profile(name):
     assert Policy.like(name).mechanisms == load_provider(name).fields["mechanisms"]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_for_people_has_each_profile_with_all_its_sources(name):
+    page = (Path(__file__).parents[1] / "docs" / "providers.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.split("\n") if line.startswith(f"| `{name}` |"))
+    provider = load_provider(name)
+    for text in (provider.title, str(provider.checked), *(source.url for source in provider.sources)):
+        assert text in row
+
+
 # On the wire
 
 
@@ -142,7 +152,7 @@ def test_a_session_says_what_the_profile_says(wire, name):
     [
         (
             "gmail",
-            "250-mx.smtpfix.test at your service, [127.0.0.1]\n250-SIZE 35882577\n250-8BITMIME\n250-AUTH LOGIN PLAIN XOAUTH2",
+            "250-mx.smtpfix.test at your service, [127.0.0.1]\n250-SIZE 35882577\n250-8BITMIME\n250-AUTH LOGIN PLAIN",
         ),
         ("office365", "250-mx.smtpfix.test Hello [127.0.0.1]\n250-SIZE 157286400\n250-PIPELINING"),
         ("ses", "250-mx.smtpfix.test\n250-8BITMIME\n250-SIZE 10485760\n250-AUTH PLAIN LOGIN\n250 Ok"),
