@@ -320,6 +320,26 @@ def test_connections_are_given_back_however_they_end(wire):
         assert wire(server).hello().startswith("250")
 
 
+def test_clients_behind_a_proxy_are_told_apart_by_their_own_addresses(wire):
+    with Server(Policy(proxy_protocol=True, limits=Limits(connections_per_client=1))) as server:
+        replies = []
+        for address in (b"192.0.2.1", b"192.0.2.2", b"192.0.2.1"):
+            client = wire(server, greeted=False)
+            client.send(b"PROXY TCP4 %s 198.51.100.7 56324 25\r\n" % address)
+            replies.append(client.reply()[:3])
+        assert replies == ["220", "220", "421"]
+
+
+def test_a_client_that_xclient_names_is_counted_from_then_on(wire):
+    with Server(Policy(xclient=True, limits=Limits(connections_per_client=1))) as server:
+        first = wire(server)
+        first.hello()
+        assert first.say("XCLIENT ADDR=192.0.2.7").startswith("220 ")
+        second = wire(server)  # the address that the first one came from is free again
+        second.hello()
+        assert second.say("XCLIENT ADDR=192.0.2.7").startswith("421 4.7.0 ")
+
+
 def test_many_clients_at_once_are_held_to_the_limit():
     with Server(Policy(limits=Limits(connections=5))) as server, ExitStack() as clients:
         codes = []

@@ -255,6 +255,20 @@ def test_a_message_refused_in_other_words_is_refused(wire):
         assert len(server.inbox) == 0
 
 
+def test_lmtp_answers_for_each_recipient_in_other_words(wire):
+    with Server(Policy(protocol="lmtp", replies={"accepted": "Taken from {client}"})) as server:
+        client = wire(server, greeted=False)
+        assert client.reply() == "220 mx.smtpfix.test LMTP smtpfix"
+        client.say("LHLO client.example")
+        client.say("MAIL FROM:<ann@example.org>")
+        for name in ("bob", "eve"):
+            client.say(f"RCPT TO:<{name}@example.org>")
+        client.say("DATA")
+        client.send(MESSAGE.encode() + b".\r\n")
+        assert client.replies(2) == ["250 2.0.0 Taken from 127.0.0.1"] * 2
+        assert [reply.text for reply in server.inbox.one().replies] == ["Taken from 127.0.0.1"] * 2
+
+
 def test_lines_of_the_reply_to_ehlo_stand_in_the_order_given_and_what_is_not_among_them_is_not_there(wire):
     with Server(Policy("starttls", capabilities=["X-A b", "8BITMIME", "SIZE"])) as server:
         client = wire(server)
