@@ -35,7 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "smtp(mode, **fields): the policy of this test's smtp_server; keyword arguments are smtpfix.Policy's fields, "
-        "and what is not named stays as the smtp_policy fixture has it; strict_rules=True, also for start_smtp_server: "
+        "and what is not named stays as the smtp_policy fixture has it, or as the provider's profile has it where "
+        "like='gmail' names one; strict_rules=True, also for start_smtp_server: "
         "a test that passed fails where a rule that it set with on() never answered",
     )
     config.addinivalue_line(
@@ -91,7 +92,8 @@ def start_smtp_server(
 ) -> Iterator[StartServer]:
     """Return a function that starts a server, closed after the test.
 
-    ``start_smtp_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of `smtp_policy`;
+    ``start_smtp_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of `smtp_policy`, and
+    ``start_smtp_server(like="gmail")`` those of a provider's profile;
     ``start_smtp_server(Policy(...))`` replaces it.
     """
     from smtpfix.policy import Policy  # noqa: PLC0415 - not before it is asked for
@@ -100,7 +102,7 @@ def start_smtp_server(
 
         def start(policy: Policy | str | None = None, **fields: Any) -> Server:
             base, mode = (policy, ()) if isinstance(policy, Policy) else (smtp_policy, filter(None, [policy]))
-            server = servers.enter_context(_running(request, base.replace(*mode, **fields)))
+            server = servers.enter_context(_running(request, _changed(base, *mode, **fields)))
             started.append(server)
             return server
 
@@ -116,12 +118,17 @@ def smtp_server(request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_
     """Return a running server of the test's own: nothing of another test is in its inbox."""
     policy = smtp_policy
     for marker in reversed(list(request.node.iter_markers("smtp"))):
-        policy = policy.replace(*marker.args, **{key: marker.kwargs[key] for key in marker.kwargs if key != _STRICT})
+        policy = _changed(policy, *marker.args, **{key: marker.kwargs[key] for key in marker.kwargs if key != _STRICT})
     is_strict = _has_strict_rules(request)
     with _running(request, policy) as server:
         yield server
         if is_strict:
             _fail_for_unused_rules(request, [server])
+
+
+def _changed(policy: Policy, *mode: str, like: str | None = None, **fields: Any) -> Policy:
+    """Return a policy with other fields; with `like`, a provider's profile takes the policy's place first."""
+    return policy.replace(*mode, **fields) if like is None else policy.like(like, *mode, **fields)
 
 
 def _has_strict_rules(request: pytest.FixtureRequest) -> bool:

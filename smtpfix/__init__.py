@@ -39,9 +39,11 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         ScenarioFailed,
         SMTPFixError,
         UnexpectedMessage,
+        UnknownProvider,
         UnknownScenario,
     )
     from .inbox import Inbox
+    from .limits import Limits, Rate
     from .message import Attachment, CapturedMessage, Envelope
     from .policy import Mode, Policy
     from .proxy import ProxyHeader, ProxyTLS
@@ -81,6 +83,7 @@ __all__ = [
     "Inbox",
     "InvalidValueError",
     "KeepInjected",
+    "Limits",
     "ListenError",
     "Mode",
     "NoMessage",
@@ -91,6 +94,7 @@ __all__ = [
     "Policy",
     "ProxyHeader",
     "ProxyTLS",
+    "Rate",
     "Raw",
     "Reply",
     "Reset",
@@ -110,6 +114,7 @@ __all__ = [
     "Token",
     "Trust",
     "UnexpectedMessage",
+    "UnknownProvider",
     "UnknownScenario",
     "Verdict",
     "Violation",
@@ -145,6 +150,7 @@ _HOMES = {
     "behaviour": {"Violation"},
     "check": {"Outcome", "RunningScenario"},
     "inbox": {"Inbox"},
+    "limits": {"Limits", "Rate"},
     "message": {"Attachment", "CapturedMessage", "Envelope"},
     "policy": {"Mode", "Policy"},
     "proxy": {"ProxyHeader", "ProxyTLS"},

@@ -33,6 +33,7 @@ from .upgrade import Upgrade
 
 if TYPE_CHECKING:
     from .forwarding import HeaderFirst
+    from .metering import Ledger, Meter
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
@@ -72,6 +73,8 @@ class Conversation:
         self._upgrade = Upgrade(self, service, channel, recorder, self._player)
         self._header_first: HeaderFirst | None = None
         """What waits for the PROXY protocol header."""
+        self._wording = service.wording
+        self._meter: Meter | None = None
 
     # What the channel tells
 
@@ -188,6 +191,8 @@ class Conversation:
         self._delivery.lost()
         if self._authentication.is_open:
             self._authentication.end(None)
+        if self._meter is not None:
+            self._meter.close()
         self.recorder.finish(SessionEnd.RESET if error is not None else SessionEnd.CLIENT_CLOSED)
         self._ended(self)
 
@@ -314,11 +319,15 @@ class Conversation:
             return
         if reply is replies.HELO_FIRST and self._policy.protocol == "lmtp":
             reply = replies.LHLO_FIRST
+        if self._wording is not None:
+            reply = self._wording.say(reply, self.recorder)
         data = reply.encode(enhanced=self._enhanced)
         self.recorder.add(Kind.SERVER, data)
         self._channel.write(data)
         if reply.code == 421:  # noqa: PLR2004 - as above
             self.end(end)
+        elif self._meter is not None and (last := self._meter.replied(reply.code)) is not None:
+            self.send(last)
 
     @property
     def is_free(self) -> bool:
@@ -341,8 +350,22 @@ class Conversation:
         self._channel.close(notify=notify)
 
     def greet(self) -> None:
-        """Say the greeting, or what a rule has instead."""
-        self.at_stage(CONNECT, self.recorder.client[0], lambda forced: self.send(forced or self._service.greeting))
+        """Say the greeting, or what a rule or a limit has instead."""
+        own = self._service.greeting
+        if self._wording is not None:
+            own = self._wording.fill(own, self.recorder)
+        if self._service.ledger is not None:
+            own = self._counted(self._service.ledger).refusal or own
+        self.at_stage(CONNECT, self.recorder.client[0], lambda forced: self.send(forced or own))
+
+    def _counted(self, ledger: Ledger) -> Meter:
+        """Count the client from here on, by the address that it has now."""
+        from .metering import Meter  # noqa: PLC0415 - few servers have limits
+
+        if self._meter is not None:  # it was another's until XCLIENT said so
+            self._meter.close()
+        self._meter = Meter(ledger, self.recorder)
+        return self._meter
 
     # Commands
 
@@ -363,13 +386,20 @@ class Conversation:
         elif verb in self._OWN:
             self._OWN[verb](self, argument, forced)
         elif verb in VERBS:
+            if self._meter is not None and (over := self._over_limit(self._meter, verb, argument)) is not None:
+                self.send(forced or over)
+                return
             reply = self.engine.execute(verb, argument or None)
+            if self._meter is not None and reply.is_positive:
+                self._meter.accepted(verb, argument)
             if reply.is_positive and verb in ("EHLO", "HELO"):
                 self.recorder.client_name = argument
                 if verb == "EHLO":
                     tls = self.recorder.tls
                     has_certificate = tls is not None and tls.client_certificate is not None
                     reply = self._service.capabilities[self._channel.in_tls, has_certificate]
+                    if self._wording is not None:
+                        reply = self._wording.fill(reply, self.recorder)
                     if self._player.edits:
                         from .action import edited  # noqa: PLC0415 - as in `script`
 
@@ -387,6 +417,14 @@ class Conversation:
         if policy.require_auth and verb in _NEEDS_AUTH and not self._authentication.is_complete:
             return replies.AUTH_REQUIRED
         return None
+
+    def _over_limit(self, meter: Meter, verb: str, argument: str) -> Reply | None:
+        """Return the reply to a command that is more than the policy's limits allow; None if it is not."""
+        if not self.engine.greeted:
+            return None
+        return meter.refuse(
+            verb, argument, in_transaction=self.engine.has_sender, authenticated=self._authentication.is_complete
+        )
 
     def _help(self, _argument: str, forced: Reply | None) -> None:
         if not self._policy.has("HELP"):

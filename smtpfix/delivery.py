@@ -69,6 +69,8 @@ class Delivery:
             if limit is not None and max(map(len, octets.split(b"\r\n"))) > limit:
                 own = replies.CONTENT_LINE_TOO_LONG
             self._pending = (envelope, content, octets)
+        if (wording := self._service.wording) is not None:
+            own = wording.say(own, self._recorder)
         if self._service.policy.protocol == "lmtp":
             self._answer_each(envelope.recipients, own)
         else:

@@ -29,12 +29,12 @@ from .reply import (
     MALFORMED_ADDRESS,
     MALFORMED_SENDER,
     NESTED_MAIL,
+    RECIPIENT_ACCEPTED,
+    SENDER_ACCEPTED,
     TOO_MANY_RECIPIENTS,
     Reply,
 )
 
-_MAIL_ACCEPTED: Final = Reply(250, "2.1.0", "Sender OK")
-_RECIPIENT_ACCEPTED: Final = Reply(250, "2.1.5", "Recipient OK")
 _MAIL_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
 _RCPT_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")
 _NULL_PATH: Final = "<>"
@@ -209,7 +209,7 @@ class Engine(SMTP):
                     return MALFORMED_SENDER
             envelope.mail_from = found.plain or found.address
         envelope.mail_options = list(found.parameters)
-        return _MAIL_ACCEPTED
+        return SENDER_ACCEPTED
 
     def _rcpt(self, argument: str | None) -> Reply:
         """Add a recipient (RFC 5321 section 4.1.1.3)."""
@@ -235,7 +235,7 @@ class Engine(SMTP):
             del recipients[count:]
         recipients.append(found.plain or found.address)
         self._smtp_envelope.rcpt_options.append(" ".join(found.parameters))
-        return _RECIPIENT_ACCEPTED
+        return RECIPIENT_ACCEPTED
 
     def _vrfy(self, argument: str | None) -> Reply:
         """Neither confirm nor deny that an address exists (RFC 5321 section 3.5.3)."""

@@ -28,6 +28,10 @@ class UnknownScenario(SMTPFixError, LookupError):  # noqa: N818 - the name is pa
     """No scenario of this name is in the catalogue; the text lists the nearest name and all there are."""
 
 
+class UnknownProvider(SMTPFixError, LookupError):  # noqa: N818 - the name is part of the public contract
+    """No provider of this name has a profile; the text lists the nearest name and all there are."""
+
+
 class NoMessage(SMTPFixError, AssertionError):  # noqa: N818 - an assertion that failed, named for what is missing
     """No message, or fewer than asked for, matched; the text says what came near and what the clients did instead."""
 

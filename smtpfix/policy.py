@@ -8,12 +8,14 @@ from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from .errors import InvalidValueError
 from .sasl import ANY_USER, DEFAULT_MECHANISMS, MECHANISM_NAMES, SCRAM, SCRAM_PLUS, Token, Users
 
 if TYPE_CHECKING:
+    from .limits import Limits
+    from .reply import Reply
     from .scenario import Scenario
     from .script import Rule
     from .tls_profile import TLSProfile
@@ -62,9 +64,13 @@ _MAIL_PARAMETERS: Final = (
     ("AUTH", "AUTH"),  # RFC 4954 section 5
 )
 
+DEFAULT_GREETING: Final = "{hostname} ESMTP smtpfix"
+"""`Policy.greeting`."""
+
 DEFAULT_MAX_EVENTS: Final = 100_000
 """`Policy.max_events`: 12,000 messages on one connection, 3 MiB of memory."""
 
+_EHLO_LINE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[ =]?[!-~]*(?: [!-~]+)*\Z")
 _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z0-9.:]+\]\Z")
 
@@ -128,6 +134,24 @@ class Policy:
     hide: Collection[str] = frozenset()
     """ESMTP keywords of `EXTENSIONS` that this server does not have."""
 
+    capabilities: Sequence[str] | None = None
+    """The lines of the reply to EHLO behind the first, in this order; None: every keyword of `EXTENSIONS` that this
+    server has, in that order. A keyword stands for what this server says of it, and where it says nothing, so does the
+    line; every other line is sent as it stands. A keyword that is not in it is one this server does not have."""
+    ehlo_greet: str = ""
+    """What stands behind the name in the first line of the reply to EHLO (``ehlo-greet``, RFC 5321 section 4.1.1.1);
+    may hold `smtpfix.reply.PLACEHOLDERS`, such as ``at your service, [{client}]``."""
+    greeting: str = DEFAULT_GREETING
+    """The text of the reply 220 that greets a client; may hold the same."""
+    replies: Mapping[str, Reply | str] | None = field(default=None, repr=False)
+    """What is said in the place of this server's own replies: by name, such as ``bad_credentials``, the names of
+    `smtpfix.reply.standard_replies`; a Reply, or a text that keeps the codes. Texts may hold the same."""
+
+    limits: Limits | None = None
+    """What one client, or all of them, may have before they are refused; None refuses nobody."""
+    greylist: float | None = None
+    """Seconds after which a message is taken, having been refused with ``450 4.7.1`` when it first came: for each
+    client's address, sender and recipient (RFC 6647). Clients that have logged in are exempt. None: no greylisting."""
     size_limit: int | None = 33_554_432
     """Largest message in octets, offered as SIZE (RFC 1870); a larger one is read to its end and answered 552."""
     line_limit: int | None = None
@@ -160,6 +184,7 @@ class Policy:
         self._check_auth()
         self._check_tls()
         self._check_names()
+        self._check_words()
         self._check_numbers()
 
     def _set(self, name: str, value: object) -> None:
@@ -286,7 +311,37 @@ class Policy:
         if self.require_auth and "AUTH" in self.hide:
             raise self._fail("hide", "AUTH left in where Policy.require_auth is True")
 
+    def _check_words(self) -> None:
+        if self.capabilities is not None:
+            if not _is_collection(self.capabilities) or not all(
+                isinstance(line, str) and _EHLO_LINE.match(line) for line in self.capabilities
+            ):
+                raise self._fail(
+                    "capabilities", "lines of a keyword and parameters (RFC 5321 section 4.1.1.1), or None"
+                )
+            self._set("capabilities", tuple(self.capabilities))
+            if self.require_auth and "AUTH" not in self.capabilities:
+                raise self._fail("capabilities", "AUTH among them where Policy.require_auth is True")
+        if self.greeting == DEFAULT_GREETING and self.ehlo_greet == "" and self.replies is None:
+            return
+        from .reply import Reply, check_placeholders, check_replies  # noqa: PLC0415 - few servers have other words
+
+        for name in ("greeting", "ehlo_greet"):
+            self._check_type(name, str, "text")
+            check_placeholders(f"Policy.{name}", getattr(self, name))
+            if "\n" in getattr(self, name):
+                raise self._fail(name, "text of one line")
+            Reply(220, None, getattr(self, name))
+        if self.replies is not None:
+            self._set("replies", MappingProxyType(check_replies("Policy.replies", self.replies)))
+
     def _check_numbers(self) -> None:
+        if self.limits is not None:
+            from .limits import Limits  # noqa: PLC0415 - few servers have any
+
+            self._check_type("limits", Limits, "Limits, or None")
+        if self.greylist is not None:
+            self._check_seconds("greylist")
         self._check_range("port", 0, 65535)
         for name in ("size_limit", "line_limit"):
             if getattr(self, name) is not None:
@@ -296,9 +351,12 @@ class Policy:
             self._check_range(name, 1)
         self._check_range("max_events", 8)
         for name in ("timeout", "handshake_timeout"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-                raise self._fail(name, "seconds, more than 0")
+            self._check_seconds(name)
+
+    def _check_seconds(self, name: str) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise self._fail(name, "seconds, more than 0")
 
     def _check_range(self, name: str, least: int, most: int | None = None) -> None:
         value = getattr(self, name)
@@ -353,13 +411,18 @@ class Policy:
 
     def has(self, extension: str) -> bool:
         """Return whether this server has the extension at all; what is offered when is the conversation's decision."""
-        if extension in self.hide:
+        if extension in self.hide or (self.capabilities is not None and extension not in self.capabilities):
             return False
         if extension == "STARTTLS":
             return Mode(self.mode).has_starttls
         if extension == "AUTH":
             return self.users is not None and self._has_mechanisms
         return extension in EXTENSIONS
+
+    @property
+    def own_replies(self) -> Mapping[str, Reply]:
+        """What `replies` says; each is a whole reply once the policy is built."""
+        return cast("Mapping[str, Reply]", self.replies or {})
 
     @property
     def mail_parameters(self) -> tuple[str, ...]:
@@ -387,6 +450,19 @@ class Policy:
             for name in (self.mechanisms if in_tls else self._in_clear)
             if (has_certificate or name != "EXTERNAL") and (in_tls or name not in SCRAM_PLUS)
         )
+
+    @classmethod
+    def like(cls, provider: str, *mode: str, **changes: Any) -> Policy:
+        """Return a policy like a provider's, as publicly documented: ``Policy.like("gmail", users={"ann": "s3cret"})``.
+
+        `changes` are other fields. The mode is the one the provider's submission has, unless given; everybody may log
+        in, unless `users` are given. Raises `UnknownProvider`, and what `Policy` itself raises.
+        """
+        from .providers import load_provider  # noqa: PLC0415 - few servers are like somebody's
+
+        found = load_provider(provider)
+        given = {"mode": found.mode, "users": ANY_USER, **found.fields_for(EXTENSIONS), **changes}
+        return cls().replace(*mode, **given)
 
     def replace(self, *mode: str, **changes: Any) -> Policy:
         """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""

@@ -6,7 +6,10 @@ Knows the form of a reply (RFC 5321 section 4.2, RFC 2034 section 4) and nothing
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
 from typing import Final
 
 from .errors import InvalidValueError
@@ -83,9 +86,18 @@ OK: Final = Reply(250, "2.0.0", "OK")
 ACCEPTED: Final = Reply(250, "2.0.0", "OK, message captured")
 AUTHENTICATED: Final = Reply(235, "2.7.0", "Authentication successful")
 START_TLS: Final = Reply(220, "2.0.0", "Ready to start TLS")
+SENDER_ACCEPTED: Final = Reply(250, "2.1.0", "Sender OK")
+RECIPIENT_ACCEPTED: Final = Reply(250, "2.1.5", "Recipient OK")
 START_CONTENT: Final = Reply(354, None, "End data with <CR><LF>.<CR><LF>")
 
 IDLE_TOO_LONG: Final = Reply(421, "4.4.2", "Idle for too long, closing")
+TOO_MANY_CONNECTIONS: Final = Reply(421, "4.7.0", "Too many connections")
+TOO_MANY_MESSAGES: Final = Reply(421, "4.7.0", "Too many messages on this connection")
+TOO_MANY_LOGINS: Final = Reply(421, "4.7.0", "Too many failed logins")
+TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "Too many errors")
+MAIL_RATE_EXCEEDED: Final = Reply(450, "4.7.1", "Too much mail, try again later")
+RECIPIENT_RATE_EXCEEDED: Final = Reply(450, "4.7.1", "Too many recipients, try again later")
+GREYLISTED: Final = Reply(450, "4.7.1", "Greylisted, try again later")
 TOO_MANY_RECIPIENTS: Final = Reply(452, "4.5.3", "Too many recipients")
 
 LINE_TOO_LONG: Final = Reply(500, "5.5.2", "Command line too long")
@@ -120,3 +132,50 @@ NOT_AUTHORIZED: Final = Reply(550, "5.7.0", "Insufficient authorization")
 TOO_MUCH_DATA: Final = Reply(552, "5.3.4", "Message size exceeds the limit")
 MALFORMED_ADDRESS: Final = Reply(553, "5.1.3", "Malformed address")
 MALFORMED_SENDER: Final = Reply(553, "5.1.7", "Malformed sender address")
+
+PLACEHOLDERS: Final = ("hostname", "client", "session_id", "queue_id", "date")
+"""What the texts of `Policy.replies`, `Policy.greeting` and `Policy.ehlo_greet` may hold in braces: the server's name,
+the client's IP address, an id for the session, one for this reply, and the date and time (RFC 5322 section 3.3)."""
+
+PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+
+
+@cache
+def standard_replies() -> Mapping[str, Reply]:
+    """Return the replies above by their names in small letters: ``bad_credentials``, ``too_much_data``."""
+    return MappingProxyType({name.lower(): value for name, value in globals().items() if isinstance(value, Reply)})
+
+
+def check_placeholders(field_name: str, text: str) -> None:
+    """Raise `InvalidValueError` for a placeholder that nothing can fill in."""
+    for name in PLACEHOLDER.findall(text):
+        if name not in PLACEHOLDERS:
+            expected = "only the placeholders " + ", ".join(f"{{{one}}}" for one in PLACEHOLDERS)
+            raise InvalidValueError(field_name, f"{{{name}}}", expected)
+
+
+def check_replies(field_name: str, replies: object) -> dict[str, Reply]:
+    """Return what is said in the place of standard replies, by their names; a text alone keeps the codes.
+
+    A reply that means something to this server keeps its code: a positive one, and 421. Raises `InvalidValueError`.
+    """
+    if not isinstance(replies, Mapping):
+        raise InvalidValueError(field_name, replies, "a mapping of names of replies to a Reply or a text")
+    known = standard_replies()
+    found = {}
+    for name, value in replies.items():
+        where = f"{field_name}[{name!r}]"
+        if name not in known:
+            raise InvalidValueError(field_name, name, "only the names " + ", ".join(known))
+        old = known[name]
+        new = Reply(old.code, old.enhanced, value) if isinstance(value, str) else value
+        if not isinstance(new, Reply):
+            raise InvalidValueError(where, value, "a Reply, or its text")
+        is_bound = old.is_positive or old.code == 421  # noqa: PLR2004 - RFC 5321 section 3.8
+        if new.code != old.code if is_bound else new.is_positive or new.code == 421:  # noqa: PLR2004 - as above
+            raise InvalidValueError(
+                where, new, f"a reply {old.code}" if is_bound else "a reply 4yz or 5yz, but not 421"
+            )
+        check_placeholders(where, new.text)
+        found[name] = new
+    return found

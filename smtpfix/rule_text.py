@@ -78,6 +78,14 @@ def parse_rule(text: str) -> Rule:
     return Rule(stage[1], actions, argument=argument.strip() or None, **conditions)
 
 
+def parse_reply(text: str) -> Reply:
+    """Read a reply, such as ``450 4.2.1 Greylisted``, `` / `` between the lines. Raises `InvalidValueError`."""
+    match = _REPLY.match(text)
+    if match is None:
+        raise InvalidValueError("reply", text, "a reply such as 450 4.2.1 Greylisted")
+    return Reply(int(match[1]), match[2], (match[3] or "").replace(" / ", "\n"))
+
+
 def _split_head(text: str) -> tuple[str, str, str]:
     """Split at the first colon with white space behind it: addresses and IPv6 literals may hold others."""
     match = re.search(r":(?=\s|\Z)", text.strip())
@@ -112,8 +120,8 @@ def _split_actions(text: str) -> list[str]:
 
 
 def _action(text: str, rule: str) -> Action:
-    if match := _REPLY.match(text):
-        return Reply(int(match[1]), match[2], (match[3] or "").replace(" / ", "\n"))
+    if _REPLY.match(text):
+        return parse_reply(text)
     word = text.split(" ", maxsplit=1)[0].lower()
     for pattern, build in _BUILDERS.get(word, ()):
         if match := re.fullmatch(pattern, text, re.IGNORECASE | re.DOTALL):

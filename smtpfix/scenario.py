@@ -36,7 +36,7 @@ _IN_EVERY_MODE: Final = ("auth", "replies", "timing", "delivery")
 """Groups that do not turn on TLS."""
 _POLICY_FIELDS: Final = (
     *("users", "require_auth", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "hide", "size_limit"),
-    "line_limit",
+    *("line_limit", "max_recipients", "limits", "greylist"),
 )
 """The fields of a policy that a scenario may decide."""
 _TRUSTED: Final = ("root", "authority", "leaf", "other-key")
@@ -249,6 +249,10 @@ def _parse_policy(where: str, table: Any) -> tuple[tuple[str, object], ...]:
     for key in table:
         if key not in _POLICY_FIELDS:
             raise InvalidValueError(where, key, f"only the keys {', '.join(_POLICY_FIELDS)}")
+    if "limits" in table:
+        from .limits import Limits  # noqa: PLC0415 - few scenarios have limits
+
+        table = {**table, "limits": Limits.parse(f"{where}: limits", table["limits"])}
     return tuple(
         (key, ANY_USER if (key, value) == ("users", "any") else tuple(value) if isinstance(value, list) else value)
         for key, value in table.items()

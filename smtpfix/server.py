@@ -253,6 +253,18 @@ class Server:
         """The rules in force, in the order they are asked."""
         return self._rulebook.script.rules
 
+    # Time
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass at once for `Policy.limits` and `Policy.greylist`; nothing else goes by this clock.
+
+        Raises `NotRunningError` before `start`.
+        """
+        if self._service is None:
+            raise NotRunningError("this server was not started: use it in a with statement, or call start()")
+        if self._service.ledger is not None:
+            self._service.ledger.advance(seconds)
+
     # Start and close
 
     def start(self) -> Self:

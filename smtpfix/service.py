@@ -6,13 +6,18 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from .engine import Engine
 from .message import CapturedMessage
-from .policy import EXTENSIONS, Mode, Policy
+from .policy import DEFAULT_GREETING, EXTENSIONS, Mode, Policy
 from .reply import Reply
 from .script import Rulebook
 from .tls import TLSSide
+
+if TYPE_CHECKING:
+    from .metering import Ledger
+    from .wording import Wording
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,29 @@ class Service:
     @cached_property
     def greeting(self) -> Reply:
         """The first reply; it has no enhanced status code (RFC 2034 section 4)."""
-        protocol = "LMTP" if self.policy.protocol == "lmtp" else "ESMTP"
-        return Reply(220, None, f"{self.policy.hostname} {protocol} smtpfix")
+        text = self.policy.greeting
+        if text == DEFAULT_GREETING and self.policy.protocol == "lmtp":
+            text = text.replace("ESMTP", "LMTP")
+        return Reply(220, None, text.replace("{hostname}", self.policy.hostname))
+
+    @cached_property
+    def wording(self) -> Wording | None:
+        """What is said in other words than this package's; None where nothing is."""
+        policy = self.policy
+        if policy.replies is None and policy.greeting == DEFAULT_GREETING and not policy.ehlo_greet:
+            return None
+        from .wording import Wording  # noqa: PLC0415 - few servers have other words
+
+        return Wording(policy)
+
+    @cached_property
+    def ledger(self) -> Ledger | None:
+        """What clients have used up; None where nothing is limited, and so nothing is counted."""
+        if self.policy.limits is None and self.policy.greylist is None:
+            return None
+        from .metering import Ledger  # noqa: PLC0415 - few servers have limits
+
+        return Ledger(self.policy)
 
     @cached_property
     def capabilities(self) -> dict[tuple[bool, bool], Reply]:
@@ -57,11 +83,13 @@ class Service:
 
     def _capabilities(self, in_tls: bool, has_certificate: bool) -> list[str]:  # noqa: FBT001 - the keys of a table
         policy = self.policy
-        lines = [policy.hostname]
-        for extension in EXTENSIONS:
-            if not policy.has(extension) or (extension == "STARTTLS" and in_tls):
+        lines = [f"{policy.hostname} {policy.ehlo_greet}".rstrip()]
+        for extension in EXTENSIONS if policy.capabilities is None else policy.capabilities:
+            if extension not in EXTENSIONS:
+                lines.append(extension)
+            elif not policy.has(extension) or (extension == "STARTTLS" and in_tls):
                 continue
-            if extension == "AUTH":
+            elif extension == "AUTH":
                 mechanisms = policy.mechanisms_for(in_tls=in_tls, has_certificate=has_certificate)
                 if mechanisms and policy.allows_auth(in_tls=in_tls):
                     lines.append("AUTH " + " ".join(mechanisms))

@@ -23,12 +23,18 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 FLOORS = (
     ("errors", "reply", "action", "place", "profile", "tls_profile", "sasl", "resolver"),
-    ("policy", "script", "rule_text", "rules_file", "scenario", "catalogue", "client_hello", "proxy", "xclient"),
+    (
+        *("policy", "script", "rule_text", "rules_file", "scenario", "catalogue", "client_hello", "proxy", "xclient"),
+        *("limits", "providers"),
+    ),
     ("measurement",),
     ("transcript", "behaviour", "session", "message", "arguments", "content"),
     ("pki", "responder", "tls", "contexts", "tls_stapling", "tls_legacy", "authority", "drip", "channel"),
     ("matching", "waiting", "attempts", "inbox", "recorder", "history", "listen"),
-    ("engine", "sasl_scram", "authentication", "tls_faults", "host", "player", "service", "lmtp", "delivery"),
+    (
+        *("engine", "sasl_scram", "authentication", "tls_faults", "host", "player", "wording", "metering", "service"),
+        *("lmtp", "delivery"),
+    ),
     ("upgrade", "forwarding", "conversation"),
     ("loop", "server"),
     ("disclosure", "check", "audit", "probe"),

@@ -21,6 +21,9 @@ def test_help_lists_every_option_of_serve(capsys):
         "--any-user",
         "--require-auth",
         "--size-limit",
+        "--like",
+        "--limit",
+        "--greylist",
         "--authority",
         "--save",
         "--certificate ",
@@ -41,6 +44,7 @@ def test_without_a_command_the_help_names_those_there_are(capsys):
     text = capsys.readouterr().out
     assert "serve" in text
     assert "certs" in text
+    assert "providers" in text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpfix.errors import InvalidValueError, UnknownScenario
+from smtpfix.limits import Limits
 from smtpfix.policy import EXTENSIONS, Mode, Policy
+from smtpfix.reply import Reply
 from smtpfix.sasl import ANY_USER
 
 USERS = {"ann": "s3cret"}
@@ -71,6 +73,15 @@ SANE = [
     {"certificate": Path(__file__).parents[1] / "certs" / "good.toml"},
     {"certificate": (Path("chain.pem"), Path("key.pem"))},
     {"scenario": "tls12-only", "mode": "implicit-tls"},
+    {"capabilities": None},
+    {"capabilities": ("SIZE", "X-EXPS GSSAPI NTLM", "AUTH=LOGIN", "8BITMIME", "Ok")},
+    {"ehlo_greet": "at your service, [{client}]"},
+    {"greeting": "{hostname} ready at {date}"},
+    {"replies": {"bye": Reply(221, "2.0.0", "See you")}},
+    {"replies": {"too_much_data": Reply(554, None, "No")}},
+    {"limits": Limits(connections=1)},
+    {"greylist": 0.5},
+    {"greylist": None},
 ]
 
 NONSENSE = [
@@ -169,6 +180,18 @@ NONSENSE = [
     ("timeout", {"timeout": True}, "seconds, more than 0"),
     ("handshake_timeout", {"handshake_timeout": -1}, "seconds, more than 0"),
     ("handshake_timeout", {"handshake_timeout": "10"}, "seconds, more than 0"),
+    ("capabilities", {"capabilities": "SIZE"}, "lines of a keyword and parameters"),
+    ("capabilities", {"capabilities": ["X A\r\n250 B"]}, "lines of a keyword and parameters"),
+    ("capabilities", {"capabilities": [""]}, "lines of a keyword and parameters"),
+    ("capabilities", {"capabilities": ("SIZE",), "require_auth": True, "users": USERS}, "AUTH among them"),
+    ("ehlo_greet", {"ehlo_greet": "a\nb"}, "text of one line"),
+    ("ehlo_greet", {"ehlo_greet": None}, "text"),
+    ("greeting", {"greeting": 220}, "text"),
+    ("greeting", {"greeting": "{nobody}"}, "only the placeholders {hostname}, {client}"),
+    ("replies", {"replies": "bye"}, "a mapping of names of replies"),
+    ("limits", {"limits": {"connections": 1}}, "Limits, or None"),
+    ("greylist", {"greylist": 0}, "seconds, more than 0"),
+    ("greylist", {"greylist": True}, "seconds, more than 0"),
 ]
 
 

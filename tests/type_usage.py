@@ -26,12 +26,14 @@ from smtpfix import (
     Envelope,
     Inbox,
     InvalidValueError,
+    Limits,
     Mode,
     NoMessage,
     Outcome,
     Policy,
     ProxyHeader,
     ProxyTLS,
+    Rate,
     Reply,
     Rule,
     RunningScenario,
@@ -44,6 +46,7 @@ from smtpfix import (
     TLSFailure,
     TLSInfo,
     Token,
+    UnknownProvider,
     UnknownScenario,
     Violation,
     XClient,
@@ -266,11 +269,19 @@ def test_audit_reports(result: AuditResult) -> None:
     assert_type(changes.is_worse, bool)
 
 
+def test_limits_and_providers() -> None:
+    policy = Policy.like("gmail", "implicit-tls", limits=Limits(connections=1, message_rate=Rate(30, 60)))
+    assert_type(policy, Policy)
+    assert_type(policy.limits, Limits | None)
+    with Server(Policy(greylist=300, replies={"bye": "See you"}, capabilities=["SIZE"])) as server:
+        server.advance(300)
+
+
 def test_errors() -> None:
     with pytest.raises(InvalidValueError) as caught:
         Policy("plain", port=70_000)
     assert_type(caught.value.field, str)
-    for error in (InvalidValueError, NoMessage, ScenarioFailed, UnknownScenario):
+    for error in (InvalidValueError, NoMessage, ScenarioFailed, UnknownProvider, UnknownScenario):
         assert issubclass(error, SMTPFixError)
 
 

@@ -72,6 +72,24 @@ def commands(context: click.Context) -> None:
 @click.option("--xclient", is_flag=True, help="Let everybody say by XCLIENT who the client is.")
 @click.option("--size-limit", metavar="OCTETS", type=int, help="Largest message; larger ones are answered 552.")
 @click.option(
+    "--like",
+    metavar="PROVIDER",
+    help="Be like a mail provider, with its modes and everybody's login: one of 'smtpfix providers', such as gmail. "
+    "--conventional-ports are then its documented ones.",
+)
+@click.option(
+    "--limit",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Refuse what is too much, such as connections=1 or message_rate=30/minute; repeatable, see docs/rules.md.",
+)
+@click.option(
+    "--greylist",
+    metavar="SECONDS",
+    type=float,
+    help="Answer 450 to what comes first, and take it when it comes again after so many seconds.",
+)
+@click.option(
     "--authority",
     metavar="DIR",
     type=_DIRECTORY,
@@ -211,6 +229,15 @@ def audit_command(context: click.Context, /, **options: Any) -> int:
     from .audit import AuditOptions, run_audit  # noqa: PLC0415 - help and errors need no servers
 
     return run_audit(AuditOptions(is_command=bool(context.obj), **options), sys.stdout)
+
+
+@commands.command("providers")
+@click.argument("name", metavar="[PROVIDER]", required=False)
+def providers_command(name: str | None) -> int:
+    """List the mail providers that 'serve --like' knows, or show what is known of PROVIDER, with its sources."""
+    from .providers import list_providers, show_provider  # noqa: PLC0415 - help and errors need no rich
+
+    return list_providers(sys.stdout) if name is None else show_provider(sys.stdout, name)
 
 
 @commands.group("certs", invoke_without_command=True)

@@ -6,13 +6,15 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from smtpfix.errors import InvalidValueError
+from smtpfix.errors import InvalidValueError, UnknownProvider
+from smtpfix.limits import Limits
 from smtpfix.policy import TLS_VERSIONS, Mode, Policy
+from smtpfix.providers import Provider, load_provider
 from smtpfix.rule_text import parse_rule
 from smtpfix.rules_file import RulesFile
 from smtpfix.sasl import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
@@ -73,6 +75,9 @@ def read_options(
     mechanism: Collection[str] = (),
     require_auth: bool = False,
     size_limit: int | None = None,
+    like: str | None = None,
+    limit: Collection[str] = (),
+    greylist: float | None = None,
     certificate: str | None = None,
     certificate_file: Path | None = None,
     key_file: Path | None = None,
@@ -87,37 +92,42 @@ def read_options(
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
 
-    Raises `InvalidValueError`, and `UnknownScenario`.
+    Raises `InvalidValueError`, `UnknownScenario` and `UnknownProvider`.
     """
+    provider = None if like is None else _provider(like)
     users = _users(user, token, any_user=any_user)
     for option, wanted in (("--require-auth", require_auth), ("--mechanism", bool(mechanism) and scenario is None)):
-        if wanted and users is None:
+        if wanted and users is None and provider is None:
             raise InvalidValueError(option, "nobody", "somebody who can log in (--user, --token or --any-user)")
-    mechanisms = tuple(mechanism) or _mechanisms(user, token)
-    given = {"hostname": hostname, "size_limit": size_limit, "mechanisms": mechanisms}
+    given = {
+        "users": users,
+        "require_auth": require_auth or None,
+        "hostname": hostname,
+        "size_limit": size_limit,
+        "mechanisms": tuple(mechanism) or (_mechanisms(user, token) if provider is None else None),
+        "limits": _limits(limit),
+        "greylist": greylist,
+        "proxy_protocol": proxy_protocol,
+        "xclient": xclient,
+        "host": host,
+        "max_messages": KEPT,
+        "max_sessions": KEPT,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
     try:
-        base = Policy(
-            users=users,
-            require_auth=require_auth,
-            proxy_protocol=proxy_protocol,
-            xclient=xclient,
-            host=host,
-            max_messages=KEPT,
-            max_sessions=KEPT,
-            **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
-        )
+        base = Policy().replace(**changes) if provider is None else Policy.like(provider.name, **changes)
     except InvalidValueError as error:
         option = error.field.removeprefix("Policy.").replace("mechanisms", "mechanism").replace("_", "-")
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
-    policies = _at(base, CONVENTIONAL_PORTS) if conventional_ports else []
+    policies = _at(base, _conventional(provider)) if conventional_ports else []
     policies += [_listener(base, text) for text in listen]
     scenarios = _scenarios(certificate, scenario)
-    changes = {**_certificate_fields(certificate, certificate_file, key_file), **_version_fields(tls_min, tls_max)}
-    policies, left_out = _showing(policies or _at(base, DEFAULT_PORTS), scenarios)
-    if changes and not any(policy.uses_tls for policy in policies):
+    shown_fields = {**_certificate_fields(certificate, certificate_file, key_file), **_version_fields(tls_min, tls_max)}
+    policies, left_out = _showing(policies or _at(base, _unprivileged(provider)), scenarios)
+    if shown_fields and not any(policy.uses_tls for policy in policies):
         raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
-    changes |= {} if scenario is None else {"scenario": scenario}
-    shown = tuple(policy.replace(**changes) for policy in policies)
+    shown_fields |= {} if scenario is None else {"scenario": scenario}
+    shown = tuple(policy.replace(**shown_fields) for policy in policies)
     return ServeOptions(shown, scenarios, left_out, rules=_rules(rule), rules_file=_rules_file(rules), **others)
 
 
@@ -157,8 +167,43 @@ def is_scenario_file(text: str) -> bool:
     return text.endswith(".toml") or "/" in text or "\\" in text
 
 
-def _at(base: Policy, ports: Mapping[Mode, int]) -> list[Policy]:
-    return [base.replace(mode, port=port) for mode, port in ports.items()]
+def _at(base: Policy, ports: Iterable[tuple[Mode, int]]) -> list[Policy]:
+    return [base.replace(mode, port=port) for mode, port in ports]
+
+
+# Providers
+
+
+def _provider(name: str) -> Provider:
+    """Return a provider. Raises `UnknownProvider`, which names the option."""
+    try:
+        return load_provider(name)
+    except UnknownProvider as error:
+        raise UnknownProvider(f"--like: {error}") from error
+
+
+def _conventional(provider: Provider | None) -> Iterable[tuple[Mode, int]]:
+    """Return the documented ports of a provider, or those that every server has, and the mode of each."""
+    if provider is None:
+        return CONVENTIONAL_PORTS.items()
+    return [(Mode(mode), port) for port, mode in provider.ports.items()]
+
+
+def _unprivileged(provider: Provider | None) -> Iterable[tuple[Mode, int]]:
+    """Return a port for each mode that a provider has, or for every mode there is."""
+    modes = DEFAULT_PORTS if provider is None else {Mode(mode) for mode in provider.ports.values()}
+    return [(mode, port) for mode, port in DEFAULT_PORTS.items() if mode in modes]
+
+
+def _limits(texts: Collection[str]) -> Limits | None:
+    """Read limits, each as NAME=NUMBER or NAME=RATE. Raises `InvalidValueError`, which names the option."""
+    table: dict[str, int | str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not value:
+            raise InvalidValueError("--limit", text, "NAME=NUMBER or NAME=RATE, such as message_rate=30/minute")
+        table[name] = int(value) if value.isdecimal() else value
+    return Limits.parse("--limit", table) if table else None
 
 
 # TLS
