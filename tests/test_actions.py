@@ -440,3 +440,15 @@ def test_a_rule_says_what_it_is_in_one_line():
     assert re.fullmatch(r"RCPT: Reply\(.*\) \(argument '\*@slow\.example'; times 1; in_tls True; after 2\)", str(rule))
     assert str(Rule("MAIL", (Stall(),))) == "MAIL: Stall()"
     assert len({Rule("MAIL", (Stall(),), probability=0.5).seed for _ in range(8)}) > 1
+
+
+def test_a_drip_that_begins_anew_sends_what_is_due_before_it(start_smtp_server, wire):
+    """Each EHLO begins it again, while the reply to the one before still waits."""
+    server = start_smtp_server()
+    server.on("EHLO", Drip(7, 0.001))
+    client = wire(server)
+    client.send(b"EHLO client.example\r\nEHLO client.example\r\nNOOP\r\n")
+    first, second, third = client.replies(3)
+    assert first == second
+    assert first.splitlines()[0] == "250-mx.smtpfix.test"
+    assert third == "250 2.0.0 OK"

@@ -214,6 +214,17 @@ def test_a_closure_can_be_audited_and_runs_in_a_process_of_its_own():
     assert result.client.endswith("deliver")
 
 
+def test_a_password_that_the_client_prints_is_not_repeated():
+    def deliver(target):
+        sys.stdout.write(f"logging in with {target.password}")
+        sys.exit(1)
+
+    result = audit_client(deliver, mode="implicit", ids=["good"], credentials=CREDENTIALS)
+    (finding,) = result.findings
+    assert finding.run.said == "logging in with …(11 characters)"
+    assert finding.reason.endswith("it said: logging in with …(11 characters)")
+
+
 def test_a_coroutine_function_can_be_audited():
     async def deliver(target):
         await asyncio.to_thread(deliver_at_once, target)

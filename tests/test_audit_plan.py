@@ -88,6 +88,8 @@ def test_the_declared_mode_decides_what_the_server_is(mode, scenario, shown):
         ("strip-ehlo", "starttls-required", "none", "refuse"),
         ("strip-ehlo", "opportunistic", "pki", "either"),
         ("bad-cert-then-plain", "opportunistic", "pki", "refuse"),
+        ("inject-greeting-ehlo", "opportunistic", "pki", "either"),
+        ("inject-greeting-ehlo", "starttls-required", "pki", "refuse"),
         ("bad-cert-then-plain", "starttls-required", "none", "either"),
         ("good", "implicit", "none", "accept"),
         ("rcpt-550", "none", "none", "refuse"),

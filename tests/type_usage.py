@@ -21,9 +21,11 @@ from smtpfix import (
     AuthAttempt,
     Authority,
     CapturedMessage,
+    DeclaredMode,
     Delay,
     Disconnect,
     Envelope,
+    Grade,
     Inbox,
     InvalidValueError,
     Limits,
@@ -43,16 +45,21 @@ from smtpfix import (
     Session,
     SessionEnd,
     SMTPFixError,
+    Target,
     TLSFailure,
     TLSInfo,
     Token,
+    Trust,
     UnknownProvider,
     UnknownScenario,
+    Verdict,
     Violation,
     XClient,
+    audit_client,
     resolving,
 )
 from smtpfix.audit.baseline import Changes, compare
+from smtpfix.audit.command import Command
 from smtpfix.audit.report import from_json, to_html, to_json, to_junit, to_sarif
 from smtpfix.audit.result import AuditResult, Finding, Flag
 
@@ -308,3 +315,24 @@ def test_in_front(smtp_server: Server) -> None:
 
 def policies() -> list[Policy]:
     return [Policy("starttls", protocol="lmtp"), Policy(proxy_protocol=True), Policy(xclient=True)]
+
+
+def deliver_to(target: Target) -> None:
+    assert_type(target.host, str)
+    assert_type(target.port, int)
+    assert_type(target.password, str | None)
+
+
+async def adeliver_to(target: Target) -> None:
+    """Stand for the user's own coroutine function."""
+
+
+def audits(smtp_audit: Callable[..., AuditResult]) -> None:
+    result = audit_client(deliver_to, mode="implicit", trust="pki", credentials=("ann", "s3cret"), ids=["expired"])
+    assert_type(result, AuditResult)
+    assert_type(result.grade, Grade)
+    assert_type(result.findings[0].verdict, Verdict)
+    audit_client(adeliver_to, mode=DeclaredMode.NONE, trust=Trust.NONE, jobs=1, timeout=5)
+    audit_client(Command(("send", "{host}", "{port}")), groups={"stripping"})
+    audit_client("curl")
+    smtp_audit(deliver_to, grade=Grade.SECURE, deviations={"cn-only/starttls"})

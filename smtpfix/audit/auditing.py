@@ -15,6 +15,7 @@ from typing import Final
 from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError
 from smtpfix.loop import LOOP_THREAD
+from smtpfix.transcript import shorten
 
 from .adapters import adapter
 from .call import Call, Deliver
@@ -165,10 +166,27 @@ class Audit:
             evidence=tuple(map(_sentence, (*observed.evidence.facts, *judgement.remarks))) if was_run else (),
             consequence=consequence,
             fix=fix,
-            reason=judgement.reason,
-            run=_run(observed) if not observed.reason else None,
-            control=_run(control) if control is not None and case.control is not None and was_run else None,
+            reason=self._without_password(judgement.reason),
+            run=self._run(observed) if not observed.reason else None,
+            control=self._run(control) if control is not None and was_run else None,
         )
+
+    def _run(self, observed: Observed) -> Run:
+        ended, evidence = observed.ended, observed.evidence
+        return Run(
+            ending=ended.ending,
+            status=ended.status,
+            seconds=ended.seconds,
+            said=self._without_password(ended.said),
+            connections=evidence.connections,
+            delivered=evidence.delivered,
+            transcripts=evidence.transcripts,
+        )
+
+    def _without_password(self, text: str) -> str:
+        """Return what a client said without the password that it may have repeated."""
+        password = self.declaration.password
+        return text.replace(password, shorten(password)) if password is not None else text
 
     def _control(self, case: Case) -> Observed | None:
         if case.control is None:
@@ -247,19 +265,6 @@ def _check(declaration: Declaration, jobs: int | None, timeout: float) -> None:
         raise InvalidValueError("jobs", jobs, "a whole number, 1 or more")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise InvalidValueError("timeout", timeout, "seconds, more than 0")
-
-
-def _run(observed: Observed) -> Run:
-    ended, evidence = observed.ended, observed.evidence
-    return Run(
-        ending=ended.ending,
-        status=ended.status,
-        seconds=ended.seconds,
-        said=ended.said,
-        connections=evidence.connections,
-        delivered=evidence.delivered,
-        transcripts=evidence.transcripts,
-    )
 
 
 def _sentence(fact: str) -> str:

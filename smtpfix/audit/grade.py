@@ -130,7 +130,9 @@ def _bounds(declaration: Declaration, findings: Collection[Finding]) -> Iterable
         for one in findings
         if one.verdict is Verdict.FAILED and one.expected == "refuse" and one.outcome in _SENT and _of_trust(one)
     ]:
-        yield Grade.UNAUTHENTICATED, f"It talks to servers it had to refuse: {_named(accepted)}."
+        is_known = not {one.scenario for one in accepted} & {*_ISSUER, *_NAME, *_PIN}
+        looks = "It looks at whom it talks to, and still takes" if is_known else "It takes"
+        yield Grade.UNAUTHENTICATED, f"{looks} servers that it had to refuse: {_named(accepted)}."
     if declaration.mode is DeclaredMode.OPPORTUNISTIC:
         yield Grade.OPPORTUNISTIC, "The declared mode goes on in clear where TLS is not offered."
     if clear := [one for one in findings if one.outcome in _CLEAR and _of_trust(one) and one not in good]:

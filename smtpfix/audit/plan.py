@@ -14,7 +14,7 @@ from smtpfix.action import ENDS, NoReply, Stall
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy import Mode
 from smtpfix.scenario import GROUPS, Scenario, check_scenario_id, load_scenario, scenario_ids
-from smtpfix.script import END_OF_DATA
+from smtpfix.script import CONNECT, END_OF_DATA
 
 from .result import Declaration, DeclaredMode, Trust
 
@@ -186,7 +186,7 @@ def _case(scenario: Scenario, modes: Iterable[Mode], declaration: Declaration) -
 
 def expected(scenario: Scenario, declaration: Declaration) -> str:
     """Return what a careful client with this declaration does, one of `scenario.OUTCOMES`."""
-    if scenario.group == "stripping" and declaration.mode is DeclaredMode.OPPORTUNISTIC and not _shows_tls(scenario):
+    if declaration.mode is DeclaredMode.OPPORTUNISTIC and _strips(scenario):
         return "either"
     if not scenario.is_about_trust or scenario.expected in ("accept", "either"):
         if declaration.trust is Trust.PINNED and scenario.tls.rotate_keys:
@@ -198,6 +198,13 @@ def expected(scenario: Scenario, declaration: Declaration) -> str:
     if declaration.trust is Trust.PINNED and is_about_certificate and scenario.trust != "other-key":
         return "either"
     return scenario.expected
+
+
+def _strips(scenario: Scenario) -> bool:
+    """Return whether a scenario takes TLS away, so that a client that can do without goes on in clear."""
+    if scenario.group == "injection":
+        return any(rule.stage == CONNECT for rule in scenario.rules)
+    return scenario.group == "stripping" and not _shows_tls(scenario)
 
 
 def _shows_tls(scenario: Scenario) -> bool:

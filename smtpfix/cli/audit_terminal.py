@@ -92,7 +92,7 @@ class AuditTerminal:
         if block.fix:
             self._console.print(Padding(Text.assemble(("Fix: ", "green"), block.fix), (0, 0, 0, 2)))
         rows = block.rows
-        columns = [Column(no_wrap=True), Column(), Column(style="dim"), Column()][: max(map(len, rows))]
+        columns = [Column(no_wrap=True), Column(), Column(style="dim"), Column(overflow="fold")][: max(map(len, rows))]
         table = Table(*columns, box=None, show_header=False, pad_edge=True)
         for row in rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
