@@ -45,7 +45,7 @@ FLOORS = (
 IMPORTERS = {
     "aiosmtpd": {"engine"},
     "aiosmtplib": {"audit.adapters"},
-    "click": {"cli"},
+    "click": {"cli", "cli.audit_command"},
     "cryptography": {
         "pki.binding",
         "pki.certificates",

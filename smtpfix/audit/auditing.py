@@ -19,6 +19,7 @@ from smtpfix.transcript import shorten
 
 from .adapters import adapter
 from .call import Call, Deliver
+from .device import Device
 from .grade import grade
 from .plan import Case, Plan, plan
 from .process import Ended
@@ -26,6 +27,7 @@ from .result import AuditResult, Declaration, DeclaredMode, Ending, Finding, Out
 from .runner import Client, Runner
 from .sentences import sentences
 from .traces import SHORTEST
+from .venue import HERE, Venue
 from .verdict import Observed, judge
 
 DEFAULT_TIMEOUT: Final = 10.0
@@ -49,6 +51,7 @@ class Audit:
         ids: Collection[str] = (),
         jobs: int | None = None,
         timeout: float = DEFAULT_TIMEOUT,
+        venue: Venue = HERE,
     ) -> None:
         _check(declaration, jobs, timeout)
         self.client = client
@@ -57,6 +60,7 @@ class Audit:
         """What is run."""
         self._jobs = jobs
         self._timeout = timeout
+        self._venue = venue
         self._observed: dict[object, Observed] = {}
 
     def run(self, progress: Progress | None = None) -> AuditResult:
@@ -67,8 +71,10 @@ class Audit:
         is_complete = True
         self.client.start(jobs + waiting)
         try:
-            with Authority() as authority:
-                runner = Runner(self.client, self.declaration, timeout=self._timeout, authority=authority)
+            with Authority(self._venue.authority) as authority:
+                runner = Runner(
+                    self.client, self.declaration, timeout=self._timeout, authority=authority, venue=self._venue
+                )
                 LOOP_THREAD.hold()
                 try:
                     self._run_all(runner, jobs, waiting, progress or _quiet)
@@ -84,6 +90,8 @@ class Audit:
     def _slots(self) -> tuple[int, int]:
         """How many runs go on at a time, and how many more whose server only lets them wait."""
         cases = self._beside_good
+        if self._venue.is_fixed or isinstance(self.client, Device):  # one after the other
+            return 1, 0
         if self._jobs is not None:
             return max(1, min(self._jobs, len(cases))), 0
         stalling = sum(case.stalls for case in cases)

@@ -99,6 +99,18 @@ def lines(result: AuditResult, *, with_evidence: bool = False) -> Iterator[str]:
     yield printable(result.promise)
     yield printable(result.worth)
     yield from (f"  {printable(reason)}" for reason in result.reasons)
+    yield from family(result)
+
+
+def family(result: AuditResult) -> Iterator[str]:
+    """Return how it compares with the family it was to be compared with; nothing where it was not."""
+    if not result.family:
+        return
+    if not result.differences:
+        yield printable(f"It behaves as documented for {result.family}.")
+        return
+    yield printable(f"It does not behave as documented for {result.family}:")
+    yield from (f"  {printable(difference)}" for difference in result.differences)
 
 
 def aligned(rows: tuple[tuple[str, ...], ...]) -> Iterator[str]:

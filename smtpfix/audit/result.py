@@ -127,6 +127,8 @@ class Ending(StrEnum):
     TIMED_OUT = "timed-out"
     """Ended by the audit when its time was over."""
     NOT_STARTED = "not-started"
+    ELSEWHERE = "elsewhere"
+    """It ran where nobody can see how it ended: on a device."""
 
 
 @dataclass(frozen=True, slots=True)

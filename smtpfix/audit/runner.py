@@ -17,11 +17,13 @@ from smtpfix.errors import NoSession, SMTPFixError
 from smtpfix.policy import Policy
 from smtpfix.scenario import load_scenario
 
+from .device import Device
 from .evidence import gather
 from .plan import GOOD, Case
 from .process import Ended
 from .result import Declaration, Ending, Trust
 from .target import Target, write_message
+from .venue import HERE, Venue
 from .verdict import Observed
 from .wire import WireServer
 
@@ -52,18 +54,27 @@ class Client(Protocol):
 class Runner:
     """What the runs of one audit share."""
 
-    def __init__(self, client: Client, declaration: Declaration, *, timeout: float, authority: Authority) -> None:
+    def __init__(
+        self,
+        client: Client,
+        declaration: Declaration,
+        *,
+        timeout: float,
+        authority: Authority,
+        venue: Venue = HERE,
+    ) -> None:
         self._client = client
         self._declaration = declaration
         self._timeout = timeout
         self._authority = authority
+        self._venue = venue
         self.stop = threading.Event()
         """Set to end what is going on."""
 
     def run(self, case: Case) -> Observed:
         """Run one case. Never raises for what cannot be shown or run: `Observed.reason` says so."""
         try:
-            server = WireServer(self._policy(case), authority=self._authority)
+            server = WireServer(self._policy(case), authority=self._authority, known_as=self._venue.hostname)
             server.start()
         except (SMTPFixError, ssl.SSLError, OSError) as error:  # an extra is missing, say
             return Observed(_NOT_STARTED, reason=str(error))
@@ -72,7 +83,10 @@ class Runner:
             target = self._target(server, folder)
             if (reason := self._client.cannot_reach(target)) is not None:
                 return Observed(_NOT_STARTED, reason=reason)
-            ended = self._client.run(target, timeout=self._timeout, stop=self.stop)
+            if isinstance(self._client, Device):
+                ended = self._client.watch(server, case, target, timeout=self._timeout, stop=self.stop)
+            else:
+                ended = self._client.run(target, timeout=self._timeout, stop=self.stop)
             settle(server)
             return Observed(ended, gather(server, self._declaration))
         finally:
@@ -82,7 +96,7 @@ class Runner:
     def _policy(self, case: Case) -> Policy:
         declaration, scenario = self._declaration, case.scenario
         users = {declaration.user: declaration.password or ""} if declaration.user is not None else None
-        policy = Policy(case.mode, users=users)
+        policy = self._venue.at(Policy(case.mode, users=users))
         return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: scenario.id})
 
     def _target(self, server: WireServer, folder: Path) -> Target:

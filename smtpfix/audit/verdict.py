@@ -59,6 +59,8 @@ def judge(
     ended, evidence = observed.ended, observed.evidence
     if ended.ending is Ending.NOT_STARTED:
         return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason=ended.said or "the client was not started")
+    if not evidence.connections and ended.ending is Ending.ELSEWHERE:
+        return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason="nobody connected")
     if not evidence.connections and ended.ending is not Ending.TIMED_OUT:
         last = ended.said.splitlines()[-1:]
         said = f"; it said: {last[0]}" if last else ""

@@ -7,10 +7,14 @@ lines, injected ones, those sent while the server stalls, and those sent after i
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
+from smtpfix.authority import Authority
 from smtpfix.channel import Channel
 from smtpfix.loop import LOOP_THREAD
+from smtpfix.place import Place
+from smtpfix.policy import Policy
 from smtpfix.server import Server
 
 MOST_KEPT: Final = 4_194_304
@@ -25,8 +29,16 @@ _HEADER: Final = 5
 class WireServer(Server):
     """A `Server` whose connections are kept as raw octets too."""
 
-    wires: tuple[bytearray, ...] = ()
-    """What each client sent, one a connection; complete up to now once `sessions` has been read."""
+    def __init__(self, policy: Policy, *, authority: Authority, known_as: str | None = None) -> None:
+        super().__init__(policy, authority=authority)
+        self._known_as = known_as
+        self.wires: tuple[bytearray, ...] = ()
+        """What each client sent, one a connection; complete up to now once `sessions` has been read."""
+
+    @property
+    def place(self) -> Place:
+        """The names it goes by: to clients on other machines, by the name they connect to."""
+        return super().place if self._known_as is None else replace(super().place, host=self._known_as)
 
     def _channel(self) -> Channel:
         kept = bytearray()

@@ -1,4 +1,4 @@
-"""The command line: commands and their options. What they do is in one module a command; the only importer of click."""
+"""The command line: commands and their options, by click. What they do is in one module a command."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from smtpfix.errors import SMTPFixError
 
+from .audit_command import audit_command
 from .options import read_options
 from .pipe import settle
 
@@ -160,77 +161,6 @@ def serve_command(**options: Any) -> int:
     return serve(read_options(**options), sys.stdout)
 
 
-class _AuditCommand(click.Command):
-    """Knows whether ``--`` stood before the client: what follows it is a command, also where a client is called so."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.obj = "--" in args
-        return super().parse_args(ctx, args)
-
-
-@commands.command("audit", cls=_AuditCommand)
-@click.argument("client", metavar="CLIENT | -- COMMAND...", nargs=-1)
-@click.option(
-    "--mode",
-    default="starttls-required",
-    show_default=True,
-    help="When the client is meant to use TLS: implicit, starttls-required, opportunistic or none.",
-)
-@click.option(
-    "--trust",
-    default="pki",
-    show_default=True,
-    help="What it is meant to trust: pki, pinned (one certificate) or none.",
-)
-@click.option("--credentials", metavar="USER:PASSWORD", help="What it is meant to log in with; not at all without.")
-@click.option("--group", multiple=True, metavar="GROUP", help="Run a whole group of scenarios; repeatable.")
-@click.option("--scenario", multiple=True, metavar="ID", help="Run this scenario; repeatable.")
-@click.option("--everything", is_flag=True, help="Run all groups, not only the default set.")
-@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set this for the command; repeatable.")
-@click.option(
-    "--template",
-    metavar="FILE",
-    type=_FILE,
-    help="Copy FILE, its placeholders filled in, into each run's directory; {template} is where it is then.",
-)
-@click.option("--stdin", metavar="FILE", help="Let the command read FILE, which can be {message}; nothing without.")
-@click.option("--here", is_flag=True, help="Run the command in this directory, not in a new one for each run.")
-@click.option("-j", "--jobs", metavar="N", type=int, help="Runs at a time; as many as there are processors without.")
-@click.option(
-    "--timeout", metavar="SECONDS", type=float, default=10.0, show_default=True, help="How long one run may take."
-)
-@click.option(
-    "--grade",
-    metavar="GRADE",
-    help="End with 0 where this is reached: secure, secure-lax, opportunistic, unauthenticated or plaintext; "
-    "without, the best that the mode can reach.",
-)
-@click.pass_context
-def audit_command(context: click.Context, /, **options: Any) -> int:
-    """Find out what a mail client accepts, refuses, leaks or silently downgrades.
-
-    CLIENT is a built-in one: smtplib, smtplib-unverified, aiosmtplib, curl, msmtp or swaks. COMMAND is a program of
-    yours that sends one mail; it is run once for each scenario, without a shell, with these placeholders filled in,
-    also in --env, --template and --stdin:
-
-    \b
-      {host} {port}          where to connect to; {address} is the IP address of {host}
-      {cafile}               a PEM file with what to trust
-      {user} {password}      what to log in with
-      {sender} {recipient}   the envelope; {subject} is a word of this run's
-      {message}              a file with a message that can be sent as it is
-      {mode} {workdir}       the declared mode, and the run's own directory
-
-    Other braces are doubled. What the servers saw decides; what the client says of itself is only compared.
-
-    Exit status: 0 where the grade is reached and no flag is raised; 1 where not; 2 where nothing could be run; 130
-    after Ctrl-C, which shows what is known by then.
-    """  # noqa: D301 - \b is click's mark for lines that stay as they are
-    from .audit import AuditOptions, run_audit  # noqa: PLC0415 - help and errors need no servers
-
-    return run_audit(AuditOptions(is_command=bool(context.obj), **options), sys.stdout)
-
-
 @commands.command("providers")
 @click.argument("name", metavar="[PROVIDER]", required=False)
 def providers_command(name: str | None) -> int:
@@ -339,6 +269,9 @@ def probe_command(**options: Any) -> int:
     from .probe import run  # noqa: PLC0415 - help and errors need no TLS
 
     return run(sys.stdout, **options)
+
+
+commands.add_command(audit_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

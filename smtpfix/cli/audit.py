@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, TextIO, TypedDict
 
 from smtpfix.audit.adapters import adapter
 from smtpfix.audit.auditing import DEFAULT_TIMEOUT, Audit, declare
 from smtpfix.audit.command import Command
+from smtpfix.audit.device import DEFAULT_PATIENCE, Device
+from smtpfix.audit.family import Variant, compare, family_names, load_family, read_family
 from smtpfix.audit.grade import is_good_enough
-from smtpfix.audit.plan import EVERYTHING
-from smtpfix.audit.result import AuditResult, Declaration, Grade, Outcome
+from smtpfix.audit.plan import EVERYTHING, plan
+from smtpfix.audit.result import AuditResult, Declaration, DeclaredMode, Grade, Outcome
 from smtpfix.audit.runner import Client
+from smtpfix.audit.venue import FREE, Venue
 from smtpfix.errors import InvalidValueError
+
+from .audit_guide import TerminalGuide
+from .audit_reports import ReportFiles, changes, read_baseline
 
 REACHED: Final = 0
 NOT_REACHED: Final = 1
@@ -33,8 +39,8 @@ class AuditOptions:
     client: Sequence[str]
     is_command: bool
     """Whether ``--`` stood before the client."""
-    mode: str = "starttls-required"
-    trust: str = "pki"
+    mode: str | None = None
+    trust: str | None = None
     credentials: str | None = None
     group: Collection[str] = ()
     scenario: Collection[str] = ()
@@ -44,24 +50,103 @@ class AuditOptions:
     stdin: str | None = None
     here: bool = False
     jobs: int | None = None
-    timeout: float = DEFAULT_TIMEOUT
+    timeout: float | None = None
     grade: str | None = None
+    baseline: Path | None = None
+    family: str | None = None
+    ports: str = FREE
+    wait: bool = False
+    host: str | None = None
+    hostname: str | None = None
+    authority: Path | None = None
+    json_file: Path | None = None
+    junit_file: Path | None = None
+    html_file: Path | None = None
+    sarif_file: Path | None = None
+    artifact: str | None = None
+
+    @property
+    def files(self) -> ReportFiles:
+        """Where reports go."""
+        return ReportFiles(self.json_file, self.junit_file, self.html_file, self.sarif_file, self.artifact)
 
 
-def run_audit(options: AuditOptions, stream: TextIO) -> int:
+def run_audit(options: AuditOptions, stream: TextIO, answers: TextIO) -> int:
     """Run it, show what is found, and return the exit status. Raises `InvalidValueError` before anything is run."""
     from .audit_terminal import AuditTerminal  # noqa: PLC0415 - errors need no rich
 
     wanted = _grade(options.grade)
-    declaration = declare(options.mode, options.trust, options.credentials)
-    client = _command(options) if options.is_command else _adapter(options, declaration)
+    variant = _variant(options.family)
+    declaration = _declaration(options, variant)
+    venue = _venue(options)
+    options.files.check()
+    baseline = read_baseline(options.baseline) if options.baseline is not None else None
     groups = [*options.group, *([EVERYTHING] if options.everything else [])]
-    audit = Audit(client, declaration, groups=groups, ids=options.scenario, jobs=options.jobs, timeout=options.timeout)
+    choice: _Choice = {"groups": groups, "ids": options.scenario, "jobs": options.jobs, "venue": venue}
     terminal = AuditTerminal(stream)
-    with terminal.progress(str(client), declaration) as progress:
-        result = audit.run(progress)
-    terminal.show(result)
-    return exit_status(result, wanted)
+    if options.wait:
+        result = _watch(options, declaration, choice, stream, answers)
+    else:
+        client = _command(options) if options.is_command else _adapter(options, declaration)
+        audit = Audit(client, declaration, timeout=options.timeout or DEFAULT_TIMEOUT, **choice)
+        with terminal.progress(str(client), declaration) as progress:
+            result = audit.run(progress)
+    if variant is not None:
+        result = replace(result, family=options.family or "", differences=compare(result, variant))
+    options.files.write(result)
+    if baseline is None:
+        terminal.show(result)
+        return exit_status(result, wanted)
+    changed = changes(baseline, result)
+    terminal.show_changes(changed)
+    if not result.is_complete:
+        return BROKEN_OFF
+    return NOT_REACHED if changed.is_worse else REACHED
+
+
+class _Choice(TypedDict):
+    groups: Collection[str]
+    ids: Collection[str]
+    jobs: int | None
+    venue: Venue
+
+
+def _watch(
+    options: AuditOptions, declaration: Declaration, choice: _Choice, stream: TextIO, answers: TextIO
+) -> AuditResult:
+    """Audit a device, which somebody starts for each run."""
+    if options.client:
+        raise InvalidValueError("--wait", " ".join(options.client), "no client: it is for those that start elsewhere")
+    planned = plan(declaration, groups=choice["groups"], ids=choice["ids"])
+    total = len({case.key for case in (*planned.controls, *planned.cases)})
+    device = Device(TerminalGuide(stream, answers, declaration, total), name=options.family or "device")
+    return Audit(device, declaration, timeout=options.timeout or DEFAULT_PATIENCE, **choice).run()
+
+
+def _variant(text: str | None) -> Variant | None:
+    """Return the family's variant of this name. Raises `InvalidValueError` listing all there are."""
+    if text is None:
+        return None
+    name, _, variant = text.rpartition("/")
+    if not name:
+        names = ", ".join(f"{one}/..." for one in family_names())
+        raise InvalidValueError("--family", text, f"FAMILY/VARIANT, such as {names}")
+    family = read_family(Path(name)) if name.endswith(".toml") else load_family(name)
+    return family.variant(variant)
+
+
+def _declaration(options: AuditOptions, variant: Variant | None) -> Declaration:
+    """Return what is declared: by the options, or else by the family's manual."""
+    documented = variant.declaration() if variant is not None else Declaration(DeclaredMode.STARTTLS_REQUIRED)
+    return declare(options.mode or documented.mode, options.trust or documented.trust, options.credentials)
+
+
+def _venue(options: AuditOptions) -> Venue:
+    if not options.wait:
+        for given, option in ((options.host, "--host"), (options.hostname, "--hostname")):
+            if given is not None:
+                raise InvalidValueError(option, given, "nothing without --wait: clients of this machine need none")
+    return Venue(options.ports, options.host or "localhost", options.hostname, options.authority)
 
 
 def exit_status(result: AuditResult, wanted: Grade | None) -> int:

@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
-from smtpfix.audit.digest import HEADS, Block, blocks, counts, heading, lines
+from smtpfix.audit.baseline import Changes
+from smtpfix.audit.digest import HEADS, Block, blocks, counts, family, heading, lines
 from smtpfix.audit.result import AuditResult, Declaration, Grade, Verdict
 from smtpfix.transcript import printable
 
@@ -86,6 +87,13 @@ class AuditTerminal:
         self._console.print(Text(printable(result.worth), style="green" if result.grade in _GOOD else "bold yellow"))
         for reason in result.reasons:
             self._console.print(Padding(Text(printable(reason), style="dim"), (0, 0, 0, 2)))
+        for line in family(result):
+            self._console.print(Text(line))
+
+    def show_changes(self, changed: Changes) -> None:
+        """Print what changed since an earlier audit, and nothing else."""
+        for line in str(changed).splitlines():
+            self._line(line)
 
     def _block(self, block: Block) -> None:
         self._console.print(Text.assemble((HEADS[block.verdict], _STYLES[block.verdict]), "  ", block.meaning))

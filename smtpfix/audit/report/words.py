@@ -85,6 +85,7 @@ _ENDINGS: Final = {
     Ending.CRASHED: "It crashed",
     Ending.TIMED_OUT: "It was ended when its time was over",
     Ending.NOT_STARTED: "It could not be started",
+    Ending.ELSEWHERE: "It ran elsewhere, where nobody sees how it ended",
 }
 
 _NOT_IN_XML: Final = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")

@@ -1,0 +1,119 @@
+"""The command ``smtpfix audit`` and its options, by click; what it does is `audit`'s."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+_DIRECTORY = click.Path(path_type=Path, resolve_path=True)
+_FILE = click.Path(path_type=Path)
+
+
+class _AuditCommand(click.Command):
+    """Knows whether ``--`` stood before the client: what follows it is a command, also where a client is called so."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.obj = "--" in args
+        return super().parse_args(ctx, args)
+
+
+@click.command("audit", cls=_AuditCommand)
+@click.argument("client", metavar="CLIENT | -- COMMAND...", nargs=-1)
+@click.option(
+    "--mode",
+    help="When the client is meant to use TLS: implicit, starttls-required, opportunistic or none; without, "
+    "starttls-required.",
+)
+@click.option("--trust", help="What it is meant to trust: pki, pinned (one certificate) or none; without, pki.")
+@click.option("--credentials", metavar="USER:PASSWORD", help="What it is meant to log in with; not at all without.")
+@click.option("--group", multiple=True, metavar="GROUP", help="Run a whole group of scenarios; repeatable.")
+@click.option("--scenario", multiple=True, metavar="ID", help="Run this scenario; repeatable.")
+@click.option("--everything", is_flag=True, help="Run all groups, not only the default set.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set this for the command; repeatable.")
+@click.option(
+    "--template",
+    metavar="FILE",
+    type=_FILE,
+    help="Copy FILE, its placeholders filled in, into each run's directory; {template} is where it is then.",
+)
+@click.option("--stdin", metavar="FILE", help="Let the command read FILE, which can be {message}; nothing without.")
+@click.option("--here", is_flag=True, help="Run the command in this directory, not in a new one for each run.")
+@click.option("-j", "--jobs", metavar="N", type=int, help="Runs at a time; as many as there are processors without.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=float,
+    help="How long one run may take: 10 without, 600 with --wait.",
+)
+@click.option(
+    "--grade",
+    metavar="GRADE",
+    help="End with 0 where this is reached: secure, secure-lax, opportunistic, unauthenticated or plaintext; "
+    "without, the best that the mode can reach.",
+)
+@click.option("--json", "json_file", metavar="FILE", type=_FILE, help="Write all that was found, for programs.")
+@click.option("--junit", "junit_file", metavar="FILE", type=_FILE, help="Write it as JUnit XML, for CI systems.")
+@click.option("--html", "html_file", metavar="FILE", type=_FILE, help="Write it as one page, for people.")
+@click.option("--sarif", "sarif_file", metavar="FILE", type=_FILE, help="Write it as SARIF 2.1.0, for code scanning.")
+@click.option(
+    "--artifact", metavar="FILE", help="With --sarif: the file of yours that results are shown at, such as the program."
+)
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    type=_FILE,
+    help="Show only what changed since the --json FILE of an earlier audit; 1 where anything is worse.",
+)
+@click.option(
+    "--family",
+    metavar="FAMILY/VARIANT",
+    help="Compare with what a client's manual documents, and declare that: tmail-c/other-port, "
+    "conzept16/_MailSmtpTls, ...; or a family's file of your own.",
+)
+@click.option(
+    "--ports",
+    metavar="PORTS",
+    default="free",
+    show_default=True,
+    help="Where servers listen: free, conventional (25, 587 or 465, for clients that go by the port), or a number.",
+)
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait for a client that cannot be started from here, such as a controller, and say what to do on it.",
+)
+@click.option("--host", metavar="HOST", help="With --wait: where to listen; 0.0.0.0 lets other machines in.")
+@click.option("--hostname", metavar="NAME", help="With --wait: the name or IP address that the device connects to.")
+@click.option(
+    "--authority",
+    metavar="DIR",
+    type=_DIRECTORY,
+    help="Keep the certificate authority in DIR between audits, so that its ca.pem can be imported once.",
+)
+@click.pass_context
+def audit_command(context: click.Context, /, **options: Any) -> int:
+    """Find out what a mail client accepts, refuses, leaks or silently downgrades.
+
+    CLIENT is a built-in one: smtplib, smtplib-unverified, aiosmtplib, curl, msmtp or swaks. COMMAND is a program of
+    yours that sends one mail; it is run once for each scenario, without a shell, with these placeholders filled in,
+    also in --env, --template and --stdin:
+
+    \b
+      {host} {port}          where to connect to; {address} is the IP address of {host}
+      {cafile}               a PEM file with what to trust
+      {user} {password}      what to log in with
+      {sender} {recipient}   the envelope; {subject} is a word of this run's
+      {message}              a file with a message that can be sent as it is
+      {mode} {workdir}       the declared mode, and the run's own directory
+
+    Other braces are doubled. What the servers saw decides; what the client says of itself is only compared.
+
+    Exit status: 0 where the grade is reached and no flag is raised; 1 where not; 2 where nothing could be run; 130
+    after Ctrl-C, which shows what is known by then.
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    from .audit import AuditOptions, run_audit  # noqa: PLC0415 - help and errors need no servers
+
+    return run_audit(AuditOptions(is_command=bool(context.obj), **options), sys.stdout, sys.stdin)

@@ -1,0 +1,70 @@
+"""The files that `smtpfix audit` writes of its result, and the baseline it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from smtpfix.audit.baseline import Changes, compare
+from smtpfix.audit.report import from_json, to_html, to_json, to_junit, to_sarif
+from smtpfix.audit.result import AuditResult
+from smtpfix.errors import InvalidValueError
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFiles:
+    """Where reports go; None: not wanted."""
+
+    json_file: Path | None = None
+    junit_file: Path | None = None
+    html_file: Path | None = None
+    sarif_file: Path | None = None
+    artifact: str | None = None
+    """The file of the user's that SARIF shows its results at."""
+
+    def check(self) -> None:
+        """Raise `InvalidValueError` where a report could not be written, before anything is run."""
+        if self.artifact is not None and self.sarif_file is None:
+            raise InvalidValueError("--artifact", self.artifact, "nothing without --sarif, which it is for")
+        for option, file, _ in self._wanted():
+            if file.is_dir() or not file.absolute().parent.is_dir():
+                raise InvalidValueError(option, str(file), "a file in a directory that is there")
+
+    def write(self, result: AuditResult) -> None:
+        """Write what is wanted. Raises `InvalidValueError` where that fails."""
+        for option, file, make in self._wanted():
+            try:
+                file.write_text(make(result), encoding="utf-8")
+            except OSError as error:
+                raise InvalidValueError(option, str(file), f"a file that can be written ({error.strerror})") from error
+
+    def _wanted(self) -> Iterator[tuple[str, Path, Callable[[AuditResult], str]]]:
+        for option, file, make in (
+            ("--json", self.json_file, to_json),
+            ("--junit", self.junit_file, to_junit),
+            ("--html", self.html_file, to_html),
+            ("--sarif", self.sarif_file, partial(to_sarif, artifact=self.artifact)),
+        ):
+            if file is not None:
+                yield option, file, make
+
+
+def read_baseline(file: Path) -> AuditResult:
+    """Return an earlier audit's result. Raises `InvalidValueError` naming the file."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidValueError("--baseline", str(file), f"a file that can be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InvalidValueError("--baseline", str(file), f"UTF-8 ({error})") from error
+    try:
+        return from_json(text)
+    except InvalidValueError as error:
+        raise error.within(f"--baseline {file}") from error
+
+
+def changes(baseline: AuditResult, result: AuditResult) -> Changes:
+    """Return what changed. Raises `InvalidValueError` where the two were declared otherwise."""
+    return compare(baseline, result)
