@@ -18,6 +18,7 @@ from email.utils import getaddresses
 from typing import Any, Final, Protocol
 
 from .behaviour import BARE_CR, BARE_LF, END_OF_HEADERS, Violation, in_message, without
+from .errors import InvalidValueError
 from .reply import Reply
 from .session import Session
 from .transcript import printable
@@ -42,6 +43,25 @@ class Envelope:
     """Parameters of the MAIL command, verbatim: ``("SIZE=1000", "BODY=8BITMIME")``."""
     recipient_parameters: tuple[tuple[str, ...], ...] = ()
     """Parameters of each RCPT command, verbatim, in the order of `recipients`."""
+
+    def parameter(self, keyword: str, recipient: str | None = None) -> str | None:
+        """Return the value of a parameter of MAIL, or of RCPT: ``parameter("NOTIFY", "bob@example.org")``.
+
+        It is as it was sent, xtext included; ``""`` for a parameter without a value, None where it was not sent.
+        Raises `InvalidValueError` for somebody who is no recipient. A recipient named twice is meant by the first.
+        """
+        parameters = self.mail_parameters
+        if recipient is not None:
+            if recipient not in self.recipients:
+                expected = f"one of the recipients, {', '.join(self.recipients) or 'and there are none'}"
+                raise InvalidValueError("Envelope.parameter recipient", recipient, expected)
+            place = self.recipients.index(recipient)
+            parameters = self.recipient_parameters[place] if place < len(self.recipient_parameters) else ()
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.upper() == keyword.upper():
+                return value
+        return None
 
 
 class SessionSource(Protocol):
@@ -91,6 +111,8 @@ class CapturedMessage:
     """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
     unstuffed_lines: int = 0
     """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
+    chunks: tuple[int, ...] = ()
+    """Octets of each chunk, where it came by BDAT (RFC 3030 section 2); empty where it came by DATA."""
     _replies: Sequence[Reply | None] | None = field(default=None, repr=False)
     _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
