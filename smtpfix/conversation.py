@@ -110,7 +110,8 @@ class Conversation:
         if self._upgrade.instead is not None:
             self._upgrade.instead.take(buffer)
             return
-        if self._player.is_stalled:
+        player = self._player
+        if player.is_stalled:
             buffer.clear()
             channel.flush()
             return
@@ -118,10 +119,9 @@ class Conversation:
         if delivery.answers is not None:
             delivery.go_on()
         taken = 0
-        player = self._player
         while buffer and not (player.is_holding or player.is_stalled or channel.is_closing or channel.is_blocked):
             if taken == _TURN:
-                self._player.hold(0, _go_on)
+                player.hold(0, _go_on)
                 break
             taken += 1
             if (content := delivery.incoming) is not None:
