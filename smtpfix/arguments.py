@@ -73,6 +73,8 @@ def refuse_parameters(parameters: tuple[str, ...], known: Collection[str], size_
         seen.add(keyword)
         pattern, expected = _VALUES.get(keyword) or _optional(keyword)
         if not is_whole and not pattern.match(value or ""):
+            if f"{keyword}=BINARYMIME" in known:
+                expected += ", or BINARYMIME (RFC 3030 section 3)"
             return Reply(501, "5.5.4", f"Parameter {keyword} has a malformed value, expected {expected}")
         if keyword == "SIZE" and size_limit is not None and int(value) > size_limit:
             return TOO_MUCH_DATA

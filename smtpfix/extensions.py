@@ -27,7 +27,9 @@ class Value(NamedTuple):
 
 VALUES: Final[Mapping[str, Value]] = {
     "RET": Value(re.compile(r"(?i:FULL|HDRS)\Z"), "FULL or HDRS (RFC 3461 section 4.3)"),
-    "ENVID": Value(re.compile(rf"{_XTEXT}{{1,100}}\Z"), "xtext of 100 characters at most (RFC 3461 section 4.4)"),
+    "ENVID": Value(
+        re.compile(rf"(?=.{{1,100}}\Z){_XTEXT}+\Z"), "xtext of 100 characters at most (RFC 3461 section 4.4)"
+    ),
     "NOTIFY": Value(
         re.compile(r"(?i:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*)\Z"),
         "NEVER alone, or SUCCESS, FAILURE and DELAY separated by commas (RFC 3461 section 4.1)",
@@ -53,7 +55,7 @@ VALUES: Final[Mapping[str, Value]] = {
 
 
 def offered(policy: Policy, *, in_tls: bool) -> Iterator[str]:
-    """Yield the lines of the EHLO reply for what the policy offers."""
+    """Yield the lines of the EHLO reply for what the policy offers; until when messages may be held is as from now."""
     for keyword in OPTIONAL_EXTENSIONS:
         if keyword not in policy.offer or (keyword == "REQUIRETLS" and not in_tls):
             continue

@@ -4,6 +4,7 @@ import re
 import smtplib
 from datetime import UTC, datetime, timedelta
 
+import aiosmtplib
 import pytest
 
 from smtpfix import Envelope, InvalidValueError, Policy
@@ -114,6 +115,7 @@ WRONG = [
     ("DSN", "RET=ALL", "", "FULL or HDRS"),
     ("DSN", "RET=FULL RET=FULL", "", "RET is given twice"),
     ("DSN", "ENVID=" + "x" * 101, "", "100 characters"),
+    ("DSN", "ENVID=" + "+2B" * 34, "", "100 characters"),
     ("DSN", "ENVID=a+2b", "", "xtext"),
     ("DSN", "ENVID=x ENVID=x", "", "ENVID is given twice"),
     ("DSN", "", "NOTIFY", "NEVER alone"),
@@ -209,6 +211,20 @@ def test_smtplib_asks_for_notifications(start_smtp_server):
     assert envelope.recipient_parameters == (("NOTIFY=NEVER",), ("NOTIFY=NEVER",))
 
 
+@pytest.mark.asyncio
+async def test_aiosmtplib_asks_for_notifications_of_a_strict_server(start_smtp_server):
+    server = start_smtp_server(Policy(offer=["DSN"], syntax="strict"))
+    async with aiosmtplib.SMTP(hostname=server.host, port=server.port) as client:
+        assert client.supports_extension("dsn")
+        await client.sendmail(
+            "ann@example.org", "bob@example.org", b"x", mail_options=["ENVID=7"], rcpt_options=["NOTIFY=DELAY"]
+        )
+    envelope = server.inbox.one().envelope
+    assert envelope.parameter("ENVID") == "7"
+    assert envelope.parameter("NOTIFY", "bob@example.org") == "DELAY"
+    assert server.sessions[-1].violations == ()
+
+
 def test_a_client_that_asks_where_dsn_is_not_offered_gets_555(start_smtp_server):
     server = start_smtp_server(Policy(scenario="dsn-not-offered"))
     with server.client() as client:
@@ -238,6 +254,14 @@ def test_a_client_that_asks_where_dsn_is_not_offered_gets_555(start_smtp_server)
 def test_body_may_be_what_is_offered(greet, policy, body, code):
     _, client = greet(policy)
     assert client.say(f"{ANN} BODY={body}")[:3] == code
+
+
+@pytest.mark.parametrize("offer", [(), ("CHUNKING", "BINARYMIME")])
+def test_what_body_may_be_is_told(greet, offer):
+    _, client = greet(Policy(offer=offer))
+    answer = client.say(f"{ANN} BODY=NOMIME")
+    assert "expected 7BIT or 8BITMIME" in answer
+    assert ("or BINARYMIME" in answer) is bool(offer)
 
 
 # REQUIRETLS
