@@ -1,7 +1,7 @@
 """One SMTP session: policy, rules and record around the engine; the only place that knows the stage.
 
 It sees every command before anything acts on it, and every reply before it leaves. Synchronous: a timer runs only where
-a rule waits. HELP and QUIT are its own; STARTTLS is `upgrade`'s, AUTH `authentication`'s, DATA and the content
+a rule waits. HELP and QUIT are its own; STARTTLS is `upgrade`'s, AUTH `authentication`'s, DATA, BDAT and content
 `delivery`'s, the rest the engine's.
 """
 

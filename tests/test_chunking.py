@@ -259,6 +259,19 @@ def test_a_chunk_at_the_wrong_time_is_drained_and_refused(server, client, comman
     assert server.inbox.one().content == b"x"
 
 
+@pytest.mark.parametrize("by_data", [False, True])
+def test_a_chunk_outside_any_transaction_spoils_none(server, client, by_data):
+    client.send(bdat(NOISE))
+    assert client.reply() == "503 5.5.1 Send MAIL first"
+    if by_data:
+        assert client.deliver(b"x\r\n") == ACCEPTED
+    else:
+        begin(client)
+        client.send(bdat(b"x\r\n", last=True))
+        assert client.reply() == ACCEPTED
+    assert server.inbox.one().content == b"x\r\n"
+
+
 def test_a_chunk_before_ehlo_is_drained_and_refused(server, wire):
     client = wire(server)
     client.send(bdat(NOISE))
@@ -444,6 +457,14 @@ def test_chunks_sent_without_waiting_are_pipelined(start_smtp_server, wire):
     assert [violation.id for violation in session.violations] == ["pipelining-not-offered"]
 
 
+def test_what_follows_an_empty_chunk_at_once_is_pipelined(server, client):
+    begin(client)
+    client.send(bdat(b"", last=True) + b"QUIT\r\n")
+    client.replies(2)
+    client.rest()
+    assert server.sessions[-1].pipelined == (("<0 octets of content>", "QUIT"),)
+
+
 def test_chunks_may_be_pipelined_where_that_is_offered(server, client):
     client.send(f"{MAIL}\r\n{RCPT}\r\n".encode() + bdat(b"x") + bdat(b"", last=True) + b"QUIT\r\n")
     client.replies(5)
@@ -478,6 +499,15 @@ def test_the_end_of_data_comes_behind_the_last_chunk(server, client):
     client.send(bdat(b"x") + bdat(b"y", last=True))
     assert client.replies(2) == ["250 2.0.0 Fine", "451 4.3.0 Later"]
     assert server.inbox.refused[0].content == b"xy"
+
+
+def test_a_last_chunk_that_is_refused_has_no_end_of_data(server, client):
+    late = server.on("END-OF-DATA", Reply(451, "4.3.0", "Later"))
+    server.on("BDAT", Reply(554, "5.3.0", "No"))
+    begin(client)
+    client.send(bdat(b"x", last=True))
+    assert client.reply() == "554 5.3.0 No"
+    assert server.unused_rules == (late,)
 
 
 def test_a_positive_rule_changes_the_words_only(server, client):
