@@ -35,7 +35,7 @@ VALUES: Final[Mapping[str, Value]] = {
         "NEVER alone, or SUCCESS, FAILURE and DELAY separated by commas (RFC 3461 section 4.1)",
     ),
     "ORCPT": Value(
-        # With its "ORCPT=" it has 500 characters at the most. RFC 6533 section 3 adds the type utf-8.
+        # With its "ORCPT=" it has 500 characters at the most. RFC 6533 adds the type utf-8.
         re.compile(rf"(?=.{{1,494}}\Z)(?:(?i:utf-8);[^\s=]+|(?!(?i:utf-8;))[A-Za-z0-9-]+;{_XTEXT}+)\Z"),
         "an address type, a semicolon and xtext, such as rfc822;ann@example.org (RFC 3461 section 4.2)",
     ),
