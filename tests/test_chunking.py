@@ -632,3 +632,38 @@ def test_a_client_that_gives_up_although_chunks_are_taken_is_caught(start_smtp_s
 
     with pytest.raises(ScenarioFailed, match="the client should have delivered"):
         running.check(deliver)
+
+
+# LMTP
+
+
+def test_lmtp_answers_the_last_chunk_for_each_recipient(start_smtp_server, wire):
+    """RFC 2033 section 4.3: one reply for a chunk, and for the last one as many as there are recipients."""
+    server = start_smtp_server(Policy(protocol="lmtp", offer=["CHUNKING"]))
+    server.on("END-OF-DATA", Reply(450, "4.2.1", "Later"), argument="eve@*")
+    client = wire(server, greeted=False)
+    client.reply()
+    assert "CHUNKING" in client.say("LHLO client.example")
+    begin(client)
+    client.say("RCPT TO:<eve@example.org>")
+    client.send(bdat(b"x") + bdat(b"y", last=True))
+    assert client.replies(3) == ["250 2.0.0 1 octets received", ACCEPTED, "450 4.2.1 Later"]
+    assert server.inbox.one().content == b"xy"
+    client.say("QUIT")
+    client.rest()
+    assert server.sessions[-1].violations == ()
+
+
+def test_lmtp_refuses_the_last_chunk_for_each_recipient(start_smtp_server, wire):
+    server = start_smtp_server(Policy(protocol="lmtp", offer=["CHUNKING"]))
+    server.on("BDAT", Reply(554, "5.3.0", "No"))
+    client = wire(server, greeted=False)
+    client.reply()
+    client.send(bdat(b"x", last=True))
+    assert client.reply() == "554 5.3.0 No"
+    client.say("LHLO client.example")
+    begin(client)
+    client.say("RCPT TO:<eve@example.org>")
+    client.send(bdat(b"x", last=True))
+    assert client.replies(2) == ["554 5.3.0 No"] * 2
+    assert len(server.inbox) == 0
