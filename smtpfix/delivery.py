@@ -13,7 +13,7 @@ from . import reply as replies
 from .channel import Channel
 from .content import Content
 from .host import Host
-from .message import CapturedMessage, Envelope
+from .message import NOTHING_RARE, CapturedMessage, Envelope, Rare
 from .recorder import Recorder
 from .reply import Reply
 from .script import BDAT, END_OF_DATA
@@ -212,6 +212,7 @@ class Delivery:
         envelope, content, octets = pending
         if self.answers is not None:
             reply = self.answers.best
+        replies = None if self.answers is None else self.answers.replies
         message = CapturedMessage(
             number=self._service.next_message_number(),
             envelope=envelope,
@@ -223,8 +224,7 @@ class Delivery:
             _source=self._recorder,
             stuffed_lines=content.stuffed_lines,
             unstuffed_lines=content.unstuffed_lines,
-            _replies=None if self.answers is None else self.answers.replies,
-            chunks=content.chunks,
+            _rare=Rare(replies, content.chunks) if replies is not None or content.chunks else NOTHING_RARE,
         )
         if message.accepted:
             self._recorder.message_count += 1

@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as default_policy
 from email.utils import getaddresses
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from .behaviour import BARE_CR, BARE_LF, END_OF_HEADERS, Violation, in_message, without
 from .errors import InvalidValueError
@@ -84,6 +84,19 @@ class Attachment:
     """The octets with the transfer encoding removed."""
 
 
+class Rare(NamedTuple):
+    """What few messages have; apart, so that the others need no room for it."""
+
+    replies: Sequence[Reply | None] | None = None
+    """LMTP's, one for each recipient."""
+    chunks: tuple[int, ...] = ()
+    """BDAT's."""
+
+
+NOTHING_RARE: Final = Rare()
+"""What most messages have of it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CapturedMessage:
     """One message as it arrived.
@@ -111,9 +124,7 @@ class CapturedMessage:
     """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
     unstuffed_lines: int = 0
     """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
-    chunks: tuple[int, ...] = ()
-    """Octets of each chunk, where it came by BDAT (RFC 3030 section 2); empty where it came by DATA."""
-    _replies: Sequence[Reply | None] | None = field(default=None, repr=False)
+    _rare: Rare = field(default=NOTHING_RARE, repr=False)
     _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
 
@@ -138,7 +149,12 @@ class CapturedMessage:
 
         LMTP has a reply for each (RFC 2033 section 4.2); in SMTP `reply` is everybody's.
         """
-        return (self.reply,) * len(self.to) if self._replies is None else tuple(self._replies)
+        return (self.reply,) * len(self.to) if self._rare.replies is None else tuple(self._rare.replies)
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Octets of each chunk, where it came by BDAT (RFC 3030 section 2); empty where it came by DATA."""
+        return self._rare.chunks
 
     @property
     def accepted_recipients(self) -> tuple[str, ...]:
