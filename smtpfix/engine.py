@@ -32,7 +32,6 @@ from .reply import (
     RECIPIENT_ACCEPTED,
     SENDER_ACCEPTED,
     TOO_MANY_RECIPIENTS,
-    TOO_MANY_TRANSACTIONS,
     Reply,
 )
 
@@ -93,7 +92,6 @@ class Engine(SMTP):
             _here.working = False
         self._policy = policy
         self._is_lenient = policy.syntax == "lenient"
-        self._mail_count = 0
         self._domains: frozenset[str] = frozenset()
         self.in_tls = False
         """Whether the client speaks inside TLS."""
@@ -208,10 +206,6 @@ class Engine(SMTP):
         """Begin a transaction (RFC 5321 section 4.1.1.2)."""
         if not self.greeted:
             return HELO_FIRST
-        if self._policy.max_transactions is not None:
-            self._mail_count += 1
-            if self._mail_count > self._policy.max_transactions:
-                return TOO_MANY_TRANSACTIONS
         found = split_path("FROM:", argument)
         if found is None:
             return _MAIL_SYNTAX

@@ -68,8 +68,8 @@ def offered(policy: Policy, *, in_tls: bool) -> Iterator[str]:
 
 
 def _limits(policy: Policy) -> Iterator[str]:
-    if policy.max_transactions is not None:
-        yield f"MAILMAX={policy.max_transactions}"
+    if policy.limits is not None and policy.limits.messages_per_connection is not None:
+        yield f"MAILMAX={policy.limits.messages_per_connection}"
     yield f"RCPTMAX={policy.max_recipients}"
     if policy.max_recipient_domains is not None:
         yield f"RCPTDOMAINMAX={policy.max_recipient_domains}"

@@ -198,8 +198,6 @@ class Policy:
     """Recipients of one message, more get 452; RFC 5321 section 4.5.3.1.8 asks for 100 at least."""
     max_recipient_domains: int | None = None
     """Different domains among a session's recipients, more get 452; None is no limit. LIMITS offers it (RFC 9422)."""
-    max_transactions: int | None = None
-    """MAIL commands in one session, one more gets 421; None is no limit. LIMITS offers it (RFC 9422)."""
     max_hold: int = 2_592_000
     """Seconds a message may be held back by HOLDFOR and HOLDUNTIL where FUTURERELEASE is offered (RFC 4865)."""
     timeout: float = 300.0
@@ -390,7 +388,7 @@ class Policy:
         if self.greylist is not None:
             self._check_seconds("greylist")
         self._check_range("port", 0, 65535)
-        for name in ("size_limit", "line_limit", "max_recipient_domains", "max_transactions"):
+        for name in ("size_limit", "line_limit", "max_recipient_domains"):
             if getattr(self, name) is not None:
                 self._check_range(name, 1)
         self._check_range("command_limit", 512)

@@ -98,7 +98,6 @@ TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "Too many errors")
 MAIL_RATE_EXCEEDED: Final = Reply(450, "4.7.1", "Too much mail, try again later")
 RECIPIENT_RATE_EXCEEDED: Final = Reply(450, "4.7.1", "Too many recipients, try again later")
 GREYLISTED: Final = Reply(450, "4.7.1", "Greylisted, try again later")
-TOO_MANY_TRANSACTIONS: Final = Reply(421, "4.7.0", "Too many messages in one session, closing")
 TOO_MANY_RECIPIENTS: Final = Reply(452, "4.5.3", "Too many recipients")
 
 LINE_TOO_LONG: Final = Reply(500, "5.5.2", "Command line too long")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import aiosmtplib
 import pytest
 
-from smtpfix import Envelope, InvalidValueError, Policy
+from smtpfix import Envelope, InvalidValueError, Limits, Policy
 from smtpfix.policy import OPTIONAL_EXTENSIONS
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
@@ -64,7 +64,9 @@ def test_requiretls_is_offered_inside_tls_only(start_smtp_server, wire):
 def test_limits_are_the_policys(greet):
     _, client = greet(Policy(offer=["LIMITS"], max_recipients=7))
     assert keywords(client.hello())[-1] == "LIMITS RCPTMAX=7"
-    _, client = greet(Policy(offer=["LIMITS"], max_recipients=7, max_transactions=3, max_recipient_domains=2))
+    _, client = greet(
+        Policy(offer=["LIMITS"], max_recipients=7, limits=Limits(messages_per_connection=3), max_recipient_domains=2)
+    )
     assert keywords(client.hello())[-1] == "LIMITS MAILMAX=3 RCPTMAX=7 RCPTDOMAINMAX=2"
 
 
@@ -314,13 +316,13 @@ def test_one_transaction_too_many_ends_the_session(greet):
     server, client = greet(Policy(scenario="limits-mailmax"))
     assert keywords(client.hello())[-1] == "LIMITS MAILMAX=1 RCPTMAX=10000"
     assert client.deliver().startswith("250 ")
-    assert client.say(ANN) == "421 4.7.0 Too many messages in one session, closing"
+    assert client.say(ANN) == "421 4.7.0 Too many messages on this connection"
     assert client.rest() == b""
     assert server.sessions[-1].end == "closed with 421"
 
 
 def test_transactions_are_counted_in_each_session_anew(start_smtp_server, wire):
-    server = start_smtp_server(Policy(max_transactions=2))
+    server = start_smtp_server(Policy(offer=["LIMITS"], limits=Limits(messages_per_connection=2)))
     for _ in range(2):
         client = wire(server)
         client.hello()
