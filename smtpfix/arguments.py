@@ -55,29 +55,42 @@ def split_path(keyword: str, argument: str | None) -> PathArgument | None:
 
 
 def refuse_parameters(parameters: tuple[str, ...], known: Collection[str], size_limit: int | None) -> Reply | None:
-    """Return the reply to parameters that are malformed, unknown or ask for too much; None if they are right."""
+    """Return the reply to parameters that are malformed, unknown or ask for too much; None if they are right.
+
+    What is `known` is a keyword, or a keyword with the one value that there is beside the usual ones.
+    """
     seen = set()
     for parameter in parameters:
         match = _PARAMETER.match(parameter)
         if match is None:
             return Reply(501, "5.5.4", "Malformed parameter")
         keyword, value = match[1].upper(), match[2]
-        if keyword not in known:
+        is_whole = value is not None and parameter.upper() in known
+        if keyword not in known and not is_whole:
             return Reply(555, "5.5.4", f"Parameter {keyword} not recognized or not implemented")
         if keyword in seen:
             return Reply(501, "5.5.4", f"Parameter {keyword} is given twice")
         seen.add(keyword)
-        if not _VALUES[keyword].match(value or ""):
-            return Reply(501, "5.5.4", f"Parameter {keyword} has a malformed value")
+        pattern, expected = _VALUES.get(keyword) or _optional(keyword)
+        if not is_whole and not pattern.match(value or ""):
+            if f"{keyword}=BINARYMIME" in known:
+                expected += ", or BINARYMIME (RFC 3030 section 3)"
+            return Reply(501, "5.5.4", f"Parameter {keyword} has a malformed value, expected {expected}")
         if keyword == "SIZE" and size_limit is not None and int(value) > size_limit:
             return TOO_MUCH_DATA
     return None
 
 
-_VALUES: Final[Mapping[str, re.Pattern[str]]] = {
-    "SIZE": re.compile(r"[0-9]{1,20}\Z"),  # RFC 1870 section 3
-    "BODY": re.compile(r"(?i:7BIT|8BITMIME)\Z"),  # RFC 6152 section 2
-    "SMTPUTF8": re.compile(r"\Z"),  # RFC 6531 section 3.4
-    "AUTH": re.compile(r"(<>|[!-*,-<>-~]|\+[0-9A-F]{2})+\Z"),  # RFC 4954 section 5; xtext, RFC 3461 section 4
+def _optional(keyword: str) -> tuple[re.Pattern[str], str]:
+    from .extensions import VALUES  # noqa: PLC0415 - few servers offer them
+
+    return VALUES[keyword]
+
+
+_VALUES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
+    "SIZE": (re.compile(r"[0-9]{1,20}\Z"), "octets, 1 to 20 digits (RFC 1870 section 3)"),
+    "BODY": (re.compile(r"(?i:7BIT|8BITMIME)\Z"), "7BIT or 8BITMIME (RFC 6152 section 2)"),
+    "SMTPUTF8": (re.compile(r"\Z"), "no value (RFC 6531 section 3.4)"),
+    "AUTH": (re.compile(r"(<>|[!-*,-<>-~]|\+[0-9A-F]{2})+\Z"), "<> or xtext (RFC 4954 section 5, RFC 3461 section 4)"),
 }
-"""What each parameter's value has to look like."""
+"""What each parameter's value has to look like, as a pattern and for people."""

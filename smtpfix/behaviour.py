@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .transcript import Event, Kind, printable
+from .transcript import CUT, Event, Kind, printable
 
 BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 BARE_CR: Final = re.compile(rb"\r(?!\n)")
@@ -19,6 +19,7 @@ _LONGEST_LINE: Final = 998
 _ANYWHERE: Final = frozenset({"RSET", "MAIL", "RCPT", "SEND", "SOML", "SAML", "BDAT"})
 """The commands that others may follow in a pipelined group: RFC 2920 section 3.1, and RFC 3030 section 4.2 for BDAT."""
 _SHOWN: Final = 5
+_LONGEST_COMMAND: Final = "RFC 5321 section 4.5.3.1.4"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -55,6 +56,27 @@ def in_message(
 
     `addresses` are all of the envelope's. `bcc` are those in its Bcc headers, `not_bcc` the recipients who are not.
     """
+    declared = {parameter.upper() for parameter in mail_parameters}
+    if "BODY=BINARYMIME" not in declared:  # RFC 3030 section 3: there, CR and LF need not end lines
+        yield from _lines(content)
+    if unstuffed_lines:
+        lines = "1 line that begins" if unstuffed_lines == 1 else f"{unstuffed_lines} lines that begin"
+        yield Violation(
+            "dot-not-stuffed",
+            f"{lines} with a dot came without a second one, so the dot is lost",
+            "RFC 5321 section 4.5.2",
+        )
+    yield from _undeclared(content, addresses, declared)
+    if bcc and not_bcc:
+        yield Violation(
+            "bcc-in-headers",
+            f"the headers name {_listed(bcc)} in Bcc to {_listed(not_bcc)}",
+            "RFC 5322 section 3.6.3",
+        )
+
+
+def _lines(content: bytes) -> Iterator[Violation]:
+    """Yield what is wrong with how lines end, and how long they are."""
     if (line := _line_of(BARE_LF, content)) is not None:
         yield Violation("bare-line-feed", f"an LF without its CR ends line {line}", "RFC 5321 section 2.3.8")
     if (line := _line_of(BARE_CR, content)) is not None:
@@ -65,20 +87,6 @@ def in_message(
             "line-too-long",
             f"line {lengths.index(longest) + 1} has {longest} octets, {_LONGEST_LINE} are allowed",
             "RFC 5321 section 4.5.3.1.6",
-        )
-    if unstuffed_lines:
-        lines = "1 line that begins" if unstuffed_lines == 1 else f"{unstuffed_lines} lines that begin"
-        yield Violation(
-            "dot-not-stuffed",
-            f"{lines} with a dot came without a second one, so the dot is lost",
-            "RFC 5321 section 4.5.2",
-        )
-    yield from _undeclared(content, addresses, {parameter.upper() for parameter in mail_parameters})
-    if bcc and not_bcc:
-        yield Violation(
-            "bcc-in-headers",
-            f"the headers name {_listed(bcc)} in Bcc to {_listed(not_bcc)}",
-            "RFC 5322 section 3.6.3",
         )
 
 
@@ -138,6 +146,7 @@ def _listed(addresses: Sequence[str]) -> str:
 
 def in_session(events: Sequence[Event], *, closed_without_quit: bool) -> Iterator[Violation]:
     """Yield what is wrong with how a client spoke."""
+    yield from _against_grammar(events)
     for offered, group in pipelined(events):
         shown = " / ".join(event.lines[0] for event in group)
         if not offered:
@@ -156,6 +165,34 @@ def in_session(events: Sequence[Event], *, closed_without_quit: bool) -> Iterato
                 break
     if closed_without_quit:
         yield Violation("no-quit", "the client closed the connection without QUIT", "RFC 5321 section 4.1.1.10")
+
+
+def _against_grammar(events: Sequence[Event]) -> Iterator[Violation]:
+    """Yield what is wrong with commands and their order; the same fault only once, by its first command."""
+    from .grammar import faults  # noqa: PLC0415 - only who asks for it needs it
+
+    found: dict[str, Violation] = {}
+    is_greeted = False
+    last = ""
+    for event, following in zip(events, (*events[1:], None), strict=False):
+        if event.kind is Kind.SERVER and last == "STARTTLS" and event.data.startswith(b"220"):
+            is_greeted = False  # as in `pipelined`
+        if event.kind is not Kind.CLIENT or event.data.endswith(b"\r\n") or b"\n" in event.data[:-1]:
+            continue  # clear text where TLS has to begin is no command
+        last = _verb(event)
+        if last in ("EHLO", "HELO", "LHLO"):
+            is_greeted = True
+        elif last == "MAIL" and not is_greeted:
+            found.setdefault(
+                "no-ehlo", Violation("no-ehlo", "MAIL came without EHLO or HELO", "RFC 5321 section 4.1.4")
+            )
+        if following is not None and following.kind is Kind.NOTE and following.data.startswith(CUT):
+            found.setdefault("command-too-long", Violation("command-too-long", following.lines[0], _LONGEST_COMMAND))
+            continue
+        for fault in faults(event.data):
+            explanation = f"{printable(fault.explanation)}: {event.lines[0]!r}"
+            found.setdefault(fault.id, Violation(fault.id, explanation, fault.standard))
+    yield from found.values()
 
 
 def pipelined(events: Iterable[Event]) -> Iterator[tuple[bool, tuple[Event, ...]]]:

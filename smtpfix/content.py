@@ -5,7 +5,7 @@ Nothing else ends it: no bare LF, no bare CR (RFC 5321 section 2.3.8 and 4.1.1.4
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 _END: Final = b"\r\n.\r\n"
 _CRLF: Final = b"\r\n"
@@ -16,6 +16,11 @@ class Content:
 
     Over the limit, what comes is counted and let go: memory stays bounded, and the client can be answered at its end.
     """
+
+    is_chunk: Literal[False] = False
+    chunks: tuple[int, ...] = ()
+    argument = ""
+    """Nothing comes by BDAT here; `chunks` has what does."""
 
     def __init__(self, buffer: bytearray, limit: int | None) -> None:
         # The CRLF that ended the DATA command is the first half of an end at once, and begins the first line.

@@ -1,7 +1,7 @@
 """One SMTP session: policy, rules and record around the engine; the only place that knows the stage.
 
 It sees every command before anything acts on it, and every reply before it leaves. Synchronous: a timer runs only where
-a rule waits. HELP and QUIT are its own; STARTTLS is `upgrade`'s, AUTH `authentication`'s, DATA and the content
+a rule waits. HELP and QUIT are its own; STARTTLS is `upgrade`'s, AUTH `authentication`'s, DATA, BDAT and content
 `delivery`'s, the rest the engine's.
 """
 
@@ -24,11 +24,11 @@ from .player import Player
 from .policy import Mode
 from .recorder import Recorder
 from .reply import Reply
-from .script import AUTH_ANSWER, CONNECT, UNKNOWN, Moment
+from .script import AUTH_ANSWER, BDAT, CONNECT, UNKNOWN, Moment
 from .service import Service
 from .session import SessionEnd, TLSFailure
 from .tls import TLSSide
-from .transcript import Kind, carries_credential
+from .transcript import CUT, Kind, carries_credential
 from .upgrade import Upgrade
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
 """What ``tls-required`` lets through in clear (RFC 3207 section 4)."""
-_NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", "VRFY", "EXPN"})
+_NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", BDAT, "VRFY", "EXPN"})
 """What ``require_auth`` holds back; RFC 4954 section 6 exempts AUTH, EHLO, HELO, NOOP, RSET and QUIT."""
-_COMMANDS: Final = frozenset({*VERBS, "AUTH", "DATA", "HELP", "QUIT", "STARTTLS", "XCLIENT"})
+_COMMANDS: Final = frozenset({*VERBS, "AUTH", BDAT, "DATA", "HELP", "QUIT", "STARTTLS", "XCLIENT"})
 _WITHOUT_CREDENTIAL: Final = _COMMANDS - {"AUTH"}
-_NOT_IMPLEMENTED: Final = frozenset({"BDAT", "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
+_NOT_IMPLEMENTED: Final = frozenset({BDAT, "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
 _HELLOS: Final = frozenset({"EHLO", "HELO", "LHLO"})
 _TURN: Final = 500
 """Commands that one connection may have answered before the others get their turn, and closing too."""
@@ -64,6 +64,8 @@ class Conversation:
         self._channel = channel
         self.engine = service.engine.fresh()
         self._enhanced = self._policy.has("ENHANCEDSTATUSCODES")
+        self._is_strict = self._policy.syntax == "strict"
+        self._has_chunking = "CHUNKING" in self._policy.offer
         self._scan = 0
         self._skipping = 0
         self._limit = self._policy.command_limit
@@ -108,7 +110,8 @@ class Conversation:
         if self._upgrade.instead is not None:
             self._upgrade.instead.take(buffer)
             return
-        if self._player.is_stalled:
+        player = self._player
+        if player.is_stalled:
             buffer.clear()
             channel.flush()
             return
@@ -116,10 +119,9 @@ class Conversation:
         if delivery.answers is not None:
             delivery.go_on()
         taken = 0
-        player = self._player
         while buffer and not (player.is_holding or player.is_stalled or channel.is_closing or channel.is_blocked):
             if taken == _TURN:
-                self._player.hold(0, _go_on)
+                player.hold(0, _go_on)
                 break
             taken += 1
             if (content := delivery.incoming) is not None:
@@ -153,6 +155,7 @@ class Conversation:
         recorder.note(f"TLS begins: {info.version}, {info.cipher}, server name {info.server_name or 'not asked for'}")
         if on_connect:
             self._authentication.tls = tls
+            self.engine.in_tls = True
             self.greet()
         else:
             self.forget()
@@ -163,6 +166,7 @@ class Conversation:
     def forget(self, user: str | None = None) -> None:
         """Forget all that the client has said; it is this user if somebody else has said so."""
         self.engine = self._service.engine.fresh()
+        self.engine.in_tls = self.recorder.tls is not None
         tls = self._authentication.tls  # the connection's, whoever speaks on it
         self._authentication = Authentication(self._policy, self.recorder)
         self._authentication.tls = tls
@@ -252,7 +256,7 @@ class Conversation:
                 del buffer[: end + 1]
                 return line
             self._skip(buffer, end + 1)
-            self.recorder.note(f"the line was {self._skipping} octets long, the limit is {limit}")
+            self.recorder.note(f"{CUT.decode()}{self._skipping} octets long, the limit is {limit}")
             self._skipping = 0
             if self._authentication.is_running:
                 self.send(self._authentication.end(replies.AUTH_LINE_TOO_LONG))
@@ -276,10 +280,15 @@ class Conversation:
             shown = line + b"\n"  # a bare LF ends a command too, against RFC 5321 section 2.3.8: it is shown
         head, _, rest = line.partition(b" ")
         verb = head.upper().decode("ascii", "replace")
+        if self._has_chunking and verb == BDAT:
+            self.recorder.has_more = False  # what stands behind it is its chunk, and not a command too early
         is_secret = verb not in _WITHOUT_CREDENTIAL and carries_credential(line)
         self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, shown)
         if (malformed := _malformed(line, head)) is not None:
             self.send(malformed)
+            return
+        if self._is_strict and (refusal := _against_grammar(shown)) is not None:
+            self.send(refusal)
             return
         argument = rest.strip().decode("utf-8", "surrogateescape")
         if verb in _HELLOS and self._policy.protocol == "lmtp":
@@ -287,6 +296,9 @@ class Conversation:
                 self.at_stage(UNKNOWN, argument, lambda forced: self.send(forced or replies.NO_EHLO_IN_LMTP))
                 return
             verb = "EHLO"  # whose semantics it has: RFC 2033 section 4.1
+        if self._has_chunking and verb == BDAT:
+            self._delivery.bdat(argument, self._refuse_stage(verb))
+            return
         if self._rulebook.by_stage:
             stage = verb if verb in _COMMANDS else UNKNOWN  # what a client calls CONNECT is no stage of ours
             if stage == "AUTH":  # before a rule may break it off
@@ -431,6 +443,8 @@ class Conversation:
             self.send(forced or replies.NOT_IMPLEMENTED)
         else:
             names = _COMMANDS if self._policy.xclient else _COMMANDS - {"XCLIENT"}
+            if not self._has_chunking:
+                names = names - {BDAT}
             if self._policy.protocol == "lmtp":
                 names = names - _HELLOS | {"LHLO"}
             self.send(forced or Reply(214, "2.0.0", "Commands: " + " ".join(sorted(names))))
@@ -495,6 +509,14 @@ class Conversation:
 
 def _go_on() -> None:
     """Do nothing before going on."""
+
+
+def _against_grammar(line: bytes) -> Reply | None:
+    """Return a strict server's reply to a line; None if the grammar has nothing against it."""
+    from .grammar import faults  # noqa: PLC0415 - few servers are strict
+
+    fault = next(faults(line), None)
+    return None if fault is None else fault.reply
 
 
 def _malformed(line: bytes, head: bytes) -> Reply | None:

@@ -1,4 +1,4 @@
-"""A message on its way in: DATA, its content, the final dot, and its place in the inbox before the reply.
+"""A message on its way in: DATA or BDAT, its content, the final dot, and its place in the inbox before the reply.
 
 Knows what is due at each of these; the lines and the rules around them are `conversation`'s.
 """
@@ -13,15 +13,16 @@ from . import reply as replies
 from .channel import Channel
 from .content import Content
 from .host import Host
-from .message import CapturedMessage, Envelope
+from .message import NOTHING_RARE, CapturedMessage, Envelope, Rare
 from .recorder import Recorder
 from .reply import Reply
-from .script import END_OF_DATA
+from .script import BDAT, END_OF_DATA
 from .service import Service
 from .session import SessionEnd
 from .transcript import Kind
 
 if TYPE_CHECKING:
+    from .chunks import Chunk, Chunks, Whole
     from .lmtp import Answers
 
 
@@ -33,8 +34,9 @@ class Delivery:
         self._service = service
         self._channel = channel
         self._recorder = recorder
-        self._pending: tuple[Envelope, Content, bytes] | None = None
-        self.incoming: Content | None = None
+        self._pending: tuple[Envelope, Content | Whole, bytes] | None = None
+        self._chunks: Chunks | None = None
+        self.incoming: Content | Chunk | None = None
         """The content that is being read; None between contents."""
         self.answers: Answers | None = None
         """LMTP's replies to a message, while some are due."""
@@ -48,6 +50,10 @@ class Delivery:
             own = replies.MAIL_FIRST
         elif not engine.has_recipients:
             own = replies.RCPT_FIRST
+        elif self._chunks is not None and self._chunks.transaction is engine.envelope:
+            own = replies.NO_DATA_AFTER_BDAT
+        elif self._service.policy.offer and engine.is_binary:
+            own = replies.NO_DATA_FOR_BINARY
         else:
             own = replies.NO_ARGUMENT_ALLOWED if argument else replies.START_CONTENT
         reply = forced or own
@@ -55,23 +61,85 @@ class Delivery:
         if own is replies.START_CONTENT and reply.code == replies.START_CONTENT.code:
             self.incoming = Content(self._channel.received, self._service.policy.size_limit)
 
-    def content_ended(self, content: Content) -> None:
-        """Judge a content that has come to its end, and answer its final dot."""
+    def bdat(self, argument: str, refusal: Reply | None) -> None:
+        """Begin a chunk (RFC 3030 section 2); a refused one is drained too, and answered when it has come."""
+        from .chunks import Chunks, parse_argument  # noqa: PLC0415 - few servers offer CHUNKING
+
+        engine = self._host.engine
+        parsed = parse_argument(argument)
+        if parsed is None:
+            self._host.at_stage(BDAT, argument, lambda forced: self._host.send(forced or replies.BDAT_SYNTAX))
+            return
+        chunks = self._chunks
+        if chunks is None or chunks.transaction is not engine.envelope:
+            chunks = Chunks(engine.envelope, self._service.policy.size_limit)
+        if engine.has_sender:
+            self._chunks = chunks
+        if refusal is None:
+            refusal = self._refuse_chunk(chunks, is_right=parsed.is_right)
+        chunk = chunks.begin(argument, parsed.size, is_last=parsed.is_last, refusal=refusal)
+        if parsed.size:
+            self.incoming = chunk
+        else:
+            self._recorder.has_more = bool(self._channel.received)
+            self._chunk_ended(chunk)
+
+    def _refuse_chunk(self, chunks: Chunks, *, is_right: bool) -> Reply | None:
+        """Return the reply to a chunk that has no place here; None if it has one."""
+        engine = self._host.engine
+        if not engine.greeted:
+            return replies.HELO_FIRST
+        if not engine.has_sender:
+            return replies.MAIL_FIRST
+        if not engine.has_recipients:
+            return replies.RCPT_FIRST
+        if chunks.has_failed:
+            return replies.RSET_FIRST
+        return None if is_right else replies.BDAT_SYNTAX
+
+    def _chunk_ended(self, chunk: Chunk) -> None:
+        """Answer a chunk that has come; the last one makes the message complete."""
+        self.incoming = None
+        self._recorder.add(Kind.CONTENT, _content_of(chunk.size))
+        if chunk.is_last and chunk.refusal is None:
+            self._chunks = None
+            self.content_ended(chunk.complete())
+        else:
+            self._host.at_stage(BDAT, chunk.argument, lambda forced: self._answer_chunk(chunk, forced))
+
+    def _answer_chunk(self, chunk: Chunk, forced: Reply | None) -> None:
+        own = chunk.refusal
+        if own is None:
+            own = Reply(250, "2.0.0", f"{chunk.size} octets received") if chunk.fits else replies.TOO_MUCH_DATA
+        if own.is_positive and (forced is None or forced.is_positive):
+            chunk.keep()
+        else:
+            chunk.fail()
+        self._host.send(forced or own)
+
+    def content_ended(self, content: Content | Chunk | Whole) -> None:
+        """Judge a content that has come to its end, and answer its final dot or its last chunk."""
+        if content.is_chunk:
+            self._chunk_ended(content)
+            return
         self.incoming = None
         envelope = self._host.engine.take_envelope()
         octets = content.octets
-        self._recorder.add(Kind.CONTENT, _content_of(content.size))
+        if not content.chunks:
+            self._recorder.add(Kind.CONTENT, _content_of(content.size))
         own = replies.ACCEPTED
         if octets is None:
             own = replies.TOO_MUCH_DATA
         else:
             limit = self._service.policy.line_limit
-            if limit is not None and max(map(len, octets.split(b"\r\n"))) > limit:
+            if limit is not None and not _is_binary(envelope) and max(map(len, octets.split(b"\r\n"))) > limit:
                 own = replies.CONTENT_LINE_TOO_LONG
             self._pending = (envelope, content, octets)
         if (wording := self._service.wording) is not None:
             own = wording.say(own, self._recorder)
-        if self._service.policy.protocol == "lmtp":
+        if content.chunks:
+            self._host.at_stage(BDAT, content.argument, lambda forced: self._last_chunk_ended(envelope, forced, own))
+        elif self._service.policy.protocol == "lmtp":
             self._answer_each(envelope.recipients, own)
         else:
             self._host.at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
@@ -99,6 +167,16 @@ class Delivery:
         """Put the message into the inbox as soon as one recipient has it, or none has."""
         if self._pending is not None and (reply.is_positive or is_last):
             self._capture(self._pending, reply)
+
+    def _last_chunk_ended(self, envelope: Envelope, given: Reply | None, own: Reply) -> None:
+        """Let the rules for the end of the message have their say, unless those for its last chunk refused it."""
+        if self._service.policy.protocol == "lmtp":
+            self._answer_each(envelope.recipients, given or own)
+        elif given is not None and not given.is_positive:
+            self._conclude(given)
+        else:
+            path = envelope.reverse_path
+            self._host.at_stage(END_OF_DATA, path, lambda forced: self._conclude(forced or given or own))
 
     def give_up(self) -> None:
         """Keep a message that waits for its reply, without one, or with those that LMTP has had up to now."""
@@ -129,11 +207,12 @@ class Delivery:
         self._recorder.finish(SessionEnd.TRUNCATED)
         self._channel.close(notify=False)
 
-    def _capture(self, pending: tuple[Envelope, Content, bytes], reply: Reply | None) -> None:
+    def _capture(self, pending: tuple[Envelope, Content | Whole, bytes], reply: Reply | None) -> None:
         self._pending = None
         envelope, content, octets = pending
         if self.answers is not None:
             reply = self.answers.best
+        replies = None if self.answers is None else self.answers.replies
         message = CapturedMessage(
             number=self._service.next_message_number(),
             envelope=envelope,
@@ -145,11 +224,16 @@ class Delivery:
             _source=self._recorder,
             stuffed_lines=content.stuffed_lines,
             unstuffed_lines=content.unstuffed_lines,
-            _replies=None if self.answers is None else self.answers.replies,
+            _rare=Rare(replies, content.chunks) if replies is not None or content.chunks else NOTHING_RARE,
         )
         if message.accepted:
             self._recorder.message_count += 1
         self._service.capture(message)
+
+
+def _is_binary(envelope: Envelope) -> bool:
+    """Return whether lines mean nothing in the content (RFC 3030 section 3)."""
+    return any(parameter.upper() == "BODY=BINARYMIME" for parameter in envelope.mail_parameters)
 
 
 @lru_cache(maxsize=128)

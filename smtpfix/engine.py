@@ -13,7 +13,7 @@ import functools
 import logging
 import re
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
 
 from aiosmtpd.smtp import SMTP
@@ -37,6 +37,9 @@ from .reply import (
 
 _MAIL_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
 _RCPT_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")
+_ASCII_SENDER: Final = Reply(550, "5.6.7", "A sender outside ASCII needs the parameter SMTPUTF8")
+_ASCII_RECIPIENT: Final = Reply(553, "5.6.7", "A recipient outside ASCII needs MAIL with the parameter SMTPUTF8")
+_TOO_MANY_DOMAINS: Final = Reply(452, "4.5.3", "Too many recipient domains")
 _NULL_PATH: Final = "<>"
 _CANNOT_VRFY: Final = 502
 
@@ -88,6 +91,10 @@ class Engine(SMTP):
         finally:
             _here.working = False
         self._policy = policy
+        self._is_lenient = policy.syntax == "lenient"
+        self._domains: frozenset[str] = frozenset()
+        self.in_tls = False
+        """Whether the client speaks inside TLS."""
         self._pushed: list[str | bytes] = []
         self.session = SMTPSession(loop)
         self.envelope = SMTPEnvelope()
@@ -113,8 +120,8 @@ class Engine(SMTP):
 
     @property
     def greeted(self) -> bool:
-        """Whether the client has said EHLO or HELO."""
-        return bool(self._smtp_session.host_name)
+        """Whether the client has said EHLO or HELO, or need not."""
+        return bool(self._smtp_session.host_name) or self._is_lenient
 
     @property
     def is_extended(self) -> bool:
@@ -130,6 +137,11 @@ class Engine(SMTP):
     def has_recipients(self) -> bool:
         """Whether a recipient was accepted."""
         return bool(self._smtp_envelope.rcpt_tos)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the transaction is for binary content (RFC 3030 section 3)."""
+        return any(option.upper() == "BODY=BINARYMIME" for option in self._smtp_envelope.mail_options)
 
     @property
     def _smtp_session(self) -> SMTPSession:
@@ -156,6 +168,8 @@ class Engine(SMTP):
             return self._rcpt(argument)
         if verb == "VRFY":
             return self._vrfy(argument)
+        if self._is_lenient and verb in ("EHLO", "HELO"):
+            argument = argument or "unknown"
         return _translate(verb, self._run(_COMMANDS[verb](self, argument)))
 
     def _run(self, command: Coroutine[Any, Any, None]) -> str:
@@ -204,6 +218,8 @@ class Engine(SMTP):
             envelope.mail_from = _NULL_PATH  # aiosmtpd takes an empty one for none
         else:
             if found.plain is None:
+                if self._refuses_utf8(found.path, found.parameters):
+                    return _ASCII_SENDER
                 self._judge(super().smtp_MAIL(f"FROM:{found.path}"))
                 if envelope.mail_from is None:
                     return MALFORMED_SENDER
@@ -220,7 +236,7 @@ class Engine(SMTP):
         found = split_path("TO:", argument)
         if found is None:
             return _RCPT_SYNTAX
-        if found.parameters and (refusal := self._refuse(found.parameters, ())):
+        if found.parameters and (refusal := self._refuse(found.parameters, self._policy.recipient_parameters)):
             return refusal
         recipients = self._smtp_envelope.rcpt_tos
         count = len(recipients)
@@ -228,11 +244,19 @@ class Engine(SMTP):
             return TOO_MANY_RECIPIENTS
         if found.path == _NULL_PATH:
             return MALFORMED_ADDRESS
+        domains = self._domains
+        if self._policy.max_recipient_domains is not None:
+            domains |= {found.address.rpartition("@")[2].lower()}
+            if len(domains) > self._policy.max_recipient_domains:
+                return _TOO_MANY_DOMAINS
         if found.plain is None:
+            if self._refuses_utf8(found.path, self._smtp_envelope.mail_options):
+                return _ASCII_RECIPIENT
             refusal = self._judge(super().smtp_RCPT(f"TO:{found.path}"))
             if len(recipients) == count:
                 return refusal
             del recipients[count:]
+        self._domains = domains
         recipients.append(found.plain or found.address)
         self._smtp_envelope.rcpt_options.append(" ".join(found.parameters))
         return RECIPIENT_ACCEPTED
@@ -246,7 +270,18 @@ class Engine(SMTP):
     def _refuse(self, parameters: tuple[str, ...], known: tuple[str, ...]) -> Reply | None:
         if not self.is_extended:
             return Reply(555, "5.5.4", "Parameters need EHLO")
-        return refuse_parameters(parameters, known, self._policy.size_limit)
+        policy = self._policy
+        refusal = refuse_parameters(parameters, known, policy.size_limit)
+        if refusal is None and policy.offer:
+            from .extensions import refuse_mail  # noqa: PLC0415 - few servers offer them
+
+            refusal = refuse_mail(parameters, policy, in_tls=self.in_tls)
+        return refusal
+
+    def _refuses_utf8(self, path: str, mail_parameters: Iterable[str]) -> bool:
+        """Return whether an address outside ASCII came without SMTPUTF8 (RFC 6531 section 3.5)."""
+        declared = any(parameter.upper() == "SMTPUTF8" for parameter in mail_parameters)
+        return not path.isascii() and not declared and not self._is_lenient
 
     def _judge(self, command: Coroutine[Any, Any, None]) -> Reply:
         """Let aiosmtpd's full parser judge an address; it is the standard library's, which can fail in many ways.

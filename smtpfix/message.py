@@ -15,9 +15,10 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as default_policy
 from email.utils import getaddresses
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from .behaviour import BARE_CR, BARE_LF, END_OF_HEADERS, Violation, in_message, without
+from .errors import InvalidValueError
 from .reply import Reply
 from .session import Session
 from .transcript import printable
@@ -43,6 +44,25 @@ class Envelope:
     recipient_parameters: tuple[tuple[str, ...], ...] = ()
     """Parameters of each RCPT command, verbatim, in the order of `recipients`."""
 
+    def parameter(self, keyword: str, recipient: str | None = None) -> str | None:
+        """Return the value of a parameter of MAIL, or of RCPT: ``parameter("NOTIFY", "bob@example.org")``.
+
+        It is as it was sent, xtext included; ``""`` for a parameter without a value, None where it was not sent.
+        Raises `InvalidValueError` for somebody who is no recipient. A recipient named twice is meant by the first.
+        """
+        parameters = self.mail_parameters
+        if recipient is not None:
+            if recipient not in self.recipients:
+                expected = f"one of the recipients, {', '.join(self.recipients) or 'and there are none'}"
+                raise InvalidValueError("Envelope.parameter recipient", recipient, expected)
+            place = self.recipients.index(recipient)
+            parameters = self.recipient_parameters[place] if place < len(self.recipient_parameters) else ()
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.upper() == keyword.upper():
+                return value
+        return None
+
 
 class SessionSource(Protocol):
     """Where a message gets its session from: the recorder that still writes it."""
@@ -62,6 +82,19 @@ class Attachment:
     """Media type in lower case, such as ``application/pdf``."""
     content: bytes = field(repr=False)
     """The octets with the transfer encoding removed."""
+
+
+class Rare(NamedTuple):
+    """What few messages have; apart, so that the others need no room for it."""
+
+    replies: Sequence[Reply | None] | None = None
+    """LMTP's, one for each recipient."""
+    chunks: tuple[int, ...] = ()
+    """BDAT's."""
+
+
+NOTHING_RARE: Final = Rare()
+"""What most messages have of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +124,7 @@ class CapturedMessage:
     """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
     unstuffed_lines: int = 0
     """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
-    _replies: Sequence[Reply | None] | None = field(default=None, repr=False)
+    _rare: Rare = field(default=NOTHING_RARE, repr=False)
     _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
 
@@ -116,7 +149,12 @@ class CapturedMessage:
 
         LMTP has a reply for each (RFC 2033 section 4.2); in SMTP `reply` is everybody's.
         """
-        return (self.reply,) * len(self.to) if self._replies is None else tuple(self._replies)
+        return (self.reply,) * len(self.to) if self._rare.replies is None else tuple(self._rare.replies)
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Octets of each chunk, where it came by BDAT (RFC 3030 section 2); empty where it came by DATA."""
+        return self._rare.chunks
 
     @property
     def accepted_recipients(self) -> tuple[str, ...]:

@@ -57,11 +57,40 @@ EXTENSIONS: Final = (
 )
 """The EHLO keywords this server knows, in the order it offers them."""
 
+OPTIONAL_EXTENSIONS: Final = (
+    "CHUNKING",  # RFC 3030 section 2
+    "BINARYMIME",  # RFC 3030 section 3
+    "DSN",  # RFC 3461
+    "REQUIRETLS",  # RFC 8689
+    "LIMITS",  # RFC 9422
+    "MT-PRIORITY",  # RFC 6710
+    "FUTURERELEASE",  # RFC 4865
+    "DELIVERBY",  # RFC 2852
+)
+"""The EHLO keywords of `Policy.offer`, in the order it offers them, behind the others."""
+
+SYNTAXES: Final = ("strict", "usual", "lenient")
+"""How `Policy.syntax` may be."""
+
 _MAIL_PARAMETERS: Final = (
     ("SIZE", "SIZE"),  # RFC 1870 section 3
     ("8BITMIME", "BODY"),  # RFC 6152 section 2
     ("SMTPUTF8", "SMTPUTF8"),  # RFC 6531 section 3.4
     ("AUTH", "AUTH"),  # RFC 4954 section 5
+)
+_OPTIONAL_MAIL_PARAMETERS: Final = (
+    ("BINARYMIME", "BODY=BINARYMIME"),  # RFC 3030 section 3
+    ("DSN", "RET"),  # RFC 3461 section 4.3
+    ("DSN", "ENVID"),  # RFC 3461 section 4.4
+    ("REQUIRETLS", "REQUIRETLS"),  # RFC 8689 section 7
+    ("MT-PRIORITY", "MT-PRIORITY"),
+    ("FUTURERELEASE", "HOLDFOR"),
+    ("FUTURERELEASE", "HOLDUNTIL"),
+    ("DELIVERBY", "BY"),
+)
+_RECIPIENT_PARAMETERS: Final = (
+    ("DSN", "NOTIFY"),  # RFC 3461 section 4.1
+    ("DSN", "ORCPT"),  # RFC 3461 section 4.2
 )
 
 DEFAULT_GREETING: Final = "{hostname} ESMTP smtpfix"
@@ -133,6 +162,13 @@ class Policy:
     """Whether XCLIENT is offered and taken, from everybody; otherwise it is answered 550."""
     hide: Collection[str] = frozenset()
     """ESMTP keywords of `EXTENSIONS` that this server does not have."""
+    offer: Collection[str] = frozenset()
+    """ESMTP keywords of `OPTIONAL_EXTENSIONS` that this server has. BINARYMIME needs CHUNKING (RFC 3030 section 3);
+    REQUIRETLS is offered inside TLS only (RFC 8689)."""
+    syntax: Literal["strict", "usual", "lenient"] = "usual"
+    """What the server makes of commands that are against the grammar: ``strict`` refuses them all (RFC 5321 section
+    4.1), ``lenient`` takes what can be understood, and ``usual`` takes stray spaces, paths without angle brackets, bare
+    LF and any client name, as most servers do. `Session.violations` has them in any case."""
 
     capabilities: Sequence[str] | None = None
     """The lines of the reply to EHLO behind the first, in this order; None: every keyword of `EXTENSIONS` that this
@@ -160,6 +196,10 @@ class Policy:
     """Longest command line in octets with its CRLF; RFC 5321 section 4.5.3.1.4 asks for 512 at least."""
     max_recipients: int = 10_000
     """Recipients of one message, more get 452; RFC 5321 section 4.5.3.1.8 asks for 100 at least."""
+    max_recipient_domains: int | None = None
+    """Different domains among a session's recipients, more get 452; None is no limit. LIMITS offers it (RFC 9422)."""
+    max_hold: int = 2_592_000
+    """Seconds a message may be held back by HOLDFOR and HOLDUNTIL where FUTURERELEASE is offered (RFC 4865)."""
     timeout: float = 300.0
     """Seconds a connected client may be silent; RFC 5321 section 4.5.3.2.7 asks for 5 minutes."""
     handshake_timeout: float = 10.0
@@ -308,6 +348,11 @@ class Policy:
         for name in ("proxy_protocol", "xclient"):
             self._check_type(name, bool, "True or False")
         self._set("hide", frozenset(self._names("hide", EXTENSIONS)))
+        self._set("offer", frozenset(self._names("offer", OPTIONAL_EXTENSIONS)))
+        if "BINARYMIME" in self.offer and "CHUNKING" not in self.offer:
+            raise self._fail("offer", "CHUNKING beside BINARYMIME, which is for BDAT only (RFC 3030 section 3)")
+        if self.syntax not in SYNTAXES:
+            raise self._fail("syntax", "one of " + ", ".join(SYNTAXES))
         if self.require_auth and "AUTH" in self.hide:
             raise self._fail("hide", "AUTH left in where Policy.require_auth is True")
 
@@ -343,11 +388,11 @@ class Policy:
         if self.greylist is not None:
             self._check_seconds("greylist")
         self._check_range("port", 0, 65535)
-        for name in ("size_limit", "line_limit"):
+        for name in ("size_limit", "line_limit", "max_recipient_domains"):
             if getattr(self, name) is not None:
                 self._check_range(name, 1)
         self._check_range("command_limit", 512)
-        for name in ("max_recipients", "max_messages", "max_sessions"):
+        for name in ("max_recipients", "max_messages", "max_sessions", "max_hold"):
             self._check_range(name, 1)
         self._check_range("max_events", 8)
         for name in ("timeout", "handshake_timeout"):
@@ -417,7 +462,7 @@ class Policy:
             return Mode(self.mode).has_starttls
         if extension == "AUTH":
             return self.users is not None and self._has_mechanisms
-        return extension in EXTENSIONS
+        return extension in EXTENSIONS or extension in self.offer
 
     @property
     def own_replies(self) -> Mapping[str, Reply]:
@@ -426,8 +471,17 @@ class Policy:
 
     @property
     def mail_parameters(self) -> tuple[str, ...]:
-        """The parameters MAIL may have: those of the extensions this server has."""
-        return tuple(parameter for extension, parameter in _MAIL_PARAMETERS if self.has(extension))
+        """The parameters MAIL may have: those of the extensions this server has; ``BODY=BINARYMIME`` with its value."""
+        found = tuple(parameter for extension, parameter in _MAIL_PARAMETERS if self.has(extension))
+        if not self.offer:
+            return found
+        more = (parameter for extension, parameter in _OPTIONAL_MAIL_PARAMETERS if extension in self.offer)
+        return (*found, *more)
+
+    @property
+    def recipient_parameters(self) -> tuple[str, ...]:
+        """The parameters RCPT may have: those of the extensions this server has."""
+        return tuple(parameter for extension, parameter in _RECIPIENT_PARAMETERS if extension in self.offer)
 
     def allows_auth(self, *, in_tls: bool) -> bool:
         """Return whether AUTH is offered and accepted on a connection in this state."""

@@ -37,6 +37,7 @@ _IN_EVERY_MODE: Final = ("auth", "replies", "timing", "delivery")
 _POLICY_FIELDS: Final = (
     *("users", "require_auth", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "hide", "size_limit"),
     *("line_limit", "max_recipients", "limits", "greylist"),
+    *("offer", "syntax", "max_recipient_domains"),
 )
 """The fields of a policy that a scenario may decide."""
 _TRUSTED: Final = ("root", "authority", "leaf", "other-key")

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 CONNECT: Final = "CONNECT"
 """The stage before the greeting."""
 END_OF_DATA: Final = "END-OF-DATA"
-"""The stage at the final dot, when the whole content has been read."""
+"""The stage at the final dot or the last chunk, when the whole content has been read."""
 AUTH_ANSWER: Final = "AUTH-ANSWER"
 """The stage at the client's answer to a challenge of AUTH (RFC 4954 section 4); ``*``, by which it cancels, is none."""
 ANY: Final = "*"
 """Every command, also those nobody knows, but none of the stages above."""
+BDAT: Final = "BDAT"
+"""The stage at the end of each chunk of a server that has CHUNKING (RFC 3030 section 2), with `END_OF_DATA` behind the
+last one. Of any other server it is a command like others."""
 UNKNOWN: Final = "unknown command"
 """The stage of a command that is not one of the verbs below; only ``*`` answers it."""
 
@@ -42,6 +45,7 @@ STAGES: Final = (
     "MAIL",
     "RCPT",
     "DATA",
+    BDAT,
     END_OF_DATA,
     "RSET",
     "NOOP",

@@ -97,6 +97,10 @@ class Service:
                 lines.append(f"SIZE {policy.size_limit or 0}")  # RFC 1870 section 3: 0 is no fixed maximum
             else:
                 lines.append(extension)
+        if policy.offer:
+            from .extensions import offered  # noqa: PLC0415 - few servers offer them
+
+            lines += offered(policy, in_tls=in_tls)
         if policy.xclient:
             from .xclient import OFFER  # noqa: PLC0415 - few servers stand behind a proxy
 

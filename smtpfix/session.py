@@ -242,7 +242,7 @@ class Session:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """What the client did against the standards: pipelining without the offer or too far, no QUIT.
+        """What the client did against the standards: in the grammar of commands, in their order, in pipelining them.
 
         Refusing the server's certificate with an alert is no lack of a QUIT. Messages have violations of their own.
         """

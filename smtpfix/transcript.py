@@ -27,6 +27,10 @@ class Kind(StrEnum):
     """Something that happened beside the commands: TLS begins, an alert, the end."""
 
 
+CUT: Final = b"the line was "
+"""How the note begins that tells of a command that was too long: the event before it is only its beginning."""
+
+
 class Event(NamedTuple):
     """One thing that happened."""
 

@@ -28,7 +28,7 @@ FLOORS = (
         *("limits", "providers"),
     ),
     ("measurement",),
-    ("transcript", "behaviour", "session", "message", "arguments", "content"),
+    ("transcript", "behaviour", "session", "message", "arguments", "content", "chunks", "extensions", "grammar"),
     ("pki", "responder", "tls", "contexts", "tls_stapling", "tls_legacy", "authority", "drip", "channel"),
     ("matching", "waiting", "attempts", "inbox", "recorder", "history", "listen"),
     (

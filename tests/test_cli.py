@@ -24,6 +24,8 @@ def test_help_lists_every_option_of_serve(capsys):
         "--like",
         "--limit",
         "--greylist",
+        "--offer",
+        "--syntax",
         "--authority",
         "--save",
         "--certificate ",

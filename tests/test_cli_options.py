@@ -148,6 +148,13 @@ def test_auth_can_be_required_of_somebody_only():
         read_options(require_auth=True)
 
 
+def test_extensions_and_syntax_are_those_of_every_server():
+    options = read_options(offer=["chunking", "DSN,LIMITS"], syntax="strict")
+    assert {policy.offer for policy in options.policies} == {frozenset({"CHUNKING", "DSN", "LIMITS"})}
+    assert {policy.syntax for policy in options.policies} == {"strict"}
+    assert {(policy.offer, policy.syntax) for policy in read_options().policies} == {(frozenset(), "usual")}
+
+
 def test_host_name_and_size_limit_are_those_of_every_server():
     options = read_options(hostname="mail.example", size_limit=1000)
     assert {(policy.hostname, policy.size_limit) for policy in options.policies} == {("mail.example", 1000)}
@@ -157,6 +164,9 @@ def test_host_name_and_size_limit_are_those_of_every_server():
     ("given", "expected"),
     [
         ({"hostname": "a b"}, "--hostname: expected a domain .* got 'a b'"),
+        ({"offer": ["8BITMIME"]}, "--offer: expected a collection of names out of CHUNKING"),
+        ({"offer": ["BINARYMIME"]}, "--offer: expected CHUNKING beside BINARYMIME"),
+        ({"syntax": "loose"}, "--syntax: expected one of strict, usual, lenient, got 'loose'"),
         ({"size_limit": 0}, "--size-limit: expected a whole number from 1 up, got 0"),
         ({"host": ""}, "--host: expected a host name or IP address, got ''"),
         ({"exit_after": 0}, "--exit-after: expected a number of messages, 1 or more, got 0"),

@@ -31,6 +31,7 @@ from smtpfix.cli.events import (
     Stopped,
 )
 from smtpfix.cli.terminal import Terminal
+from smtpfix.message import Rare
 from smtpfix.recorder import Recorder
 from smtpfix.scenario import load_scenario
 from smtpfix.transcript import Kind
@@ -259,7 +260,7 @@ def test_a_message_that_was_not_accepted_says_so(reply, expected):
 def test_a_message_that_some_recipients_got_names_the_others():
     envelope = Envelope("ann@example.org", ("bob@example.org", "eve@example.org"))
     replies = (Reply(250), Reply(550, "5.1.1", "No such mailbox"))
-    assert "; NOT ACCEPTED for <eve@example.org>" in shown(captured(envelope=envelope, _replies=replies))
+    assert "; NOT ACCEPTED for <eve@example.org>" in shown(captured(envelope=envelope, _rare=Rare(replies)))
     assert "NOT ACCEPTED" not in shown(captured(envelope=envelope))
 
 

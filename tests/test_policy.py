@@ -67,6 +67,10 @@ SANE = [
     {"timeout": float("inf")},
     {"handshake_timeout": 0.1},
     {"max_messages": 1},
+    {"offer": ["chunking", "BINARYMIME", "DSN"]},
+    {"syntax": "strict"},
+    {"max_recipient_domains": 1},
+    {"max_hold": 1},
     {"max_sessions": 1},
     {"max_events": 8},
     {"certificate": "expired"},
@@ -153,6 +157,10 @@ NONSENSE = [
     ("hide", {"hide": None}, "a collection of names"),
     ("hide", {"hide": (name for name in ("SIZE",))}, "a collection of names"),
     ("hide", {"hide": frozenset({"AUTH"}), "require_auth": True, "users": USERS}, "AUTH left in"),
+    ("offer", {"offer": ("SIZE",)}, "CHUNKING, BINARYMIME, DSN"),
+    ("offer", {"offer": "DSN"}, "a collection of names"),
+    ("offer", {"offer": frozenset({"BINARYMIME"})}, "CHUNKING beside BINARYMIME"),
+    ("syntax", {"syntax": "loose"}, "one of strict, usual, lenient"),
     ("port", {"port": -1}, "a whole number from 0 to 65535"),
     ("port", {"port": 65536}, "a whole number from 0 to 65535"),
     ("port", {"port": "25"}, "a whole number from 0 to 65535"),
@@ -164,6 +172,8 @@ NONSENSE = [
     ("command_limit", {"command_limit": 511}, "a whole number from 512 up"),
     ("command_limit", {"command_limit": None}, "a whole number from 512 up"),
     ("max_recipients", {"max_recipients": 0}, "a whole number from 1 up"),
+    ("max_recipient_domains", {"max_recipient_domains": 0}, "a whole number from 1 up"),
+    ("max_hold", {"max_hold": None}, "a whole number from 1 up"),
     ("max_messages", {"max_messages": 0}, "a whole number from 1 up"),
     ("max_sessions", {"max_sessions": -5}, "a whole number from 1 up"),
     ("certificate", {"certificate": None}, "a scenario's id, a Path"),
@@ -200,7 +210,7 @@ def test_accepts_what_makes_sense(arguments):
     policy = Policy(**arguments)
     for name, value in arguments.items():
         taken = getattr(policy, name)
-        if name in ("hide", "mechanisms", "mechanisms_in_clear", "alpn") and value is not None:
+        if name in ("hide", "offer", "mechanisms", "mechanisms_in_clear", "alpn") and value is not None:
             assert {item.upper() for item in taken} == {item.upper() for item in value}
         else:
             assert taken == value

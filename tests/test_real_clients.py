@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from smtpfix import Authority, Mode, SessionEnd
+from smtpfix import Authority, Mode, Policy, SessionEnd
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -66,6 +66,21 @@ class Curl:
         if login:
             options += ["--user", "ann:s3cret"]
         return self.run("curl", *options, f"{scheme}://{host}:{server.port}/client.example")
+
+
+@needs("curl")
+def test_curl_keeps_to_the_grammar_and_declares_addresses_outside_ascii(start_smtp_server, run, tmp_path):
+    server = start_smtp_server(Policy(syntax="strict", offer=["CHUNKING", "DSN"]))
+    mail = tmp_path / "mail.eml"
+    mail.write_bytes(MAIL.replace("\n", "\r\n").encode())
+    options = ["--silent", "--show-error", "--max-time", "10", "--upload-file", mail]
+    options += ["--mail-from", "zoë@example.org", "--mail-rcpt", "bob@example.org"]
+    code, output = run("curl", *options, f"smtp://localhost:{server.port}/client.example")
+    assert code == 0, output
+    envelope = server.inbox.one().envelope
+    assert envelope.reverse_path == "zoë@example.org"
+    assert envelope.parameter("SMTPUTF8") == ""
+    assert server.sessions.wait()[0].violations == ()
 
 
 class Msmtp:

@@ -24,7 +24,7 @@ def test_a_stage_may_be_written_in_any_case_and_with_spaces(written, stage):
     assert Rule(written, WAIT).stage == stage
 
 
-@pytest.mark.parametrize("stage", ["", "BDAT", "MAIL FROM", "DATA.", None, 250])
+@pytest.mark.parametrize("stage", ["", "BURL", "MAIL FROM", "DATA.", None, 250])
 def test_an_unknown_stage_is_refused(stage):
     with pytest.raises(InvalidValueError, match=r"Rule\.stage: expected one of CONNECT, EHLO"):
         Rule(stage, WAIT)

@@ -244,6 +244,8 @@ def test_message(smtp_server: Server) -> None:
     message = smtp_server.inbox.one(timeout=1)
     assert_type(message.content, bytes)
     assert_type(message.envelope, Envelope)
+    assert_type(message.envelope.parameter("NOTIFY", "bob@example.org"), str | None)
+    assert_type(message.chunks, tuple[int, ...])
     assert_type(message.parsed, EmailMessage)
     assert_type(message.header("X-Id"), str | None)
     assert_type(message.attachments, tuple[Attachment, ...])

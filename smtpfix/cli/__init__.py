@@ -91,6 +91,17 @@ def commands(context: click.Context) -> None:
     help="Answer 450 to what comes first, and take it when it comes again after so many seconds.",
 )
 @click.option(
+    "--offer",
+    metavar="KEYWORD",
+    multiple=True,
+    help="Offer an optional extension too: CHUNKING, BINARYMIME, DSN, REQUIRETLS, LIMITS, ...; repeatable.",
+)
+@click.option(
+    "--syntax",
+    metavar="SYNTAX",
+    help="What becomes of commands against the grammar: strict refuses all, lenient takes most; usual is in between.",
+)
+@click.option(
     "--authority",
     metavar="DIR",
     type=_DIRECTORY,

@@ -78,6 +78,8 @@ def read_options(
     like: str | None = None,
     limit: Collection[str] = (),
     greylist: float | None = None,
+    offer: Collection[str] = (),
+    syntax: str | None = None,
     certificate: str | None = None,
     certificate_file: Path | None = None,
     key_file: Path | None = None,
@@ -99,12 +101,15 @@ def read_options(
     for option, wanted in (("--require-auth", require_auth), ("--mechanism", bool(mechanism) and scenario is None)):
         if wanted and users is None and provider is None:
             raise InvalidValueError(option, "nobody", "somebody who can log in (--user, --token or --any-user)")
+    keywords = tuple(keyword for text in offer for keyword in text.replace(",", " ").split())
     given = {
         "users": users,
         "require_auth": require_auth or None,
         "hostname": hostname,
         "size_limit": size_limit,
         "mechanisms": tuple(mechanism) or (_mechanisms(user, token) if provider is None else None),
+        "offer": keywords or None,
+        "syntax": syntax,
         "limits": _limits(limit),
         "greylist": greylist,
         "proxy_protocol": proxy_protocol,
