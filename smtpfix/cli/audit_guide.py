@@ -45,9 +45,7 @@ class TerminalGuide:
         declaration = self._declaration
         setting = _SETTINGS[declaration.mode]
         login = f"; login: {declaration.user}" if declaration.user is not None else "; no login"
-        self._say(
-            f"Set the device up once: server {target.host}, port {target.port}, {_SETTINGS[declaration.mode]}{login}"
-        )
+        self._say(f"Set the device up once: server {target.host}, port {target.port}, {setting}{login}")
         if target.ca_file:
             self._say(f"    and import the certificate to trust: {target.ca_file}")
 
