@@ -34,6 +34,11 @@ class Content:
         self.unstuffed_lines = 0
         """Lines that came with a single dot, against RFC 5321 section 4.5.2, once it is complete."""
 
+    def measure(self, buffer: bytearray) -> int:
+        """Return how many octets of content have come, as they are on the wire, without taking what is there."""
+        end = buffer.find(_END, self._scan)
+        return max(0, self._drained + (len(buffer) - len(_CRLF) if end < 0 else end))
+
     def take(self, buffer: bytearray) -> bool:
         """Take what is there; return whether the end was in it. What stands behind the end is left."""
         # Backwards first: CPython's rfind is two to four times as fast, and most blocks hold no end.

@@ -16,7 +16,7 @@ from .host import Host
 from .message import CapturedMessage, Envelope
 from .recorder import Recorder
 from .reply import Reply
-from .script import END_OF_DATA
+from .script import CONTENT, END_OF_DATA
 from .service import Service
 from .session import SessionEnd
 from .transcript import Kind
@@ -38,6 +38,9 @@ class Delivery:
         """The content that is being read; None between contents."""
         self.answers: Answers | None = None
         """LMTP's replies to a message, while some are due."""
+        self._come = 0
+        self._mark = -1
+        self._early: Reply | None = None
 
     def data(self, argument: str, forced: Reply | None) -> None:
         """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
@@ -53,7 +56,29 @@ class Delivery:
         reply = forced or own
         self._host.send(reply)
         if own is replies.START_CONTENT and reply.code == replies.START_CONTENT.code:
+            self._come = 0
+            self._mark = -1
+            self._early = None
             self.incoming = Content(self._channel.received, self._service.policy.size_limit)
+
+    def may_go_on(self, content: Content, buffer: bytearray) -> bool:
+        """Let the rules have their say whose number of octets has come; return whether to read on."""
+        rules = self._service.rulebook.by_stage.get(CONTENT, ())
+        if not rules:
+            return True
+        self._come = content.measure(buffer)
+        for mark in sorted({rule.octets for rule in rules if self._mark < rule.octets <= self._come}):
+            self._mark = mark
+            self._host.at_stage(CONTENT, self._host.engine.reverse_path, self._answer_early, mark)
+            if not self._host.is_free:
+                return False
+        return True
+
+    def _answer_early(self, forced: Reply | None) -> None:
+        """Say now what the message is answered, if a rule has it so; its final dot is answered no more."""
+        if forced is not None:
+            self._early = forced
+            self._host.send(forced)
 
     def content_ended(self, content: Content) -> None:
         """Judge a content that has come to its end, and answer its final dot."""
@@ -69,6 +94,11 @@ class Delivery:
             if limit is not None and max(map(len, octets.split(b"\r\n"))) > limit:
                 own = replies.CONTENT_LINE_TOO_LONG
             self._pending = (envelope, content, octets)
+        if self._early is not None:
+            self._recorder.note(f"answered before its end, as a rule has it: {self._early}")
+            if self._pending is not None:
+                self._capture(self._pending, self._early)
+            return
         if (wording := self._service.wording) is not None:
             own = wording.say(own, self._recorder)
         if self._service.policy.protocol == "lmtp":
@@ -108,7 +138,9 @@ class Delivery:
     def lost(self) -> None:
         """Note what was cut off: the connection is gone."""
         if self.incoming is not None:
-            self._recorder.note(f"the connection ended inside the content, after {self.incoming.size} octets")
+            self._recorder.note(
+                f"the connection ended inside the content, after {max(self.incoming.size, self._come)} octets"
+            )
         self.give_up()
 
     def _conclude(self, reply: Reply) -> None:
