@@ -14,11 +14,23 @@ from .transcript import Event, Kind, printable
 
 BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 BARE_CR: Final = re.compile(rb"\r(?!\n)")
+END_LIKE: Final = re.compile(
+    rb"(?:(?P<nul>\r\n\x00)|(?P<cr>\r)|(?<!\r)(?P<lf>\n))\.(?=(?P<crlf_>\r\n)|(?P<cr_>\r)|(?P<lf_>\n))"
+)
+"""A dot alone on what some servers take for a line, where the line does not begin behind CRLF."""
+_END_LIKE_PARTS: Final = {"nul": "CRLF NUL", "cr": "CR", "lf": "LF", "crlf_": "CRLF", "cr_": "CR", "lf_": "LF"}
 END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _LONGEST_LINE: Final = 998
 _ANYWHERE: Final = frozenset({"RSET", "MAIL", "RCPT", "SEND", "SOML", "SAML", "BDAT"})
 """The commands that others may follow in a pipelined group: RFC 2920 section 3.1, and RFC 3030 section 4.2 for BDAT."""
 _SHOWN: Final = 5
+
+VIOLATIONS: Final = (
+    *("bare-line-feed", "bare-carriage-return", "smuggled-end-of-data", "line-too-long", "dot-not-stuffed"),
+    *("address-without-smtputf8", "headers-without-smtputf8", "body-without-8bitmime", "bcc-in-headers"),
+    *("pipelining-not-offered", "pipelined-too-far", "no-quit"),
+)
+"""Every `Violation.id`."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -48,17 +60,25 @@ def in_message(
     addresses: Iterable[str],
     mail_parameters: Iterable[str],
     unstuffed_lines: int,
+    ends: Sequence[str],
     bcc: Sequence[str],
     not_bcc: Sequence[str],
 ) -> Iterator[Violation]:
     """Yield what is wrong with a message on its way in.
 
-    `addresses` are all of the envelope's. `bcc` are those in its Bcc headers, `not_bcc` the recipients who are not.
+    `addresses` are all of the envelope's. `ends` is what `end_like` found. `bcc` are those in its Bcc headers,
+    `not_bcc` the recipients who are not.
     """
     if (line := _line_of(BARE_LF, content)) is not None:
         yield Violation("bare-line-feed", f"an LF without its CR ends line {line}", "RFC 5321 section 2.3.8")
     if (line := _line_of(BARE_CR, content)) is not None:
         yield Violation("bare-carriage-return", f"a CR without its LF is in line {line}", "RFC 5321 section 2.3.8")
+    if ends:
+        yield Violation(
+            "smuggled-end-of-data",
+            f"the content has {', '.join(ends)}, which some servers take for its end: what follows would be commands",
+            "RFC 5321 sections 2.3.8 and 4.1.1.4",
+        )
     lengths = [len(line) for line in content.split(b"\r\n")]
     if (longest := max(lengths)) > _LONGEST_LINE:
         yield Violation(
@@ -80,6 +100,20 @@ def in_message(
             f"the headers name {_listed(bcc)} in Bcc to {_listed(not_bcc)}",
             "RFC 5322 section 3.6.3",
         )
+
+
+def end_like(content: bytes, unstuffed: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names of what is in a content and may pass for its end, such as ``LF.CRLF``, each once.
+
+    Servers that take one for CRLF.CRLF read what follows as commands (SMTP smuggling; CVE-2023-51764, CVE-2023-51765,
+    CVE-2023-51766). `unstuffed` are those behind CRLF, ``CRLF.LF`` and ``CRLF.CR``, which the content does not show: a
+    dot there was stuffed, or has been taken away.
+    """
+    found = dict.fromkeys(unstuffed)
+    for match in END_LIKE.finditer(content):
+        parts = [_END_LIKE_PARTS[name] for name, octets in match.groupdict().items() if octets is not None]
+        found[".".join(parts)] = None
+    return tuple(found)
 
 
 def _undeclared(content: bytes, addresses: Iterable[str], parameters: set[str]) -> Iterator[Violation]:

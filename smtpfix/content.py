@@ -5,6 +5,7 @@ Nothing else ends it: no bare LF, no bare CR (RFC 5321 section 2.3.8 and 4.1.1.4
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _END: Final = b"\r\n.\r\n"
@@ -33,6 +34,8 @@ class Content:
         """Lines that came with a doubled dot, once it is complete."""
         self.unstuffed_lines = 0
         """Lines that came with a single dot, against RFC 5321 section 4.5.2, once it is complete."""
+        self.unstuffed_ends: tuple[str, ...] = ()
+        """Which of ``CRLF.LF`` and ``CRLF.CR`` are among those lines, once it is complete."""
 
     def measure(self, buffer: bytearray) -> int:
         """Return how many octets of content have come, as they are on the wire, without taking what is there."""
@@ -60,6 +63,9 @@ class Content:
         if octets is not stuffed:
             self.stuffed_lines = buffer.count(b"\r\n..", 0, end)
             self.unstuffed_lines = len(stuffed) - len(octets) - self.stuffed_lines
+            if self.unstuffed_lines:
+                ends = (("CRLF.LF", rb"\r\n\.\n"), ("CRLF.CR", rb"\r\n\.\r(?!\n)"))
+                self.unstuffed_ends = tuple(name for name, form in ends if re.search(form, _CRLF + stuffed))
         del buffer[: end + len(_END)]
         self.size = len(octets)
         if self._limit is None or self.size <= self._limit:

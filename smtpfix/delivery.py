@@ -177,6 +177,7 @@ class Delivery:
             _source=self._recorder,
             stuffed_lines=content.stuffed_lines,
             unstuffed_lines=content.unstuffed_lines,
+            unstuffed_ends=content.unstuffed_ends,
             _replies=None if self.answers is None else self.answers.replies,
         )
         if message.accepted:

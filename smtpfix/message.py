@@ -17,7 +17,7 @@ from email.policy import default as default_policy
 from email.utils import getaddresses
 from typing import Any, Final, Protocol
 
-from .behaviour import BARE_CR, BARE_LF, END_OF_HEADERS, Violation, in_message, without
+from .behaviour import BARE_CR, BARE_LF, END_OF_HEADERS, Violation, end_like, in_message, without
 from .reply import Reply
 from .session import Session
 from .transcript import printable
@@ -91,6 +91,8 @@ class CapturedMessage:
     """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
     unstuffed_lines: int = 0
     """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
+    unstuffed_ends: tuple[str, ...] = ()
+    """Which of ``CRLF.LF`` and ``CRLF.CR`` are among those lines; `end_like_sequences` has them too."""
     _replies: Sequence[Reply | None] | None = field(default=None, repr=False)
     _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
@@ -285,6 +287,14 @@ class CapturedMessage:
         return BARE_CR.search(self.content) is not None
 
     @property
+    def end_like_sequences(self) -> tuple[str, ...]:
+        """What came in the content and some servers take for its end: ``LF.LF``, ``CR.CRLF``, ``CRLF NUL.CRLF``, ….
+
+        A client that lets one through lets whoever writes the text append messages of his own (SMTP smuggling).
+        """
+        return end_like(self.content, self.unstuffed_ends)
+
+    @property
     def is_8bit(self) -> bool:
         """Whether an octet is outside ASCII, which needs BODY=8BITMIME (RFC 6152) or SMTPUTF8 (RFC 6531)."""
         return not self.content.isascii()
@@ -301,6 +311,7 @@ class CapturedMessage:
             addresses=(self.reverse_path, *self.to),
             mail_parameters=self.envelope.mail_parameters,
             unstuffed_lines=self.unstuffed_lines,
+            ends=self.end_like_sequences,
             bcc=bcc,
             not_bcc=without(self.to, bcc),
         )
