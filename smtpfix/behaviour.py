@@ -77,7 +77,7 @@ def in_message(
         yield Violation(
             "smuggled-end-of-data",
             f"the content has {', '.join(ends)}, which some servers take for its end: what follows would be commands",
-            "RFC 5321 sections 2.3.8 and 4.1.1.4",
+            "RFC 5321 section 4.1.1.4",
         )
     lengths = [len(line) for line in content.split(b"\r\n")]
     if (longest := max(lengths)) > _LONGEST_LINE:

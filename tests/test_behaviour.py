@@ -405,6 +405,7 @@ def test_addresses_outside_ascii_have_to_be_declared(parameters, expected):
         addresses=("ann@example.org", "jürgen@example.org"),
         mail_parameters=parameters,
         unstuffed_lines=0,
+        ends=(),
         bcc=(),
         not_bcc=(),
     )
