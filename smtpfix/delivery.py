@@ -175,9 +175,7 @@ class Delivery:
             in_tls=self._channel.in_tls,
             user=self._host.user,
             _source=self._recorder,
-            stuffed_lines=content.stuffed_lines,
-            unstuffed_lines=content.unstuffed_lines,
-            unstuffed_ends=content.unstuffed_ends,
+            _dots=content.dots,
             _replies=None if self.answers is None else self.answers.replies,
         )
         if message.accepted:

@@ -18,6 +18,7 @@ from email.utils import getaddresses
 from typing import Any, Final, Protocol
 
 from .behaviour import BARE_CR, BARE_LF, END_OF_HEADERS, Violation, end_like, in_message, without
+from .content import NO_DOTS, Dots
 from .reply import Reply
 from .session import Session
 from .transcript import printable
@@ -87,12 +88,7 @@ class CapturedMessage:
     user: str | None
     """The user the client had authenticated as; None without AUTH."""
     _source: SessionSource = field(repr=False)
-    stuffed_lines: int = 0
-    """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
-    unstuffed_lines: int = 0
-    """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
-    unstuffed_ends: tuple[str, ...] = ()
-    """Which of ``CRLF.LF`` and ``CRLF.CR`` are among those lines; `end_like_sequences` has them too."""
+    _dots: Dots = NO_DOTS
     _replies: Sequence[Reply | None] | None = field(default=None, repr=False)
     _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
@@ -267,6 +263,16 @@ class CapturedMessage:
     # How it was on the wire
 
     @property
+    def stuffed_lines(self) -> int:
+        """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
+        return self._dots.stuffed
+
+    @property
+    def unstuffed_lines(self) -> int:
+        """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
+        return self._dots.unstuffed
+
+    @property
     def size(self) -> int:
         """Octets of content."""
         return len(self.content)
@@ -292,7 +298,7 @@ class CapturedMessage:
 
         A client that lets one through lets whoever writes the text append messages of his own (SMTP smuggling).
         """
-        return end_like(self.content, self.unstuffed_ends)
+        return end_like(self.content, self._dots.ends)
 
     @property
     def is_8bit(self) -> bool:
