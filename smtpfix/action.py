@@ -71,6 +71,31 @@ class Raw:
             raise InvalidValueError("Raw.performs", self.performs, "True or False")
 
 
+MOST_REPEATED: Final = 67_108_864
+"""Octets that a `Repeat` with an end may come to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    r"""Send these octets again and again, no faster than the client reads: ``Repeat(b"250-more\r\n")``.
+
+    With `times`, so often, and what stands behind it in the rule follows. Without, until the client leaves or the
+    policy's timeout is over; what the client says meanwhile is thrown away. As with `Raw`, the command has no effect.
+    """
+
+    octets: bytes
+    times: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.octets, bytes) or not self.octets:
+            raise InvalidValueError("Repeat.octets", self.octets, "octets, as bytes, one or more")
+        if self.times is not None:
+            _check_number("Repeat.times", self.times, least=1, unit="times", whole=True)
+            if self.times * len(self.octets) > MOST_REPEATED:
+                most = f"no more than {MOST_REPEATED} octets in all, or None for no end"
+                raise InvalidValueError("Repeat.times", self.times, most)
+
+
 @dataclass(frozen=True, slots=True)
 class NoReply:
     """Perform the command and say nothing; go on with the next one."""
@@ -136,18 +161,53 @@ class KeepInjected:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """Shake hands, but let no more than so many octets of the server's out before what stands behind it in the rule.
+
+    ``Flight(), Stall()`` never sends the server's Finished; ``Flight(600), Disconnect()`` breaks off inside a record;
+    ``Flight(600), Delay(1)`` goes on after a second.
+    """
+
+    octets: int | None = None
+    """How many; None: all up to the record with the server's Finished (RFC 8446 section 4.4.4)."""
+
+    def __post_init__(self) -> None:
+        if self.octets is not None:
+            _check_number("Flight.octets", self.octets, least=1, unit="octets", whole=True)
+
+
 Action: TypeAlias = (
-    Reply | Raw | NoReply | Delay | Drip | Throttle | Hide | Advertise | KeepInjected | Stall | Disconnect | Reset
+    Reply
+    | Raw
+    | Repeat
+    | NoReply
+    | Delay
+    | Drip
+    | Throttle
+    | Hide
+    | Advertise
+    | KeepInjected
+    | Flight
+    | Stall
+    | Disconnect
+    | Reset
 )
 """What a rule may do."""
 
 ACTIONS: Final[tuple[type, ...]] = (
-    *(Reply, Raw, NoReply, Delay, Drip, Throttle, Hide, Advertise, KeepInjected, Stall, Disconnect, Reset),
+    *(Reply, Raw, Repeat, NoReply, Delay, Drip, Throttle, Hide, Advertise, KeepInjected, Flight),
+    *(Stall, Disconnect, Reset),
 )
 ENDS: Final = (Stall, Disconnect, Reset)
-"""Behind one of these nothing can follow."""
+"""Behind one of these nothing can follow; nor behind a `Repeat` without end, see `ends`."""
 EDITS: Final = (Hide, Advertise)
 """Those that stand at EHLO only."""
+
+
+def ends(action: Action) -> bool:
+    """Return whether nothing can follow an action."""
+    return isinstance(action, ENDS) or (isinstance(action, Repeat) and action.times is None)
 
 
 def edited(lines: list[str], edits: tuple[Hide | Advertise, ...]) -> list[str]:

@@ -14,12 +14,26 @@ from .transcript import CUT, Event, Kind, printable
 
 BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 BARE_CR: Final = re.compile(rb"\r(?!\n)")
+END_LIKE: Final = re.compile(
+    rb"(?:(?P<nul>\r\n\x00)|(?P<cr>\r)|(?<!\r)(?P<lf>\n))\.(?=(?P<crlf_>\r\n)|(?P<cr_>\r)|(?P<lf_>\n))"
+)
+"""A dot alone on what some servers take for a line, where the line does not begin behind CRLF."""
+_END_LIKE_PARTS: Final = {"nul": "CRLF NUL", "cr": "CR", "lf": "LF", "crlf_": "CRLF", "cr_": "CR", "lf_": "LF"}
 END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _LONGEST_LINE: Final = 998
 _ANYWHERE: Final = frozenset({"RSET", "MAIL", "RCPT", "SEND", "SOML", "SAML", "BDAT"})
 """The commands that others may follow in a pipelined group: RFC 2920 section 3.1, and RFC 3030 section 4.2 for BDAT."""
 _SHOWN: Final = 5
 _LONGEST_COMMAND: Final = "RFC 5321 section 4.5.3.1.4"
+
+VIOLATIONS: Final = (
+    *("bare-line-feed", "bare-carriage-return", "smuggled-end-of-data", "line-too-long", "dot-not-stuffed"),
+    *("address-without-smtputf8", "headers-without-smtputf8", "body-without-8bitmime", "bcc-in-headers"),
+    *("pipelining-not-offered", "pipelined-too-far", "no-quit", "no-ehlo"),
+    *("command-bare-line-feed", "command-too-long", "malformed-command", "malformed-client-name", "malformed-path"),
+    *("path-without-brackets", "space-before-path", "extra-space", "trailing-space", "unexpected-argument"),
+)
+"""Every `Violation.id`."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,16 +63,24 @@ def in_message(
     addresses: Iterable[str],
     mail_parameters: Iterable[str],
     unstuffed_lines: int,
+    ends: Sequence[str],
     bcc: Sequence[str],
     not_bcc: Sequence[str],
 ) -> Iterator[Violation]:
     """Yield what is wrong with a message on its way in.
 
-    `addresses` are all of the envelope's. `bcc` are those in its Bcc headers, `not_bcc` the recipients who are not.
+    `addresses` are all of the envelope's. `ends` is what `end_like` found. `bcc` are those in its Bcc headers,
+    `not_bcc` the recipients who are not.
     """
     declared = {parameter.upper() for parameter in mail_parameters}
     if "BODY=BINARYMIME" not in declared:  # RFC 3030 section 3: there, CR and LF need not end lines
         yield from _lines(content)
+    if ends:
+        yield Violation(
+            "smuggled-end-of-data",
+            f"the content has {', '.join(ends)}, which some servers take for its end: what follows would be commands",
+            "RFC 5321 section 4.1.1.4",
+        )
     if unstuffed_lines:
         lines = "1 line that begins" if unstuffed_lines == 1 else f"{unstuffed_lines} lines that begin"
         yield Violation(
@@ -88,6 +110,20 @@ def _lines(content: bytes) -> Iterator[Violation]:
             f"line {lengths.index(longest) + 1} has {longest} octets, {_LONGEST_LINE} are allowed",
             "RFC 5321 section 4.5.3.1.6",
         )
+
+
+def end_like(content: bytes, unstuffed: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names of what is in a content and may pass for its end, such as ``LF.CRLF``, each once.
+
+    Servers that take one for CRLF.CRLF read what follows as commands (SMTP smuggling; CVE-2023-51764, CVE-2023-51765,
+    CVE-2023-51766). `unstuffed` are those behind CRLF, ``CRLF.LF`` and ``CRLF.CR``, which the content does not show: a
+    dot there was stuffed, or has been taken away.
+    """
+    found = dict.fromkeys(unstuffed)
+    for match in END_LIKE.finditer(content):
+        parts = [_END_LIKE_PARTS[name] for name, octets in match.groupdict().items() if octets is not None]
+        found[".".join(parts)] = None
+    return tuple(found)
 
 
 def _undeclared(content: bytes, addresses: Iterable[str], parameters: set[str]) -> Iterator[Violation]:

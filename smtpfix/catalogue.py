@@ -66,7 +66,10 @@ def _line(cells: Iterable[str]) -> str:
 def _row(scenario: Scenario) -> tuple[str, ...]:
     extra = _extra(scenario)
     shown = _told(scenario.summary) + (f" (needs `smtpfix[{extra}]`)" if extra else "")
-    return (f"`{scenario.id}`", shown, scenario.expected, _told(scenario.standard), _openssl(scenario))
+    shown += f"; control run: `{scenario.control}`" if scenario.control else ""
+    shown += f"; never with `{'`, `'.join(scenario.forbids)}`" if scenario.forbids else ""
+    expected = ", ".join((scenario.expected, *(f"{mode}: {one}" for mode, one in scenario.expected_by_mode)))
+    return (f"`{scenario.id}`", shown, expected, _told(scenario.standard), _openssl(scenario))
 
 
 def _extra(scenario: Scenario) -> str | None:

@@ -11,11 +11,14 @@ import ssl
 import struct
 import time
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from .drip import Drip
 from .session import TLSFailure
 from .tls import HandshakeFailedError, TLSSide
+
+if TYPE_CHECKING:
+    from .pour import Pour
 
 READ_SIZE: Final = 262_144
 """Octets one read takes at the most; the size of the buffer that a loop's connections share."""
@@ -42,6 +45,16 @@ class Listener(Protocol):
 
     def lost(self, error: Exception | None) -> None:
         """End: the connection is gone; an error if it broke."""
+
+
+class Gate(Protocol):
+    """Who decides when a handshake goes on, where a rule has a say in it."""
+
+    def lets_in(self, tls: TLSSide) -> bool:
+        """Return whether what has come may be answered; False: the gate goes on with `Channel.resume_tls`."""
+
+    def lets_out(self, tls: TLSSide, data: bytes) -> bool:
+        """Send what the server says, or a part of it; False: the gate goes on with `Channel.resume_tls`."""
 
 
 class Reads:
@@ -71,7 +84,9 @@ class Channel(asyncio.BufferedProtocol):
         """Whether the client does not read its replies: the listener stops taking commands until told `readable`."""
         self.is_closing = False
         self._is_paused = False
+        self._gate: Gate | None = None
         self._drip: Drip | None = None
+        self._pour: Pour | None = None
         self._rate: int | None = None
         self._is_throttled = False
         self._has_said_everything = False
@@ -117,6 +132,8 @@ class Channel(asyncio.BufferedProtocol):
         """Go on."""
         self.is_blocked = False
         self._read_on()
+        if self._pour is not None:
+            self._pour.go_on()
         self._listener.readable()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -124,6 +141,8 @@ class Channel(asyncio.BufferedProtocol):
         self._reads.activity += 1
         if self._drip is not None:
             self._drip.stop()
+        if self._pour is not None:
+            self._pour.stop()
         if not self.is_closing and self._tls is not None and not self._tls.established:
             failure = self._tls.broken_off("the client closed the connection during the TLS handshake")
             self._listener.tls_failed(self._tls, failure, clear_text=False)
@@ -162,7 +181,7 @@ class Channel(asyncio.BufferedProtocol):
         self._out.clear()
         if self.is_closing or self._transport.is_closing():
             return
-        if self._tls is not None:
+        if self._tls is not None and self._tls.established:  # before, a rule may still speak in clear
             try:
                 self._tls.write(data)
             except ssl.SSLError:
@@ -180,7 +199,12 @@ class Channel(asyncio.BufferedProtocol):
         else:
             self._transport.write(data)
 
-    def start_tls(self, tls: TLSSide, begun: bytes = b"") -> None:
+    def write_out(self, data: bytes) -> None:
+        """Send at once, and as it is."""
+        if data:
+            self._write(data)
+
+    def start_tls(self, tls: TLSSide, begun: bytes = b"", gate: Gate | None = None) -> None:
         """Begin TLS with the next octet that comes; what has come in clear is gone (RFC 3207 section 4.2).
 
         Not so `begun`, with which TLS begins.
@@ -188,9 +212,29 @@ class Channel(asyncio.BufferedProtocol):
         self.flush()
         self.received.clear()
         self._tls = tls
+        self._gate = gate
         if begun:
             tls.receive(memoryview(begun))
             self._advance_tls(tls)
+
+    def suspend_tls(self) -> None:
+        """Go on in clear as if there were no TLS, in the middle of a handshake."""
+        self._tls = None
+
+    def resume_tls(self, tls: TLSSide, data: bytes = b"") -> None:
+        """Go on with a handshake, after sending what of it was held back."""
+        self.flush()
+        if self.is_closing:
+            return
+        self._tls = tls
+        self.write_out(data)
+        if self.received:
+            tls.receive(self.received)
+            self.received.clear()
+        if tls.established:
+            self._listener.tls_established(tls)
+            self._send_tls()
+        self._advance_tls(tls)
 
     def pause(self) -> None:
         """Take nothing in for a while."""
@@ -255,6 +299,19 @@ class Channel(asyncio.BufferedProtocol):
         else:  # what still waits goes first
             self._drip.change(octets, every)
 
+    @property
+    def is_dripping(self) -> bool:
+        """Whether something waits to be sent slowly."""
+        return self._drip is not None and self._drip.is_busy
+
+    def pour(self, octets: bytes) -> None:
+        """From here on, send these octets again and again, until the connection is gone."""
+        from .pour import Pour  # noqa: PLC0415 - few rules do so
+
+        self.flush()
+        self._pour = Pour(self, octets)
+        self._pour.go_on()
+
     def throttle(self, octets_per_second: int) -> None:
         """From here on, read no more than so many octets a second."""
         self._rate = octets_per_second
@@ -273,14 +330,20 @@ class Channel(asyncio.BufferedProtocol):
 
     def _advance_tls(self, tls: TLSSide) -> None:
         if not tls.established:
+            gate = self._gate
+            if gate is not None and not gate.lets_in(tls):
+                return
             try:
-                if not tls.handshake():
-                    self._send_tls()
-                    return
+                is_complete = tls.handshake()
             except HandshakeFailedError as error:
                 self._send_tls()
                 self._listener.tls_failed(tls, error.failure, clear_text=error.clear_text)
                 self.close()
+                return
+            if gate is not None and not gate.lets_out(tls, tls.to_send()):
+                return
+            if not is_complete:
+                self._send_tls()
                 return
             self._listener.tls_established(tls)  # what it says leaves together with the end of the handshake
             self._send_tls()

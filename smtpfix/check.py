@@ -113,7 +113,7 @@ class RunningScenario:
         __tracebackhide__ = True
         sessions = [session for session in self.server.sessions if session.number not in before]
         outcome = self._outcome(sessions)
-        complaint = self._complaint(outcome)
+        complaint = self._complaint(outcome) or self._forbidden(sessions)
         if complaint:
             raise ScenarioFailed(self._explain(complaint, outcome, sessions, raised)) from raised
         return outcome
@@ -140,6 +140,16 @@ class RunningScenario:
         if expected == "refuse" and outcome is Outcome.REFUSED_LATE and not may_be_late(self.scenario):
             return "the client should have refused before it gave anything away"
         return None
+
+    def _forbidden(self, sessions: Collection[Session]) -> str | None:
+        """Return what the client did that the scenario forbids; None if it did nothing of it."""
+        if not self.scenario.forbids or (self.name or self.scenario.id) in self.accepts:
+            return None
+        numbers = {session.number for session in sessions}
+        messages = [*self.server.inbox.messages, *self.server.inbox.refused]
+        found = [violation for session in sessions for violation in session.violations]
+        found += [one for message in messages if message.session_number in numbers for one in message.violations]
+        return next((f"the client did {one}" for one in found if one.id in self.scenario.forbids), None)
 
     def _explain(
         self, complaint: str, outcome: Outcome, sessions: Collection[Session], raised: Exception | None

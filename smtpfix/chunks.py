@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, NamedTuple
 
+from .content import NO_DOTS, Dots
 from .reply import Reply
 
 _ARGUMENT: Final = re.compile(r"([0-9]{1,20})(?:\s+(\S.*))?\Z", re.DOTALL)
@@ -43,8 +44,8 @@ class Whole(NamedTuple):
     """Octets of each chunk."""
     argument: str
     """The argument of the last BDAT."""
-    stuffed_lines: int = 0
-    unstuffed_lines: int = 0
+    dots: Dots = NO_DOTS
+    """Nothing is stuffed here."""
     is_chunk: Literal[False] = False
 
 
@@ -60,6 +61,11 @@ class Chunks:
         self._octets = bytearray()
         self._sizes: list[int] = []
         self._size = 0
+
+    @property
+    def size(self) -> int:
+        """Octets of the chunks that were taken."""
+        return self._size
 
     def begin(self, argument: str, size: int, *, is_last: bool, refusal: Reply | None) -> Chunk:
         """Return a chunk that brings its octets here; one that is refused, or is too much, is only drained."""
@@ -111,6 +117,10 @@ class Chunk:
         self._message = message
         self._announced = size
         self._into = into
+
+    def measure(self, buffer: bytearray) -> int:
+        """Return how many octets of the message have come, without taking what is there."""
+        return self._message.size + self.size + min(self._announced - self.size, len(buffer))
 
     def take(self, buffer: bytearray) -> bool:
         """Take what is there; return whether the chunk is complete. What stands behind it is left."""

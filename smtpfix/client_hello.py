@@ -16,6 +16,7 @@ VERSION_NAMES: Final = {0x0300: "SSLv3", 0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0
 
 _HANDSHAKE: Final = 22  # RFC 8446 section 5.1
 _RECORD_HEADER: Final = 5  # octets: type, version, length
+_HEADER: Final = 4  # octets: handshake type, length; RFC 8446 section 4
 _CLIENT_HELLO: Final = 1  # RFC 8446 section 4
 _SERVER_NAME: Final = 0  # RFC 6066 section 3
 _ALPN: Final = 16  # RFC 7301 section 3.1
@@ -63,6 +64,16 @@ class _Reader:
 def looks_like_tls(data: bytes | bytearray) -> bool:
     """Return whether these first bytes of a connection are a TLS handshake record."""
     return len(data) >= 2 and data[0] == _HANDSHAKE and data[1] == 3  # noqa: PLR2004 - SSL 3.0 and all of TLS
+
+
+def has_begun(data: bytes) -> bool:
+    """Return whether these first bytes of a client may grow into a ClientHello, and are not a whole one yet."""
+    if len(data) < 2:  # noqa: PLR2004 - too few to look at
+        return data[:1] in (b"", bytes((_HANDSHAKE,)))
+    if not looks_like_tls(data):
+        return False
+    handshake = b"".join(_fragments(data))
+    return len(handshake) < _HEADER or len(handshake) < _HEADER + int.from_bytes(handshake[1:_HEADER], "big")
 
 
 def parse_client_hello(data: bytes) -> ClientHello | None:

@@ -5,10 +5,25 @@ Nothing else ends it: no bare LF, no bare CR (RFC 5321 section 2.3.8 and 4.1.1.4
 
 from __future__ import annotations
 
-from typing import Final, Literal
+import re
+from typing import Final, Literal, NamedTuple
 
 _END: Final = b"\r\n.\r\n"
 _CRLF: Final = b"\r\n"
+
+
+class Dots(NamedTuple):
+    """The lines of a content that began with a dot on the wire (RFC 5321 section 4.5.2)."""
+
+    stuffed: int = 0
+    """Lines that came with a doubled dot."""
+    unstuffed: int = 0
+    """Lines that came with a single dot, against the standard."""
+    ends: tuple[str, ...] = ()
+    """Which of ``CRLF.LF`` and ``CRLF.CR`` are among the latter."""
+
+
+NO_DOTS: Final = Dots()
 
 
 class Content:
@@ -34,10 +49,13 @@ class Content:
         """The exact octets, once it is complete; None if it was over the limit."""
         self.size = 0
         """Octets of content: exact once complete, and while it comes, or over the limit, as they are on the wire."""
-        self.stuffed_lines = 0
-        """Lines that came with a doubled dot, once it is complete."""
-        self.unstuffed_lines = 0
-        """Lines that came with a single dot, against RFC 5321 section 4.5.2, once it is complete."""
+        self.dots = NO_DOTS
+        """The lines that began with a dot, once it is complete."""
+
+    def measure(self, buffer: bytearray) -> int:
+        """Return how many octets of content have come, as they are on the wire, without taking what is there."""
+        end = buffer.find(_END, self._scan)
+        return max(0, self._drained + (len(buffer) - len(_CRLF) if end < 0 else end))
 
     def take(self, buffer: bytearray) -> bool:
         """Take what is there; return whether the end was in it. What stands behind the end is left."""
@@ -58,8 +76,9 @@ class Content:
         stuffed = bytes(memoryview(buffer)[len(_CRLF) : end + len(_CRLF)])
         octets = unstuff(stuffed)
         if octets is not stuffed:
-            self.stuffed_lines = buffer.count(b"\r\n..", 0, end)
-            self.unstuffed_lines = len(stuffed) - len(octets) - self.stuffed_lines
+            doubled = buffer.count(b"\r\n..", 0, end)
+            single = len(stuffed) - len(octets) - doubled
+            self.dots = Dots(doubled, single, _ends(stuffed) if single else ())
         del buffer[: end + len(_END)]
         self.size = len(octets)
         if self._limit is None or self.size <= self._limit:
@@ -75,3 +94,9 @@ def unstuff(stuffed: bytes) -> bytes:
     if stuffed[:1] != b"." and stuffed.rfind(b"\r\n.") < 0:  # backwards is two to four times as fast
         return stuffed
     return (_CRLF + stuffed).replace(b"\r\n.", _CRLF)[len(_CRLF) :]
+
+
+def _ends(stuffed: bytes) -> tuple[str, ...]:
+    """Return which lines of a single dot some servers would take for the end of this content."""
+    forms = (("CRLF.LF", rb"\r\n\.\n"), ("CRLF.CR", rb"\r\n\.\r(?!\n)"))
+    return tuple(name for name, form in forms if re.search(form, _CRLF + stuffed))

@@ -24,7 +24,7 @@ from .player import Player
 from .policy import Mode
 from .recorder import Recorder
 from .reply import Reply
-from .script import AUTH_ANSWER, BDAT, CONNECT, UNKNOWN, Moment
+from .script import AUTH_ANSWER, BDAT, CONNECT, GREETING, UNKNOWN, Moment
 from .service import Service
 from .session import SessionEnd, TLSFailure
 from .tls import TLSSide
@@ -66,6 +66,9 @@ class Conversation:
         self._enhanced = self._policy.has("ENHANCEDSTATUSCODES")
         self._is_strict = self._policy.syntax == "strict"
         self._has_chunking = "CHUNKING" in self._policy.offer
+        self._greeting: Reply | None = None
+        """What a rule has in place of the server's own."""
+        self._is_mute = False
         self._scan = 0
         self._skipping = 0
         self._limit = self._policy.command_limit
@@ -87,14 +90,23 @@ class Conversation:
 
             self._header_first = HeaderFirst(self, self.recorder)
             return
-        if self._service.tls_on_connect:
-            self._begin()
-        else:
-            self.greet()
+        self._open()
         self._channel.flush()
 
-    def _begin(self) -> None:
-        """Greet, or begin TLS first, with what has come behind the proxy's header."""
+    def _open(self) -> None:
+        """Ask the rules what to do with a client that is there."""
+        if self._rulebook.by_stage:
+            self.at_stage(CONNECT, self.recorder.client[0], self._begin)
+        else:
+            self._begin(None)
+
+    def _begin(self, forced: Reply | None) -> None:
+        """Greet, or begin TLS first, with what has come behind the proxy's header.
+
+        A rule may have another greeting, or none.
+        """
+        self._greeting = forced
+        self._is_mute = self._player.is_silent
         if not self._service.tls_on_connect or not self._upgrade.begin(bytes(self._channel.received)):
             self.greet()
 
@@ -106,7 +118,7 @@ class Conversation:
             if not self._header_first.take(buffer):
                 return
             self._header_first = None
-            self._begin()
+            self._open()
         if self._upgrade.instead is not None:
             self._upgrade.instead.take(buffer)
             return
@@ -125,7 +137,7 @@ class Conversation:
                 break
             taken += 1
             if (content := delivery.incoming) is not None:
-                if not content.take(buffer):
+                if (self._rulebook.by_stage and not delivery.may_go_on(content, buffer)) or not content.take(buffer):
                     break
                 if buffer:
                     self.recorder.has_more = True
@@ -293,29 +305,32 @@ class Conversation:
         argument = rest.strip().decode("utf-8", "surrogateescape")
         if verb in _HELLOS and self._policy.protocol == "lmtp":
             if verb != "LHLO":
-                self.at_stage(UNKNOWN, argument, lambda forced: self.send(forced or replies.NO_EHLO_IN_LMTP))
+                whole = line.strip().decode("utf-8", "surrogateescape")
+                self.at_stage(UNKNOWN, whole, lambda forced: self.send(forced or replies.NO_EHLO_IN_LMTP))
                 return
             verb = "EHLO"  # whose semantics it has: RFC 2033 section 4.1
         if self._has_chunking and verb == BDAT:
             self._delivery.bdat(argument, self._refuse_stage(verb))
             return
         if self._rulebook.by_stage:
-            stage = verb if verb in _COMMANDS else UNKNOWN  # what a client calls CONNECT is no stage of ours
-            if stage == "AUTH":  # before a rule may break it off
+            perform = partial(self._perform, verb, argument)
+            if verb == "AUTH":  # before a rule may break it off
                 self._authentication.hear(argument, self._refuse_auth(), in_clear=not self._channel.in_tls)
-            self.at_stage(stage, argument, partial(self._perform, verb, argument))
+            if verb in _COMMANDS:
+                self.at_stage(verb, argument, perform)
+            else:  # what a client calls CONNECT is no stage of ours
+                self.at_stage(UNKNOWN, line.strip().decode("utf-8", "surrogateescape"), perform)
         else:
             self._perform(verb, argument, None)
 
     # Rules
 
-    @property
-    def _moment(self) -> Moment:
-        return Moment(self._channel.in_tls, self.recorder.number)
-
-    def at_stage(self, stage: str, argument: str, perform: Perform) -> None:
+    def at_stage(self, stage: str, argument: str, perform: Perform, octets: int = 0) -> None:
         """Let the rules of a stage have their say, and perform it."""
-        if self._rulebook.by_stage and (rule := self._rulebook.pick(stage, argument, self._moment)) is not None:
+        rule = None
+        if self._rulebook.by_stage:
+            rule = self._rulebook.pick(stage, argument, Moment(self._channel.in_tls, self.recorder.number, octets))
+        if rule is not None:
             if rule.probability < 1:
                 self.recorder.note(f"a rule answers by chance: {rule}")
             self._player.play(rule.actions, perform)
@@ -368,7 +383,14 @@ class Conversation:
             own = self._wording.fill(own, self.recorder)
         if self._service.ledger is not None:
             own = self._counted(self._service.ledger).refusal or own
-        self.at_stage(CONNECT, self.recorder.client[0], lambda forced: self.send(forced or own))
+        own, self._greeting = self._greeting or own, None
+        if self._is_mute:
+            self._is_mute = False
+            self.recorder.note(f"not sent, as a rule has it: {own}")
+        elif self._rulebook.by_stage:
+            self.at_stage(GREETING, self.recorder.client[0], lambda forced: self.send(forced or own))
+        else:
+            self.send(own)
 
     def _counted(self, ledger: Ledger) -> Meter:
         """Count the client from here on, by the address that it has now."""

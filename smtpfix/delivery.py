@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from . import reply as replies
 from .channel import Channel
-from .content import Content
+from .content import NO_DOTS, Content
 from .host import Host
 from .message import NOTHING_RARE, CapturedMessage, Envelope, Rare
 from .recorder import Recorder
 from .reply import Reply
-from .script import BDAT, END_OF_DATA
+from .script import BDAT, CONTENT, END_OF_DATA
 from .service import Service
 from .session import SessionEnd
 from .transcript import Kind
@@ -40,6 +40,9 @@ class Delivery:
         """The content that is being read; None between contents."""
         self.answers: Answers | None = None
         """LMTP's replies to a message, while some are due."""
+        self._come = 0
+        self._mark = -1
+        self._early: Reply | None = None
 
     def data(self, argument: str, forced: Reply | None) -> None:
         """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
@@ -59,7 +62,33 @@ class Delivery:
         reply = forced or own
         self._host.send(reply)
         if own is replies.START_CONTENT and reply.code == replies.START_CONTENT.code:
+            self._begin()
             self.incoming = Content(self._channel.received, self._service.policy.size_limit)
+
+    def may_go_on(self, content: Content | Chunk, buffer: bytearray) -> bool:
+        """Let the rules have their say whose number of octets has come; return whether to read on."""
+        rules = self._service.rulebook.by_stage.get(CONTENT, ())
+        if not rules:
+            return True
+        self._come = content.measure(buffer)
+        for mark in sorted({rule.octets for rule in rules if self._mark < rule.octets <= self._come}):
+            self._mark = mark
+            self._host.at_stage(CONTENT, self._host.engine.reverse_path, self._answer_early, mark)
+            if not self._host.is_free:
+                return False
+        return True
+
+    def _answer_early(self, forced: Reply | None) -> None:
+        """Say now what the message is answered, if a rule has it so; its final dot is answered no more."""
+        if forced is not None:
+            self._early = forced
+            self._host.send(forced)
+
+    def _begin(self) -> None:
+        """Begin with another content, of which nothing has come."""
+        self._come = 0
+        self._mark = -1
+        self._early = None
 
     def bdat(self, argument: str, refusal: Reply | None) -> None:
         """Begin a chunk (RFC 3030 section 2); a refused one is drained too, and answered when it has come."""
@@ -73,6 +102,7 @@ class Delivery:
         chunks = self._chunks
         if chunks is None or chunks.transaction is not engine.envelope:
             chunks = Chunks(engine.envelope, self._service.policy.size_limit)
+            self._begin()
         if engine.has_sender:
             self._chunks = chunks
         if refusal is None:
@@ -135,6 +165,11 @@ class Delivery:
             if limit is not None and not _is_binary(envelope) and max(map(len, octets.split(b"\r\n"))) > limit:
                 own = replies.CONTENT_LINE_TOO_LONG
             self._pending = (envelope, content, octets)
+        if self._early is not None:
+            self._recorder.note(f"answered before its end, as a rule has it: {self._early}")
+            if self._pending is not None:
+                self._capture(self._pending, self._early)
+            return
         if (wording := self._service.wording) is not None:
             own = wording.say(own, self._recorder)
         if content.chunks:
@@ -186,7 +221,9 @@ class Delivery:
     def lost(self) -> None:
         """Note what was cut off: the connection is gone."""
         if self.incoming is not None:
-            self._recorder.note(f"the connection ended inside the content, after {self.incoming.size} octets")
+            self._recorder.note(
+                f"the connection ended inside the content, after {max(self.incoming.size, self._come)} octets"
+            )
         self.give_up()
 
     def _conclude(self, reply: Reply) -> None:
@@ -207,12 +244,18 @@ class Delivery:
         self._recorder.finish(SessionEnd.TRUNCATED)
         self._channel.close(notify=False)
 
+    def _rare(self, content: Content | Whole) -> Rare:
+        """Return what few messages have."""
+        replies = None if self.answers is None else self.answers.replies
+        if replies is None and not content.chunks and content.dots is NO_DOTS:
+            return NOTHING_RARE
+        return Rare(replies, content.chunks, content.dots)
+
     def _capture(self, pending: tuple[Envelope, Content | Whole, bytes], reply: Reply | None) -> None:
         self._pending = None
         envelope, content, octets = pending
         if self.answers is not None:
             reply = self.answers.best
-        replies = None if self.answers is None else self.answers.replies
         message = CapturedMessage(
             number=self._service.next_message_number(),
             envelope=envelope,
@@ -222,9 +265,7 @@ class Delivery:
             in_tls=self._channel.in_tls,
             user=self._host.user,
             _source=self._recorder,
-            stuffed_lines=content.stuffed_lines,
-            unstuffed_lines=content.unstuffed_lines,
-            _rare=Rare(replies, content.chunks) if replies is not None or content.chunks else NOTHING_RARE,
+            _rare=self._rare(content),
         )
         if message.accepted:
             self._recorder.message_count += 1

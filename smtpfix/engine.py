@@ -134,6 +134,12 @@ class Engine(SMTP):
         return self._smtp_envelope.mail_from is not None
 
     @property
+    def reverse_path(self) -> str:
+        """The transaction's reverse-path; empty for the null one, and before MAIL."""
+        sender = self._smtp_envelope.mail_from or ""
+        return "" if sender == _NULL_PATH else sender
+
+    @property
     def has_recipients(self) -> bool:
         """Whether a recipient was accepted."""
         return bool(self._smtp_envelope.rcpt_tos)

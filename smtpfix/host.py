@@ -33,8 +33,8 @@ class Host(Protocol):
     def send(self, reply: Reply, end: SessionEnd = SessionEnd.REFUSED) -> None:
         """Send a reply; 421 ends the session (RFC 5321 section 3.8), as `end` says."""
 
-    def at_stage(self, stage: str, argument: str, perform: Perform) -> None:
-        """Let the rules of a stage have their say, and perform it."""
+    def at_stage(self, stage: str, argument: str, perform: Perform, octets: int = 0) -> None:
+        """Let the rules of a stage have their say, and perform it; inside a content, at a mark of so many octets."""
 
     def forget(self, user: str | None = None) -> None:
         """Forget all that the client has said; it is this user if somebody else has said so."""

@@ -17,7 +17,8 @@ from email.policy import default as default_policy
 from email.utils import getaddresses
 from typing import Any, Final, NamedTuple, Protocol
 
-from .behaviour import BARE_CR, BARE_LF, END_OF_HEADERS, Violation, in_message, without
+from .behaviour import BARE_CR, BARE_LF, END_OF_HEADERS, Violation, end_like, in_message, without
+from .content import NO_DOTS, Dots
 from .errors import InvalidValueError
 from .reply import Reply
 from .session import Session
@@ -91,6 +92,8 @@ class Rare(NamedTuple):
     """LMTP's, one for each recipient."""
     chunks: tuple[int, ...] = ()
     """BDAT's."""
+    dots: Dots = NO_DOTS
+    """DATA's."""
 
 
 NOTHING_RARE: Final = Rare()
@@ -120,10 +123,6 @@ class CapturedMessage:
     user: str | None
     """The user the client had authenticated as; None without AUTH."""
     _source: SessionSource = field(repr=False)
-    stuffed_lines: int = 0
-    """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
-    unstuffed_lines: int = 0
-    """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
     _rare: Rare = field(default=NOTHING_RARE, repr=False)
     _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
@@ -303,6 +302,16 @@ class CapturedMessage:
     # How it was on the wire
 
     @property
+    def stuffed_lines(self) -> int:
+        """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
+        return self._rare.dots.stuffed
+
+    @property
+    def unstuffed_lines(self) -> int:
+        """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
+        return self._rare.dots.unstuffed
+
+    @property
     def size(self) -> int:
         """Octets of content."""
         return len(self.content)
@@ -323,6 +332,14 @@ class CapturedMessage:
         return BARE_CR.search(self.content) is not None
 
     @property
+    def end_like_sequences(self) -> tuple[str, ...]:
+        """What came in the content and some servers take for its end: ``LF.LF``, ``CR.CRLF``, ``CRLF NUL.CRLF``, ….
+
+        A client that lets one through lets whoever writes the text append messages of his own (SMTP smuggling).
+        """
+        return end_like(self.content, self._rare.dots.ends)
+
+    @property
     def is_8bit(self) -> bool:
         """Whether an octet is outside ASCII, which needs BODY=8BITMIME (RFC 6152) or SMTPUTF8 (RFC 6531)."""
         return not self.content.isascii()
@@ -339,6 +356,7 @@ class CapturedMessage:
             addresses=(self.reverse_path, *self.to),
             mail_parameters=self.envelope.mail_parameters,
             unstuffed_lines=self.unstuffed_lines,
+            ends=() if self.chunks else self.end_like_sequences,  # in a chunk no dot ends anything
             bcc=bcc,
             not_bcc=without(self.to, bcc),
         )

@@ -17,7 +17,7 @@ from .session import SessionEnd
 from .transcript import Kind
 
 if TYPE_CHECKING:
-    from .action import Action, Advertise, Hide, Raw
+    from .action import Action, Advertise, Hide, Raw, Repeat
 
 
 class Player:
@@ -39,19 +39,25 @@ class Player:
         """Whether what came behind STARTTLS in clear is kept."""
         self.edits: tuple[Hide | Advertise, ...] = ()
         """What is done to the reply to the EHLO being performed."""
+        self.on_end: Callable[[Action], None] | None = None
+        """Is told of an action behind which the handshake, in which a rule has a say, never goes on."""
+        self.on_flight: Callable[[int | None, Callable[[Perform], None]], None] | None = None
+        """Holds that handshake back: from how many octets on, and what to do then, given what goes on with it."""
 
     def play(self, actions: tuple[Action, ...], perform: Perform, *, answered: bool = False) -> None:
         """Do what the actions say, in order; the command is performed by the one that answers, or behind them all."""
         from . import action as do  # noqa: PLC0415 - as in `script`
 
         for position, action in enumerate(actions):
+            if self.on_end is not None and do.ends(action):
+                self.on_end(action)
             match action:
                 case do.Delay():
                     self.hold(action.seconds, partial(self.play, actions[position + 1 :], perform, answered=answered))
                     return
                 case do.Stall():
                     self._recorder.note("the server says nothing more, as a rule has it")
-                    self.is_stalled = True
+                    self._stall()
                     return
                 case do.Disconnect():
                     self._host.end(SessionEnd.DISCONNECTED, notify=action.notify)
@@ -71,6 +77,14 @@ class Player:
                 case do.Raw():
                     self._send_raw(action, None if answered else perform)
                     answered = True
+                case do.Repeat():
+                    self._repeat(action, answered=answered)
+                    answered = True
+                case do.Flight():
+                    assert self.on_flight is not None  # noqa: S101 - stands at the stage HANDSHAKE only
+                    self.on_flight(action.octets, partial(self.play, actions[position + 1 :]))
+                    perform(None)
+                    return
                 case do.NoReply():
                     self._silently(perform)
                     answered = True
@@ -108,7 +122,29 @@ class Player:
         if action.performs and perform is not None:
             self._silently(perform)
         else:
+            if self.on_end is not None and perform is not None:
+                self.on_end(action)
             self._host.give_up(action.octets)
+
+    def _repeat(self, action: Repeat, *, answered: bool) -> None:
+        self._recorder.add(Kind.SERVER, action.octets)
+        self._recorder.note(
+            f"these octets were sent {action.times or 'again and again, without end'}"
+            f"{' times' if action.times else ''}, as a rule has it"
+        )
+        self._host.give_up(action.octets)
+        if action.times is None:
+            self._channel.pour(action.octets)
+            self._stall()
+        else:
+            if self.on_end is not None and not answered:
+                self.on_end(action)
+            self._channel.write(action.octets * action.times)
+
+    def _stall(self) -> None:
+        """Take nothing more in, not even what has come already."""
+        self.is_stalled = True
+        self._channel.received.clear()
 
     def _silently(self, perform: Perform) -> None:
         self.is_silent = True

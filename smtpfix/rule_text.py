@@ -2,7 +2,7 @@ r"""Rules as one line of text: ``RCPT *@slow.example: 450 4.2.1 Greylisted x1``.
 
 What the command line, rules files and scenarios are written in::
 
-    STAGE [ARGUMENT] [in tls | in clear] [session N] [after N]: ACTION [; ACTION]... [xN]
+    STAGE [ARGUMENT] [in tls | in clear] [session N] [after N] [after N octets]: ACTION [; ACTION]... [xN]
 
 ARGUMENT is a glob; xN is how often the rule answers. An ACTION is a reply, as ``450 4.2.1 Greylisted`` (with `` / ``
 between the lines of a longer one), or one of `FORMS`.
@@ -20,10 +20,12 @@ from .action import (
     Delay,
     Disconnect,
     Drip,
+    Flight,
     Hide,
     KeepInjected,
     NoReply,
     Raw,
+    Repeat,
     Reset,
     Stall,
     Throttle,
@@ -35,6 +37,7 @@ from .script import STAGES, Rule
 FORMS: Final[Mapping[str, str]] = {
     "raw": r'raw "OCTETS" with \r, \n, \xNN and \\: sent instead of a reply, the command has no effect',
     "answer": 'answer "OCTETS": the same, and the command takes effect',
+    "repeat": 'repeat [TIMES] "OCTETS": sent so often, without a number until the client leaves',
     "no": "no reply: the command takes effect, nothing is said",
     "delay": "delay SECONDS",
     "drip": "drip OCTETS every SECONDS: sends slowly from here on",
@@ -42,6 +45,7 @@ FORMS: Final[Mapping[str, str]] = {
     "hide": "hide KEYWORD...: leaves keywords out of the reply to EHLO",
     "advertise": 'advertise "LINE"...: adds lines to the reply to EHLO',
     "keep": "keep injected: takes what came behind STARTTLS in clear for commands",
+    "flight": "flight [OCTETS]: shakes hands up to so many octets, or up to the server's Finished; then what follows",
     "stall": "stall: says nothing more",
     "disconnect": "disconnect",
     "truncate": "truncate: disconnects without TLS's close_notify",
@@ -52,7 +56,9 @@ FORMS: Final[Mapping[str, str]] = {
 _QUOTED: Final = r'"((?:[^"\\]|\\.)*)"'
 _STAGES: Final = "|".join(map(re.escape, sorted(STAGES, key=len, reverse=True)))
 _STAGE: Final = re.compile(rf"({_STAGES})(?=[\s:]|\Z)", re.IGNORECASE)
-_CONDITION: Final = re.compile(r"\s+(?:in\s+(tls|clear)|(session|after)\s+([0-9]{1,9}))\Z", re.IGNORECASE)
+_CONDITION: Final = re.compile(
+    r"\s+(?:in\s+(tls|clear)|(session|after)\s+([0-9]{1,9})|after\s+([0-9]{1,9})\s+octets)\Z", re.IGNORECASE
+)
 _TIMES: Final = re.compile(r"\s+x([0-9]{1,9})\s*\Z")
 _REPLY: Final = re.compile(r"([0-9]{3})(?:\s+([245]\.[0-9]{1,3}\.[0-9]{1,3}))?(?:\s+(.*))?\Z")
 _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|.', re.DOTALL)
@@ -102,6 +108,8 @@ def _conditions(rest: str) -> tuple[str, dict[str, Any]]:
     while match := _CONDITION.search(rest):
         if match[1]:
             found["in_tls"] = match[1].lower() == "tls"
+        elif match[4]:
+            found["octets"] = int(match[4])
         else:
             found[match[2].lower()] = int(match[3])
         rest = rest[: match.start()]
@@ -145,6 +153,10 @@ def _lines(match: re.Match[str]) -> Advertise:
 _BUILDERS: Final[Mapping[str, tuple[tuple[str, Callable[[re.Match[str]], Action]], ...]]] = {
     "raw": ((rf"raw\s+{_QUOTED}", lambda match: Raw(_octets(match[1]))),),
     "answer": ((rf"answer\s+{_QUOTED}", lambda match: Raw(_octets(match[1]), performs=True)),),
+    "repeat": (
+        (rf"repeat\s+{_QUOTED}", lambda match: Repeat(_octets(match[1]))),
+        (rf"repeat\s+([0-9]{{1,9}})\s+{_QUOTED}", lambda match: Repeat(_octets(match[2]), int(match[1]))),
+    ),
     "no": ((r"no\s+reply", lambda _: NoReply()),),
     "delay": ((rf"delay\s+{_NUMBER}", lambda match: Delay(float(match[1]))),),
     "drip": ((rf"drip\s+([0-9]+)\s+every\s+{_NUMBER}", lambda match: Drip(int(match[1]), float(match[2]))),),
@@ -152,6 +164,10 @@ _BUILDERS: Final[Mapping[str, tuple[tuple[str, Callable[[re.Match[str]], Action]
     "hide": ((r"hide((?:\s+\S+)+)", lambda match: Hide(*match[1].split())),),
     "advertise": ((rf"advertise(?:\s+{_QUOTED})+", _lines),),
     "keep": ((r"keep\s+injected", lambda _: KeepInjected()),),
+    "flight": (
+        ("flight", lambda _: Flight()),
+        (r"flight\s+([0-9]{1,9})", lambda match: Flight(int(match[1]))),
+    ),
     "stall": (("stall", lambda _: Stall()),),
     "disconnect": (("disconnect", lambda _: Disconnect()),),
     "truncate": (("truncate", lambda _: Disconnect(notify=False)),),

@@ -9,7 +9,7 @@ import difflib
 import functools
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,13 +30,16 @@ OUTCOMES: Final = {
 GROUPS: Final = ("certificates", "tls", "stripping", "injection", "auth", "replies", "timing", "delivery")
 """The parts of the catalogue, in order."""
 
+CLIENT_MODES: Final = ("implicit", "starttls-required", "opportunistic", "none")
+"""When a client means to use TLS: from the first octet, by STARTTLS or not at all, by STARTTLS where offered, never."""
+
 _TLS_MODES: Final = ("starttls", "tls-required", "implicit-tls")
 _MODES: Final = ("plain", *_TLS_MODES)
 _IN_EVERY_MODE: Final = ("auth", "replies", "timing", "delivery")
 """Groups that do not turn on TLS."""
 _POLICY_FIELDS: Final = (
     *("users", "require_auth", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "hide", "size_limit"),
-    *("line_limit", "max_recipients", "limits", "greylist"),
+    *("line_limit", "max_recipients", "limits", "greylist", "timeout"),
     *("offer", "syntax", "max_recipient_domains"),
 )
 """The fields of a policy that a scenario may decide."""
@@ -68,6 +71,20 @@ class Evidence:
         return self.strict_verify_code if strict and self.strict_verify_code is not None else self.verify_code
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client is to be asked to deliver, where the scenario turns on it; None leaves it to whoever asks."""
+
+    client_name: str | None = None
+    """What it is to call itself in EHLO."""
+    sender: str | None = None
+    """The reverse-path."""
+    recipient: str | None = None
+    message: str | None = None
+    """The whole message, line ends as they stand here; outside ASCII as UTF-8."""
+
+
+_NOTHING: Final = Asked()
 _LEAF: Final = CertificateProfile("leaf", ca=False)
 _TLS: Final = TLSProfile()
 _ACCEPTED: Final = Evidence(_VERIFIED)
@@ -106,6 +123,15 @@ class Scenario:
     """What the server does in TLS."""
     rules: tuple[Rule, ...] = ()
     """What the server does otherwise than a good one, command by command; the first is asked first."""
+    expected_by_mode: tuple[tuple[str, str], ...] = ()
+    """One of `OUTCOMES` for one of `CLIENT_MODES`, where that is not `expected`."""
+    control: str = ""
+    """The id of a scenario that differs from this one by the attack alone: what a client does there too is not due to
+    the attack."""
+    asked: Asked = _NOTHING
+    """What a client is to be asked to deliver."""
+    forbids: tuple[str, ...] = ()
+    """Ids of `Violation`: a client that shows one has not done what the scenario calls for, whatever the outcome."""
     injected_mechanisms: tuple[str, ...] = ()
     """SASL mechanisms that only an injected reply offers: a client that uses one took it for the server's."""
     policy: tuple[tuple[str, object], ...] = field(default=(), hash=False)
@@ -114,6 +140,17 @@ class Scenario:
     """What OpenSSL makes of it."""
     notes: str = ""
     """More for people: why, what differs between clients."""
+
+    def expected_for(self, mode: str) -> str:
+        """Return what a careful client does that means to use TLS as one of `CLIENT_MODES` says; one of `OUTCOMES`.
+
+        `expected` is for clients that must use TLS. One that never does meets no certificate and no handshake, and
+        delivers. Raises `InvalidValueError`.
+        """
+        if mode not in CLIENT_MODES:
+            raise InvalidValueError("mode", mode, f"one of {', '.join(CLIENT_MODES)}")
+        never_met = mode == "none" and self.group in ("certificates", "tls")
+        return dict(self.expected_by_mode).get(mode, "accept" if never_met else self.expected)
 
     @property
     def is_plain(self) -> bool:
@@ -171,6 +208,9 @@ class Scenario:
         mechanisms = self.injected_mechanisms
         good = isinstance(mechanisms, tuple) and all(isinstance(one, str) and one.isupper() for one in mechanisms)
         self._check("injected_mechanisms", good, "a list of SASL mechanisms in upper case")
+        self._check("control", isinstance(self.control, str), "the id of another scenario")
+        good = isinstance(self.forbids, tuple) and all(isinstance(one, str) and one for one in self.forbids)
+        self._check("forbids", good, "a list of violations' ids, such as bare-line-feed")
 
     def _check(self, name: str, good: bool, allowed: str) -> None:  # noqa: FBT001 - private, and reads well
         if not good:
@@ -195,7 +235,7 @@ class Scenario:
                 raise InvalidValueError(f"{where}: {key}", None, "a value")
         if values.get("group") in _IN_EVERY_MODE:
             values.setdefault("modes", _MODES)
-        for key in ("modes", "send", "injected_mechanisms"):
+        for key in ("modes", "send", "injected_mechanisms", "forbids"):
             if isinstance(values.get(key), list):
                 values[key] = tuple(values[key])
         if "root" in values:
@@ -208,6 +248,10 @@ class Scenario:
             values["tls"] = TLSProfile.parse(f"{where}, [tls]", values["tls"])
         if "rules" in values:
             values["rules"] = _parse_rules(where, values["rules"])
+        if "expected_by_mode" in values:
+            values["expected_by_mode"] = _parse_modes(f"{where}, [expected_by_mode]", values["expected_by_mode"])
+        if "asked" in values:
+            values["asked"] = _parse_asked(f"{where}, [asked]", values["asked"])
         if "policy" in values:
             values["policy"] = _parse_policy(f"{where}, [policy]", values["policy"])
         if "openssl" in values:
@@ -218,6 +262,7 @@ class Scenario:
 _TOP_KEYS: Final = (
     *("summary", "expected", "standard", "group", "connect", "modes", "trust", "send", "intermediates"),
     *("root", "intermediate", "leaf", "tls", "rules", "injected_mechanisms", "policy", "openssl", "notes"),
+    *("expected_by_mode", "control", "forbids", "asked"),
 )
 
 
@@ -242,6 +287,29 @@ def _parse_rules(where: str, lines: Any) -> tuple[Rule, ...]:
         return tuple(map(parse_rule, lines))
     except InvalidValueError as error:
         raise error.within(f"{where}: rules") from error
+
+
+def _parse_modes(where: str, table: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(table, Mapping):
+        raise InvalidValueError(where, table, "a table")
+    for key, value in table.items():
+        if key not in CLIENT_MODES:
+            raise InvalidValueError(where, key, f"only the keys {', '.join(CLIENT_MODES)}")
+        if not isinstance(value, str) or value not in OUTCOMES:
+            raise InvalidValueError(f"{where}: {key}", value, f"one of {', '.join(OUTCOMES)}")
+    return tuple(table.items())
+
+
+def _parse_asked(where: str, table: Any) -> Asked:
+    known = [item.name for item in fields(Asked)]
+    if not isinstance(table, Mapping):
+        raise InvalidValueError(where, table, "a table")
+    for key, value in table.items():
+        if key not in known:
+            raise InvalidValueError(where, key, f"only the keys {', '.join(known)}")
+        if not isinstance(value, str):
+            raise InvalidValueError(f"{where}: {key}", value, "text")
+    return Asked(**table)
 
 
 def _parse_policy(where: str, table: Any) -> tuple[tuple[str, object], ...]:

@@ -22,21 +22,32 @@ if TYPE_CHECKING:
     from .action import Action
 
 CONNECT: Final = "CONNECT"
-"""The stage before the greeting."""
+"""The stage when a connection is there: nothing has been said, and implicit TLS has not begun."""
+HANDSHAKE: Final = "HANDSHAKE"
+"""The stage when the ClientHello has come whole; its argument is the server name asked for."""
+GREETING: Final = "GREETING"
+"""The stage when the greeting is due: behind `CONNECT`, and with implicit TLS behind the handshake."""
+CONTENT: Final = "CONTENT"
+"""The stage inside the content, once so many octets of it have come; its argument is the reverse-path."""
 END_OF_DATA: Final = "END-OF-DATA"
 """The stage at the final dot or the last chunk, when the whole content has been read."""
 AUTH_ANSWER: Final = "AUTH-ANSWER"
 """The stage at the client's answer to a challenge of AUTH (RFC 4954 section 4); ``*``, by which it cancels, is none."""
+UNKNOWN: Final = "UNKNOWN"
+"""The stage of a command that is not one of the verbs below; its argument is the whole line."""
 ANY: Final = "*"
-"""Every command, also those nobody knows, but none of the stages above."""
+"""Every command, also those nobody knows, but none of `BESIDE_COMMANDS`."""
 BDAT: Final = "BDAT"
 """The stage at the end of each chunk of a server that has CHUNKING (RFC 3030 section 2), with `END_OF_DATA` behind the
 last one. Of any other server it is a command like others."""
-UNKNOWN: Final = "unknown command"
-"""The stage of a command that is not one of the verbs below; only ``*`` answers it."""
+
+BESIDE_COMMANDS: Final = frozenset({CONNECT, HANDSHAKE, GREETING, AUTH_ANSWER, CONTENT, END_OF_DATA})
+"""The stages that are no command."""
 
 STAGES: Final = (
     CONNECT,
+    HANDSHAKE,
+    GREETING,
     "EHLO",
     "HELO",
     "STARTTLS",
@@ -45,6 +56,7 @@ STAGES: Final = (
     "MAIL",
     "RCPT",
     "DATA",
+    CONTENT,
     BDAT,
     END_OF_DATA,
     "RSET",
@@ -54,6 +66,7 @@ STAGES: Final = (
     "HELP",
     "XCLIENT",
     "QUIT",
+    UNKNOWN,
     ANY,
 )
 """Where a rule may stand."""
@@ -67,6 +80,8 @@ class Moment(NamedTuple):
     in_tls: bool = False
     session: int = 1
     """`Session.number` of the session."""
+    octets: int = 0
+    """At `CONTENT`, which of the rules' marks has been reached."""
 
 
 _NOW: Final = Moment()
@@ -78,6 +93,7 @@ class Conditions(TypedDict, total=False):
     after: int
     in_tls: bool | None
     session: int | None
+    octets: int
     probability: float
     seed: int | None
 
@@ -91,17 +107,19 @@ class Rule:
     """
 
     stage: str
-    """A command verb, ``CONNECT``, ``AUTH-ANSWER``, ``END-OF-DATA`` or ``*``, in any case."""
+    """A command's verb, or ``CONNECT``, ``HANDSHAKE``, ``GREETING``, ``AUTH-ANSWER``, ``CONTENT``, ``END-OF-DATA``,
+    ``UNKNOWN`` or ``*``; in any case."""
     actions: tuple[Action, ...]
     """What happens, in this order."""
     times: int | None = None
     """How often the rule answers before it is spent; None for ever."""
     argument: ArgumentMatch = None
     """What the command's argument has to look like: a glob, matched in any case, against the argument and, for MAIL and
-    RCPT, against the address in it; a compiled pattern, searched for; or a function. At ``END-OF-DATA`` it is the
-    reverse-path, in LMTP the recipient, for each of whom the rules are asked; at ``CONNECT`` the client's address; at
-    ``AUTH-ANSWER`` the mechanism and which of its responses this is, such as ``LOGIN 2`` for the password; an initial
-    response counts as the first."""
+    RCPT, against the address in it; a compiled pattern, searched for; or a function. At ``CONTENT`` and ``END-OF-DATA``
+    it is the reverse-path, in LMTP at the latter the recipient, for each of whom the rules are asked; at ``CONNECT``
+    and ``GREETING`` the client's address; at ``HANDSHAKE`` the server name asked for (RFC 6066 section 3); at
+    ``UNKNOWN`` the whole line; at ``AUTH-ANSWER`` the mechanism and which of its responses this is, such as ``LOGIN 2``
+    for the password; an initial response counts as the first."""
     _: KW_ONLY
     after: int = 0
     """How often the server answers itself, where the other conditions are met, before the rule begins to."""
@@ -109,6 +127,9 @@ class Rule:
     """Answers inside TLS only, or outside only; None: both."""
     session: int | None = None
     """Answers in the server's nth session only."""
+    octets: int = 0
+    """At ``CONTENT``, how many octets of content have to have come, as they are on the wire. The rule answers once in
+    each content; what has come together with these octets has been read by then."""
     probability: float = 1.0
     """How likely the rule is to answer, where the other conditions are met."""
     seed: int | None = None
@@ -126,7 +147,7 @@ class Rule:
 
     def _check_actions(self) -> None:
         # Servers without rules are the most, and a test pays for what is imported.
-        from .action import ACTIONS, EDITS, ENDS, KeepInjected, NoReply  # noqa: PLC0415
+        from .action import ACTIONS, EDITS, Flight, KeepInjected, NoReply, ends  # noqa: PLC0415
 
         actions = self.actions
         if (
@@ -140,21 +161,40 @@ class Rule:
         if sum(isinstance(action, Reply | NoReply) for action in actions) > 1:
             raise InvalidValueError("Rule.actions", actions, "one Reply at the most: a command has one reply")
         for action in actions[:-1]:
-            if isinstance(action, ENDS):
+            if ends(action):
                 raise InvalidValueError("Rule.actions", actions, f"nothing behind {type(action).__name__}")
-        if self.stage != "EHLO" and any(isinstance(action, EDITS) for action in actions):
-            raise InvalidValueError("Rule.actions", actions, "Hide and Advertise at the stage EHLO only")
-        if self.stage != "STARTTLS" and any(isinstance(action, KeepInjected) for action in actions):
-            raise InvalidValueError("Rule.actions", actions, "KeepInjected at the stage STARTTLS only")
+        for kinds, stage, names in (
+            (EDITS, "EHLO", "Hide and Advertise"),
+            (KeepInjected, "STARTTLS", "KeepInjected"),
+            (Flight, HANDSHAKE, "Flight"),
+        ):
+            if self.stage != stage and any(isinstance(action, kinds) for action in actions):
+                raise InvalidValueError("Rule.actions", actions, f"{names} at the stage {stage} only")
+        if sum(isinstance(action, Flight) for action in actions) > 1:
+            raise InvalidValueError("Rule.actions", actions, "one Flight at the most")
+        if self.stage == HANDSHAKE and any(isinstance(action, Reply | NoReply) for action in actions):
+            expected = (
+                "no Reply and no NoReply at the stage HANDSHAKE: there is no reply in it; Raw sends octets in clear"
+            )
+            raise InvalidValueError("Rule.actions", actions, expected)
+        if self.stage == CONTENT and any(isinstance(action, NoReply) for action in actions):
+            expected = "no NoReply at the stage CONTENT, where no reply is due; END-OF-DATA is where one is"
+            raise InvalidValueError("Rule.actions", actions, expected)
 
     def _check_conditions(self) -> None:
-        for name, least in (("times", 1), ("session", 1), ("after", 0)):
+        for name, least in (("times", 1), ("session", 1), ("after", 0), ("octets", 0)):
             value = getattr(self, name)
-            if (value is not None or name == "after") and (type(value) is not int or value < least):
-                none = "" if name == "after" else ", or None"
+            if (value is not None or least == 0) and (type(value) is not int or value < least):
+                none = "" if least == 0 else ", or None"
                 raise InvalidValueError(f"Rule.{name}", value, f"a whole number from {least} up{none}")
+        if self.octets and self.stage != CONTENT:
+            raise InvalidValueError("Rule.octets", self.octets, f"0 at the stage {self.stage}: {CONTENT} counts octets")
         if self.in_tls is not None and not isinstance(self.in_tls, bool):
             raise InvalidValueError("Rule.in_tls", self.in_tls, "True, False or None")
+        if self.in_tls and self.stage in (CONNECT, HANDSHAKE):
+            raise InvalidValueError(
+                "Rule.in_tls", self.in_tls, f"False or None at the stage {self.stage}, before TLS is on"
+            )
         chance = self.probability
         if isinstance(chance, bool) or not isinstance(chance, int | float) or not 0 < chance <= 1:
             raise InvalidValueError("Rule.probability", chance, "a number above 0 and up to 1")
@@ -177,6 +217,8 @@ class Rule:
             return False
         if self.session is not None and self.session != moment.session:
             return False
+        if self.octets != moment.octets:
+            return False
         if self._glob is not None:
             address = re.search(r"<([^<>]*)>", argument)
             return bool(self._glob.match(argument) or (address and self._glob.match(address[1])))
@@ -193,6 +235,7 @@ class Rule:
             if getattr(self, name) is not None
         ]
         conditions += [f"after {self.after}"] if self.after else []
+        conditions += [f"octets {self.octets}"] if self.octets else []
         conditions += [f"probability {self.probability:g}, seed {self.seed}"] if self.probability < 1 else []
         actions = ", ".join(map(repr, self.actions))
         return f"{self.stage}: {actions}" + (f" ({'; '.join(conditions)})" if conditions else "")
@@ -231,7 +274,7 @@ def _random(seed: int | None = None) -> Random:
 
 
 def _covers(rule_stage: str, stage: str) -> bool:
-    return rule_stage == stage or (rule_stage == ANY and stage not in (CONNECT, AUTH_ANSWER, END_OF_DATA))
+    return rule_stage == stage or (rule_stage == ANY and stage not in BESIDE_COMMANDS)
 
 
 _NO_RULES: Final = Script()
@@ -266,6 +309,13 @@ class Rulebook:
         """Take all rules out."""
         with self._lock:
             self._use(_NO_RULES)
+
+    def replace(self, rules: Iterable[Rule], *, instead_of: Iterable[Rule] | None = None) -> None:
+        """Put rules, the first to be asked first, in the place of some others, or of all, at once."""
+        new = tuple(dict.fromkeys(rules))
+        with self._lock:
+            kept = _NO_RULES if instead_of is None else self.script.without((*instead_of, *new))
+            self._use(Script((*new, *kept.rules)))
 
     def _use(self, script: Script) -> None:
         self.script, self.by_stage = script, script.by_stage

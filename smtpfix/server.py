@@ -9,7 +9,7 @@ import smtplib
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack
 
@@ -220,10 +220,8 @@ class Server:
     ) -> Rule:
         """Let actions answer a stage: ``on("RCPT", Reply(450, "4.2.1", "Greylisted"), times=1)``.
 
-        A stage is a command, ``CONNECT``, ``AUTH-ANSWER`` or ``END-OF-DATA``. May be called while clients are there.
-        A new rule is asked before the older ones; the conditions are those of `Rule`. Returns the rule, for `off` and
-        `fired`.
-        Raises `InvalidValueError`.
+        Stages and conditions are those of `Rule`. May be called while clients are connected. A new rule is asked before
+        the older ones. Returns the rule, for `off` and `fired`. Raises `InvalidValueError`.
         """
         return self.add_rule(Rule(stage, actions, times=times, argument=argument, **conditions))
 
@@ -238,6 +236,13 @@ class Server:
             self._rulebook.remove(*rules)
         else:
             self._rulebook.clear()
+
+    def use_rules(self, rules: Iterable[Rule], *, instead_of: Iterable[Rule] | None = None) -> None:
+        """Put rules, the first to be asked first, in the place of some others, or of all there are, at once.
+
+        Sessions that are running see the old rules or the new ones, and never a mixture.
+        """
+        self._rulebook.replace(rules, instead_of=instead_of)
 
     def fired(self, rule: Rule) -> int:
         """Return how often a rule has answered."""

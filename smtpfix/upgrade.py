@@ -15,6 +15,7 @@ from .host import Host
 from .player import Player
 from .recorder import Recorder
 from .reply import Reply
+from .script import HANDSHAKE
 from .service import Service
 from .session import SessionEnd, TLSFailure
 from .transcript import excerpt
@@ -79,7 +80,12 @@ class Upgrade:
             self.instead = Instead(fault, self._channel, self._recorder)
             return True
         self.began = time.monotonic()
-        self._channel.start_tls(self._service.new_tls(), begun)
+        gate = None
+        if HANDSHAKE in self._service.rulebook.by_stage:
+            from .handshake import Handshake  # noqa: PLC0415 - few rules stand there
+
+            gate = Handshake(self._host, self._channel, self._recorder, self._player)
+        self._channel.start_tls(self._service.new_tls(), begun, gate)
         return True
 
     def take_kept(self) -> bytes:

@@ -29,11 +29,11 @@ FLOORS = (
     ),
     ("measurement",),
     ("transcript", "behaviour", "session", "message", "arguments", "content", "chunks", "extensions", "grammar"),
-    ("pki", "responder", "tls", "contexts", "tls_stapling", "tls_legacy", "authority", "drip", "channel"),
+    ("pki", "responder", "tls", "contexts", "tls_stapling", "tls_legacy", "authority", "drip", "pour", "channel"),
     ("matching", "waiting", "attempts", "inbox", "recorder", "history", "listen"),
     (
         *("engine", "sasl_scram", "authentication", "tls_faults", "host", "player", "wording", "metering", "service"),
-        *("lmtp", "delivery"),
+        *("lmtp", "delivery", "handshake"),
     ),
     ("upgrade", "forwarding", "conversation"),
     ("loop", "server"),

@@ -1,7 +1,9 @@
 """What a client did over time and against the standards: attempts, pipelining, QUIT, dots, 8-bit, Bcc, the envelope."""
 
+import re
 import smtplib
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
@@ -17,8 +19,9 @@ from smtpfix import (
     SessionEnd,
     UnexpectedMessage,
     Violation,
+    behaviour,
 )
-from smtpfix.behaviour import in_message, without
+from smtpfix.behaviour import VIOLATIONS, in_message, without
 from smtpfix.policy import Mode
 from smtpfix.recorder import Recorder
 from smtpfix.transcript import Event, Kind, Transcript
@@ -405,10 +408,63 @@ def test_addresses_outside_ascii_have_to_be_declared(parameters, expected):
         addresses=("ann@example.org", "jürgen@example.org"),
         mail_parameters=parameters,
         unstuffed_lines=0,
+        ends=(),
         bcc=(),
         not_bcc=(),
     )
     assert [violation.id for violation in found] == expected
+
+
+# What may pass for the end of a content
+
+LOOKALIKES = {
+    "LF.LF": b"\n.\n",
+    "LF.CRLF": b"\n.\r\n",
+    "LF.CR": b"\n.\r",
+    "CR.CR": b"\r.\r",
+    "CR.LF": b"\r.\n",
+    "CR.CRLF": b"\r.\r\n",
+    "CRLF.LF": b"\r\n.\n",
+    "CRLF.CR": b"\r\n.\r",
+    "CRLF NUL.CRLF": b"\r\n\x00.\r\n",
+}
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_what_some_servers_take_for_the_end_is_named(deliver, name):
+    message = deliver(HEADERS + b"x" + LOOKALIKES[name] + b"MAIL FROM:<eve@example.net>\r\n")
+    assert message.end_like_sequences == (name,)
+    (found,) = [violation for violation in message.violations if violation.id == "smuggled-end-of-data"]
+    assert name in found.explanation
+
+
+def test_it_is_named_at_the_beginning_of_a_content_too(deliver):
+    assert deliver(b".\nMAIL FROM:<eve@example.net>\r\n").end_like_sequences == ("CRLF.LF",)
+
+
+def test_several_are_named_each_once(deliver):
+    content = HEADERS + b"\n.\n.\n.\r\nx\r\n.\ry\r\n.\rz\r\n"
+    assert set(deliver(content).end_like_sequences) == {"LF.LF", "LF.CRLF", "CRLF.CR"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"..\n", b"..\rx", b"x.\n", b"\n..\n", b"\r..\r\n", b"\r\n\x00..\r\n", b"..\r\n", b"\n.x\n"],
+    ids=repr,
+)
+def test_a_dot_that_was_stuffed_or_is_not_alone_is_no_end(deliver, line):
+    message = deliver(HEADERS + line + b"\r\n")
+    assert message.end_like_sequences == ()
+    assert "smuggled-end-of-data" not in [violation.id for violation in message.violations]
+
+
+def test_every_violation_there_is_has_its_id_in_the_table(deliver):
+    message = deliver(HEADERS + b"\n.\n\xe4" + b"x" * 1000 + b"\r\n.y\r\n")
+    shown = {violation.id for violation in message.violations}
+    assert len(shown) == 5
+    assert shown < set(VIOLATIONS)
+    source = "".join(Path(room.__file__).read_text(encoding="utf-8") for room in (behaviour, grammar))
+    assert set(re.findall(r'(?:Violation|Fault|_fault)\(\s*"([a-z0-9-]+)"', source)) == set(VIOLATIONS)
 
 
 # The envelope against the headers

@@ -27,7 +27,7 @@ from smtpfix.tls import HandshakeFailedError
 ALL = (*scenario_ids("certificates"), *scenario_ids("tls"))
 """The scenarios of certificates and of TLS; those that rules make are test_rule_scenarios'."""
 
-FAULTS = tuple(one for one in ALL if load_scenario(one).tls.fault is not None)
+FAULTS = tuple(one for one in ALL if load_scenario(one).tls.fault is not None or load_scenario(one).rules)
 """What the conversation plays, and no context."""
 PLAYED = tuple(one for one in ALL if one not in FAULTS)
 
@@ -47,6 +47,8 @@ HOST_NAME_MISMATCH, ADDRESS_MISMATCH = 62, 64
 
 IN_20_YEARS = dt.timedelta(days=7305)
 GREETING = b"220 "
+STALLS = {"handshake-stall", "handshake-stall-mid", "tls-on-plain-port"}
+"""Scenarios in which a client waits in vain."""
 STALLED = 0.3
 """Seconds after which a client here gives a stalled server up."""
 
@@ -249,7 +251,7 @@ def begin(start_smtp_server, wire):
     def begin(scenario_id, mode):
         server = start_smtp_server(policy_for(scenario_id, mode).replace(handshake_timeout=1.0, timeout=1.0))
         client = wire(server, greeted=False)
-        client.socket.settimeout(STALLED if load_scenario(scenario_id).tls.fault in ("stall", "tls-first") else 5.0)
+        client.socket.settimeout(STALLED if scenario_id in STALLS else 5.0)
         return server, client
 
     return begin
@@ -287,6 +289,23 @@ def test_a_python_client_gets_the_error_that_the_file_says(begin, scenario_id, m
     hello = session.client_hello
     assert (hello is None) is (scenario_id == "tls-on-plain-port")
     assert hello is None or "TLSv1.3" in hello.versions
+
+
+RULED = tuple(one for one in FAULTS if load_scenario(one).rules and load_scenario(one).expected == "refuse")
+
+
+@modes_of(*RULED)
+def test_the_record_says_what_a_rule_did_to_the_handshake(begin, scenario_id, mode):
+    server, client = begin(scenario_id, mode)
+    with pytest.raises(OSError):  # noqa: PT011 - as above
+        go_into_tls(server, client)
+    client.close()
+    session = record_of(server)
+    assert session.tls_failure.reason.startswith("the server ")
+    assert session.tls_failure.reason.endswith(" in the TLS handshake, as a rule has it")
+    assert session.client_hello.server_name == "localhost"
+    gone = {SessionEnd.CLIENT_CLOSED, SessionEnd.RESET}
+    assert session.end in (gone if scenario_id in STALLS else {SessionEnd.DISCONNECTED})
 
 
 @modes_of("handshake-alert", "handshake-close", "handshake-stall")
@@ -426,8 +445,7 @@ def test_a_careful_smtplib_client_does_what_the_fault_calls_for(begin, scenario_
     scenario = load_scenario(scenario_id)
 
     def deliver(server):
-        stalls = scenario.tls.fault in ("stall", "tls-first")
-        with server.client(timeout=STALLED if stalls else 5.0) as session:
+        with server.client(timeout=STALLED if scenario_id in STALLS else 5.0) as session:
             session.sendmail("ann@example.org", ["bob@example.org"], b"Subject: x\r\n\r\nx\r\n")
 
     running = RunningScenario(scenario, server)

@@ -49,8 +49,8 @@ def test_any_content_arrives_as_it_was_and_pipelined_commands_are_left(octets, p
 def test_lines_with_a_dot_doubled_are_counted_however_they_came(octets, cuts):
     sent = octets + b"\r\n"
     content, _, _ = receive(stuffed(sent) + b".\r\n", cuts)
-    assert content.stuffed_lines == sum(line.startswith(b".") for line in sent.split(b"\r\n"))
-    assert content.unstuffed_lines == 0
+    assert content.dots.stuffed == sum(line.startswith(b".") for line in sent.split(b"\r\n"))
+    assert content.dots.unstuffed == 0
 
 
 @settings(max_examples=200, deadline=None)
@@ -59,8 +59,8 @@ def test_lines_with_a_dot_that_was_not_doubled_are_counted(octets, cuts):
     lines = [line for line in octets.split(b"\r\n") if line != b"."]
     content, ended, _ = receive(b"".join(line + b"\r\n" for line in lines) + b".\r\n", cuts)
     assert ended
-    assert content.stuffed_lines == sum(line.startswith(b"..") for line in lines)
-    assert content.stuffed_lines + content.unstuffed_lines == sum(line.startswith(b".") for line in lines)
+    assert content.dots.stuffed == sum(line.startswith(b"..") for line in lines)
+    assert content.dots.stuffed + content.dots.unstuffed == sum(line.startswith(b".") for line in lines)
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,7 +1,12 @@
 """The scenarios that rules make: a careful client does what each calls for, a naive one is caught where it matters."""
 
 import contextlib
+import dataclasses
+import email
+import email.message
+import email.policy
 import smtplib
+import socket
 import ssl
 
 import pytest
@@ -16,13 +21,15 @@ NAMES = [
     for name in scenario_ids(group)
     for mode in dict.fromkeys((load_scenario(name).modes[0], load_scenario(name).modes[-1]))
 ]
+NAMES.remove(("slow-drip-octet", load_scenario("slow-drip-octet").modes[-1]))  # seven seconds, once is enough
 CAUGHT = [name for group in ("stripping", "injection") for name in scenario_ids(group)]
+FORBIDDING = [name for name in scenario_ids() if load_scenario(name).forbids]
 MESSAGE = "Subject: Invoice\r\n\r\n" + "Please pay.\r\n" * 100
 
 
 def timeout(scenario):
     """Return the seconds a client waits: no more than it has to where nothing will come."""
-    return 5 if scenario.expected == "accept" and scenario.id != "quit-hang" else 0.5
+    return 15 if scenario.expected == "accept" and scenario.id != "quit-hang" else 0.5
 
 
 def careful(scenario):
@@ -30,7 +37,8 @@ def careful(scenario):
 
     def deliver(server):
         context = ssl.create_default_context(cafile=server.ca_file)
-        options = {"timeout": timeout(scenario), "local_hostname": "client.example"}
+        asked = scenario.asked
+        options = {"timeout": timeout(scenario), "local_hostname": asked.client_name or "client.example"}
         if server.mode == "implicit-tls":
             client = smtplib.SMTP_SSL(server.host, server.port, context=context, **options)
         else:
@@ -41,7 +49,45 @@ def careful(scenario):
             client.ehlo()
             if server.policy.users is not None and client.has_extn("auth"):
                 client.login("ann", "s3cret")
-            client.sendmail("ann@example.org", ["bob@example.org", "eve@example.org"], MESSAGE)
+            client.send_message(
+                encoded(asked.message or MESSAGE),
+                "ann@example.org",
+                [asked.recipient or "bob@example.org", "eve@example.org"],
+            )
+
+    return deliver
+
+
+def encoded(text):
+    """Return a message in which nothing depends on how its octets travel."""
+    given = email.message_from_string(text, policy=email.policy.default)
+    message = email.message.EmailMessage()
+    message["Subject"] = given["Subject"]
+    message.set_content(given.get_payload(), cte="quoted-printable")
+    return message
+
+
+def careless(scenario):
+    """Return a client that writes what it is asked to write, as it is."""
+
+    def deliver(server):
+        asked = scenario.asked
+        with socket.create_connection((server.host, server.port), timeout=5) as opened:
+            replies = opened.makefile("rb")
+
+            def say(line):
+                opened.sendall(f"{line}\r\n".encode())
+                return replies.readline()
+
+            replies.readline()
+            opened.sendall(f"EHLO {asked.client_name or 'client.example'}\r\n".encode())
+            while replies.readline()[3:4] == b"-":
+                pass
+            say("MAIL FROM:<ann@example.org>")
+            say(f"RCPT TO:<{asked.recipient or 'bob@example.org'}>")
+            say("DATA")
+            say((asked.message or MESSAGE) + ".")
+            say("QUIT")
 
     return deliver
 
@@ -79,7 +125,10 @@ def naive(scenario):
 
 def running(start_smtp_server, name, mode):
     scenario = load_scenario(name)
-    return RunningScenario(scenario, start_smtp_server(Policy(mode, scenario=name)))
+    policy = Policy(mode, scenario=name)
+    if name == "reply-endless":  # to which smtplib listens as long as it goes on
+        policy = policy.replace(timeout=0.5)
+    return RunningScenario(scenario, start_smtp_server(policy))
 
 
 @pytest.mark.parametrize(("name", "mode"), NAMES)
@@ -92,8 +141,63 @@ def test_a_careful_client_does_what_the_scenario_calls_for(start_smtp_server, na
 @pytest.mark.parametrize("name", CAUGHT)
 def test_a_naive_client_is_caught_where_refusing_is_called_for_and_nowhere_else(start_smtp_server, name):
     scenario = running(start_smtp_server, name, load_scenario(name).modes[0])
-    with pytest.raises(ScenarioFailed) if scenario.expected == "refuse" else contextlib.nullcontext():
+    caught = scenario.expected == "refuse" and name != "control-silent-ehlo"  # where nobody gets on
+    with pytest.raises(ScenarioFailed) if caught else contextlib.nullcontext():
         scenario.check(naive(scenario.scenario))
+
+
+@pytest.mark.parametrize("name", FORBIDDING)
+def test_a_client_that_writes_what_it_is_asked_to_write_is_caught_where_the_scenario_forbids_it(
+    start_smtp_server, name
+):
+    scenario = running(start_smtp_server, name, "plain")
+    with pytest.raises(ScenarioFailed, match=r"the client should have refused|the client did ") as caught:
+        scenario.check(careless(scenario.scenario))
+    session = scenario.server.sessions[0]
+    messages = [*scenario.server.inbox.messages, *scenario.server.inbox.refused]
+    shown = {one.id for one in (*session.violations, *(one for message in messages for one in message.violations))}
+    assert shown & set(scenario.scenario.forbids)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FORBIDDING)
+def test_what_a_scenario_forbids_is_no_failure_of_a_client_that_is_known_for_it(start_smtp_server, name):
+    scenario = running(start_smtp_server, name, "plain")
+    known = dataclasses.replace(scenario, accepts=frozenset({name}))
+    assert known.check(careless(scenario.scenario)) is Outcome.DELIVERED
+
+
+def test_everything_that_may_pass_for_the_end_of_a_content_is_seen(start_smtp_server):
+    scenario = running(start_smtp_server, "end-of-data", "plain")
+    careless(scenario.scenario)(scenario.server)
+    message = scenario.server.inbox.one()
+    assert set(message.end_like_sequences) == {
+        *("LF.LF", "LF.CRLF", "CR.CR", "CR.LF", "CR.CRLF", "CRLF.LF", "CRLF.CR", "CRLF NUL.CRLF"),
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in scenario_ids("injection") if name.startswith("inject-")])
+def test_the_control_run_of_an_injection_is_clean_with_the_same_client(start_smtp_server, name):
+    control = load_scenario(load_scenario(name).control)
+    policy = Policy("starttls", **({} if control.id == "good" else {control.policy_field: control.id}))
+    scenario = RunningScenario(control, start_smtp_server(policy))
+    assert scenario.check(careful(control)) in (Outcome.DELIVERED, Outcome.REFUSED)
+    assert scenario.scenario.injected_mechanisms == ()
+
+
+def test_a_retry_after_a_lost_reply_delivers_twice_and_shows_as_two_attempts(start_smtp_server):
+    scenario = running(start_smtp_server, "final-dot-lost-reply", "plain")
+    message = "Message-ID: <7@shop.example>\r\n" + MESSAGE
+
+    def deliver(server):
+        for _ in range(2):
+            with contextlib.suppress(smtplib.SMTPServerDisconnected), smtplib.SMTP(server.host, server.port) as client:
+                client.sendmail("ann@example.org", ["bob@example.org"], message)
+                return
+
+    assert scenario.check(deliver) is Outcome.DELIVERED
+    assert len(scenario.server.inbox) == 2
+    assert scenario.server.inbox.attempts("<7@shop.example>").session_numbers == (1, 2)
 
 
 def test_a_password_in_clear_is_seen(start_smtp_server):

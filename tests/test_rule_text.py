@@ -11,11 +11,13 @@ from smtpfix import (
     Delay,
     Disconnect,
     Drip,
+    Flight,
     Hide,
     InvalidValueError,
     KeepInjected,
     NoReply,
     Raw,
+    Repeat,
     Reply,
     Reset,
     Stall,
@@ -32,6 +34,8 @@ ACTIONS = [
     ('raw ""', Raw(b"")),
     (r'raw "a; b"', Raw(b"a; b")),
     (r'answer "354 go\n"', Raw(b"354 go\n", performs=True)),
+    (r'repeat "250-more\r\n"', Repeat(b"250-more\r\n")),
+    ('repeat 9000 "x"', Repeat(b"x", 9000)),
     ("no reply", NoReply()),
     ("delay 0.5", Delay(0.5)),
     ("drip 2 every 0.1", Drip(2, 0.1)),
@@ -39,6 +43,8 @@ ACTIONS = [
     ("hide STARTTLS size", Hide("STARTTLS", "SIZE")),
     ('advertise "AUTH PLAIN" "X"', Advertise("AUTH PLAIN", "X")),
     ("keep injected", KeepInjected()),
+    ("flight", Flight()),
+    ("flight 600", Flight(600)),
     ("stall", Stall()),
     ("disconnect", Disconnect()),
     ("truncate", Disconnect(notify=False)),
@@ -48,7 +54,7 @@ ACTIONS = [
 
 @pytest.mark.parametrize(("text", "action"), ACTIONS, ids=[text for text, _ in ACTIONS])
 def test_each_action_can_be_written(text, action):
-    stage = {Hide: "EHLO", Advertise: "EHLO", KeepInjected: "STARTTLS"}.get(type(action), "MAIL")
+    stage = {Hide: "EHLO", Advertise: "EHLO", KeepInjected: "STARTTLS", Flight: "HANDSHAKE"}.get(type(action), "MAIL")
     rule = parse_rule(f"{stage}: {text}")
     assert rule.stage == stage
     assert rule.actions == (action,)
@@ -67,6 +73,20 @@ def test_conditions_and_several_actions():
     assert rule.actions == (Delay(1), Reply(450, "4.2.1", "Grey; listed; DELAYED"), Stall())
     assert rule.argument == "*@slow.example"
     assert (rule.in_tls, rule.session, rule.after, rule.times) == (True, 2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "octets", "after", "argument"),
+    [
+        ("CONTENT after 1000 octets: disconnect", 1000, 0, None),
+        ("content ann@* after 1000 Octets after 2: disconnect", 1000, 2, "ann@*"),
+        ("CONTENT after 3: disconnect", 0, 3, None),
+        ("CONTENT: disconnect", 0, 0, None),
+    ],
+)
+def test_a_mark_inside_the_content_is_a_condition_of_its_own(text, octets, after, argument):
+    rule = parse_rule(text)
+    assert (rule.octets, rule.after, rule.argument) == (octets, after, argument)
 
 
 def test_the_example_of_the_documentation():
@@ -105,6 +125,13 @@ def test_an_argument_may_hold_colons(text, argument):
         ("MAIL: 199 early", "a reply code from 200 to 599"),
         ("MAIL: hide SIZE", "at the stage EHLO only"),
         ("MAIL: stall; 250 ok", "nothing behind Stall"),
+        ("MAIL: repeat soon", 'repeat [TIMES] "OCTETS"'),
+        ("HANDSHAKE: flight soon", "flight [OCTETS]"),
+        ("MAIL: flight", "at the stage HANDSHAKE only"),
+        ("HANDSHAKE: 421 no", "no Reply and no NoReply at the stage HANDSHAKE"),
+        ("HANDSHAKE in tls: stall", "False or None at the stage HANDSHAKE"),
+        ("CONTENT: no reply", "no NoReply at the stage CONTENT"),
+        ("DATA after 100 octets: stall", "0 at the stage DATA"),
         ("MAIL: 250 ok x0", "a whole number from 1 up"),
     ],
 )

@@ -237,17 +237,18 @@ def test_the_argument_of_the_final_dot_is_the_reverse_path(server, client, argum
 
 
 @MODES
-@pytest.mark.parametrize("verb", [*COMMANDS, "CONNECT"])
+@pytest.mark.parametrize("verb", [*COMMANDS, "CONNECT", "GREETING"])
 def test_disconnect_closes_without_a_reply(start_smtp_server, wire, mode, verb):
     server = start_smtp_server(mode, users=ANY_USER)
     rule = server.on(verb, Disconnect())
-    client = wire(server, greeted=verb != "CONNECT")
-    if verb == "CONNECT" and mode == "implicit-tls":
+    opens = verb in ("CONNECT", "GREETING")
+    client = wire(server, greeted=not opens)
+    if verb == "GREETING" and mode == "implicit-tls":
         client.handshake()
-    if verb not in ("CONNECT", "EHLO"):
+    if not opens and verb != "EHLO":
         client.hello()
         prepare(client, verb)
-    assert (client.reply() if verb == "CONNECT" else client.say(line_of(verb))) == ""
+    assert (client.reply() if opens else client.say(line_of(verb))) == ""
     session = server.sessions[-1]
     assert session.end is SessionEnd.DISCONNECTED
     assert server.fired(rule) == 1

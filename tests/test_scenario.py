@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from smtpfix import Policy, Server
+from smtpfix.audit.result import DeclaredMode
+from smtpfix.behaviour import VIOLATIONS
 from smtpfix.errors import InvalidValueError, SMTPFixError, UnknownScenario
 from smtpfix.place import Place
 from smtpfix.profile import PLACEHOLDERS, CertificateProfile
 from smtpfix.scenario import (
+    CLIENT_MODES,
     GROUPS,
     OUTCOMES,
     Evidence,
@@ -98,6 +101,16 @@ def test_a_whole_file_is_read():
         (WHOLE + "rules = [1]\n", "some.toml: rules"),
         (WHOLE + 'rules = ["MAIL 450"]\n', "some.toml: rules: rule"),
         (WHOLE + 'injected_mechanisms = ["plain"]\n', "some.toml: injected_mechanisms"),
+        (WHOLE + "control = 1\n", "some.toml: control"),
+        (WHOLE + 'forbids = "no-quit"\n', "some.toml: forbids"),
+        (WHOLE + "forbids = [1]\n", "some.toml: forbids"),
+        (WHOLE + "expected_by_mode = 1\n", "some.toml, [expected_by_mode]"),
+        (WHOLE + '[expected_by_mode]\nplain = "accept"\n', "some.toml, [expected_by_mode]"),
+        (WHOLE + '[expected_by_mode]\nnone = "perhaps"\n', "some.toml, [expected_by_mode]: none"),
+        (WHOLE + "[expected_by_mode]\nnone = []\n", "some.toml, [expected_by_mode]: none"),
+        (WHOLE + "asked = 1\n", "some.toml, [asked]"),
+        (WHOLE + '[asked]\nsubject = "x"\n', "some.toml, [asked]"),
+        (WHOLE + "[asked]\nrecipient = 1\n", "some.toml, [asked]: recipient"),
         (WHOLE + "policy = 1\n", "some.toml, [policy]"),
         (WHOLE + "[policy]\nport = 25\n", "some.toml, [policy]"),
         (WHOLE + "openssl = 1\n", "some.toml, [openssl]"),
@@ -112,6 +125,49 @@ def test_a_broken_file_is_an_error_that_names_file_and_key(text, field):
     with pytest.raises(InvalidValueError) as caught:
         Scenario.parse("some", text)
     assert caught.value.field == field
+
+
+def test_the_modes_of_clients_are_those_an_audit_declares():
+    assert tuple(map(str, DeclaredMode)) == CLIENT_MODES
+
+
+def test_what_is_expected_depends_on_what_the_client_means_to_do():
+    stripped = load_scenario("strip-ehlo")
+    expected = {mode: stripped.expected_for(mode) for mode in CLIENT_MODES}
+    assert expected == {
+        "implicit": "refuse",
+        "starttls-required": "refuse",
+        "opportunistic": "either",
+        "none": "accept",
+    }
+    assert load_scenario("final-dot-550").expected_for("none") == "refuse"
+
+
+@pytest.mark.parametrize("group", ["certificates", "tls"])
+def test_a_client_that_never_uses_tls_meets_no_certificate_and_no_handshake(group):
+    expected = {load_scenario(one).expected_for("none") for one in scenario_ids(group) if one != "tls-on-plain-port"}
+    assert expected == {"accept"}
+    assert load_scenario("tls-on-plain-port").expected_for("none") == "refuse"
+
+
+def test_another_mode_is_an_error():
+    with pytest.raises(InvalidValueError, match="mode: expected one of implicit, starttls-required, opportunistic, n"):
+        load_scenario("good").expected_for("starttls")
+
+
+@pytest.mark.parametrize("name", scenario_ids())
+def test_a_scenario_refers_only_to_what_there_is(name):
+    scenario = load_scenario(name)
+    assert scenario.control in ("", *scenario_ids())
+    assert scenario.control != name
+    assert set(scenario.forbids) <= set(VIOLATIONS)
+    assert scenario.control or not name.startswith("inject-")
+
+
+def test_what_a_client_is_asked_to_deliver_is_read():
+    assert load_scenario("no-smtputf8").asked.recipient == "bøb@example.org"
+    assert "\r\n.\n" in (load_scenario("end-of-data").asked.message or "")
+    assert load_scenario("good").asked.message is None
 
 
 @pytest.mark.parametrize("scenario_id", ["", "Good", "good.toml", "../good", "good/", "\0", None, 1, ["good"]])

@@ -28,7 +28,8 @@ STALLS = {"stall", "tls-first"}
 
 def deliver(server, context):
     """Log in and deliver as smtplib does it; `context` None is smtplib's own, which checks nothing."""
-    timeout = PATIENCE if server.policy.tls_profile.fault in STALLS else 10
+    stalls = server.policy.tls_profile.fault in STALLS or server.policy.scenario == "handshake-stall-mid"
+    timeout = PATIENCE if stalls else 10
     if server.mode == "implicit-tls":
         client = smtplib.SMTP_SSL(
             server.host, server.port, local_hostname="c.example", timeout=timeout, context=context

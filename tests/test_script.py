@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from smtpfix.action import Delay, Disconnect
 from smtpfix.errors import InvalidValueError
 from smtpfix.reply import Reply
-from smtpfix.script import ANY, AUTH_ANSWER, CONNECT, END_OF_DATA, STAGES, Rule, Rulebook, Script
+from smtpfix.script import ANY, BESIDE_COMMANDS, END_OF_DATA, STAGES, Rule, Rulebook, Script
 
 WAIT = (Reply(450, "4.2.1", "Greylisted"),)
 
@@ -21,12 +21,12 @@ WAIT = (Reply(450, "4.2.1", "Greylisted"),)
     + [(stage, stage) for stage in STAGES],
 )
 def test_a_stage_may_be_written_in_any_case_and_with_spaces(written, stage):
-    assert Rule(written, WAIT).stage == stage
+    assert Rule(written, (Delay(1),)).stage == stage
 
 
 @pytest.mark.parametrize("stage", ["", "BURL", "MAIL FROM", "DATA.", None, 250])
 def test_an_unknown_stage_is_refused(stage):
-    with pytest.raises(InvalidValueError, match=r"Rule\.stage: expected one of CONNECT, EHLO"):
+    with pytest.raises(InvalidValueError, match=r"Rule\.stage: expected one of CONNECT, HANDSHAKE"):
         Rule(stage, WAIT)
 
 
@@ -43,7 +43,7 @@ def test_any_actions_with_at_most_one_reply_make_a_rule(actions):
     [(), [], None, Reply(250), (Reply(250), Reply(450)), ("450 no",), (Reply,), (None,), (action for action in WAIT)],
 )
 def test_what_are_no_actions_is_refused(actions):
-    with pytest.raises(InvalidValueError, match=r"Rule\.actions: expected .*(Reply, Raw, NoReply|one Reply)"):
+    with pytest.raises(InvalidValueError, match=r"Rule\.actions: expected .*(Reply, Raw, Repeat|one Reply)"):
         Rule("MAIL", actions)
 
 
@@ -116,9 +116,25 @@ def test_the_latest_rule_is_asked_first():
     assert "RCPT" not in script.by_stage
 
 
-def test_a_star_covers_every_command_but_no_other_stage():
+def test_a_star_covers_every_command_and_nothing_beside_them():
     script = Script((Rule(ANY, WAIT),))
-    assert set(script.by_stage) == set(STAGES) - {CONNECT, AUTH_ANSWER, END_OF_DATA}
+    assert set(script.by_stage) == set(STAGES) - BESIDE_COMMANDS
+    assert {"CONNECT", "GREETING", END_OF_DATA} < BESIDE_COMMANDS
+
+
+def test_a_set_of_rules_takes_the_place_of_some_others_or_of_all_at_once():
+    book = Rulebook()
+    kept, old, new, newer = (Rule(stage, WAIT) for stage in ("MAIL", "RCPT", "DATA", "NOOP"))
+    book.replace((kept, old))
+    assert book.script.rules == (kept, old)
+    book.replace((newer, new), instead_of=(old,))
+    assert book.script.rules == (newer, new, kept)
+    assert "RCPT" not in book.by_stage
+    book.replace((kept, new, kept), instead_of=())
+    assert book.script.rules == (kept, new, newer)
+    book.replace(())
+    assert book.script.rules == ()
+    assert not book.by_stage
 
 
 def test_two_rules_that_look_the_same_are_still_two():

@@ -219,7 +219,7 @@ def test_it_needs_tls_where_everything_does_and_tls_stays_on(connect):
 
 def test_the_greeting_is_a_decision_on_the_new_client(connect):
     server, client = connect()
-    server.on("CONNECT", Reply(421, "4.7.0", "Too many connections"), argument="192.0.2.*")
+    server.on("GREETING", Reply(421, "4.7.0", "Too many connections"), argument="192.0.2.*")
     assert client.say("XCLIENT ADDR=203.0.113.1") == GREETING
     assert client.say("XCLIENT ADDR=192.0.2.7") == "421 4.7.0 Too many connections"
     assert client.rest() == b""

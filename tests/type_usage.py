@@ -25,6 +25,7 @@ from smtpfix import (
     Delay,
     Disconnect,
     Envelope,
+    Flight,
     Grade,
     Inbox,
     InvalidValueError,
@@ -36,6 +37,7 @@ from smtpfix import (
     ProxyHeader,
     ProxyTLS,
     Rate,
+    Repeat,
     Reply,
     Rule,
     RunningScenario,
@@ -127,6 +129,8 @@ def test_client_is_careful(smtp_scenario: RunningScenario) -> None:
     assert_type(smtp_scenario.expected, str)
     assert_type(smtp_scenario.scenario, Scenario)
     assert_type(smtp_scenario.scenario.standard, str)
+    assert_type(smtp_scenario.scenario.expected_for("opportunistic"), str)
+    assert_type(smtp_scenario.scenario.control, str)
 
 
 @pytest.mark.smtp_scenarios("modes")
@@ -151,6 +155,9 @@ def test_rules(smtp_server: Server) -> None:
     smtp_server.on("MAIL", Delay(0.1), Reply(250), argument=re.compile("ann", re.IGNORECASE))
     assert_type(rule, Rule)
     assert_type(smtp_server.fired(rule), int)
+    smtp_server.on("HANDSHAKE", Flight(600), Disconnect(), argument="mail.example")
+    smtp_server.on("CONTENT", Repeat(b"x", 3), Disconnect(), octets=1000)
+    smtp_server.use_rules([rule], instead_of=smtp_server.rules)
     assert_type(smtp_server.rules, tuple[Rule, ...])
     smtp_server.off(rule)
     smtp_server.off()
@@ -257,6 +264,7 @@ def test_message(smtp_server: Server) -> None:
     assert_type(message.violations[0].standard, str)
     assert_type(message.blind_recipients, tuple[str, ...])
     assert_type(message.unstuffed_lines, int)
+    assert_type(message.end_like_sequences, tuple[str, ...])
 
 
 def test_attempts(smtp_server: Server) -> None:

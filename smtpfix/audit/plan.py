@@ -14,7 +14,7 @@ from smtpfix.action import ENDS, NoReply, Stall
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy import Mode
 from smtpfix.scenario import GROUPS, Scenario, check_scenario_id, load_scenario, scenario_ids
-from smtpfix.script import CONNECT, END_OF_DATA
+from smtpfix.script import END_OF_DATA, GREETING
 
 from .result import Declaration, DeclaredMode, Trust
 
@@ -203,7 +203,7 @@ def expected(scenario: Scenario, declaration: Declaration) -> str:
 def _strips(scenario: Scenario) -> bool:
     """Return whether a scenario takes TLS away, so that a client that can do without goes on in clear."""
     if scenario.group == "injection":
-        return any(rule.stage == CONNECT for rule in scenario.rules)
+        return any(rule.stage == GREETING for rule in scenario.rules)
     return scenario.group == "stripping" and not _shows_tls(scenario)
 
 

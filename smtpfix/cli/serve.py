@@ -19,7 +19,6 @@ from typing import Final, TextIO
 from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
 from smtpfix.inbox import Inbox
-from smtpfix.loop import LOOP_THREAD
 from smtpfix.message import CapturedMessage
 from smtpfix.policy import Mode
 from smtpfix.rules_file import RulesFile
@@ -207,18 +206,13 @@ class _Run:
         except InvalidValueError as error:
             self._show(RulesRejected(path, self._rules_file.count, datetime.now(UTC), str(error)))
             return
-        # In the servers' thread, where every session is between two commands: none sees a part of the change.
-        LOOP_THREAD.hold().call_soon_threadsafe(self._use_rules, self._rules_file)
-        LOOP_THREAD.release()
+        self._use_rules(self._rules_file)
 
     def _use_rules(self, file: RulesFile) -> None:
         """Put a file's rules in the place of those it had before, on all servers."""
         for server in self._names:
             rules = file.for_mode(server.mode)
-            for rule in reversed(rules):
-                server.add_rule(rule)
-            if old := self._file_rules.get(server):
-                server.off(*old)  # without any, it would take out all
+            server.use_rules(rules, instead_of=self._file_rules.get(server, ()))
             self._file_rules[server] = rules
         self._events.put(RulesRead(file.path, file.count, datetime.now(UTC)))
 
