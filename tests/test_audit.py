@@ -18,7 +18,7 @@ from smtpfix import Flag, Grade, Target, Verdict, audit_client
 from smtpfix.audit.auditing import Audit, declare
 from smtpfix.audit.command import Command
 from smtpfix.audit.result import DeclaredMode, Ending, Outcome, Trust
-from smtpfix.errors import InvalidValueError, UnknownScenario
+from smtpfix.errors import ExtraMissing, InvalidValueError, UnknownScenario
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -297,6 +297,19 @@ def test_a_client_that_delivers_to_nobody_is_broken_and_its_refusals_say_nothing
     assert result.flags[0] is Flag.BROKEN
     assert result.grade is Grade.UNKNOWN
     assert not result.keeps_its_promise
+
+
+def test_a_scenario_that_cannot_be_shown_is_not_run_and_never_counted_as_passed(monkeypatch):
+    def missing(*_):
+        raise ExtraMissing("scenario 'ssl30' needs tlslite-ng: pip install 'smtpfix[legacy-tls]'")
+
+    monkeypatch.setattr("smtpfix.authority.Authority._legacy", missing)
+    result = audit_client(deliver_at_once, mode="implicit", ids=["good", "ssl30"])
+    finding = findings(result)["ssl30"]
+    assert (finding.outcome, finding.verdict) == (Outcome.NOT_RUN, Verdict.NOT_RUN)
+    assert "smtpfix[legacy-tls]" in finding.reason
+    assert finding.run is None
+    assert findings(result)["good"].verdict is Verdict.PASSED
 
 
 # Injection

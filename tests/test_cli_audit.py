@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -70,6 +72,43 @@ def test_template_environment_and_input_reach_the_command(tmp_path, capfd):
     options = ["--mode", "none", "--scenario", "good", "--template", str(template), "--here"]
     options += ["--env", "FROM={sender}", "--stdin", "{message}"]
     assert main(["audit", *options, "--", sys.executable, "-c", code, "{template}", "{recipient}"]) == 0
+
+
+SLOW = """
+import smtplib, sys, threading
+try:
+    smtplib.SMTP(sys.argv[1], int(sys.argv[2])).sendmail("a@example.org", ["b@example.org"], "Subject: x")
+except smtplib.SMTPException:
+    threading.Event().wait()
+"""
+
+
+def test_ctrl_c_shows_what_is_known_and_is_status_130(tmp_path):
+    wanted = [word for one in ("rcpt-550", "rcpt-551", "mail-421") for word in ("--scenario", one)]
+    command = [sys.executable, "-c", SLOW, "{host}", "{port}"]
+    line = [
+        sys.executable,
+        "-m",
+        "smtpfix",
+        "audit",
+        "--mode",
+        "none",
+        "--timeout",
+        "60",
+        "-j",
+        "1",
+        *wanted,
+        "--",
+        *command,
+    ]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as audit:
+        printed = [audit.stdout.readline(), audit.stdout.readline()]
+        assert printed[1] == "1 of 4 runs\n"
+        audit.send_signal(signal.SIGINT)
+        rest = audit.stdout.read()
+    assert audit.returncode == 130
+    assert "4 scenarios: 1 passed, 3 not-run" in rest
+    assert "broken off" in rest
 
 
 def test_a_client_that_cannot_be_run_is_status_2(capfd):

@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import Final
 
 from smtpfix.authority import Authority
-from smtpfix.errors import InvalidValueError
+from smtpfix.errors import InvalidValueError, SMTPFixError
 from smtpfix.loop import LOOP_THREAD
 from smtpfix.transcript import shorten
 
@@ -65,6 +65,8 @@ class Audit:
 
     def run(self, progress: Progress | None = None) -> AuditResult:
         """Run it. A `KeyboardInterrupt` ends it: the result has what is known by then, and is not complete."""
+        if not hasattr(os, "waitid"):  # pragma: no cover - Windows
+            raise SMTPFixError("an audit needs processes that can be forked and grouped, as on Linux and macOS")
         started, began = datetime.now(UTC), time.monotonic()
         jobs, waiting = self._slots
         self._observed.clear()

@@ -1,7 +1,7 @@
 """A client under test that is a Python callable, run in a process of its own each time: `Call`.
 
-Where there is fork, a process is forked from this one before the audit begins, and each run is forked from that: so
-lambdas and closures work, and what the caller has imported need not be imported again.
+Processes are forked from this one before the audit begins, and each run is forked from one of them: so lambdas and
+closures work, and what the caller has imported need not be imported again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-from smtpfix.errors import SMTPFixError
 from smtpfix.resolver import DOMAIN, resolving
 from smtpfix.transcript import printable
 
@@ -57,9 +56,7 @@ class Call:
         return self.name or getattr(self.deliver, "__qualname__", repr(self.deliver))
 
     def start(self, slots: int) -> None:
-        """Fork, before the audit has threads of its own. Raises `SMTPFixError` where there is no fork."""
-        if not hasattr(os, "fork"):  # pragma: no cover - Windows
-            raise SMTPFixError("a callable needs a system with fork; audit a command instead")
+        """Fork, before the audit has threads of its own."""
         for _ in range(slots):
             nursery = _Nursery.fork(self.deliver, [one.control for one in self._all])
             self._all.append(nursery)

@@ -110,9 +110,8 @@ def told(status: int | None, *, in_time: bool) -> tuple[Ending, int | None]:
 
 def end_group(pid: int) -> None:
     """Kill the process group that a child leads; it has not been waited for, so its number is nobody else's."""
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _follow(process: subprocess.Popen[bytes], output: int, tail: Tail, deadline: float, stop: threading.Event) -> bool:
