@@ -20,6 +20,7 @@ from smtpfix import (
     UnexpectedMessage,
     Violation,
     behaviour,
+    grammar,
 )
 from smtpfix.behaviour import VIOLATIONS, in_message, without
 from smtpfix.policy import Mode
