@@ -29,7 +29,9 @@ _HEADER: Final = 5
 class WireServer(Server):
     """A `Server` whose connections are kept as raw octets too."""
 
-    def __init__(self, policy: Policy, *, authority: Authority, known_as: str | None = None) -> None:
+    def __init__(
+        self, policy: Policy | None = None, *, authority: Authority | None = None, known_as: str | None = None
+    ) -> None:
         super().__init__(policy, authority=authority)
         self._known_as = known_as
         self.wires: tuple[bytearray, ...] = ()
