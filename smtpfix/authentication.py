@@ -28,9 +28,6 @@ from .sasl import MECHANISMS, SCRAM, SCRAM_PLUS, Exchange, MalformedResponseErro
 from .session import AuthAttempt, TLSInfo
 from .tls import TLSSide
 
-LINE_LIMIT: Final = 12_288
-"""Octets that a line of an exchange may have with its CRLF, RFC 4954 section 4."""
-
 CANCEL: Final = b"*"
 """What a client says instead of an answer to break an exchange off, RFC 4954 section 4."""
 

@@ -1,41 +1,40 @@
 """One SMTP session: policy, rules and record around the engine; the only place that knows the stage.
 
 It sees every command before anything acts on it, and every reply before it leaves. Synchronous: a timer runs only where
-a rule waits. HELP and QUIT are its own; STARTTLS is `upgrade`'s, AUTH `authentication`'s, DATA, BDAT and content
-`delivery`'s, the rest the engine's.
+a rule waits. HELP and QUIT are its own; STARTTLS is `upgrade`'s, AUTH `login`'s, DATA, BDAT and content `delivery`'s,
+the rest the engine's.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from . import reply as replies
-from .authentication import CANCEL, LINE_LIMIT, Authentication
 from .channel import Channel
 from .client_hello import looks_like_tls
 from .delivery import Delivery
 from .engine import VERBS
 from .host import Perform
+from .lines import SHOWN, TOO_LONG, Lines, against_grammar, malformed
+from .login import Login
 from .player import Player
 from .policy import Mode
 from .recorder import Recorder
 from .reply import Reply
-from .script import AUTH_ANSWER, BDAT, CONNECT, GREETING, UNKNOWN, Moment
+from .script import BDAT, CONNECT, GREETING, UNKNOWN, Moment
 from .service import Service
 from .session import SessionEnd, TLSFailure
 from .tls import TLSSide
-from .transcript import CUT, Kind, carries_credential
+from .transcript import Kind, carries_credential
 from .upgrade import Upgrade
 
 if TYPE_CHECKING:
     from .forwarding import HeaderFirst
     from .metering import Ledger, Meter
 
-_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
 """What ``tls-required`` lets through in clear (RFC 3207 section 4)."""
 _NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", BDAT, "VRFY", "EXPN"})
@@ -46,8 +45,6 @@ _NOT_IMPLEMENTED: Final = frozenset({BDAT, "ETRN", "ATRN", "TURN", "SEND", "SOML
 _HELLOS: Final = frozenset({"EHLO", "HELO", "LHLO"})
 _TURN: Final = 500
 """Commands that one connection may have answered before the others get their turn, and closing too."""
-_SHOWN: Final = 200
-"""Octets of a rejected line that the transcript keeps."""
 
 
 class Conversation:
@@ -69,13 +66,11 @@ class Conversation:
         self._greeting: Reply | None = None
         """What a rule has in place of the server's own."""
         self._is_mute = False
-        self._scan = 0
-        self._skipping = 0
-        self._limit = self._policy.command_limit
-        self._authentication = Authentication(self._policy, recorder)
+        self._lines = Lines(self._policy.command_limit, recorder)
+        self._login = Login(self, service, channel, recorder)
         self._player = Player(self, channel, recorder, service.loop)
         self._delivery = Delivery(self, service, channel, recorder)
-        self._upgrade = Upgrade(self, service, channel, recorder, self._player)
+        self._begun: Upgrade | None = None
         self._header_first: HeaderFirst | None = None
         """What waits for the PROXY protocol header."""
         self._wording = service.wording
@@ -94,11 +89,13 @@ class Conversation:
         self._channel.flush()
 
     def _open(self) -> None:
-        """Ask the rules what to do with a client that is there."""
+        """Greet, or begin TLS first; or let the rules have their say on a client that is there."""
         if self._rulebook.by_stage:
             self.at_stage(CONNECT, self.recorder.client[0], self._begin)
-        else:
+        elif self._service.tls_on_connect:
             self._begin(None)
+        else:
+            self.greet()
 
     def _begin(self, forced: Reply | None) -> None:
         """Greet, or begin TLS first, with what has come behind the proxy's header.
@@ -119,8 +116,8 @@ class Conversation:
                 return
             self._header_first = None
             self._open()
-        if self._upgrade.instead is not None:
-            self._upgrade.instead.take(buffer)
+        if self._begun is not None and self._begun.instead is not None:
+            self._begun.instead.take(buffer)
             return
         player = self._player
         if player.is_stalled:
@@ -146,13 +143,17 @@ class Conversation:
             if buffer[0] == 0x16 and self._is_client_hello(buffer):  # noqa: PLR2004 - a TLS handshake record
                 self._upgrade.refuse_tls_in_clear()
                 return
-            line = self._take_line(buffer)
+            in_auth = self._login.state.is_running
+            line = self._lines.take(buffer, in_auth=in_auth)
             if line is None:
                 break
+            if line is TOO_LONG:
+                self.send(self._login.state.end(replies.AUTH_LINE_TOO_LONG) if in_auth else replies.LINE_TOO_LONG)
+                continue
             if buffer:
                 self.recorder.has_more = True
-            if self._authentication.is_running:
-                self._auth_answer(line)
+            if in_auth:
+                self._login.answer(line)
             else:
                 self._command(line)
         channel.flush()
@@ -166,24 +167,27 @@ class Conversation:
         recorder.alerts = tls.alerts
         recorder.note(f"TLS begins: {info.version}, {info.cipher}, server name {info.server_name or 'not asked for'}")
         if on_connect:
-            self._authentication.tls = tls
+            self._login.state.tls = tls
             self.engine.in_tls = True
             self.greet()
         else:
             self.forget()
-            self._authentication.tls = tls
+            self._login.state.tls = tls
             self._channel.received[:0] = self._upgrade.take_kept()
         self._channel.flush()
+
+    @property
+    def _upgrade(self) -> Upgrade:
+        """How TLS begins; few clients of a server in clear ask for it."""
+        if self._begun is None:
+            self._begun = Upgrade(self, self._service, self._channel, self.recorder, self._player)
+        return self._begun
 
     def forget(self, user: str | None = None) -> None:
         """Forget all that the client has said; it is this user if somebody else has said so."""
         self.engine = self._service.engine.fresh()
         self.engine.in_tls = self.recorder.tls is not None
-        tls = self._authentication.tls  # the connection's, whoever speaks on it
-        self._authentication = Authentication(self._policy, self.recorder)
-        self._authentication.tls = tls
-        if user is not None:
-            self._authentication.assume(user)
+        self._login.forget(user)
 
     def tls_failed(self, tls: TLSSide, failure: TLSFailure, *, clear_text: bool) -> None:
         """Record why there is no TLS."""
@@ -196,7 +200,7 @@ class Conversation:
             )
         recorder.tls_failure = failure
         if clear_text:
-            shown = tls.first_octets[:_SHOWN]
+            shown = tls.first_octets[:SHOWN]
             recorder.add(Kind.SECRET if carries_credential(shown) else Kind.CLIENT, shown)
         recorder.note(failure.reason)
         recorder.finish(SessionEnd.CLEAR_INSTEAD_OF_TLS if clear_text else SessionEnd.HANDSHAKE_FAILED)
@@ -205,8 +209,8 @@ class Conversation:
         """Record the end."""
         self._player.stop()
         self._delivery.lost()
-        if self._authentication.is_open:
-            self._authentication.end(None)
+        if self._login.state.is_open:
+            self._login.state.end(None)
         if self._meter is not None:
             self._meter.close()
         self.recorder.finish(SessionEnd.RESET if error is not None else SessionEnd.CLIENT_CLOSED)
@@ -236,7 +240,7 @@ class Conversation:
                 channel.fail_handshake(f"the TLS handshake was not complete within {limit:g} s")
         elif now - channel.last_active <= self._policy.timeout:
             return
-        elif self._upgrade.instead is not None or self._player.is_stalled:
+        elif self._player.is_stalled or (self._begun is not None and self._begun.instead is not None):
             self.end(SessionEnd.TIMEOUT)
         else:
             self.send(replies.IDLE_TOO_LONG, SessionEnd.TIMEOUT)
@@ -245,44 +249,7 @@ class Conversation:
 
     def _is_client_hello(self, buffer: bytearray) -> bool:
         """Return whether TLS begins here, where the server speaks in clear and a line would begin."""
-        return not self._skipping and not self._channel.in_tls and looks_like_tls(buffer)
-
-    def _take_line(self, buffer: bytearray) -> bytes | None:
-        """Take one line off the buffer, without its LF; lines over the limit are answered here and skipped."""
-        while True:
-            if not self._skipping:
-                self._limit = self._policy.command_limit
-                if self._authentication.is_running or buffer[:5].upper() == b"AUTH ":
-                    self._limit = max(LINE_LIMIT, self._limit)
-            limit = self._limit
-            end = buffer.find(b"\n", self._scan)
-            if end < 0:
-                if self._skipping or len(buffer) > limit:
-                    self._skip(buffer, len(buffer))
-                else:
-                    self._scan = len(buffer)
-                return None
-            self._scan = 0
-            if not self._skipping and end < limit:
-                line = bytes(buffer[:end])
-                del buffer[: end + 1]
-                return line
-            self._skip(buffer, end + 1)
-            self.recorder.note(f"{CUT.decode()}{self._skipping} octets long, the limit is {limit}")
-            self._skipping = 0
-            if self._authentication.is_running:
-                self.send(self._authentication.end(replies.AUTH_LINE_TOO_LONG))
-            else:
-                self.send(replies.LINE_TOO_LONG)
-
-    def _skip(self, buffer: bytearray, count: int) -> None:
-        if not self._skipping:
-            shown = bytes(buffer[:_SHOWN])
-            is_secret = self._authentication.is_running or carries_credential(shown)
-            self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, shown)
-        self._skipping += count
-        self._scan = 0
-        del buffer[:count]
+        return not self._lines.is_skipping and not self._channel.in_tls and looks_like_tls(buffer)
 
     def _command(self, line: bytes) -> None:
         if line[-1:] == b"\r":
@@ -296,10 +263,10 @@ class Conversation:
             self.recorder.has_more = False  # what stands behind it is its chunk, and not a command too early
         is_secret = verb not in _WITHOUT_CREDENTIAL and carries_credential(line)
         self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, shown)
-        if (malformed := _malformed(line, head)) is not None:
-            self.send(malformed)
+        if (refusal := malformed(line, head)) is not None:
+            self.send(refusal)
             return
-        if self._is_strict and (refusal := _against_grammar(shown)) is not None:
+        if self._is_strict and (refusal := against_grammar(shown)) is not None:
             self.send(refusal)
             return
         argument = rest.strip().decode("utf-8", "surrogateescape")
@@ -315,7 +282,7 @@ class Conversation:
         if self._rulebook.by_stage:
             perform = partial(self._perform, verb, argument)
             if verb == "AUTH":  # before a rule may break it off
-                self._authentication.hear(argument, self._refuse_auth(), in_clear=not self._channel.in_tls)
+                self._login.hear(argument)
             if verb in _COMMANDS:
                 self.at_stage(verb, argument, perform)
             else:  # what a client calls CONNECT is no stage of ours
@@ -365,8 +332,8 @@ class Conversation:
         """Let go of what waits for its reply, a message or an AUTH: these octets stand in for it."""
         if self._delivery.answers is None:  # in LMTP the next recipient's reply is due
             self._delivery.give_up()
-        if self._authentication.is_open and not self._authentication.is_running:
-            self._authentication.cut_short(said)
+        if self._login.state.is_open and not self._login.state.is_running:
+            self._login.state.cut_short(said)
 
     def end(self, end: SessionEnd, *, notify: bool = True) -> None:
         """End the session in order: say what is due, and close."""
@@ -406,7 +373,7 @@ class Conversation:
     @property
     def user(self) -> str | None:
         """Whom the client has shown to be."""
-        return self._authentication.user
+        return self._login.state.user
 
     def _perform(self, verb: str, argument: str, forced: Reply | None) -> None:
         if verb in ("AUTH", "STARTTLS", "QUIT"):
@@ -417,6 +384,8 @@ class Conversation:
             return
         if (refusal := self._refuse_stage(verb)) is not None:
             self.send(forced or refusal)
+        elif verb == "DATA":
+            self._delivery.data(argument, forced)
         elif verb in self._OWN:
             self._OWN[verb](self, argument, forced)
         elif verb in VERBS:
@@ -448,7 +417,7 @@ class Conversation:
         policy = self._policy
         if policy.mode is Mode.TLS_REQUIRED and verb not in _BEFORE_TLS and not self._channel.in_tls:
             return replies.TLS_REQUIRED
-        if policy.require_auth and verb in _NEEDS_AUTH and not self._authentication.is_complete:
+        if policy.require_auth and verb in _NEEDS_AUTH and not self._login.state.is_complete:
             return replies.AUTH_REQUIRED
         return None
 
@@ -457,7 +426,7 @@ class Conversation:
         if not self.engine.greeted:
             return None
         return meter.refuse(
-            verb, argument, in_transaction=self.engine.has_sender, authenticated=self._authentication.is_complete
+            verb, argument, in_transaction=self.engine.has_sender, authenticated=self._login.state.is_complete
         )
 
     def _help(self, _argument: str, forced: Reply | None) -> None:
@@ -482,45 +451,8 @@ class Conversation:
 
         take_xclient(argument, forced, self, self._policy, self.recorder)
 
-    # AUTH
-
-    def _auth(self, argument: str, forced: Reply | None) -> None:
-        authentication = self._authentication
-        if not authentication.is_open:  # with rules, it has been heard
-            authentication.hear(argument, self._refuse_auth(), in_clear=not self._channel.in_tls)
-        self.send(authentication.settle(forced))
-
-    def _refuse_auth(self) -> Reply | None:
-        """Return the reply to an AUTH command that the policy does not allow at this stage; None if it does."""
-        policy = self._policy
-        in_tls = self._channel.in_tls
-        if policy.mode is Mode.TLS_REQUIRED and not in_tls and not policy.auth_in_clear:
-            return replies.TLS_REQUIRED
-        if not policy.has("AUTH"):
-            return replies.NOT_IMPLEMENTED
-        if not policy.allows_auth(in_tls=in_tls):
-            return replies.ENCRYPTION_REQUIRED
-        if not self.engine.is_extended:
-            return replies.HELO_FIRST
-        if self._authentication.is_complete:
-            return replies.ALREADY_AUTHENTICATED
-        return replies.NO_AUTH_IN_TRANSACTION if self.engine.has_sender else None
-
-    def _auth_answer(self, line: bytes) -> None:
-        line = line.removesuffix(b"\r")
-        self.recorder.add(Kind.CLIENT if line == CANCEL else Kind.SECRET, line)
-        authentication = self._authentication
-        authentication.hear_answer(line)
-        if self._rulebook.by_stage and line != CANCEL:
-            self.at_stage(
-                AUTH_ANSWER, authentication.stage_argument, lambda forced: self.send(authentication.settle(forced))
-            )
-        else:
-            self.send(authentication.settle())
-
     _OWN: Final[Mapping[str, Callable[[Conversation, str, Reply | None], None]]] = {
-        "AUTH": _auth,
-        "DATA": lambda self, argument, forced: self._delivery.data(argument, forced),
+        "AUTH": lambda self, argument, forced: self._login.perform(argument, forced),
         "HELP": _help,
         "QUIT": _quit,
         "STARTTLS": lambda self, argument, forced: self._upgrade.starttls(argument, forced),
@@ -531,28 +463,3 @@ class Conversation:
 
 def _go_on() -> None:
     """Do nothing before going on."""
-
-
-def _against_grammar(line: bytes) -> Reply | None:
-    """Return a strict server's reply to a line; None if the grammar has nothing against it."""
-    from .grammar import faults  # noqa: PLC0415 - few servers are strict
-
-    fault = next(faults(line), None)
-    return None if fault is None else fault.reply
-
-
-def _malformed(line: bytes, head: bytes) -> Reply | None:
-    """Return the reply to a line that is no command whatever its verb; None if it may be one."""
-    if not line.strip():
-        return replies.EMPTY_LINE
-    if _CONTROL.search(line):
-        return replies.CONTROL_CHARACTER
-    if line.isascii():
-        return None
-    if not head.isascii():
-        return replies.NOT_ASCII
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return replies.NOT_UTF8
-    return None

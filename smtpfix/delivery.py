@@ -5,6 +5,7 @@ Knows what is due at each of these; the lines and the rules around them are `con
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from .host import Host
 from .message import NOTHING_RARE, CapturedMessage, Envelope, Rare
 from .recorder import Recorder
 from .reply import Reply
-from .script import BDAT, CONTENT, END_OF_DATA
+from .script import BDAT, CONTENT, END_OF_DATA, Rule
 from .service import Service
 from .session import SessionEnd
 from .transcript import Kind
@@ -24,6 +25,22 @@ from .transcript import Kind
 if TYPE_CHECKING:
     from .chunks import Chunk, Chunks, Whole
     from .lmtp import Answers
+
+
+class Marks:
+    """The numbers of octets at which rules stand, in one content."""
+
+    def __init__(self) -> None:
+        self.come = 0
+        """Octets that have come."""
+        self._last = -1
+
+    def reached(self, come: int, rules: Iterable[Rule]) -> Iterator[int]:
+        """Yield each mark that has been reached since the last time, in order."""
+        self.come = come
+        for mark in sorted({rule.octets for rule in rules if self._last < rule.octets <= come}):
+            self._last = mark
+            yield mark
 
 
 class Delivery:
@@ -40,8 +57,7 @@ class Delivery:
         """The content that is being read; None between contents."""
         self.answers: Answers | None = None
         """LMTP's replies to a message, while some are due."""
-        self._come = 0
-        self._mark = -1
+        self._marks: Marks | None = None
         self._early: Reply | None = None
 
     def data(self, argument: str, forced: Reply | None) -> None:
@@ -62,7 +78,7 @@ class Delivery:
         reply = forced or own
         self._host.send(reply)
         if own is replies.START_CONTENT and reply.code == replies.START_CONTENT.code:
-            self._begin()
+            self._marks = self._early = None
             self.incoming = Content(self._channel.received, self._service.policy.size_limit)
 
     def may_go_on(self, content: Content | Chunk, buffer: bytearray) -> bool:
@@ -70,9 +86,9 @@ class Delivery:
         rules = self._service.rulebook.by_stage.get(CONTENT, ())
         if not rules:
             return True
-        self._come = content.measure(buffer)
-        for mark in sorted({rule.octets for rule in rules if self._mark < rule.octets <= self._come}):
-            self._mark = mark
+        if self._marks is None:
+            self._marks = Marks()
+        for mark in self._marks.reached(content.measure(buffer), rules):
             self._host.at_stage(CONTENT, self._host.engine.reverse_path, self._answer_early, mark)
             if not self._host.is_free:
                 return False
@@ -83,12 +99,6 @@ class Delivery:
         if forced is not None:
             self._early = forced
             self._host.send(forced)
-
-    def _begin(self) -> None:
-        """Begin with another content, of which nothing has come."""
-        self._come = 0
-        self._mark = -1
-        self._early = None
 
     def bdat(self, argument: str, refusal: Reply | None) -> None:
         """Begin a chunk (RFC 3030 section 2); a refused one is drained too, and answered when it has come."""
@@ -102,7 +112,7 @@ class Delivery:
         chunks = self._chunks
         if chunks is None or chunks.transaction is not engine.envelope:
             chunks = Chunks(engine.envelope, self._service.policy.size_limit)
-            self._begin()
+            self._marks = self._early = None
         if engine.has_sender:
             self._chunks = chunks
         if refusal is None:
@@ -221,9 +231,8 @@ class Delivery:
     def lost(self) -> None:
         """Note what was cut off: the connection is gone."""
         if self.incoming is not None:
-            self._recorder.note(
-                f"the connection ended inside the content, after {max(self.incoming.size, self._come)} octets"
-            )
+            come = max(self.incoming.size, self._marks.come if self._marks is not None else 0)
+            self._recorder.note(f"the connection ended inside the content, after {come} octets")
         self.give_up()
 
     def _conclude(self, reply: Reply) -> None:
@@ -244,18 +253,15 @@ class Delivery:
         self._recorder.finish(SessionEnd.TRUNCATED)
         self._channel.close(notify=False)
 
-    def _rare(self, content: Content | Whole) -> Rare:
-        """Return what few messages have."""
-        replies = None if self.answers is None else self.answers.replies
-        if replies is None and not content.chunks and content.dots is NO_DOTS:
-            return NOTHING_RARE
-        return Rare(replies, content.chunks, content.dots)
-
     def _capture(self, pending: tuple[Envelope, Content | Whole, bytes], reply: Reply | None) -> None:
         self._pending = None
         envelope, content, octets = pending
+        rare = NOTHING_RARE
         if self.answers is not None:
             reply = self.answers.best
+            rare = Rare(self.answers.replies, content.chunks, content.dots)
+        elif content.chunks or content.dots is not NO_DOTS:
+            rare = Rare(None, content.chunks, content.dots)
         message = CapturedMessage(
             number=self._service.next_message_number(),
             envelope=envelope,
@@ -265,7 +271,7 @@ class Delivery:
             in_tls=self._channel.in_tls,
             user=self._host.user,
             _source=self._recorder,
-            _rare=self._rare(content),
+            _rare=rare,
         )
         if message.accepted:
             self._recorder.message_count += 1

@@ -33,7 +33,7 @@ FLOORS = (
     ("matching", "waiting", "attempts", "inbox", "recorder", "history", "listen"),
     (
         *("engine", "sasl_scram", "authentication", "tls_faults", "host", "player", "wording", "metering", "service"),
-        *("lmtp", "delivery", "handshake"),
+        *("lines", "login", "lmtp", "delivery", "handshake"),
     ),
     ("upgrade", "forwarding", "conversation"),
     ("loop", "server"),
