@@ -87,6 +87,10 @@ class Channel(asyncio.BufferedProtocol):
         self._gate: Gate | None = None
         self._drip: Drip | None = None
         self._pour: Pour | None = None
+        self._send: Callable[[bytes], None]
+        """Puts octets on the wire: at once, or as `drip` has it."""
+        self._room = reads.buffer
+        """Where the next read goes; a part of it, where the connection is throttled."""
         self._rate: int | None = None
         self._is_throttled = False
         self._has_said_everything = False
@@ -97,12 +101,13 @@ class Channel(asyncio.BufferedProtocol):
         """Begin."""
         self._reads.activity += 1
         self._transport = cast("asyncio.Transport", transport)
+        self._send = self._transport.write
         self._listener = self._attach(self)
         self._listener.connected()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         """Return where the next read goes."""
-        return self._reads.buffer if self._rate is None else self._reads.buffer[: max(1, self._rate // _READS)]
+        return self._room
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take in a read."""
@@ -188,21 +193,12 @@ class Channel(asyncio.BufferedProtocol):
                 self.abort()
                 return
             data = self._tls.to_send()
-        if self._drip is None:  # as `_write` does, without the cost of calling it
-            self._transport.write(data)
-        else:
-            self._drip.add(data)
-
-    def _write(self, data: bytes) -> None:
-        if self._drip is not None:
-            self._drip.add(data)
-        else:
-            self._transport.write(data)
+        self._send(data)
 
     def write_out(self, data: bytes) -> None:
         """Send at once, and as it is."""
         if data:
-            self._write(data)
+            self._send(data)
 
     def start_tls(self, tls: TLSSide, begun: bytes = b"", gate: Gate | None = None) -> None:
         """Begin TLS with the next octet that comes; what has come in clear is gone (RFC 3207 section 4.2).
@@ -296,6 +292,7 @@ class Channel(asyncio.BufferedProtocol):
         self.flush()
         if self._drip is None:
             self._drip = Drip(octets, every, self._transport.write)
+            self._send = self._drip.add
         else:  # what still waits goes first
             self._drip.change(octets, every)
 
@@ -315,6 +312,7 @@ class Channel(asyncio.BufferedProtocol):
     def throttle(self, octets_per_second: int) -> None:
         """From here on, read no more than so many octets a second."""
         self._rate = octets_per_second
+        self._room = self._reads.buffer[: max(1, octets_per_second // _READS)]
 
     def fail_handshake(self, reason: str) -> None:
         """Give up on a handshake that does not come to an end."""
@@ -326,7 +324,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def _send_tls(self) -> None:
         if self._tls is not None and (data := self._tls.to_send()):
-            self._write(data)
+            self._send(data)
 
     def _advance_tls(self, tls: TLSSide) -> None:
         if not tls.established:

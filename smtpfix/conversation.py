@@ -61,8 +61,8 @@ class Conversation:
         self._channel = channel
         self.engine = service.engine.fresh()
         self._enhanced = self._policy.has("ENHANCEDSTATUSCODES")
-        self._is_strict = self._policy.syntax == "strict"
-        self._has_chunking = "CHUNKING" in self._policy.offer
+        self._is_usual = service.is_usual
+        self.has_detour = False
         self._greeting: Reply | None = None
         """What a rule has in place of the server's own."""
         self._is_mute = False
@@ -84,6 +84,7 @@ class Conversation:
             from .forwarding import HeaderFirst  # noqa: PLC0415 - few servers stand behind a proxy
 
             self._header_first = HeaderFirst(self, self.recorder)
+            self.has_detour = True
             return
         self._open()
         self._channel.flush()
@@ -111,22 +112,10 @@ class Conversation:
         """Take everything that can be taken from what has come, then send the replies."""
         channel = self._channel
         buffer = channel.received
-        if self._header_first is not None:
-            if not self._header_first.take(buffer):
-                return
-            self._header_first = None
-            self._open()
-        if self._begun is not None and self._begun.instead is not None:
-            self._begun.instead.take(buffer)
+        if self.has_detour and self._take_detour(buffer):
             return
         player = self._player
-        if player.is_stalled:
-            buffer.clear()
-            channel.flush()
-            return
         delivery = self._delivery
-        if delivery.answers is not None:
-            delivery.go_on()
         taken = 0
         while buffer and not (player.is_holding or player.is_stalled or channel.is_closing or channel.is_blocked):
             if taken == _TURN:
@@ -137,8 +126,11 @@ class Conversation:
                 if (self._rulebook.by_stage and not delivery.may_go_on(content, buffer)) or not content.take(buffer):
                     break
                 if buffer:
-                    self.recorder.has_more = True
-                delivery.content_ended(content)
+                    self.recorder.follow()
+                if content.is_chunk:
+                    delivery.chunk_ended(content)
+                else:
+                    delivery.content_ended(content)
                 continue
             if buffer[0] == 0x16 and self._is_client_hello(buffer):  # noqa: PLR2004 - a TLS handshake record
                 self._upgrade.refuse_tls_in_clear()
@@ -151,12 +143,30 @@ class Conversation:
                 self.send(self._login.state.end(replies.AUTH_LINE_TOO_LONG) if in_auth else replies.LINE_TOO_LONG)
                 continue
             if buffer:
-                self.recorder.has_more = True
+                self.recorder.follow()
             if in_auth:
                 self._login.answer(line)
             else:
                 self._command(line)
         channel.flush()
+
+    def _take_detour(self, buffer: bytearray) -> bool:
+        """Do what comes before any command in a session that is not like most; return whether there is nothing else."""
+        if self._header_first is not None:
+            if not self._header_first.take(buffer):
+                return True
+            self._header_first = None
+            self._open()
+        if self._begun is not None and self._begun.instead is not None:
+            self._begun.instead.take(buffer)
+            return True
+        if self._player.is_stalled:
+            buffer.clear()
+            self._channel.flush()
+            return True
+        if self._delivery.answers is not None:
+            self._delivery.go_on()
+        return False
 
     def tls_established(self, tls: TLSSide) -> None:
         """Forget what was said in clear (RFC 3207 section 4.2) and go on in TLS."""
@@ -259,26 +269,27 @@ class Conversation:
             shown = line + b"\n"  # a bare LF ends a command too, against RFC 5321 section 2.3.8: it is shown
         head, _, rest = line.partition(b" ")
         verb = head.upper().decode("ascii", "replace")
-        if self._has_chunking and verb == BDAT:
-            self.recorder.has_more = False  # what stands behind it is its chunk, and not a command too early
+        if verb == BDAT and "CHUNKING" in self._policy.offer:
+            self.recorder.unfollow()  # what stands behind it is its chunk, and not a command too early
         is_secret = verb not in _WITHOUT_CREDENTIAL and carries_credential(line)
         self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, shown)
         if (refusal := malformed(line, head)) is not None:
             self.send(refusal)
             return
-        if self._is_strict and (refusal := against_grammar(shown)) is not None:
-            self.send(refusal)
-            return
         argument = rest.strip().decode("utf-8", "surrogateescape")
-        if verb in _HELLOS and self._policy.protocol == "lmtp":
-            if verb != "LHLO":
-                whole = line.strip().decode("utf-8", "surrogateescape")
-                self.at_stage(UNKNOWN, whole, lambda forced: self.send(forced or replies.NO_EHLO_IN_LMTP))
+        if not self._is_usual:
+            if self._policy.syntax == "strict" and (refusal := against_grammar(shown)) is not None:
+                self.send(refusal)
                 return
-            verb = "EHLO"  # whose semantics it has: RFC 2033 section 4.1
-        if self._has_chunking and verb == BDAT:
-            self._delivery.bdat(argument, self._refuse_stage(verb))
-            return
+            if verb in _HELLOS and self._policy.protocol == "lmtp":
+                if verb != "LHLO":
+                    whole = line.strip().decode("utf-8", "surrogateescape")
+                    self.at_stage(UNKNOWN, whole, lambda forced: self.send(forced or replies.NO_EHLO_IN_LMTP))
+                    return
+                verb = "EHLO"  # whose semantics it has: RFC 2033 section 4.1
+            if verb == BDAT and "CHUNKING" in self._policy.offer:
+                self._delivery.bdat(argument, self._refuse_stage(verb))
+                return
         if self._rulebook.by_stage:
             perform = partial(self._perform, verb, argument)
             if verb == "AUTH":  # before a rule may break it off
@@ -311,16 +322,17 @@ class Conversation:
         if self._player.is_silent:
             self.recorder.note(f"not sent, as a rule has it: {reply}")
             return
-        if reply is replies.HELO_FIRST and self._policy.protocol == "lmtp":
-            reply = replies.LHLO_FIRST
-        if self._wording is not None:
-            reply = self._wording.say(reply, self.recorder)
+        if not self._is_usual:
+            if reply is replies.HELO_FIRST and self._policy.protocol == "lmtp":
+                reply = replies.LHLO_FIRST
+            if self._wording is not None:
+                reply = self._wording.say(reply, self.recorder)
         data = reply.encode(enhanced=self._enhanced)
         self.recorder.add(Kind.SERVER, data)
         self._channel.write(data)
         if reply.code == 421:  # noqa: PLR2004 - as above
             self.end(end)
-        elif self._meter is not None and (last := self._meter.replied(reply.code)) is not None:
+        elif not self._is_usual and self._meter is not None and (last := self._meter.replied(reply.code)) is not None:
             self.send(last)
 
     @property
@@ -389,12 +401,10 @@ class Conversation:
         elif verb in self._OWN:
             self._OWN[verb](self, argument, forced)
         elif verb in VERBS:
-            if self._meter is not None and (over := self._over_limit(self._meter, verb, argument)) is not None:
-                self.send(forced or over)
-                return
-            reply = self.engine.execute(verb, argument or None)
-            if self._meter is not None and reply.is_positive:
-                self._meter.accepted(verb, argument)
+            if self._meter is None:
+                reply = self.engine.execute(verb, argument or None)
+            else:
+                reply = self._within_limits(self._meter, verb, argument)
             if reply.is_positive and verb in ("EHLO", "HELO"):
                 self.recorder.client_name = argument
                 if verb == "EHLO":
@@ -421,20 +431,25 @@ class Conversation:
             return replies.AUTH_REQUIRED
         return None
 
-    def _over_limit(self, meter: Meter, verb: str, argument: str) -> Reply | None:
-        """Return the reply to a command that is more than the policy's limits allow; None if it is not."""
-        if not self.engine.greeted:
-            return None
-        return meter.refuse(
-            verb, argument, in_transaction=self.engine.has_sender, authenticated=self._login.state.is_complete
-        )
+    def _within_limits(self, meter: Meter, verb: str, argument: str) -> Reply:
+        """Perform a command of the engine's as far as the policy's limits allow it."""
+        engine = self.engine
+        if engine.greeted:
+            complete = self._login.state.is_complete
+            over = meter.refuse(verb, argument, in_transaction=engine.has_sender, authenticated=complete)
+            if over is not None:
+                return over
+        reply = engine.execute(verb, argument or None)
+        if reply.is_positive:
+            meter.accepted(verb, argument)
+        return reply
 
     def _help(self, _argument: str, forced: Reply | None) -> None:
         if not self._policy.has("HELP"):
             self.send(forced or replies.NOT_IMPLEMENTED)
         else:
             names = _COMMANDS if self._policy.xclient else _COMMANDS - {"XCLIENT"}
-            if not self._has_chunking:
+            if "CHUNKING" not in self._policy.offer:
                 names = names - {BDAT}
             if self._policy.protocol == "lmtp":
                 names = names - _HELLOS | {"LHLO"}

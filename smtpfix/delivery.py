@@ -121,8 +121,9 @@ class Delivery:
         if parsed.size:
             self.incoming = chunk
         else:
-            self._recorder.has_more = bool(self._channel.received)
-            self._chunk_ended(chunk)
+            if self._channel.received:
+                self._recorder.follow()
+            self.chunk_ended(chunk)
 
     def _refuse_chunk(self, chunks: Chunks, *, is_right: bool) -> Reply | None:
         """Return the reply to a chunk that has no place here; None if it has one."""
@@ -137,7 +138,7 @@ class Delivery:
             return replies.RSET_FIRST
         return None if is_right else replies.BDAT_SYNTAX
 
-    def _chunk_ended(self, chunk: Chunk) -> None:
+    def chunk_ended(self, chunk: Chunk) -> None:
         """Answer a chunk that has come; the last one makes the message complete."""
         self.incoming = None
         self._recorder.add(Kind.CONTENT, _content_of(chunk.size))
@@ -157,11 +158,8 @@ class Delivery:
             chunk.fail()
         self._host.send(forced or own)
 
-    def content_ended(self, content: Content | Chunk | Whole) -> None:
+    def content_ended(self, content: Content | Whole) -> None:
         """Judge a content that has come to its end, and answer its final dot or its last chunk."""
-        if content.is_chunk:
-            self._chunk_ended(content)
-            return
         self.incoming = None
         envelope = self._host.engine.take_envelope()
         octets = content.octets
@@ -175,6 +173,9 @@ class Delivery:
             if limit is not None and not _is_binary(envelope) and max(map(len, octets.split(b"\r\n"))) > limit:
                 own = replies.CONTENT_LINE_TOO_LONG
             self._pending = (envelope, content, octets)
+        if self._service.is_usual and self._early is None:
+            self._host.at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
+            return
         if self._early is not None:
             self._recorder.note(f"answered before its end, as a rule has it: {self._early}")
             if self._pending is not None:
@@ -197,6 +198,7 @@ class Delivery:
             self._truncate()
             return
         self.answers = Answers(self._host, recipients, own, self._decided)
+        self._host.has_detour = True
         self.go_on()
 
     def go_on(self) -> None:

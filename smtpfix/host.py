@@ -18,6 +18,8 @@ class Host(Protocol):
 
     engine: Engine
     """The transaction's state; another one once TLS is on."""
+    has_detour: bool
+    """Whether something comes before any command, or in the place of all: a header, a stall, replies that are due."""
 
     @property
     def user(self) -> str | None:

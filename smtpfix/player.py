@@ -143,7 +143,7 @@ class Player:
 
     def _stall(self) -> None:
         """Take nothing more in, not even what has come already."""
-        self.is_stalled = True
+        self.is_stalled = self._host.has_detour = True
         self._channel.received.clear()
 
     def _silently(self, perform: Perform) -> None:

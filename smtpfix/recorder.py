@@ -38,7 +38,6 @@ class Recorder:
         "client_hello",
         "client_name",
         "end",
-        "has_more",
         "injected",
         "message_count",
         "number",
@@ -69,8 +68,6 @@ class Recorder:
         self._columns: tuple[array[float], list[Kind], list[bytes], array[int]] = (array("d"), [], [], array("q"))
         self._most = max_events
         self._left_out = 0
-        self.has_more = False
-        """Whether the event about to be added is the client's and had more behind it, before it was answered."""
         self.end: SessionEnd | None = None
         self.client_name: str | None = None
         self.tls: TLSInfo | None = None
@@ -85,16 +82,23 @@ class Recorder:
 
     def add(self, kind: Kind, data: bytes) -> None:
         """Record an event of the transcript."""
-        times, kinds, octets, followed = self._columns
-        count = len(octets)
-        if self.has_more:
-            self.has_more = False
-            followed.append(count)
+        times, kinds, octets, _ = self._columns
         times.append(time.monotonic())
         kinds.append(kind)
         octets.append(data)  # last: readers in other threads go by its length
-        if count >= self._most:
+        if len(octets) > self._most:
             self._leave_out()
+
+    def follow(self) -> None:
+        """Note that the event about to be added is the client's and has more behind it, before it is answered."""
+        _, _, octets, followed = self._columns
+        followed.append(len(octets))
+
+    def unfollow(self) -> None:
+        """Take that back: what stands behind it belongs to it."""
+        _, _, octets, followed = self._columns
+        if followed and followed[-1] == len(octets):
+            followed.pop()
 
     def _leave_out(self) -> None:
         """Drop a quarter of the events from the middle: how a long session began and what came last are kept."""

@@ -57,6 +57,18 @@ class Service:
         return Reply(220, None, text.replace("{hostname}", self.policy.hostname))
 
     @cached_property
+    def is_usual(self) -> bool:
+        """Whether it speaks SMTP as most servers do: no LMTP, chunks, strict grammar, words of its own or limits."""
+        policy = self.policy
+        return (
+            policy.protocol == "smtp"
+            and policy.syntax != "strict"
+            and "CHUNKING" not in policy.offer
+            and self.wording is None
+            and self.ledger is None
+        )
+
+    @cached_property
     def wording(self) -> Wording | None:
         """What is said in other words than this package's; None where nothing is."""
         policy = self.policy

@@ -78,6 +78,7 @@ class Upgrade:
             self._channel.flush()
             self._channel.received[:] = begun
             self.instead = Instead(fault, self._channel, self._recorder)
+            self._host.has_detour = True
             return True
         self.began = time.monotonic()
         gate = None
