@@ -1,13 +1,12 @@
 """One SMTP session: policy, rules and record around the engine; the only place that knows the stage.
 
 It sees every command before anything acts on it, and every reply before it leaves. Synchronous: a timer runs only where
-a rule waits. HELP and QUIT are its own; STARTTLS is `upgrade`'s, AUTH `login`'s, DATA, BDAT and content `delivery`'s,
-the rest the engine's.
+a rule waits. What a command is answered is `commands`' to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -15,13 +14,12 @@ from typing import TYPE_CHECKING, Final
 from . import reply as replies
 from .channel import Channel
 from .client_hello import looks_like_tls
+from .commands import HELLOS, KNOWN, Commands
 from .delivery import Delivery
-from .engine import VERBS
 from .host import Perform
 from .lines import SHOWN, TOO_LONG, Lines, against_grammar, malformed
 from .login import Login
 from .player import Player
-from .policy import Mode
 from .recorder import Recorder
 from .reply import Reply
 from .script import BDAT, CONNECT, GREETING, UNKNOWN, Moment
@@ -33,16 +31,8 @@ from .upgrade import Upgrade
 
 if TYPE_CHECKING:
     from .forwarding import HeaderFirst
-    from .metering import Ledger, Meter
 
-_BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
-"""What ``tls-required`` lets through in clear (RFC 3207 section 4)."""
-_NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", BDAT, "VRFY", "EXPN"})
-"""What ``require_auth`` holds back; RFC 4954 section 6 exempts AUTH, EHLO, HELO, NOOP, RSET and QUIT."""
-_COMMANDS: Final = frozenset({*VERBS, "AUTH", BDAT, "DATA", "HELP", "QUIT", "STARTTLS", "XCLIENT"})
-_WITHOUT_CREDENTIAL: Final = _COMMANDS - {"AUTH"}
-_NOT_IMPLEMENTED: Final = frozenset({BDAT, "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
-_HELLOS: Final = frozenset({"EHLO", "HELO", "LHLO"})
+_WITHOUT_CREDENTIAL: Final = KNOWN - {"AUTH"}
 _TURN: Final = 500
 """Commands that one connection may have answered before the others get their turn, and closing too."""
 
@@ -71,10 +61,12 @@ class Conversation:
         self._player = Player(self, channel, recorder, service.loop)
         self._delivery = Delivery(self, service, channel, recorder)
         self._begun: Upgrade | None = None
+        self._commands = Commands(
+            self, service, channel, recorder, self._player, self._login, self._delivery, self._starttls
+        )
         self._header_first: HeaderFirst | None = None
         """What waits for the PROXY protocol header."""
         self._wording = service.wording
-        self._meter: Meter | None = None
 
     # What the channel tells
 
@@ -193,6 +185,9 @@ class Conversation:
             self._begun = Upgrade(self, self._service, self._channel, self.recorder, self._player)
         return self._begun
 
+    def _starttls(self, argument: str, forced: Reply | None) -> None:
+        self._upgrade.starttls(argument, forced)
+
     def forget(self, user: str | None = None) -> None:
         """Forget all that the client has said; it is this user if somebody else has said so."""
         self.engine = self._service.engine.fresh()
@@ -221,8 +216,8 @@ class Conversation:
         self._delivery.lost()
         if self._login.state.is_open:
             self._login.state.end(None)
-        if self._meter is not None:
-            self._meter.close()
+        if self._commands.meter is not None:
+            self._commands.meter.close()
         self.recorder.finish(SessionEnd.RESET if error is not None else SessionEnd.CLIENT_CLOSED)
         self._ended(self)
 
@@ -281,25 +276,25 @@ class Conversation:
             if self._policy.syntax == "strict" and (refusal := against_grammar(shown)) is not None:
                 self.send(refusal)
                 return
-            if verb in _HELLOS and self._policy.protocol == "lmtp":
+            if verb in HELLOS and self._policy.protocol == "lmtp":
                 if verb != "LHLO":
                     whole = line.strip().decode("utf-8", "surrogateescape")
                     self.at_stage(UNKNOWN, whole, lambda forced: self.send(forced or replies.NO_EHLO_IN_LMTP))
                     return
                 verb = "EHLO"  # whose semantics it has: RFC 2033 section 4.1
             if verb == BDAT and "CHUNKING" in self._policy.offer:
-                self._delivery.bdat(argument, self._refuse_stage(verb))
+                self._delivery.bdat(argument, self._commands.refuse_stage(verb))
                 return
         if self._rulebook.by_stage:
-            perform = partial(self._perform, verb, argument)
+            perform = partial(self._commands.perform, verb, argument)
             if verb == "AUTH":  # before a rule may break it off
                 self._login.hear(argument)
-            if verb in _COMMANDS:
+            if verb in KNOWN:
                 self.at_stage(verb, argument, perform)
             else:  # what a client calls CONNECT is no stage of ours
                 self.at_stage(UNKNOWN, line.strip().decode("utf-8", "surrogateescape"), perform)
         else:
-            self._perform(verb, argument, None)
+            self._commands.perform(verb, argument, None)
 
     # Rules
 
@@ -332,7 +327,7 @@ class Conversation:
         self._channel.write(data)
         if reply.code == 421:  # noqa: PLR2004 - as above
             self.end(end)
-        elif not self._is_usual and self._meter is not None and (last := self._meter.replied(reply.code)) is not None:
+        elif not self._is_usual and (last := self._commands.replied(reply.code)) is not None:
             self.send(last)
 
     @property
@@ -361,7 +356,7 @@ class Conversation:
         if self._wording is not None:
             own = self._wording.fill(own, self.recorder)
         if self._service.ledger is not None:
-            own = self._counted(self._service.ledger).refusal or own
+            own = self._commands.counted(self._service.ledger).refusal or own
         own, self._greeting = self._greeting or own, None
         if self._is_mute:
             self._is_mute = False
@@ -371,109 +366,12 @@ class Conversation:
         else:
             self.send(own)
 
-    def _counted(self, ledger: Ledger) -> Meter:
-        """Count the client from here on, by the address that it has now."""
-        from .metering import Meter  # noqa: PLC0415 - few servers have limits
-
-        if self._meter is not None:  # it was another's until XCLIENT said so
-            self._meter.close()
-        self._meter = Meter(ledger, self.recorder)
-        return self._meter
-
     # Commands
 
     @property
     def user(self) -> str | None:
         """Whom the client has shown to be."""
         return self._login.state.user
-
-    def _perform(self, verb: str, argument: str, forced: Reply | None) -> None:
-        if verb in ("AUTH", "STARTTLS", "QUIT"):
-            self._OWN[verb](self, argument, forced)
-            return
-        if forced is not None and not forced.is_positive:
-            self.send(forced)
-            return
-        if (refusal := self._refuse_stage(verb)) is not None:
-            self.send(forced or refusal)
-        elif verb == "DATA":
-            self._delivery.data(argument, forced)
-        elif verb in self._OWN:
-            self._OWN[verb](self, argument, forced)
-        elif verb in VERBS:
-            if self._meter is None:
-                reply = self.engine.execute(verb, argument or None)
-            else:
-                reply = self._within_limits(self._meter, verb, argument)
-            if reply.is_positive and verb in ("EHLO", "HELO"):
-                self.recorder.client_name = argument
-                if verb == "EHLO":
-                    tls = self.recorder.tls
-                    has_certificate = tls is not None and tls.client_certificate is not None
-                    reply = self._service.capabilities[self._channel.in_tls, has_certificate]
-                    if self._wording is not None:
-                        reply = self._wording.fill(reply, self.recorder)
-                    if self._player.edits:
-                        from .action import edited  # noqa: PLC0415 - as in `script`
-
-                        lines = edited(reply.text.split("\n"), self._player.edits)
-                        reply = replace(reply, text="\n".join(lines))
-            self.send(forced or reply)
-        else:
-            self.send(forced or (replies.NOT_IMPLEMENTED if verb in _NOT_IMPLEMENTED else replies.UNKNOWN_COMMAND))
-
-    def _refuse_stage(self, verb: str) -> Reply | None:
-        """Return the reply to a command that the policy does not allow at this stage; None if it does."""
-        policy = self._policy
-        if policy.mode is Mode.TLS_REQUIRED and verb not in _BEFORE_TLS and not self._channel.in_tls:
-            return replies.TLS_REQUIRED
-        if policy.require_auth and verb in _NEEDS_AUTH and not self._login.state.is_complete:
-            return replies.AUTH_REQUIRED
-        return None
-
-    def _within_limits(self, meter: Meter, verb: str, argument: str) -> Reply:
-        """Perform a command of the engine's as far as the policy's limits allow it."""
-        engine = self.engine
-        if engine.greeted:
-            complete = self._login.state.is_complete
-            over = meter.refuse(verb, argument, in_transaction=engine.has_sender, authenticated=complete)
-            if over is not None:
-                return over
-        reply = engine.execute(verb, argument or None)
-        if reply.is_positive:
-            meter.accepted(verb, argument)
-        return reply
-
-    def _help(self, _argument: str, forced: Reply | None) -> None:
-        if not self._policy.has("HELP"):
-            self.send(forced or replies.NOT_IMPLEMENTED)
-        else:
-            names = _COMMANDS if self._policy.xclient else _COMMANDS - {"XCLIENT"}
-            if "CHUNKING" not in self._policy.offer:
-                names = names - {BDAT}
-            if self._policy.protocol == "lmtp":
-                names = names - _HELLOS | {"LHLO"}
-            self.send(forced or Reply(214, "2.0.0", "Commands: " + " ".join(sorted(names))))
-
-    def _quit(self, argument: str, forced: Reply | None) -> None:
-        reply = forced or (replies.NO_ARGUMENT_ALLOWED if argument else replies.BYE)
-        self.send(reply)
-        if reply.is_positive:
-            self.end(SessionEnd.QUIT)
-
-    def _xclient(self, argument: str, forced: Reply | None) -> None:
-        from .forwarding import take_xclient  # noqa: PLC0415 - few servers stand behind a proxy
-
-        take_xclient(argument, forced, self, self._policy, self.recorder)
-
-    _OWN: Final[Mapping[str, Callable[[Conversation, str, Reply | None], None]]] = {
-        "AUTH": lambda self, argument, forced: self._login.perform(argument, forced),
-        "HELP": _help,
-        "QUIT": _quit,
-        "STARTTLS": lambda self, argument, forced: self._upgrade.starttls(argument, forced),
-        "XCLIENT": _xclient,
-    }
-    """The commands that are not the engine's."""
 
 
 def _go_on() -> None:

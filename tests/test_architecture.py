@@ -35,7 +35,7 @@ FLOORS = (
         *("engine", "sasl_scram", "authentication", "tls_faults", "host", "player", "wording", "metering", "service"),
         *("lines", "login", "lmtp", "delivery", "handshake"),
     ),
-    ("upgrade", "forwarding", "conversation"),
+    ("upgrade", "forwarding", "commands", "conversation"),
     ("loop", "server"),
     ("disclosure", "check", "audit", "probe"),
     ("cli", "conftest_plugin", "__main__"),
