@@ -39,7 +39,7 @@ VALUES: Final[Mapping[str, Value]] = {
         re.compile(rf"(?=.{{1,494}}\Z)(?:(?i:utf-8);[^\s=]+|(?!(?i:utf-8;))[A-Za-z0-9-]+;{_XTEXT}+)\Z"),
         "an address type, a semicolon and xtext, such as rfc822;ann@example.org (RFC 3461 section 4.2)",
     ),
-    "REQUIRETLS": Value(re.compile(r"\Z"), "no value (RFC 8689 section 7)"),
+    "REQUIRETLS": Value(re.compile(r"\Z"), "no value (RFC 8689 section 2)"),
     "MT-PRIORITY": Value(re.compile(r"(?:0|-?[1-9])\Z"), "a whole number from -9 to 9 (RFC 6710)"),
     "HOLDFOR": Value(re.compile(r"[1-9][0-9]{0,8}\Z"), "seconds from 1 to 999999999 (RFC 4865)"),
     "HOLDUNTIL": Value(
@@ -54,17 +54,20 @@ VALUES: Final[Mapping[str, Value]] = {
 """By parameter, what the optional extensions want of its value."""
 
 
-def offered(policy: Policy, *, in_tls: bool) -> Iterator[str]:
-    """Yield the lines of the EHLO reply for what the policy offers; until when messages may be held is as from now."""
+def offered(policy: Policy, *, in_tls: bool) -> Iterator[tuple[str, str]]:
+    """Yield each keyword that the policy offers with its line of the EHLO reply.
+
+    Until when messages may be held is as from now.
+    """
     for keyword in OPTIONAL_EXTENSIONS:
         if keyword not in policy.offer or (keyword == "REQUIRETLS" and not in_tls):
             continue
         if keyword == "LIMITS":
-            yield " ".join([keyword, *_limits(policy)])
+            yield keyword, " ".join([keyword, *_limits(policy)])
         elif keyword == "FUTURERELEASE":
-            yield f"{keyword} {policy.max_hold} {_latest(policy):%Y-%m-%dT%H:%M:%SZ}"
+            yield keyword, f"{keyword} {policy.max_hold} {_latest(policy):%Y-%m-%dT%H:%M:%SZ}"
         else:
-            yield keyword
+            yield keyword, keyword
 
 
 def _limits(policy: Policy) -> Iterator[str]:
