@@ -83,10 +83,10 @@ _OPTIONAL_MAIL_PARAMETERS: Final = (
     ("DSN", "RET"),  # RFC 3461 section 4.3
     ("DSN", "ENVID"),  # RFC 3461 section 4.4
     ("REQUIRETLS", "REQUIRETLS"),  # RFC 8689 section 2
-    ("MT-PRIORITY", "MT-PRIORITY"),
-    ("FUTURERELEASE", "HOLDFOR"),
-    ("FUTURERELEASE", "HOLDUNTIL"),
-    ("DELIVERBY", "BY"),
+    ("MT-PRIORITY", "MT-PRIORITY"),  # RFC 6710 section 7
+    ("FUTURERELEASE", "HOLDFOR"),  # RFC 4865 section 3
+    ("FUTURERELEASE", "HOLDUNTIL"),  # RFC 4865 section 3
+    ("DELIVERBY", "BY"),  # RFC 2852 section 4
 )
 _RECIPIENT_PARAMETERS: Final = (
     ("DSN", "NOTIFY"),  # RFC 3461 section 4.1
