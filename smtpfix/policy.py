@@ -509,7 +509,7 @@ class Policy:
         """Return the mechanisms for a client in this state.
 
         EXTERNAL is for one that has shown a certificate (RFC 4422 appendix A), and there is nothing to bind to outside
-        TLS (RFC 5802 section 6). Whether there is AUTH at all is `allows_auth`'s decision.
+        TLS (RFC 5802 section 6). Whether there is AUTH at all, `offers_auth` and `allows_auth` decide.
         """
         return tuple(
             name
