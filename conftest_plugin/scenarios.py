@@ -175,16 +175,33 @@ def _runs(marker: _Marker) -> Iterator[Wanted]:
             yield Wanted(scenario.id, scenario, mode, marker.fields, by_name=name not in GROUPS)
 
 
+def _asked(wanted: Wanted, policy: Policy) -> Policy:
+    """Return the policy of a run; skip one of a group whose scenario does not go together with what it is on top of.
+
+    What makes no sense without the scenario either is the user's mistake, and remains an error.
+    """
+    plain = {"certificate": "good", "scenario": None, **wanted.fields}
+    try:
+        return policy.replace(wanted.mode, **{**plain, wanted.scenario.policy_field: wanted.scenario.id})
+    except InvalidValueError as error:
+        if wanted.by_name:
+            raise
+        try:
+            policy.replace(wanted.mode, **plain)
+        except InvalidValueError:
+            raise error from None
+        pytest.skip(f"{wanted.name} cannot be shown with this policy: {error}")
+
+
 @contextmanager
 def run(
     wanted: Wanted, policy: Policy, start: Callable[[Policy], AbstractContextManager[Server]]
 ) -> Iterator[RunningScenario]:
-    """Run a server that shows the scenario; skip one of a group for which an extra is missing, saying which."""
+    """Run a server that shows the scenario; skip one of a group that this policy or installation cannot show."""
     scenario = wanted.scenario
-    shown = {scenario.policy_field: scenario.id}
+    asked = _asked(wanted, policy)
     with ExitStack() as stack:
         try:
-            asked = policy.replace(wanted.mode, **{"certificate": "good", "scenario": None, **shown}, **wanted.fields)
             server = stack.enter_context(start(asked))
         except ExtraMissing as error:
             if wanted.by_name:

@@ -39,32 +39,35 @@ VALUES: Final[Mapping[str, Value]] = {
         re.compile(rf"(?=.{{1,494}}\Z)(?:(?i:utf-8);[^\s=]+|(?!(?i:utf-8;))[A-Za-z0-9-]+;{_XTEXT}+)\Z"),
         "an address type, a semicolon and xtext, such as rfc822;ann@example.org (RFC 3461 section 4.2)",
     ),
-    "REQUIRETLS": Value(re.compile(r"\Z"), "no value (RFC 8689 section 7)"),
-    "MT-PRIORITY": Value(re.compile(r"(?:0|-?[1-9])\Z"), "a whole number from -9 to 9 (RFC 6710)"),
-    "HOLDFOR": Value(re.compile(r"[1-9][0-9]{0,8}\Z"), "seconds from 1 to 999999999 (RFC 4865)"),
+    "REQUIRETLS": Value(re.compile(r"\Z"), "no value (RFC 8689 section 2)"),
+    "MT-PRIORITY": Value(re.compile(r"(?:0|-?[1-9])\Z"), "a whole number from -9 to 9 (RFC 6710 section 7)"),
+    "HOLDFOR": Value(re.compile(r"[1-9][0-9]{0,8}\Z"), "seconds from 1 to 999999999 (RFC 4865 section 3)"),
     "HOLDUNTIL": Value(
         re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?:\.[0-9]+)?Z\Z"),
-        "a time in UTC such as 2030-01-31T12:00:00Z (RFC 4865)",
+        "a time in UTC such as 2030-01-31T12:00:00Z (RFC 4865 section 3)",
     ),
     "BY": Value(
         re.compile(r"(?:[+-]?[0-9]{1,9};[Nn]|\+?0*[1-9][0-9]{0,8};[Rr])[Tt]?\Z"),
-        "seconds, a semicolon and N or R, with R more than 0 seconds, such as 3600;R (RFC 2852)",
+        "seconds, a semicolon and N or R, with R more than 0 seconds, such as 3600;R (RFC 2852 section 4)",
     ),
 }
 """By parameter, what the optional extensions want of its value."""
 
 
-def offered(policy: Policy, *, in_tls: bool) -> Iterator[str]:
-    """Yield the lines of the EHLO reply for what the policy offers; until when messages may be held is as from now."""
+def offered(policy: Policy, *, in_tls: bool) -> Iterator[tuple[str, str]]:
+    """Yield each keyword that the policy offers with its line of the EHLO reply.
+
+    Until when messages may be held is as from now.
+    """
     for keyword in OPTIONAL_EXTENSIONS:
         if keyword not in policy.offer or (keyword == "REQUIRETLS" and not in_tls):
             continue
         if keyword == "LIMITS":
-            yield " ".join([keyword, *_limits(policy)])
+            yield keyword, " ".join([keyword, *_limits(policy)])
         elif keyword == "FUTURERELEASE":
-            yield f"{keyword} {policy.max_hold} {_latest(policy):%Y-%m-%dT%H:%M:%SZ}"
+            yield keyword, f"{keyword} {policy.max_hold} {_latest(policy):%Y-%m-%dT%H:%M:%SZ}"
         else:
-            yield keyword
+            yield keyword, keyword
 
 
 def _limits(policy: Policy) -> Iterator[str]:

@@ -82,11 +82,11 @@ _OPTIONAL_MAIL_PARAMETERS: Final = (
     ("BINARYMIME", "BODY=BINARYMIME"),  # RFC 3030 section 3
     ("DSN", "RET"),  # RFC 3461 section 4.3
     ("DSN", "ENVID"),  # RFC 3461 section 4.4
-    ("REQUIRETLS", "REQUIRETLS"),  # RFC 8689 section 7
-    ("MT-PRIORITY", "MT-PRIORITY"),
-    ("FUTURERELEASE", "HOLDFOR"),
-    ("FUTURERELEASE", "HOLDUNTIL"),
-    ("DELIVERBY", "BY"),
+    ("REQUIRETLS", "REQUIRETLS"),  # RFC 8689 section 2
+    ("MT-PRIORITY", "MT-PRIORITY"),  # RFC 6710 section 7
+    ("FUTURERELEASE", "HOLDFOR"),  # RFC 4865 section 3
+    ("FUTURERELEASE", "HOLDUNTIL"),  # RFC 4865 section 3
+    ("DELIVERBY", "BY"),  # RFC 2852 section 4
 )
 _RECIPIENT_PARAMETERS: Final = (
     ("DSN", "NOTIFY"),  # RFC 3461 section 4.1
@@ -130,7 +130,9 @@ class Policy:
     ANONYMOUS too; with the last, everybody may log in. With the extra ``smtpfix[scram]`` there are SCRAM-SHA-1,
     SCRAM-SHA-256 and, inside TLS, SCRAM-SHA-1-PLUS and SCRAM-SHA-256-PLUS, for users with passwords."""
     mechanisms_in_clear: Sequence[str] | None = None
-    """The same outside TLS, where AUTH is possible there (`auth_in_clear`); None: `mechanisms`."""
+    """The same outside TLS, where AUTH is possible there (`auth_in_clear`); None: `mechanisms`. Mode ``tls-required``
+    offers those that are named here before TLS as well, as some servers do, and answers them 530 (RFC 3207 section 4)
+    unless `auth_in_clear` is True; False offers none."""
 
     certificate: str | Path | tuple[str | Path, str | Path] = "good"
     """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or the files of a
@@ -172,8 +174,9 @@ class Policy:
 
     capabilities: Sequence[str] | None = None
     """The lines of the reply to EHLO behind the first, in this order; None: every keyword of `EXTENSIONS` that this
-    server has, in that order. A keyword stands for what this server says of it, and where it says nothing, so does the
-    line; every other line is sent as it stands. A keyword that is not in it is one this server does not have."""
+    server has, in that order. A keyword, also one of `OPTIONAL_EXTENSIONS`, stands for what this server says of it, and
+    where it says nothing, so does the line; every other line is sent as it stands. A keyword of `EXTENSIONS` that is
+    not in it is one this server does not have; one of `offer` that is not in it stands behind the last line."""
     ehlo_greet: str = ""
     """What stands behind the name in the first line of the reply to EHLO (``ehlo-greet``, RFC 5321 section 4.1.1.1);
     may hold `smtpfix.reply.PLACEHOLDERS`, such as ``at your service, [{client}]``."""
@@ -456,13 +459,15 @@ class Policy:
 
     def has(self, extension: str) -> bool:
         """Return whether this server has the extension at all; what is offered when is the conversation's decision."""
+        if extension in OPTIONAL_EXTENSIONS:
+            return extension in self.offer
         if extension in self.hide or (self.capabilities is not None and extension not in self.capabilities):
             return False
         if extension == "STARTTLS":
             return Mode(self.mode).has_starttls
         if extension == "AUTH":
             return self.users is not None and self._has_mechanisms
-        return extension in EXTENSIONS or extension in self.offer
+        return extension in EXTENSIONS
 
     @property
     def own_replies(self) -> Mapping[str, Reply]:
@@ -493,11 +498,18 @@ class Policy:
             return False
         return self.mode is Mode.PLAIN if self.auth_in_clear is None else self.auth_in_clear
 
+    def offers_auth(self, *, in_tls: bool) -> bool:
+        """Return whether AUTH is offered on a connection in this state: where it is accepted, or refused until TLS."""
+        if self.allows_auth(in_tls=in_tls):
+            return True
+        refused_until_tls = self.mode is Mode.TLS_REQUIRED and self.auth_in_clear is None
+        return not in_tls and refused_until_tls and bool(self.mechanisms_in_clear) and self.has("AUTH")
+
     def mechanisms_for(self, *, in_tls: bool, has_certificate: bool) -> tuple[str, ...]:
         """Return the mechanisms for a client in this state.
 
         EXTERNAL is for one that has shown a certificate (RFC 4422 appendix A), and there is nothing to bind to outside
-        TLS (RFC 5802 section 6). Whether there is AUTH at all is `allows_auth`'s decision.
+        TLS (RFC 5802 section 6). Whether there is AUTH at all, `offers_auth` and `allows_auth` decide.
         """
         return tuple(
             name
@@ -515,7 +527,7 @@ class Policy:
         from .providers import load_provider  # noqa: PLC0415 - few servers are like somebody's
 
         found = load_provider(provider)
-        given = {"mode": found.mode, "users": ANY_USER, **found.fields_for(EXTENSIONS), **changes}
+        given = {"mode": found.mode, "users": ANY_USER, **found.fields_for(OPTIONAL_EXTENSIONS), **changes}
         return cls().replace(*mode, **given)
 
     def replace(self, *mode: str, **changes: Any) -> Policy:

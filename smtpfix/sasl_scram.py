@@ -22,7 +22,7 @@ from scramp.utils import saslprep
 from .sasl import Credential, Exchange, MalformedResponseError, Users
 
 ITERATIONS: Final = 4096
-"""Iteration count that is announced; RFC 5802 section 5.1 and RFC 7677 section 4 ask for 4096 at least."""
+"""Iteration count that is announced; RFC 5802 section 5.1 and RFC 7677 section 3 ask for 4096 at least."""
 
 SALT: Final = secrets.token_bytes(16)
 """One for all users of this process: nothing is stored that it would have to protect."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .engine import Engine
 from .message import CapturedMessage
-from .policy import DEFAULT_GREETING, EXTENSIONS, Mode, Policy
+from .policy import DEFAULT_GREETING, EXTENSIONS, OPTIONAL_EXTENSIONS, Mode, Policy
 from .reply import Reply
 from .script import Rulebook
 from .tls import TLSSide
@@ -95,24 +95,29 @@ class Service:
 
     def _capabilities(self, in_tls: bool, has_certificate: bool) -> list[str]:  # noqa: FBT001 - the keys of a table
         policy = self.policy
+        offer: dict[str, str] = {}
+        if policy.offer:
+            from .extensions import offered  # noqa: PLC0415 - few servers offer them
+
+            offer.update(offered(policy, in_tls=in_tls))
         lines = [f"{policy.hostname} {policy.ehlo_greet}".rstrip()]
         for extension in EXTENSIONS if policy.capabilities is None else policy.capabilities:
-            if extension not in EXTENSIONS:
+            if extension in OPTIONAL_EXTENSIONS:
+                if line := offer.pop(extension, None):
+                    lines.append(line)
+            elif extension not in EXTENSIONS:
                 lines.append(extension)
             elif not policy.has(extension) or (extension == "STARTTLS" and in_tls):
                 continue
             elif extension == "AUTH":
                 mechanisms = policy.mechanisms_for(in_tls=in_tls, has_certificate=has_certificate)
-                if mechanisms and policy.allows_auth(in_tls=in_tls):
+                if mechanisms and policy.offers_auth(in_tls=in_tls):
                     lines.append("AUTH " + " ".join(mechanisms))
             elif extension == "SIZE":
                 lines.append(f"SIZE {policy.size_limit or 0}")  # RFC 1870 section 3: 0 is no fixed maximum
             else:
                 lines.append(extension)
-        if policy.offer:
-            from .extensions import offered  # noqa: PLC0415 - few servers offer them
-
-            lines += offered(policy, in_tls=in_tls)
+        lines += offer.values()
         if policy.xclient:
             from .xclient import OFFER  # noqa: PLC0415 - few servers stand behind a proxy
 

@@ -305,6 +305,23 @@ def test_auth_is_allowed_in_tls_and_in_clear_only_where_the_policy_says_so(mode,
 
 
 @pytest.mark.parametrize(
+    ("mode", "arguments", "offered"),
+    [
+        ("tls-required", {"mechanisms_in_clear": ["PLAIN"]}, True),
+        ("tls-required", {}, False),
+        ("tls-required", {"mechanisms_in_clear": []}, False),
+        ("tls-required", {"mechanisms_in_clear": ["PLAIN"], "auth_in_clear": False}, False),
+        ("tls-required", {"mechanisms_in_clear": ["PLAIN"], "hide": ["AUTH"]}, False),
+        ("starttls", {"mechanisms_in_clear": ["PLAIN"]}, False),
+        ("plain", {}, True),
+        ("plain", {"auth_in_clear": False}, False),
+    ],
+)
+def test_auth_is_offered_in_clear_where_it_is_allowed_or_where_mechanisms_are_named_for_it(mode, arguments, offered):
+    assert Policy(mode, users=USERS, **arguments).offers_auth(in_tls=False) is offered
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         {},

@@ -9,7 +9,7 @@ import pytest
 from smtpfix import InvalidValueError, Limits, Policy, Reply, Server, SMTPFixError, UnknownProvider
 from smtpfix.cli import main
 from smtpfix.cli.options import read_options
-from smtpfix.policy import EXTENSIONS
+from smtpfix.policy import EXTENSIONS, OPTIONAL_EXTENSIONS
 from smtpfix.providers import Provider, load_provider, provider_names
 from smtpfix.reply import standard_replies
 
@@ -74,10 +74,9 @@ def test_what_is_left_out_is_named_and_everything_else_is_offered_in_the_documen
     provider = load_provider(name)
     policy = Policy.like(name)
     documented = provider.fields["capabilities"]
-    assert list(policy.capabilities) == [line for line in documented if line in policy.capabilities]
-    assert {line for line in documented if line not in policy.capabilities} <= set(provider.left_out)
-    known = provider.fields_for([*EXTENSIONS, *provider.left_out])
-    assert known["capabilities"] == documented
+    assert policy.capabilities == tuple(line for line in documented if line not in provider.left_out)
+    assert policy.offer == {line for line in documented if line in OPTIONAL_EXTENSIONS}
+    assert not {*EXTENSIONS, *OPTIONAL_EXTENSIONS} & set(provider.left_out)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,7 +125,7 @@ def test_a_session_says_what_the_profile_says(wire, name):
             expected = {
                 "SIZE": f"SIZE {policy.size_limit}",
                 "STARTTLS": None if has_tls else "STARTTLS",
-                "AUTH": f"AUTH {' '.join(policy.mechanisms)}" if policy.allows_auth(in_tls=has_tls) else None,
+                "AUTH": f"AUTH {' '.join(policy.mechanisms)}" if policy.offers_auth(in_tls=has_tls) else None,
             }
             assert lines == [line for word in policy.capabilities if (line := expected.get(word, word)) is not None]
         if policy.require_auth:
@@ -147,26 +146,118 @@ def test_a_session_says_what_the_profile_says(wire, name):
         assert said(name, "bye", client.say("QUIT"))
 
 
+def lines_of(reply):
+    """Return the lines of a reply to EHLO behind the first."""
+    return [line[4:] for line in reply.split("\n")[1:]]
+
+
+GMAIL = "SIZE 35882577|8BITMIME|AUTH LOGIN PLAIN XOAUTH2 OAUTHBEARER|ENHANCEDSTATUSCODES|PIPELINING|CHUNKING|SMTPUTF8"
+OFFICE365 = "ENHANCEDSTATUSCODES|AUTH LOGIN XOAUTH2|8BITMIME|BINARYMIME|CHUNKING|SMTPUTF8"
+POSTFIX = "AUTH PLAIN LOGIN|ENHANCEDSTATUSCODES|8BITMIME|DSN|SMTPUTF8|CHUNKING"
+EXCHANGE = "ENHANCEDSTATUSCODES|X-ANONYMOUSTLS|AUTH LOGIN|X-EXPS GSSAPI NTLM|8BITMIME|BINARYMIME|CHUNKING|XRDST"
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        (
-            "gmail",
-            "250-mx.smtpfix.test at your service, [127.0.0.1]\n250-SIZE 35882577\n250-8BITMIME\n250-AUTH LOGIN PLAIN",
-        ),
-        ("office365", "250-mx.smtpfix.test Hello [127.0.0.1]\n250-SIZE 157286400\n250-PIPELINING"),
-        ("ses", "250-mx.smtpfix.test\n250-8BITMIME\n250-SIZE 10485760\n250-AUTH PLAIN LOGIN\n250 Ok"),
-        ("postfix", "250-mx.smtpfix.test\n250-PIPELINING\n250-SIZE 10240000\n250-VRFY\n"),
-        ("exchange", "250-mx.smtpfix.test Hello [127.0.0.1]\n250-SIZE 37748736\n250-PIPELINING"),
-        ("sendgrid", "250-mx.smtpfix.test\n250-8BITMIME\n250-PIPELINING\n250-SIZE 31457280\n250-AUTH PLAIN LOGIN\n"),
+        ("gmail", GMAIL),
+        ("office365", f"SIZE 157286400|PIPELINING|DSN|{OFFICE365}"),
+        ("ses", "8BITMIME|SIZE 10485760|AUTH PLAIN LOGIN|Ok"),
+        ("postfix", f"PIPELINING|SIZE 10240000|VRFY|{POSTFIX}"),
+        ("exchange", f"SIZE 37748736|PIPELINING|DSN|{EXCHANGE}"),
+        ("sendgrid", "8BITMIME|PIPELINING|SIZE 31457280|AUTH PLAIN LOGIN|AUTH=PLAIN LOGIN"),
     ],
 )
-def test_the_reply_to_ehlo_in_tls_begins_as_documented(wire, name, expected):
+def test_the_reply_to_ehlo_in_tls_is_line_by_line_as_documented(wire, name, expected):
     with Server(Policy.like(name)) as server:
         client = wire(server, greeted=False)
         client.reply()
         client.start_tls()
-        assert client.hello().startswith(expected)
+        assert lines_of(client.hello()) == expected.split("|")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("gmail", "SIZE 35882577|8BITMIME|STARTTLS|ENHANCEDSTATUSCODES|PIPELINING|CHUNKING|SMTPUTF8"),
+        ("ses", "8BITMIME|SIZE 10485760|STARTTLS|AUTH PLAIN LOGIN|Ok"),
+    ],
+)
+def test_the_reply_to_ehlo_in_clear_is_line_by_line_as_documented(wire, name, expected):
+    with Server(Policy.like(name)) as server:
+        client = wire(server, greeted=False)
+        client.reply()
+        assert lines_of(client.hello()) == expected.split("|")
+
+
+def test_ses_offers_auth_in_clear_and_answers_it_530_and_the_password_is_on_record(wire):
+    with Server(Policy.like("ses", users={"ann": "s3cret"})) as server:
+        client = wire(server, greeted=False)
+        client.reply()
+        assert "250-AUTH PLAIN LOGIN" in client.hello()
+        assert client.say("AUTH PLAIN AGFubgBzM2NyZXQ=") == "530 Must issue a STARTTLS command first"
+        client.say("QUIT")
+        (attempt,) = server.sessions[-1].auth
+        assert (attempt.in_clear, attempt.accepted) == (True, False)
+        assert (attempt.user, attempt.secret) == ("ann", "s3cret")
+
+
+@pytest.mark.parametrize("name", ["exchange", "gmail", "office365", "postfix"])
+def test_a_client_that_uses_bdat_is_served(wire, name):
+    with Server(Policy.like(name, "plain", users={"ann": "s3cret"})) as server:
+        client = wire(server, greeted=False)
+        client.reply()
+        assert "CHUNKING" in lines_of(client.hello())
+        client.say("AUTH LOGIN")
+        client.say("YW5u")
+        assert client.say("czNjcmV0").startswith("235 ")
+        assert said(name, "sender_accepted", client.say("MAIL FROM:<ann@example.org>"))
+        assert said(name, "recipient_accepted", client.say("RCPT TO:<bob@example.org>"))
+        client.send(b"BDAT 14\r\nSubject: x\r\n\r\n")
+        assert client.reply().startswith("250 ")
+        client.send(b"BDAT 3 LAST\r\nx\r\n")
+        assert said(name, "accepted", client.reply())
+        assert server.inbox.one().chunks == (14, 3)
+
+
+@pytest.mark.parametrize("name", ["exchange", "office365", "postfix"])
+def test_a_client_that_asks_for_notifications_is_served(name):
+    with Server(Policy.like(name, "plain")) as server, connect(server) as client:
+        client.login("ann", "any")
+        assert client.has_extn("dsn")
+        client.sendmail("ann@example.org", ["bob@example.org"], MESSAGE, ["RET=HDRS"], ["NOTIFY=FAILURE"])
+        envelope = server.inbox.one().envelope
+        assert (envelope.parameter("RET"), envelope.parameter("NOTIFY", "bob@example.org")) == ("HDRS", "FAILURE")
+
+
+@pytest.mark.parametrize("name", ["gmail", "sendgrid", "ses"])
+def test_notifications_are_refused_where_they_are_not_offered(wire, name):
+    with Server(Policy.like(name, "plain", require_auth=False)) as server:
+        client = wire(server, greeted=False)
+        client.reply()
+        assert "DSN" not in lines_of(client.hello())
+        assert client.say("MAIL FROM:<ann@example.org> RET=HDRS").startswith("555 ")
+
+
+def test_bdat_is_refused_where_it_is_not_offered(wire):
+    with Server(Policy.like("ses", "plain", require_auth=False)) as server:
+        client = wire(server, greeted=False)
+        client.reply()
+        assert "CHUNKING" not in lines_of(client.hello())
+        client.say("MAIL FROM:<ann@example.org>")
+        client.say("RCPT TO:<bob@example.org>")
+        client.send(b"BDAT 3 LAST\r\n")
+        assert client.reply().startswith("50")
+
+
+def test_extensions_of_a_policy_can_be_taken_from_a_profile_or_added(wire):
+    for offer, expected in (([], []), (["DSN"], ["DSN"])):
+        with Server(Policy.like("gmail", "plain", offer=offer)) as server:
+            client = wire(server, greeted=False)
+            client.reply()
+            lines = lines_of(client.hello())
+            assert lines[-2:] == (["PIPELINING", "SMTPUTF8"] if not offer else ["SMTPUTF8", *expected])
+            assert "CHUNKING" not in lines
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if load_provider(name).mode == "tls-required"])
@@ -267,6 +358,19 @@ def test_lmtp_answers_for_each_recipient_in_other_words(wire):
         client.send(MESSAGE.encode() + b".\r\n")
         assert client.replies(2) == ["250 2.0.0 Taken from 127.0.0.1"] * 2
         assert [reply.text for reply in server.inbox.one().replies] == ["Taken from 127.0.0.1"] * 2
+
+
+def test_optional_extensions_stand_where_capabilities_have_them_and_else_at_the_end(wire):
+    offer = ["DSN", "MT-PRIORITY", "REQUIRETLS", "LIMITS"]
+    policy = Policy(
+        "starttls", offer=offer, capabilities=["LIMITS", "REQUIRETLS", "SIZE", "DSN", "CHUNKING", "8BITMIME"]
+    )
+    with Server(policy) as server:
+        client = wire(server)
+        assert lines_of(client.hello()) == ["LIMITS RCPTMAX=10000", "SIZE 33554432", "DSN", "8BITMIME", "MT-PRIORITY"]
+        assert client.say("MAIL FROM:<ann@example.org> RET=HDRS MT-PRIORITY=1").startswith("250 ")
+    assert all(policy.has(name) for name in offer)
+    assert not policy.has("CHUNKING")
 
 
 def test_lines_of_the_reply_to_ehlo_stand_in_the_order_given_and_what_is_not_among_them_is_not_there(wire):

@@ -526,6 +526,41 @@ def test_it(smtp_scenario):
     result.stdout.fnmatch_lines("*ExtraMissing: expired needs a package: pip install 'smtpfix?clock?'*")
 
 
+# Policies that cannot show a scenario
+
+ANYBODY = """
+from smtpfix import ANY_USER, Policy
+
+@pytest.fixture
+def smtp_policy():
+    return Policy(users=ANY_USER)
+
+@pytest.mark.smtp_scenarios(MARKER, mode="starttls")
+def test_it(smtp_scenario):
+    pass
+"""
+
+
+def test_a_scenario_that_does_not_go_with_the_policy_is_skipped_with_the_reason_where_its_group_was_named(child):
+    result = child(ANYBODY.replace("MARKER", '"auth"'), *("-rs", "-k", "auth-scram or auth-535"))
+    outcomes = result.parseoutcomes()
+    assert (outcomes["passed"], outcomes["skipped"]) == (1, len([x for x in scenario_ids("auth") if "scram" in x]))
+    result.stdout.fnmatch_lines("SKIPPED*: auth-scram cannot be shown with this policy: Policy.mechanisms: expected *")
+
+
+def test_a_scenario_that_does_not_go_with_the_policy_is_an_error_where_it_was_named_itself(child):
+    result = child(ANYBODY.replace("MARKER", '"auth", "auth-scram"'), *("-k", "[auth-scram] or [auth-535]"))
+    outcomes = result.parseoutcomes()
+    assert (outcomes["passed"], outcomes["errors"]) == (1, 1)
+    result.stdout.fnmatch_lines("*InvalidValueError: Policy.mechanisms: expected no SCRAM*")
+
+
+def test_a_field_that_makes_no_sense_without_the_scenario_either_is_an_error_in_a_group_too(child):
+    result = child(ANYBODY.replace("MARKER", '"auth", size_limit=0'), *("-k", "[auth-scram] or [auth-535]"))
+    assert result.parseoutcomes()["errors"] == 2
+    result.stdout.fnmatch_lines("*InvalidValueError: Policy.size_limit: expected a whole number from 1 up*")
+
+
 # Other runners
 
 

@@ -79,7 +79,7 @@ _KEY_USAGES: Final = (
 )
 """Bits of the KeyUsage extension, the first one first (RFC 5280 section 4.2.1.3)."""
 _FEATURES: Final = {5: "status_request", 17: "status_request_v2"}
-"""TLS extensions that the TLSFeature extension asks for (RFC 7633 section 4.2.1)."""
+"""TLS extensions that the TLSFeature extension asks for (RFC 7633 section 4.1)."""
 _GENERAL_NAMES: Final = {0x81: "email", 0x82: "DNS", 0x86: "URI"}
 
 

@@ -25,6 +25,7 @@ _POLICY_KEYS: Final = {
     "require_auth": bool,
     "auth_in_clear": bool,
     "mechanisms": list,
+    "mechanisms_in_clear": list,
     "capabilities": list,
     "greeting": str,
     "ehlo_greet": str,
@@ -68,15 +69,14 @@ class Provider:
     refusals: Mapping[str, Reply] = field(default_factory=dict, repr=False)
     """What it says where a policy has no opinion, for rules: ``server.on("RCPT", refusals["no_such_user"])``."""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """What it offers in its reply to EHLO and a server like it does not unless it has the extension, and why not."""
+    """What it offers in its reply to EHLO and a server like it does not, and why not."""
     differs: tuple[str, ...] = ()
     """What else is known to be otherwise."""
 
-    def fields_for(self, extensions: Collection[str]) -> dict[str, Any]:
-        """Return the fields for a server that has these extensions: what is left out, it offers all the same."""
-        lines = self.fields.get("capabilities", ())
-        offered = tuple(line for line in lines if line in extensions or line not in self.left_out)
-        return {**self.fields, "capabilities": offered}
+    def fields_for(self, optional: Collection[str]) -> dict[str, Any]:
+        """Return the fields for a server that can have these extensions: those it shows, it is to offer too."""
+        lines = tuple(line for line in self.fields["capabilities"] if line not in self.left_out)
+        return {**self.fields, "capabilities": lines, "offer": tuple(line for line in lines if line in optional)}
 
     @classmethod
     def parse(cls, name: str, text: str) -> Provider:
