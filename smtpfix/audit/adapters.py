@@ -20,10 +20,6 @@ from .result import Declaration, DeclaredMode, Trust
 from .runner import Client
 from .target import Target
 
-_NAME: Final = "client.example"
-"""What they call themselves."""
-
-
 # Python's own
 
 
@@ -48,9 +44,9 @@ def by_smtplib_unverified(target: Target) -> None:
 
 def _by_smtplib(target: Target, context: Callable[[], ssl.SSLContext | None]) -> None:
     client = (
-        smtplib.SMTP_SSL(target.host, target.port, _NAME, timeout=target.patience, context=context())
+        smtplib.SMTP_SSL(target.host, target.port, target.client_name, timeout=target.patience, context=context())
         if target.mode is DeclaredMode.IMPLICIT
-        else smtplib.SMTP(target.host, target.port, _NAME, timeout=target.patience)
+        else smtplib.SMTP(target.host, target.port, target.client_name, timeout=target.patience)
     )
     try:
         client.ehlo_or_helo_if_needed()
@@ -78,7 +74,7 @@ async def by_aiosmtplib(target: Target) -> None:
         recipients=[target.recipient],
         hostname=target.host,
         port=target.port,
-        local_hostname=_NAME,
+        local_hostname=target.client_name,
         timeout=target.patience,
         use_tls=target.mode is DeclaredMode.IMPLICIT,
         start_tls=start_tls.get(target.mode, False),
@@ -106,7 +102,7 @@ def _curl(declaration: Declaration) -> Client:
     """Return curl: ``smtps://``, or ``--ssl-reqd``, or ``--ssl`` where TLS is taken when it is offered."""
     mode = declaration.mode
     scheme = "smtps" if mode is DeclaredMode.IMPLICIT else "smtp"
-    options = ["--disable", "--silent", "--show-error", "--max-time", "4", "--upload-file", "{message}"]
+    options = ["--disable", "--silent", "--show-error", "--max-time", "{patience}", "--upload-file", "{message}"]
     options += ["--mail-from", "{sender}", "--mail-rcpt", "{recipient}", "--resolve", "{host}:{port}:{address}"]
     if mode is not DeclaredMode.NONE:
         options += ["--cacert", "{cafile}"]
@@ -114,7 +110,7 @@ def _curl(declaration: Declaration) -> Client:
         options.append("--ssl-reqd" if mode is DeclaredMode.STARTTLS_REQUIRED else "--ssl")
     if declaration.user is not None:
         options += ["--user", "{user}:{password}"]
-    url = f"{scheme}://{{host}}:{{port}}/{_NAME}"
+    url = f"{scheme}://{{host}}:{{port}}/{{name}}"
     return Command(("curl", *options, url), name="curl", finds_names=True, is_isolated=True)
 
 
@@ -123,15 +119,15 @@ def _msmtp(declaration: Declaration) -> Client:
     mode = declaration.mode
     if mode is DeclaredMode.OPPORTUNISTIC:
         raise InvalidValueError("mode", str(mode), "implicit, starttls-required or none: msmtp has TLS on or off")
-    lines = ["defaults", "account default", "host {address}", "port {port}", "from {sender}", "timeout 3"]
-    lines += [f"domain {_NAME}", f"tls {'off' if mode is DeclaredMode.NONE else 'on'}"]
+    lines = ["defaults", "account default", "host {address}", "port {port}", "timeout {patience}"]
+    lines.append(f"tls {'off' if mode is DeclaredMode.NONE else 'on'}")
     if mode is not DeclaredMode.NONE:
         lines += [f"tls_starttls {'off' if mode is DeclaredMode.IMPLICIT else 'on'}"]
         lines += ["tls_trust_file {cafile}", "tls_host_override {host}"]
     if declaration.user is not None:
         lines += [f"auth {'plain' if mode is DeclaredMode.NONE else 'on'}", "user {user}", 'password "{password}"']
     return Command(
-        ("msmtp", "--file={template}", "{recipient}"),
+        ("msmtp", "--file={template}", "--domain={name}", "--from={sender}", "--", "{recipient}"),
         template="\n".join([*lines, ""]),
         stdin="{message}",
         name="msmtp",
@@ -143,7 +139,7 @@ def _msmtp(declaration: Declaration) -> Client:
 def _swaks(declaration: Declaration) -> Client:
     """Return swaks, told to verify."""
     mode = declaration.mode
-    options = ["--server", "{address}", "--port", "{port}", "--timeout", "3", "--helo", _NAME]
+    options = ["--server", "{address}", "--port", "{port}", "--timeout", "{patience}", "--helo", "{name}"]
     options += ["--from", "{sender}", "--to", "{recipient}", "--data", "@{message}"]
     tls = {
         DeclaredMode.IMPLICIT: "--tls-on-connect",

@@ -96,8 +96,8 @@ class Audit:
             return 1, 0
         if self._jobs is not None:
             return max(1, min(self._jobs, len(cases))), 0
-        stalling = sum(case.stalls for case in cases)
-        return max(1, min(os.cpu_count() or 1, len(cases) - stalling)), min(_WAITING, stalling)
+        waiting = sum(_waits(case) for case in cases)
+        return max(1, min(os.cpu_count() or 1, len(cases) - waiting)), min(_WAITING, waiting)
 
     @property
     def _beside_good(self) -> list[Case]:
@@ -116,7 +116,8 @@ class Audit:
             progress(1, total, good.scenario.id)
             if not first.evidence.connections:
                 return
-            futures = {pools[-1 if case.stalls else 0].submit(runner.run, case): case for case in others}
+            others.sort(key=lambda case: case.is_slow or case.is_endless, reverse=True)  # what takes longest begins
+            futures = {pools[-1 if _waits(case) else 0].submit(runner.run, case): case for case in others}
             for future in concurrent.futures.as_completed(futures):
                 case = futures[future]
                 self._observed[case.key] = future.result()
@@ -271,10 +272,18 @@ def _check(declaration: Declaration, jobs: int | None, timeout: float) -> None:
             f"a password of {len(password)} characters",
             f"one of {SHORTEST} or more, and like no other word: it is looked for in all that the client sends",
         )
+    for word in (declaration.user, password):
+        if word is not None and len(word.splitlines()) > 1:
+            raise InvalidValueError("credentials", "text of several lines", "a user and a password without line ends")
     if jobs is not None and (type(jobs) is not int or jobs < 1):
         raise InvalidValueError("jobs", jobs, "a whole number, 1 or more")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise InvalidValueError("timeout", timeout, "seconds, more than 0")
+
+
+def _waits(case: Case) -> bool:
+    """Return whether a run takes time and nothing else."""
+    return case.stalls or case.is_slow
 
 
 def _sentence(fact: str) -> str:

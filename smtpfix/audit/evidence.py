@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from smtpfix.behaviour import Violation
 from smtpfix.disclosure import SPEAKS_OF_MAIL, gave_away, verbs
 from smtpfix.message import CapturedMessage
 from smtpfix.policy import Mode
+from smtpfix.scenario import Scenario
 from smtpfix.session import Session
 from smtpfix.transcript import printable
 
+from .asking import not_asked
 from .result import Declaration
 from .traces import find
 from .wire import WireServer
@@ -51,6 +54,13 @@ class Evidence:
     """Whether the server has the secret, inside TLS."""
     spoke_in_tls: tuple[str, ...] = ()
     """The verbs by which it gave something away inside TLS."""
+    forbidden: tuple[Violation, ...] = ()
+    """What it did that the scenario forbids, whatever came of it."""
+    beside_asked: str = ""
+    """What it wrote in the place of what the scenario asks for, one sentence; empty where it did as it was asked, or
+    wrote nothing."""
+    never_met: tuple[str, ...] = ()
+    """The scenario's rules, where none of them had anything to answer."""
     facts: tuple[str, ...] = ()
     """All of it and more, each one sentence."""
 
@@ -90,8 +100,8 @@ class Evidence:
         return tuple(f"{session}\n{session.transcript}" for session in self.sessions[:_SHOWN_SESSIONS])
 
 
-def gather(server: WireServer, declaration: Declaration) -> Evidence:
-    """Return what a server has seen up to now."""
+def gather(server: WireServer, declaration: Declaration, scenario: Scenario) -> Evidence:
+    """Return what a server that shows a scenario has seen up to now."""
     sessions = tuple(server.sessions)  # for whose reading the server catches up
     accepted, refused = tuple(server.inbox.messages), tuple(server.inbox.refused)
     clear = server.clear_octets
@@ -118,8 +128,27 @@ def gather(server: WireServer, declaration: Declaration) -> Evidence:
         secret_in_tls=any(attempt.secret is not None for attempt in in_tls)
         or (declaration.password is not None and any(_tells(declaration.password, one) for one in messages)),
         spoke_in_tls=tuple(_spoke_in_tls(sessions)),
+        forbidden=tuple(_forbidden(scenario, sessions, messages)),
+        beside_asked=not_asked(scenario.asked, sessions, messages),
+        never_met=_never_met(server),
     )
     return replace(evidence, facts=tuple(dict.fromkeys(_facts(evidence, declaration, refused, server.mode))))
+
+
+def _forbidden(
+    scenario: Scenario, sessions: tuple[Session, ...], messages: tuple[CapturedMessage, ...]
+) -> Iterator[Violation]:
+    if not scenario.forbids:  # looking for them costs more than the run
+        return
+    by_session = [violation for one in sessions for violation in one.violations]
+    by_message = [violation for one in messages for violation in one.violations]
+    found = {violation.id: violation for violation in (*by_session, *by_message)}
+    yield from (found[one] for one in scenario.forbids if one in found)
+
+
+def _never_met(server: WireServer) -> tuple[str, ...]:
+    unused = server.unused_rules
+    return tuple(rule.stage for rule in unused) if unused and len(unused) == len(server.rules) else ()
 
 
 def _leaks_by_auth(sessions: tuple[Session, ...]) -> Iterator[str]:
@@ -186,6 +215,7 @@ def _facts(
                 yield "it logged in with another password than the declared one"
         if session.injected:
             yield f"{len(session.injected)} octets came behind STARTTLS in clear"
+    yield from map(str, evidence.forbidden)
     yield from evidence.leaks
     yield from evidence.digests
     if evidence.user_in_clear and not evidence.leaks:

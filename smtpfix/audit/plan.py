@@ -1,6 +1,6 @@
 """Which scenarios a client meets, in which server mode, and what a careful one with its declaration does: `plan`.
 
-Knows no server. What the declared mode cannot meet is left out, and counted.
+Knows no server. What a client with the declaration cannot meet is left out, and counted.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from smtpfix.action import ENDS, NoReply, Stall
+from smtpfix.action import ENDS, Drip, NoReply, Repeat, Stall
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy import Mode
 from smtpfix.scenario import GROUPS, Scenario, check_scenario_id, load_scenario, scenario_ids
-from smtpfix.script import END_OF_DATA, GREETING
+from smtpfix.script import AUTH_ANSWER, END_OF_DATA, GREETING
 
 from .result import Declaration, DeclaredMode, Trust
 
@@ -42,16 +42,7 @@ DEFAULT: Final = (
 
 DEFAULT_GROUPS: Final = ("tls", "stripping", "injection")
 
-CONTROLS: Final = {
-    "inject-differential": "control-cram-only",
-    "inject-ignored-ehlo": "control-ignored-ehlo",
-    "inject-fragment": "control-ignored-ehlo",
-    "inject-late": "control-ignored-ehlo",
-}
-"""The scenario without injection that decides about one with it; of others it is the good one."""
-
 _CONTROL: Final = "control-"
-_INJECTED: Final = "inject-"
 _SERVER_MODES: Final = {
     DeclaredMode.IMPLICIT: (Mode.IMPLICIT_TLS,),
     DeclaredMode.STARTTLS_REQUIRED: (Mode.STARTTLS, Mode.TLS_REQUIRED),
@@ -59,6 +50,12 @@ _SERVER_MODES: Final = {
     DeclaredMode.NONE: (Mode.PLAIN,),
 }
 """The modes in which a server meets a client, the usual one first."""
+PATIENCE: Final = 4.0
+"""Seconds after which the built-in clients give up on a silent server."""
+_SLOW: Final = 0.1
+"""Seconds for one octet from which on a server is slow."""
+_LONG: Final = 60.0
+"""Seconds in which such a server has said what it says, inside TLS too, where a reply is three times as long."""
 _OLD: Final = ("TLSv1", "TLSv1.1")
 _WITHOUT_CERTIFICATE: Final = ("anonymous",)
 """TLS scenarios whose server shows no certificate: nothing else is wrong for whoever looks at none."""
@@ -86,6 +83,25 @@ class Case:
         return stalls(self.scenario)
 
     @property
+    def is_endless(self) -> bool:
+        """Whether that is the end of a reply, which goes on and on."""
+        return _is_endless(self.scenario)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the server takes longer for a reply than many clients wait; RFC 5321 section 4.5.3.2 has minutes."""
+        return any(
+            isinstance(action, Drip) and action.every / action.octets > _SLOW
+            for rule in self.scenario.rules
+            for action in rule.actions
+        )
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a client has to wait for a reply to be judged fairly."""
+        return _LONG if self.is_slow else PATIENCE
+
+    @property
     def loses_the_reply(self) -> bool:
         """Whether the client is not told, or not in order, what became of a message that came whole."""
         scenario = self.scenario
@@ -102,8 +118,16 @@ class Case:
 
 def stalls(scenario: Scenario) -> bool:
     """Return whether a scenario's server lets the client wait for something that does not come."""
-    return scenario.tls.fault in ("stall", "tls-first") or any(
-        isinstance(action, Stall | NoReply) for rule in scenario.rules for action in rule.actions
+    return (
+        scenario.tls.fault in ("stall", "tls-first")
+        or _is_endless(scenario)
+        or any(isinstance(action, Stall | NoReply) for rule in scenario.rules for action in rule.actions)
+    )
+
+
+def _is_endless(scenario: Scenario) -> bool:
+    return any(
+        isinstance(action, Repeat) and action.times is None for rule in scenario.rules for action in rule.actions
     )
 
 
@@ -117,7 +141,7 @@ class Plan:
     controls: tuple[Case, ...] = ()
     """Needed beside them."""
     left_out: tuple[str, ...] = ()
-    """Ids of what was asked for and cannot be met in the declared mode."""
+    """Ids of what was asked for and cannot be met in the declared mode, or without a login."""
 
 
 def plan(declaration: Declaration, *, groups: Collection[str] = (), ids: Collection[str] = ()) -> Plan:
@@ -178,39 +202,36 @@ def _wanted(groups: Collection[str], ids: Collection[str]) -> list[Scenario]:
 def _case(scenario: Scenario, modes: Iterable[Mode], declaration: Declaration) -> Case | None:
     """Return a scenario as this client meets it; None where it cannot be shown to it."""
     mode = next((mode for mode in modes if mode in scenario.modes), None)
-    if mode is None:
+    if mode is None or (declaration.user is None and _is_about_login(scenario)):
         return None
-    control = CONTROLS.get(scenario.id, GOOD) if scenario.id.startswith(_INJECTED) else None
-    return Case(scenario, mode, expected(scenario, declaration), control)
+    control = scenario.control if not _is_before_tls(scenario) else ""
+    return Case(scenario, mode, _expected(scenario, declaration), control or None)
 
 
-def expected(scenario: Scenario, declaration: Declaration) -> str:
-    """Return what a careful client with this declaration does, one of `scenario.OUTCOMES`."""
-    if declaration.mode is DeclaredMode.OPPORTUNISTIC and _strips(scenario):
-        return "either"
-    if not scenario.is_about_trust or scenario.expected in ("accept", "either"):
+def _is_about_login(scenario: Scenario) -> bool:
+    """Return whether only a client that logs in meets what the scenario is about."""
+    return scenario.group == "auth" and (
+        any(rule.stage in ("AUTH", AUTH_ANSWER) for rule in scenario.rules)
+        or any(name in ("mechanisms", "require_auth") for name, _ in scenario.policy)
+    )
+
+
+def _is_before_tls(scenario: Scenario) -> bool:
+    """Return whether what is injected comes where all is in clear anyway: what it leads to there is seen there."""
+    return any(rule.stage == GREETING for rule in scenario.rules)
+
+
+def _expected(scenario: Scenario, declaration: Declaration) -> str:
+    """Return what a careful client with this declaration does: as its mode has it, and then as its trust has it."""
+    expected = scenario.expected_for(declaration.mode)
+    if not scenario.is_about_trust or expected in ("accept", "either"):
         if declaration.trust is Trust.PINNED and scenario.tls.rotate_keys:
             return "refuse"
-        return scenario.expected
+        return expected
     is_about_certificate = scenario.group == "certificates" or scenario.openssl.verify_code not in (0, None)
-    if declaration.trust is Trust.NONE and (is_about_certificate or _shows_wrong_certificate(scenario)):
+    shows_wrong_one = scenario.id in _WITHOUT_CERTIFICATE or scenario.trust == "authority"
+    if declaration.trust is Trust.NONE and (is_about_certificate or shows_wrong_one):
         return "either"
     if declaration.trust is Trust.PINNED and is_about_certificate and scenario.trust != "other-key":
         return "either"
-    return scenario.expected
-
-
-def _strips(scenario: Scenario) -> bool:
-    """Return whether a scenario takes TLS away, so that a client that can do without goes on in clear."""
-    if scenario.group == "injection":
-        return any(rule.stage == GREETING for rule in scenario.rules)
-    return scenario.group == "stripping" and not _shows_tls(scenario)
-
-
-def _shows_tls(scenario: Scenario) -> bool:
-    """Return whether the server begins TLS after all, with a certificate that is not to be trusted."""
-    return scenario.trust == "authority"
-
-
-def _shows_wrong_certificate(scenario: Scenario) -> bool:
-    return scenario.id in _WITHOUT_CERTIFICATE or scenario.trust == "authority"
+    return expected

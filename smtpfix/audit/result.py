@@ -217,4 +217,5 @@ class AuditResult:
     versions: tuple[tuple[str, str], ...] = ()
     """What took part: smtpfix, Python, OpenSSL, names and versions."""
     left_out: tuple[str, ...] = ()
-    """Ids of scenarios that were asked for and that the declared mode cannot meet: n/a, counted and not judged."""
+    """Ids of scenarios that were asked for and that a client with the declaration cannot meet, by its mode or without a
+    login: n/a, counted and not judged."""

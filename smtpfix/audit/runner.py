@@ -19,7 +19,7 @@ from smtpfix.scenario import load_scenario
 
 from .device import Device
 from .evidence import gather
-from .plan import GOOD, Case
+from .plan import GOOD, PATIENCE, Case
 from .process import Ended
 from .result import Declaration, Ending, Trust
 from .target import Target, write_message
@@ -27,6 +27,7 @@ from .venue import HERE, Venue
 from .verdict import Observed
 from .wire import WireServer
 
+CLIENT_NAME: Final = "client.example"
 SENDER: Final = "sender@client.example"
 RECIPIENT: Final = "recipient@example.org"
 _SETTLE: Final = 3.0
@@ -80,15 +81,16 @@ class Runner:
             return Observed(_NOT_STARTED, reason=str(error))
         folder = Path(tempfile.mkdtemp(prefix="smtpfix-audit-"))
         try:
-            target = self._target(server, folder)
+            target = self._target(server, folder, case)
             if (reason := self._client.cannot_reach(target)) is not None:
                 return Observed(_NOT_STARTED, reason=reason)
             if isinstance(self._client, Device):
                 ended = self._client.watch(server, case, target, timeout=self._timeout, stop=self.stop)
             else:
-                ended = self._client.run(target, timeout=self._timeout, stop=self.stop)
+                more = case.patience - PATIENCE
+                ended = self._client.run(target, timeout=self._timeout + more, stop=self.stop)
             settle(server)
-            return Observed(ended, gather(server, self._declaration))
+            return Observed(ended, gather(server, self._declaration, case.scenario))
         finally:
             with contextlib.suppress(CloseTimeoutError):  # what was seen is known; a busy machine may need longer
                 server.close()
@@ -100,19 +102,20 @@ class Runner:
         policy = self._venue.at(Policy(case.mode, users=users))
         return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: scenario.id})
 
-    def _target(self, server: WireServer, folder: Path) -> Target:
-        declaration = self._declaration
+    def _target(self, server: WireServer, folder: Path, case: Case) -> Target:
+        declaration, asked = self._declaration, case.scenario.asked
+        sender, recipient = asked.sender or SENDER, asked.recipient or RECIPIENT
         workdir = folder / "work"
         workdir.mkdir()
         subject = f"audit-{secrets.token_hex(6)}"
-        message = write_message(folder, sender=SENDER, recipient=RECIPIENT, subject=subject)
+        message = write_message(folder, sender=sender, recipient=RECIPIENT, subject=subject, asked=asked.message)
         return Target(
             host=server.host,
             port=server.port,
             address=server.place.address,
             ca_file=str(self._trusted(server, folder)) if server.policy.uses_tls else "",
-            sender=SENDER,
-            recipient=RECIPIENT,
+            sender=sender,
+            recipient=recipient,
             subject=subject,
             mode=declaration.mode,
             trust=declaration.trust,
@@ -120,6 +123,8 @@ class Runner:
             message=str(message),
             user=declaration.user,
             password=declaration.password,
+            patience=case.patience,
+            client_name=asked.client_name or CLIENT_NAME,
         )
 
     def _trusted(self, server: WireServer, folder: Path) -> Path:

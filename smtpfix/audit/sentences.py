@@ -34,10 +34,39 @@ _NAMES_IN_SUBJECT: Final = ("cn-only", "cn-match-san-only-ip", "empty-san", "lea
 """Certificates whose only name is in the subject, which most libraries can be told not to look at."""
 
 
+_FORBIDDEN: Final = {
+    "smuggled-end-of-data": (
+        "Some servers take a part of the message for its end, and the rest for another message, from anybody.",
+        "Make CRLF of each CR and each LF in the content before the dots are stuffed, encode it, or refuse it.",
+    ),
+    "pipelining-not-offered": (
+        "Whoever chooses what it is given, such as an address, can write commands to the server.",
+        "Refuse CR and LF in everything that becomes a part of a command.",
+    ),
+    "body-without-8bitmime": (
+        "Servers that take 7 bits only spoil the text, or refuse the message.",
+        "Where 8BITMIME is not offered, encode the body, as quoted-printable or base64, or refuse it.",
+    ),
+    "address-without-smtputf8": (
+        "A server that does not know such addresses may refuse the message, or deliver it to somebody else.",
+        "Stop with an error where an address is outside ASCII and SMTPUTF8 is not offered.",
+    ),
+    "headers-without-smtputf8": (
+        "Servers that take 7 bits only spoil the headers, or refuse the message.",
+        "Encode what is outside ASCII in headers (RFC 2047), or use SMTPUTF8 where it is offered.",
+    ),
+}
+"""What it means to do what a scenario forbids, and what to do better, by `Violation.id`."""
+
+
 def sentences(case: Case, declaration: Declaration, observed: Observed, judgement: Judgement) -> tuple[str, str]:
     """Return the consequence and the fix; both empty where nothing is wrong."""
     if judgement.verdict in (Verdict.PASSED, Verdict.NOT_RUN):
         return "", ""
+    for violation in observed.evidence.forbidden:
+        return _FORBIDDEN.get(
+            violation.id, (f"It does what {violation.standard} forbids.", f"Look at {violation.id} in the evidence.")
+        )
     consequence, fix = _of_outcome(case, declaration, judgement.outcome)
     if consequence and judgement.outcome is not Outcome.HUNG:
         return consequence, fix
@@ -62,6 +91,11 @@ def sentences(case: Case, declaration: Declaration, observed: Observed, judgemen
 
 
 def _hung(case: Case) -> tuple[str, str]:
+    if case.is_endless:
+        return (
+            "A server whose reply has no end holds it for longer than this audit waits.",
+            "Set a limit to the size of a reply, and to the time from its beginning to its end.",
+        )
     if case.stalls:
         return (
             "A server that says nothing holds it for longer than this audit waits.",

@@ -24,6 +24,8 @@ Content-Type: text/plain; charset=us-ascii
 A message of the audit.
 .this line begins with a dot
 """
+FILLING: Final = "What some servers do, they do behind a thousand octets.\n" * 20
+"""What follows in that message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,15 @@ class Target:
     workdir: str
     """An empty directory of this run's."""
     message: str
-    """A file with a message that can be sent as it is: CRLF at the ends of its lines."""
+    """A file with the message: one that can be sent as it is, CRLF at the ends of its lines, unless the scenario is
+    about what the client makes of another one."""
     user: str | None = None
     """Whom to log in as; None: not at all."""
     password: str | None = field(default=None, repr=False)
-    patience: float = 3.0
-    """Seconds after which the built-in clients give up on a silent server."""
+    patience: float = 4.0
+    """Seconds to wait for a silent server before giving up: longer where a server is slow and does nothing wrong."""
+    client_name: str = "client.example"
+    """What it is to call itself, in EHLO."""
 
     @property
     def placeholders(self) -> Mapping[str, str]:
@@ -67,6 +72,8 @@ class Target:
             "sender": self.sender,
             "subject": self.subject,
             "message": self.message,
+            "name": self.client_name,
+            "patience": f"{self.patience:.0f}",
             "mode": str(self.mode),
             "workdir": self.workdir,
         }
@@ -74,7 +81,7 @@ class Target:
 
 PLACEHOLDERS: Final = (
     *("host", "port", "address", "cafile", "user", "password", "recipient", "sender", "subject", "message"),
-    *("mode", "workdir"),
+    *("name", "patience", "mode", "workdir"),
 )
 """What can stand in braces in a command."""
 
@@ -96,9 +103,9 @@ def check_template(where: str, text: str, known: tuple[str, ...] = PLACEHOLDERS)
             raise InvalidValueError(where, f"{{{name}}}", f"one of {listed}; a brace that means itself is doubled")
 
 
-def write_message(folder: Path, *, sender: str, recipient: str, subject: str) -> Path:
-    """Write the message of a run, and return its file."""
-    text = MESSAGE.format(sender=sender, recipient=recipient, subject=subject)
+def write_message(folder: Path, *, sender: str, recipient: str, subject: str, asked: str | None = None) -> Path:
+    """Write the message of a run, the asked one as it is, and return its file."""
+    text = MESSAGE.format(sender=sender, recipient=recipient, subject=subject) + FILLING
     file = folder / "message.eml"
-    file.write_bytes(text.replace("\n", "\r\n").encode("ascii"))
+    file.write_bytes((text.replace("\n", "\r\n") if asked is None else asked).encode())
     return file

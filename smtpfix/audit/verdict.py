@@ -70,18 +70,32 @@ def judge(
     if case.control is not None and control is None and _may_have_acted(case, evidence):
         reason = f"its control run, {case.control}, is missing"
         return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason=reason)
+    if (not_met := _not_met(evidence)) is not None:
+        return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason=not_met)
     outcome = _outcome(case, declaration, observed, control)
     also = tuple(one for one in _also(case, declaration, observed, control, outcome) if one is not outcome)
     verdict = _verdict(case, declaration, outcome, evidence)
     if Outcome.HUNG in also:
         verdict = _worse(verdict, Verdict.LAX if case.stalls else Verdict.FAILED)
-    if Outcome.MISREPORTED in also or crashed(ended):
+    if Outcome.MISREPORTED in also or evidence.forbidden or crashed(ended):
         verdict = Verdict.FAILED
     remarks = tuple(_remarks(case, observed, control, outcome, also))
     if not delivers and outcome in _LEFT and verdict is not Verdict.FAILED:
         reason = "it does not deliver to a server that does nothing wrong either, so its refusal says nothing"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
     return Judgement(outcome, verdict, also, remarks)
+
+
+def _not_met(evidence: Evidence) -> str | None:
+    """Return why a run says nothing of the scenario, though a message came; None where it does, or is bad enough."""
+    if evidence.leaks or evidence.forbidden:
+        return None
+    if evidence.beside_asked:
+        return evidence.beside_asked
+    if evidence.delivered and evidence.never_met:
+        stages = ", ".join(dict.fromkeys(evidence.never_met))
+        return f"the server was never asked for what it has in store here, which is at {stages}"
+    return None
 
 
 def crashed(ended: Ended) -> bool:
@@ -202,6 +216,8 @@ def _verdict(case: Case, declaration: Declaration, outcome: Outcome, evidence: E
             return Verdict.LAX if case.stalls else Verdict.FAILED
         case Outcome.REFUSED_CLEAN:
             return Verdict.PASSED
+        case Outcome.FALSE_REFUSAL if case.is_slow:
+            return Verdict.LAX
     return Verdict.FAILED
 
 
