@@ -1,4 +1,4 @@
-"""Whether a client wrote what a scenario asks for, such as a certain recipient: `not_asked`.
+"""What a client made of what a scenario asks it to write, such as a certain recipient: `not_asked`, `without_asked`.
 
 What it made of it may differ: a line end taken out, the text encoded. So only what has to be left of it is looked for.
 """
@@ -38,6 +38,13 @@ def not_asked(asked: Asked, sessions: Iterable[Session], messages: Iterable[Capt
         if match is not None and match[1] not in subjects:
             return f"it was asked to send a certain message, {match[1]!r}, and sent another one, {subjects[0]!r}"
     return ""
+
+
+def without_asked(asked: Asked, octets: bytes) -> bytes:
+    """Return octets without the lines that the asked client name has behind its first: those are not the client's."""
+    for line in (asked.client_name or "").splitlines()[1:]:
+        octets = octets.replace(line.encode(), b"")
+    return octets
 
 
 def _said(sessions: Iterable[Session], verbs: tuple[str, ...]) -> Iterator[bytes]:

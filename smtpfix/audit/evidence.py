@@ -15,10 +15,11 @@ from smtpfix.disclosure import SPEAKS_OF_MAIL, gave_away, verbs
 from smtpfix.message import CapturedMessage
 from smtpfix.policy import Mode
 from smtpfix.scenario import Scenario
+from smtpfix.script import Rule
 from smtpfix.session import Session
 from smtpfix.transcript import printable
 
-from .asking import not_asked
+from .asking import not_asked, without_asked
 from .result import Declaration
 from .traces import find
 from .wire import WireServer
@@ -60,7 +61,7 @@ class Evidence:
     """What it wrote in the place of what the scenario asks for, one sentence; empty where it did as it was asked, or
     wrote nothing."""
     never_met: tuple[str, ...] = ()
-    """The scenario's rules, where none of them had anything to answer."""
+    """At what the scenario's rules would have answered, where none of them has."""
     facts: tuple[str, ...] = ()
     """All of it and more, each one sentence."""
 
@@ -105,7 +106,7 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario) -> 
     sessions = tuple(server.sessions)  # for whose reading the server catches up
     accepted, refused = tuple(server.inbox.messages), tuple(server.inbox.refused)
     clear = server.clear_octets
-    everything = b"\r\n".join(clear)
+    everything = b"\r\n".join(without_asked(scenario.asked, octets) for octets in clear)
     messages = (*accepted, *refused)
     leaks = dict.fromkeys(_leaks_by_auth(sessions))
     by_auth = bool(leaks)
@@ -142,13 +143,22 @@ def _forbidden(
         return
     by_session = [violation for one in sessions for violation in one.violations]
     by_message = [violation for one in messages for violation in one.violations]
-    found = {violation.id: violation for violation in (*by_session, *by_message)}
+    found: dict[str, Violation] = {}
+    for violation in (*by_session, *by_message):
+        found.setdefault(violation.id, violation)
     yield from (found[one] for one in scenario.forbids if one in found)
 
 
 def _never_met(server: WireServer) -> tuple[str, ...]:
     unused = server.unused_rules
-    return tuple(rule.stage for rule in unused) if unused and len(unused) == len(server.rules) else ()
+    return tuple(dict.fromkeys(map(_when, unused))) if unused and len(unused) == len(server.rules) else ()
+
+
+def _when(rule: Rule) -> str:
+    """Return at what a rule would have answered."""
+    argument = f" {rule.argument}" if isinstance(rule.argument, str) else ""
+    after = f" after {rule.after} others" if rule.after else ""
+    return f"{rule.stage}{argument}{after}" + (f" after {rule.octets} octets" if rule.octets else "")
 
 
 def _leaks_by_auth(sessions: tuple[Session, ...]) -> Iterator[str]:

@@ -32,11 +32,11 @@ DEFAULT: Final = (
     *("untrusted-root-same-name", "bad-signature", "signed-by-leaf", "issuer-no-basic-constraints", "pathlen"),
     *("nc-permitted-violated", "eku-client-only", "unknown-critical", "rsa1024", "sha1-leaf", "md5-leaf"),
     # auth, replies, timing, delivery
-    *("auth-535", "auth-none-in-tls", "stale-auth", "tls-ehlo-fails"),
-    *("greeting-554", "greeting-close", "ehlo-421", "data-250", "mixed-codes", "reply-nul", "reply-lf-only"),
+    *("auth-535", "auth-none-in-tls", "stale-auth", "tls-ehlo-fails", "ehlo-lowercase"),
+    *("greeting-554", "greeting-close", "ehlo-421", "data-250", "reply-lf-only"),
     *("greeting-none", "greeting-slow", "mail-stall", "quit-hang", "slow-drip"),
     *("rcpt-550", "mail-421", "size-too-small", "greylisting", "final-dot-451", "final-dot-550", "final-dot-close"),
-    "quit-421",
+    *("final-dot-lost-reply", "quit-421", "crlf-in-address"),
 )
 """What runs unless somebody asks for other things, beside the whole groups of `DEFAULT_GROUPS`: quick and telling."""
 

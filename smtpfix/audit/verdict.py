@@ -93,8 +93,7 @@ def _not_met(evidence: Evidence) -> str | None:
     if evidence.beside_asked:
         return evidence.beside_asked
     if evidence.delivered and evidence.never_met:
-        stages = ", ".join(dict.fromkeys(evidence.never_met))
-        return f"the server was never asked for what it has in store here, which is at {stages}"
+        return f"the client never came to where the server does what it does here: {', '.join(evidence.never_met)}"
     return None
 
 
