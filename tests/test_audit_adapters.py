@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import inspect
 import shutil
+import threading
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from smtpfix import Authority, Policy, Server, Target, audit_client
 from smtpfix.audit.adapters import ADAPTERS, adapter, by_aiosmtplib, by_smtplib, by_smtplib_unverified
 from smtpfix.audit.auditing import declare
 from smtpfix.audit.result import DeclaredMode, Ending, Outcome, Trust
-from smtpfix.audit.target import write_message
+from smtpfix.audit.target import FILLING, write_message
 from smtpfix.errors import ExtraMissing, InvalidValueError
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
@@ -61,6 +62,17 @@ def test_an_adapter_that_verifies_refuses_an_authority_it_does_not_know(name):
     needs(name)
     result = audit_client(name, mode="starttls-required", ids=["good", "untrusted-root"], credentials=CREDENTIALS)
     assert [finding.outcome for finding in result.findings] == [Outcome.DELIVERED, Outcome.REFUSED_CLEAN]
+
+
+@pytest.mark.parametrize("name", [name for name in ADAPTERS if name != "smtplib-unverified"])
+def test_an_adapter_writes_what_it_is_asked_to_write(name):
+    needs(name)
+    ids = ["content-close", "crlf-in-address", "end-of-data", "no-8bitmime", "no-smtputf8"]
+    result = audit_client(name, mode="none", ids=ids)
+    assert not [finding.reason for finding in result.findings if finding.outcome is Outcome.NOT_RUN]
+    found = {finding.scenario: finding for finding in result.findings}
+    assert found["no-8bitmime"].evidence[1].startswith("Body-without-8bitmime: ")  # as it was given to them
+    assert found["content-close"].outcome is Outcome.REFUSED_CLEAN
 
 
 def test_msmtp_has_no_opportunistic_mode():
@@ -122,7 +134,7 @@ def test_a_python_client_delivers_where_it_is_told_to(target, deliver, mode):
         message = server.inbox.one(subject="a-word")
     assert message.in_tls is (mode is not DeclaredMode.NONE)
     assert message.user == "ann"
-    assert message.text == "A message of the audit.\n.this line begins with a dot\n"
+    assert message.text == "A message of the audit.\n.this line begins with a dot\n" + FILLING
 
 
 def test_the_pinned_certificate_is_all_that_counts(target, tmp_path):
@@ -135,3 +147,27 @@ def test_the_pinned_certificate_is_all_that_counts(target, tmp_path):
         given = target(server, DeclaredMode.IMPLICIT, trust=Trust.PINNED, ca_file=pin)
         by_smtplib(replace(given, user=None))
         assert len(server.inbox) == 1
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_an_adapter_calls_itself_as_it_is_told(target, tmp_path, name):
+    needs(name)
+    client = adapter(name, declare("none", "pki"))
+    client.start(1)
+    try:
+        with Server(Policy("plain")) as server:
+            given = replace(target(server, DeclaredMode.NONE), user=None, client_name="other.example")
+            ended = client.run(given, timeout=10, stop=threading.Event())
+            assert ended.ending is Ending.SUCCEEDED, ended.said
+            assert "ehlo other.example" in str(server.sessions[-1].transcript).lower()
+    finally:
+        client.close()
+
+
+def test_a_server_that_shows_another_certificate_than_the_pinned_one_is_refused():
+    result = audit_client("smtplib", trust="pinned", ids=["good", "bad-cert-then-plain", "self-signed-pinned"])
+    assert [finding.outcome for finding in result.findings] == [
+        Outcome.DELIVERED,
+        Outcome.DELIVERED,
+        Outcome.REFUSED_CLEAN,
+    ]

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from smtpfix.audit.plan import CONTROLS, DEFAULT, DEFAULT_GROUPS, EVERYTHING, expected, plan
+from smtpfix.audit.plan import DEFAULT, DEFAULT_GROUPS, EVERYTHING, PATIENCE, plan
 from smtpfix.audit.result import Declaration, DeclaredMode, Trust
 from smtpfix.policy import Mode, Policy
 from smtpfix.scenario import GROUPS, OUTCOMES, load_scenario, scenario_ids
@@ -89,24 +89,50 @@ def test_the_declared_mode_decides_what_the_server_is(mode, scenario, shown):
         ("strip-ehlo", "opportunistic", "pki", "either"),
         ("bad-cert-then-plain", "opportunistic", "pki", "refuse"),
         ("inject-greeting-ehlo", "opportunistic", "pki", "either"),
-        ("inject-greeting-ehlo", "starttls-required", "pki", "refuse"),
+        ("inject-greeting-ehlo", "starttls-required", "pki", "either"),
+        ("inject-ignored-ehlo", "opportunistic", "pki", "refuse"),
+        ("handshake-close", "opportunistic", "pki", "either"),
+        ("handshake-close", "starttls-required", "none", "refuse"),
         ("bad-cert-then-plain", "starttls-required", "none", "either"),
         ("good", "implicit", "none", "accept"),
         ("rcpt-550", "none", "none", "refuse"),
     ],
 )
 def test_what_is_expected_depends_on_the_declaration(scenario, mode, trust, outcome):
-    assert expected(load_scenario(scenario), Declaration(DeclaredMode(mode), Trust(trust))) == outcome
+    made = plan(Declaration(DeclaredMode(mode), Trust(trust)), ids=[scenario])
+    assert [case.expected for case in made.cases if case.scenario.id == scenario] == [outcome]
 
 
-def test_every_injection_has_its_control_run():
+@pytest.mark.parametrize("mode", DeclaredMode)
+def test_what_is_expected_of_a_client_that_verifies_is_what_the_catalogue_says(mode):
+    for case in plan(Declaration(mode), groups=[EVERYTHING]).cases[1:]:
+        assert case.expected == load_scenario(case.scenario.id).expected_for(mode)
+
+
+def test_whoever_looks_at_no_certificate_is_not_blamed_for_those_that_no_library_takes():
+    made = plan(Declaration(DeclaredMode.IMPLICIT, Trust.NONE), groups=["certificates"])
+    refused = [case for case in made.cases if case.scenario.openssl.error is not None]
+    assert {"brainpool", "dsa", "p192", "p224", "secp256k1", "san-10000"} <= {case.scenario.id for case in refused}
+    assert {case.expected for case in refused} == {"either"}
+    assert "accept" in {case.expected for case in made.cases}
+
+
+def test_every_injection_into_tls_has_the_control_run_that_the_catalogue_names():
     made = plan(Declaration(DeclaredMode.STARTTLS_REQUIRED), groups=["injection"])
-    injected = [case for case in made.cases if case.scenario.id.startswith("inject-")]
+    injected = {case.scenario.id: case for case in made.cases if case.scenario.id.startswith("inject-")}
     assert injected
+    assert injected.pop("inject-greeting-ehlo").control is None  # before TLS all is in clear, and seen
     controls = {case.scenario.id for case in made.controls} | {"good"}
-    assert all(case.control in controls for case in injected)
+    assert all(case.control == case.scenario.control and case.control in controls for case in injected.values())
     assert not [case for case in made.cases if case.scenario.id.startswith("control-")]
-    assert set(CONTROLS.values()) <= set(scenario_ids("injection"))
+    assert {"control-cram-only", "control-ignored-ehlo"} <= controls
+
+
+def test_what_is_about_a_login_is_left_out_for_whoever_has_none():
+    ids = ["auth-535", "auth-235-early", "auth-cram-first", "tls-ehlo-fails", "plain-auth-530"]
+    without = plan(Declaration(DeclaredMode.STARTTLS_REQUIRED), ids=ids)
+    assert sorted(without.left_out) == ["auth-235-early", "auth-535", "auth-cram-first"]
+    assert plan(Declaration(DeclaredMode.STARTTLS_REQUIRED, user="ann", password="s3cret"), ids=ids).left_out == ()
 
 
 @pytest.mark.parametrize(
@@ -122,6 +148,10 @@ def test_every_injection_has_its_control_run():
         ("final-dot-451", False, False, False),
         ("truncated-after-reply", False, True, False),
         ("quit-hang", True, False, False),
+        ("reply-endless", True, False, False),
+        ("reply-1m", False, False, False),
+        ("final-dot-lost-reply", True, True, False),
+        ("content-close", False, False, False),
         ("tls11-only", False, False, True),
         ("ssl30", False, False, True),
         ("tls12-only", False, False, False),
@@ -131,3 +161,9 @@ def test_what_a_scenario_does_to_whoever_waits_is_known(scenario, stalls, loses,
     made = plan(Declaration(DeclaredMode.STARTTLS_REQUIRED), ids=[scenario])
     case = next(case for case in made.cases if case.scenario.id == scenario)
     assert (case.stalls, case.loses_the_reply, case.is_old_tls) == (stalls, loses, old)
+
+
+@pytest.mark.parametrize(("scenario", "is_slow"), [("slow-drip-octet", True), ("slow-drip", False), ("tarpit", False)])
+def test_a_slow_server_is_waited_for(scenario, is_slow):
+    case = plan(Declaration(DeclaredMode.NONE), ids=[scenario]).cases[1]
+    assert (case.is_slow, case.patience > PATIENCE) == (is_slow, is_slow)

@@ -23,12 +23,14 @@ from smtpfix.audit.result import (
     Trust,
     Verdict,
 )
-from smtpfix.audit.sentences import sentences
+from smtpfix.audit.sentences import FORBIDDEN, sentences
 from smtpfix.audit.verdict import Observed, judge
+from smtpfix.behaviour import Violation
 from smtpfix.message import CapturedMessage, Envelope
 from smtpfix.policy import Mode
 from smtpfix.recorder import Recorder
 from smtpfix.reply import Reply
+from smtpfix.scenario import load_scenario, scenario_ids
 from smtpfix.session import AuthAttempt
 
 REQUIRED = Declaration(DeclaredMode.STARTTLS_REQUIRED, Trust.PKI, "ann", "s3cret-word")
@@ -89,6 +91,9 @@ def judged(scenario, ended, evidence, declaration=REQUIRED, *, control=None, del
         ("good", TIMED_OUT, CONNECTED, REQUIRED, "hung", "failed", []),
         ("mail-stall", TIMED_OUT, CONNECTED, REQUIRED, "hung", "lax", []),
         ("quit-hang", TIMED_OUT, DELIVERED, REQUIRED, "delivered", "lax", ["hung"]),
+        ("reply-endless", TIMED_OUT, CONNECTED, REQUIRED, "hung", "lax", []),
+        ("slow-drip-octet", FAILED, CONNECTED, REQUIRED, "false-refusal", "lax", []),
+        ("slow-drip", FAILED, CONNECTED, REQUIRED, "false-refusal", "failed", []),
         ("expired", FAILED, CONNECTED, REQUIRED, "refused-clean", "passed", []),
         ("expired", SUCCEEDED, CONNECTED, REQUIRED, "refused-clean", "failed", ["misreported"]),
         ("expired", CRASHED, CONNECTED, REQUIRED, "refused-clean", "failed", []),
@@ -174,6 +179,43 @@ def test_a_refusal_says_nothing_of_who_delivers_to_nobody_but_a_leak_does():
 def test_the_control_run_decides_about_injection(scenario, evidence, without, is_caught):
     judgement = judged(scenario, FAILED, evidence, control=Observed(FAILED, without))
     assert (judgement.outcome is Outcome.ACTED_ON_INJECTION) is is_caught
+
+
+def test_whoever_delivers_without_the_injection_too_is_not_blamed_for_it():
+    anyway = Observed(SUCCEEDED, DELIVERED)
+    assert judged("inject-ignored-ehlo", SUCCEEDED, DELIVERED, control=anyway).verdict is Verdict.PASSED
+    refused = Observed(FAILED, CONNECTED)
+    assert judged("inject-ignored-ehlo", SUCCEEDED, DELIVERED, control=refused).verdict is Verdict.FAILED
+    good = judged("inject-late", SUCCEEDED, DELIVERED, control=anyway)  # whose control is the good scenario
+    assert good.verdict is Verdict.FAILED
+
+
+def test_what_a_scenario_forbids_fails_whatever_came_of_it():
+    violation = Violation("smuggled-end-of-data", "the content has LF.CRLF", "RFC 5321 section 4.1.1.4")
+    for ended, evidence in ((SUCCEEDED, DELIVERED), (FAILED, CONNECTED)):
+        seen = replace(evidence, forbidden=(violation,))
+        judgement = judged("end-of-data", ended, seen)
+        assert judgement.verdict is Verdict.FAILED
+        consequence, fix = sentences(case("end-of-data", REQUIRED), REQUIRED, Observed(ended, seen), judgement)
+        assert consequence.startswith("Some servers take a part of the message for its end")
+        assert fix.startswith("Make CRLF of each CR and each LF")
+        assert judged("end-of-data", ended, evidence).verdict is Verdict.PASSED
+
+
+def test_every_violation_that_a_scenario_forbids_has_sentences_of_its_own():
+    forbidden = {one for scenario in scenario_ids() for one in load_scenario(scenario).forbids}
+    assert forbidden <= set(FORBIDDEN)
+
+
+def test_what_a_client_never_came_to_or_wrote_otherwise_is_not_known():
+    never = judged("content-close", SUCCEEDED, replace(DELIVERED, never_met=("CONTENT after 1000 octets",)))
+    assert (never.verdict, "CONTENT after 1000 octets" in never.reason) == (Verdict.NOT_RUN, True)
+    assert judged("content-close", SUCCEEDED, DELIVERED).verdict is Verdict.FAILED
+    refused = judged("content-close", FAILED, replace(CONNECTED, never_met=("CONTENT after 1000 octets",)))
+    assert refused.verdict is Verdict.PASSED
+    other = judged("no-smtputf8", SUCCEEDED, replace(DELIVERED, beside_asked="it wrote to somebody else"))
+    assert (other.verdict, other.reason) == (Verdict.NOT_RUN, "it wrote to somebody else")
+    assert judged("content-close", SUCCEEDED, replace(LEAKED, never_met=("CONTENT",))).verdict is Verdict.FAILED
 
 
 def test_without_its_control_run_injection_is_not_known():

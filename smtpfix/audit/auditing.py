@@ -273,8 +273,8 @@ def _check(declaration: Declaration, jobs: int | None, timeout: float) -> None:
             f"one of {SHORTEST} or more, and like no other word: it is looked for in all that the client sends",
         )
     for word in (declaration.user, password):
-        if word is not None and len(word.splitlines()) > 1:
-            raise InvalidValueError("credentials", "text of several lines", "a user and a password without line ends")
+        if word is not None and ("\r" in word or "\n" in word):
+            raise InvalidValueError("credentials", "text with line ends", "a user and a password on one line")
     if jobs is not None and (type(jobs) is not int or jobs < 1):
         raise InvalidValueError("jobs", jobs, "a whole number, 1 or more")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:

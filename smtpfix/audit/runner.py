@@ -132,7 +132,9 @@ class Runner:
         policy = server.policy
         if self._declaration.trust is not Trust.PINNED or policy.chain_scenario.trust in ("leaf", "other-key"):
             return server.ca_file
-        scenario = policy.chain_scenario if not policy.is_good else load_scenario(GOOD)
+        scenario = policy.chain_scenario
+        if policy.is_good or (scenario.trust == "authority" and scenario.policy_field == "scenario"):
+            scenario = load_scenario(GOOD)  # what such a server shows is not its own
         file = folder / "pinned.pem"
         file.write_text(self._authority.chain(scenario, server.place).leaf.pem, encoding="ascii")
         return file

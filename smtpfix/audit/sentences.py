@@ -34,7 +34,7 @@ _NAMES_IN_SUBJECT: Final = ("cn-only", "cn-match-san-only-ip", "empty-san", "lea
 """Certificates whose only name is in the subject, which most libraries can be told not to look at."""
 
 
-_FORBIDDEN: Final = {
+FORBIDDEN: Final = {
     "smuggled-end-of-data": (
         "Some servers take a part of the message for its end, and the rest for another message, from anybody.",
         "Make CRLF of each CR and each LF in the content before the dots are stuffed, encode it, or refuse it.",
@@ -63,10 +63,9 @@ def sentences(case: Case, declaration: Declaration, observed: Observed, judgemen
     """Return the consequence and the fix; both empty where nothing is wrong."""
     if judgement.verdict in (Verdict.PASSED, Verdict.NOT_RUN):
         return "", ""
-    for violation in observed.evidence.forbidden:
-        return _FORBIDDEN.get(
-            violation.id, (f"It does what {violation.standard} forbids.", f"Look at {violation.id} in the evidence.")
-        )
+    if observed.evidence.forbidden:
+        first = observed.evidence.forbidden[0]
+        return FORBIDDEN.get(first.id, (f"It does what {first.standard} forbids.", f"Do not: {first.explanation}."))
     consequence, fix = _of_outcome(case, declaration, judgement.outcome)
     if consequence and judgement.outcome is not Outcome.HUNG:
         return consequence, fix

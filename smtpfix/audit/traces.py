@@ -1,6 +1,7 @@
 """Where a secret stands in octets, in whatever encoding it travels: `find`.
 
-Knows no protocol. Base64 is found at each of its alignments, so also inside the blob of AUTH PLAIN (RFC 4616).
+Knows no protocol. Base64 is found at each of its alignments, so also inside the blob of AUTH PLAIN (RFC 4616). A secret
+has no line ends: encodings make their own of them.
 """
 
 from __future__ import annotations

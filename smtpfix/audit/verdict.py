@@ -75,6 +75,8 @@ def judge(
     outcome = _outcome(case, declaration, observed, control)
     also = tuple(one for one in _also(case, declaration, observed, control, outcome) if one is not outcome)
     verdict = _verdict(case, declaration, outcome, evidence)
+    if outcome is Outcome.DELIVERED and _delivers_anyway(case, control):
+        verdict = Verdict.PASSED
     if Outcome.HUNG in also:
         verdict = _worse(verdict, Verdict.LAX if case.stalls else Verdict.FAILED)
     if Outcome.MISREPORTED in also or evidence.forbidden or crashed(ended):
@@ -157,6 +159,11 @@ def acted_on_injection(case: Case, evidence: Evidence, control: Observed | None)
     if case.control == GOOD:
         return bool(without.delivered)
     return not _may_have_acted(case, without)
+
+
+def _delivers_anyway(case: Case, control: Observed | None) -> bool:
+    """Return whether a client delivers without the injection too, to a server that is otherwise the same."""
+    return case.control not in (None, GOOD) and control is not None and bool(control.evidence.delivered)
 
 
 def _also(
