@@ -96,7 +96,7 @@ class Audit:
             return 1, 0
         if self._jobs is not None:
             return max(1, min(self._jobs, len(cases))), 0
-        waiting = sum(_waits(case) for case in cases)
+        waiting = sum(case.only_waits for case in cases)
         return max(1, min(os.cpu_count() or 1, len(cases) - waiting)), min(_WAITING, waiting)
 
     @property
@@ -117,7 +117,7 @@ class Audit:
             if not first.evidence.connections:
                 return
             others.sort(key=lambda case: case.is_slow or case.is_endless, reverse=True)  # what takes longest begins
-            futures = {pools[-1 if _waits(case) else 0].submit(runner.run, case): case for case in others}
+            futures = {pools[-1 if case.only_waits else 0].submit(runner.run, case): case for case in others}
             for future in concurrent.futures.as_completed(futures):
                 case = futures[future]
                 self._observed[case.key] = future.result()
@@ -279,11 +279,6 @@ def _check(declaration: Declaration, jobs: int | None, timeout: float) -> None:
         raise InvalidValueError("jobs", jobs, "a whole number, 1 or more")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise InvalidValueError("timeout", timeout, "seconds, more than 0")
-
-
-def _waits(case: Case) -> bool:
-    """Return whether a run takes time and nothing else."""
-    return case.stalls or case.is_slow
 
 
 def _sentence(fact: str) -> str:

@@ -97,6 +97,11 @@ class Case:
         )
 
     @property
+    def only_waits(self) -> bool:
+        """Whether the run takes time, and next to nothing of a processor."""
+        return self.stalls or self.is_slow
+
+    @property
     def patience(self) -> float:
         """Seconds that a client has to wait for a reply to be judged fairly."""
         return _LONG if self.is_slow else PATIENCE

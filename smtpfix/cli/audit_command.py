@@ -106,7 +106,8 @@ def audit_command(context: click.Context, /, **options: Any) -> int:
       {cafile}               a PEM file with what to trust
       {user} {password}      what to log in with
       {sender} {recipient}   the envelope; {subject} is a word of this run's
-      {message}              a file with a message that can be sent as it is
+      {message}              a file with the message
+      {name} {patience}      what to say in EHLO; seconds to wait for a silent server
       {mode} {workdir}       the declared mode, and the run's own directory
 
     Other braces are doubled. What the servers saw decides; what the client says of itself is only compared.
