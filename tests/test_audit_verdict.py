@@ -216,6 +216,8 @@ def test_what_a_client_never_came_to_or_wrote_otherwise_is_not_known():
     other = judged("no-smtputf8", SUCCEEDED, replace(DELIVERED, beside_asked="it wrote to somebody else"))
     assert (other.verdict, other.reason) == (Verdict.NOT_RUN, "it wrote to somebody else")
     assert judged("content-close", SUCCEEDED, replace(LEAKED, never_met=("CONTENT",))).verdict is Verdict.FAILED
+    without_tls = replace(IN_CLEAR, never_met=("HANDSHAKE",))
+    assert judged("handshake-close", SUCCEEDED, without_tls).outcome is Outcome.LEAKED_MESSAGE
 
 
 def test_without_its_control_run_injection_is_not_known():

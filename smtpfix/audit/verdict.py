@@ -70,7 +70,7 @@ def judge(
     if case.control is not None and control is None and _may_have_acted(case, evidence):
         reason = f"its control run, {case.control}, is missing"
         return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason=reason)
-    if (not_met := _not_met(evidence)) is not None:
+    if (not_met := _not_met(declaration, evidence)) is not None:
         return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason=not_met)
     outcome = _outcome(case, declaration, observed, control)
     also = tuple(one for one in _also(case, declaration, observed, control, outcome) if one is not outcome)
@@ -88,9 +88,10 @@ def judge(
     return Judgement(outcome, verdict, also, remarks)
 
 
-def _not_met(evidence: Evidence) -> str | None:
+def _not_met(declaration: Declaration, evidence: Evidence) -> str | None:
     """Return why a run says nothing of the scenario, though a message came; None where it does, or is bad enough."""
-    if evidence.leaks or evidence.forbidden:
+    has_tls = declaration.mode is not DeclaredMode.NONE
+    if evidence.leaks or evidence.forbidden or (has_tls and _in_clear(declaration, evidence) is not None):
         return None
     if evidence.beside_asked:
         return evidence.beside_asked
