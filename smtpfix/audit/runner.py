@@ -77,7 +77,7 @@ class Runner:
             server = self._server(good)
         except (SMTPFixError, ssl.SSLError, OSError):  # the first run says so
             return
-        with server, tempfile.TemporaryDirectory(prefix="smtpfix-audit-") as folder:
+        with contextlib.closing(server), tempfile.TemporaryDirectory(prefix="smtpfix-audit-") as folder:
             device.set_up(self._target(server, Path(folder)), total, timeout=self._timeout, stop=self.stop)
 
     def run(self, case: Case) -> Observed:
