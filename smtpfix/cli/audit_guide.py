@@ -51,16 +51,16 @@ class TerminalGuide:
 
     def announce(self, case: Case, target: Target) -> None:
         """Say what the server shows, and what to do on the device. What was typed before is no answer to that."""
+        while self._answers is not None and (line := self._line()) is not None:
+            if _is_end(line):
+                self._typed = line + b"\n"
+                break
         self._say(f"{self._counted}{case.scenario.id}: {case.scenario.summary}")
         waits = " The server lets it wait; Enter once that is long enough." if case.stalls else ""
         self._say(
             f"    Let the device send one mail to {target.host}, port {target.port}.{waits} "
             "Enter where nothing comes, q to end."
         )
-        while self._answers is not None and (line := self._line()) is not None:
-            if _is_end(line):
-                self._typed = line + b"\n"
-                break
 
     def answer(self) -> Answer | None:
         """Return what was typed since. The end of the input is Enter once, and then nobody is there any more."""
