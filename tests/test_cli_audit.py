@@ -399,12 +399,16 @@ def test_a_person_is_led_through_the_audit_of_a_device(terminal, tmp_path):
     assert outcomes == ["delivered", "not-run", "not-run"]
 
 
-def test_q_ends_it_with_what_is_known(terminal):
+@pytest.mark.parametrize("way", ["q", "Ctrl-C"])
+def test_whoever_ends_it_has_what_is_known(terminal, way):
     screen = terminal("--ports", str(free_port()), "--mode", "none", "--scenario", "rcpt-550")
     shown = screen.until("set up, q to end.\r\n")
     assert "security  no TLS" in shown
     assert "trust " not in shown
-    screen.type("q\n")
+    if way == "q":
+        screen.type("q\n")
+    else:
+        screen.audit.send_signal(signal.SIGINT)
     assert "broken off" in screen.until(None)
     assert screen.audit.wait(30) == 130
 
