@@ -7,10 +7,11 @@ import smtplib
 import socket
 import ssl
 import threading
+import types
 
 import pytest
 
-from smtpfix.audit import runner
+from smtpfix.audit import device, runner
 from smtpfix.audit.auditing import Audit
 from smtpfix.audit.device import Answer, Device
 from smtpfix.audit.result import Declaration, DeclaredMode, Grade, Outcome, Trust, Verdict
@@ -98,9 +99,9 @@ def audit():
     """Return a function that audits a device which somebody leads, and returns the result."""
 
     def audit(person, *ids, mode=DeclaredMode.STARTTLS_REQUIRED, trust=Trust.PKI, quiet=0.0, timeout=LONG, **venue):
-        device = Device(person, "the PLC", quiet)
+        plc = Device(person, "the PLC", quiet)
         where = Venue(host="127.0.0.1", **venue)
-        return Audit(device, Declaration(mode, trust), ids=ids or ("good",), timeout=timeout, venue=where).run()
+        return Audit(plc, Declaration(mode, trust), ids=ids or ("good",), timeout=timeout, venue=where).run()
 
     return audit
 
@@ -290,6 +291,66 @@ def test_a_session_that_ends_does_not_hang(audit):
 
     (good,) = audit(Person(deliver), mode=DeclaredMode.NONE).findings
     assert good.outcome is Outcome.FALSE_REFUSAL
+
+
+@pytest.mark.parametrize(("third", "connections"), [(12.0, 3), (17.0, 2)])
+def test_the_quiet_time_counts_again_from_each_connection(audit, monkeypatch, third, connections):
+    """The second connection is 6 s after the first; one 6 s later belongs to the run, by 10 s of quiet, one 11 s not."""
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr(device, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
+    steps = iter([(0.0, True), (6.0, True), (third, False), (third, True), (99.0, False)])
+
+    class Stepping(Person):
+        def answer(self):
+            if self._stage == "run":
+                clock.now, comes = next(steps)
+                if comes:
+                    send_in_clear(None, self.target)
+            return super().answer()
+
+        def announce(self, case, target):
+            self.target = target
+            super().announce(case, target)
+
+    (good,) = audit(Stepping(nothing), mode=DeclaredMode.NONE, quiet=10.0, timeout=1000.0).findings
+    assert good.run.connections == connections
+
+
+@pytest.mark.parametrize(("later", "outcome"), [(150.0, "delivered"), (250.0, "hung")])
+def test_the_time_counts_again_from_the_first_connection(audit, monkeypatch, later, outcome):
+    """It comes after 90 of 100 s; by another clock than the real one it is there for 60 s, or for 160 s."""
+    clock = types.SimpleNamespace(now=0.0)
+    monkeypatch.setattr(device, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(runner, "_SETTLE", SHORT)
+    comes, is_there, goes = (threading.Event() for _ in range(3))
+
+    def deliver(_context, target):
+        comes.wait(10)
+        with smtplib.SMTP("127.0.0.1", target.port, "plc.local", timeout=10) as client:
+            is_there.set()
+            goes.wait(10)
+            client.sendmail(target.sender, [target.recipient], "Subject: Tank empty\r\n\r\n")
+
+    class Late(Person):
+        run_looks = 0
+
+        def answer(self):
+            self.run_looks += self._stage == "run"
+            if self.run_looks == 1:
+                clock.now = 90.0
+                comes.set()
+                is_there.wait(10)
+            elif self.run_looks == 2:
+                clock.now = later
+            elif self.run_looks > 3:
+                goes.set()
+            return super().answer()
+
+        def conclude(self, finding):
+            goes.set()
+            super().conclude(finding)
+
+    assert outcomes(audit(Late(deliver), mode=DeclaredMode.NONE, timeout=100.0)) == {"good": outcome}
 
 
 # What it cannot be shown

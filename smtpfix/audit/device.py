@@ -113,7 +113,7 @@ class Device:
             if is_open or len(sessions) != seen:
                 seen, quiet_since = len(sessions), None
             if sessions and not is_open:
-                quiet_since = quiet_since or now
+                quiet_since = now if quiet_since is None else quiet_since
                 if now - quiet_since >= self.quiet:
                     break
             if self._answer() is Answer.DONE or now - since > timeout:
