@@ -176,6 +176,26 @@ def test_the_two_lines_flags_reasons_and_counts_come_first():
     assert legend == ["51 passedas a careful client does it"]
 
 
+def test_the_grade_stands_there_once_and_not_again_in_what_it_is_worth():
+    worth = dataclasses.replace(EVERYTHING, worth=f"{EVERYTHING.grade}: who reads along learns nothing.")
+    (shown,) = [one["text"] for one in page(worth).all("div", "worth")]
+    assert f"{EVERYTHING.grade}Who reads along learns nothing." in shown
+    assert f"{EVERYTHING.grade}: " not in shown
+
+
+@pytest.mark.parametrize(
+    ("differences", "heading"),
+    [
+        ((), "It behaves as documented for tmail-c/other-port"),
+        (("under good it <refused>",), "It does not behave as documented for tmail-c/other-port"),
+    ],
+)
+def test_how_it_compares_with_a_family_is_a_heading_and_each_difference_a_line(differences, heading):
+    compared = page(dataclasses.replace(EVERYTHING, family="tmail-c/other-port", differences=differences))
+    assert heading in compared.texts("h2")
+    assert [text for text in compared.texts("li") if text.startswith("under ")] == list(differences)
+
+
 def test_a_client_without_faults_has_no_flags_and_one_broken_off_says_so():
     assert 'class="flags"' not in to_html(SMALL)
     assert 'class="flags"' in to_html(EVERYTHING)

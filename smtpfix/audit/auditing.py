@@ -7,7 +7,7 @@ import os
 import platform
 import ssl
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Final
@@ -34,6 +34,8 @@ DEFAULT_TIMEOUT: Final = 10.0
 """Seconds that one run of the client may take."""
 _WAITING: Final = 6
 """Runs beside the others whose server says nothing: they cost time, and nothing else."""
+
+_NOT_STARTED: Final = Ended(Ending.NOT_STARTED)
 
 Progress = Callable[[int, int, str], None]
 """Is told how many runs are over, of how many, and which scenario was the last."""
@@ -106,34 +108,55 @@ class Audit:
     def _run_all(self, runner: Runner, jobs: int, waiting: int, progress: Progress) -> None:
         good = self.plan.good
         others = self._beside_good
-        total, done = len(others) + 1, 0
+        total, done = len(others) + 1, 1
         pools = [concurrent.futures.ThreadPoolExecutor(jobs)]
         if waiting:
             pools.append(concurrent.futures.ThreadPoolExecutor(waiting))
         try:
+            if isinstance(self.client, Device):
+                pools[0].submit(runner.set_up, self.client, good, total).result()
             first = pools[0].submit(runner.run, good).result()
             self._observed[good.key] = first
-            progress(1, total, good.scenario.id)
+            progress(done, total, good.scenario.id)
+            self._tell(good)
             if not first.evidence.connections:
                 return
-            others.sort(key=lambda case: case.is_slow or case.is_endless, reverse=True)  # what takes longest begins
-            futures = {pools[-1 if case.only_waits else 0].submit(runner.run, case): case for case in others}
-            for future in concurrent.futures.as_completed(futures):
-                case = futures[future]
-                self._observed[case.key] = future.result()
+            for case in self._completed(runner, pools, others, one_by_one=jobs + waiting == 1):
                 done += 1
-                progress(done + 1, total, case.scenario.id)
+                progress(done, total, case.scenario.id)
+                self._tell(case)
         finally:
             runner.stop.set()
             for pool in pools:
                 pool.shutdown(wait=True, cancel_futures=True)
 
+    def _completed(
+        self, runner: Runner, pools: Sequence[concurrent.futures.Executor], cases: list[Case], *, one_by_one: bool
+    ) -> Iterator[Case]:
+        """Run cases and yield each when it is over; one by one, the next begins when the last has been dealt with."""
+        if one_by_one:
+            for case in cases:
+                self._observed[case.key] = pools[0].submit(runner.run, case).result()
+                yield case
+            return
+        cases = sorted(
+            cases, key=lambda case: case.is_slow or case.is_endless, reverse=True
+        )  # what takes longest begins
+        futures = {pools[-1 if case.only_waits else 0].submit(runner.run, case): case for case in cases}
+        for future in concurrent.futures.as_completed(futures):
+            case = futures[future]
+            self._observed[case.key] = future.result()
+            yield case
+
+    def _tell(self, case: Case) -> None:
+        """Let whoever is led through the audit know what came of a run; its control run was before it."""
+        if isinstance(self.client, Device):
+            self.client.guide.conclude(self._finding(case))
+
     # What came of it
 
     def _result(self, started: datetime, seconds: float, *, is_complete: bool) -> AuditResult:
-        good = self._observed.get(self.plan.good.key)
-        delivers = good is not None and bool(good.evidence.delivered)
-        findings = tuple(self._finding(case, good, delivers=delivers) for case in self.plan.cases)
+        findings = tuple(map(self._finding, self.plan.cases))
         grading = grade(self.declaration, findings)
         return AuditResult(
             client=str(self.client),
@@ -152,13 +175,10 @@ class Audit:
             left_out=self.plan.left_out,
         )
 
-    def _finding(self, case: Case, good: Observed | None, *, delivers: bool) -> Finding:
-        observed = self._observed.get(case.key) or Observed(
-            Ended(Ending.NOT_STARTED),
-            reason="the client never connected to a server that does nothing wrong"
-            if good is not None and not good.evidence.connections
-            else "the audit was broken off before",
-        )
+    def _finding(self, case: Case) -> Finding:
+        good = self._observed.get(self.plan.good.key)
+        delivers = good is not None and bool(good.evidence.delivered)
+        observed = self._observed.get(case.key) or Observed(_NOT_STARTED, reason=_why_not_begun(good))
         control = self._control(case)
         judgement = judge(case, self.declaration, observed, control, delivers=delivers)
         consequence, fix = sentences(case, self.declaration, observed, judgement)
@@ -279,6 +299,12 @@ def _check(declaration: Declaration, jobs: int | None, timeout: float) -> None:
         raise InvalidValueError("jobs", jobs, "a whole number, 1 or more")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise InvalidValueError("timeout", timeout, "seconds, more than 0")
+
+
+def _why_not_begun(good: Observed | None) -> str:
+    if good is None or good.evidence.connections:
+        return "the audit was broken off before"
+    return good.reason or "the client never connected to a server that does nothing wrong"
 
 
 def _sentence(fact: str) -> str:

@@ -111,11 +111,9 @@ class Changes:
 def compare(old: AuditResult, new: AuditResult) -> Changes:
     """Return what changed from one audit to a later one.
 
-    Raises `InvalidValueError` where the two were measured by different declarations: another mode, another trust, with
-    or without a login.
+    Raises `InvalidValueError` as `check_comparable`.
     """
-    if _measure(old.declaration) != _measure(new.declaration):
-        raise InvalidValueError("baseline", _measure(old.declaration), f"an audit with {_measure(new.declaration)}")
+    check_comparable(old.declaration, new.declaration)
     before = {finding.key: finding for finding in old.findings}
     after = {finding.key: finding for finding in new.findings}
     found: dict[str, list[Change]] = {}
@@ -130,6 +128,12 @@ def compare(old: AuditResult, new: AuditResult) -> Changes:
         grade_before=old.grade,
         grade_after=new.grade,
     )
+
+
+def check_comparable(old: Declaration, new: Declaration) -> None:
+    """Raise `InvalidValueError` where audits are measured otherwise: another mode, trust, with or without a login."""
+    if _measure(old) != _measure(new):
+        raise InvalidValueError("baseline", _measure(old), f"an audit with {_measure(new)}")
 
 
 def _kind(change: Change) -> str:

@@ -1,6 +1,7 @@
 """A client under test that cannot be started from here, such as a controller: `Device`.
 
-Somebody lets it send one mail for each scenario; a `Guide` tells when, and hears that nothing will come.
+Somebody sets it up once and lets it send one mail for each scenario; a `Guide` tells when, and hears that nothing will
+come.
 """
 
 from __future__ import annotations
@@ -12,16 +13,14 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final, Protocol
 
-from smtpfix.session import Session
-
 from .plan import Case
 from .process import Ended
-from .result import Ending
+from .result import Ending, Finding, Trust
 from .target import Target
 from .wire import WireServer
 
 DEFAULT_PATIENCE: Final = 600.0
-"""Seconds that one scenario waits for the device."""
+"""Seconds that one scenario waits for the device to come, and then for it to go."""
 QUIET: Final = 3.0
 """Seconds without a connection after which a run is over: a device may try again by itself, in clear perhaps."""
 _LOOK: Final = 0.1
@@ -32,7 +31,7 @@ class Answer(Enum):
     """What somebody may say while the server waits."""
 
     DONE = auto()
-    """The device is done: what has not come will not come."""
+    """The device is set up, or its time is over: what has not come will not come."""
     STOP = auto()
     """The audit is to end here."""
 
@@ -40,14 +39,17 @@ class Answer(Enum):
 class Guide(Protocol):
     """Leads somebody through the audit."""
 
+    def set_up(self, target: Target, total: int) -> None:
+        """Say how the device is to be set up, for so many runs; a server that does nothing wrong stands there."""
+
     def announce(self, case: Case, target: Target) -> None:
         """Say that the server stands, and what to do on the device."""
 
     def answer(self) -> Answer | None:
-        """Return what has been said since; None for nothing. Does not wait."""
+        """Return what has been said since that; None for nothing. Does not wait."""
 
-    def conclude(self, sessions: tuple[Session, ...]) -> None:
-        """Say what came."""
+    def conclude(self, finding: Finding) -> None:
+        """Say what came of a run, also of one that was never announced, since it could not be."""
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ class Device:
     name: str = "device"
     quiet: float = QUIET
     _first: tuple[str, bytes] | None = None
-    """The name and the trusted certificate of the first server, which the device was set up for."""
+    """The name and the trusted certificate that the device is set up for."""
 
     def __str__(self) -> str:
         return self.name
@@ -69,15 +71,23 @@ class Device:
     def close(self) -> None:
         """Nothing is left."""
 
+    def set_up(self, target: Target, total: int, *, timeout: float, stop: threading.Event) -> None:
+        """Wait until somebody has set the device up for a server, or the time is over. Raises `KeyboardInterrupt`."""
+        self._first = target.host, _trusted(target)
+        self.guide.set_up(target, total)
+        deadline = time.monotonic() + timeout
+        while self._answer() is None and time.monotonic() < deadline and not stop.wait(_LOOK):
+            pass
+
     def cannot_reach(self, target: Target) -> str | None:
         """Return why a device that was set up for the first server cannot meet this one."""
-        trusted = Path(target.ca_file).read_bytes() if target.ca_file else b""
+        trusted = _trusted(target)
         if self._first is None:
             self._first = (target.host, trusted)
         name, known = self._first
         if target.host != name:
             return f"the device would have to connect to {target.host}, and is set up for {name}"
-        if trusted != known:
+        if trusted != known and target.trust is not Trust.NONE:
             return "the device would have to trust another certificate than the one it was given"
         return None
 
@@ -86,28 +96,37 @@ class Device:
         raise NotImplementedError("a device is watched, not run")
 
     def watch(self, server: WireServer, case: Case, target: Target, *, timeout: float, stop: threading.Event) -> Ended:
-        """Wait until the device has come and gone, or somebody says so, or the time is over."""
-        began = time.monotonic()
+        """Wait until the device has come and gone, or somebody says so, or the time is over.
+
+        The time counts again from its first connection: until then it is that of whoever starts it. A session that is
+        open still when the time is over, or is said to be, hangs. Raises `KeyboardInterrupt` where the audit is to end.
+        """
+        began = since = time.monotonic()
         self.guide.announce(case, target)
-        quiet_since, seen = None, 0
-        ending = Ending.ELSEWHERE
+        seen, quiet_since = 0, None
         while not stop.is_set():
             now = time.monotonic()
             sessions = tuple(server.sessions)
-            are_over = all(session.is_over for session in sessions)
-            if not sessions or not are_over or len(sessions) != seen:
-                quiet_since, seen = None, len(sessions)
-            quiet_since = now if sessions and are_over and quiet_since is None else quiet_since
-            if quiet_since is not None and now - quiet_since >= self.quiet:
-                break
-            answer = self.guide.answer()
-            if answer is Answer.STOP:
-                raise KeyboardInterrupt
-            if answer is Answer.DONE:
-                break
-            if now - began > timeout:
-                ending = Ending.ELSEWHERE if are_over else Ending.TIMED_OUT
-                break
+            is_open = not all(session.is_over for session in sessions)
+            if sessions and not seen:
+                since = now
+            if is_open or len(sessions) != seen:
+                seen, quiet_since = len(sessions), None
+            if sessions and not is_open:
+                quiet_since = now if quiet_since is None else quiet_since
+                if now - quiet_since >= self.quiet:
+                    break
+            if self._answer() is Answer.DONE or now - since > timeout:
+                return Ended(Ending.TIMED_OUT if is_open else Ending.ELSEWHERE, seconds=now - began)
             stop.wait(_LOOK)
-        self.guide.conclude(tuple(server.sessions))
-        return Ended(ending, seconds=time.monotonic() - began)
+        return Ended(Ending.ELSEWHERE, seconds=time.monotonic() - began)
+
+    def _answer(self) -> Answer | None:
+        answer = self.guide.answer()
+        if answer is Answer.STOP:
+            raise KeyboardInterrupt
+        return answer
+
+
+def _trusted(target: Target) -> bytes:
+    return Path(target.ca_file).read_bytes() if target.ca_file else b""

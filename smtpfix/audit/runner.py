@@ -72,11 +72,19 @@ class Runner:
         self.stop = threading.Event()
         """Set to end what is going on."""
 
+    def set_up(self, device: Device, good: Case, total: int) -> None:
+        """Let a device be set up for so many runs. What it tries meanwhile counts for nothing: its server goes away."""
+        try:
+            server = self._server(good)
+        except (SMTPFixError, ssl.SSLError, OSError):  # the first run says so
+            return
+        with contextlib.closing(server), tempfile.TemporaryDirectory(prefix="smtpfix-audit-") as folder:
+            device.set_up(self._target(server, Path(folder)), total, timeout=self._timeout, stop=self.stop)
+
     def run(self, case: Case) -> Observed:
         """Run one case. Never raises for what cannot be shown or run: `Observed.reason` says so."""
         try:
-            server = WireServer(self._policy(case), authority=self._authority, known_as=self._venue.hostname)
-            server.start()
+            server = self._server(case)
         except (SMTPFixError, ssl.SSLError, OSError) as error:  # an extra is missing, say
             return Observed(_NOT_STARTED, reason=str(error))
         folder = Path(tempfile.mkdtemp(prefix="smtpfix-audit-"))
@@ -95,6 +103,11 @@ class Runner:
             with contextlib.suppress(CloseTimeoutError):  # what was seen is known; a busy machine may need longer
                 server.close()
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _server(self, case: Case) -> WireServer:
+        server = WireServer(self._policy(case), authority=self._authority, known_as=self._venue.hostname)
+        server.start()
+        return server
 
     def _policy(self, case: Case) -> Policy:
         declaration, scenario = self._declaration, case.scenario

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ PORTS: Final = {Mode.PLAIN: 25, Mode.STARTTLS: 587, Mode.TLS_REQUIRED: 587, Mode
 """The conventional ports: relaying (RFC 5321 section 4.5.4.2), submission (RFC 6409 section 3.1), and submission in
 implicit TLS (RFC 8314 section 3.3)."""
 _LARGEST: Final = 65_535
+_DOTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Venue:
             self.ports.isascii() and self.ports.isdigit() and 0 < int(self.ports) <= _LARGEST
         ):
             raise InvalidValueError("ports", self.ports, f"{FREE}, {CONVENTIONAL}, or a number from 1 to {_LARGEST}")
+        if self.hostname is not None and not is_address(self.hostname):
+            Policy(hostname=self.hostname)
         self.at(Policy())
 
     @property
@@ -49,9 +53,27 @@ class Venue:
         return PORTS[Mode(mode)] if self.ports == CONVENTIONAL else int(self.ports)
 
     def at(self, policy: Policy) -> Policy:
-        """Return the policy of a server that stands here."""
-        named = {} if self.hostname is None else {"hostname": self.hostname}
+        """Return the policy of a server that stands here.
+
+        It calls itself by the name that clients connect to where scenarios can make others of it, ``*.{domain}`` say:
+        a domain of its own that is no top-level one. Scenarios under other names are then under that.
+        """
+        named = {"hostname": self.hostname} if self._has_domain else {}
         return policy.replace(host=self.host, port=self.port(policy.mode), **named)
+
+    @property
+    def _has_domain(self) -> bool:
+        name = self.hostname or ""
+        return name.count(".") >= _DOTS and not is_address(name)
+
+
+def is_address(host: str) -> bool:
+    """Return whether a host is an IP address, and not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 HERE: Final = Venue()

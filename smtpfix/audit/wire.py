@@ -17,6 +17,8 @@ from smtpfix.place import Place
 from smtpfix.policy import Policy
 from smtpfix.server import Server
 
+from .venue import is_address
+
 MOST_KEPT: Final = 4_194_304
 """Octets kept of one connection."""
 
@@ -39,8 +41,11 @@ class WireServer(Server):
 
     @property
     def place(self) -> Place:
-        """The names it goes by: to clients on other machines, by the name they connect to."""
-        return super().place if self._known_as is None else replace(super().place, host=self._known_as)
+        """The names it goes by: to clients on other machines, by the name or address that they connect to."""
+        place, known_as = super().place, self._known_as
+        if known_as is None:
+            return place
+        return replace(place, host=known_as, address=known_as if is_address(known_as) else place.address)
 
     def _channel(self) -> Channel:
         kept = bytearray()

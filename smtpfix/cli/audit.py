@@ -9,18 +9,21 @@ from typing import Final, TextIO, TypedDict
 
 from smtpfix.audit.adapters import adapter
 from smtpfix.audit.auditing import DEFAULT_TIMEOUT, Audit, declare
+from smtpfix.audit.baseline import Changes, compare
 from smtpfix.audit.command import Command
 from smtpfix.audit.device import DEFAULT_PATIENCE, Device
-from smtpfix.audit.family import Variant, compare, family_names, load_family, read_family
+from smtpfix.audit.family import Variant, family_names, load_family, read_family
+from smtpfix.audit.family import compare as compare_family
 from smtpfix.audit.grade import is_good_enough
-from smtpfix.audit.plan import EVERYTHING, plan
+from smtpfix.audit.plan import EVERYTHING
 from smtpfix.audit.result import AuditResult, Declaration, DeclaredMode, Grade, Outcome
 from smtpfix.audit.runner import Client
-from smtpfix.audit.venue import FREE, Venue
+from smtpfix.audit.venue import CONVENTIONAL, FREE, Venue
+from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError
 
 from .audit_guide import TerminalGuide
-from .audit_reports import ReportFiles, changes, read_baseline
+from .audit_reports import ReportFiles, read_baseline
 
 REACHED: Final = 0
 NOT_REACHED: Final = 1
@@ -30,6 +33,9 @@ BROKEN_OFF: Final = 130
 
 GRADES: Final = {grade.name.lower().replace("_", "-"): grade for grade in Grade if grade is not Grade.UNKNOWN}
 """The grades as they are asked for."""
+
+_EVERY_ADDRESS: Final = ("0.0.0.0", "::")
+"""Where to listen for everybody, which is no address to connect to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ class AuditOptions:
     grade: str | None = None
     baseline: Path | None = None
     family: str | None = None
-    ports: str = FREE
+    ports: str | None = None
     wait: bool = False
     host: str | None = None
     hostname: str | None = None
@@ -72,15 +78,18 @@ class AuditOptions:
 
 
 def run_audit(options: AuditOptions, stream: TextIO, answers: TextIO) -> int:
-    """Run it, show what is found, and return the exit status. Raises `InvalidValueError` before anything is run."""
+    """Run it, show what is found, and return the exit status. Raises `InvalidValueError` before anything is run.
+
+    Also what is known when it is broken off is shown, and written; and first shown, since writing may fail.
+    """
     from .audit_terminal import AuditTerminal  # noqa: PLC0415 - errors need no rich
 
-    wanted = _grade(options.grade)
+    wanted = _grade(options)
     variant = _variant(options.family)
     declaration = _declaration(options, variant)
     venue = _venue(options)
     options.files.check()
-    baseline = read_baseline(options.baseline) if options.baseline is not None else None
+    baseline = read_baseline(options.baseline, declaration) if options.baseline is not None else None
     groups = [*options.group, *([EVERYTHING] if options.everything else [])]
     choice: _Choice = {"groups": groups, "ids": options.scenario, "jobs": options.jobs, "venue": venue}
     terminal = AuditTerminal(stream)
@@ -88,20 +97,18 @@ def run_audit(options: AuditOptions, stream: TextIO, answers: TextIO) -> int:
         result = _watch(options, declaration, choice, stream, answers)
     else:
         client = _command(options) if options.is_command else _adapter(options, declaration)
-        audit = Audit(client, declaration, timeout=options.timeout or DEFAULT_TIMEOUT, **choice)
+        audit = Audit(client, declaration, timeout=_timeout(options, DEFAULT_TIMEOUT), **choice)
         with terminal.progress(str(client), declaration) as progress:
             result = audit.run(progress)
     if variant is not None:
-        result = replace(result, family=options.family or "", differences=compare(result, variant))
-    options.files.write(result)
-    if baseline is None:
+        result = replace(result, family=options.family or "", differences=compare_family(result, variant))
+    changed = compare(baseline, result) if baseline is not None else None
+    if changed is None:
         terminal.show(result)
-        return exit_status(result, wanted)
-    changed = changes(baseline, result)
-    terminal.show_changes(changed)
-    if not result.is_complete:
-        return BROKEN_OFF
-    return NOT_REACHED if changed.is_worse else REACHED
+    else:
+        terminal.show_changes(changed, result)
+    options.files.write(result)
+    return exit_status(result, wanted, changed)
 
 
 class _Choice(TypedDict):
@@ -117,10 +124,14 @@ def _watch(
     """Audit a device, which somebody starts for each run."""
     if options.client:
         raise InvalidValueError("--wait", " ".join(options.client), "no client: it is for those that start elsewhere")
-    planned = plan(declaration, groups=choice["groups"], ids=choice["ids"])
-    total = len({case.key for case in (*planned.controls, *planned.cases)})
-    device = Device(TerminalGuide(stream, answers, declaration, total), name=options.family or "device")
-    return Audit(device, declaration, timeout=options.timeout or DEFAULT_PATIENCE, **choice).run()
+    _check_no_command(options, "--wait")
+    guide = TerminalGuide(stream, answers, declaration, ca_is_kept=options.authority is not None)
+    device = Device(guide, name=options.family or "device")
+    return Audit(device, declaration, timeout=_timeout(options, DEFAULT_PATIENCE), **choice).run()
+
+
+def _timeout(options: AuditOptions, default: float) -> float:
+    return default if options.timeout is None else options.timeout
 
 
 def _variant(text: str | None) -> Variant | None:
@@ -129,38 +140,76 @@ def _variant(text: str | None) -> Variant | None:
         return None
     name, _, variant = text.rpartition("/")
     if not name:
-        names = ", ".join(f"{one}/..." for one in family_names())
+        names = ", ".join(f"{one}/{next(iter(load_family(one).variants))}" for one in family_names())
         raise InvalidValueError("--family", text, f"FAMILY/VARIANT, such as {names}")
-    family = read_family(Path(name)) if name.endswith(".toml") else load_family(name)
-    return family.variant(variant)
+    try:
+        family = read_family(Path(name)) if name.endswith(".toml") else load_family(name)
+        return family.variant(variant)
+    except OSError as error:
+        raise InvalidValueError("--family", name, f"a file that can be read ({error.strerror})") from error
+    except InvalidValueError as error:
+        raise error.within("--family") from error
 
 
 def _declaration(options: AuditOptions, variant: Variant | None) -> Declaration:
-    """Return what is declared: by the options, or else by the family's manual."""
+    """Return what is declared: by the options, or else by the family's manual, which they must not contradict."""
     documented = variant.declaration() if variant is not None else Declaration(DeclaredMode.STARTTLS_REQUIRED)
-    return declare(options.mode or documented.mode, options.trust or documented.trust, options.credentials)
+    declaration = declare(options.mode or documented.mode, options.trust or documented.trust, options.credentials)
+    if variant is not None:
+        for option, declared, meant in (
+            ("--mode", declaration.mode, variant.mode),
+            ("--trust", declaration.trust, variant.trust),
+        ):
+            if meant not in (None, declared):
+                raise InvalidValueError(option, str(declared), f"{meant}, as {options.family} is documented, or none")
+    return declaration
 
 
 def _venue(options: AuditOptions) -> Venue:
+    """Return where servers stand. A device has to find all of them in one place, by a name that leads there."""
+    host = options.host or "localhost"
     if not options.wait:
         for given, option in ((options.host, "--host"), (options.hostname, "--hostname")):
             if given is not None:
                 raise InvalidValueError(option, given, "nothing without --wait: clients of this machine need none")
-    return Venue(options.ports, options.host or "localhost", options.hostname, options.authority)
+    elif options.ports == FREE:
+        raise InvalidValueError("--ports", FREE, "conventional or a number beside --wait: a device is set up once")
+    elif host in _EVERY_ADDRESS and options.hostname is None:
+        raise InvalidValueError("--hostname", None, f"the name or IP address that a device finds {host} at")
+    ports = options.ports if options.ports is not None else CONVENTIONAL if options.wait else FREE
+    if options.authority is not None:
+        _check_authority(options.authority)
+    return Venue(ports, host, options.hostname, options.authority)
 
 
-def exit_status(result: AuditResult, wanted: Grade | None) -> int:
-    """Return 0 where the grade is reached, 1 where it is not, 2 where nothing is known, 130 where it was broken off."""
+def _check_authority(directory: Path) -> None:
+    """Make the authority, or read it. Raises `InvalidValueError`, and `AuthorityError` for what cannot be read."""
+    try:
+        Authority(directory).close()
+    except OSError as error:
+        expected = f"a directory that can be written ({error.strerror})"
+        raise InvalidValueError("--authority", str(directory), expected) from error
+
+
+def exit_status(result: AuditResult, wanted: Grade | None, changed: Changes | None = None) -> int:
+    """Return 0 where the grade is reached, 1 where it is not, 2 where nothing is known, 130 where it was broken off.
+
+    Beside a baseline what changed counts, and not the grade: 0 where nothing is worse, 1 where it is.
+    """
     if not result.is_complete:
         return BROKEN_OFF
     if all(finding.outcome is Outcome.NOT_RUN for finding in result.findings):
         return COULD_NOT_RUN
-    return REACHED if is_good_enough(result, wanted) else NOT_REACHED
+    is_right = is_good_enough(result, wanted) if changed is None else not changed.is_worse
+    return REACHED if is_right else NOT_REACHED
 
 
-def _grade(text: str | None) -> Grade | None:
+def _grade(options: AuditOptions) -> Grade | None:
+    text = options.grade
     if text is None:
         return None
+    if options.baseline is not None:
+        raise InvalidValueError("--grade", text, "nothing beside --baseline, which decides the exit status")
     if text.lower() not in GRADES:
         raise InvalidValueError("--grade", text, f"one of {', '.join(GRADES)}")
     return GRADES[text.lower()]
@@ -172,12 +221,22 @@ def _adapter(options: AuditOptions, declaration: Declaration) -> Client:
             "audit", "nothing", "a built-in client, or -- and a command; see 'smtpfix audit --help'"
         )
     name, *more = options.client
-    for given, option in ((options.env, "--env"), (options.template, "--template"), (options.stdin, "--stdin")):
-        if given:
-            raise InvalidValueError(option, given, "nothing beside a built-in client: it is for commands")
+    _check_no_command(options, "a built-in client")
     if more:
         raise InvalidValueError("audit", " ".join(options.client), "one built-in client, or -- and a command")
     return adapter(name, declaration)
+
+
+def _check_no_command(options: AuditOptions, beside: str) -> None:
+    """Raise `InvalidValueError` for what only a command can be given."""
+    for given, option in (
+        (tuple(options.env), "--env"),
+        (options.template, "--template"),
+        (options.stdin, "--stdin"),
+        (options.here, "--here"),
+    ):
+        if given:
+            raise InvalidValueError(option, given, f"nothing beside {beside}: it is for commands")
 
 
 def _command(options: AuditOptions) -> Command:

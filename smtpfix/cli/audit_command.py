@@ -76,14 +76,13 @@ class _AuditCommand(click.Command):
 @click.option(
     "--ports",
     metavar="PORTS",
-    default="free",
-    show_default=True,
-    help="Where servers listen: free, conventional (25, 587 or 465, for clients that go by the port), or a number.",
+    help="Where servers listen: free, conventional (25, 587 or 465, for clients that go by the port), or a number; "
+    "without, free, and with --wait conventional.",
 )
 @click.option(
     "--wait",
     is_flag=True,
-    help="Wait for a client that cannot be started from here, such as a controller, and say what to do on it.",
+    help="Wait for a client that cannot be started from here, such as a controller, and say when it is to send.",
 )
 @click.option("--host", metavar="HOST", help="With --wait: where to listen; 0.0.0.0 lets other machines in.")
 @click.option("--hostname", metavar="NAME", help="With --wait: the name or IP address that the device connects to.")
@@ -113,7 +112,7 @@ def audit_command(context: click.Context, /, **options: Any) -> int:
     Other braces are doubled. What the servers saw decides; what the client says of itself is only compared.
 
     Exit status: 0 where the grade is reached and no flag is raised; 1 where not; 2 where nothing could be run; 130
-    after Ctrl-C, which shows what is known by then.
+    after Ctrl-C, which shows and writes what is known by then. With --baseline 0 is nothing worse, and 1 is worse.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     from .audit import AuditOptions, run_audit  # noqa: PLC0415 - help and errors need no servers
 

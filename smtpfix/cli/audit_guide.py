@@ -1,77 +1,118 @@
-"""Leads a person through ``smtpfix audit --wait``: what to do on the device, and what came of it."""
+"""Leads a person through ``smtpfix audit --wait``: how to set the device up, when to send, and what came of it."""
 
 from __future__ import annotations
 
+import os
 import select
 from typing import Final, TextIO
 
 from smtpfix.audit.device import Answer
 from smtpfix.audit.plan import Case
-from smtpfix.audit.result import Declaration, DeclaredMode
+from smtpfix.audit.result import Declaration, DeclaredMode, Finding, Trust, Verdict
 from smtpfix.audit.target import Target
-from smtpfix.session import Session
 from smtpfix.transcript import printable
 
 _SETTINGS: Final = {
-    DeclaredMode.IMPLICIT: "TLS from the first octet (SSL/TLS)",
-    DeclaredMode.STARTTLS_REQUIRED: "STARTTLS",
+    DeclaredMode.IMPLICIT: "TLS from the first octet (SSL/TLS, SMTPS)",
+    DeclaredMode.STARTTLS_REQUIRED: "STARTTLS, required",
     DeclaredMode.OPPORTUNISTIC: "STARTTLS where it is offered",
     DeclaredMode.NONE: "no TLS",
 }
+_END: Final = ("q", "quit")
+_MOST: Final = 4_096
+"""Octets that are read at a time of what is typed."""
 
 
 class TerminalGuide:
     """Prints to one stream, and takes lines from another: Enter for done, ``q`` to end."""
 
-    def __init__(self, stream: TextIO, answers: TextIO, declaration: Declaration, total: int) -> None:
+    def __init__(self, stream: TextIO, answers: TextIO, declaration: Declaration, *, ca_is_kept: bool) -> None:
         self._stream = stream
         self._answers: TextIO | None = answers
+        self._typed = b""
         self._declaration = declaration
+        self._ca_is_kept = ca_is_kept
+        self._total = 0
+        self._done = 0
+
+    def set_up(self, target: Target, total: int) -> None:
+        """Say what to set, and which certificate to import."""
         self._total = total
-        self._number = 0
+        declaration = self._declaration
+        self._say("Set the device up:")
+        self._say(f"    server    {target.host}, port {target.port}")
+        self._say(f"    security  {_SETTINGS[declaration.mode]}")
+        self._say(f"    login     {declaration.user if declaration.user is not None else 'none'}")
+        if target.ca_file and declaration.trust is not Trust.NONE:
+            kept = "" if self._ca_is_kept else "  (gone when the audit ends; --authority DIR keeps one)"
+            self._say(f"    trust     {target.ca_file}{kept}")
+        mails = "one mail" if total == 1 else f"{total} mails, one for each scenario"
+        self._say(f"It is to send {mails}, and not to try again by itself. Enter when it is set up, q to end.")
 
     def announce(self, case: Case, target: Target) -> None:
-        """Say what the server shows, and what to do on the device."""
-        self._number += 1
-        if self._number == 1:
-            self._set_up(target)
-        self._say(f"{self._number} of {self._total}  {case.scenario.id}: {case.scenario.summary}")
+        """Say what the server shows, and what to do on the device. What was typed before is no answer to that."""
+        while self._answers is not None and (line := self._line()) is not None:
+            if _is_end(line):
+                self._typed = line + b"\n"
+                break
+        self._say(f"{self._counted}{case.scenario.id}: {case.scenario.summary}")
+        waits = " The server lets it wait; Enter once that is long enough." if case.stalls else ""
         self._say(
-            f"    Let the device send one mail to {target.host}, port {target.port}. "
-            "Enter when it is done and nothing came, q to end."
+            f"    Let the device send one mail to {target.host}, port {target.port}.{waits} "
+            "Enter where nothing comes, q to end."
         )
 
-    def _set_up(self, target: Target) -> None:
-        declaration = self._declaration
-        setting = _SETTINGS[declaration.mode]
-        login = f"; login: {declaration.user}" if declaration.user is not None else "; no login"
-        self._say(f"Set the device up once: server {target.host}, port {target.port}, {setting}{login}")
-        if target.ca_file:
-            self._say(f"    and import the certificate to trust: {target.ca_file}")
-
     def answer(self) -> Answer | None:
-        """Return what was typed since."""
-        if self._answers is None:
+        """Return what was typed since. The end of the input is Enter once, and then nobody is there any more."""
+        line = self._line()
+        if line is None:
             return None
-        try:
-            if not select.select([self._answers], [], [], 0)[0]:
-                return None
-        except (OSError, ValueError):  # no terminal, no pipe: nobody will say anything
-            self._answers = None
-            return None
-        line = self._answers.readline()
-        if not line:
-            self._answers = None
-            return None
-        return Answer.STOP if line.strip().lower() in ("q", "quit") else Answer.DONE
+        return Answer.STOP if _is_end(line) else Answer.DONE
 
-    def conclude(self, sessions: tuple[Session, ...]) -> None:
-        """Say what came."""
-        for session in sessions:
-            self._say(f"    {printable(str(session))}")
-        if not sessions:
-            self._say("    nobody connected")
+    def conclude(self, finding: Finding) -> None:
+        """Say what the device did, what came, and what that means."""
+        if finding.verdict is Verdict.NOT_RUN:
+            skipped = f"{self._counted}{finding.scenario}\n" if finding.run is None else ""
+            self._say(f"{skipped}    not known: {finding.reason}")
+        else:
+            did = " · ".join((finding.outcome, *finding.also))
+            self._say(f"    {finding.verdict}: {did}. {finding.consequence}".rstrip())
+        for transcript in finding.run.transcripts if finding.run is not None else ():
+            self._say(f"    {transcript.partition(chr(10))[0]}")
+        self._done += 1
+
+    @property
+    def _counted(self) -> str:
+        return f"{self._done + 1} of {self._total}  "
+
+    def _line(self) -> bytes | None:
+        """Return the next line that was typed; None if there is none. Does not wait."""
+        if b"\n" not in self._typed and self._answers is not None:
+            self._typed += self._read(self._answers)
+        line, newline, rest = self._typed.partition(b"\n")
+        if not newline:
+            return None
+        self._typed = rest
+        return line
+
+    def _read(self, answers: TextIO) -> bytes:
+        try:
+            descriptor = answers.fileno()
+            if not select.select([descriptor], [], [], 0)[0]:
+                return b""
+            octets = os.read(descriptor, _MOST)
+        except (OSError, ValueError):  # no terminal, no pipe: nobody says anything
+            octets = b""
+        if not octets:
+            self._answers = None
+            return b"\n"
+        return octets
 
     def _say(self, text: str) -> None:
-        self._stream.write(f"{text}\n")
+        lines = (printable(line) for line in text.split("\n"))
+        self._stream.write("".join(f"{line}\n" for line in lines))
         self._stream.flush()
+
+
+def _is_end(line: bytes) -> bool:
+    return line.strip().lower().decode("ascii", "replace") in _END

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from smtpfix.audit.baseline import Changes, compare
+from smtpfix.audit.baseline import check_comparable
 from smtpfix.audit.report import from_json, to_html, to_json, to_junit, to_sarif
-from smtpfix.audit.result import AuditResult
+from smtpfix.audit.result import AuditResult, Declaration
 from smtpfix.errors import InvalidValueError
 
 
@@ -28,17 +29,26 @@ class ReportFiles:
         """Raise `InvalidValueError` where a report could not be written, before anything is run."""
         if self.artifact is not None and self.sarif_file is None:
             raise InvalidValueError("--artifact", self.artifact, "nothing without --sarif, which it is for")
+        taken: dict[Path, str] = {}
         for option, file, _ in self._wanted():
-            if file.is_dir() or not file.absolute().parent.is_dir():
+            folder = file.absolute().parent
+            if file.is_dir() or not folder.is_dir():
                 raise InvalidValueError(option, str(file), "a file in a directory that is there")
+            if not os.access(file if file.exists() else folder, os.W_OK):
+                raise InvalidValueError(option, str(file), "a file that can be written")
+            if (other := taken.setdefault(file.resolve(), option)) != option:
+                raise InvalidValueError(option, str(file), f"another file than {other}")
 
     def write(self, result: AuditResult) -> None:
-        """Write what is wanted. Raises `InvalidValueError` where that fails."""
+        """Write what is wanted, as far as possible. Raises `InvalidValueError` for what could not be written."""
+        failed = None
         for option, file, make in self._wanted():
             try:
                 file.write_text(make(result), encoding="utf-8")
             except OSError as error:
-                raise InvalidValueError(option, str(file), f"a file that can be written ({error.strerror})") from error
+                failed = InvalidValueError(option, str(file), f"a file that can be written ({error.strerror})")
+        if failed is not None:
+            raise failed
 
     def _wanted(self) -> Iterator[tuple[str, Path, Callable[[AuditResult], str]]]:
         for option, file, make in (
@@ -51,8 +61,11 @@ class ReportFiles:
                 yield option, file, make
 
 
-def read_baseline(file: Path) -> AuditResult:
-    """Return an earlier audit's result. Raises `InvalidValueError` naming the file."""
+def read_baseline(file: Path, declaration: Declaration) -> AuditResult:
+    """Return an earlier audit's result, which has to have the same declaration.
+
+    Raises `InvalidValueError` naming the file.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
@@ -60,11 +73,8 @@ def read_baseline(file: Path) -> AuditResult:
     except UnicodeDecodeError as error:
         raise InvalidValueError("--baseline", str(file), f"UTF-8 ({error})") from error
     try:
-        return from_json(text)
+        earlier = from_json(text)
+        check_comparable(earlier.declaration, declaration)
     except InvalidValueError as error:
         raise error.within(f"--baseline {file}") from error
-
-
-def changes(baseline: AuditResult, result: AuditResult) -> Changes:
-    """Return what changed. Raises `InvalidValueError` where the two were declared otherwise."""
-    return compare(baseline, result)
+    return earlier

@@ -90,9 +90,9 @@ class AuditTerminal:
         for line in family(result):
             self._console.print(Text(line))
 
-    def show_changes(self, changed: Changes) -> None:
-        """Print what changed since an earlier audit, and nothing else."""
-        for line in str(changed).splitlines():
+    def show_changes(self, changed: Changes, result: AuditResult) -> None:
+        """Print what changed since an earlier audit, and nothing else but how it compares with a family."""
+        for line in (*str(changed).splitlines(), *family(result)):
             self._line(line)
 
     def _block(self, block: Block) -> None:

@@ -84,7 +84,7 @@ def _head(result: AuditResult) -> Iterator[str]:
     yield f'<div class="promise {kept}"><h2>Does it do what it promises?</h2>'
     yield f"<p>{shape(kept)}<span>{_text(result.promise)}</span></p></div>"
     yield '<div class="worth"><h2>What is that worth?</h2>'
-    yield f"<p><strong>{result.grade}</strong><span>{_text(result.worth)}</span></p>"
+    yield f"<p><strong>{result.grade}</strong><span>{_text(_worth(result))}</span></p>"
     yield from _ladder(result.grade)
     yield "</div></div>"
     if not result.is_complete:
@@ -97,13 +97,18 @@ def _head(result: AuditResult) -> Iterator[str]:
         yield '<section class="reasons"><h2>Why it is not graded better</h2>'
         yield f"{_list(result.reasons)}</section>"
     if result.family:
-        yield '<section class="reasons">'
-        yield f"<h2>Compared with what is documented for <bdi>{_text(result.family)}</bdi></h2>"
-        yield _list(result.differences) if result.differences else "<p>It behaves as documented.</p>"
-        yield "</section>"
+        behaves = "It does not behave" if result.differences else "It behaves"
+        yield f'<section class="reasons"><h2>{behaves} as documented for <bdi>{_text(result.family)}</bdi></h2>'
+        yield f"{_list(result.differences) if result.differences else ''}</section>"
     yield '<dl class="facts">'
     yield from (f"<div><dt>{name}</dt><dd><bdi>{_text(text)}</bdi></dd></div>" for name, text in _facts(result))
     yield "</dl>"
+
+
+def _worth(result: AuditResult) -> str:
+    """Return what the grade is worth, without the grade: that stands above it."""
+    worth = result.worth.removeprefix(f"{result.grade}: ")
+    return f"{worth[:1].upper()}{worth[1:]}"
 
 
 def _facts(result: AuditResult) -> Iterator[tuple[str, str]]:

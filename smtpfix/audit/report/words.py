@@ -47,7 +47,7 @@ DANGER: Final = {
     Flag.INJECTABLE: "Replies that an attacker adds in clear count as the server's.",
     Flag.BROKEN: "It does not deliver where there is nothing wrong.",
     Flag.MISREPORTS: "It reports success where nothing was delivered, or failure where the message was accepted.",
-    Flag.HANGS: "It does not end by itself when the server stops answering.",
+    Flag.HANGS: "It does not come to an end, though it is not the server that lets it wait.",
 }
 """What each flag means for the user."""
 
