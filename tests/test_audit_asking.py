@@ -116,6 +116,7 @@ def test_a_message_that_ends_before_the_server_acts_says_nothing():
     finding = audited(its_own, "content-close")
     assert (finding.outcome, finding.verdict) == (Outcome.NOT_RUN, Verdict.NOT_RUN)
     assert finding.reason.endswith("CONTENT after 1000 octets")
+    assert audited(as_it_is, "rcpt-partial").reason.endswith("RCPT behind the first 1")
     finding = audited(as_it_is, "content-close")
     assert (finding.outcome, finding.verdict) == (Outcome.REFUSED_CLEAN, Verdict.PASSED)
 

@@ -157,7 +157,7 @@ def _never_met(server: WireServer) -> tuple[str, ...]:
 def _when(rule: Rule) -> str:
     """Return at what a rule would have answered."""
     argument = f" {rule.argument}" if isinstance(rule.argument, str) else ""
-    after = f" after {rule.after} others" if rule.after else ""
+    after = f" behind the first {rule.after}" if rule.after else ""
     return f"{rule.stage}{argument}{after}" + (f" after {rule.octets} octets" if rule.octets else "")
 
 
