@@ -79,7 +79,7 @@ class Runner:
         except (SMTPFixError, ssl.SSLError, OSError):  # the first run says so
             return
         with contextlib.closing(server), tempfile.TemporaryDirectory(prefix="smtpfix-audit-") as folder:
-            device.set_up(self._target(server, Path(folder)), total, timeout=self._timeout, stop=self.stop)
+            device.set_up(self._target(server, Path(folder), good), total, timeout=self._timeout, stop=self.stop)
 
     def run(self, case: Case) -> Observed:
         """Run one case. Never raises for what cannot be shown or run: `Observed.reason` says so."""
