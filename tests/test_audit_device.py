@@ -295,7 +295,7 @@ def test_a_session_that_ends_does_not_hang(audit):
 
 @pytest.mark.parametrize(("third", "connections"), [(12.0, 3), (17.0, 2)])
 def test_the_quiet_time_counts_again_from_each_connection(audit, monkeypatch, third, connections):
-    """The second connection is 6 s after the first; one 6 s later belongs to the run, by 10 s of quiet, one 11 s not."""
+    """The second connection is 6 s after the first; one 6 s later belongs to the run, one 11 s later not."""
     clock = types.SimpleNamespace(now=0.0)
     monkeypatch.setattr(device, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
     steps = iter([(0.0, True), (6.0, True), (third, False), (third, True), (99.0, False)])

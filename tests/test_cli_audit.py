@@ -463,6 +463,15 @@ def test_what_was_typed_before_a_run_is_no_answer_to_it_but_q_is(pipe):
     assert "The server lets it wait; Enter once that is long enough." in stream.getvalue()
 
 
+@pytest.mark.parametrize(("scenario", "is_asked"), [("no-smtputf8", True), ("rcpt-550", False)])
+def test_a_scenario_that_turns_on_the_mail_says_what_mail(pipe, scenario, is_asked):
+    lead, stream = guide(pipe[0])
+    shown = load_scenario(scenario)
+    lead.announce(Case(shown, Mode.PLAIN, "refuse"), TARGET)
+    said = f", to {shown.asked.recipient}" if is_asked else "port 25."
+    assert said in stream.getvalue()
+
+
 def test_the_end_of_the_input_is_enter_once(pipe):
     answers, typed = pipe
     lead, _ = guide(answers)

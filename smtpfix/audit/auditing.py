@@ -139,10 +139,8 @@ class Audit:
                 self._observed[case.key] = pools[0].submit(runner.run, case).result()
                 yield case
             return
-        cases = sorted(
-            cases, key=lambda case: case.is_slow or case.is_endless, reverse=True
-        )  # what takes longest begins
-        futures = {pools[-1 if case.only_waits else 0].submit(runner.run, case): case for case in cases}
+        longest_first = sorted(cases, key=lambda case: case.is_slow or case.is_endless, reverse=True)
+        futures = {pools[-1 if case.only_waits else 0].submit(runner.run, case): case for case in longest_first}
         for future in concurrent.futures.as_completed(futures):
             case = futures[future]
             self._observed[case.key] = future.result()

@@ -105,6 +105,7 @@ class Device:
         self.guide.announce(case, target)
         seen, quiet_since = 0, None
         while not stop.is_set():
+            answer = self._answer()  # before the look: what came until then is seen
             now = time.monotonic()
             sessions = tuple(server.sessions)
             is_open = not all(session.is_over for session in sessions)
@@ -116,7 +117,7 @@ class Device:
                 quiet_since = now if quiet_since is None else quiet_since
                 if now - quiet_since >= self.quiet:
                     break
-            if self._answer() is Answer.DONE or now - since > timeout:
+            if answer is Answer.DONE or now - since > timeout:
                 return Ended(Ending.TIMED_OUT if is_open else Ending.ELSEWHERE, seconds=now - began)
             stop.wait(_LOOK)
         return Ended(Ending.ELSEWHERE, seconds=time.monotonic() - began)

@@ -58,7 +58,7 @@ class TerminalGuide:
         self._say(f"{self._counted}{case.scenario.id}: {case.scenario.summary}")
         waits = " The server lets it wait; Enter once that is long enough." if case.stalls else ""
         self._say(
-            f"    Let the device send one mail to {target.host}, port {target.port}.{waits} "
+            f"    Let the device send one mail to {target.host}, port {target.port}{_asked(case, target)}.{waits} "
             "Enter where nothing comes, q to end."
         )
 
@@ -112,6 +112,16 @@ class TerminalGuide:
         lines = (printable(line) for line in text.split("\n"))
         self._stream.write("".join(f"{line}\n" for line in lines))
         self._stream.flush()
+
+
+def _asked(case: Case, target: Target) -> str:
+    """Return what the mail has to be, where the scenario turns on it."""
+    asked = case.scenario.asked
+    named = (("calling itself", asked.client_name), ("from", asked.sender), ("to", asked.recipient))
+    found = [f"{word} {value}" for word, value in named if value is not None]
+    if asked.message is not None:
+        found.append(f"with the content of {target.message}")
+    return f", {', '.join(found)}" if found else ""
 
 
 def _is_end(line: bytes) -> bool:
