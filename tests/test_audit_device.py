@@ -295,7 +295,7 @@ def test_a_session_that_ends_does_not_hang(audit):
 
 @pytest.mark.parametrize(("third", "connections"), [(12.0, 3), (17.0, 2)])
 def test_the_quiet_time_counts_again_from_each_connection(audit, monkeypatch, third, connections):
-    """The second connection is 6 s after the first; one 6 s later belongs to the run, by 10 s of quiet, one 11 s not."""
+    """The second connection is 6 s after the first; one 6 s on belongs to the run, by 10 s of quiet, one 11 s not."""
     clock = types.SimpleNamespace(now=0.0)
     monkeypatch.setattr(device, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
     steps = iter([(0.0, True), (6.0, True), (third, False), (third, True), (99.0, False)])
@@ -364,6 +364,15 @@ def test_a_scenario_under_another_name_is_not_run(audit):
     assert finding.reason.endswith(", and is set up for 127.0.0.1")
     assert person.heard[-1] == ("concluded", "wildcard-ok", "not-run")
     assert ("announced", "wildcard-ok") not in person.heard
+
+
+@pytest.mark.parametrize("scenario", ["crlf-in-address", "end-of-data"])
+def test_a_scenario_that_asks_for_something_else_to_be_written_is_not_run(audit, scenario):
+    person = Person(send)
+    finding = audit(person, scenario).findings[1]
+    assert finding.verdict is Verdict.NOT_RUN
+    assert finding.reason == "the device would have to write something else than it is set up for"
+    assert ("announced", scenario) not in person.heard
 
 
 def test_a_scenario_with_another_certificate_to_trust_is_not_run(audit):
