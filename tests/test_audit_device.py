@@ -366,6 +366,15 @@ def test_a_scenario_under_another_name_is_not_run(audit):
     assert ("announced", "wildcard-ok") not in person.heard
 
 
+@pytest.mark.parametrize("scenario", ["crlf-in-address", "end-of-data"])
+def test_a_scenario_that_asks_for_something_else_to_be_written_is_not_run(audit, scenario):
+    person = Person(send)
+    finding = audit(person, scenario).findings[1]
+    assert finding.verdict is Verdict.NOT_RUN
+    assert finding.reason == "the device would have to write something else than it is set up for"
+    assert ("announced", scenario) not in person.heard
+
+
 def test_a_scenario_with_another_certificate_to_trust_is_not_run(audit):
     finding = audit(Person(send), "self-signed-pinned").findings[1]
     assert finding.verdict is Verdict.NOT_RUN

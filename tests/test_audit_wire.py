@@ -13,6 +13,7 @@ from smtpfix.audit.auditing import declare
 from smtpfix.audit.evidence import gather
 from smtpfix.audit.runner import settle
 from smtpfix.audit.wire import WireServer, outside_tls
+from smtpfix.scenario import load_scenario
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -26,7 +27,7 @@ def heard(server, client):
     """Return what the server knows once the client has said everything."""
     client.socket.shutdown(socket.SHUT_WR)
     settle(server)
-    return gather(server, DECLARED)
+    return gather(server, DECLARED, load_scenario("good"))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Final, Protocol, runtime_checkable
 from smtpfix.authority import Authority
 from smtpfix.errors import CloseTimeoutError, NoSession, SMTPFixError
 from smtpfix.policy import Policy
-from smtpfix.scenario import load_scenario
+from smtpfix.scenario import Asked, load_scenario
 
 from .device import Device
 from .evidence import gather
@@ -92,6 +92,10 @@ class Runner:
             target = self._target(server, folder, case)
             if (reason := self._client.cannot_reach(target)) is not None:
                 return Observed(_NOT_STARTED, reason=reason)
+            if isinstance(self._client, Device) and case.scenario.asked != Asked():
+                return Observed(
+                    _NOT_STARTED, reason="the device would have to write something else than it is set up for"
+                )
             if isinstance(self._client, Device):
                 ended = self._client.watch(server, case, target, timeout=self._timeout, stop=self.stop)
             else:
