@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from .errors import InvalidValueError
+from .tables import check_table
 
 UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 """What a rate may be written in, and its seconds."""
@@ -102,9 +103,7 @@ class Limits:
         names = [item.name for item in fields(cls)]
         if not isinstance(table, Mapping):
             raise InvalidValueError(where, table, "a table of " + ", ".join(names))
-        for key in table:
-            if key not in names:
-                raise InvalidValueError(where, key, "only the keys " + ", ".join(names))
+        check_table(where, table, names)
         try:
             return cls(**table)
         except InvalidValueError as error:

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any, Final, TypeAlias
 
 from .errors import InvalidValueError
+from .tables import check_table
 
 KEYS: Final = (
     *("p256", "p384", "p521", "rsa2048", "rsa3072", "rsa4096"),
@@ -123,14 +124,10 @@ class CertificateProfile:
     @classmethod
     def parse(cls, where: str, table: Any, *, ca: bool) -> CertificateProfile:
         """Read a table. Raises `InvalidValueError`."""
-        if not isinstance(table, Mapping):
-            raise InvalidValueError(where, table, "a table")
-        known = [item.name for item in fields(cls) if item.name != "where"]
-        values: dict[str, Any] = {}
-        for key, value in table.items():
-            if key not in known:
-                raise InvalidValueError(where, key, f"only the keys {', '.join(known)}")
-            values[key] = tuple(value) if isinstance(value, list) else value
+        check_table(where, table, (item.name for item in fields(cls) if item.name != "where"))
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+        }
         return cls(where, **{"ca": ca, **({"not_after": _CA_DAYS} if ca else {}), **values})
 
     @classmethod

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import functools
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ from .errors import InvalidValueError, UnknownScenario
 from .profile import CertificateProfile, is_template
 from .sasl import ANY_USER
 from .script import Rule
+from .tables import check_table
 from .tls_profile import TLSProfile
 
 OUTCOMES: Final = {
@@ -227,9 +227,7 @@ class Scenario:
             values: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise InvalidValueError(where, str(error), "TOML") from error
-        for key in values:
-            if key not in _TOP_KEYS:
-                raise InvalidValueError(where, key, f"only the keys {', '.join(_TOP_KEYS)}")
+        check_table(where, values, _TOP_KEYS)
         for key in ("summary", "expected", "standard"):
             if key not in values:
                 raise InvalidValueError(f"{where}: {key}", None, "a value")
@@ -290,34 +288,23 @@ def _parse_rules(where: str, lines: Any) -> tuple[Rule, ...]:
 
 
 def _parse_modes(where: str, table: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(table, Mapping):
-        raise InvalidValueError(where, table, "a table")
+    check_table(where, table, CLIENT_MODES)
     for key, value in table.items():
-        if key not in CLIENT_MODES:
-            raise InvalidValueError(where, key, f"only the keys {', '.join(CLIENT_MODES)}")
         if not isinstance(value, str) or value not in OUTCOMES:
             raise InvalidValueError(f"{where}: {key}", value, f"one of {', '.join(OUTCOMES)}")
     return tuple(table.items())
 
 
 def _parse_asked(where: str, table: Any) -> Asked:
-    known = [item.name for item in fields(Asked)]
-    if not isinstance(table, Mapping):
-        raise InvalidValueError(where, table, "a table")
+    check_table(where, table, (item.name for item in fields(Asked)))
     for key, value in table.items():
-        if key not in known:
-            raise InvalidValueError(where, key, f"only the keys {', '.join(known)}")
         if not isinstance(value, str):
             raise InvalidValueError(f"{where}: {key}", value, "text")
     return Asked(**table)
 
 
 def _parse_policy(where: str, table: Any) -> tuple[tuple[str, object], ...]:
-    if not isinstance(table, Mapping):
-        raise InvalidValueError(where, table, "a table")
-    for key in table:
-        if key not in _POLICY_FIELDS:
-            raise InvalidValueError(where, key, f"only the keys {', '.join(_POLICY_FIELDS)}")
+    check_table(where, table, _POLICY_FIELDS)
     if "limits" in table:
         from .limits import Limits  # noqa: PLC0415 - few scenarios have limits
 
@@ -330,11 +317,8 @@ def _parse_policy(where: str, table: Any) -> tuple[tuple[str, object], ...]:
 
 def _parse_evidence(where: str, table: Any) -> Evidence:
     kinds = {"verify_code": int, "strict_verify_code": int, "error": str}
-    if not isinstance(table, Mapping):
-        raise InvalidValueError(where, table, "a table")
+    check_table(where, table, kinds)
     for key, value in table.items():
-        if key not in kinds:
-            raise InvalidValueError(where, key, f"only the keys {', '.join(kinds)}")
         if type(value) is not kinds[key]:
             raise InvalidValueError(f"{where}: {key}", value, "text" if kinds[key] is str else "a whole number")
     return Evidence(**table)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from .errors import InvalidValueError
+from .tables import check_table
 
 FAULTS: Final = {
     "stall": "takes the ClientHello and says nothing more",
@@ -81,10 +82,5 @@ class TLSProfile:
     @classmethod
     def parse(cls, where: str, table: Any) -> TLSProfile:
         """Read a table. Raises `InvalidValueError`."""
-        if not isinstance(table, Mapping):
-            raise InvalidValueError(where, table, "a table")
-        known = [item.name for item in fields(cls) if item.name != "where"]
-        for key in table:
-            if key not in known:
-                raise InvalidValueError(where, key, f"only the keys {', '.join(known)}")
+        check_table(where, table, (item.name for item in fields(cls) if item.name != "where"))
         return cls(where, **table)

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 FLOORS = (
-    ("errors", "reply", "action", "place", "profile", "tls_profile", "sasl", "resolver"),
+    ("errors", "tables", "reply", "action", "place", "profile", "tls_profile", "sasl", "resolver"),
     (
         *("policy", "script", "rule_text", "rules_file", "scenario", "catalogue", "client_hello", "proxy", "xclient"),
         *("limits", "providers"),

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.scenario import GROUPS, check_scenario_id, load_scenario
+from smtpfix.tables import check_table
 
 from .result import AuditResult, Declaration, DeclaredMode, Finding, Outcome, Trust
 
@@ -121,7 +122,7 @@ class Family:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise InvalidValueError(where, str(error), "TOML") from error
-        _check_keys(where, values, _FILE_KEYS)
+        check_table(where, values, _FILE_KEYS)
         tables = values.get("variant")
         if not isinstance(tables, Mapping) or not tables:
             raise InvalidValueError(f"{where}: variant", tables, "one [variant.NAME] table or more")
@@ -160,7 +161,7 @@ def read_family(path: Path) -> Family:
 def _variant(where: str, name: str, table: Any) -> Variant:
     if not _NAME.fullmatch(name):
         raise InvalidValueError(where, name, "a name of letters, digits, '_', '.' and '-'")
-    _check_keys(where, table, _VARIANT_KEYS)
+    check_table(where, table, _VARIANT_KEYS)
     port = table.get("port")
     if type(port) is not int or not 0 < port <= _LARGEST_PORT:
         raise InvalidValueError(f"{where}: port", port, f"a number from 1 to {_LARGEST_PORT}")
@@ -181,7 +182,7 @@ def _variant(where: str, name: str, table: Any) -> Variant:
 
 
 def _expectation(where: str, table: Any) -> Expectation:
-    _check_keys(where, table, _EXPECT_KEYS)
+    check_table(where, table, _EXPECT_KEYS)
     scenarios, groups = _texts(where, table, "scenarios"), _texts(where, table, "groups")
     exceptions, outcomes = _texts(where, table, "except"), _texts(where, table, "outcomes")
     for scenario in (*scenarios, *exceptions):
@@ -215,14 +216,6 @@ def _check_unique(where: str, expectations: tuple[Expectation, ...]) -> None:
                 if (name, login) in seen:
                     raise InvalidValueError(f"{where}, expect {number}", name, "each scenario and each group once")
                 seen.add((name, login))
-
-
-def _check_keys(where: str, table: Any, allowed: tuple[str, ...]) -> None:
-    if not isinstance(table, Mapping):
-        raise InvalidValueError(where, table, "a table")
-    for key in table:
-        if key not in allowed:
-            raise InvalidValueError(where, key, f"only the keys {', '.join(allowed)}")
 
 
 def _text(where: str, table: Mapping[str, Any], key: str) -> str:

@@ -19,6 +19,7 @@ from smtpfix.errors import InvalidValueError, UnknownProvider
 from smtpfix.limits import Limits
 from smtpfix.reply import PLACEHOLDER, Reply
 from smtpfix.rule_text import parse_reply
+from smtpfix.tables import check_table
 
 _MODES: Final = ("plain", "starttls", "tls-required", "implicit-tls")
 _POLICY_KEYS: Final = {
@@ -86,7 +87,7 @@ class Provider:
             values: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise InvalidValueError(where, str(error), "TOML") from error
-        _check_table(where, values, _TOP_KEYS)
+        check_table(where, values, _TOP_KEYS)
         for key in ("title", "mode", "checked", "ports", "policy", "sources"):
             if key not in values:
                 raise InvalidValueError(f"{where}: {key}", None, "a value")
@@ -113,14 +114,6 @@ _TOP_KEYS: Final = (
 )
 
 
-def _check_table(where: str, table: Any, keys: tuple[str, ...] | None = None) -> None:
-    if not isinstance(table, Mapping):
-        raise InvalidValueError(where, table, "a table")
-    for key in table:
-        if keys is not None and key not in keys:
-            raise InvalidValueError(where, key, f"only the keys {', '.join(keys)}")
-
-
 def _text(where: str, value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidValueError(where, value, "text")
@@ -128,7 +121,7 @@ def _text(where: str, value: Any) -> str:
 
 
 def _texts(where: str, table: Any) -> dict[str, str]:
-    _check_table(where, table)
+    check_table(where, table)
     return {key: _text(f"{where}: {key}", value) for key, value in table.items()}
 
 
@@ -139,7 +132,7 @@ def _list(where: str, value: Any) -> list[str]:
 
 
 def _ports(where: str, table: Any) -> Mapping[int, str]:
-    _check_table(where, table)
+    check_table(where, table)
     for key, mode in table.items():
         if not key.isdecimal() or not 0 < int(key) < 65_536:  # noqa: PLR2004 - TCP's ports
             raise InvalidValueError(where, key, "ports, such as 587")
@@ -154,7 +147,7 @@ def _sources(where: str, tables: Any) -> list[Source]:
     found = []
     for number, table in enumerate(tables, 1):
         place = f"{where}, [[sources]] {number}"
-        _check_table(place, table, ("url", "shows"))
+        check_table(place, table, ("url", "shows"))
         url, shows = (_text(f"{place}: {key}", table.get(key)) for key in ("url", "shows"))
         if not url.startswith("https://"):
             raise InvalidValueError(f"{place}: url", url, "an address that begins with https://")
@@ -164,7 +157,7 @@ def _sources(where: str, tables: Any) -> list[Source]:
 
 def _fields(where: str, values: Mapping[str, Any]) -> dict[str, Any]:
     table = values["policy"]
-    _check_table(f"{where}, [policy]", table, tuple(_POLICY_KEYS))
+    check_table(f"{where}, [policy]", table, tuple(_POLICY_KEYS))
     found: dict[str, Any] = {}
     for key, value in table.items():
         if type(value) is not _POLICY_KEYS[key]:
