@@ -72,7 +72,8 @@ def parse_rule(text: str) -> Rule:
     """Read a rule. Raises `InvalidValueError`, which quotes the part that makes no sense and says what would."""
     head, colon, tail = _split_head(text)
     if not colon:
-        raise InvalidValueError("rule", text, "STAGE [ARGUMENT] [CONDITIONS]: ACTIONS, and here is no colon")
+        expected = "STAGE [ARGUMENT] [CONDITIONS]: ACTIONS, a space behind the colon, and here is no colon"
+        raise InvalidValueError("rule", text, expected)
     stage = _STAGE.match(head)
     if stage is None:
         raise InvalidValueError("rule", text, "a stage first, one of " + ", ".join(STAGES))
