@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from smtpfix import Policy, Server
-from smtpfix.authority import Authority
-from smtpfix.loop import LOOP_THREAD
+from smtpfix.pki.authority import Authority
+from smtpfix.wire.loop import LOOP_THREAD
 
 BUDGET: Final = Path(__file__).with_name("budget.json")
 MARGIN: Final = {"calls": 0.03, "C calls": 0.03, "octets": 0.10}

@@ -28,7 +28,7 @@ _IMPORTS: Final = {
         "cryptography.x509",
         "smtpfix",
         "smtpfix.server",
-        "smtpfix.authority",
+        "smtpfix.pki.authority",
     ),
     "smtpdfix": ("smtpdfix",),
     "pytest-localserver": ("pytest_localserver.smtp",),

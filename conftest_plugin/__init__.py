@@ -14,10 +14,10 @@ import pytest
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+    from smtpfix.audit.check import RunningScenario
     from smtpfix.audit.result import AuditResult
-    from smtpfix.authority import Authority
-    from smtpfix.check import RunningScenario
-    from smtpfix.policy import Policy
+    from smtpfix.pki.authority import Authority
+    from smtpfix.policy.policy import Policy
     from smtpfix.server import Server
 
     StartServer: TypeAlias = Callable[..., Server]
@@ -59,7 +59,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def smtp_authority() -> Iterator[Authority]:
     """Return the certificate authority of this test run. Override it to keep one between runs."""
-    from smtpfix.authority import Authority  # noqa: PLC0415 - not before it is asked for
+    from smtpfix.pki.authority import Authority  # noqa: PLC0415 - not before it is asked for
 
     with Authority() as authority:
         yield authority
@@ -68,7 +68,7 @@ def smtp_authority() -> Iterator[Authority]:
 @pytest.fixture(scope="session")
 def _smtp_loop_thread() -> Iterator[None]:
     """Keep the servers' thread between tests: starting it costs more than starting a server."""
-    from smtpfix.loop import LOOP_THREAD  # noqa: PLC0415 - not before it is asked for
+    from smtpfix.wire.loop import LOOP_THREAD  # noqa: PLC0415 - not before it is asked for
 
     LOOP_THREAD.hold()
     yield
@@ -81,7 +81,7 @@ def smtp_policy() -> Policy:
 
     Of session scope because a fixture that is set up for each test costs as much as starting a server.
     """
-    from smtpfix.policy import Policy  # noqa: PLC0415 - not before it is asked for
+    from smtpfix.policy.policy import Policy  # noqa: PLC0415 - not before it is asked for
 
     return Policy()
 
@@ -96,7 +96,7 @@ def start_smtp_server(
     ``start_smtp_server(like="gmail")`` those of a provider's profile;
     ``start_smtp_server(Policy(...))`` replaces it.
     """
-    from smtpfix.policy import Policy  # noqa: PLC0415 - not before it is asked for
+    from smtpfix.policy.policy import Policy  # noqa: PLC0415 - not before it is asked for
 
     with ExitStack() as servers:
 

@@ -13,10 +13,10 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-from smtpfix.check import RunningScenario
+from smtpfix.audit.check import RunningScenario
 from smtpfix.errors import ExtraMissing, InvalidValueError
-from smtpfix.policy import Mode, Policy
-from smtpfix.scenario import GROUPS, Scenario, load_scenario, scenario_ids
+from smtpfix.policy.policy import Mode, Policy
+from smtpfix.policy.scenario import GROUPS, Scenario, load_scenario, scenario_ids
 from smtpfix.server import Server
 
 _MODES: Final = "modes"

@@ -6,28 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running program
-    from .action import (
-        Advertise,
-        Delay,
-        Disconnect,
-        Drip,
-        Flight,
-        Hide,
-        KeepInjected,
-        NoReply,
-        Raw,
-        Repeat,
-        Reset,
-        Stall,
-        Throttle,
-    )
-    from .attempts import Attempts
     from .audit.auditing import audit_client
+    from .audit.check import Outcome, RunningScenario
     from .audit.result import AuditResult, Declaration, DeclaredMode, Finding, Flag, Grade, Trust, Verdict
     from .audit.target import Target
-    from .authority import Authority
-    from .behaviour import Violation
-    from .check import Outcome, RunningScenario
     from .errors import (
         AuthorityError,
         BlockingWaitError,
@@ -44,19 +26,37 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         UnknownProvider,
         UnknownScenario,
     )
-    from .inbox import Inbox
-    from .limits import Limits, Rate
-    from .message import Attachment, CapturedMessage, Envelope
-    from .policy import Mode, Policy
-    from .proxy import ProxyHeader, ProxyTLS
-    from .reply import Reply
+    from .login.mechanisms import ANY_USER, Token
+    from .mail.attempts import Attempts
+    from .mail.inbox import Inbox
+    from .mail.message import Attachment, CapturedMessage, Envelope
+    from .pki.authority import Authority
+    from .policy.limits import Limits, Rate
+    from .policy.policy import Mode, Policy
+    from .policy.scenario import Scenario
+    from .record.session import Alert, AuthAttempt, Session, SessionEnd, TLSFailure, TLSInfo
     from .resolver import resolving
-    from .sasl import ANY_USER, Token
-    from .scenario import Scenario
-    from .script import Rule
+    from .rules.actions import (
+        Advertise,
+        Delay,
+        Disconnect,
+        Drip,
+        Flight,
+        Hide,
+        KeepInjected,
+        NoReply,
+        Raw,
+        Repeat,
+        Reset,
+        Stall,
+        Throttle,
+    )
+    from .rules.reply import Reply
+    from .rules.rule import Rule
     from .server import Server
-    from .session import Alert, AuthAttempt, Session, SessionEnd, TLSFailure, TLSInfo
-    from .xclient import XClient
+    from .smtp.violations import Violation
+    from .smtp.xclient import XClient
+    from .wire.proxy_header import ProxyHeader, ProxyTLS
 
 __all__ = [
     "ANY_USER",
@@ -146,29 +146,29 @@ _ACTIONS = (
 )
 
 _HOMES = {
-    "attempts": {"Attempts"},
+    "mail.attempts": {"Attempts"},
     "audit.auditing": {"audit_client"},
     "audit.result": {
         *("AuditResult", "Declaration", "DeclaredMode", "Finding", "Flag", "Grade", "Trust", "Verdict"),
     },
     "audit.target": {"Target"},
-    "authority": {"Authority"},
-    "behaviour": {"Violation"},
-    "check": {"Outcome", "RunningScenario"},
-    "inbox": {"Inbox"},
-    "limits": {"Limits", "Rate"},
-    "message": {"Attachment", "CapturedMessage", "Envelope"},
-    "policy": {"Mode", "Policy"},
-    "proxy": {"ProxyHeader", "ProxyTLS"},
-    "action": {*_ACTIONS},
-    "reply": {"Reply"},
+    "pki.authority": {"Authority"},
+    "smtp.violations": {"Violation"},
+    "audit.check": {"Outcome", "RunningScenario"},
+    "mail.inbox": {"Inbox"},
+    "policy.limits": {"Limits", "Rate"},
+    "mail.message": {"Attachment", "CapturedMessage", "Envelope"},
+    "policy.policy": {"Mode", "Policy"},
+    "wire.proxy_header": {"ProxyHeader", "ProxyTLS"},
+    "rules.actions": {*_ACTIONS},
+    "rules.reply": {"Reply"},
     "resolver": {"resolving"},
-    "sasl": {"ANY_USER", "Token"},
-    "scenario": {"Scenario"},
-    "script": {"Rule"},
+    "login.mechanisms": {"ANY_USER", "Token"},
+    "policy.scenario": {"Scenario"},
+    "rules.rule": {"Rule"},
     "server": {"Server"},
-    "session": {"Alert", "AuthAttempt", "Session", "SessionEnd", "TLSFailure", "TLSInfo"},
-    "xclient": {"XClient"},
+    "record.session": {"Alert", "AuthAttempt", "Session", "SessionEnd", "TLSFailure", "TLSInfo"},
+    "smtp.xclient": {"XClient"},
 }
 """Which module each public name is imported from when it is first used (PEP 562); the others are from `errors`."""
 

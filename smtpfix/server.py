@@ -13,29 +13,29 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack
 
-from .authentication import check_mechanisms
-from .channel import Channel
-from .conversation import Conversation
+from .conversation.service import Service
 from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
-from .history import History
-from .inbox import Inbox
-from .listen import listen
-from .loop import LOOP_THREAD
-from .place import Place
-from .policy import Mode, Policy
-from .recorder import Recorder
+from .mail.inbox import Inbox
+from .policy.place import Place
+from .policy.policy import Mode, Policy
+from .record.history import History
+from .record.recorder import Recorder
 from .resolver import resolving
-from .script import ArgumentMatch, Conditions, Rule, Rulebook
-from .service import Service
+from .rules.rule import ArgumentMatch, Conditions, Rule, Rulebook
+from .smtp.authentication import check_mechanisms
+from .smtp.conversation import Conversation
+from .wire.channel import Channel
+from .wire.listen import listen
+from .wire.loop import LOOP_THREAD
 
 if TYPE_CHECKING:
     import socket
 
-    from .action import Action
-    from .authority import Authority
-    from .message import CapturedMessage
-    from .session import Session
-    from .tls import TLSSide
+    from .mail.message import CapturedMessage
+    from .pki.authority import Authority
+    from .record.session import Session
+    from .rules.actions import Action
+    from .tls.side import TLSSide
 
 _CLOSE_BOUND: Final = 1.0
 """Seconds that closing may take."""
@@ -157,7 +157,7 @@ class Server:
         if self._authority is not None:
             return self._authority
         if self._own_authority is None:
-            from .authority import Authority  # noqa: PLC0415 - its imports cost more than a plain server needs
+            from .pki.authority import Authority  # noqa: PLC0415 - its imports cost more than a plain server needs
 
             self._own_authority = Authority()
         return self._own_authority

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from smtpfix import Mode, Server
-from smtpfix.conversation import Conversation
+from smtpfix.smtp.conversation import Conversation
 
 TIMEOUT = 10.0
 """Seconds after which a client here gives up: none of these tests waits for it unless something is broken."""

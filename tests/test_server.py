@@ -29,7 +29,7 @@ from smtpfix import (
     Server,
     SessionEnd,
 )
-from smtpfix.loop import LOOP_THREAD
+from smtpfix.wire.loop import LOOP_THREAD
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 
 from smtpfix import Server
-from smtpfix.inbox import Inbox
-from smtpfix.message import CapturedMessage, Envelope
+from smtpfix.mail.inbox import Inbox
+from smtpfix.mail.message import CapturedMessage, Envelope
 
 CONTENT = "From: <ann@example.org>\r\nTo: <user{0}@example.org>\r\nSubject: Number {0}\r\n\r\nHello.\r\n"
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from control import Options, run
 
 from smtpfix import Policy, Server
-from smtpfix.authority import Authority
-from smtpfix.loop import LOOP_THREAD
+from smtpfix.pki.authority import Authority
+from smtpfix.wire.loop import LOOP_THREAD
 
 AUTHORITY = Authority()
 

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from smtpfix.message import CapturedMessage
-from smtpfix.scenario import Asked
-from smtpfix.session import Session
-from smtpfix.transcript import Kind, printable
+from smtpfix.mail.message import CapturedMessage
+from smtpfix.policy.scenario import Asked
+from smtpfix.record.session import Session
+from smtpfix.record.transcript import Kind, printable
 
 _ADDRESS_ENDS: Final = re.compile(r"[>\r\n]")
 _SUBJECT: Final = re.compile(r"(?im)^Subject:[ \t]*(.*?)[ \t]*\r?$")

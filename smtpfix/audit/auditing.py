@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Final
 
-from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError, SMTPFixError
-from smtpfix.loop import LOOP_THREAD
-from smtpfix.transcript import shorten
+from smtpfix.pki.authority import Authority
+from smtpfix.record.transcript import shorten
+from smtpfix.wire.loop import LOOP_THREAD
 
 from .adapters import adapter
 from .call import Call, Deliver

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from smtpfix.behaviour import Violation
-from smtpfix.disclosure import SPEAKS_OF_MAIL, gave_away, verbs
-from smtpfix.message import CapturedMessage
-from smtpfix.policy import Mode
-from smtpfix.scenario import Scenario
-from smtpfix.script import Rule
-from smtpfix.session import Session
-from smtpfix.transcript import printable
+from smtpfix.audit.disclosure import SPEAKS_OF_MAIL, gave_away, verbs
+from smtpfix.mail.message import CapturedMessage
+from smtpfix.policy.policy import Mode
+from smtpfix.policy.scenario import Scenario
+from smtpfix.record.session import Session
+from smtpfix.record.transcript import printable
+from smtpfix.rules.rule import Rule
+from smtpfix.smtp.violations import Violation
 
 from .asking import not_asked, without_asked
 from .result import Declaration

@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from smtpfix.action import ENDS, Drip, NoReply, Repeat, Stall
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy import Mode
-from smtpfix.scenario import GROUPS, Scenario, check_scenario_id, load_scenario, scenario_ids
-from smtpfix.script import AUTH_ANSWER, END_OF_DATA, GREETING
+from smtpfix.policy.policy import Mode
+from smtpfix.policy.scenario import GROUPS, Scenario, check_scenario_id, load_scenario, scenario_ids
+from smtpfix.rules.actions import ENDS, Drip, NoReply, Repeat, Stall
+from smtpfix.rules.rule import AUTH_ANSWER, END_OF_DATA, GREETING
 
 from .result import Declaration, DeclaredMode, Trust
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smtpfix.transcript import printable
+from smtpfix.record.transcript import printable
 
 from .result import Ending
 

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
-from smtpfix.authority import Authority
 from smtpfix.errors import CloseTimeoutError, NoSession, SMTPFixError
-from smtpfix.policy import Policy
-from smtpfix.scenario import Asked, load_scenario
+from smtpfix.pki.authority import Authority
+from smtpfix.policy.policy import Policy
+from smtpfix.policy.scenario import Asked, load_scenario
 
 from .device import Device
 from .evidence import gather

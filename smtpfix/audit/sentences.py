@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from smtpfix.scenario import Scenario
+from smtpfix.policy.scenario import Scenario
 
 from .plan import Case
 from .result import Declaration, DeclaredMode, Outcome, Verdict

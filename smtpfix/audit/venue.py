@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy import Mode, Policy
+from smtpfix.policy.policy import Mode, Policy
 
 FREE: Final = "free"
 CONVENTIONAL: Final = "conventional"

@@ -9,7 +9,7 @@ import signal
 from dataclasses import dataclass
 from typing import Final
 
-from smtpfix.disclosure import may_be_late
+from smtpfix.audit.disclosure import may_be_late
 
 from .evidence import Evidence
 from .plan import GOOD, Case

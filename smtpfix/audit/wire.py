@@ -10,12 +10,12 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from smtpfix.authority import Authority
-from smtpfix.channel import Channel
-from smtpfix.loop import LOOP_THREAD
-from smtpfix.place import Place
-from smtpfix.policy import Policy
+from smtpfix.pki.authority import Authority
+from smtpfix.policy.place import Place
+from smtpfix.policy.policy import Policy
 from smtpfix.server import Server
+from smtpfix.wire.channel import Channel
+from smtpfix.wire.loop import LOOP_THREAD
 
 from .venue import is_address
 

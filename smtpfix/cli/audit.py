@@ -19,8 +19,8 @@ from smtpfix.audit.plan import EVERYTHING
 from smtpfix.audit.result import AuditResult, Declaration, DeclaredMode, Grade, Outcome
 from smtpfix.audit.runner import Client
 from smtpfix.audit.venue import CONVENTIONAL, FREE, Venue
-from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError
+from smtpfix.pki.authority import Authority
 
 from .audit_guide import TerminalGuide
 from .audit_reports import ReportFiles, read_baseline

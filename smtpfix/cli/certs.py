@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Final, TextIO
 
-from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki import decode
+from smtpfix.pki.authority import Authority
 from smtpfix.pki.certificates import Issued
 from smtpfix.pki.chains import Chain
-from smtpfix.place import Place
-from smtpfix.scenario import GROUPS, OUTCOMES, Evidence, Scenario, load_scenario, scenario_ids
-from smtpfix.tls_profile import FAULTS, TLSProfile
-from smtpfix.transcript import printable
+from smtpfix.policy.place import Place
+from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario, load_scenario, scenario_ids
+from smtpfix.policy.tls_profile import FAULTS, TLSProfile
+from smtpfix.record.transcript import printable
 
 from .events import scenario_object
 from .options import find_scenario
@@ -61,7 +61,7 @@ def list_scenarios(stream: TextIO, group: str | None = None, *, as_json: bool = 
         raise InvalidValueError("GROUP", group, f"one of {', '.join(GROUPS)}")
     scenarios = [load_scenario(name) for name in scenario_ids(group)]
     if markdown:
-        from smtpfix.catalogue import markdown as page  # noqa: PLC0415 - nothing else needs it
+        from smtpfix.policy.catalogue import markdown as page  # noqa: PLC0415 - nothing else needs it
 
         stream.write(page(scenarios))
     elif as_json:

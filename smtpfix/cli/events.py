@@ -13,10 +13,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TextIO, TypeAlias
 
-from smtpfix.message import CapturedMessage
-from smtpfix.policy import Mode, Policy
-from smtpfix.scenario import Scenario
-from smtpfix.session import AuthAttempt, Session
+from smtpfix.mail.message import CapturedMessage
+from smtpfix.policy.policy import Mode, Policy
+from smtpfix.policy.scenario import Scenario
+from smtpfix.record.session import AuthAttempt, Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError, SMTPFixError
 from smtpfix.pki import stores
+from smtpfix.pki.authority import Authority
 from smtpfix.pki.chains import Chain
-from smtpfix.place import Place
-from smtpfix.policy import Policy
-from smtpfix.scenario import GROUPS, OUTCOMES, Scenario, load_scenario, scenario_ids
-from smtpfix.transcript import printable
+from smtpfix.policy.place import Place
+from smtpfix.policy.policy import Policy
+from smtpfix.policy.scenario import GROUPS, OUTCOMES, Scenario, load_scenario, scenario_ids
+from smtpfix.record.transcript import printable
 
 from .certs import HERE
 from .options import find_scenario, is_scenario_file

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.measurement import Connection, Probe, ProbeResult
-from smtpfix.probe import probe
-from smtpfix.transcript import printable
+from smtpfix.probe.measurement import Connection, Probe, ProbeResult
+from smtpfix.probe.probe import probe
+from smtpfix.record.transcript import printable
 
 from .terminal import Terminal
 

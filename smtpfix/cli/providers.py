@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TextIO
 
-from smtpfix.limits import Limits
-from smtpfix.providers import Provider, load_provider, provider_names
-from smtpfix.reply import Reply
+from smtpfix.policy.limits import Limits
+from smtpfix.policy.providers import Provider, load_provider, provider_names
+from smtpfix.rules.reply import Reply
 
 from .terminal import Terminal
 

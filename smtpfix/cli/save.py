@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from smtpfix.session import Session
-from smtpfix.transcript import printable
+from smtpfix.record.session import Session
+from smtpfix.record.transcript import printable
 
 from .events import ClientEvent, MessageCaptured, SessionEnded
 

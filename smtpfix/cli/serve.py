@@ -16,15 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
-from smtpfix.authority import Authority
 from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
-from smtpfix.inbox import Inbox
-from smtpfix.message import CapturedMessage
-from smtpfix.policy import Mode
-from smtpfix.rules_file import RulesFile
-from smtpfix.script import Rule
+from smtpfix.mail.inbox import Inbox
+from smtpfix.mail.message import CapturedMessage
+from smtpfix.pki.authority import Authority
+from smtpfix.policy.policy import Mode
+from smtpfix.policy.rules_file import RulesFile
+from smtpfix.record.session import Session
+from smtpfix.rules.rule import Rule
 from smtpfix.server import Server
-from smtpfix.session import Session
 
 from .events import (
     ClientEvent,

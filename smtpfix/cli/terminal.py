@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from smtpfix.message import CapturedMessage
-from smtpfix.policy import Mode, Policy
-from smtpfix.sasl import ANY_USER
-from smtpfix.scenario import OUTCOMES, Scenario
-from smtpfix.session import AuthAttempt, SessionEnd
-from smtpfix.transcript import printable
+from smtpfix.login.mechanisms import ANY_USER
+from smtpfix.mail.message import CapturedMessage
+from smtpfix.policy.policy import Mode, Policy
+from smtpfix.policy.scenario import OUTCOMES, Scenario
+from smtpfix.record.session import AuthAttempt, SessionEnd
+from smtpfix.record.transcript import printable
 
 from .events import (
     Listening,

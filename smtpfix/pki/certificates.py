@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.profile import KEY_USAGES, CertificateProfile, Day
+from smtpfix.policy.certificate_profile import KEY_USAGES, CertificateProfile, Day
 
 from . import der, keys, names
 

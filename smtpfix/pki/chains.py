@@ -10,9 +10,9 @@ from typing import Final, Protocol
 from cryptography import x509
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.place import Place
-from smtpfix.profile import CertificateProfile
-from smtpfix.scenario import Scenario
+from smtpfix.policy.certificate_profile import CertificateProfile
+from smtpfix.policy.place import Place
+from smtpfix.policy.scenario import Scenario
 
 from . import keys, names
 from .certificates import Issued, Revocation, issue

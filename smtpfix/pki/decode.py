@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from smtpfix.transcript import printable
+from smtpfix.record.transcript import printable
 
 from . import der
 

@@ -25,7 +25,7 @@ from smtpfix.audit.result import (
     Trust,
     Verdict,
 )
-from smtpfix.transcript import printable, shorten
+from smtpfix.record.transcript import printable, shorten
 
 _Value = TypeVar("_Value")
 

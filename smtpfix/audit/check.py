@@ -1,0 +1,174 @@
+"""Whether a client did what a scenario calls for, decided from the server's evidence alone: `RunningScenario.check`.
+
+What the client says of itself, its exception or its exit status, is quoted and never believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from smtpfix.errors import ScenarioFailed
+from smtpfix.policy.policy import Mode
+from smtpfix.policy.scenario import OUTCOMES, Scenario
+from smtpfix.record.session import Session
+from smtpfix.record.transcript import printable
+from smtpfix.server import Server
+
+from .disclosure import gave_away, may_be_late
+
+_REASON_SHOWN: Final = 500
+
+
+class Outcome(StrEnum):
+    """What a client did, as the server saw it."""
+
+    DELIVERED = "delivered"
+    """The server accepted a message, inside TLS where its mode knows TLS."""
+    DELIVERED_IN_CLEAR = "delivered in clear"
+    """The server accepted a message outside TLS, though its mode knows TLS."""
+    REFUSED = "refused"
+    """The client came and left, and gave nothing away."""
+    REFUSED_LATE = "refused late"
+    """No message was accepted, but the client had given credentials, the envelope or content away."""
+    ACTED_ON_INJECTION = "acted on an injected reply"
+    """The client used what only a reply injected before TLS had offered (RFC 3207 section 4.2)."""
+    NEVER_CONNECTED = "never connected"
+    """Nobody came: there is no evidence."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RunningScenario:
+    """A scenario, and a server that shows it: what the fixture ``smtp_scenario`` is."""
+
+    scenario: Scenario
+    server: Server
+    accepts: frozenset[str] = frozenset()
+    """Ids of scenarios that this client is known to accept, though it should not, or need not."""
+    refuses: frozenset[str] = frozenset()
+    """Ids of scenarios that this client is known to refuse, though it should not, or need not."""
+    name: str = ""
+    """What `accepts` and `refuses` know it by; empty: the scenario's id."""
+
+    def __repr__(self) -> str:
+        return f"<RunningScenario {self.name or self.scenario.id} {self.server!r}>"
+
+    @property
+    def expected(self) -> str:
+        """What a careful client does, one of `scenario.OUTCOMES`."""
+        return self.scenario.expected
+
+    def check(self, deliver: Callable[[Server], object]) -> Outcome:
+        """Let a client deliver one message to the server it is given, and return what it did.
+
+        Raises `ScenarioFailed` where that is not what the scenario calls for, nor what was declared. An exception of
+        the client's is no failure by itself: refusing raises one.
+        """
+        __tracebackhide__ = True
+        before = self._over()
+        raised: Exception | None = None
+        try:
+            deliver(self.server)
+        except Exception as error:  # noqa: BLE001 - whatever the client raises is quoted
+            raised = error
+        return self._judge(before, raised)
+
+    async def acheck(self, deliver: Callable[[Server], Awaitable[object]]) -> Outcome:
+        """Like `check`, for a coroutine function."""
+        __tracebackhide__ = True
+        before = self._over()
+        raised: Exception | None = None
+        try:
+            await deliver(self.server)
+        except Exception as error:  # noqa: BLE001 - as above
+            raised = error
+        return self._judge(before, raised)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the clients of this server did up to now, all of them."""
+        return self._outcome(tuple(self.server.sessions))
+
+    def _over(self) -> frozenset[int]:
+        """Return the numbers of the sessions that are over, and so are no evidence on the next client."""
+        return frozenset(session.number for session in self.server.sessions if session.is_over)
+
+    def _outcome(self, sessions: Collection[Session]) -> Outcome:
+        numbers = {session.number for session in sessions}
+        # After the sessions, for whose reading the server has caught up with what came.
+        accepted = [message for message in self.server.inbox.messages if message.session_number in numbers]
+        injected = self.scenario.injected_mechanisms
+        if any(attempt.mechanism in injected for session in sessions for attempt in session.auth):
+            return Outcome.ACTED_ON_INJECTION
+        if any(not message.in_tls for message in accepted) and self.server.mode is not Mode.PLAIN:
+            return Outcome.DELIVERED_IN_CLEAR
+        if accepted:
+            return Outcome.DELIVERED
+        if any(map(gave_away, sessions)):
+            return Outcome.REFUSED_LATE
+        return Outcome.REFUSED if sessions else Outcome.NEVER_CONNECTED
+
+    def _judge(self, before: frozenset[int], raised: Exception | None) -> Outcome:
+        __tracebackhide__ = True
+        sessions = [session for session in self.server.sessions if session.number not in before]
+        outcome = self._outcome(sessions)
+        complaint = self._complaint(outcome) or self._forbidden(sessions)
+        if complaint:
+            raise ScenarioFailed(self._explain(complaint, outcome, sessions, raised)) from raised
+        return outcome
+
+    def _complaint(self, outcome: Outcome) -> str | None:
+        """Return what is wrong; None if nothing is."""
+        name, expected = self.name or self.scenario.id, self.expected
+        if outcome is Outcome.NEVER_CONNECTED:
+            where = f"{self.server.host}:{self.server.port}"
+            return f"the client never connected to {where}, so nothing is known of it"
+        if outcome is Outcome.DELIVERED_IN_CLEAR:
+            return "the client delivered in clear"
+        if outcome is Outcome.ACTED_ON_INJECTION:
+            return "the client took a reply that was injected in clear for the server's"
+        delivered = outcome is Outcome.DELIVERED
+        if name in self.accepts:
+            return None if delivered else f"accepts= names {name}, but the client refuses it: take it out"
+        if name in self.refuses:
+            return f"refuses= names {name}, but the client accepts it: take it out" if delivered else None
+        if expected == "accept" and not delivered:
+            return "the client should have delivered"
+        if expected == "refuse" and delivered:
+            return "the client should have refused, and delivered"
+        if expected == "refuse" and outcome is Outcome.REFUSED_LATE and not may_be_late(self.scenario):
+            return "the client should have refused before it gave anything away"
+        return None
+
+    def _forbidden(self, sessions: Collection[Session]) -> str | None:
+        """Return what the client did that the scenario forbids; None if it did nothing of it."""
+        if not self.scenario.forbids or (self.name or self.scenario.id) in self.accepts:
+            return None
+        numbers = {session.number for session in sessions}
+        messages = [*self.server.inbox.messages, *self.server.inbox.refused]
+        found = [violation for session in sessions for violation in session.violations]
+        found += [one for message in messages if message.session_number in numbers for one in message.violations]
+        return next((f"the client did {one}" for one in found if one.id in self.scenario.forbids), None)
+
+    def _explain(
+        self, complaint: str, outcome: Outcome, sessions: Collection[Session], raised: Exception | None
+    ) -> str:
+        scenario = self.scenario
+        lines = [
+            f"scenario {scenario.id}: {complaint}",
+            f"  what it is: {scenario.summary}",
+            f"  expected:   {scenario.expected} ({OUTCOMES[scenario.expected]}), {scenario.standard}",
+            f"  happened:   {outcome}",
+            f"  the client: {_told(raised)}",
+        ]
+        for session in sessions:
+            lines += [f"{session}", *(f"  {line}" for line in str(session.transcript).splitlines())]
+        return "\n".join(lines)
+
+
+def _told(raised: Exception | None) -> str:
+    if raised is None:
+        return "raised nothing"
+    return f"raised {type(raised).__name__}: {printable(str(raised))[:_REASON_SHOWN]}"

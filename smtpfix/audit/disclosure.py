@@ -1,0 +1,33 @@
+"""What a client gave away in a session, and whether giving it away before refusing can be held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from smtpfix.policy.scenario import Scenario
+from smtpfix.record.session import Session
+from smtpfix.record.transcript import Event, Kind
+
+SPEAKS_OF_MAIL: Final = ("AUTH", "MAIL", "RCPT", "DATA", "BDAT")
+"""Commands by which a client gives something away."""
+
+
+def verbs(events: Iterable[Event]) -> tuple[str, ...]:
+    """Return the first word of each of a client's lines, in upper case."""
+    return tuple(
+        word.upper().decode("ascii", "replace")
+        for event in events
+        if event.kind in (Kind.CLIENT, Kind.SECRET)
+        for word in event.data.split(maxsplit=1)[:1]
+    )
+
+
+def gave_away(session: Session) -> bool:
+    """Return whether a client said more than it takes to begin TLS and to leave."""
+    return bool(session.auth) or not {*verbs(session.transcript)}.isdisjoint(SPEAKS_OF_MAIL)
+
+
+def may_be_late(scenario: Scenario) -> bool:
+    """Whether the server is who it says, or there is nothing to refuse until the whole message has been sent."""
+    return not scenario.is_about_trust or scenario.tls.fault == "truncate-before-reply"

@@ -1,0 +1,236 @@
+"""`Inbox`: the captured messages, and waiting for them.
+
+A message is here before its reply is sent, so a client that waits for replies never has to wait for the inbox.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
+from typing import Unpack, overload
+
+from smtpfix.errors import NoMessage, UnexpectedMessage
+from smtpfix.record.waiting import Bell
+
+from .attempts import Attempts
+from .matching import Criteria, Matcher
+from .message import CapturedMessage
+
+_NEAR_MISSES = 5
+_SESSIONS_SHOWN = 5
+
+
+class Inbox(Sequence[CapturedMessage]):
+    """The accepted messages of one or more servers, oldest first; what was refused at the final dot is in `refused`."""
+
+    def __init__(self, max_messages: int = 100_000) -> None:
+        self._bell = Bell()
+        self._messages: deque[CapturedMessage] = deque(maxlen=max_messages)
+        self._refused: deque[CapturedMessage] = deque(maxlen=max_messages)
+        self._accepted_count = 0
+        self.next_number: Callable[[], int] = itertools.count(1).__next__
+        """Return the number of the message about to be added; for the server."""
+        self._witnesses: list[Callable[[], Sequence[object]]] = []
+
+    # Reading
+
+    @overload
+    def __getitem__(self, index: int) -> CapturedMessage: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[CapturedMessage, ...]: ...
+    def __getitem__(self, index: int | slice) -> CapturedMessage | tuple[CapturedMessage, ...]:
+        if isinstance(index, slice):
+            return self.messages[index]
+        return self._messages[index]
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __iter__(self) -> Iterator[CapturedMessage]:
+        return iter(self.messages)
+
+    @property
+    def messages(self) -> tuple[CapturedMessage, ...]:
+        """The messages that are here now."""
+        with self._bell.lock:
+            return tuple(self._messages)
+
+    @property
+    def refused(self) -> tuple[CapturedMessage, ...]:
+        """The messages that came whole but were not answered with a 250: their content was seen, not accepted."""
+        with self._bell.lock:
+            return tuple(self._refused)
+
+    @property
+    def dropped(self) -> int:
+        """How many accepted messages had to go because the inbox holds no more than it was told to."""
+        with self._bell.lock:
+            return self._accepted_count - len(self._messages)
+
+    def find(self, **criteria: Unpack[Criteria]) -> tuple[CapturedMessage, ...]:
+        """Return the messages that match, without waiting; all of them without criteria."""
+        matcher = Matcher(criteria)
+        return tuple(message for message in self.messages if matcher.matches(message))
+
+    # Asserting
+
+    def one(self, *, timeout: float = 0.0, **criteria: Unpack[Criteria]) -> CapturedMessage:
+        """Return the one message that matches; with `timeout`, wait so many seconds for it.
+
+        Raises `NoMessage` or, when several match, `UnexpectedMessage`: both are assertion errors that explain.
+        """
+        __tracebackhide__ = True
+        if timeout > 0:
+            self.wait(1, timeout=timeout, **criteria)
+        found = self.find(**criteria)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            listed = "\n".join(f"  {message}" for message in found[:_NEAR_MISSES])
+            raise UnexpectedMessage(f"expected one message ({Matcher(criteria)}), {len(found)} match:\n{listed}")
+        raise NoMessage(self._explain(1, 0, Matcher(criteria), ""))
+
+    def attempts(self, message_id: str | None = None, **criteria: Unpack[Criteria]) -> Attempts:
+        """Return all attempts to deliver the one message that matches, accepted or not, oldest first.
+
+        Give its Message-ID, criteria, or nothing where there is but one. Raises `NoMessage` if none matches, and
+        `UnexpectedMessage` if those that match have several Message-IDs: a retry keeps it (RFC 5322 section 3.6.4).
+        An attempt whose content never came, as all recipients were refused, cannot be told; `Server.sessions` has it.
+        """
+        __tracebackhide__ = True
+        with self._bell.lock:
+            seen = sorted((*self._messages, *self._refused), key=lambda message: message.number)
+        matcher = Matcher(criteria)
+        wanted = None if message_id is None else message_id.strip().strip("<>")
+        found = [message for message in seen if wanted in (None, message.message_id.strip("<>"))]
+        found = [message for message in found if matcher.matches(message)]
+        identities = dict.fromkeys(message.message_id for message in found)
+        if len(identities) > 1:
+            listed = "\n".join(
+                f"  {message.message_id or 'no Message-ID'}: {message}" for message in found[:_NEAR_MISSES]
+            )
+            raise UnexpectedMessage(
+                f"expected attempts at one message ({matcher}), but there are {len(identities)} Message-IDs; "
+                f"a retry keeps its Message-ID (RFC 5322 section 3.6.4):\n{listed}"
+            )
+        if not found:
+            asked = "" if message_id is None else f"Message-ID {message_id}, "
+            lines = [f"expected an attempt ({asked}{matcher}), got none of {_count(len(seen), 'message')} that came"]
+            lines += [f"  {message.message_id or 'no Message-ID'}: {message}" for message in seen[-_NEAR_MISSES:]]
+            raise NoMessage("\n".join(lines))
+        return Attempts(tuple(message for message in seen if message.message_id in identities))
+
+    def wait(
+        self, count: int = 1, *, timeout: float = 5.0, **criteria: Unpack[Criteria]
+    ) -> tuple[CapturedMessage, ...]:
+        """Return the first `count` messages that match, waiting up to `timeout` seconds for them.
+
+        Raises `NoMessage`, and `BlockingWaitError` where it would stop an event loop: use `received` there.
+        """
+        __tracebackhide__ = True
+        search = _Search(self, count, Matcher(criteria))
+        found = self._bell.wait(search.look, timeout, "'await inbox.received(...)'")
+        return found if found is not None else self._fail(search, timeout)
+
+    async def received(
+        self,
+        count: int = 1,
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109 - same face as wait()
+        **criteria: Unpack[Criteria],
+    ) -> tuple[CapturedMessage, ...]:
+        """Like `wait`, awaited: the event loop goes on."""
+        __tracebackhide__ = True
+        search = _Search(self, count, Matcher(criteria))
+        found = await self._bell.wait_async(search.look, timeout)
+        return found if found is not None else self._fail(search, timeout)
+
+    def expect_none(self, *, within: float = 0.0, **criteria: Unpack[Criteria]) -> None:
+        """Raise `UnexpectedMessage` if a message matches, now or in the next `within` seconds."""
+        __tracebackhide__ = True
+        search = _Search(self, 1, Matcher(criteria))
+        _refuse(self._bell.wait(search.look, within, "'await inbox.received_none(...)'"), search)
+
+    async def received_none(self, *, within: float = 0.0, **criteria: Unpack[Criteria]) -> None:
+        """Like `expect_none`, awaited: the event loop goes on."""
+        __tracebackhide__ = True
+        search = _Search(self, 1, Matcher(criteria))
+        _refuse(await self._bell.wait_async(search.look, within), search)
+
+    def clear(self) -> None:
+        """Forget every message, and that any was dropped; numbering goes on."""
+        with self._bell.lock:
+            self._messages.clear()
+            self._refused.clear()
+            self._accepted_count = 0
+
+    # For the server
+
+    def add(self, message: CapturedMessage) -> None:
+        """Take in a message: among the accepted or the refused, as its reply says."""
+        with self._bell.lock:
+            if message.accepted:
+                self._messages.append(message)
+                self._accepted_count += 1
+                self._bell.ring()
+            else:
+                self._refused.append(message)
+
+    def attach(self, witness: Callable[[], Sequence[object]]) -> None:
+        """Let a server tell a failed wait what its clients did: a callable that returns its sessions."""
+        self._witnesses.append(witness)
+
+    def _fail(self, search: _Search, timeout: float) -> tuple[CapturedMessage, ...]:
+        __tracebackhide__ = True
+        raise NoMessage(self._explain(search.count, len(search.found), search.matcher, f" within {timeout:g} s"))
+
+    def _explain(self, wanted: int, found: int, matcher: Matcher, when: str) -> str:
+        messages = self.messages
+        lines = [f"expected {_count(wanted, 'message')} ({matcher}){when}, got {found} of {len(messages)} captured"]
+        misses = [(difference, message) for message in messages if (difference := matcher.difference(message))]
+        misses.sort(key=lambda miss: len(miss[0]))
+        for difference, message in misses[:_NEAR_MISSES]:
+            lines += [f"  {message}", *(f"    {line}" for line in difference)]
+        if len(misses) > _NEAR_MISSES:
+            lines.append(f"  and {len(misses) - _NEAR_MISSES} more that differ")
+        for message in self.refused[-_NEAR_MISSES:]:
+            lines.append(f"  not accepted, answered {str(message.reply) if message.reply else 'nothing'!r}: {message}")
+        sessions = [session for witness in self._witnesses for session in witness()]
+        lines.append(f"what the clients did: {_count(len(sessions), 'session')}")
+        lines += [f"  {session}" for session in sessions[-_SESSIONS_SHOWN:]]
+        return "\n".join(lines)
+
+
+class _Search:
+    """Looks at each message once, however often it is asked: waiting stays linear in the messages that come."""
+
+    def __init__(self, inbox: Inbox, count: int, matcher: Matcher) -> None:
+        if count < 0:
+            raise ValueError(f"expected a count of messages, 0 or more, got {count}")
+        self.count = count
+        self.matcher = matcher
+        self.found: list[CapturedMessage] = []
+        self._inbox = inbox
+        self._seen = 0
+
+    def look(self) -> tuple[CapturedMessage, ...] | None:
+        """Return the first `count` matches once there are so many; called with the bell's lock held."""
+        messages = self._inbox._messages  # noqa: SLF001 - the other half of one class
+        new = list(takewhile(lambda message: message.number > self._seen, reversed(messages)))
+        for message in reversed(new):
+            self._seen = message.number
+            if self.matcher.matches(message):
+                self.found.append(message)
+        return tuple(self.found[: self.count]) if len(self.found) >= self.count else None
+
+
+def _refuse(found: tuple[CapturedMessage, ...] | None, search: _Search) -> None:
+    __tracebackhide__ = True
+    if found:
+        raise UnexpectedMessage(f"expected no message ({search.matcher}), but there is one:\n  {found[0]}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,101 @@
+"""Which message is meant: deciding and explaining are one code path, so a failure names the field that differed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypedDict
+
+from smtpfix.record.transcript import printable
+
+from .message import CapturedMessage
+
+
+class Criteria(TypedDict, total=False):
+    """What a message may be asked for: each by a string, a compiled pattern (searched), or any object with ``==``."""
+
+    to: Any
+    """One of the envelope's recipients."""
+    reverse_path: Any
+    """The envelope's reverse-path, ``""`` for the null one."""
+    sender: Any
+    """The address in the From header."""
+    subject: Any
+    """The decoded Subject header."""
+    text: Any
+    """The plain-text body; a string only has to be contained in it."""
+    html: Any
+    """The HTML body; a string only has to be contained in it."""
+    headers: Mapping[str, Any]
+    """Header names, each with what its value has to be; None for absent."""
+    attachment: Any
+    """The file name of one of the attachments."""
+    user: Any
+    """The authenticated user."""
+
+
+_ONE_OF: Final[Mapping[str, Callable[[CapturedMessage], tuple[Any, ...]]]] = {
+    "to": lambda message: message.to,
+    "attachment": lambda message: tuple(attachment.filename for attachment in message.attachments),
+}
+_EXACT: Final = ("reverse_path", "sender", "subject", "user")
+_CONTAINED: Final = ("text", "html")
+_NAMES: Final = (*_ONE_OF, *_EXACT, *_CONTAINED, "headers")
+
+
+def equals(expected: Any, actual: Any) -> bool:
+    """Return whether a value is what was expected: a compiled pattern is searched for, all else compared."""
+    if isinstance(expected, re.Pattern):
+        return isinstance(actual, str) and expected.search(actual) is not None
+    return bool(expected == actual)
+
+
+class Matcher:
+    """Criteria, checked when it is built; raises `TypeError` naming an unknown one."""
+
+    def __init__(self, criteria: Criteria) -> None:
+        for name in criteria:
+            if name not in _NAMES:
+                raise TypeError(f"a message cannot be asked for {name!r}; it can for {', '.join(sorted(_NAMES))}")
+        if not isinstance(criteria.get("headers", {}), Mapping):
+            raise TypeError("headers is a mapping of header names to values")
+        self._criteria: Mapping[str, Any] = dict(criteria)
+
+    def matches(self, message: CapturedMessage) -> bool:
+        """Return whether nothing differs."""
+        return not self.difference(message)
+
+    def difference(self, message: CapturedMessage) -> list[str]:
+        """Return what differs, a line each; empty for a match."""
+        found = []
+        for name, expected in self._criteria.items():
+            if name == "headers":
+                for header, value in expected.items():
+                    actual = message.header(header)
+                    if not equals(value, actual):
+                        found.append(_line(f"header {header}", value, actual))
+                continue
+            if name in _ONE_OF:
+                values = _ONE_OF[name](message)
+                if not any(equals(expected, value) for value in values):
+                    found.append(_line(name, expected, values))
+                continue
+            actual = getattr(message, name)
+            contained = name in _CONTAINED and isinstance(expected, str) and expected in actual
+            if not contained and not equals(expected, actual):
+                found.append(_line(name, expected, actual))
+        return found
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={_show(value)}" for name, value in self._criteria.items()) or "any"
+
+
+def _line(name: str, expected: Any, actual: Any) -> str:
+    return f"{name}: wanted {_show(expected)}, got {_show(actual)}"
+
+
+def _show(value: Any, limit: int = 200) -> str:
+    if isinstance(value, re.Pattern):
+        return f"/{printable(value.pattern)}/"
+    text = printable(repr(value))
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

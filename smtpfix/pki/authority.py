@@ -1,0 +1,350 @@
+"""`Authority`: a root that clients trust, every scenario's chain, and the TLS contexts that show them.
+
+The only importer of trustme, which issues what clients show. Issues on first use and keeps what it has issued: one
+authority serves a whole test run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import secrets
+import shutil
+import ssl
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+import trustme
+
+from smtpfix.errors import AuthorityError, ExtraMissing, InvalidValueError
+from smtpfix.policy.certificate_profile import CertificateProfile
+from smtpfix.policy.place import Place
+from smtpfix.policy.policy import Policy
+from smtpfix.policy.scenario import Scenario
+from smtpfix.policy.tls_profile import TLSProfile
+from smtpfix.tls.contexts import load, load_files, needed_stack, needs_weak_security, server_context
+from smtpfix.tls.side import TLS, TLSSide
+
+from .certificates import Issued, issue
+from .chains import Chain, Issuer
+from .keys import generate, pem
+from .names import ORGANIZATION, distinguished
+from .revocation import staple
+
+if TYPE_CHECKING:
+    from .responder import Responder
+
+_ROOT: Final = CertificateProfile.plain_ca("the authority")
+_INTERMEDIATE: Final = CertificateProfile.plain_ca("the authority's intermediate")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Authority:
+    """A root that clients trust, and everything that is issued below it.
+
+    With `directory`, the root and its intermediates are kept there between runs, so that a person can import the root
+    into a trust store once; keys are readable by their owner only. Without, nothing outlives `close`. `now` tells the
+    time that validity is counted from.
+
+    Raises `AuthorityError` for a directory whose files cannot be read back, `OSError` for one that cannot be written.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None, *, now: Callable[[], datetime] = _now) -> None:
+        self._lock = threading.RLock()
+        self._directory = Path(directory) if directory is not None else None
+        self._now = now
+        self._plain: list[Issued] = []
+        self._issuer = Issuer(self._plain_issuer, now)
+        self._chains: dict[tuple[Scenario, Place], Chain] = {}
+        self._contexts: dict[object, ssl.SSLContext] = {}
+        self._ca_files: dict[str, Path] = {}
+        self._folder: Path | None = None
+        self._finalizer: weakref.finalize | None = None  # type: ignore[type-arg]
+        self._stranger: Authority | None = None
+        self._responder: Responder | None = None
+        self._ending: weakref.finalize | None = None  # type: ignore[type-arg]
+        if self._directory is not None:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._plain_issuer(0)
+
+    # What clients need
+
+    @property
+    def ca_pem(self) -> str:
+        """The root certificate, PEM: what a careful client trusts, where the scenario does not say otherwise."""
+        return self._plain_issuer(0).pem
+
+    @property
+    def ca_file(self) -> Path:
+        """A file with the root certificate, PEM; it is there until `close`, or for good in a directory of its own."""
+        return self._directory / "ca.pem" if self._directory is not None else self._file_with(self.ca_pem)
+
+    def trusted_pem(self, policy: Policy, place: Place) -> str:
+        """Return what a careful client of such a server trusts, PEM."""
+        if isinstance(policy.certificate, tuple):
+            return _last_certificate(Path(policy.certificate[0]))
+        scenario = policy.chain_scenario
+        return self.ca_pem if scenario.is_plain else self.chain(scenario, place).trusted.pem
+
+    def trusted_file(self, policy: Policy, place: Place) -> Path:
+        """Return a file with what a careful client of such a server trusts, PEM; there until `close`."""
+        text = self.trusted_pem(policy, place)
+        return self.ca_file if text == self.ca_pem else self._file_with(text)
+
+    def client_context(self, name: str | None = None, *, trusted_pem: str | None = None) -> ssl.SSLContext:
+        """Return a new client context that trusts this authority, or what it is told to, and checks host names.
+
+        With `name`, a host name, e-mail address or IP address, it shows a client certificate for it.
+        """
+        # ssl.create_default_context() would read the system's trust store, which takes a hundred times as long.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=trusted_pem or self.ca_pem)
+        if trusted_pem is not None:  # which may be an intermediate, or the leaf: Python 3.13 sets this by itself
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if name is not None:
+            with self._lock:
+                issuer = self._plain_issuer(1)
+                above = trustme.CA.from_pem(issuer.pem.encode(), pem(issuer.key))
+                leaf = above.issue_cert(
+                    name,
+                    common_name=name,
+                    organization_name=ORGANIZATION,
+                    not_before=issuer.certificate.not_valid_before_utc,
+                    not_after=issuer.certificate.not_valid_after_utc,
+                )
+                chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems) + issuer.pem.encode()
+                load(context, chain, leaf.private_key_pem.bytes())
+        return context
+
+    # What servers need
+
+    def tls_factory(self, policy: Policy, place: Place) -> Callable[[], TLSSide]:
+        """Return what makes the TLS side of each connection to a server that is there.
+
+        Raises `ExtraMissing` where the scenario needs another TLS stack than Python's, and that is not installed.
+        """
+        stack = needed_stack(policy)
+        make = {None: self._ordinary, "stapling": self._stapling, "legacy": self._legacy}[stack]
+        if not policy.tls_profile.rotate_keys:
+            return make(policy, place)
+
+        def anew() -> TLSSide:
+            return make(policy, place)()
+
+        return anew
+
+    def _ordinary(self, policy: Policy, place: Place) -> Callable[[], TLSSide]:
+        if policy.tls_profile.rotate_keys:
+            return functools.partial(TLS, self.new_server_context(policy, place))
+        return functools.partial(TLS, self.server_context(policy, place))
+
+    def _stapling(self, policy: Policy, place: Place) -> Callable[[], TLSSide]:
+        with _needed(policy, "pyOpenSSL", "stapling"):
+            from smtpfix.tls.stapling import StaplingTLS, stapling_context  # noqa: PLC0415 - an extra
+        if isinstance(policy.certificate, tuple):
+            raise InvalidValueError(
+                "Policy.certificate", "files", f"a scenario: in {policy.scenario} the issuer signs the OCSP response"
+            )
+        profile, chain = policy.tls_profile, self._shown(policy, place)
+        issuer = chain.path[1] if len(chain.path) > 1 else chain.leaf
+        response = staple(chain.leaf, issuer, self._now(), revoked=profile.staple == "revoked")
+        key = chain.key_pem
+        return functools.partial(
+            StaplingTLS,
+            stapling_context(policy, profile, chain.chain_pem.encode(), key, response, self._client_authority(profile)),
+        )
+
+    def _legacy(self, policy: Policy, place: Place) -> Callable[[], TLSSide]:
+        with _needed(policy, "tlslite-ng", "legacy-tls"):
+            from smtpfix.tls.legacy import LegacyContext, LegacyTLS  # noqa: PLC0415 - an extra
+        if isinstance(policy.certificate, tuple):
+            octets, key = (Path(file).read_bytes() for file in policy.certificate)
+        else:
+            chain = self._shown(policy, place)
+            octets, key = chain.chain_pem.encode(), chain.key_pem
+        return functools.partial(LegacyTLS, LegacyContext(policy, policy.tls_profile, octets, key))
+
+    def server_context(self, policy: Policy, place: Place) -> ssl.SSLContext:
+        """Return the context for a server that is there; the same one for the same policy and place."""
+        certificate = policy.certificate
+        key = (
+            certificate if isinstance(certificate, str) else policy.chain_scenario,
+            certificate if isinstance(certificate, tuple) else None,
+            policy.scenario if not isinstance(policy.scenario, Path) else policy.chain_scenario,
+            policy.tls_profile if isinstance(policy.scenario, Path) else None,
+            place,
+            policy.tls_min,
+            policy.tls_max,
+            policy.client_certificate,
+            policy.alpn,
+        )
+        with self._lock:
+            if key not in self._contexts:
+                self._contexts[key] = self.new_server_context(policy, place)
+            return self._contexts[key]
+
+    def new_server_context(self, policy: Policy, place: Place) -> ssl.SSLContext:
+        """Return another context for the same server, with another leaf where its key rotates."""
+        profile = policy.tls_profile
+        if isinstance(policy.certificate, tuple):
+            files = [Path(file) for file in policy.certificate]
+            return server_context(
+                policy,
+                profile,
+                lambda context: load_files(context, *files),
+                weak=False,
+                client_authority_pem=self.ca_pem,
+            )
+        scenario = policy.chain_scenario
+        chain = self._shown(policy, place)
+        return server_context(
+            policy,
+            profile,
+            lambda context: load(context, chain.chain_pem.encode(), chain.key_pem),
+            weak=needs_weak_security(scenario.profiles),
+            client_authority_pem=self._client_authority(profile),
+        )
+
+    def _shown(self, policy: Policy, place: Place) -> Chain:
+        """Return the chain to show now."""
+        with self._lock:
+            scenario = policy.chain_scenario
+            return self._issue(scenario, place) if policy.tls_profile.rotate_keys else self.chain(scenario, place)
+
+    def _client_authority(self, profile: TLSProfile) -> str:
+        """Return whose client certificates are taken, PEM."""
+        with self._lock:
+            return self._other().ca_pem if profile.client_authority == "other" else self.ca_pem
+
+    def chain(self, scenario: Scenario, place: Place) -> Chain:
+        """Return a scenario's chain for a server that is there, issued on first use."""
+        with self._lock:
+            key = (scenario, place)
+            if key not in self._chains:
+                self._chains[key] = self._issue(scenario, place)
+            return self._chains[key]
+
+    def _issue(self, scenario: Scenario, place: Place) -> Chain:
+        """Issue a chain; one that has URLs gets a responder that answers them."""
+        if self._responder is None and any(profile.revocation for profile in scenario.profiles):
+            from .responder import Responder  # noqa: PLC0415 - an HTTP server, which few scenarios need
+
+            self._responder = Responder(self._now)
+            self._ending = weakref.finalize(self, self._responder.close)
+        return self._issuer.chain(scenario, place, self._responder)
+
+    def close(self) -> None:
+        """Remove the temporary files, and answer no more questions about revocation."""
+        with self._lock:
+            if self._responder is not None and self._ending is not None:
+                self._ending()
+                self._responder = self._ending = None
+            if self._finalizer is not None:
+                self._finalizer()
+            self._folder = self._finalizer = None
+            self._ca_files.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _file_with(self, text: str) -> Path:
+        """Return a temporary file with a certificate."""
+        with self._lock:
+            if text not in self._ca_files:
+                if self._folder is None:
+                    self._folder = Path(tempfile.mkdtemp(prefix="smtpfix-"))
+                    self._finalizer = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+                number = len(self._ca_files)
+                file = self._folder / ("ca.pem" if number == 0 else f"ca-{number}.pem")
+                file.write_text(text, encoding="ascii")
+                self._ca_files[text] = file
+            return self._ca_files[text]
+
+    def _other(self) -> Authority:
+        """Return an authority that has issued nothing for anybody."""
+        if self._stranger is None:
+            self._stranger = Authority(now=self._now)
+        return self._stranger
+
+    # The plain issuers: 0 is the root, each next one is issued by the one before
+
+    def _plain_issuer(self, depth: int) -> Issued:
+        with self._lock:
+            while len(self._plain) <= depth:
+                above = self._plain[-1] if self._plain else None
+                self._plain.append(self._stored(above) or self._new(above))
+            return self._plain[depth]
+
+    def _new(self, above: Issued | None) -> Issued:
+        number = len(self._plain)
+        part = f"intermediate {number}" if number else "root"
+        issuer = issue(
+            _ROOT if above is None else _INTERMEDIATE,
+            above,
+            key=generate(_ROOT.key),
+            subject=distinguished(f"smtpfix {part} {secrets.token_hex(4)}"),
+            alternative_names=[],
+            now=self._now(),
+        )
+        if self._directory is not None:
+            certificate, key = self._files(number)
+            _write_private(key, pem(issuer.key))
+            certificate.write_text(issuer.pem, encoding="ascii")
+        return issuer
+
+    def _stored(self, above: Issued | None) -> Issued | None:
+        if self._directory is None:
+            return None
+        certificate, key = self._files(len(self._plain))
+        if not certificate.exists() and not key.exists():
+            return None
+        try:
+            issuer = Issued.from_pem(certificate.read_bytes(), key.read_bytes())
+            issuer.certificate.verify_directly_issued_by((above or issuer).certificate)
+        except Exception as error:  # cryptography has exceptions that are neither OSError nor ValueError
+            raise AuthorityError(
+                f"cannot read the authority back from {certificate} and {key}: {error}; "
+                "restore both files, or remove both to make a new authority"
+            ) from error
+        return issuer
+
+    def _files(self, number: int) -> tuple[Path, Path]:
+        assert self._directory is not None  # noqa: S101 - the callers looked
+        name = "ca" if number == 0 else f"intermediate-{number}"
+        return self._directory / f"{name}.pem", self._directory / f"{name}.key"
+
+
+@contextlib.contextmanager
+def _needed(policy: Policy, package: str, extra: str) -> Iterator[None]:
+    """Say what to install where an extra is missing that the policy's scenario needs."""
+    try:
+        yield
+    except ImportError as error:
+        scenario = policy.scenario or policy.certificate
+        raise ExtraMissing(
+            f"scenario {str(scenario)!r} needs {package}: pip install 'smtpfix[{extra}]' ({error})"
+        ) from error
+
+
+def _last_certificate(chain: Path) -> str:
+    """Return the last certificate of a PEM file: a root, or the nearest to it that there is."""
+    text = chain.read_text(encoding="ascii", errors="replace")
+    return text[text.rindex("-----BEGIN CERTIFICATE-----") :]
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)

@@ -1,0 +1,92 @@
+"""A file of rules, TOML: `RulesFile`, what `smtpfix serve --rules` reads at its start and whenever it is told to.
+
+``rules = ["RCPT *@slow.example: 450 4.2.1 Greylisted x1"]`` is for every server, and the same key in a table by the
+name of a mode, such as ``[starttls]``, for the servers of this mode.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.rules.rule import Rule
+from smtpfix.rules.text import parse_rule
+
+from .policy import Mode
+
+_KEY: Final = "rules"
+_MODES: Final = tuple(map(str, Mode))
+
+
+@dataclass(frozen=True, slots=True)
+class RulesFile:
+    """The rules of a file, as it was when it was read."""
+
+    path: Path
+    """Where it was read."""
+    rules: tuple[Rule, ...] = ()
+    """For every server; the first is asked first."""
+    by_mode: Mapping[str, tuple[Rule, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """For the servers of a mode."""
+
+    @classmethod
+    def read(cls, path: Path) -> RulesFile:
+        """Read a file. Raises `InvalidValueError`, which names the file, the key, and the rule by line and number."""
+        where = str(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+            values = tomllib.loads(text)
+        except OSError as error:
+            raise InvalidValueError(where, error.strerror, "a TOML file that can be read") from error
+        except UnicodeDecodeError as error:
+            raise InvalidValueError(where, str(error), "UTF-8") from error
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidValueError(where, str(error), "TOML") from error
+        for key in values:
+            if key not in (_KEY, *_MODES):
+                raise InvalidValueError(where, key, f"only the key {_KEY} and the tables {', '.join(_MODES)}")
+        everywhere = tuple(_rules(where, values.pop(_KEY, []), text))
+        by_mode = {mode: tuple(_table(where, mode, table, text)) for mode, table in values.items()}
+        return cls(path, everywhere, MappingProxyType(by_mode))
+
+    def for_mode(self, mode: Mode | str) -> tuple[Rule, ...]:
+        """Return the rules of a server, the first to be asked first: those of its mode, then those of every server."""
+        return (*self.by_mode.get(str(mode), ()), *self.rules)
+
+    @property
+    def count(self) -> int:
+        """How many rules are written in it."""
+        return len(self.rules) + sum(map(len, self.by_mode.values()))
+
+
+def _table(where: str, mode: str, table: Any, text: str) -> Iterator[Rule]:
+    if not isinstance(table, Mapping):
+        raise InvalidValueError(f"{where}: {mode}", table, f"a table, [{mode}]")
+    for key in table:
+        if key != _KEY:
+            raise InvalidValueError(f"{where}, [{mode}]", key, f"only the key {_KEY}")
+    yield from _rules(f"{where}, [{mode}]", table.get(_KEY, []), text)
+
+
+def _rules(where: str, lines: Any, text: str) -> Iterator[Rule]:
+    if not isinstance(lines, list):
+        raise InvalidValueError(f"{where}: {_KEY}", lines, "a list of rules, each a line of text")
+    for number, line in enumerate(lines, 1):
+        rule = f"{where}: {_KEY}, number {number}"
+        if not isinstance(line, str):
+            raise InvalidValueError(rule, line, "a rule, a line of text")
+        try:
+            yield parse_rule(line)
+        except InvalidValueError as error:
+            raise error.within(f"{rule}{_place(line, text)}") from error
+
+
+def _place(rule: str, text: str) -> str:
+    """Say in which line of the file a rule stands; nothing where it is written with escapes, or more than once."""
+    found = [number for number, line in enumerate(text.split("\n"), 1) if f'"{rule}"' in line or f"'{rule}'" in line]
+    return f" (line {found[0]})" if len(found) == 1 else ""

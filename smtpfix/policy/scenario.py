@@ -1,0 +1,372 @@
+"""The scenarios a client can meet, read from the catalogue's TOML files: `Scenario`.
+
+Knows what a scenario says; `authority` issues its certificates, `contexts` and `conversation` play its TLS.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from smtpfix.errors import InvalidValueError, UnknownScenario
+from smtpfix.login.mechanisms import ANY_USER
+from smtpfix.rules.rule import Rule
+
+from .certificate_profile import CertificateProfile, is_template
+from .tables import check_table
+from .tls_profile import TLSProfile
+
+OUTCOMES: Final = {
+    "accept": "a careful client delivers",
+    "refuse": "a careful client refuses",
+    "lax": "refusing is right, accepting is common",
+    "either": "both are right",
+}
+"""What a client is expected to do."""
+
+GROUPS: Final = ("certificates", "tls", "stripping", "injection", "auth", "replies", "timing", "delivery")
+"""The parts of the catalogue, in order."""
+
+CLIENT_MODES: Final = ("implicit", "starttls-required", "opportunistic", "none")
+"""When a client means to use TLS: from the first octet, by STARTTLS or not at all, by STARTTLS where offered, never."""
+
+_TLS_MODES: Final = ("starttls", "tls-required", "implicit-tls")
+_MODES: Final = ("plain", *_TLS_MODES)
+_IN_EVERY_MODE: Final = ("auth", "replies", "timing", "delivery")
+"""Groups that do not turn on TLS."""
+_POLICY_FIELDS: Final = (
+    *("users", "require_auth", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "hide", "size_limit"),
+    *("line_limit", "max_recipients", "limits", "greylist", "timeout"),
+    *("offer", "syntax", "max_recipient_domains"),
+)
+"""The fields of a policy that a scenario may decide."""
+_TRUSTED: Final = ("root", "authority", "leaf", "other-key")
+_SENT: Final = ("leaf", "intermediates", "intermediates-reversed", "root", "stranger")
+_VERIFIED: Final = 0
+"""X509_V_OK."""
+_MOST_INTERMEDIATES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What OpenSSL, asked as `ssl.create_default_context` asks it, makes of a scenario."""
+
+    verify_code: int | None = None
+    """Its verify code, 0 where it accepts; None where the handshake does not get that far."""
+    strict_verify_code: int | None = None
+    """The same with ``X509_V_FLAG_X509_STRICT``, which Python 3.13 sets by default; None: the same."""
+    error: str | None = None
+    """`ssl.SSLError.reason`, or the name of an exception, where it is not the certificate that fails."""
+
+    @property
+    def accepts(self) -> bool:
+        """Whether the handshake completes."""
+        return self.verify_code == _VERIFIED and self.error is None
+
+    def code(self, *, strict: bool) -> int | None:
+        """Return the verify code with or without the strict flag."""
+        return self.strict_verify_code if strict and self.strict_verify_code is not None else self.verify_code
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client is to be asked to deliver, where the scenario turns on it; None leaves it to whoever asks."""
+
+    client_name: str | None = None
+    """What it is to call itself in EHLO."""
+    sender: str | None = None
+    """The reverse-path."""
+    recipient: str | None = None
+    message: str | None = None
+    """The whole message, line ends as they stand here; outside ASCII as UTF-8."""
+
+
+_NOTHING: Final = Asked()
+_LEAF: Final = CertificateProfile("leaf", ca=False)
+_TLS: Final = TLSProfile()
+_ACCEPTED: Final = Evidence(_VERIFIED)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One entry of the catalogue. Raises `InvalidValueError` naming the file, the key and what is allowed."""
+
+    id: str
+    """The file's name without ``.toml``; what `Policy.certificate` and `Policy.scenario` take."""
+    summary: str
+    """What the server shows, in one sentence."""
+    expected: str
+    """One of `OUTCOMES`."""
+    standard: str
+    """Where the standard says so."""
+    group: str = "certificates"
+    """One of `GROUPS`."""
+    connect: str = "{host}"
+    """The name a client has to connect to for the scenario to mean anything."""
+    modes: tuple[str, ...] = _TLS_MODES
+    """The modes it can be shown in."""
+    trust: str = "root"
+    """What a careful client trusts: the chain's ``root``, the test ``authority`` whatever the chain is, the ``leaf``
+    itself, or a certificate for the same name with an ``other-key``."""
+    send: tuple[str, ...] = ("leaf", "intermediates")
+    """What the server sends, in this order."""
+    root: CertificateProfile | None = None
+    """A root of its own; None: the authority's."""
+    intermediates: tuple[CertificateProfile, ...] | int = 1
+    """The intermediates from the root down, or how many plain ones there are."""
+    leaf: CertificateProfile = _LEAF
+    """The server's certificate."""
+    tls: TLSProfile = _TLS
+    """What the server does in TLS."""
+    rules: tuple[Rule, ...] = ()
+    """What the server does otherwise than a good one, command by command; the first is asked first."""
+    expected_by_mode: tuple[tuple[str, str], ...] = ()
+    """One of `OUTCOMES` for one of `CLIENT_MODES`, where that is not `expected`."""
+    control: str = ""
+    """The id of a scenario that differs from this one by the attack alone: what a client does there too is not due to
+    the attack."""
+    asked: Asked = _NOTHING
+    """What a client is to be asked to deliver."""
+    forbids: tuple[str, ...] = ()
+    """Ids of `Violation`: a client that shows one has not done what the scenario calls for, whatever the outcome."""
+    injected_mechanisms: tuple[str, ...] = ()
+    """SASL mechanisms that only an injected reply offers: a client that uses one took it for the server's."""
+    policy: tuple[tuple[str, object], ...] = field(default=(), hash=False)
+    """Fields of the policy, where it does not say itself: names and values."""
+    openssl: Evidence = _ACCEPTED
+    """What OpenSSL makes of it."""
+    notes: str = ""
+    """More for people: why, what differs between clients."""
+
+    def expected_for(self, mode: str) -> str:
+        """Return what a careful client does that means to use TLS as one of `CLIENT_MODES` says; one of `OUTCOMES`.
+
+        `expected` is for clients that must use TLS. One that never does meets no certificate and no handshake, and
+        delivers. Raises `InvalidValueError`.
+        """
+        if mode not in CLIENT_MODES:
+            raise InvalidValueError("mode", mode, f"one of {', '.join(CLIENT_MODES)}")
+        never_met = mode == "none" and self.group in ("certificates", "tls")
+        return dict(self.expected_by_mode).get(mode, "accept" if never_met else self.expected)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the certificates are those of every good server, and clients trust the authority's root."""
+        return (
+            self.root is None
+            and isinstance(self.intermediates, int)
+            and self.leaf == CertificateProfile(self.leaf.where, ca=False)
+            and self.trust == "root"
+        )
+
+    @property
+    def policy_field(self) -> str:
+        """The field of a policy that takes its id."""
+        return "certificate" if self.group == "certificates" else "scenario"
+
+    @property
+    def is_about_trust(self) -> bool:
+        """Whether refusing has to come before anything is given away: the server may not be who it says."""
+        return self.group not in _IN_EVERY_MODE
+
+    @property
+    def profiles(self) -> tuple[CertificateProfile, ...]:
+        """The certificates that differ from plain ones, from the root down."""
+        own = self.intermediates if isinstance(self.intermediates, tuple) else ()
+        return (*((self.root,) if self.root else ()), *own, self.leaf)
+
+    def __post_init__(self) -> None:
+        for name in ("summary", "standard"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not value:
+                raise self._fail(name, "a sentence")
+        self._check(
+            "expected", isinstance(self.expected, str) and self.expected in OUTCOMES, f"one of {', '.join(OUTCOMES)}"
+        )
+        self._check("group", self.group in GROUPS, f"one of {', '.join(GROUPS)}")
+        self._check("trust", self.trust in _TRUSTED, f"one of {', '.join(_TRUSTED)}")
+        self._check(
+            "connect",
+            bool(self.connect) and is_template(self.connect) and "{name" not in self.connect,
+            "a host name with placeholders such as {hostname}, but {name} and {names}, which follow from it",
+        )
+        for name, allowed in (("modes", _MODES if self.group in _IN_EVERY_MODE else _TLS_MODES), ("send", _SENT)):
+            value = getattr(self, name)
+            good = isinstance(value, tuple) and bool(value) and all(one in allowed for one in value)
+            self._check(name, good, f"a list out of {', '.join(allowed)}")
+        self._check("send", self.send[0] == "leaf", "a list that begins with leaf, since that is whose key signs")
+        count = self.intermediates
+        self._check(
+            "intermediates",
+            isinstance(count, tuple) or (type(count) is int and 0 <= count <= _MOST_INTERMEDIATES),
+            f"a number from 0 to {_MOST_INTERMEDIATES}, or [[intermediate]] tables",
+        )
+        self._check("notes", isinstance(self.notes, str), "text")
+        mechanisms = self.injected_mechanisms
+        good = isinstance(mechanisms, tuple) and all(isinstance(one, str) and one.isupper() for one in mechanisms)
+        self._check("injected_mechanisms", good, "a list of SASL mechanisms in upper case")
+        self._check("control", isinstance(self.control, str), "the id of another scenario")
+        good = isinstance(self.forbids, tuple) and all(isinstance(one, str) and one for one in self.forbids)
+        self._check("forbids", good, "a list of violations' ids, such as bare-line-feed")
+
+    def _check(self, name: str, good: bool, allowed: str) -> None:  # noqa: FBT001 - private, and reads well
+        if not good:
+            raise self._fail(name, allowed)
+
+    def _fail(self, name: str, allowed: str) -> InvalidValueError:
+        return InvalidValueError(f"{self.id}.toml: {name}", getattr(self, name), allowed)
+
+    @classmethod
+    def parse(cls, scenario_id: str, text: str) -> Scenario:
+        """Build a scenario from a catalogue file's text; or raise `InvalidValueError` naming file and key."""
+        where = f"{scenario_id}.toml"
+        try:
+            values: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidValueError(where, str(error), "TOML") from error
+        check_table(where, values, _TOP_KEYS)
+        for key in ("summary", "expected", "standard"):
+            if key not in values:
+                raise InvalidValueError(f"{where}: {key}", None, "a value")
+        if values.get("group") in _IN_EVERY_MODE:
+            values.setdefault("modes", _MODES)
+        for key in ("modes", "send", "injected_mechanisms", "forbids"):
+            if isinstance(values.get(key), list):
+                values[key] = tuple(values[key])
+        if "root" in values:
+            values["root"] = CertificateProfile.parse(f"{where}, [root]", values["root"], ca=True)
+        if "leaf" in values:
+            values["leaf"] = CertificateProfile.parse(f"{where}, [leaf]", values["leaf"], ca=False)
+        if "intermediate" in values:
+            values["intermediates"] = _parse_intermediates(where, values)
+        if "tls" in values:
+            values["tls"] = TLSProfile.parse(f"{where}, [tls]", values["tls"])
+        if "rules" in values:
+            values["rules"] = _parse_rules(where, values["rules"])
+        if "expected_by_mode" in values:
+            values["expected_by_mode"] = _parse_modes(f"{where}, [expected_by_mode]", values["expected_by_mode"])
+        if "asked" in values:
+            values["asked"] = _parse_asked(f"{where}, [asked]", values["asked"])
+        if "policy" in values:
+            values["policy"] = _parse_policy(f"{where}, [policy]", values["policy"])
+        if "openssl" in values:
+            values["openssl"] = _parse_evidence(f"{where}, [openssl]", values["openssl"])
+        return cls(id=scenario_id, **values)
+
+
+_TOP_KEYS: Final = (
+    *("summary", "expected", "standard", "group", "connect", "modes", "trust", "send", "intermediates"),
+    *("root", "intermediate", "leaf", "tls", "rules", "injected_mechanisms", "policy", "openssl", "notes"),
+    *("expected_by_mode", "control", "forbids", "asked"),
+)
+
+
+def _parse_intermediates(where: str, values: dict[str, Any]) -> tuple[CertificateProfile, ...]:
+    tables = values.pop("intermediate")
+    if "intermediates" in values:
+        raise InvalidValueError(f"{where}: intermediates", values["intermediates"], "no number beside [[intermediate]]")
+    if not isinstance(tables, list):
+        raise InvalidValueError(f"{where}: intermediate", tables, "[[intermediate]] tables")
+    return tuple(
+        CertificateProfile.parse(f"{where}, [[intermediate]] {number}", table, ca=True)
+        for number, table in enumerate(tables, 1)
+    )
+
+
+def _parse_rules(where: str, lines: Any) -> tuple[Rule, ...]:
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise InvalidValueError(f"{where}: rules", lines, "a list of rules, each a line of text")
+    from smtpfix.rules.text import parse_rule  # noqa: PLC0415 - few scenarios have rules
+
+    try:
+        return tuple(map(parse_rule, lines))
+    except InvalidValueError as error:
+        raise error.within(f"{where}: rules") from error
+
+
+def _parse_modes(where: str, table: Any) -> tuple[tuple[str, str], ...]:
+    check_table(where, table, CLIENT_MODES)
+    for key, value in table.items():
+        if not isinstance(value, str) or value not in OUTCOMES:
+            raise InvalidValueError(f"{where}: {key}", value, f"one of {', '.join(OUTCOMES)}")
+    return tuple(table.items())
+
+
+def _parse_asked(where: str, table: Any) -> Asked:
+    check_table(where, table, (item.name for item in fields(Asked)))
+    for key, value in table.items():
+        if not isinstance(value, str):
+            raise InvalidValueError(f"{where}: {key}", value, "text")
+    return Asked(**table)
+
+
+def _parse_policy(where: str, table: Any) -> tuple[tuple[str, object], ...]:
+    check_table(where, table, _POLICY_FIELDS)
+    if "limits" in table:
+        from .limits import Limits  # noqa: PLC0415 - few scenarios have limits
+
+        table = {**table, "limits": Limits.parse(f"{where}: limits", table["limits"])}
+    return tuple(
+        (key, ANY_USER if (key, value) == ("users", "any") else tuple(value) if isinstance(value, list) else value)
+        for key, value in table.items()
+    )
+
+
+def _parse_evidence(where: str, table: Any) -> Evidence:
+    kinds = {"verify_code": int, "strict_verify_code": int, "error": str}
+    check_table(where, table, kinds)
+    for key, value in table.items():
+        if type(value) is not kinds[key]:
+            raise InvalidValueError(f"{where}: {key}", value, "text" if kinds[key] is str else "a whole number")
+    return Evidence(**table)
+
+
+@functools.cache
+def _folder() -> Path:
+    """Return the catalogue's folder.
+
+    Found through the import system, since an editable install keeps it outside the package's own folder.
+    """
+    import importlib.util  # noqa: PLC0415 - only needed once a certificate is asked for
+
+    spec = importlib.util.find_spec("smtpfix.certs")
+    if spec is None or spec.origin is None:  # pragma: no cover - a broken installation
+        raise UnknownScenario("the certificate catalogue (smtpfix.certs) is not installed")
+    return Path(spec.origin).parent
+
+
+@functools.cache
+def scenario_ids(group: str | None = None) -> tuple[str, ...]:
+    """Return the ids of the whole catalogue, or of one group, sorted."""
+    ids = sorted(path.stem for path in _folder().glob("*.toml"))
+    return tuple(one for one in ids if group is None or load_scenario(one).group == group)
+
+
+@functools.cache
+def load_scenario(scenario_id: str) -> Scenario:
+    """Return the catalogue's scenario of this id; raise `UnknownScenario` with the nearest one there is."""
+    check_scenario_id(scenario_id)
+    return Scenario.parse(scenario_id, (_folder() / f"{scenario_id}.toml").read_text(encoding="utf-8"))
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Return the scenario of a user's own file. Raises `InvalidValueError` naming the file, and `OSError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidValueError(path.name, str(error), "UTF-8") from error
+    return Scenario.parse(path.stem, text)
+
+
+def check_scenario_id(scenario_id: str, field: str = "scenario") -> None:
+    """Raise `UnknownScenario` unless the catalogue has this id."""
+    known = scenario_ids()
+    if scenario_id in known:
+        return
+    nearest = difflib.get_close_matches(str(scenario_id), known, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    raise UnknownScenario(f"{field}: no scenario {scenario_id!r} in the catalogue.{hint} There is: {', '.join(known)}")

@@ -1,0 +1,103 @@
+"""`History`: the sessions of one server, oldest first, and waiting for their end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
+
+from smtpfix.errors import NoSession
+
+from .recorder import Recorder
+from .session import Session
+from .waiting import Bell
+
+
+class History(Sequence[Session]):
+    """The sessions of a server; each access shows them as they stand now.
+
+    A client that has just failed a handshake or closed its connection may be ahead of the server's thread by a moment.
+    Reading lets that thread catch up first with all that the operating system has received, so no test has to sleep.
+    """
+
+    def __init__(self, max_sessions: int, catch_up: Callable[[], None]) -> None:
+        self._bell = Bell()
+        self._recorders: deque[Recorder] = deque(maxlen=max_sessions)
+        self._count = 0
+        self._over_count = 0
+        self._catch_up = catch_up
+
+    @overload
+    def __getitem__(self, index: int) -> Session: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Session, ...]: ...
+    def __getitem__(self, index: int | slice) -> Session | tuple[Session, ...]:
+        self._catch_up()
+        if isinstance(index, slice):
+            return tuple(recorder.session() for recorder in self._now()[index])
+        return self._recorders[index].session()
+
+    def __len__(self) -> int:
+        self._catch_up()
+        return len(self._recorders)
+
+    def __iter__(self) -> Iterator[Session]:
+        self._catch_up()
+        return (recorder.session() for recorder in self._now())
+
+    def _now(self) -> tuple[Recorder, ...]:
+        with self._bell.lock:
+            return tuple(self._recorders)
+
+    @property
+    def dropped(self) -> int:
+        """How many sessions had to go because no more are kept than the policy says."""
+        with self._bell.lock:
+            return self._count - len(self._recorders)
+
+    def wait(self, count: int = 1, *, timeout: float = 5.0) -> tuple[Session, ...]:
+        """Return the first `count` sessions that have ended, waiting up to `timeout` seconds for their end.
+
+        Raises `NoSession`, and `BlockingWaitError` where it would stop an event loop: use `ended` there.
+        """
+        __tracebackhide__ = True
+        found = self._bell.wait(lambda: self._over(count), timeout, "'await sessions.ended(...)'")
+        return found if found is not None else self._fail(count, timeout)
+
+    async def ended(self, count: int = 1, *, timeout: float = 5.0) -> tuple[Session, ...]:  # noqa: ASYNC109 - as wait()
+        """Like `wait`, awaited: the event loop goes on."""
+        __tracebackhide__ = True
+        found = await self._bell.wait_async(lambda: self._over(count), timeout)
+        return found if found is not None else self._fail(count, timeout)
+
+    def _over(self, count: int) -> tuple[Session, ...] | None:
+        if self._over_count < count:
+            return None
+        over = [recorder for recorder in self._recorders if recorder.end is not None][:count]
+        return tuple(recorder.session() for recorder in over) if len(over) >= count else None
+
+    def _fail(self, count: int, timeout: float) -> tuple[Session, ...]:
+        __tracebackhide__ = True
+        sessions = tuple(self)
+        over = sum(session.is_over for session in sessions)
+        lines = [f"expected {count} ended sessions within {timeout:g} s, got {over} of {len(sessions)}"]
+        raise NoSession("\n".join([*lines, *(f"  {session}" for session in sessions[-10:])]))
+
+    # For the server
+
+    def next_number(self) -> int:
+        """Return the number of the session about to be added."""
+        with self._bell.lock:
+            self._count += 1
+            return self._count
+
+    def add(self, recorder: Recorder) -> None:
+        """Take in a session that begins."""
+        with self._bell.lock:
+            self._recorders.append(recorder)
+
+    def ring(self) -> None:
+        """Say that a session has ended."""
+        with self._bell.lock:
+            self._over_count += 1
+            self._bell.ring()

@@ -1,0 +1,162 @@
+"""Collects the facts of one connection while it lives, and gives them out as a `Session` whenever asked.
+
+Written by the server's thread only; read from any thread.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from smtpfix.policy.policy import DEFAULT_MAX_EVENTS, Mode
+from smtpfix.tls.client_hello import ClientHello
+
+from .session import Alert, AuthAttempt, Session, SessionEnd, TLSFailure, TLSInfo
+from .transcript import Event, Kind, Transcript
+
+if TYPE_CHECKING:
+    from smtpfix.smtp.xclient import XClient
+    from smtpfix.wire.proxy_header import ProxyHeader
+
+
+class Recorder:
+    """The growing record of one session."""
+
+    __slots__ = (
+        "_began",
+        "_columns",
+        "_ended",
+        "_left_out",
+        "_mode",
+        "_most",
+        "_server",
+        "_started",
+        "alerts",
+        "auth",
+        "client",
+        "client_hello",
+        "client_name",
+        "end",
+        "injected",
+        "message_count",
+        "number",
+        "peer",
+        "proxy",
+        "tls",
+        "tls_failure",
+        "xclient",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        mode: Mode,
+        client: tuple[str, int],
+        server: tuple[str, int],
+        max_events: int = DEFAULT_MAX_EVENTS,
+    ) -> None:
+        self.number = number
+        self._mode = mode
+        self.client = self.peer = client
+        self._server = server
+        self._started = time.time()
+        self._began = time.monotonic()
+        self._ended: float | None = None
+        # One list a column, when and what and which octets: a tuple an event would cost five times the memory.
+        # The last has the places of those that had more behind them: few, where there are any.
+        self._columns: tuple[array[float], list[Kind], list[bytes], array[int]] = (array("d"), [], [], array("q"))
+        self._most = max_events
+        self._left_out = 0
+        self.end: SessionEnd | None = None
+        self.client_name: str | None = None
+        self.tls: TLSInfo | None = None
+        self.tls_failure: TLSFailure | None = None
+        self.client_hello: ClientHello | None = None
+        self.alerts: list[Alert] = []
+        self.auth: list[AuthAttempt] = []
+        self.message_count = 0
+        self.injected = b""
+        self.proxy: ProxyHeader | None = None
+        self.xclient: XClient | None = None
+
+    def add(self, kind: Kind, data: bytes) -> None:
+        """Record an event of the transcript."""
+        times, kinds, octets, _ = self._columns
+        times.append(time.monotonic())
+        kinds.append(kind)
+        octets.append(data)  # last: readers in other threads go by its length
+        if len(octets) > self._most:
+            self._leave_out()
+
+    def follow(self) -> None:
+        """Note that the event about to be added is the client's and has more behind it, before it is answered."""
+        _, _, octets, followed = self._columns
+        followed.append(len(octets))
+
+    def unfollow(self) -> None:
+        """Take that back: what stands behind it belongs to it."""
+        _, _, octets, followed = self._columns
+        if followed and followed[-1] == len(octets):
+            followed.pop()
+
+    def _leave_out(self) -> None:
+        """Drop a quarter of the events from the middle: how a long session began and what came last are kept."""
+        times, kinds, octets, followed = self._columns
+        head = self._most // 2
+        tail = head + self._most // 4
+        self._left_out += tail - head - (self._left_out > 0)  # the note of the last time goes too
+        note = f"{self._left_out} events left out: the transcript keeps {self._most} (Policy.max_events)"
+        self._columns = (
+            times[: head + 1] + times[tail:],
+            [*kinds[:head], Kind.NOTE, *kinds[tail:]],
+            [*octets[:head], note.encode(), *octets[tail:]],
+            array("q", [at if at < head else at - tail + head + 1 for at in followed if not head <= at < tail]),
+        )
+
+    def note(self, text: str) -> None:
+        """Record something that happened beside the commands."""
+        self.add(Kind.NOTE, text.encode())
+
+    def finish(self, end: SessionEnd) -> None:
+        """Record how the session ended; the first word counts."""
+        if self.end is None:
+            self.note(f"end: {end}")
+            self._ended = time.monotonic()
+            self.end = end
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The transcript's events up to now."""
+        began = self._began
+        times, kinds, octets, places = self._columns
+        columns = enumerate(zip(times, kinds, tuple(octets), strict=False))
+        followed = frozenset(places)
+        return tuple(Event(at - began, kind, data, place in followed) for place, (at, kind, data) in columns)
+
+    def session(self) -> Session:
+        """Return the session as it stands now."""
+        events = self.events
+        last = events[-1].at if events else 0.0
+        return Session(
+            number=self.number,
+            mode=self._mode,
+            client=self.client,
+            server=self._server,
+            started=datetime.fromtimestamp(self._started, UTC),
+            duration=self._ended - self._began if self._ended is not None else last,
+            end=self.end,
+            client_name=self.client_name,
+            tls=self.tls,
+            tls_failure=self.tls_failure,
+            client_hello=self.client_hello,
+            alerts=tuple(self.alerts),
+            auth=tuple(self.auth),
+            message_count=self.message_count,
+            injected=self.injected,
+            transcript=Transcript(events),
+            peer=self.peer,
+            proxy=self.proxy,
+            xclient=self.xclient,
+        )

@@ -1,0 +1,273 @@
+"""What one client did on one connection, as values: `Session`, `TLSInfo`, `TLSFailure`, `Alert`, `AuthAttempt`.
+
+Knows no sockets: `recorder` collects these facts while the connection lives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from smtpfix.policy.policy import Mode
+from smtpfix.smtp.violations import Violation, in_session, pipelined
+from smtpfix.tls.client_hello import ClientHello
+
+from .transcript import Transcript, printable, shorten
+
+if TYPE_CHECKING:
+    from smtpfix.smtp.xclient import XClient
+    from smtpfix.wire.proxy_header import ProxyHeader
+
+ALERT_NAMES: Final = {
+    0: "close_notify",
+    10: "unexpected_message",
+    20: "bad_record_mac",
+    21: "decryption_failed",
+    22: "record_overflow",
+    30: "decompression_failure",
+    40: "handshake_failure",
+    41: "no_certificate",
+    42: "bad_certificate",
+    43: "unsupported_certificate",
+    44: "certificate_revoked",
+    45: "certificate_expired",
+    46: "certificate_unknown",
+    47: "illegal_parameter",
+    48: "unknown_ca",
+    49: "access_denied",
+    50: "decode_error",
+    51: "decrypt_error",
+    60: "export_restriction",
+    70: "protocol_version",
+    71: "insufficient_security",
+    80: "internal_error",
+    86: "inappropriate_fallback",
+    90: "user_canceled",
+    100: "no_renegotiation",
+    109: "missing_extension",
+    110: "unsupported_extension",
+    111: "certificate_unobtainable",
+    112: "unrecognized_name",
+    113: "bad_certificate_status_response",
+    114: "bad_certificate_hash_value",
+    115: "unknown_psk_identity",
+    116: "certificate_required",
+    120: "no_application_protocol",
+}
+"""IANA's TLS alerts: RFC 8446 section 6, and those of earlier versions that clients still send."""
+
+
+class SessionEnd(StrEnum):
+    """How a connection ended."""
+
+    QUIT = "quit"
+    """The client said QUIT (RFC 5321 section 4.1.1.10)."""
+    CLIENT_CLOSED = "client closed"
+    """The client closed the connection without QUIT."""
+    RESET = "connection reset"
+    """The connection broke: reset by the client."""
+    HANDSHAKE_FAILED = "TLS handshake failed"
+    """`Session.tls_failure` says why."""
+    TLS_ON_CLEAR_PORT = "TLS on a clear port"
+    """The client began with a ClientHello where the server speaks first in clear."""
+    CLEAR_INSTEAD_OF_TLS = "clear text instead of TLS"
+    """The client sent clear text where its TLS handshake has to begin: on connect, or after STARTTLS."""
+    NO_PROXY_HEADER = "no PROXY protocol header"
+    """The connection did not begin with the header that `Policy.proxy_protocol` calls for, or with a malformed one."""
+    TIMEOUT = "timeout"
+    """The client was silent for longer than the policy allows."""
+    REFUSED = "closed with 421"
+    """A 421 was sent, which closes the connection (RFC 5321 section 3.8)."""
+    DISCONNECTED = "disconnected by a rule"
+    """A rule closed the connection."""
+    TRUNCATED = "closed without close_notify"
+    """The scenario had the server close the connection without TLS's close_notify (RFC 8446 section 6.1)."""
+    SERVER_CLOSED = "server closed"
+    """The server was closed while the client was connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A TLS alert (RFC 8446 section 6)."""
+
+    sender: str
+    """``client`` or ``server``."""
+    name: str
+    """Its standard name, such as ``unknown_ca``."""
+    is_fatal: bool
+    """False for closure and warning alerts."""
+
+    def __str__(self) -> str:
+        return f"{'fatal ' if self.is_fatal else ''}alert {self.name} from the {self.sender}"
+
+
+@dataclass(frozen=True, slots=True)
+class TLSInfo:
+    """A completed TLS handshake."""
+
+    version: str
+    """Negotiated version, ``TLSv1.2`` or the like."""
+    cipher: str
+    """Negotiated cipher suite, by OpenSSL's name."""
+    cipher_bits: int
+    """Secret bits of the cipher."""
+    server_name: str | None
+    """Server name the client asked for (SNI, RFC 6066 section 3)."""
+    alpn: str | None
+    """ALPN protocol agreed on (RFC 7301)."""
+    resumed: bool
+    """Whether an earlier TLS session was taken up again."""
+    client_certificate: bytes | None = field(repr=False)
+    """The client's certificate as DER, if it sent one."""
+    client_name: str | None
+    """The client certificate's subject, as ``commonName=ann, …``."""
+    started_by: str
+    """``connect`` for implicit TLS, ``STARTTLS`` otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class TLSFailure:
+    """A TLS handshake that did not complete, and why."""
+
+    reason: str
+    """One sentence for people."""
+    alert: str | None
+    """Name of the fatal alert that ended it, such as ``unknown_ca``; None when no alert was sent."""
+    alert_sender: str | None
+    """``client`` if the client refused the server, ``server`` if it was the other way round."""
+    openssl_reason: str | None
+    """OpenSSL's own reason code, such as ``NO_SHARED_CIPHER``."""
+    rejected_certificate: bytes | None = field(default=None, repr=False)
+    """The client certificate that the server refused, as DER."""
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class AuthAttempt:
+    """One AUTH command, as far as it went (RFC 4954)."""
+
+    mechanism: str
+    """SASL mechanism in upper case."""
+    user: str | None
+    """Authentication identity; None when the exchange did not get that far."""
+    password: str | None = field(repr=False)
+    """Password; None when the exchange did not get that far, or the mechanism does not give it away (CRAM-MD5).
+    Not in the repr, which ends up in reports."""
+    accepted: bool
+    """Whether the client showed who it is, and the server answered 235; a rule that answers so too early or in spite of
+    everything authenticates nobody."""
+    in_clear: bool
+    """Whether it came outside TLS, so that everybody on the way could read it."""
+    authorization_identity: str | None = None
+    """Whom the user wants to act as (RFC 4616 section 2), when the mechanism carries it and it is not empty."""
+    token: str | None = field(default=None, repr=False)
+    """Bearer token of XOAUTH2 and OAUTHBEARER (RFC 6750); None where there is none. Not in the repr either."""
+    trace: str | None = None
+    """What an anonymous client said of itself (RFC 4505 section 2), when it is not empty."""
+
+    @property
+    def secret(self) -> str | None:
+        """The password or token that it gave away to everybody who can read along; None if there was none."""
+        return self.password if self.password is not None else self.token
+
+    def __str__(self) -> str:
+        who = f" as {printable(self.user)!r}" if self.user is not None else ""
+        password = f", password {shorten(self.password)}" if self.password is not None else ""
+        token = f", token {shorten(self.token)}" if self.token is not None else ""
+        where = "in clear" if self.in_clear else "in TLS"
+        return (
+            f"{printable(self.mechanism)}{who}{password}{token}, {'accepted' if self.accepted else 'refused'}, {where}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one client did on one connection, up to the moment this was asked for."""
+
+    number: int
+    """1 for the server's first session, and so on."""
+    mode: Mode
+    """The mode of the server it came to."""
+    client: tuple[str, int]
+    """The client's IP address and port; behind a proxy, what its PROXY header or XCLIENT says they are."""
+    server: tuple[str, int]
+    """The IP address and port it came to."""
+    started: datetime
+    """When it connected, UTC."""
+    duration: float
+    """Seconds from connecting to the end, or to the last thing that happened."""
+    end: SessionEnd | None
+    """How it ended; None while it lasts."""
+    client_name: str | None
+    """What the client called itself in its last EHLO or HELO."""
+    tls: TLSInfo | None
+    """The TLS handshake that completed; None without one."""
+    tls_failure: TLSFailure | None
+    """The TLS handshake that did not complete, and why."""
+    client_hello: ClientHello | None
+    """What the client offered in its TLS handshake, completed or not."""
+    alerts: tuple[Alert, ...]
+    """TLS alerts, in both directions, in order."""
+    auth: tuple[AuthAttempt, ...]
+    """AUTH commands, in order."""
+    message_count: int
+    """Messages it delivered and the server accepted."""
+    injected: bytes = field(repr=False)
+    """What came behind STARTTLS in clear and was thrown away (RFC 3207 section 4.2); empty for honest clients."""
+    transcript: Transcript = field(repr=False)
+    """Everything that was said."""
+    peer: tuple[str, int] = ("", 0)
+    """The IP address and port that really connected: those of `client`, or the proxy's."""
+    proxy: ProxyHeader | None = None
+    """The PROXY protocol header that the connection began with."""
+    xclient: XClient | None = None
+    """What XCLIENT commands said of the client, up to the last one."""
+
+    @property
+    def is_over(self) -> bool:
+        """True once the connection has ended."""
+        return self.end is not None
+
+    @property
+    def pipelined(self) -> tuple[tuple[str, ...], ...]:
+        """The groups of commands that were not said one by one (RFC 2920), as printable text, credentials shortened.
+
+        Those are meant whose next one, or a part of it, had come before they were answered: what the server saw, so the
+        replies of a fast server may hide that a client does not wait. What follows STARTTLS is in `injected`.
+        """
+        return tuple(tuple(event.lines[0] for event in group) for _, group in pipelined(self.transcript.events))
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """What the client did against the standards: in the grammar of commands, in their order, in pipelining them.
+
+        Refusing the server's certificate with an alert is no lack of a QUIT. Messages have violations of their own.
+        """
+        gone = self.end in (SessionEnd.CLIENT_CLOSED, SessionEnd.RESET)
+        refused = any(alert.sender == "client" and alert.is_fatal for alert in self.alerts)
+        return tuple(in_session(self.transcript.events, closed_without_quit=gone and not refused))
+
+    @property
+    def refusal(self) -> str | None:
+        """The last 4yz or 5yz reply (RFC 5321 section 4.2.1); None if there was none."""
+        return next((reply for reply in reversed(self.transcript.replies) if reply[:1] in "45"), None)
+
+    def __str__(self) -> str:
+        """Return the session in one line, as failed waits list it."""
+        facts = [] if self.client == self.peer else [f"for {self.client[0]}, forwarded by {self.peer[0]}"]
+        if self.tls_failure is not None:
+            facts.append(self.tls_failure.reason)
+        elif self.tls is not None:
+            facts.append(f"{self.tls.version} by {self.tls.started_by}")
+        else:
+            facts.append("in clear")
+        facts += [f"AUTH {attempt}" for attempt in self.auth]
+        facts.append(f"{self.message_count} message{'' if self.message_count == 1 else 's'}")
+        if self.refusal is not None:
+            facts.append(f"answered {self.refusal!r}")
+        facts.append(str(self.end) if self.end else "still connected")
+        return f"session {self.number} ({self.mode}): {'; '.join(facts)}"

@@ -1,0 +1,89 @@
+"""Waiting for the record to grow: threads by a Condition, coroutines of any event loop by a future of their own.
+
+Knows nothing of what is waited for. The server's thread rings; a waiter looks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from smtpfix.errors import BlockingWaitError
+
+T = TypeVar("T")
+
+
+class Bell:
+    """One Condition for everything a server records. Whoever changes the record holds `lock` and rings."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # a Condition's own face costs three times as much, and the server rings often
+        self._changed = threading.Condition(self.lock)
+        self._waiting = 0
+        self._futures: set[asyncio.Future[None]] = set()
+
+    def ring(self) -> None:
+        """Wake all waiters; call with `lock` held, after the change."""
+        if self._waiting:
+            self._changed.notify_all()
+        for future in self._futures:
+            with contextlib.suppress(RuntimeError):  # the waiter's loop has been closed: nobody waits there any more
+                future.get_loop().call_soon_threadsafe(_wake, future)
+        self._futures.clear()
+
+    def wait(self, ready: Callable[[], T | None], timeout: float, instead: str) -> T | None:
+        """Return what `ready` returns once it is not None, or None after `timeout` seconds.
+
+        `ready` is called with `lock` held. Raises `BlockingWaitError`, naming what to call `instead`, where an event
+        loop runs in this thread and would have to stand still for the answer.
+        """
+        deadline = time.monotonic() + timeout
+        with self.lock:
+            self._waiting += 1
+            try:
+                while (result := ready()) is None:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        return None
+                    _refuse_on_a_running_loop(instead)
+                    self._changed.wait(left)
+                return result
+            finally:
+                self._waiting -= 1
+
+    async def wait_async(self, ready: Callable[[], T | None], timeout: float) -> T | None:  # noqa: ASYNC109 - the point
+        """Like `wait`, without blocking the event loop that it is awaited on."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            with self.lock:
+                if (result := ready()) is not None:
+                    return result
+                future: asyncio.Future[None] = loop.create_future()
+                self._futures.add(future)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await future
+            except TimeoutError:
+                with self.lock:
+                    return ready()
+            finally:
+                with self.lock:
+                    self._futures.discard(future)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _refuse_on_a_running_loop(instead: str) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise BlockingWaitError(f"this wait would block the event loop running in this thread; use {instead}")

@@ -1,0 +1,96 @@
+"""The argument of MAIL and RCPT: a path and its ESMTP parameters (RFC 5321 section 4.1.2), taken apart.
+
+Knows syntax only. A plain address costs one regular expression; everything else is left to the engine's full parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Final, NamedTuple
+
+from smtpfix.rules.reply import TOO_MUCH_DATA, Reply
+
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_PLAIN: Final = re.compile(rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>(?: +(.*))?\Z")
+"""``<local@domain>`` with a dot-string and a domain of letters, digits and hyphens."""
+
+_PATH: Final = re.compile(r"""(<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>|[^\s<>]+)(?:\s+(.*))?\Z""", re.DOTALL)
+"""Any path in angle brackets, whose quoted strings may hold some; or, against the standard, one without them."""
+
+_SOURCE_ROUTE: Final = re.compile(r"@[^\s:,\"]+(?:,@[^\s:,\"]+)*:")
+"""``A-d-l`` of RFC 5321 section 4.1.2, with the colon behind it."""
+
+_PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\s=]+))?\Z")
+"""``esmtp-param`` of RFC 5321 section 4.1.2; 8-bit values are let through for RFC 6531."""
+
+
+class PathArgument(NamedTuple):
+    """What stood behind ``FROM:`` or ``TO:``."""
+
+    path: str
+    """The path as it came, with its angle brackets if it had any."""
+    plain: str | None
+    """The address, if it is one that needs no further parsing."""
+    parameters: tuple[str, ...]
+    """The parameters, verbatim."""
+
+    @property
+    def address(self) -> str:
+        """The path without brackets, and without the source route that RFC 5321 appendix C wants stripped."""
+        inner = self.path[1:-1].strip() if self.path[:1] == "<" else self.path
+        return inner[match.end() :] if (match := _SOURCE_ROUTE.match(inner)) else inner
+
+
+def split_path(keyword: str, argument: str | None) -> PathArgument | None:
+    """Take ``FROM:<path> parameters`` apart; None if it is not of that form."""
+    if argument is None or argument[: len(keyword)].upper() != keyword:
+        return None
+    rest = argument[len(keyword) :].strip()
+    if match := _PLAIN.match(rest):
+        return PathArgument(f"<{match[1]}>", match[1], tuple((match[2] or "").split()))
+    if match := _PATH.match(rest):
+        return PathArgument(match[1], None, tuple((match[2] or "").split()))
+    return None
+
+
+def refuse_parameters(parameters: tuple[str, ...], known: Collection[str], size_limit: int | None) -> Reply | None:
+    """Return the reply to parameters that are malformed, unknown or ask for too much; None if they are right.
+
+    What is `known` is a keyword, or a keyword with the one value that there is beside the usual ones.
+    """
+    seen = set()
+    for parameter in parameters:
+        match = _PARAMETER.match(parameter)
+        if match is None:
+            return Reply(501, "5.5.4", "Malformed parameter")
+        keyword, value = match[1].upper(), match[2]
+        is_whole = value is not None and parameter.upper() in known
+        if keyword not in known and not is_whole:
+            return Reply(555, "5.5.4", f"Parameter {keyword} not recognized or not implemented")
+        if keyword in seen:
+            return Reply(501, "5.5.4", f"Parameter {keyword} is given twice")
+        seen.add(keyword)
+        pattern, expected = _VALUES.get(keyword) or _optional(keyword)
+        if not is_whole and not pattern.match(value or ""):
+            if f"{keyword}=BINARYMIME" in known:
+                expected += ", or BINARYMIME (RFC 3030 section 3)"
+            return Reply(501, "5.5.4", f"Parameter {keyword} has a malformed value, expected {expected}")
+        if keyword == "SIZE" and size_limit is not None and int(value) > size_limit:
+            return TOO_MUCH_DATA
+    return None
+
+
+def _optional(keyword: str) -> tuple[re.Pattern[str], str]:
+    from .extensions import VALUES  # noqa: PLC0415 - few servers offer them
+
+    return VALUES[keyword]
+
+
+_VALUES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
+    "SIZE": (re.compile(r"[0-9]{1,20}\Z"), "octets, 1 to 20 digits (RFC 1870 section 3)"),
+    "BODY": (re.compile(r"(?i:7BIT|8BITMIME)\Z"), "7BIT or 8BITMIME (RFC 6152 section 2)"),
+    "SMTPUTF8": (re.compile(r"\Z"), "no value (RFC 6531 section 3.4)"),
+    "AUTH": (re.compile(r"(<>|[!-*,-<>-~]|\+[0-9A-F]{2})+\Z"), "<> or xtext (RFC 4954 section 5, RFC 3461 section 4)"),
+}
+"""What each parameter's value has to look like, as a pattern and for people."""

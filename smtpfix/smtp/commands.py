@@ -1,0 +1,169 @@
+"""What each command of a session is answered: by the policy, its limits, the rooms of the larger ones, the engine.
+
+HELP and QUIT are its own; STARTTLS is `upgrade`'s, AUTH `login`'s, DATA `delivery`'s, XCLIENT `forwarding`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from smtpfix.conversation.host import Host
+from smtpfix.conversation.login import Login
+from smtpfix.conversation.player import Player
+from smtpfix.conversation.service import Service
+from smtpfix.policy.policy import Mode
+from smtpfix.record.recorder import Recorder
+from smtpfix.record.session import SessionEnd
+from smtpfix.rules import reply as replies
+from smtpfix.rules.reply import Reply
+from smtpfix.rules.rule import BDAT
+from smtpfix.wire.channel import Channel
+
+from .delivery import Delivery
+from .engine import VERBS
+
+if TYPE_CHECKING:
+    from smtpfix.conversation.metering import Ledger, Meter
+
+KNOWN: Final = frozenset({*VERBS, "AUTH", BDAT, "DATA", "HELP", "QUIT", "STARTTLS", "XCLIENT"})
+"""The verbs that rules can name."""
+HELLOS: Final = frozenset({"EHLO", "HELO", "LHLO"})
+
+_BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
+"""What ``tls-required`` lets through in clear (RFC 3207 section 4)."""
+_NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", BDAT, "VRFY", "EXPN"})
+"""What ``require_auth`` holds back; RFC 4954 section 6 exempts AUTH, EHLO, HELO, NOOP, RSET and QUIT."""
+_NOT_IMPLEMENTED: Final = frozenset({BDAT, "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
+
+
+class Commands:
+    """One session's."""
+
+    def __init__(
+        self,
+        host: Host,
+        service: Service,
+        channel: Channel,
+        recorder: Recorder,
+        player: Player,
+        login: Login,
+        delivery: Delivery,
+        starttls: Callable[[str, Reply | None], None],
+    ) -> None:
+        self._host = host
+        self._service = service
+        self._policy = service.policy
+        self._channel = channel
+        self._recorder = recorder
+        self._player = player
+        self._login = login
+        self._delivery = delivery
+        self._starttls = starttls
+        self.meter: Meter | None = None
+        """What counts this client, where the policy has limits."""
+
+    def counted(self, ledger: Ledger) -> Meter:
+        """Count the client from here on, by the address that it has now."""
+        from smtpfix.conversation.metering import Meter  # noqa: PLC0415 - few servers have limits
+
+        if self.meter is not None:  # it was another's until XCLIENT said so
+            self.meter.close()
+        self.meter = Meter(ledger, self._recorder)
+        return self.meter
+
+    def replied(self, code: int) -> Reply | None:
+        """Return what is said behind a reply with this code, where that was one too many."""
+        return self.meter.replied(code) if self.meter is not None else None
+
+    def perform(self, verb: str, argument: str, forced: Reply | None) -> None:
+        """Perform a command and answer it; given a rule's reply, it only takes effect where both agree."""
+        if verb in ("AUTH", "STARTTLS", "QUIT"):
+            self._OWN[verb](self, argument, forced)
+            return
+        if forced is not None and not forced.is_positive:
+            self._host.send(forced)
+            return
+        if (refusal := self.refuse_stage(verb)) is not None:
+            self._host.send(forced or refusal)
+        elif verb == "DATA":
+            self._delivery.data(argument, forced)
+        elif verb in self._OWN:
+            self._OWN[verb](self, argument, forced)
+        elif verb in VERBS:
+            if self.meter is None:
+                reply = self._host.engine.execute(verb, argument or None)
+            else:
+                reply = self._within_limits(self.meter, verb, argument)
+            if reply.is_positive and verb in ("EHLO", "HELO"):
+                self._recorder.client_name = argument
+                if verb == "EHLO":
+                    tls = self._recorder.tls
+                    has_certificate = tls is not None and tls.client_certificate is not None
+                    reply = self._service.capabilities[self._channel.in_tls, has_certificate]
+                    if self._service.wording is not None:
+                        reply = self._service.wording.fill(reply, self._recorder)
+                    if self._player.edits:
+                        from smtpfix.rules.actions import edited  # noqa: PLC0415 - as in `script`
+
+                        lines = edited(reply.text.split("\n"), self._player.edits)
+                        reply = replace(reply, text="\n".join(lines))
+            self._host.send(forced or reply)
+        else:
+            self._host.send(
+                forced or (replies.NOT_IMPLEMENTED if verb in _NOT_IMPLEMENTED else replies.UNKNOWN_COMMAND)
+            )
+
+    def refuse_stage(self, verb: str) -> Reply | None:
+        """Return the reply to a command that the policy does not allow at this stage; None if it does."""
+        policy = self._policy
+        if policy.mode is Mode.TLS_REQUIRED and verb not in _BEFORE_TLS and not self._channel.in_tls:
+            return replies.TLS_REQUIRED
+        if policy.require_auth and verb in _NEEDS_AUTH and not self._login.state.is_complete:
+            return replies.AUTH_REQUIRED
+        return None
+
+    def _within_limits(self, meter: Meter, verb: str, argument: str) -> Reply:
+        """Perform a command of the engine's as far as the policy's limits allow it."""
+        engine = self._host.engine
+        if engine.greeted:
+            complete = self._login.state.is_complete
+            over = meter.refuse(verb, argument, in_transaction=engine.has_sender, authenticated=complete)
+            if over is not None:
+                return over
+        reply = engine.execute(verb, argument or None)
+        if reply.is_positive:
+            meter.accepted(verb, argument)
+        return reply
+
+    def _help(self, _argument: str, forced: Reply | None) -> None:
+        if not self._policy.has("HELP"):
+            self._host.send(forced or replies.NOT_IMPLEMENTED)
+        else:
+            names = KNOWN if self._policy.xclient else KNOWN - {"XCLIENT"}
+            if "CHUNKING" not in self._policy.offer:
+                names = names - {BDAT}
+            if self._policy.protocol == "lmtp":
+                names = names - HELLOS | {"LHLO"}
+            self._host.send(forced or Reply(214, "2.0.0", "Commands: " + " ".join(sorted(names))))
+
+    def _quit(self, argument: str, forced: Reply | None) -> None:
+        reply = forced or (replies.NO_ARGUMENT_ALLOWED if argument else replies.BYE)
+        self._host.send(reply)
+        if reply.is_positive:
+            self._host.end(SessionEnd.QUIT)
+
+    def _xclient(self, argument: str, forced: Reply | None) -> None:
+        from .forwarding import take_xclient  # noqa: PLC0415 - few servers stand behind a proxy
+
+        take_xclient(argument, forced, self._host, self._policy, self._recorder)
+
+    _OWN: Final[Mapping[str, Callable[[Commands, str, Reply | None], None]]] = {
+        "AUTH": lambda self, argument, forced: self._login.perform(argument, forced),
+        "HELP": _help,
+        "QUIT": _quit,
+        "STARTTLS": lambda self, argument, forced: self._starttls(argument, forced),
+        "XCLIENT": _xclient,
+    }
+    """The commands that are not the engine's."""

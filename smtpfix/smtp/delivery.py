@@ -1,0 +1,292 @@
+"""A message on its way in: DATA or BDAT, its content, the final dot, and its place in the inbox before the reply.
+
+Knows what is due at each of these; the lines and the rules around them are `conversation`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from smtpfix.conversation.host import Host
+from smtpfix.conversation.service import Service
+from smtpfix.mail.message import NOTHING_RARE, CapturedMessage, Envelope, Rare
+from smtpfix.record.recorder import Recorder
+from smtpfix.record.session import SessionEnd
+from smtpfix.record.transcript import Kind
+from smtpfix.rules import reply as replies
+from smtpfix.rules.reply import Reply
+from smtpfix.rules.rule import BDAT, CONTENT, END_OF_DATA, Rule
+from smtpfix.wire.channel import Channel
+
+from .content import NO_DOTS, Content
+
+if TYPE_CHECKING:
+    from .chunks import Chunk, Chunks, Whole
+    from .lmtp import Answers
+
+
+class Marks:
+    """The numbers of octets at which rules stand, in one content."""
+
+    def __init__(self) -> None:
+        self.come = 0
+        """Octets that have come."""
+        self._last = -1
+
+    def reached(self, come: int, rules: Iterable[Rule]) -> Iterator[int]:
+        """Yield each mark that has been reached since the last time, in order."""
+        self.come = come
+        for mark in sorted({rule.octets for rule in rules if self._last < rule.octets <= come}):
+            self._last = mark
+            yield mark
+
+
+class Delivery:
+    """One session's messages, one at a time."""
+
+    def __init__(self, host: Host, service: Service, channel: Channel, recorder: Recorder) -> None:
+        self._host = host
+        self._service = service
+        self._channel = channel
+        self._recorder = recorder
+        self._pending: tuple[Envelope, Content | Whole, bytes] | None = None
+        self._chunks: Chunks | None = None
+        self.incoming: Content | Chunk | None = None
+        """The content that is being read; None between contents."""
+        self.answers: Answers | None = None
+        """LMTP's replies to a message, while some are due."""
+        self._marks: Marks | None = None
+        self._early: Reply | None = None
+
+    def data(self, argument: str, forced: Reply | None) -> None:
+        """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
+        engine = self._host.engine
+        if not engine.greeted:
+            own = replies.HELO_FIRST
+        elif not engine.has_sender:
+            own = replies.MAIL_FIRST
+        elif not engine.has_recipients:
+            own = replies.RCPT_FIRST
+        elif self._chunks is not None and self._chunks.transaction is engine.envelope:
+            own = replies.NO_DATA_AFTER_BDAT
+        elif self._service.policy.offer and engine.is_binary:
+            own = replies.NO_DATA_FOR_BINARY
+        else:
+            own = replies.NO_ARGUMENT_ALLOWED if argument else replies.START_CONTENT
+        reply = forced or own
+        self._host.send(reply)
+        if own is replies.START_CONTENT and reply.code == replies.START_CONTENT.code:
+            self._marks = self._early = None
+            self.incoming = Content(self._channel.received, self._service.policy.size_limit)
+
+    def may_go_on(self, content: Content | Chunk, buffer: bytearray) -> bool:
+        """Let the rules have their say whose number of octets has come; return whether to read on."""
+        rules = self._service.rulebook.by_stage.get(CONTENT, ())
+        if not rules:
+            return True
+        if self._marks is None:
+            self._marks = Marks()
+        for mark in self._marks.reached(content.measure(buffer), rules):
+            self._host.at_stage(CONTENT, self._host.engine.reverse_path, self._answer_early, mark)
+            if not self._host.is_free:
+                return False
+        return True
+
+    def _answer_early(self, forced: Reply | None) -> None:
+        """Say now what the message is answered, if a rule has it so; its final dot is answered no more."""
+        if forced is not None:
+            self._early = forced
+            self._host.send(forced)
+
+    def bdat(self, argument: str, refusal: Reply | None) -> None:
+        """Begin a chunk (RFC 3030 section 2); a refused one is drained too, and answered when it has come."""
+        from .chunks import Chunks, parse_argument  # noqa: PLC0415 - few servers offer CHUNKING
+
+        engine = self._host.engine
+        parsed = parse_argument(argument)
+        if parsed is None:
+            self._host.at_stage(BDAT, argument, lambda forced: self._host.send(forced or replies.BDAT_SYNTAX))
+            return
+        chunks = self._chunks
+        if chunks is None or chunks.transaction is not engine.envelope:
+            chunks = Chunks(engine.envelope, self._service.policy.size_limit)
+            self._marks = self._early = None
+        if engine.has_sender:
+            self._chunks = chunks
+        if refusal is None:
+            refusal = self._refuse_chunk(chunks, is_right=parsed.is_right)
+        chunk = chunks.begin(argument, parsed.size, is_last=parsed.is_last, refusal=refusal)
+        if parsed.size:
+            self.incoming = chunk
+        else:
+            if self._channel.received:
+                self._recorder.follow()
+            self.chunk_ended(chunk)
+
+    def _refuse_chunk(self, chunks: Chunks, *, is_right: bool) -> Reply | None:
+        """Return the reply to a chunk that has no place here; None if it has one."""
+        engine = self._host.engine
+        if not engine.greeted:
+            return replies.HELO_FIRST
+        if not engine.has_sender:
+            return replies.MAIL_FIRST
+        if not engine.has_recipients:
+            return replies.RCPT_FIRST
+        if chunks.has_failed:
+            return replies.RSET_FIRST
+        return None if is_right else replies.BDAT_SYNTAX
+
+    def chunk_ended(self, chunk: Chunk) -> None:
+        """Answer a chunk that has come; the last one makes the message complete."""
+        self.incoming = None
+        self._recorder.add(Kind.CONTENT, _content_of(chunk.size))
+        if chunk.is_last and chunk.refusal is None:
+            self._chunks = None
+            self.content_ended(chunk.complete())
+        else:
+            self._host.at_stage(BDAT, chunk.argument, lambda forced: self._answer_chunk(chunk, forced))
+
+    def _answer_chunk(self, chunk: Chunk, forced: Reply | None) -> None:
+        own = chunk.refusal
+        if own is None:
+            own = Reply(250, "2.0.0", f"{chunk.size} octets received") if chunk.fits else replies.TOO_MUCH_DATA
+        if own.is_positive and (forced is None or forced.is_positive):
+            chunk.keep()
+        else:
+            chunk.fail()
+        self._host.send(forced or own)
+
+    def content_ended(self, content: Content | Whole) -> None:
+        """Judge a content that has come to its end, and answer its final dot or its last chunk."""
+        self.incoming = None
+        envelope = self._host.engine.take_envelope()
+        octets = content.octets
+        if not content.chunks:
+            self._recorder.add(Kind.CONTENT, _content_of(content.size))
+        own = replies.ACCEPTED
+        if octets is None:
+            own = replies.TOO_MUCH_DATA
+        else:
+            limit = self._service.policy.line_limit
+            if limit is not None and not _is_binary(envelope) and max(map(len, octets.split(b"\r\n"))) > limit:
+                own = replies.CONTENT_LINE_TOO_LONG
+            self._pending = (envelope, content, octets)
+        if self._service.is_usual and self._early is None:
+            self._host.at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
+            return
+        if self._early is not None:
+            self._recorder.note(f"answered before its end, as a rule has it: {self._early}")
+            if self._pending is not None:
+                self._capture(self._pending, self._early)
+            return
+        if (wording := self._service.wording) is not None:
+            own = wording.say(own, self._recorder)
+        if content.chunks:
+            self._host.at_stage(BDAT, content.argument, lambda forced: self._last_chunk_ended(envelope, forced, own))
+        elif self._service.policy.protocol == "lmtp":
+            self._answer_each(envelope.recipients, own)
+        else:
+            self._host.at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
+
+    def _answer_each(self, recipients: tuple[str, ...], own: Reply) -> None:
+        """Answer for each recipient (RFC 2033 section 4.2)."""
+        from .lmtp import Answers  # noqa: PLC0415 - most servers speak SMTP
+
+        if self._service.fault == "truncate-before-reply":
+            self._truncate()
+            return
+        self.answers = Answers(self._host, recipients, own, self._decided)
+        self._host.has_detour = True
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Answer for the recipients that are left, up to one where a rule holds."""
+        assert self.answers is not None  # noqa: S101 - the caller looked
+        if self.answers.go_on():
+            self.give_up()  # where a rule's octets stand for the last reply
+            self.answers = None
+            if self._service.fault == "truncate-after-reply":
+                self._truncate()
+
+    def _decided(self, reply: Reply, is_last: bool) -> None:  # noqa: FBT001 - what `Answers` calls
+        """Put the message into the inbox as soon as one recipient has it, or none has."""
+        if self._pending is not None and (reply.is_positive or is_last):
+            self._capture(self._pending, reply)
+
+    def _last_chunk_ended(self, envelope: Envelope, given: Reply | None, own: Reply) -> None:
+        """Let the rules for the end of the message have their say, unless those for its last chunk refused it."""
+        if self._service.policy.protocol == "lmtp":
+            self._answer_each(envelope.recipients, given or own)
+        elif given is not None and not given.is_positive:
+            self._conclude(given)
+        else:
+            path = envelope.reverse_path
+            self._host.at_stage(END_OF_DATA, path, lambda forced: self._conclude(forced or given or own))
+
+    def give_up(self) -> None:
+        """Keep a message that waits for its reply, without one, or with those that LMTP has had up to now."""
+        if self._pending is not None:
+            self._capture(self._pending, None)
+
+    def lost(self) -> None:
+        """Note what was cut off: the connection is gone."""
+        if self.incoming is not None:
+            come = max(self.incoming.size, self._marks.come if self._marks is not None else 0)
+            self._recorder.note(f"the connection ended inside the content, after {come} octets")
+        self.give_up()
+
+    def _conclude(self, reply: Reply) -> None:
+        """Put the message into the inbox, then answer: a client that has its reply finds its message there."""
+        fault = self._service.fault
+        if fault == "truncate-before-reply":
+            self._truncate()
+            return
+        if self._pending is not None:
+            self._capture(self._pending, reply)
+        self._host.send(reply)
+        if fault == "truncate-after-reply":
+            self._truncate()
+
+    def _truncate(self) -> None:
+        """Close the connection as an attacker would: without TLS's close_notify (RFC 8446 section 6.1)."""
+        self.give_up()
+        self._recorder.finish(SessionEnd.TRUNCATED)
+        self._channel.close(notify=False)
+
+    def _capture(self, pending: tuple[Envelope, Content | Whole, bytes], reply: Reply | None) -> None:
+        self._pending = None
+        envelope, content, octets = pending
+        rare = NOTHING_RARE
+        if self.answers is not None:
+            reply = self.answers.best
+            rare = Rare(self.answers.replies, content.chunks, content.dots)
+        elif content.chunks or content.dots is not NO_DOTS:
+            rare = Rare(None, content.chunks, content.dots)
+        message = CapturedMessage(
+            number=self._service.next_message_number(),
+            envelope=envelope,
+            content=octets,
+            received=datetime.now(UTC),
+            reply=reply,
+            in_tls=self._channel.in_tls,
+            user=self._host.user,
+            _source=self._recorder,
+            _rare=rare,
+        )
+        if message.accepted:
+            self._recorder.message_count += 1
+        self._service.capture(message)
+
+
+def _is_binary(envelope: Envelope) -> bool:
+    """Return whether lines mean nothing in the content (RFC 3030 section 3)."""
+    return any(parameter.upper() == "BODY=BINARYMIME" for parameter in envelope.mail_parameters)
+
+
+@lru_cache(maxsize=128)
+def _content_of(size: int) -> bytes:
+    """Return what a transcript says of content; the same object for the same size."""
+    return b"<%d octets of content>" % size

@@ -1,0 +1,352 @@
+"""One mail transaction at a time: aiosmtpd's `SMTP`, driven synchronously: one command in, one complete reply out.
+
+It keeps the transaction's state and parses addresses. It has no transport, no reader and no task: aiosmtpd's ``smtp_*``
+coroutines are called one by one and run to their end on the spot, since `push` only collects. After STARTTLS a fresh
+engine forgets everything the client said before (RFC 3207 section 4.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import functools
+import logging
+import re
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Final
+
+from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import Envelope as SMTPEnvelope
+from aiosmtpd.smtp import Session as SMTPSession
+
+from smtpfix.mail.message import Envelope
+from smtpfix.policy.policy import Policy
+from smtpfix.rules.reply import (
+    HELO_FIRST,
+    MAIL_FIRST,
+    MALFORMED_ADDRESS,
+    MALFORMED_SENDER,
+    NESTED_MAIL,
+    RECIPIENT_ACCEPTED,
+    SENDER_ACCEPTED,
+    TOO_MANY_RECIPIENTS,
+    Reply,
+)
+
+from .arguments import refuse_parameters, split_path
+
+_MAIL_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
+_RCPT_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")
+_ASCII_SENDER: Final = Reply(550, "5.6.7", "A sender outside ASCII needs the parameter SMTPUTF8")
+_ASCII_RECIPIENT: Final = Reply(553, "5.6.7", "A recipient outside ASCII needs MAIL with the parameter SMTPUTF8")
+_TOO_MANY_DOMAINS: Final = Reply(452, "4.5.3", "Too many recipient domains")
+_NULL_PATH: Final = "<>"
+_CANNOT_VRFY: Final = 502
+
+
+class _NoHooks:
+    """A handler without hooks, quick to look through."""
+
+    def __dir__(self) -> list[str]:
+        return []
+
+
+_NO_HOOKS: Final = _NoHooks()
+
+
+class _Here(threading.local):
+    """Whether an engine is at work in this thread."""
+
+    working = False
+
+
+_here: Final = _Here()
+
+
+def _is_somebody_elses(_record: logging.LogRecord) -> bool:
+    return not _here.working
+
+
+# aiosmtpd logs every command, which would land in the caplog of tests that have nothing to do with it. Only what an
+# engine logs is left out: an aiosmtpd of the user's own logs as ever.
+logging.getLogger("mail.log").addFilter(_is_somebody_elses)
+
+
+class Engine(SMTP):
+    """The state between a client's EHLO and its final dot."""
+
+    def __init__(self, policy: Policy, loop: asyncio.AbstractEventLoop) -> None:
+        _here.working = True
+        try:
+            # The class's own is shared between, and emptied by, all instances.
+            self.command_size_limits = collections.defaultdict(int)
+            super().__init__(
+                _NO_HOOKS,
+                data_size_limit=policy.size_limit,
+                enable_SMTPUTF8=True,
+                hostname=policy.hostname,
+                auth_require_tls=False,  # AUTH is the conversation's
+                loop=loop,
+            )
+        finally:
+            _here.working = False
+        self._policy = policy
+        self._is_lenient = policy.syntax == "lenient"
+        self._domains: frozenset[str] = frozenset()
+        self.in_tls = False
+        """Whether the client speaks inside TLS."""
+        self._pushed: list[str | bytes] = []
+        self.session = SMTPSession(loop)
+        self.envelope = SMTPEnvelope()
+
+    def fresh(self) -> Engine:
+        """Return an engine that nobody has spoken to, for the same policy; a fiftieth of the cost of building one."""
+        engine = Engine.__new__(Engine)
+        engine.__dict__.update(self.__dict__)
+        engine._pushed = []  # noqa: SLF001 - its own
+        engine.session = SMTPSession(self.loop)
+        engine.envelope = SMTPEnvelope()
+        return engine
+
+    def __dir__(self) -> list[str]:
+        """List the commands only: aiosmtpd's constructor walks through everything that is listed."""
+        return _command_methods()
+
+    async def push(self, status: Any) -> None:
+        """Collect a reply instead of sending it."""
+        self._pushed.append(status)
+
+    # State
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the client has said EHLO or HELO, or need not."""
+        return bool(self._smtp_session.host_name) or self._is_lenient
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether it was EHLO."""
+        return bool(self._smtp_session.extended_smtp)
+
+    @property
+    def has_sender(self) -> bool:
+        """Whether a transaction has begun."""
+        return self._smtp_envelope.mail_from is not None
+
+    @property
+    def reverse_path(self) -> str:
+        """The transaction's reverse-path; empty for the null one, and before MAIL."""
+        sender = self._smtp_envelope.mail_from or ""
+        return "" if sender == _NULL_PATH else sender
+
+    @property
+    def has_recipients(self) -> bool:
+        """Whether a recipient was accepted."""
+        return bool(self._smtp_envelope.rcpt_tos)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the transaction is for binary content (RFC 3030 section 3)."""
+        return any(option.upper() == "BODY=BINARYMIME" for option in self._smtp_envelope.mail_options)
+
+    @property
+    def _smtp_session(self) -> SMTPSession:
+        assert self.session is not None  # noqa: S101 - set when built, never unset
+        return self.session
+
+    @property
+    def _smtp_envelope(self) -> SMTPEnvelope:
+        assert self.envelope is not None  # noqa: S101 - set when built, never unset
+        return self.envelope
+
+    def assume_greeting(self, name: str, *, extended: bool) -> None:
+        """Take the client for one that has said EHLO, or HELO, as a proxy says of it."""
+        self._smtp_session.host_name = name
+        self._smtp_session.extended_smtp = extended
+
+    # Commands
+
+    def execute(self, verb: str, argument: str | None) -> Reply:
+        """Perform a command of `VERBS` and return its complete reply."""
+        if verb == "MAIL":
+            return self._mail(argument)
+        if verb == "RCPT":
+            return self._rcpt(argument)
+        if verb == "VRFY":
+            return self._vrfy(argument)
+        if self._is_lenient and verb in ("EHLO", "HELO"):
+            argument = argument or "unknown"
+        return _translate(verb, self._run(_COMMANDS[verb](self, argument)))
+
+    def _run(self, command: Coroutine[Any, Any, None]) -> str:
+        """Run one of aiosmtpd's commands to its end, and return its reply."""
+        self._pushed = []
+        _here.working = True
+        try:
+            command.send(None)
+        except StopIteration:
+            status = self._pushed[-1]
+            return status.decode() if isinstance(status, bytes) else status
+        finally:
+            _here.working = False
+        command.close()  # pragma: no cover - none of them waits for anything
+        raise RuntimeError("a command did not run to its end")  # pragma: no cover
+
+    def take_envelope(self) -> Envelope:
+        """Return the transaction's envelope and begin anew."""
+        envelope = self._smtp_envelope
+        self.envelope = SMTPEnvelope()
+        sender = envelope.mail_from or ""
+        return Envelope(
+            reverse_path="" if sender == _NULL_PATH else sender,
+            recipients=tuple(envelope.rcpt_tos),
+            mail_parameters=tuple(envelope.mail_options),
+            recipient_parameters=(
+                tuple(tuple(options.split()) for options in envelope.rcpt_options)
+                if any(envelope.rcpt_options)
+                else _no_parameters(len(envelope.rcpt_tos))
+            ),
+        )
+
+    def _mail(self, argument: str | None) -> Reply:
+        """Begin a transaction (RFC 5321 section 4.1.1.2)."""
+        if not self.greeted:
+            return HELO_FIRST
+        found = split_path("FROM:", argument)
+        if found is None:
+            return _MAIL_SYNTAX
+        envelope = self._smtp_envelope
+        if envelope.mail_from is not None:
+            return NESTED_MAIL
+        if found.parameters and (refusal := self._refuse(found.parameters, self._policy.mail_parameters)):
+            return refusal
+        if found.path == _NULL_PATH:
+            envelope.mail_from = _NULL_PATH  # aiosmtpd takes an empty one for none
+        else:
+            if found.plain is None:
+                if self._refuses_utf8(found.path, found.parameters):
+                    return _ASCII_SENDER
+                self._judge(super().smtp_MAIL(f"FROM:{found.path}"))
+                if envelope.mail_from is None:
+                    return MALFORMED_SENDER
+            envelope.mail_from = found.plain or found.address
+        envelope.mail_options = list(found.parameters)
+        return SENDER_ACCEPTED
+
+    def _rcpt(self, argument: str | None) -> Reply:
+        """Add a recipient (RFC 5321 section 4.1.1.3)."""
+        if not self.greeted:
+            return HELO_FIRST
+        if not self.has_sender:
+            return MAIL_FIRST
+        found = split_path("TO:", argument)
+        if found is None:
+            return _RCPT_SYNTAX
+        if found.parameters and (refusal := self._refuse(found.parameters, self._policy.recipient_parameters)):
+            return refusal
+        recipients = self._smtp_envelope.rcpt_tos
+        count = len(recipients)
+        if count >= self._policy.max_recipients:
+            return TOO_MANY_RECIPIENTS
+        if found.path == _NULL_PATH:
+            return MALFORMED_ADDRESS
+        domains = self._domains
+        if self._policy.max_recipient_domains is not None:
+            domains |= {found.address.rpartition("@")[2].lower()}
+            if len(domains) > self._policy.max_recipient_domains:
+                return _TOO_MANY_DOMAINS
+        if found.plain is None:
+            if self._refuses_utf8(found.path, self._smtp_envelope.mail_options):
+                return _ASCII_RECIPIENT
+            refusal = self._judge(super().smtp_RCPT(f"TO:{found.path}"))
+            if len(recipients) == count:
+                return refusal
+            del recipients[count:]
+        self._domains = domains
+        recipients.append(found.plain or found.address)
+        self._smtp_envelope.rcpt_options.append(" ".join(found.parameters))
+        return RECIPIENT_ACCEPTED
+
+    def _vrfy(self, argument: str | None) -> Reply:
+        """Neither confirm nor deny that an address exists (RFC 5321 section 3.5.3)."""
+        reply = self._judge(super().smtp_VRFY(argument))
+        # What one Python's parser fails on, another one's refuses.
+        return MALFORMED_ADDRESS if reply.code == _CANNOT_VRFY else reply
+
+    def _refuse(self, parameters: tuple[str, ...], known: tuple[str, ...]) -> Reply | None:
+        if not self.is_extended:
+            return Reply(555, "5.5.4", "Parameters need EHLO")
+        policy = self._policy
+        refusal = refuse_parameters(parameters, known, policy.size_limit)
+        if refusal is None and policy.offer:
+            from .extensions import refuse_mail  # noqa: PLC0415 - few servers offer them
+
+            refusal = refuse_mail(parameters, policy, in_tls=self.in_tls)
+        return refusal
+
+    def _refuses_utf8(self, path: str, mail_parameters: Iterable[str]) -> bool:
+        """Return whether an address outside ASCII came without SMTPUTF8 (RFC 6531 section 3.5)."""
+        declared = any(parameter.upper() == "SMTPUTF8" for parameter in mail_parameters)
+        return not path.isascii() and not declared and not self._is_lenient
+
+    def _judge(self, command: Coroutine[Any, Any, None]) -> Reply:
+        """Let aiosmtpd's full parser judge an address; it is the standard library's, which can fail in many ways.
+
+        Its result is not used: it decodes RFC 2047 words, in which a CRLF may hide, and drops quotes and comments.
+        """
+        try:
+            return _translate("", self._run(command))
+        except Exception:  # noqa: BLE001 - whatever it is, the address is malformed
+            return MALFORMED_ADDRESS
+
+
+_COMMANDS: Final[Mapping[str, Callable[[Engine, Any], Coroutine[Any, Any, None]]]] = {
+    "HELO": Engine.smtp_HELO,
+    "EHLO": Engine.smtp_EHLO,
+    "RSET": Engine.smtp_RSET,
+    "NOOP": Engine.smtp_NOOP,
+    "EXPN": Engine.smtp_EXPN,
+}
+"""The commands that are aiosmtpd's alone."""
+
+VERBS: Final = frozenset({*_COMMANDS, "MAIL", "RCPT", "VRFY"})
+"""The commands an engine performs; the others belong to the conversation."""
+
+
+@functools.lru_cache(maxsize=128)
+def _no_parameters(count: int) -> tuple[tuple[str, ...], ...]:
+    """Return what most envelopes have, once for all of them."""
+    return ((),) * count
+
+
+@functools.cache
+def _command_methods() -> list[str]:
+    return [name for name in dir(SMTP) if name.startswith("smtp_")]
+
+
+_STATUS: Final = re.compile(r"(\d{3}) ?(?:([245]\.\d{1,3}\.\d{1,3}) )?(.*)\Z", re.DOTALL)
+
+_ENHANCED: Final = {
+    250: "2.0.0",
+    252: "2.0.0",
+    500: "5.5.2",
+    501: "5.5.4",
+    502: "5.5.1",
+    503: "5.5.1",
+    553: "5.1.3",
+}
+"""Enhanced status codes for aiosmtpd's replies, which have none (RFC 3463)."""
+
+
+@functools.lru_cache(maxsize=256)
+def _translate(verb: str, status: str) -> Reply:
+    """Return aiosmtpd's reply with an enhanced status code where one is due (RFC 2034 section 4)."""
+    match = _STATUS.match(status)
+    if match is None:  # pragma: no cover - aiosmtpd sends no such thing
+        return Reply(451, "4.3.0", "Internal error")
+    code, enhanced, text = int(match[1]), match[2], match[3].removeprefix("Error: ")
+    if verb in ("EHLO", "HELO"):
+        return Reply(code, None, text)
+    text = text[:1].upper() + text[1:]
+    return Reply(code, enhanced or _ENHANCED.get(code), text)

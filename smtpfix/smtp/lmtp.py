@@ -1,0 +1,47 @@
+"""LMTP's replies to a message: one for each recipient, in order (RFC 2033 sections 4.2 and 4.3), with rules for each.
+
+Knows how to go through the recipients where a rule delays one of the replies; what a reply means is `delivery`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from smtpfix.conversation.host import Host
+from smtpfix.rules.reply import Reply
+from smtpfix.rules.rule import END_OF_DATA
+
+
+class Answers:
+    """The replies to one message."""
+
+    def __init__(
+        self, host: Host, recipients: tuple[str, ...], own: Reply, decided: Callable[[Reply, bool], None]
+    ) -> None:
+        self._host = host
+        self._recipients = recipients
+        self._own = own
+        self._decided = decided
+        self._next = 0
+        self.replies: list[Reply | None] = [None] * len(recipients)
+        """One for each recipient; None for those that have none, or none yet."""
+
+    @property
+    def best(self) -> Reply | None:
+        """The first positive reply, or else the first one."""
+        known = [reply for reply in self.replies if reply is not None]
+        return next((reply for reply in known if reply.is_positive), known[0] if known else None)
+
+    def go_on(self) -> bool:
+        """Answer for the recipients that are left, up to one where a rule holds; return whether it is done."""
+        while self._next < len(self._recipients) and self._host.is_free:
+            place = self._next
+            self._next += 1
+            self._host.at_stage(END_OF_DATA, self._recipients[place], partial(self._answer, place))
+        return self._host.is_free
+
+    def _answer(self, place: int, forced: Reply | None) -> None:
+        reply = self.replies[place] = forced or self._own
+        self._decided(reply, place + 1 == len(self._recipients))  # before it is sent: as `delivery` has it
+        self._host.send(reply)

@@ -1,0 +1,44 @@
+"""What a server says in the place of this package's own replies, with placeholders filled in: `Wording`.
+
+Only a server that has words of its own has one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from smtpfix.policy.policy import Policy
+from smtpfix.record.recorder import Recorder
+from smtpfix.rules.reply import PLACEHOLDER, Reply, standard_replies
+
+
+class Wording:
+    """One server's."""
+
+    def __init__(self, policy: Policy) -> None:
+        standard = standard_replies()
+        self._hostname = policy.hostname
+        # By identity: a rule's reply that happens to be equal is the rule's.
+        self._replies = {id(standard[name]): reply for name, reply in policy.own_replies.items()}
+        self._ids = itertools.count(1)
+
+    def say(self, reply: Reply, recorder: Recorder) -> Reply:
+        """Return what is said in the place of a standard reply; any other reply as it is."""
+        own = self._replies.get(id(reply))
+        return reply if own is None else self.fill(own, recorder)
+
+    def fill(self, reply: Reply, recorder: Recorder) -> Reply:
+        """Return a reply with its placeholders filled in, for the session that is being recorded."""
+        if "{" not in reply.text:
+            return reply
+        values = {
+            "hostname": lambda: self._hostname,
+            "client": lambda: recorder.client[0],
+            "session_id": lambda: f"{recorder.number:08x}",
+            "queue_id": lambda: f"{next(self._ids):010X}",
+            "date": lambda: format_datetime(datetime.now(UTC)),
+        }
+        return replace(reply, text=PLACEHOLDER.sub(lambda match: values[match[1]](), reply.text))

@@ -1,0 +1,339 @@
+"""Evidence and expectation become outcome, verdict, sentences, flags and grade."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from smtpfix.audit.evidence import Evidence
+from smtpfix.audit.grade import best_grade, grade, reaches
+from smtpfix.audit.plan import plan
+from smtpfix.audit.process import Ended
+from smtpfix.audit.result import (
+    Declaration,
+    DeclaredMode,
+    Ending,
+    Finding,
+    Flag,
+    Grade,
+    Outcome,
+    Run,
+    Trust,
+    Verdict,
+)
+from smtpfix.audit.sentences import FORBIDDEN, sentences
+from smtpfix.audit.verdict import Observed, judge
+from smtpfix.mail.message import CapturedMessage, Envelope
+from smtpfix.policy.policy import Mode
+from smtpfix.policy.scenario import load_scenario, scenario_ids
+from smtpfix.record.recorder import Recorder
+from smtpfix.record.session import AuthAttempt
+from smtpfix.rules.reply import Reply
+from smtpfix.smtp.violations import Violation
+
+REQUIRED = Declaration(DeclaredMode.STARTTLS_REQUIRED, Trust.PKI, "ann", "s3cret-word")
+OPPORTUNISTIC = replace(REQUIRED, mode=DeclaredMode.OPPORTUNISTIC)
+PLAIN = replace(REQUIRED, mode=DeclaredMode.NONE)
+NOBODY = replace(REQUIRED, user=None, password=None)
+
+SESSION = Recorder(1, Mode.STARTTLS, ("127.0.0.1", 1), ("127.0.0.1", 2)).session()
+CONNECTED = Evidence(sessions=(SESSION,))
+
+
+def message(*, in_tls=True, user="ann"):
+    return CapturedMessage(
+        1,
+        Envelope("a@example.org", ("b@example.org",)),
+        b"Subject: x\r\n\r\nx\r\n",
+        datetime(2026, 1, 1, tzinfo=UTC),
+        Reply(250, "2.0.0", "OK"),
+        in_tls,
+        user,
+        Recorder(1, Mode.STARTTLS, ("127.0.0.1", 1), ("127.0.0.1", 2)),
+    )
+
+
+DELIVERED = replace(CONNECTED, messages=(message(),))
+NO_LOGIN = replace(CONNECTED, messages=(message(user=None),))
+IN_CLEAR = replace(
+    CONNECTED, messages=(message(in_tls=False),), envelope_in_clear=True, content_in_clear=True, login_in_clear=True
+)
+LEAKED = replace(IN_CLEAR, leaks=("in clear, AUTH PLAIN with the password",))
+LEAKED_BESIDE = replace(LEAKED, leaks_beside_auth=True)
+WENT_ON = replace(CONNECTED, spoke_in_tls=("AUTH", "MAIL"))
+
+SUCCEEDED, FAILED = Ended(Ending.SUCCEEDED, 0), Ended(Ending.FAILED, 1)
+CRASHED, BROKEN_PIPE = Ended(Ending.CRASHED, -11), Ended(Ending.CRASHED, -13)
+TIMED_OUT = Ended(Ending.TIMED_OUT, None, 10.0)
+
+
+def case(scenario, declaration):
+    return next(one for one in plan(declaration, ids=[scenario]).cases if one.scenario.id == scenario)
+
+
+def judged(scenario, ended, evidence, declaration=REQUIRED, *, control=None, delivers=True):
+    return judge(case(scenario, declaration), declaration, Observed(ended, evidence), control, delivers=delivers)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "ended", "evidence", "declaration", "outcome", "verdict", "also"),
+    [
+        ("good", SUCCEEDED, DELIVERED, REQUIRED, "delivered", "passed", []),
+        ("good", FAILED, DELIVERED, REQUIRED, "delivered", "failed", ["misreported"]),
+        ("good", SUCCEEDED, CONNECTED, REQUIRED, "false-refusal", "failed", ["misreported"]),
+        ("good", FAILED, CONNECTED, REQUIRED, "false-refusal", "failed", []),
+        ("good", SUCCEEDED, NO_LOGIN, REQUIRED, "unauthenticated-send", "failed", []),
+        ("good", SUCCEEDED, NO_LOGIN, NOBODY, "delivered", "passed", []),
+        ("auth-none-in-tls", SUCCEEDED, NO_LOGIN, REQUIRED, "unauthenticated-send", "passed", []),
+        ("good", TIMED_OUT, DELIVERED, REQUIRED, "delivered", "failed", ["hung"]),
+        ("good", TIMED_OUT, CONNECTED, REQUIRED, "hung", "failed", []),
+        ("mail-stall", TIMED_OUT, CONNECTED, REQUIRED, "hung", "lax", []),
+        ("quit-hang", TIMED_OUT, DELIVERED, REQUIRED, "delivered", "lax", ["hung"]),
+        ("reply-endless", TIMED_OUT, CONNECTED, REQUIRED, "hung", "lax", []),
+        ("slow-drip-octet", FAILED, CONNECTED, REQUIRED, "false-refusal", "lax", []),
+        ("slow-drip", FAILED, CONNECTED, REQUIRED, "false-refusal", "failed", []),
+        ("expired", FAILED, CONNECTED, REQUIRED, "refused-clean", "passed", []),
+        ("expired", SUCCEEDED, CONNECTED, REQUIRED, "refused-clean", "failed", ["misreported"]),
+        ("expired", CRASHED, CONNECTED, REQUIRED, "refused-clean", "failed", []),
+        ("expired", BROKEN_PIPE, CONNECTED, REQUIRED, "refused-clean", "passed", []),
+        ("expired", SUCCEEDED, DELIVERED, REQUIRED, "delivered", "failed", []),
+        ("cn-only", SUCCEEDED, DELIVERED, REQUIRED, "delivered", "lax", []),
+        ("tls10-only", SUCCEEDED, DELIVERED, REQUIRED, "delivered", "lax", []),
+        ("dh1024", SUCCEEDED, DELIVERED, REQUIRED, "delivered", "failed", []),
+        ("self-signed", SUCCEEDED, DELIVERED, replace(REQUIRED, trust=Trust.NONE), "delivered", "passed", []),
+        ("strip-ehlo", FAILED, CONNECTED, REQUIRED, "refused-clean", "passed", []),
+        ("strip-ehlo", SUCCEEDED, IN_CLEAR, REQUIRED, "leaked-message", "failed", ["delivered"]),
+        ("strip-ehlo", SUCCEEDED, IN_CLEAR, OPPORTUNISTIC, "downgraded", "capped", ["delivered"]),
+        (
+            "strip-ehlo",
+            SUCCEEDED,
+            LEAKED,
+            OPPORTUNISTIC,
+            "leaked-credentials",
+            "failed",
+            ["downgraded", "delivered"],
+        ),
+        (
+            "strip-ehlo",
+            FAILED,
+            replace(CONNECTED, login_in_clear=True),
+            REQUIRED,
+            "downgraded",
+            "failed",
+            [],
+        ),
+        ("good", SUCCEEDED, IN_CLEAR, OPPORTUNISTIC, "downgraded", "failed", ["delivered"]),
+        ("bad-cert-then-plain", SUCCEEDED, IN_CLEAR, OPPORTUNISTIC, "downgraded", "failed", ["delivered"]),
+        ("good", SUCCEEDED, LEAKED, PLAIN, "leaked-credentials", "capped", ["delivered"]),
+        ("good", SUCCEEDED, LEAKED_BESIDE, PLAIN, "leaked-credentials", "failed", ["delivered"]),
+        ("good", SUCCEEDED, IN_CLEAR, PLAIN, "delivered", "passed", []),
+        ("final-dot-close", FAILED, CONNECTED, REQUIRED, "refused-clean", "passed", []),
+        ("final-dot-close", SUCCEEDED, CONNECTED, REQUIRED, "refused-clean", "failed", ["misreported"]),
+        ("truncated-after-reply", FAILED, DELIVERED, REQUIRED, "delivered", "passed", []),
+        ("quit-421", FAILED, DELIVERED, REQUIRED, "delivered", "failed", ["misreported"]),
+    ],
+)
+def test_what_a_run_means(scenario, ended, evidence, declaration, outcome, verdict, also):
+    judgement = judged(scenario, ended, evidence, declaration)
+    assert (judgement.outcome, judgement.verdict, [*judgement.also]) == (outcome, verdict, also)
+    consequence, fix = sentences(case(scenario, declaration), declaration, Observed(ended, evidence), judgement)
+    assert bool(consequence) is bool(fix) is (verdict != "passed")
+    for sentence in filter(None, (consequence, fix)):
+        assert sentence[0].isupper()
+        assert sentence.endswith(".")
+
+
+def test_whoever_gives_the_login_away_before_refusing_was_late():
+    recorder = Recorder(1, Mode.STARTTLS, ("127.0.0.1", 1), ("127.0.0.1", 2))
+    recorder.auth.append(AuthAttempt("PLAIN", "ann", "s3cret-word", False, False))
+    late = replace(CONNECTED, sessions=(recorder.session(),))
+    assert judged("untrusted-root", FAILED, late).outcome is Outcome.REFUSED_LATE
+    assert judged("untrusted-root", FAILED, late).verdict is Verdict.FAILED
+    assert judged("auth-535", FAILED, late).outcome is Outcome.REFUSED_CLEAN  # a server to be trusted
+
+
+def test_whoever_never_connects_was_not_run():
+    judgement = judged("expired", Ended(Ending.FAILED, 75, said="first\nqueued"), Evidence())
+    assert (judgement.outcome, judgement.verdict) == (Outcome.NOT_RUN, Verdict.NOT_RUN)
+    assert judgement.reason == "the client never connected and ended with status 75; it said: queued"
+    assert judged("expired", TIMED_OUT, Evidence()).outcome is Outcome.HUNG
+
+
+def test_a_refusal_says_nothing_of_who_delivers_to_nobody_but_a_leak_does():
+    assert judged("expired", FAILED, CONNECTED, delivers=False).verdict is Verdict.NOT_RUN
+    assert judged("strip-ehlo", FAILED, LEAKED, delivers=False).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize(
+    ("scenario", "evidence", "without", "is_caught"),
+    [
+        ("inject-ignored-ehlo", WENT_ON, CONNECTED, True),
+        ("inject-ignored-ehlo", WENT_ON, WENT_ON, False),
+        ("inject-ignored-ehlo", CONNECTED, CONNECTED, False),
+        ("inject-extra-220", WENT_ON, DELIVERED, True),  # one reply behind
+        ("inject-extra-220", replace(DELIVERED, spoke_in_tls=("MAIL",)), DELIVERED, False),
+    ],
+)
+def test_the_control_run_decides_about_injection(scenario, evidence, without, is_caught):
+    judgement = judged(scenario, FAILED, evidence, control=Observed(FAILED, without))
+    assert (judgement.outcome is Outcome.ACTED_ON_INJECTION) is is_caught
+
+
+def test_whoever_delivers_without_the_injection_too_is_not_blamed_for_it():
+    anyway = Observed(SUCCEEDED, DELIVERED)
+    assert judged("inject-ignored-ehlo", SUCCEEDED, DELIVERED, control=anyway).verdict is Verdict.PASSED
+    refused = Observed(FAILED, CONNECTED)
+    assert judged("inject-ignored-ehlo", SUCCEEDED, DELIVERED, control=refused).verdict is Verdict.FAILED
+    good = judged("inject-late", SUCCEEDED, DELIVERED, control=anyway)  # whose control is the good scenario
+    assert good.verdict is Verdict.FAILED
+
+
+def test_what_a_scenario_forbids_fails_whatever_came_of_it():
+    violation = Violation("smuggled-end-of-data", "the content has LF.CRLF", "RFC 5321 section 4.1.1.4")
+    for ended, evidence in ((SUCCEEDED, DELIVERED), (FAILED, CONNECTED)):
+        seen = replace(evidence, forbidden=(violation,))
+        judgement = judged("end-of-data", ended, seen)
+        assert judgement.verdict is Verdict.FAILED
+        consequence, fix = sentences(case("end-of-data", REQUIRED), REQUIRED, Observed(ended, seen), judgement)
+        assert consequence.startswith("Some servers take a part of the message for its end")
+        assert fix.startswith("Make CRLF of each CR and each LF")
+        assert judged("end-of-data", ended, evidence).verdict is Verdict.PASSED
+
+
+def test_every_violation_that_a_scenario_forbids_has_sentences_of_its_own():
+    forbidden = {one for scenario in scenario_ids() for one in load_scenario(scenario).forbids}
+    assert forbidden <= set(FORBIDDEN)
+
+
+def test_what_a_client_never_came_to_or_wrote_otherwise_is_not_known():
+    never = judged("content-close", SUCCEEDED, replace(DELIVERED, never_met=("CONTENT after 1000 octets",)))
+    assert (never.verdict, "CONTENT after 1000 octets" in never.reason) == (Verdict.NOT_RUN, True)
+    assert judged("content-close", SUCCEEDED, DELIVERED).verdict is Verdict.FAILED
+    refused = judged("content-close", FAILED, replace(CONNECTED, never_met=("CONTENT after 1000 octets",)))
+    assert refused.verdict is Verdict.PASSED
+    other = judged("no-smtputf8", SUCCEEDED, replace(DELIVERED, beside_asked="it wrote to somebody else"))
+    assert (other.verdict, other.reason) == (Verdict.NOT_RUN, "it wrote to somebody else")
+    assert judged("content-close", SUCCEEDED, replace(LEAKED, never_met=("CONTENT",))).verdict is Verdict.FAILED
+    without_tls = replace(IN_CLEAR, never_met=("HANDSHAKE",))
+    assert judged("handshake-close", SUCCEEDED, without_tls).outcome is Outcome.LEAKED_MESSAGE
+
+
+def test_without_its_control_run_injection_is_not_known():
+    judgement = judged("inject-ignored-ehlo", FAILED, WENT_ON)
+    assert judgement.verdict is Verdict.NOT_RUN
+    assert "control-ignored-ehlo" in judgement.reason
+
+
+# Grades
+
+
+def found(scenario, outcome="refused-clean", verdict="passed", *, group="certificates", expected="refuse", also=()):
+    return Finding(
+        scenario=scenario,
+        group=group,
+        mode="starttls",
+        summary="s",
+        expected=expected,
+        standard="RFC",
+        outcome=Outcome(outcome),
+        verdict=Verdict(verdict),
+        also=tuple(map(Outcome, also)),
+        run=Run(Ending.SUCCEEDED, delivered=int(outcome == "delivered" or "delivered" in also)),
+    )
+
+
+GOOD = found("good", "delivered", expected="accept")
+ENOUGH = (GOOD, found("untrusted-root"), found("wrong-host"), found("strip-ehlo", group="stripping"))
+UNTRUSTED = found("untrusted-root", "delivered", "failed")
+
+
+@pytest.mark.parametrize(
+    ("declaration", "findings", "reached", "flags", "keeps"),
+    [
+        (REQUIRED, ENOUGH, Grade.SECURE, [], True),
+        (REQUIRED, [*ENOUGH, found("cn-only", "delivered", "lax", expected="lax")], Grade.SECURE_LAX, [], True),
+        (REQUIRED, [GOOD, UNTRUSTED, *ENOUGH[2:]], Grade.UNAUTHENTICATED, [], False),
+        (REQUIRED, [GOOD], Grade.UNKNOWN, [], False),
+        (REQUIRED, ENOUGH[:3], Grade.UNKNOWN, [], False),  # nothing about stripping
+        (replace(REQUIRED, mode=DeclaredMode.IMPLICIT), ENOUGH[:3], Grade.SECURE, [], True),
+        (replace(REQUIRED, trust=Trust.PINNED), ENOUGH, Grade.UNKNOWN, [], False),
+        (replace(REQUIRED, trust=Trust.PINNED), [*ENOUGH, found("pin-other-key")], Grade.SECURE, [], True),
+        (replace(REQUIRED, trust=Trust.NONE), ENOUGH, Grade.UNAUTHENTICATED, [], True),
+        (OPPORTUNISTIC, ENOUGH, Grade.OPPORTUNISTIC, [], True),
+        (OPPORTUNISTIC, [GOOD, UNTRUSTED, *ENOUGH[2:]], Grade.UNAUTHENTICATED, [], False),
+        (PLAIN, [GOOD], Grade.PLAINTEXT, [], True),
+        (
+            REQUIRED,
+            [*ENOUGH, found("strip-502", "leaked-message", "failed", group="stripping")],
+            Grade.OPPORTUNISTIC,
+            [],
+            False,
+        ),
+        (
+            REQUIRED,
+            [*ENOUGH, found("strip-502", "leaked-credentials", "failed", group="stripping")],
+            Grade.OPPORTUNISTIC,
+            [Flag.LEAKS_CREDENTIALS_ACTIVE],
+            False,
+        ),
+        (
+            REQUIRED,
+            [found("good", "leaked-credentials", "failed", expected="accept", also=["delivered"]), *ENOUGH[1:]],
+            Grade.PLAINTEXT,
+            [Flag.LEAKS_CREDENTIALS_PASSIVE],
+            False,
+        ),
+        (
+            REQUIRED,
+            [*ENOUGH, found("inject-fragment", "acted-on-injection", "failed", group="injection")],
+            Grade.OPPORTUNISTIC,
+            [Flag.INJECTABLE],
+            False,
+        ),
+        (REQUIRED, [found("good", "false-refusal", "failed", expected="accept")], Grade.UNKNOWN, [Flag.BROKEN], False),
+        (
+            REQUIRED,
+            [*ENOUGH, found("rcpt-550", "refused-clean", "failed", group="delivery", also=["misreported"])],
+            Grade.SECURE,
+            [Flag.MISREPORTS],
+            False,
+        ),
+        (REQUIRED, [*ENOUGH, found("rcpt-550", "hung", "failed", group="delivery")], Grade.SECURE, [Flag.HANGS], False),
+        (REQUIRED, [*ENOUGH, found("mail-stall", "hung", "lax", group="timing")], Grade.SECURE, [], True),
+        (
+            REQUIRED,
+            [*ENOUGH, found("p521", "false-refusal", "failed", expected="accept")],
+            Grade.SECURE_LAX,
+            [],
+            False,
+        ),
+    ],
+)
+def test_what_findings_add_up_to(declaration, findings, reached, flags, keeps):
+    grading = grade(declaration, findings)
+    assert (grading.grade, [*grading.flags], grading.keeps_its_promise) == (reached, flags, keeps)
+    assert grading.worth.startswith(reached)
+    assert bool(grading.reasons) is (reached is not Grade.SECURE)
+
+
+@pytest.mark.parametrize(
+    ("mode", "trust", "best"),
+    [
+        ("implicit", "pki", Grade.SECURE),
+        ("starttls-required", "pinned", Grade.SECURE),
+        ("starttls-required", "none", Grade.UNAUTHENTICATED),
+        ("opportunistic", "pki", Grade.OPPORTUNISTIC),
+        ("opportunistic", "none", Grade.UNAUTHENTICATED),
+        ("none", "none", Grade.PLAINTEXT),
+    ],
+)
+def test_the_best_that_can_be_reached_depends_on_the_declaration(mode, trust, best):
+    assert best_grade(Declaration(DeclaredMode(mode), Trust(trust))) is best
+
+
+def test_what_is_not_known_reaches_nothing():
+    assert reaches(Grade.SECURE, Grade.SECURE_LAX)
+    assert not reaches(Grade.SECURE_LAX, Grade.SECURE)
+    assert not reaches(Grade.UNKNOWN, Grade.PLAINTEXT)

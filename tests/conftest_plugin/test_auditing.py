@@ -1,0 +1,92 @@
+"""The fixture ``smtp_audit``: it fails a test whose client is worth less than it should be, and says why."""
+
+from __future__ import annotations
+
+import importlib
+import smtplib
+import ssl
+
+import pytest
+
+from smtpfix.audit.result import Grade, Verdict
+
+# A child session in this process forgets what it imported, and cryptography cannot be imported twice: so it is here.
+for name in ("smtpfix.pki.authority", "smtpfix.conftest_plugin.auditing"):
+    importlib.import_module(name)
+
+IDS = ("good", "untrusted-root", "wrong-host", "strip-ehlo")
+
+
+def deliver(target):
+    """Deliver as smtplib does it when it is told to verify."""
+    context = ssl.create_default_context(cafile=target.ca_file)
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=3) as client:
+        client.starttls(context=context)
+        client.sendmail(target.sender, [target.recipient], "Subject: x\r\n\r\nx\r\n")
+
+
+def deliver_to_anybody(target):
+    """Deliver without a look at the certificate."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=3) as client:
+        client.starttls()
+        client.sendmail(target.sender, [target.recipient], "Subject: x\r\n\r\nx\r\n")
+
+
+def test_a_client_that_is_good_enough_passes_and_its_result_is_at_hand(smtp_audit):
+    result = smtp_audit(deliver, ids=IDS)
+    assert result.grade is Grade.SECURE
+    assert smtp_audit(deliver, ids=IDS, grade="Secure, lax").grade is Grade.SECURE
+
+
+def test_a_client_that_is_not_fails_with_the_report(smtp_audit):
+    with pytest.raises(pytest.fail.Exception) as failed:
+        smtp_audit(deliver_to_anybody, ids=IDS, grade="Secure")
+    text = str(failed.value)
+    assert text.startswith("the client was to be graded 'Secure', and is 'Encrypted, unauthenticated'")
+    assert "untrusted-root  delivered" in text
+    assert "untrusted-root/starttls: " in text
+    assert "Verify the server" in text
+
+
+def test_the_best_grade_is_wanted_where_nothing_is_said(smtp_audit):
+    with pytest.raises(pytest.fail.Exception, match="to be graded 'Secure'"):
+        smtp_audit(deliver_to_anybody, ids=IDS)
+
+
+def test_deviations_that_are_declared_are_no_failure_and_others_are(smtp_audit):
+    declared = ("untrusted-root/starttls", "wrong-host/starttls")
+    result = smtp_audit(deliver_to_anybody, ids=IDS, deviations=declared)
+    assert [one.key for one in result.findings if one.verdict is Verdict.FAILED] == [*declared]
+    with pytest.raises(pytest.fail.Exception, match="not declared in deviations: wrong-host/starttls"):
+        smtp_audit(deliver_to_anybody, ids=IDS, deviations=declared[:1])
+    with pytest.raises(pytest.fail.Exception, match="strip-ehlo/starttls; take it out"):
+        smtp_audit(deliver_to_anybody, ids=IDS, deviations=(*declared, "strip-ehlo/starttls"))
+
+
+def test_a_grade_can_be_asked_for_beside_deviations(smtp_audit):
+    declared = ("untrusted-root/starttls", "wrong-host/starttls")
+    smtp_audit(deliver_to_anybody, ids=IDS, deviations=declared, grade="Encrypted, unauthenticated")
+    with pytest.raises(pytest.fail.Exception, match="to be graded 'Secure'"):
+        smtp_audit(deliver_to_anybody, ids=IDS, deviations=declared, grade="Secure")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"grade": "Safe"}, "grade: expected one of 'Secure', 'Secure, lax'"),
+        ({"deviations": "expired/starttls"}, "deviations: expected keys of findings"),
+    ],
+)
+def test_nonsense_is_an_error(smtp_audit, options, said):
+    with pytest.raises(ValueError, match=said):
+        smtp_audit(deliver, ids=IDS, **options)
+
+
+def test_it_works_in_a_session_of_its_own(pytester):
+    pytester.makepyfile("""
+        def test_nobody_connects(smtp_audit):
+            smtp_audit(lambda target: None, mode="none", ids=["good"])
+    """)
+    run = pytester.runpytest("-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function")
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines(["*to be graded 'Plaintext', and is 'Unknown'*", "*never connected and reported success*"])

@@ -1,0 +1,408 @@
+"""Captured messages: exact octets, and what a test reads of them, however broken they are."""
+
+import base64
+import dataclasses
+import re
+import sys
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smtpfix.mail.message import LONGEST_VALUE, MAX_PARTS, Attachment, CapturedMessage, Envelope
+from smtpfix.rules.reply import Reply
+
+MULTIPART = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+
+ACCEPTED = Reply(250)
+
+
+def message(content, *, reverse_path="ann@example.org", to=("bob@example.org",), reply=ACCEPTED, user=None):
+    return CapturedMessage(
+        number=3,
+        envelope=Envelope(reverse_path, to),
+        content=content,
+        received=datetime(2030, 1, 2, tzinfo=UTC),
+        reply=reply,
+        in_tls=False,
+        user=user,
+        _source=SimpleNamespace(number=5, session=lambda: "the session"),
+    )
+
+
+def read_everything(captured):
+    """Read each property; return what came."""
+    names = [name for name, value in vars(CapturedMessage).items() if isinstance(value, property)]
+    assert len(names) > 10
+    return {name: getattr(captured, name) for name in names} | {"str": str(captured)}
+
+
+# As it arrived
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary())
+def test_content_stays_the_exact_octets(octets):
+    captured = message(octets)
+    read_everything(captured)
+    assert captured.content == octets
+    assert captured.size == len(octets)
+
+
+def test_the_envelope_need_not_agree_with_the_headers():
+    captured = message(b"From: eve@example.org\r\nTo: all@example.org\r\n\r\n")
+    assert captured.reverse_path == "ann@example.org"
+    assert captured.to == ("bob@example.org",)
+    assert captured.sender == "eve@example.org"
+    assert captured.header("To") == "all@example.org"
+
+
+def test_the_null_reverse_path_is_an_empty_text():
+    captured = message(b"", reverse_path="")
+    assert captured.reverse_path == ""
+    assert str(captured).startswith("message 3: from <> to bob@example.org")
+
+
+@pytest.mark.parametrize(
+    ("reply", "accepted"), [(Reply(250), True), (Reply(451, "4.3.0"), False), (Reply(552), False), (None, False)]
+)
+def test_is_accepted_if_the_client_was_told_so(reply, accepted):
+    assert message(b"", reply=reply).accepted is accepted
+
+
+def test_knows_its_session():
+    assert message(b"").session == "the session"
+
+
+def test_two_messages_of_the_same_content_are_still_two():
+    one, other = message(b"same"), message(b"same")
+    assert one != other
+    assert len({one, other}) == 2
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.content = b"other"
+
+
+@pytest.mark.parametrize(
+    ("content", "longest"),
+    [
+        (b"", 0),
+        (b"\r\n", 0),
+        (b"a" * 998 + b"\r\n", 998),
+        (b"a" * 999 + b"\r\nb\r\n", 999),
+        (b"a\nb\rc\r\n", 5),  # only CRLF ends a line
+        (b"ab\r\nc", 2),
+    ],
+)
+def test_measures_its_longest_line(content, longest):
+    assert message(content).longest_line == longest
+
+
+@pytest.mark.parametrize(
+    ("content", "line_feeds", "carriage_returns"),
+    [
+        (b"a\r\nb\r\n", False, False),
+        (b"", False, False),
+        (b"a\nb\r\n", True, False),
+        (b"a\rb\r\n", False, True),
+        (b"\n", True, False),
+        (b"\r", False, True),
+        (b"a\r\r\n", False, True),
+        (b"a\r\n\n", True, False),
+        (b"a\n\r", True, True),
+    ],
+)
+def test_sees_bare_line_feeds_and_carriage_returns(content, line_feeds, carriage_returns):
+    captured = message(content)
+    assert captured.has_bare_line_feeds is line_feeds
+    assert captured.has_bare_carriage_returns is carriage_returns
+
+
+@pytest.mark.parametrize(("content", "is_8bit"), [(b"plain\x7f\0", False), (b"\x80", True), ("ü".encode(), True)])
+def test_sees_octets_outside_ascii(content, is_8bit):
+    assert message(content).is_8bit is is_8bit
+
+
+# Headers
+
+
+@pytest.mark.parametrize(
+    ("header", "subject"),
+    [
+        (b"Subject: Welcome\r\n", "Welcome"),
+        (b"SUBJECT:Welcome\r\n", "Welcome"),
+        (b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n", "Grüße"),
+        (b"Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n", "Grüße"),
+        (b"Subject: =?iso-8859-1?q?Gr=FC=DFe?=\r\n", "Grüße"),
+        (b"Subject: =?utf-8?q?Gr=C3=BC?=\r\n =?utf-8?q?=C3=9Fe?=\r\n", "Grüße"),
+        (b"Subject: a\r\n b\r\n\tc\r\n", "a b\tc"),
+        (b"Subject: first\r\nSubject: second\r\n", "first"),
+        (b"Subject:\r\n", ""),
+        (b"X-Subject: no\r\n", ""),
+        (b"", ""),
+        (b"Subject: =?x-unknown?q?a?=\r\n", "a"),
+        (b"Subject: =?utf-8?b?!!!?=\r\n", ""),
+    ],
+)
+def test_decodes_its_subject(header, subject):
+    assert message(header + b"\r\nbody\r\n").subject == subject
+
+
+@pytest.mark.parametrize(
+    ("header", "sender"),
+    [
+        (b"From: ann@example.org\r\n", "ann@example.org"),
+        (b'From: "Ann, of course" <ann@example.org>\r\n', "ann@example.org"),
+        (b"From: =?utf-8?q?Zo=C3=AB?= <zoe@example.org>, bob@example.org\r\n", "zoe@example.org"),
+        (b"From:\r\n", ""),
+        (b"Sender: ann@example.org\r\n", ""),
+        (b"From: undisclosed:;\r\n", ""),
+        (b"From: " + b"(" * 5000 + b"\r\n", ""),
+    ],
+)
+def test_reads_the_address_out_of_from(header, sender):
+    assert message(header + b"\r\n").sender == sender
+
+
+@pytest.mark.parametrize("value", [b'"', b"<", b".:", b"a@["])
+def test_a_header_that_the_standard_library_stumbles_over_does_not_break_the_others(value):
+    captured = message(b"From: " + value + b"\r\nX-Id: 7\r\n\r\nhello")
+    assert "@" not in captured.sender or captured.sender == value.decode()
+    assert isinstance(captured.header("From"), str | None)  # Pythons differ in what they make of it
+    assert captured.header("X-Id") == "7"
+    assert captured.text == "hello"
+
+
+def test_gives_a_header_by_name_or_none():
+    captured = message(b"X-Id: 7\r\nX-Empty:\r\n\r\nX-Body: 8\r\n")
+    assert captured.header("x-id") == "7"
+    assert captured.header("X-Empty") == ""
+    assert captured.header("X-Body") is None
+    assert captured.headers["X-Id"] == "7"
+    assert captured.headers["X-Body"] is None
+
+
+@pytest.mark.parametrize(("length", "decoded"), [(LONGEST_VALUE, True), (LONGEST_VALUE + 1, False)])
+def test_only_a_header_of_reasonable_length_is_decoded(length, decoded):
+    """Decoding takes time that grows with the square of the length."""
+    word = "=?utf-8?q?=C3=BC?="
+    value = word + " " + "x" * (length - len(word) - 1)
+    captured = message(f"Subject: {value}\r\nFrom: {value}\r\n\r\n".encode())
+    assert captured.subject == (value.replace(word, "ü") if decoded else value)
+    assert "@" not in captured.sender
+
+
+@pytest.mark.parametrize("separator", [b"\r\n\r\n", b"\n\n", b"\r\n\n"])
+def test_headers_end_at_the_first_empty_line(separator):
+    captured = message(b"Subject: a" + separator + b"Subject: b\r\n\r\nX-Late: c\r\n")
+    assert captured.subject == "a"
+    assert captured.header("X-Late") is None
+
+
+def test_reading_headers_does_not_parse_the_body():
+    captured = message(MULTIPART + b"--b\r\n\r\nhello\r\n--b--\r\n")
+    assert captured.header("Content-Type") == 'multipart/mixed; boundary="b"'
+    assert captured._parsed is None
+    assert captured.headers is captured.headers
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"Subject: x\r\n\r\nhello\r\nthere\r\n", "hello\nthere\n"),
+        (b"\r\nhello", "hello"),
+        (b"Content-Type: text/plain; charset=utf-8\r\n\r\nGr\xc3\xbc\xc3\x9fe", "Grüße"),
+        (b"Content-Type: text/plain; charset=iso-8859-1\r\n\r\nGr\xfc\xdfe", "Grüße"),
+        (b"Content-Type: text/plain; charset=utf-8\r\n\r\nGr\xfc\xdfe", "Gr\ufffd\ufffde"),
+        (
+            (
+                b"Content-Type: text/plain; charset=utf-8\r\n"
+                b"Content-Transfer-Encoding: quoted-printable\r\n\r\nGr=C3=BC=\r\n=C3=9Fe"
+            ),
+            "Grüße",
+        ),
+        (b"Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n", "hello"),
+        (b"Content-Transfer-Encoding: x-unknown\r\n\r\nhello", "hello"),
+        (b"Content-Type: text/html\r\n\r\n<p>hello</p>", ""),
+        (MULTIPART + b"--b\r\n\r\nhello\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>\r\n--b--\r\n", "hello"),
+        (MULTIPART + b"--b\r\n\r\nno end", "no end"),
+        (MULTIPART + b"no part at all", ""),
+        (b"", ""),
+    ],
+)
+def test_reads_the_plain_text(content, text):
+    assert message(content).text == text
+
+
+@pytest.mark.parametrize("charset", [b"x-unknown", b"\0", b"rot13", b"idna", b"undefined", b"base64", b""])
+def test_a_charset_that_nobody_can_read_is_taken_for_utf_8(charset):
+    captured = message(b'Content-Type: text/plain; charset="' + charset + b'"\r\n\r\nplain')
+    assert captured.text == "plain"
+
+
+def test_reads_the_html_beside_the_text():
+    alternative = MULTIPART.replace(b"mixed", b"alternative")
+    captured = message(
+        alternative + b"--b\r\n\r\nhello\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>hello</p>\r\nx\r\n--b--\r\n"
+    )
+    assert captured.text == "hello"
+    assert captured.html == "<p>hello</p>\nx"
+    assert message(b"\r\nhello").html == ""
+
+
+def test_lists_attachments_in_order_with_their_octets():
+    captured = message(
+        MULTIPART
+        + b"--b\r\n\r\nhello\r\n"
+        + b"--b\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nAP9h\r\n"
+        + b"--b\r\nContent-Disposition: attachment; filename*=utf-8''z%C3%BC.txt\r\n\r\nnote\r\n"
+        + b"--b\r\nContent-Disposition: attachment\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n"
+        + b"--b--\r\n"
+    )
+    assert captured.attachments == (
+        Attachment("a.pdf", "application/pdf", b"\x00\xffa"),
+        Attachment("zü.txt", "text/plain", b"note"),
+        Attachment(None, "image/png", b"\x89PNG"),
+    )
+    assert captured.text == "hello"
+    assert message(b"\r\nhello").attachments == ()
+
+
+def test_attachments_before_one_that_cannot_be_read_are_still_listed():
+    captured = message(
+        MULTIPART
+        + b"--b\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\nnote\r\n"
+        + b"--b\r\nContent-Disposition: attachment; name*\r\n\r\nbroken\r\n--b--\r\n"
+    )
+    assert captured.attachments[:1] == (Attachment("a.txt", "text/plain", b"note"),)
+    assert captured.text in ("", "broken")
+
+
+@pytest.mark.parametrize(
+    ("html", "text", "links"),
+    [
+        ('<a href="https://example.org/a?x=1&amp;y=2">', "", ("https://example.org/a?x=1&y=2",)),
+        ("<a class=x href='http://example.org/'>", "", ("http://example.org/",)),
+        ("<A HREF=HTTPS://EXAMPLE.ORG/x>", "", ("HTTPS://EXAMPLE.ORG/x",)),
+        ('<a href="https://example.org/?q=it\'s">', "", ("https://example.org/?q=it's",)),
+        ('<a href=" https://example.org/ ">', "", ("https://example.org/",)),
+        ('<a href="mailto:ann@example.org">', "", ("mailto:ann@example.org",)),
+        ('<a href="javascript:alert(1)"><a href="/relative"><a href="#x">', "", ()),
+        ("<p>https://example.org/not-a-link</p>", "", ()),
+        (
+            "",
+            "see https://example.org/a. Or (http://example.org/b)!",
+            ("https://example.org/a", "http://example.org/b"),
+        ),
+        ("", "<https://example.org/a>", ("https://example.org/a",)),
+        ("", "ftp://example.org/ or example.org", ()),
+        (
+            '<a href="https://example.org/a">',
+            "https://example.org/b https://example.org/a",
+            ("https://example.org/a", "https://example.org/b"),
+        ),
+    ],
+)
+def test_finds_each_link_once_those_of_the_html_first(html, text, links):
+    captured = message(
+        MULTIPART.replace(b"mixed", b"alternative")
+        + f"--b\r\n\r\n{text}\r\n--b\r\nContent-Type: text/html\r\n\r\n{html}\r\n--b--\r\n".encode()
+    )
+    assert captured.links == links
+
+
+# Broken and hostile
+
+
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n", b"\r"], ids=repr)
+def test_a_hundred_thousand_parts_are_not_taken_apart(line_end):
+    """They would keep the parser busy for many seconds; it takes any line end for one."""
+    content = MULTIPART + b"".join([b"--b", line_end, line_end, b"x", line_end]) * 100_000
+    captured = message(content)
+    assert not captured.parsed.is_multipart()
+    assert captured.text == ""
+    assert captured.attachments == ()
+    assert captured.header("Content-Type") == 'multipart/mixed; boundary="b"'
+
+
+def test_as_many_parts_as_allowed_are_taken_apart():
+    def parts(count):
+        return message(MULTIPART[:-2] + b"\r\n" + b"--b\r\n\r\nx\r\n" * (count - 1) + b"--b--\r\n").parsed
+
+    assert len(parts(MAX_PARTS).get_payload()) == MAX_PARTS - 1
+    assert not parts(MAX_PARTS + 1).is_multipart()
+
+
+@pytest.mark.parametrize("header", [b"Content-Type: message/rfc822\r\n\r\n", b"Content-Type: message/rfc822\n\n"])
+def test_messages_in_messages_in_messages_are_survived(header):
+    captured = message(b"Subject: deep\r\n" + header * (sys.getrecursionlimit() * 2))
+    assert captured.parsed["Subject"] == captured.subject == "deep"
+    assert captured.text == ""
+    assert captured.attachments == ()
+
+
+HEADER_VALUE = st.text("=?*;\"'<>@:,()[]\\%utf8-qbQB/ \tax0", max_size=30).map(str.encode) | st.binary(max_size=20)
+HEADER_NAME = st.sampled_from(
+    [b"From", b"Subject", b"Content-Type", b"Content-Disposition", b"Content-Transfer-Encoding", b"MIME-Version"]
+)
+TYPED = st.sampled_from(
+    [b"text/plain;", b"multipart/mixed;boundary=", b"message/rfc822;", b"attachment; filename", b""]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(HEADER_NAME, TYPED, HEADER_VALUE), max_size=5), st.binary(max_size=50))
+def test_no_headers_and_no_body_break_a_message(headers, body):
+    lines = [name + b": " + kind + value.replace(b"\n", b"").replace(b"\r", b"") for name, kind, value in headers]
+    found = read_everything(message(b"\r\n".join([*lines, b"", body])))
+    assert all(isinstance(found[name], str) for name in ("subject", "sender", "text", "html", "str"))
+    assert all(isinstance(found[name], tuple) for name in ("links", "attachments"))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text())
+def test_a_subject_survives_its_encoding(text):
+    text = re.sub(r"\s+", " ", text).strip()
+    encoded = base64.b64encode(text.encode())
+    assert message(b"Subject: =?utf-8?b?" + encoded + b"?=\r\n\r\n").subject.strip() == text
+
+
+# In one line
+
+
+@pytest.mark.parametrize(
+    ("to", "shown"),
+    [
+        (("a@x",), "to a@x, subject"),
+        (("a@x", "b@x", "c@x"), "to a@x, b@x, c@x, subject"),
+        (("a@x", "b@x", "c@x", "d@x", "e@x"), "to a@x, b@x, c@x and 2 more, subject"),
+    ],
+)
+def test_shows_itself_in_one_line(to, shown):
+    assert shown in str(message(b"Subject: Hi\r\n\r\n", to=to))
+
+
+def test_its_line_cannot_move_the_terminals_cursor():
+    shown = str(message(b"Subject: =?utf-8?q?=1B[2J=0A?=\r\n\r\n", reverse_path="a\u202e\x9b@x", to=("\u2066b@x",)))
+    assert shown.isprintable()
+
+
+def test_the_repr_does_not_hold_the_content():
+    assert "secret" not in repr(message(b"Subject: x\r\n\r\nsecret"))
+
+
+@given(
+    before=st.lists(st.sampled_from(["From: a@example.org", "X:", "X-Y: z  z", "Subject : no", "Bcc:b"]), max_size=3),
+    subject=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30) | st.just("=?utf-8?q?caf=C3=A9?="),
+    after=st.sampled_from(["\r\n\r\nx", "\r\n folded\r\n\r\nx", "\r\nTo: b\r\n\r\nx", "\r\n", ""]),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_subject_that_can_be_seen_without_parsing_is_what_the_parser_would_give(before, subject, after):
+    content = ("".join(f"{line}\r\n" for line in before) + f"Subject: {subject}{after}").encode()
+    unparsed, parsed = message(content), message(content)
+    assert parsed.headers is not None
+    assert unparsed.subject == parsed.subject

@@ -1,0 +1,148 @@
+"""Rules as one line of text: what can be written, and what is said of what cannot."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smtpfix import (
+    Advertise,
+    Delay,
+    Disconnect,
+    Drip,
+    Flight,
+    Hide,
+    InvalidValueError,
+    KeepInjected,
+    NoReply,
+    Raw,
+    Repeat,
+    Reply,
+    Reset,
+    Stall,
+    Throttle,
+)
+from smtpfix.rules.text import FORMS, parse_rule
+
+ACTIONS = [
+    ("450 4.2.1 Greylisted", Reply(450, "4.2.1", "Greylisted")),
+    ("450 Greylisted", Reply(450, None, "Greylisted")),
+    ("450", Reply(450)),
+    ("250 first / second", Reply(250, None, "first\nsecond")),
+    (r'raw "220 go\r\n250 \x00\\\"evil\"\n"', Raw(b'220 go\r\n250 \x00\\"evil"\n')),
+    ('raw ""', Raw(b"")),
+    (r'raw "a; b"', Raw(b"a; b")),
+    (r'answer "354 go\n"', Raw(b"354 go\n", performs=True)),
+    (r'repeat "250-more\r\n"', Repeat(b"250-more\r\n")),
+    ('repeat 9000 "x"', Repeat(b"x", 9000)),
+    ("no reply", NoReply()),
+    ("delay 0.5", Delay(0.5)),
+    ("drip 2 every 0.1", Drip(2, 0.1)),
+    ("throttle 1000", Throttle(1000)),
+    ("hide STARTTLS size", Hide("STARTTLS", "SIZE")),
+    ('advertise "AUTH PLAIN" "X"', Advertise("AUTH PLAIN", "X")),
+    ("keep injected", KeepInjected()),
+    ("flight", Flight()),
+    ("flight 600", Flight(600)),
+    ("stall", Stall()),
+    ("disconnect", Disconnect()),
+    ("truncate", Disconnect(notify=False)),
+    ("RESET", Reset()),
+]
+
+
+@pytest.mark.parametrize(("text", "action"), ACTIONS, ids=[text for text, _ in ACTIONS])
+def test_each_action_can_be_written(text, action):
+    stage = {Hide: "EHLO", Advertise: "EHLO", KeepInjected: "STARTTLS", Flight: "HANDSHAKE"}.get(type(action), "MAIL")
+    rule = parse_rule(f"{stage}: {text}")
+    assert rule.stage == stage
+    assert rule.actions == (action,)
+    assert (rule.times, rule.argument, rule.after, rule.in_tls, rule.session) == (None, None, 0, None, None)
+
+
+def test_every_form_is_tried_here():
+    assert {text.split(" ")[0].lower() for text, _ in ACTIONS} - {"450", "250"} == set(FORMS)
+
+
+def test_conditions_and_several_actions():
+    rule = parse_rule(
+        "rcpt *@slow.example in tls session 2 after 3: delay 1; 450 4.2.1 Grey; listed; DELAYED; stall x1"
+    )
+    assert rule.stage == "RCPT"
+    assert rule.actions == (Delay(1), Reply(450, "4.2.1", "Grey; listed; DELAYED"), Stall())
+    assert rule.argument == "*@slow.example"
+    assert (rule.in_tls, rule.session, rule.after, rule.times) == (True, 2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "octets", "after", "argument"),
+    [
+        ("CONTENT after 1000 octets: disconnect", 1000, 0, None),
+        ("content ann@* after 1000 Octets after 2: disconnect", 1000, 2, "ann@*"),
+        ("CONTENT after 3: disconnect", 0, 3, None),
+        ("CONTENT: disconnect", 0, 0, None),
+    ],
+)
+def test_a_mark_inside_the_content_is_a_condition_of_its_own(text, octets, after, argument):
+    rule = parse_rule(text)
+    assert (rule.octets, rule.after, rule.argument) == (octets, after, argument)
+
+
+def test_the_example_of_the_documentation():
+    rule = parse_rule("RCPT *@slow.example: 450 4.2.1 Greylisted x1")
+    assert rule.actions == (Reply(450, "4.2.1", "Greylisted"),)
+    assert (rule.argument, rule.times) == ("*@slow.example", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "argument"),
+    [
+        ("EHLO [IPv6:::1]: 550 no", "[IPv6:::1]"),
+        ("MAIL FROM:<*@a.example>: 550 no", "FROM:<*@a.example>"),
+        ("RCPT * in clear: 550 no", "*"),
+        ("RCPT: 550 no", None),
+        ("END-OF-DATA in tls: 550 no", None),
+        ("*: 550 no", None),
+    ],
+)
+def test_an_argument_may_hold_colons(text, argument):
+    assert parse_rule(text).argument == argument
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "here is no colon"),
+        ("RCPT 450 no", "here is no colon"),
+        ("BLAH: 450 no", "a stage first, one of CONNECT"),
+        ("MAILER: 450 no", "a stage first"),
+        ("MAIL:", "a reply such as 450 4.2.1 Greylisted"),
+        ("MAIL: refuse", "or one of raw, answer"),
+        ("MAIL: raw 250 ok", 'raw "OCTETS"'),
+        ("MAIL: delay soon", "delay SECONDS"),
+        ("MAIL: drip 1", "drip OCTETS every SECONDS"),
+        ("MAIL: 199 early", "a reply code from 200 to 599"),
+        ("MAIL: hide SIZE", "at the stage EHLO only"),
+        ("MAIL: stall; 250 ok", "nothing behind Stall"),
+        ("MAIL: repeat soon", 'repeat [TIMES] "OCTETS"'),
+        ("HANDSHAKE: flight soon", "flight [OCTETS]"),
+        ("MAIL: flight", "at the stage HANDSHAKE only"),
+        ("HANDSHAKE: 421 no", "no Reply and no NoReply at the stage HANDSHAKE"),
+        ("HANDSHAKE in tls: stall", "False or None at the stage HANDSHAKE"),
+        ("CONTENT: no reply", "no NoReply at the stage CONTENT"),
+        ("DATA after 100 octets: stall", "0 at the stage DATA"),
+        ("MAIL: 250 ok x0", "a whole number from 1 up"),
+    ],
+)
+def test_what_cannot_be_a_rule_is_refused_with_what_would_be_right(text, expected):
+    with pytest.raises(InvalidValueError) as caught:
+        parse_rule(text)
+    assert expected in str(caught.value)
+
+
+@given(st.text())
+def test_any_text_is_a_rule_or_an_error_of_ours(text):
+    for line in (text, f"MAIL: {text}", f"RCPT {text}: 250 ok"):
+        with contextlib.suppress(InvalidValueError):
+            parse_rule(line)
