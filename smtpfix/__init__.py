@@ -28,13 +28,16 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     )
     from .login.mechanisms import ANY_USER, Token
     from .mail.attempts import Attempts
+    from .mail.envelope import Envelope
     from .mail.inbox import Inbox
-    from .mail.message import Attachment, CapturedMessage, Envelope
+    from .mail.message import Attachment, CapturedMessage
     from .pki.authority import Authority
     from .policy.limits import Limits, Rate
     from .policy.policy import Mode, Policy
     from .policy.scenario import Scenario
-    from .record.session import Alert, AuthAttempt, Session, SessionEnd, TLSFailure, TLSInfo
+    from .record.session import AuthAttempt, Session, SessionEnd
+    from .record.violation import Violation
+    from .record.xclient import XClient
     from .resolver import resolving
     from .rules.actions import (
         Advertise,
@@ -54,8 +57,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .rules.reply import Reply
     from .rules.rule import Rule
     from .server import Server
-    from .smtp.violations import Violation
-    from .smtp.xclient import XClient
+    from .tls.facts import Alert, TLSFailure, TLSInfo
     from .wire.proxy_header import ProxyHeader, ProxyTLS
 
 __all__ = [
@@ -153,11 +155,12 @@ _HOMES = {
     },
     "audit.target": {"Target"},
     "pki.authority": {"Authority"},
-    "smtp.violations": {"Violation"},
+    "record.violation": {"Violation"},
     "audit.check": {"Outcome", "RunningScenario"},
     "mail.inbox": {"Inbox"},
     "policy.limits": {"Limits", "Rate"},
-    "mail.message": {"Attachment", "CapturedMessage", "Envelope"},
+    "mail.envelope": {"Envelope"},
+    "mail.message": {"Attachment", "CapturedMessage"},
     "policy.policy": {"Mode", "Policy"},
     "wire.proxy_header": {"ProxyHeader", "ProxyTLS"},
     "rules.actions": {*_ACTIONS},
@@ -167,8 +170,9 @@ _HOMES = {
     "policy.scenario": {"Scenario"},
     "rules.rule": {"Rule"},
     "server": {"Server"},
-    "record.session": {"Alert", "AuthAttempt", "Session", "SessionEnd", "TLSFailure", "TLSInfo"},
-    "smtp.xclient": {"XClient"},
+    "record.session": {"AuthAttempt", "Session", "SessionEnd"},
+    "tls.facts": {"Alert", "TLSFailure", "TLSInfo"},
+    "record.xclient": {"XClient"},
 }
 """Which module each public name is imported from when it is first used (PEP 562); the others are from `errors`."""
 

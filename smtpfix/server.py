@@ -19,11 +19,12 @@ from .mail.inbox import Inbox
 from .policy.place import Place
 from .policy.policy import Mode, Policy
 from .record.history import History
-from .record.recorder import Recorder
+from .record.recorder import RecordedServer, Recorder
 from .resolver import resolving
 from .rules.rule import ArgumentMatch, Conditions, Rule, Rulebook
 from .smtp.authentication import check_mechanisms
 from .smtp.conversation import Conversation
+from .smtp.reading import SMTPReading
 from .wire.channel import Channel
 from .wire.listen import listen
 from .wire.loop import LOOP_THREAD
@@ -90,6 +91,7 @@ class Server:
         """The captured messages."""
         self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up)
         """What each client did, one session a connection, oldest first."""
+        self._recorded = RecordedServer(self.mode, SMTPReading(), self.policy.max_events)
         self._authority = authority
         self._own_authority: Authority | None = None
         self._observer = observer
@@ -393,11 +395,7 @@ class Server:
     def _attach(self, channel: Channel) -> Conversation:
         assert self._service is not None  # noqa: S101 - set before anything can connect
         recorder = Recorder(
-            self.sessions.next_number(),
-            self.mode,
-            channel.address("peername"),
-            channel.address("sockname"),
-            self.policy.max_events,
+            self._recorded, self.sessions.next_number(), channel.address("peername"), channel.address("sockname")
         )
         conversation = Conversation(self._service, channel, recorder, self._ended)
         self.sessions.add(recorder)

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 
 from smtpfix import Server
+from smtpfix.mail.envelope import Envelope
 from smtpfix.mail.inbox import Inbox
-from smtpfix.mail.message import CapturedMessage, Envelope
+from smtpfix.mail.message import CapturedMessage
 
 CONTENT = "From: <ann@example.org>\r\nTo: <user{0}@example.org>\r\nSubject: Number {0}\r\n\r\nHello.\r\n"
 

@@ -12,7 +12,8 @@ from typing import Final
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.scenario import Asked
 from smtpfix.record.session import Session
-from smtpfix.record.transcript import Kind, printable
+from smtpfix.record.transcript import Kind
+from smtpfix.safe_text import printable
 
 _ADDRESS_ENDS: Final = re.compile(r"[>\r\n]")
 _SUBJECT: Final = re.compile(r"(?im)^Subject:[ \t]*(.*?)[ \t]*\r?$")

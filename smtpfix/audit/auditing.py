@@ -14,7 +14,7 @@ from typing import Final
 
 from smtpfix.errors import InvalidValueError, SMTPFixError
 from smtpfix.pki.authority import Authority
-from smtpfix.record.transcript import shorten
+from smtpfix.safe_text import shorten
 from smtpfix.wire.loop import LOOP_THREAD
 
 from .adapters import adapter

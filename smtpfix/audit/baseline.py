@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from .result import AuditResult, Declaration, Finding, Flag, Grade, Outcome, Verdict
 

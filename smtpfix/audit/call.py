@@ -26,8 +26,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-from smtpfix.record.transcript import printable
 from smtpfix.resolver import DOMAIN, resolving
+from smtpfix.safe_text import printable
 
 from .process import KEPT, LOOK, Ended, Tail, drain, end_group, told
 from .result import DeclaredMode, Ending, Trust

@@ -14,7 +14,7 @@ from smtpfix.errors import ScenarioFailed
 from smtpfix.policy.policy import Mode
 from smtpfix.policy.scenario import OUTCOMES, Scenario
 from smtpfix.record.session import Session
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 from smtpfix.server import Server
 
 from .disclosure import gave_away, may_be_late

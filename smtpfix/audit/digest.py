@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from .result import AuditResult, Finding, Verdict
 

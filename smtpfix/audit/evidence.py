@@ -15,9 +15,9 @@ from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.policy import Mode
 from smtpfix.policy.scenario import Scenario
 from smtpfix.record.session import Session
-from smtpfix.record.transcript import printable
+from smtpfix.record.violation import Violation
 from smtpfix.rules.rule import Rule
-from smtpfix.smtp.violations import Violation
+from smtpfix.safe_text import printable
 
 from .asking import not_asked, without_asked
 from .result import Declaration

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from .result import Ending
 

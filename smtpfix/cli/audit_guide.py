@@ -10,7 +10,7 @@ from smtpfix.audit.device import Answer
 from smtpfix.audit.plan import Case
 from smtpfix.audit.result import Declaration, DeclaredMode, Finding, Trust, Verdict
 from smtpfix.audit.target import Target
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 _SETTINGS: Final = {
     DeclaredMode.IMPLICIT: "TLS from the first octet (SSL/TLS, SMTPS)",

@@ -19,7 +19,7 @@ from rich.text import Text
 from smtpfix.audit.baseline import Changes
 from smtpfix.audit.digest import HEADS, Block, blocks, counts, family, heading, lines
 from smtpfix.audit.result import AuditResult, Declaration, Grade, Verdict
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 _STYLES: Final = {
     Verdict.FAILED: "bold red",

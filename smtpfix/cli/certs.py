@@ -15,7 +15,7 @@ from smtpfix.pki.chains import Chain
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario, load_scenario, scenario_ids
 from smtpfix.policy.tls_profile import FAULTS, TLSProfile
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from .events import scenario_object
 from .options import find_scenario

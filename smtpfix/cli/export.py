@@ -17,7 +17,7 @@ from smtpfix.pki.chains import Chain
 from smtpfix.policy.place import Place
 from smtpfix.policy.policy import Policy
 from smtpfix.policy.scenario import GROUPS, OUTCOMES, Scenario, load_scenario, scenario_ids
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from .certs import HERE
 from .options import find_scenario, is_scenario_file

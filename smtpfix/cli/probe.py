@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 from smtpfix.errors import InvalidValueError
 from smtpfix.probe.measurement import Connection, Probe, ProbeResult
 from smtpfix.probe.probe import probe
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from .terminal import Terminal
 

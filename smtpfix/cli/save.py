@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from smtpfix.record.session import Session
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from .events import ClientEvent, MessageCaptured, SessionEnded
 

@@ -19,7 +19,7 @@ from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.policy import Mode, Policy
 from smtpfix.policy.scenario import OUTCOMES, Scenario
 from smtpfix.record.session import AuthAttempt, SessionEnd
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from .events import (
     Listening,

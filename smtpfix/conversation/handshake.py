@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from smtpfix.record.recorder import Recorder
-from smtpfix.record.session import TLSFailure
 from smtpfix.rules.rule import HANDSHAKE
 from smtpfix.tls.client_hello import has_begun
+from smtpfix.tls.facts import TLSFailure
 from smtpfix.tls.side import TLSSide
 from smtpfix.wire.channel import Channel
 

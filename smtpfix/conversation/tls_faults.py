@@ -6,8 +6,9 @@ from typing import Final
 
 from smtpfix.policy.tls_profile import FAULTS
 from smtpfix.record.recorder import Recorder
-from smtpfix.record.session import Alert, SessionEnd, TLSFailure
+from smtpfix.record.session import SessionEnd
 from smtpfix.tls.client_hello import parse_client_hello
+from smtpfix.tls.facts import Alert, TLSFailure
 from smtpfix.wire.channel import Channel
 
 _ALERT: Final = bytes.fromhex("15 0303 0002 02 28")

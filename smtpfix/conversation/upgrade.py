@@ -9,12 +9,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from smtpfix.record.recorder import Recorder
-from smtpfix.record.session import SessionEnd, TLSFailure
-from smtpfix.record.transcript import excerpt
+from smtpfix.record.session import SessionEnd
 from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
 from smtpfix.rules.rule import HANDSHAKE
 from smtpfix.tls.client_hello import parse_client_hello
+from smtpfix.tls.facts import TLSFailure
 from smtpfix.wire.channel import Channel
 
 from .host import Host
@@ -60,7 +60,9 @@ class Upgrade:
             if injected:
                 self._recorder.injected += injected
                 what = "kept" if keeps else "discarded"
-                self._recorder.note(f"{what} what came behind STARTTLS in clear: {excerpt(injected, _SHOWN)}")
+                self._recorder.note(
+                    f"{what} what came behind STARTTLS in clear: {self._recorder.excerpt(injected, _SHOWN)}"
+                )
             self._kept = injected if keeps else b""
             self.begin()
 

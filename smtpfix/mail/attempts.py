@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from .message import CapturedMessage
 

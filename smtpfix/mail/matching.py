@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypedDict
 
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from .message import CapturedMessage
 

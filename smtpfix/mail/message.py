@@ -6,63 +6,21 @@ Parses only when asked, never while a connection is served.
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage
-from email.parser import BytesParser
-from email.policy import default as default_policy
 from email.utils import getaddresses
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from smtpfix.errors import InvalidValueError
 from smtpfix.record.session import Session
-from smtpfix.record.transcript import printable
+from smtpfix.record.violation import Violation
 from smtpfix.rules.reply import Reply
-from smtpfix.smtp.content import NO_DOTS, Dots
-from smtpfix.smtp.violations import BARE_CR, BARE_LF, END_OF_HEADERS, Violation, end_like, in_message, without
+from smtpfix.safe_text import printable
 
-MAX_PARTS: Final = 1000
-"""Messages with more boundary lines than this are not taken apart: the parser would need seconds to minutes."""
-
-
-LONGEST_VALUE: Final = 16_384
-"""Header values longer than this are not decoded: the time that encoded words (RFC 2047) take grows with the square."""
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """The envelope of a mail transaction (RFC 5321 section 2.3.1), which need not agree with the message's headers."""
-
-    reverse_path: str
-    """The MAIL address without angle brackets; ``""`` for the null reverse-path ``<>``."""
-    recipients: tuple[str, ...]
-    """The RCPT addresses that were accepted, in order, without angle brackets."""
-    mail_parameters: tuple[str, ...] = ()
-    """Parameters of the MAIL command, verbatim: ``("SIZE=1000", "BODY=8BITMIME")``."""
-    recipient_parameters: tuple[tuple[str, ...], ...] = ()
-    """Parameters of each RCPT command, verbatim, in the order of `recipients`."""
-
-    def parameter(self, keyword: str, recipient: str | None = None) -> str | None:
-        """Return the value of a parameter of MAIL, or of RCPT: ``parameter("NOTIFY", "bob@example.org")``.
-
-        It is as it was sent, xtext included; ``""`` for a parameter without a value, None where it was not sent.
-        Raises `InvalidValueError` for somebody who is no recipient. A recipient named twice is meant by the first.
-        """
-        parameters = self.mail_parameters
-        if recipient is not None:
-            if recipient not in self.recipients:
-                expected = f"one of the recipients, {', '.join(self.recipients) or 'and there are none'}"
-                raise InvalidValueError("Envelope.parameter recipient", recipient, expected)
-            place = self.recipients.index(recipient)
-            parameters = self.recipient_parameters[place] if place < len(self.recipient_parameters) else ()
-        for parameter in parameters:
-            name, _, value = parameter.partition("=")
-            if name.upper() == keyword.upper():
-                return value
-        return None
+from .envelope import USUAL, Envelope, Transfer
+from .parsing import LONGEST_VALUE, MAX_PARTS, decoded, links_in_html, parse, plain_subject, urls_in_text
+from .violations import BARE_CR, BARE_LF, END_OF_HEADERS, end_like, in_message, without
 
 
 class SessionSource(Protocol):
@@ -83,21 +41,6 @@ class Attachment:
     """Media type in lower case, such as ``application/pdf``."""
     content: bytes = field(repr=False)
     """The octets with the transfer encoding removed."""
-
-
-class Rare(NamedTuple):
-    """What few messages have; apart, so that the others need no room for it."""
-
-    replies: Sequence[Reply | None] | None = None
-    """LMTP's, one for each recipient."""
-    chunks: tuple[int, ...] = ()
-    """BDAT's."""
-    dots: Dots = NO_DOTS
-    """DATA's."""
-
-
-NOTHING_RARE: Final = Rare()
-"""What most messages have of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +66,7 @@ class CapturedMessage:
     user: str | None
     """The user the client had authenticated as; None without AUTH."""
     _source: SessionSource = field(repr=False)
-    _rare: Rare = field(default=NOTHING_RARE, repr=False)
+    _transfer: Transfer = field(default=USUAL, repr=False)
     _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
 
@@ -148,12 +91,12 @@ class CapturedMessage:
 
         LMTP has a reply for each (RFC 2033 section 4.2); in SMTP `reply` is everybody's.
         """
-        return (self.reply,) * len(self.to) if self._rare.replies is None else tuple(self._rare.replies)
+        return (self.reply,) * len(self.to) if self._transfer.replies is None else tuple(self._transfer.replies)
 
     @property
     def chunks(self) -> tuple[int, ...]:
         """Octets of each chunk, where it came by BDAT (RFC 3030 section 2); empty where it came by DATA."""
-        return self._rare.chunks
+        return self._transfer.chunks
 
     @property
     def accepted_recipients(self) -> tuple[str, ...]:
@@ -216,14 +159,14 @@ class CapturedMessage:
         if self._headers is None:
             end = END_OF_HEADERS.search(self.content)
             section = self.content[: end.end()] if end else self.content
-            object.__setattr__(self, "_headers", _parse(section, headers_only=True))
+            object.__setattr__(self, "_headers", parse(section, headers_only=True))
         assert self._headers is not None  # noqa: S101 - set just above
         return self._headers
 
     @property
     def subject(self) -> str:
         """The Subject header, decoded; ``""`` without one."""
-        if self._headers is None and (plain := _plain_subject(self.content)) is not None:
+        if self._headers is None and (plain := plain_subject(self.content)) is not None:
             return plain
         return self.header("Subject") or ""
 
@@ -252,7 +195,7 @@ class CapturedMessage:
         """
         if self._parsed is None:
             boundary_lines = self.content.count(b"\n--") + self.content.count(b"\r--")  # to the parser, CR ends a line
-            object.__setattr__(self, "_parsed", _parse(self.content, headers_only=boundary_lines > MAX_PARTS))
+            object.__setattr__(self, "_parsed", parse(self.content, headers_only=boundary_lines > MAX_PARTS))
         assert self._parsed is not None  # noqa: S101 - set just above
         return self._parsed
 
@@ -269,7 +212,7 @@ class CapturedMessage:
     def _body(self, kind: str) -> str:
         try:
             part = self.parsed.get_body((kind,))
-            return _decoded(part) if part is not None else ""
+            return decoded(part) if part is not None else ""
         except Exception:  # noqa: BLE001 - as above
             return ""
 
@@ -294,22 +237,19 @@ class CapturedMessage:
     @property
     def links(self) -> tuple[str, ...]:
         """The http, https and mailto links of the HTML body, then the http and https URLs of the text, each once."""
-        hrefs = (_unescape("".join(quoted)).strip() for quoted in _HREF.findall(self.html))
-        found = [href for href in hrefs if href.lower().startswith(("http:", "https:", "mailto:"))]
-        found += (url.rstrip(".,;:!?)'\"") for url in _URL.findall(self.text))
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys((*links_in_html(self.html), *urls_in_text(self.text))))
 
     # How it was on the wire
 
     @property
     def stuffed_lines(self) -> int:
         """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
-        return self._rare.dots.stuffed
+        return self._transfer.dots.stuffed
 
     @property
     def unstuffed_lines(self) -> int:
         """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
-        return self._rare.dots.unstuffed
+        return self._transfer.dots.unstuffed
 
     @property
     def size(self) -> int:
@@ -337,7 +277,7 @@ class CapturedMessage:
 
         A client that lets one through lets whoever writes the text append messages of his own (SMTP smuggling).
         """
-        return end_like(self.content, self._rare.dots.ends)
+        return end_like(self.content, self._transfer.dots.ends)
 
     @property
     def is_8bit(self) -> bool:
@@ -367,54 +307,6 @@ class CapturedMessage:
         to = ", ".join(self.to[:3]) + (f" and {len(self.to) - 3} more" if len(self.to) > 3 else "")  # noqa: PLR2004
         path = f"from {printable(self.reverse_path) or '<>'} to {printable(to)}"
         return f"message {self.number}: {path}, subject {self.subject!r}"
-
-
-_UNSTRUCTURED: Final = default_policy.clone(header_factory=HeaderRegistry(use_default_map=False))
-"""Takes every header for plain text."""
-
-
-def _parse(octets: bytes, *, headers_only: bool) -> EmailMessage:
-    """Parse a message; one that the standard library's parser fails on keeps its body in one piece.
-
-    It fails on messages in messages in messages (RecursionError) and on hostile Content-Type headers (IndexError).
-    """
-    for policy, only in ((default_policy, headers_only), (default_policy, True)):
-        with contextlib.suppress(Exception):
-            return BytesParser(policy=policy).parsebytes(octets, headersonly=only)
-    return BytesParser(policy=_UNSTRUCTURED).parsebytes(octets, headersonly=True)
-
-
-_SUBJECT: Final = re.compile(
-    rb"(?:[!-9;-~]+:[ !-~]*\r\n)*?[Ss][Uu][Bb][Jj][Ee][Cc][Tt]: ([!-~](?:[ !-~]*[!-~])?)\r\n(?![ \t])"
-)
-"""A subject on one line of plain ASCII, behind other such headers: what most test mail has."""
-
-
-def _plain_subject(content: bytes) -> str | None:
-    """Return the subject where it can be seen without parsing, which costs thirty times as much; None otherwise."""
-    match = _SUBJECT.match(content)
-    if match is None or b"=?" in match[1] or len(match[1]) > LONGEST_VALUE:
-        return None
-    return match[1].decode("ascii")
-
-
-_HREF: Final = re.compile(r"""<[^<>]*?\shref\s*=\s*(?:"([^"<>]*)|'([^'<>]*)|([^"'\s<>]+))""", re.IGNORECASE)
-_URL: Final = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
-
-
-def _unescape(text: str) -> str:
-    import html  # noqa: PLC0415 - rarely needed
-
-    return html.unescape(text)
-
-
-def _decoded(part: Any) -> str:
-    """Return a text part's content; octets its charset cannot read are replaced, an unknown charset is UTF-8."""
-    try:
-        text = part.get_content()
-    except (LookupError, ValueError):
-        text = part.get_payload(decode=True).decode("utf-8", "replace")
-    return str(text).replace("\r\n", "\n")
 
 
 Headers = Mapping[str, Any]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from . import der
 

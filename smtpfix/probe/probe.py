@@ -20,7 +20,7 @@ from email.utils import formatdate, make_msgid
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.record.transcript import printable
+from smtpfix.safe_text import printable
 
 from .measurement import INTERNAL_ERROR, OK, Certificate, Connection, Probe, ProbeResult
 

@@ -7,18 +7,33 @@ from __future__ import annotations
 
 import time
 from array import array
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from smtpfix.policy.policy import DEFAULT_MAX_EVENTS, Mode
+from smtpfix.safe_text import excerpt
 from smtpfix.tls.client_hello import ClientHello
+from smtpfix.tls.facts import Alert, TLSFailure, TLSInfo
 
-from .session import Alert, AuthAttempt, Session, SessionEnd, TLSFailure, TLSInfo
+from .reading import Reading
+from .session import AuthAttempt, Session, SessionEnd
 from .transcript import Event, Kind, Transcript
 
 if TYPE_CHECKING:
-    from smtpfix.smtp.xclient import XClient
+    from smtpfix.record.xclient import XClient
     from smtpfix.wire.proxy_header import ProxyHeader
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedServer:
+    """What all records of one server have in common."""
+
+    mode: Mode = Mode.PLAIN
+    reading: Reading = field(default_factory=Reading)
+    """The protocol it speaks, for what only that can tell of a record."""
+    max_events: int = DEFAULT_MAX_EVENTS
+    """Events that a transcript keeps."""
 
 
 class Recorder:
@@ -29,9 +44,10 @@ class Recorder:
         "_columns",
         "_ended",
         "_left_out",
-        "_mode",
         "_most",
+        "_reading",
         "_server",
+        "_server_address",
         "_started",
         "alerts",
         "auth",
@@ -49,25 +65,19 @@ class Recorder:
         "xclient",
     )
 
-    def __init__(
-        self,
-        number: int,
-        mode: Mode,
-        client: tuple[str, int],
-        server: tuple[str, int],
-        max_events: int = DEFAULT_MAX_EVENTS,
-    ) -> None:
+    def __init__(self, server: RecordedServer, number: int, client: tuple[str, int], address: tuple[str, int]) -> None:
         self.number = number
-        self._mode = mode
-        self.client = self.peer = client
         self._server = server
+        self._reading = server.reading
+        self.client = self.peer = client
+        self._server_address = address
         self._started = time.time()
         self._began = time.monotonic()
         self._ended: float | None = None
         # One list a column, when and what and which octets: a tuple an event would cost five times the memory.
         # The last has the places of those that had more behind them: few, where there are any.
         self._columns: tuple[array[float], list[Kind], list[bytes], array[int]] = (array("d"), [], [], array("q"))
-        self._most = max_events
+        self._most = server.max_events
         self._left_out = 0
         self.end: SessionEnd | None = None
         self.client_name: str | None = None
@@ -115,6 +125,14 @@ class Recorder:
             array("q", [at if at < head else at - tail + head + 1 for at in followed if not head <= at < tail]),
         )
 
+    def add_stray(self, octets: bytes) -> None:
+        """Record octets of the client's that are no whole command."""
+        self.add(Kind.SECRET if self._reading.carries_secret(octets) else Kind.CLIENT, octets)
+
+    def excerpt(self, octets: bytes, limit: int) -> str:
+        """Return how a note shows stray octets: their beginning, or with a credential in them only their number."""
+        return excerpt(octets, limit, is_secret=self._reading.carries_secret(octets))
+
     def note(self, text: str) -> None:
         """Record something that happened beside the commands."""
         self.add(Kind.NOTE, text.encode())
@@ -133,7 +151,11 @@ class Recorder:
         times, kinds, octets, places = self._columns
         columns = enumerate(zip(times, kinds, tuple(octets), strict=False))
         followed = frozenset(places)
-        return tuple(Event(at - began, kind, data, place in followed) for place, (at, kind, data) in columns)
+        secret_at = self._reading.secret_at
+        return tuple(
+            Event(at - began, kind, data, place in followed, secret_at(data) if kind is Kind.SECRET else 0)
+            for place, (at, kind, data) in columns
+        )
 
     def session(self) -> Session:
         """Return the session as it stands now."""
@@ -141,9 +163,9 @@ class Recorder:
         last = events[-1].at if events else 0.0
         return Session(
             number=self.number,
-            mode=self._mode,
+            mode=self._server.mode,
             client=self.client,
-            server=self._server,
+            server=self._server_address,
             started=datetime.fromtimestamp(self._started, UTC),
             duration=self._ended - self._began if self._ended is not None else last,
             end=self.end,
@@ -159,4 +181,5 @@ class Recorder:
             peer=self.peer,
             proxy=self.proxy,
             xclient=self.xclient,
+            _reading=self._reading,
         )

@@ -1,4 +1,4 @@
-"""What one client did on one connection, as values: `Session`, `TLSInfo`, `TLSFailure`, `Alert`, `AuthAttempt`.
+"""What one client did on one connection, as values: `Session`, how it ended, and each `AuthAttempt`.
 
 Knows no sockets: `recorder` collects these facts while the connection lives.
 """
@@ -8,55 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from smtpfix.policy.policy import Mode
-from smtpfix.smtp.violations import Violation, in_session, pipelined
+from smtpfix.safe_text import printable, shorten
 from smtpfix.tls.client_hello import ClientHello
+from smtpfix.tls.facts import Alert, TLSFailure, TLSInfo
 
-from .transcript import Transcript, printable, shorten
+from .reading import Reading
+from .transcript import Transcript
+from .violation import Violation
 
 if TYPE_CHECKING:
-    from smtpfix.smtp.xclient import XClient
     from smtpfix.wire.proxy_header import ProxyHeader
 
-ALERT_NAMES: Final = {
-    0: "close_notify",
-    10: "unexpected_message",
-    20: "bad_record_mac",
-    21: "decryption_failed",
-    22: "record_overflow",
-    30: "decompression_failure",
-    40: "handshake_failure",
-    41: "no_certificate",
-    42: "bad_certificate",
-    43: "unsupported_certificate",
-    44: "certificate_revoked",
-    45: "certificate_expired",
-    46: "certificate_unknown",
-    47: "illegal_parameter",
-    48: "unknown_ca",
-    49: "access_denied",
-    50: "decode_error",
-    51: "decrypt_error",
-    60: "export_restriction",
-    70: "protocol_version",
-    71: "insufficient_security",
-    80: "internal_error",
-    86: "inappropriate_fallback",
-    90: "user_canceled",
-    100: "no_renegotiation",
-    109: "missing_extension",
-    110: "unsupported_extension",
-    111: "certificate_unobtainable",
-    112: "unrecognized_name",
-    113: "bad_certificate_status_response",
-    114: "bad_certificate_hash_value",
-    115: "unknown_psk_identity",
-    116: "certificate_required",
-    120: "no_application_protocol",
-}
-"""IANA's TLS alerts: RFC 8446 section 6, and those of earlier versions that clients still send."""
+    from .xclient import XClient
 
 
 class SessionEnd(StrEnum):
@@ -86,64 +52,6 @@ class SessionEnd(StrEnum):
     """The scenario had the server close the connection without TLS's close_notify (RFC 8446 section 6.1)."""
     SERVER_CLOSED = "server closed"
     """The server was closed while the client was connected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """A TLS alert (RFC 8446 section 6)."""
-
-    sender: str
-    """``client`` or ``server``."""
-    name: str
-    """Its standard name, such as ``unknown_ca``."""
-    is_fatal: bool
-    """False for closure and warning alerts."""
-
-    def __str__(self) -> str:
-        return f"{'fatal ' if self.is_fatal else ''}alert {self.name} from the {self.sender}"
-
-
-@dataclass(frozen=True, slots=True)
-class TLSInfo:
-    """A completed TLS handshake."""
-
-    version: str
-    """Negotiated version, ``TLSv1.2`` or the like."""
-    cipher: str
-    """Negotiated cipher suite, by OpenSSL's name."""
-    cipher_bits: int
-    """Secret bits of the cipher."""
-    server_name: str | None
-    """Server name the client asked for (SNI, RFC 6066 section 3)."""
-    alpn: str | None
-    """ALPN protocol agreed on (RFC 7301)."""
-    resumed: bool
-    """Whether an earlier TLS session was taken up again."""
-    client_certificate: bytes | None = field(repr=False)
-    """The client's certificate as DER, if it sent one."""
-    client_name: str | None
-    """The client certificate's subject, as ``commonName=ann, …``."""
-    started_by: str
-    """``connect`` for implicit TLS, ``STARTTLS`` otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class TLSFailure:
-    """A TLS handshake that did not complete, and why."""
-
-    reason: str
-    """One sentence for people."""
-    alert: str | None
-    """Name of the fatal alert that ended it, such as ``unknown_ca``; None when no alert was sent."""
-    alert_sender: str | None
-    """``client`` if the client refused the server, ``server`` if it was the other way round."""
-    openssl_reason: str | None
-    """OpenSSL's own reason code, such as ``NO_SHARED_CIPHER``."""
-    rejected_certificate: bytes | None = field(default=None, repr=False)
-    """The client certificate that the server refused, as DER."""
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +134,13 @@ class Session:
     """The PROXY protocol header that the connection began with."""
     xclient: XClient | None = None
     """What XCLIENT commands said of the client, up to the last one."""
+    _reading: Reading = field(default=Reading(), repr=False, compare=False)
+    """The protocol that was spoken, for what only it can tell of the record."""
+
+    @property
+    def protocol(self) -> str:
+        """The protocol that was spoken: ``smtp``, or ``lmtp`` under the same name."""
+        return self._reading.name
 
     @property
     def is_over(self) -> bool:
@@ -239,7 +154,9 @@ class Session:
         Those are meant whose next one, or a part of it, had come before they were answered: what the server saw, so the
         replies of a fast server may hide that a client does not wait. What follows STARTTLS is in `injected`.
         """
-        return tuple(tuple(event.lines[0] for event in group) for _, group in pipelined(self.transcript.events))
+        return tuple(
+            tuple(event.lines[0] for event in group) for _, group in self._reading.pipelined(self.transcript.events)
+        )
 
     @property
     def violations(self) -> tuple[Violation, ...]:
@@ -249,12 +166,12 @@ class Session:
         """
         gone = self.end in (SessionEnd.CLIENT_CLOSED, SessionEnd.RESET)
         refused = any(alert.sender == "client" and alert.is_fatal for alert in self.alerts)
-        return tuple(in_session(self.transcript.events, closed_without_quit=gone and not refused))
+        return tuple(self._reading.violations(self.transcript.events, left_unsaid=gone and not refused))
 
     @property
     def refusal(self) -> str | None:
-        """The last 4yz or 5yz reply (RFC 5321 section 4.2.1); None if there was none."""
-        return next((reply for reply in reversed(self.transcript.replies) if reply[:1] in "45"), None)
+        """The last reply that refused something, 4yz or 5yz (RFC 5321 section 4.2.1); None if there was none."""
+        return next(filter(self._reading.refuses, reversed(self.transcript.replies)), None)
 
     def __str__(self) -> str:
         """Return the session in one line, as failed waits list it."""

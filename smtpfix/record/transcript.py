@@ -5,11 +5,12 @@ Knows how to show a line; who records it is `recorder`'s business.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple, overload
+
+from smtpfix.safe_text import printable, shorten
 
 
 class Kind(StrEnum):
@@ -41,55 +42,17 @@ class Event(NamedTuple):
     """The octets for CLIENT, SECRET and SERVER; UTF-8 text for CONTENT and NOTE."""
     has_more: bool = False
     """Whether something of the client's was already there behind it, before it was answered (RFC 2920)."""
+    secret_at: int = 0
+    """Of SECRET, where in the line the credential begins: what stands before it may be shown."""
 
     @property
     def lines(self) -> tuple[str, ...]:
         """The event as printable lines without time and side: control characters escaped, credentials shortened."""
         if self.kind is Kind.SECRET:
-            return (_shorten_credential(self.data),)
+            return (f"{printable(self.data[: self.secret_at])}{shorten(self.data[self.secret_at :])}",)
         if self.kind is Kind.SERVER:
             return tuple(printable(line) for line in self.data.removesuffix(b"\r\n").split(b"\r\n"))
         return (printable(self.data),)
-
-
-_AUTH: Final = re.compile(rb"(?i)(\s*auth\s+\S+\s+)(\S.*)\Z", re.DOTALL)
-_AUTH_ANYWHERE: Final = re.compile(rb"(?im)^\s*auth\s+\S+\s+\S")
-
-
-def carries_credential(octets: bytes) -> bool:
-    """Return whether a line, or one of several, is an AUTH command with an initial response (RFC 4954 section 4)."""
-    return b"AUTH" in octets.upper() and _AUTH_ANYWHERE.search(octets) is not None
-
-
-def _shorten_credential(line: bytes) -> str:
-    match = _AUTH.match(line)
-    command, secret = (match[1], match[2]) if match else (b"", line)
-    return f"{printable(command)}{shorten(secret)}"
-
-
-def shorten(secret: str | bytes) -> str:
-    """Return what a report may show of a credential: that there is one, and its length."""
-    unit = "octet" if isinstance(secret, bytes) else "character"
-    return f"…({len(secret)} {unit}{'' if len(secret) == 1 else 's'})"
-
-
-def excerpt(octets: bytes, limit: int) -> str:
-    """Return how stray octets are shown: their beginning, or with a credential in them only their number."""
-    return shorten(octets) if carries_credential(octets) else repr(octets[:limit])
-
-
-_UNPRINTABLE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
-    "\u00ad\u180e\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
-"""Control characters, those that change the direction or hide text, and undecodable octets."""
-
-
-def printable(text: str | bytes) -> str:
-    """Return text with everything escaped that could move a terminal's cursor or hide what is there."""
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "backslashreplace")
-    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

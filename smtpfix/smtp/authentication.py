@@ -16,7 +16,7 @@ from smtpfix.errors import ExtraMissing
 from smtpfix.login.mechanisms import MECHANISMS, SCRAM, SCRAM_PLUS, Exchange, MalformedResponseError, ServerFirstError
 from smtpfix.policy.policy import Policy
 from smtpfix.record.recorder import Recorder
-from smtpfix.record.session import AuthAttempt, TLSInfo
+from smtpfix.record.session import AuthAttempt
 from smtpfix.rules.reply import (
     AUTH_CANCELLED,
     AUTH_SYNTAX,
@@ -26,6 +26,7 @@ from smtpfix.rules.reply import (
     UNKNOWN_MECHANISM,
     Reply,
 )
+from smtpfix.tls.facts import TLSInfo
 from smtpfix.tls.side import TLSSide
 
 CANCEL: Final = b"*"

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, NamedTuple
 
+from smtpfix.mail.envelope import NO_DOTS, Dots
 from smtpfix.rules.reply import Reply
-
-from .content import NO_DOTS, Dots
 
 _ARGUMENT: Final = re.compile(r"([0-9]{1,20})(?:\s+(\S.*))?\Z", re.DOTALL)
 """``chunk-size [SP end-marker]``; a wrong marker is no reason not to know where the chunk ends."""

@@ -6,24 +6,12 @@ Nothing else ends it: no bare LF, no bare CR (RFC 5321 section 2.3.8 and 4.1.1.4
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
+
+from smtpfix.mail.envelope import NO_DOTS, Dots
 
 _END: Final = b"\r\n.\r\n"
 _CRLF: Final = b"\r\n"
-
-
-class Dots(NamedTuple):
-    """The lines of a content that began with a dot on the wire (RFC 5321 section 4.5.2)."""
-
-    stuffed: int = 0
-    """Lines that came with a doubled dot."""
-    unstuffed: int = 0
-    """Lines that came with a single dot, against the standard."""
-    ends: tuple[str, ...] = ()
-    """Which of ``CRLF.LF`` and ``CRLF.CR`` are among the latter."""
-
-
-NO_DOTS: Final = Dots()
 
 
 class Content:

@@ -17,12 +17,14 @@ from smtpfix.conversation.player import Player
 from smtpfix.conversation.service import Service
 from smtpfix.conversation.upgrade import Upgrade
 from smtpfix.record.recorder import Recorder
-from smtpfix.record.session import SessionEnd, TLSFailure
-from smtpfix.record.transcript import Kind, carries_credential
+from smtpfix.record.session import SessionEnd
+from smtpfix.record.transcript import Kind
 from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
 from smtpfix.rules.rule import BDAT, CONNECT, GREETING, UNKNOWN, Moment
+from smtpfix.smtp.credentials import carries_credential
 from smtpfix.tls.client_hello import looks_like_tls
+from smtpfix.tls.facts import TLSFailure
 from smtpfix.tls.side import TLSSide
 from smtpfix.wire.channel import Channel
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from .forwarding import HeaderFirst
 
 _WITHOUT_CREDENTIAL: Final = KNOWN - {"AUTH"}
+_SHOWN: Final = 60
+"""Octets of clear text in the place of TLS that the reason shows."""
 _TURN: Final = 500
 """Commands that one connection may have answered before the others get their turn, and closing too."""
 
@@ -204,10 +208,11 @@ class Conversation:
             failure = replace(
                 failure, reason=f"{failure.reason}; it sent nothing, perhaps waiting for a greeting in clear"
             )
+        if clear_text:
+            failure = replace(failure, reason=f"{failure.reason}: {recorder.excerpt(tls.first_octets, _SHOWN)}")
         recorder.tls_failure = failure
         if clear_text:
-            shown = tls.first_octets[:SHOWN]
-            recorder.add(Kind.SECRET if carries_credential(shown) else Kind.CLIENT, shown)
+            recorder.add_stray(tls.first_octets[:SHOWN])
         recorder.note(failure.reason)
         recorder.finish(SessionEnd.CLEAR_INSTEAD_OF_TLS if clear_text else SessionEnd.HANDSHAKE_FAILED)
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from smtpfix.conversation.host import Host
 from smtpfix.conversation.service import Service
-from smtpfix.mail.message import NOTHING_RARE, CapturedMessage, Envelope, Rare
+from smtpfix.mail.envelope import NO_DOTS, USUAL, Envelope, Transfer
+from smtpfix.mail.message import CapturedMessage
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
@@ -21,7 +22,7 @@ from smtpfix.rules.reply import Reply
 from smtpfix.rules.rule import BDAT, CONTENT, END_OF_DATA, Rule
 from smtpfix.wire.channel import Channel
 
-from .content import NO_DOTS, Content
+from .content import Content
 
 if TYPE_CHECKING:
     from .chunks import Chunk, Chunks, Whole
@@ -259,12 +260,12 @@ class Delivery:
     def _capture(self, pending: tuple[Envelope, Content | Whole, bytes], reply: Reply | None) -> None:
         self._pending = None
         envelope, content, octets = pending
-        rare = NOTHING_RARE
+        transfer = USUAL
         if self.answers is not None:
             reply = self.answers.best
-            rare = Rare(self.answers.replies, content.chunks, content.dots)
+            transfer = Transfer(self.answers.replies, content.chunks, content.dots)
         elif content.chunks or content.dots is not NO_DOTS:
-            rare = Rare(None, content.chunks, content.dots)
+            transfer = Transfer(None, content.chunks, content.dots)
         message = CapturedMessage(
             number=self._service.next_message_number(),
             envelope=envelope,
@@ -274,7 +275,7 @@ class Delivery:
             in_tls=self._channel.in_tls,
             user=self._host.user,
             _source=self._recorder,
-            _rare=rare,
+            _transfer=transfer,
         )
         if message.accepted:
             self._recorder.message_count += 1

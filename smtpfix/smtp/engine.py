@@ -20,7 +20,7 @@ from aiosmtpd.smtp import SMTP
 from aiosmtpd.smtp import Envelope as SMTPEnvelope
 from aiosmtpd.smtp import Session as SMTPSession
 
-from smtpfix.mail.message import Envelope
+from smtpfix.mail.envelope import Envelope
 from smtpfix.policy.policy import Policy
 from smtpfix.rules.reply import (
     HELO_FIRST,

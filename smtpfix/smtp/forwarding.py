@@ -13,12 +13,13 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.policy.policy import Policy
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
-from smtpfix.record.transcript import excerpt, printable
+from smtpfix.record.xclient import XClient
 from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
+from smtpfix.safe_text import printable
 from smtpfix.wire.proxy_header import Malformed, parse_header
 
-from .xclient import XClient, parse_attributes
+from .xclient import parse_attributes
 
 _SHOWN: Final = 120
 """Octets of what came instead of a header that the transcript keeps."""
@@ -40,7 +41,7 @@ class HeaderFirst:
         if header is None:
             return False
         if isinstance(header, Malformed):
-            recorder.note(f"no PROXY protocol header: {header.reason}; got {excerpt(bytes(buffer), _SHOWN)}")
+            recorder.note(f"no PROXY protocol header: {header.reason}; got {recorder.excerpt(bytes(buffer), _SHOWN)}")
             self._host.end(SessionEnd.NO_PROXY_HEADER)
             return False
         del buffer[: header.size]

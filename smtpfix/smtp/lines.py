@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from smtpfix.record.recorder import Recorder
-from smtpfix.record.transcript import CUT, Kind, carries_credential
+from smtpfix.record.transcript import CUT, Kind
 from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
 
@@ -65,7 +65,10 @@ class Lines:
     def _skip(self, buffer: bytearray, count: int, *, in_auth: bool) -> None:
         if not self._skipped:
             shown = bytes(buffer[:SHOWN])
-            self._recorder.add(Kind.SECRET if in_auth or carries_credential(shown) else Kind.CLIENT, shown)
+            if in_auth:
+                self._recorder.add(Kind.SECRET, shown)
+            else:
+                self._recorder.add_stray(shown)
         self._skipped += count
         self._scan = 0
         del buffer[:count]

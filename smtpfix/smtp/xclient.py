@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.record.xclient import UNAVAILABLE, XClient
 
-UNAVAILABLE: Final = "[UNAVAILABLE]"
-"""What stands for something that the proxy does not know."""
 TEMPUNAVAIL: Final = "[TEMPUNAVAIL]"
 """What stands for a name that the proxy could not look up this time."""
 
@@ -24,53 +23,6 @@ _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME: Final = re.compile(rf"(?=.{{1,255}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
 _TEXT: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}\Z")
 _HIGHEST_PORT: Final = 65_535
-
-
-@dataclass(frozen=True, slots=True)
-class XClient:
-    """What XCLIENT commands said of the client, decoded; None for what none of them said.
-
-    ``[UNAVAILABLE]``, and for `name` ``[TEMPUNAVAIL]`` too, are in upper case, however they came.
-    """
-
-    name: str | None = None
-    """The client's host name, as its address was looked up."""
-    addr: str | None = None
-    """The client's IP address, without the ``IPV6:`` that it comes with."""
-    port: str | None = None
-    """The client's TCP port, decimal."""
-    proto: str | None = None
-    """``SMTP`` or ``ESMTP``."""
-    helo: str | None = None
-    """What the client called itself."""
-    login: str | None = None
-    """Whom the client has shown to be."""
-    destaddr: str | None = None
-    """The IP address it connected to."""
-    destport: str | None = None
-    """The TCP port it connected to, decimal."""
-
-    @property
-    def user(self) -> str | None:
-        """`login`, where it is known."""
-        return None if self.login == UNAVAILABLE else self.login
-
-    @property
-    def greeted_as(self) -> str | None:
-        """`helo`, where it is known."""
-        return None if self.helo == UNAVAILABLE else self.helo
-
-    def client(self, known: tuple[str, int]) -> tuple[str, int]:
-        """Return the client's address and port, where what was known before is `known`."""
-        if self.addr is None and self.port is None:
-            return known
-        address = known[0] if self.addr is None else "unknown" if self.addr == UNAVAILABLE else self.addr
-        return address, int(self.port) if self.port not in (None, UNAVAILABLE) else 0
-
-    def __str__(self) -> str:
-        """Return what is known in one line, as transcripts have it."""
-        said = (f"{name.upper()}={value}" for name in _ATTRIBUTES if (value := getattr(self, name)) is not None)
-        return "XCLIENT " + " ".join(said)
 
 
 _ATTRIBUTES: Final = tuple(item.name for item in fields(XClient))

@@ -16,7 +16,7 @@ from typing import Any, Final
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.policy import Policy
 from smtpfix.policy.tls_profile import TLSProfile
-from smtpfix.record.session import TLSInfo
+from smtpfix.tls.facts import TLSInfo
 
 from .client_hello import ClientHello
 from .contexts import version_bounds

@@ -12,8 +12,7 @@ import ssl
 from abc import ABC, abstractmethod
 from typing import Any, Final
 
-from smtpfix.record.session import ALERT_NAMES, Alert, TLSFailure, TLSInfo
-from smtpfix.record.transcript import excerpt
+from smtpfix.tls.facts import ALERT_NAMES, Alert, TLSFailure, TLSInfo
 
 from .client_hello import ClientHello, parse_client_hello
 
@@ -168,7 +167,7 @@ class TLSSide(ABC):
         """Return the error of a handshake that the stack ended, in whose words `why` is."""
         alert = self._last_alert()
         if self._is_clear_text:
-            reason = f"the client sent clear text where TLS has to begin: {excerpt(bytes(self._first_flight), 60)}"
+            reason = "the client sent clear text where TLS has to begin"
         elif alert is not None and alert.sender == "client":
             reason = f"TLS handshake refused by the client, alert {alert.name}"
         else:

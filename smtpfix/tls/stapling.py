@@ -15,7 +15,7 @@ from OpenSSL import SSL, crypto
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.policy import Policy
 from smtpfix.policy.tls_profile import TLSProfile
-from smtpfix.record.session import TLSInfo
+from smtpfix.tls.facts import TLSInfo
 
 from .client_hello import ClientHello
 from .contexts import DH_GROUPS, EVERYTHING, version_bounds, with_file

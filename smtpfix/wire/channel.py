@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from smtpfix.record.session import TLSFailure
+from smtpfix.tls.facts import TLSFailure
 from smtpfix.tls.side import HandshakeFailedError, TLSSide
 
 from .drip import Drip

@@ -14,8 +14,9 @@ from smtpfix.audit.asking import not_asked, without_asked
 from smtpfix.audit.result import Outcome
 from smtpfix.policy.policy import Mode
 from smtpfix.policy.scenario import Asked
-from smtpfix.record.recorder import Recorder
+from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.transcript import Kind
+from smtpfix.smtp.reading import SMTPReading
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -150,7 +151,7 @@ def test_a_reply_without_end_holds_a_client_and_is_no_fault_that_is_flagged():
 
 
 def session(*lines):
-    recorder = Recorder(1, Mode.PLAIN, ("127.0.0.1", 1), ("127.0.0.1", 2))
+    recorder = Recorder(RecordedServer(Mode.PLAIN, SMTPReading()), 1, ("127.0.0.1", 1), ("127.0.0.1", 2))
     for line in lines:
         recorder.add(Kind.CLIENT, line)
     return recorder.session()

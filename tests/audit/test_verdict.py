@@ -25,20 +25,22 @@ from smtpfix.audit.result import (
 )
 from smtpfix.audit.sentences import FORBIDDEN, sentences
 from smtpfix.audit.verdict import Observed, judge
-from smtpfix.mail.message import CapturedMessage, Envelope
+from smtpfix.mail.envelope import Envelope
+from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.policy import Mode
 from smtpfix.policy.scenario import load_scenario, scenario_ids
-from smtpfix.record.recorder import Recorder
+from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session import AuthAttempt
+from smtpfix.record.violation import Violation
 from smtpfix.rules.reply import Reply
-from smtpfix.smtp.violations import Violation
+from smtpfix.smtp.reading import SMTPReading
 
 REQUIRED = Declaration(DeclaredMode.STARTTLS_REQUIRED, Trust.PKI, "ann", "s3cret-word")
 OPPORTUNISTIC = replace(REQUIRED, mode=DeclaredMode.OPPORTUNISTIC)
 PLAIN = replace(REQUIRED, mode=DeclaredMode.NONE)
 NOBODY = replace(REQUIRED, user=None, password=None)
 
-SESSION = Recorder(1, Mode.STARTTLS, ("127.0.0.1", 1), ("127.0.0.1", 2)).session()
+SESSION = Recorder(RecordedServer(Mode.STARTTLS, SMTPReading()), 1, ("127.0.0.1", 1), ("127.0.0.1", 2)).session()
 CONNECTED = Evidence(sessions=(SESSION,))
 
 
@@ -51,7 +53,7 @@ def message(*, in_tls=True, user="ann"):
         Reply(250, "2.0.0", "OK"),
         in_tls,
         user,
-        Recorder(1, Mode.STARTTLS, ("127.0.0.1", 1), ("127.0.0.1", 2)),
+        Recorder(RecordedServer(Mode.STARTTLS, SMTPReading()), 1, ("127.0.0.1", 1), ("127.0.0.1", 2)),
     )
 
 
@@ -146,7 +148,7 @@ def test_what_a_run_means(scenario, ended, evidence, declaration, outcome, verdi
 
 
 def test_whoever_gives_the_login_away_before_refusing_was_late():
-    recorder = Recorder(1, Mode.STARTTLS, ("127.0.0.1", 1), ("127.0.0.1", 2))
+    recorder = Recorder(RecordedServer(Mode.STARTTLS, SMTPReading()), 1, ("127.0.0.1", 1), ("127.0.0.1", 2))
     recorder.auth.append(AuthAttempt("PLAIN", "ann", "s3cret-word", False, False))
     late = replace(CONNECTED, sessions=(recorder.session(),))
     assert judged("untrusted-root", FAILED, late).outcome is Outcome.REFUSED_LATE

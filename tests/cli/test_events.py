@@ -31,13 +31,14 @@ from smtpfix.cli.events import (
     Stopped,
 )
 from smtpfix.policy.scenario import load_scenario
-from smtpfix.record.recorder import Recorder
+from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.transcript import Kind
+from smtpfix.smtp.reading import SMTPReading
 
 
 @pytest.fixture
 def recorder():
-    return Recorder(3, Mode.STARTTLS, ("127.0.0.1", 40000), ("127.0.0.1", 1587))
+    return Recorder(RecordedServer(Mode.STARTTLS, SMTPReading()), 3, ("127.0.0.1", 40000), ("127.0.0.1", 1587))
 
 
 def captured(content=b"Subject: Hello\r\n\r\nsecret content", reply=None, recipients=("bob@example.org",)):

@@ -8,8 +8,9 @@ import pytest
 from smtpfix import CapturedMessage, Envelope, Mode, SessionEnd
 from smtpfix.cli.events import MessageCaptured, SessionEnded, SessionStarted
 from smtpfix.cli.save import Saver
-from smtpfix.record.recorder import Recorder
+from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.transcript import Kind
+from smtpfix.smtp.reading import SMTPReading
 
 OCTETS = b"Subject: \xff\r\n\r\n.a\x00b\nno end of line"
 
@@ -23,7 +24,7 @@ def captured(number=1, content=OCTETS):
 
 
 def ended(number=1, server="starttls"):
-    recorder = Recorder(number, Mode.STARTTLS, ("127.0.0.1", 40000), ("127.0.0.1", 1587))
+    recorder = Recorder(RecordedServer(Mode.STARTTLS, SMTPReading()), number, ("127.0.0.1", 40000), ("127.0.0.1", 1587))
     recorder.client_name = "plc\x1b[2J"
     recorder.add(Kind.SERVER, b"220 mx.smtpfix.test\r\n")
     recorder.add(Kind.SECRET, b"AUTH PLAIN AGFubgBzM2NyZXQ=")

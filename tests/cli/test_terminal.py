@@ -31,17 +31,18 @@ from smtpfix.cli.events import (
     Stopped,
 )
 from smtpfix.cli.terminal import Terminal
-from smtpfix.mail.message import Rare
+from smtpfix.mail.envelope import Transfer
 from smtpfix.policy.scenario import load_scenario
-from smtpfix.record.recorder import Recorder
+from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.transcript import Kind
+from smtpfix.smtp.reading import SMTPReading
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m")
 
 
 @pytest.fixture
 def recorder():
-    return Recorder(3, Mode.STARTTLS, ("::1", 40000), ("::1", 1587))
+    return Recorder(RecordedServer(Mode.STARTTLS, SMTPReading()), 3, ("::1", 40000), ("::1", 1587))
 
 
 @pytest.fixture(autouse=True)
@@ -260,7 +261,7 @@ def test_a_message_that_was_not_accepted_says_so(reply, expected):
 def test_a_message_that_some_recipients_got_names_the_others():
     envelope = Envelope("ann@example.org", ("bob@example.org", "eve@example.org"))
     replies = (Reply(250), Reply(550, "5.1.1", "No such mailbox"))
-    assert "; NOT ACCEPTED for <eve@example.org>" in shown(captured(envelope=envelope, _rare=Rare(replies)))
+    assert "; NOT ACCEPTED for <eve@example.org>" in shown(captured(envelope=envelope, _transfer=Transfer(replies)))
     assert "NOT ACCEPTED" not in shown(captured(envelope=envelope))
 
 

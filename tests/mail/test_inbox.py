@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from smtpfix.errors import BlockingWaitError, NoMessage, UnexpectedMessage
+from smtpfix.mail.envelope import Envelope
 from smtpfix.mail.inbox import Inbox
-from smtpfix.mail.message import CapturedMessage, Envelope
+from smtpfix.mail.message import CapturedMessage
 from smtpfix.rules.reply import Reply
 
 LONG = 60.0

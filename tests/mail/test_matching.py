@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smtpfix.mail.envelope import Envelope
 from smtpfix.mail.matching import Matcher, equals
-from smtpfix.mail.message import CapturedMessage, Envelope
+from smtpfix.mail.message import CapturedMessage
 from smtpfix.rules.reply import Reply
 
 CONTENT = b"""\

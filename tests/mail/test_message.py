@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpfix.mail.message import LONGEST_VALUE, MAX_PARTS, Attachment, CapturedMessage, Envelope
+from smtpfix.mail.envelope import Envelope
+from smtpfix.mail.message import Attachment, CapturedMessage
+from smtpfix.mail.parsing import LONGEST_VALUE, MAX_PARTS
 from smtpfix.rules.reply import Reply
 
 MULTIPART = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'

@@ -20,8 +20,8 @@ from smtpfix.pki import chains
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import load_scenario, scenario_ids
-from smtpfix.record.session import Alert
 from smtpfix.tls.contexts import needed_stack
+from smtpfix.tls.facts import Alert
 from smtpfix.tls.side import HandshakeFailedError
 
 ALL = (*scenario_ids("certificates"), *scenario_ids("tls"))

@@ -8,8 +8,9 @@ import pytest
 from smtpfix.errors import BlockingWaitError, NoSession
 from smtpfix.policy.policy import Mode
 from smtpfix.record.history import History
-from smtpfix.record.recorder import Recorder
+from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session import SessionEnd
+from smtpfix.smtp.reading import SMTPReading
 
 LONG = 60.0
 """A timeout that never passes, unless the test fails."""
@@ -26,7 +27,12 @@ class Server:
         self.caught_up += 1
 
     def begin(self):
-        recorder = Recorder(self.history.next_number(), Mode.PLAIN, ("127.0.0.1", 50_000), ("127.0.0.1", 2525))
+        recorder = Recorder(
+            RecordedServer(Mode.PLAIN, SMTPReading()),
+            self.history.next_number(),
+            ("127.0.0.1", 50_000),
+            ("127.0.0.1", 2525),
+        )
         self.history.add(recorder)
         return recorder
 

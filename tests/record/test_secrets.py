@@ -7,7 +7,8 @@ import base64
 import pytest
 
 from smtpfix import Policy, Reply
-from smtpfix.record.transcript import carries_credential, excerpt
+from smtpfix.safe_text import excerpt
+from smtpfix.smtp.credentials import carries_credential
 
 SECRET = base64.b64encode(b"\0ann\0s3cret").decode()
 
@@ -98,7 +99,9 @@ def test_a_credential_in_clear_instead_of_a_handshake_is_not_shown(start_smtp_se
 )
 def test_an_excerpt_shows_stray_octets_unless_there_is_a_credential_in_them(octets, carries):
     assert carries_credential(octets) is carries
-    assert excerpt(octets, 4) == (f"…({len(octets)} octets)" if carries else repr(octets[:4]))
+    assert excerpt(octets, 4, is_secret=carries_credential(octets)) == (
+        f"…({len(octets)} octets)" if carries else repr(octets[:4])
+    )
 
 
 @pytest.mark.parametrize("word", ["CONNECT", "END-OF-DATA", "UNKNOWN", "*"])

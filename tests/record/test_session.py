@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from smtpfix.policy.policy import Mode
-from smtpfix.record.recorder import Recorder
-from smtpfix.record.session import ALERT_NAMES, Alert, AuthAttempt, SessionEnd, TLSFailure, TLSInfo
+from smtpfix.record.recorder import RecordedServer, Recorder
+from smtpfix.record.session import AuthAttempt, SessionEnd
 from smtpfix.record.transcript import Kind
+from smtpfix.smtp.reading import SMTPReading
+from smtpfix.tls.facts import ALERT_NAMES, Alert, TLSFailure, TLSInfo
 
 CLIENT, SERVER = ("127.0.0.1", 50_000), ("127.0.0.1", 2525)
 TLS_INFO = TLSInfo("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, "mx.example", None, False, None, None, "STARTTLS")
@@ -18,12 +20,12 @@ LOGIN = AuthAttempt("PLAIN", "ann", "s3cret", accepted=True, in_clear=True)
 
 @pytest.fixture
 def recorder():
-    return Recorder(7, Mode.STARTTLS, CLIENT, SERVER)
+    return Recorder(RecordedServer(Mode.STARTTLS, SMTPReading()), 7, CLIENT, SERVER)
 
 
 def test_a_session_that_has_just_begun_is_empty(recorder):
     before = datetime.now(UTC)
-    session = Recorder(1, Mode.PLAIN, CLIENT, SERVER).session()
+    session = Recorder(RecordedServer(Mode.PLAIN, SMTPReading()), 1, CLIENT, SERVER).session()
     assert before <= session.started <= datetime.now(UTC)
     assert session.started.tzinfo is UTC
     assert (session.number, session.mode, session.client, session.server) == (1, Mode.PLAIN, CLIENT, SERVER)
@@ -181,7 +183,7 @@ def test_alert_names_are_those_of_the_standards():
 
 
 def test_a_long_transcript_keeps_its_beginning_and_its_end_and_counts_what_it_left_out():
-    recorder = Recorder(1, Mode.PLAIN, CLIENT, SERVER, max_events=100)
+    recorder = Recorder(RecordedServer(Mode.PLAIN, SMTPReading(), max_events=100), 1, CLIENT, SERVER)
     for number in range(1000):
         recorder.add(Kind.CLIENT, b"NOOP %d" % number)
     events = recorder.events
@@ -198,7 +200,7 @@ def test_a_long_transcript_keeps_its_beginning_and_its_end_and_counts_what_it_le
 
 
 def test_a_transcript_at_its_limit_is_whole():
-    recorder = Recorder(1, Mode.PLAIN, CLIENT, SERVER, max_events=100)
+    recorder = Recorder(RecordedServer(Mode.PLAIN, SMTPReading(), max_events=100), 1, CLIENT, SERVER)
     for number in range(100):
         recorder.add(Kind.CLIENT, b"NOOP %d" % number)
     assert [event.data for event in recorder.events] == [b"NOOP %d" % number for number in range(100)]

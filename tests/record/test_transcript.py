@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpfix.record.transcript import Event, Kind, Transcript, printable, shorten
+from smtpfix.record.transcript import Event, Kind, Transcript
+from smtpfix.safe_text import printable, shorten
 
 TEXT = st.text(st.characters()) | st.text("a\0\x1b\n\r\x7f\x85\u200e\u202e\u2066\ufeff\ud800\\")  # with surrogates
 MOVES_OR_HIDES = {"Cc", "Cs", "Zl", "Zp"}
@@ -51,8 +52,8 @@ def test_printable_escapes_only_what_could_mislead(text, shown):
         (Event(0, Kind.SERVER, b"250-a\r\n250 b\r\n"), ("250-a", "250 b")),
         (Event(0, Kind.SERVER, b"250 a\r\n"), ("250 a",)),
         (Event(0, Kind.NOTE, b"fin\x07"), ("fin\\x07",)),
-        (Event(0, Kind.SECRET, b"AUTH PLAIN AGFubgBzM2NyZXQ="), ("AUTH PLAIN …(16 octets)",)),
-        (Event(0, Kind.SECRET, b"auth\tplain  x y"), ("auth\\tplain  …(3 octets)",)),
+        (Event(0, Kind.SECRET, b"AUTH PLAIN AGFubgBzM2NyZXQ=", secret_at=11), ("AUTH PLAIN …(16 octets)",)),
+        (Event(0, Kind.SECRET, b"auth\tplain  x y", secret_at=12), ("auth\\tplain  …(3 octets)",)),
         (Event(0, Kind.SECRET, b"AGFubgBzM2NyZXQ="), ("…(16 octets)",)),
         (Event(0, Kind.SECRET, b""), ("…(0 octets)",)),
     ],
@@ -65,7 +66,7 @@ def test_an_event_shows_itself_in_lines(event, lines):
 @given(st.binary(min_size=9), st.sampled_from([b"AUTH PLAIN ", b"auth x  ", b"AUTH LOGIN\t", b""]))
 def test_no_credential_is_shown(password, command):
     secret = base64.b64encode(b"\0ann\0" + password)
-    transcript = Transcript((Event(0.5, Kind.SECRET, command + secret),))
+    transcript = Transcript((Event(0.5, Kind.SECRET, command + secret, secret_at=len(command)),))
     assert secret.decode() not in str(transcript)
     assert f"…({len(secret)} octets)" in str(transcript)
     assert secret.decode() not in "".join(transcript.commands)
@@ -87,7 +88,7 @@ def transcript():
             Event(0.0, Kind.SERVER, b"220 mx.example\r\n"),
             Event(0.1, Kind.CLIENT, b"EHLO client.example"),
             Event(0.1, Kind.SERVER, b"250-mx.example\r\n250 AUTH PLAIN\r\n"),
-            Event(0.2, Kind.SECRET, b"AUTH PLAIN AGFubgBzM2NyZXQ="),
+            Event(0.2, Kind.SECRET, b"AUTH PLAIN AGFubgBzM2NyZXQ=", secret_at=11),
             Event(12.34567, Kind.CONTENT, b"<10 octets of content>"),
             Event(12.4, Kind.NOTE, b"end: quit"),
         )

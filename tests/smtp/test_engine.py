@@ -8,7 +8,7 @@ from aiosmtpd.smtp import SMTP  # noqa: TID251 - to see that somebody else's sti
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpfix.mail.message import Envelope
+from smtpfix.mail.envelope import Envelope
 from smtpfix.policy.policy import Policy
 from smtpfix.rules.reply import Reply
 from smtpfix.smtp.engine import VERBS, Engine

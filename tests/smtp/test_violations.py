@@ -20,12 +20,14 @@ from smtpfix import (
     UnexpectedMessage,
     Violation,
 )
+from smtpfix.mail import violations as message_violations
+from smtpfix.mail.violations import in_message, without
 from smtpfix.policy.policy import Mode
-from smtpfix.record.recorder import Recorder
+from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.transcript import Event, Kind, Transcript
-from smtpfix.smtp import grammar
-from smtpfix.smtp import violations as behaviour
-from smtpfix.smtp.violations import VIOLATIONS, in_message, without
+from smtpfix.smtp import grammar, violations
+from smtpfix.smtp.reading import SMTPReading
+from smtpfix.smtp.violations import VIOLATIONS
 
 HEADERS = b"Subject: x\r\n\r\n"
 TRANSACTION = b"MAIL FROM:<ann@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n"
@@ -298,7 +300,7 @@ def test_a_connection_closed_without_quit_is_a_violation(server, wire):
     ],
 )
 def test_only_a_client_that_could_have_said_quit_is_blamed(end, alert, expected):
-    recorder = Recorder(1, Mode.PLAIN, ("127.0.0.1", 1), ("127.0.0.1", 2))
+    recorder = Recorder(RecordedServer(Mode.PLAIN, SMTPReading()), 1, ("127.0.0.1", 1), ("127.0.0.1", 2))
     recorder.alerts += [alert] if alert else []
     if end is not None:
         recorder.finish(end)
@@ -314,7 +316,7 @@ def test_a_connection_the_server_closed_needs_no_quit(server, wire):
 
 
 def test_places_of_pipelined_commands_survive_what_a_long_transcript_leaves_out():
-    recorder = Recorder(1, Mode.PLAIN, ("127.0.0.1", 1), ("127.0.0.1", 2), max_events=20)
+    recorder = Recorder(RecordedServer(Mode.PLAIN, SMTPReading(), max_events=20), 1, ("127.0.0.1", 1), ("127.0.0.1", 2))
     for number in range(100):
         if number % 3 == 0:
             recorder.follow()
@@ -465,7 +467,9 @@ def test_every_violation_there_is_has_its_id_in_the_table(deliver):
     shown = {violation.id for violation in message.violations}
     assert len(shown) == 5
     assert shown < set(VIOLATIONS)
-    source = "".join(Path(room.__file__).read_text(encoding="utf-8") for room in (behaviour, grammar))
+    source = "".join(
+        Path(room.__file__).read_text(encoding="utf-8") for room in (message_violations, violations, grammar)
+    )
     assert set(re.findall(r'(?:Violation|Fault|_fault)\(\s*"([a-z0-9-]+)"', source)) == set(VIOLATIONS)
 
 

@@ -25,7 +25,7 @@ from smtpfix.pki.authority import Authority
 from smtpfix.pki.certificates import to_pem
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import Scenario, load_scenario
-from smtpfix.record.session import Alert
+from smtpfix.tls.facts import Alert
 from smtpfix.tls.side import TLS, HandshakeFailedError
 
 PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost", "::1"))
@@ -367,7 +367,8 @@ class TestEveryStack:
         with pytest.raises(HandshakeFailedError) as caught:
             tls.handshake()
         assert caught.value.clear_text
-        assert "clear text where TLS has to begin: b'EHLO there" in caught.value.failure.reason
+        assert caught.value.failure.reason == "the client sent clear text where TLS has to begin"
+        assert tls.first_octets == b"EHLO there\r\n"
 
     def test_a_broken_client_hello_is_refused_with_an_alert(self, tls):
         tls.receive(b"\x16\x03\x01\x00\x10\x01\x00\x00\x0c" + b"\xff" * 12)

@@ -25,7 +25,7 @@ from smtpfix.audit.result import (
     Trust,
     Verdict,
 )
-from smtpfix.record.transcript import printable, shorten
+from smtpfix.safe_text import printable, shorten
 
 _Value = TypeVar("_Value")
 

@@ -1,0 +1,75 @@
+"""How a message came: its `Envelope`, and what of its transfer few messages have: `Transfer`.
+
+Values only; whoever takes a message in fills them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.rules.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The envelope of a mail transaction (RFC 5321 section 2.3.1), which need not agree with the message's headers."""
+
+    reverse_path: str
+    """The MAIL address without angle brackets; ``""`` for the null reverse-path ``<>``."""
+    recipients: tuple[str, ...]
+    """The RCPT addresses that were accepted, in order, without angle brackets."""
+    mail_parameters: tuple[str, ...] = ()
+    """Parameters of the MAIL command, verbatim: ``("SIZE=1000", "BODY=8BITMIME")``."""
+    recipient_parameters: tuple[tuple[str, ...], ...] = ()
+    """Parameters of each RCPT command, verbatim, in the order of `recipients`."""
+
+    def parameter(self, keyword: str, recipient: str | None = None) -> str | None:
+        """Return the value of a parameter of MAIL, or of RCPT: ``parameter("NOTIFY", "bob@example.org")``.
+
+        It is as it was sent, xtext included; ``""`` for a parameter without a value, None where it was not sent.
+        Raises `InvalidValueError` for somebody who is no recipient. A recipient named twice is meant by the first.
+        """
+        parameters = self.mail_parameters
+        if recipient is not None:
+            if recipient not in self.recipients:
+                expected = f"one of the recipients, {', '.join(self.recipients) or 'and there are none'}"
+                raise InvalidValueError("Envelope.parameter recipient", recipient, expected)
+            place = self.recipients.index(recipient)
+            parameters = self.recipient_parameters[place] if place < len(self.recipient_parameters) else ()
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.upper() == keyword.upper():
+                return value
+        return None
+
+
+class Dots(NamedTuple):
+    """The lines of a content that began with a dot on the wire (RFC 5321 section 4.5.2)."""
+
+    stuffed: int = 0
+    """Lines that came with a doubled dot."""
+    unstuffed: int = 0
+    """Lines that came with a single dot, against the standard."""
+    ends: tuple[str, ...] = ()
+    """Which of ``CRLF.LF`` and ``CRLF.CR`` are among the latter."""
+
+
+NO_DOTS: Final = Dots()
+
+
+class Transfer(NamedTuple):
+    """What few messages have of how they came; apart, so that the others need no room for it."""
+
+    replies: Sequence[Reply | None] | None = None
+    """LMTP's, one for each recipient."""
+    chunks: tuple[int, ...] = ()
+    """BDAT's."""
+    dots: Dots = NO_DOTS
+    """DATA's."""
+
+
+USUAL: Final = Transfer()
+"""What most messages have."""

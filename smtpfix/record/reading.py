@@ -1,0 +1,35 @@
+"""`Reading`: what a record asks of the protocol that was spoken, handed in by whoever makes the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .transcript import Event
+from .violation import Violation
+
+
+class Reading:
+    """How a protocol reads its own record; this one knows none, and so finds nothing."""
+
+    name = ""
+    """The protocol's."""
+
+    def carries_secret(self, octets: bytes) -> bool:  # noqa: ARG002 - as those of protocols
+        """Return whether a line, or one of several, carries a credential."""
+        return False
+
+    def secret_at(self, line: bytes) -> int:  # noqa: ARG002 - as above
+        """Return where in a line that carries a credential it begins; 0 where all of it is secret."""
+        return 0
+
+    def refuses(self, reply: str) -> bool:  # noqa: ARG002 - as above
+        """Return whether the last line of a reply says that something was refused."""
+        return False
+
+    def pipelined(self, events: Sequence[Event]) -> Iterable[tuple[bool, tuple[Event, ...]]]:  # noqa: ARG002 - as above
+        """Yield the groups of commands that were not said one by one, each with whether that was offered then."""
+        return ()
+
+    def violations(self, events: Sequence[Event], *, left_unsaid: bool) -> Iterable[Violation]:  # noqa: ARG002 - as above
+        """Yield what is wrong with how a client spoke; `left_unsaid` if it closed the connection without a word."""
+        return ()

@@ -1,0 +1,102 @@
+"""What is known of a TLS handshake, as values: `TLSInfo` where it completed, `TLSFailure` where not, each `Alert`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+ALERT_NAMES: Final = {
+    0: "close_notify",
+    10: "unexpected_message",
+    20: "bad_record_mac",
+    21: "decryption_failed",
+    22: "record_overflow",
+    30: "decompression_failure",
+    40: "handshake_failure",
+    41: "no_certificate",
+    42: "bad_certificate",
+    43: "unsupported_certificate",
+    44: "certificate_revoked",
+    45: "certificate_expired",
+    46: "certificate_unknown",
+    47: "illegal_parameter",
+    48: "unknown_ca",
+    49: "access_denied",
+    50: "decode_error",
+    51: "decrypt_error",
+    60: "export_restriction",
+    70: "protocol_version",
+    71: "insufficient_security",
+    80: "internal_error",
+    86: "inappropriate_fallback",
+    90: "user_canceled",
+    100: "no_renegotiation",
+    109: "missing_extension",
+    110: "unsupported_extension",
+    111: "certificate_unobtainable",
+    112: "unrecognized_name",
+    113: "bad_certificate_status_response",
+    114: "bad_certificate_hash_value",
+    115: "unknown_psk_identity",
+    116: "certificate_required",
+    120: "no_application_protocol",
+}
+"""IANA's TLS alerts: RFC 8446 section 6, and those of earlier versions that clients still send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A TLS alert (RFC 8446 section 6)."""
+
+    sender: str
+    """``client`` or ``server``."""
+    name: str
+    """Its standard name, such as ``unknown_ca``."""
+    is_fatal: bool
+    """False for closure and warning alerts."""
+
+    def __str__(self) -> str:
+        return f"{'fatal ' if self.is_fatal else ''}alert {self.name} from the {self.sender}"
+
+
+@dataclass(frozen=True, slots=True)
+class TLSInfo:
+    """A completed TLS handshake."""
+
+    version: str
+    """Negotiated version, ``TLSv1.2`` or the like."""
+    cipher: str
+    """Negotiated cipher suite, by OpenSSL's name."""
+    cipher_bits: int
+    """Secret bits of the cipher."""
+    server_name: str | None
+    """Server name the client asked for (SNI, RFC 6066 section 3)."""
+    alpn: str | None
+    """ALPN protocol agreed on (RFC 7301)."""
+    resumed: bool
+    """Whether an earlier TLS session was taken up again."""
+    client_certificate: bytes | None = field(repr=False)
+    """The client's certificate as DER, if it sent one."""
+    client_name: str | None
+    """The client certificate's subject, as ``commonName=ann, …``."""
+    started_by: str
+    """``connect`` for implicit TLS, ``STARTTLS`` otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class TLSFailure:
+    """A TLS handshake that did not complete, and why."""
+
+    reason: str
+    """One sentence for people."""
+    alert: str | None
+    """Name of the fatal alert that ended it, such as ``unknown_ca``; None when no alert was sent."""
+    alert_sender: str | None
+    """``client`` if the client refused the server, ``server`` if it was the other way round."""
+    openssl_reason: str | None
+    """OpenSSL's own reason code, such as ``NO_SHARED_CIPHER``."""
+    rejected_certificate: bytes | None = field(default=None, repr=False)
+    """The client certificate that the server refused, as DER."""
+
+    def __str__(self) -> str:
+        return self.reason
