@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from smtpfix.audit.check import RunningScenario
     from smtpfix.audit.result import AuditResult
     from smtpfix.pki.authority import Authority
-    from smtpfix.policy.policy import Policy
     from smtpfix.server import Server
+    from smtpfix.smtp.policy import Policy
 
     StartServer: TypeAlias = Callable[..., Server]
     """Type of the `start_smtp_server` fixture."""
@@ -81,7 +81,7 @@ def smtp_policy() -> Policy:
 
     Of session scope because a fixture that is set up for each test costs as much as starting a server.
     """
-    from smtpfix.policy.policy import Policy  # noqa: PLC0415 - not before it is asked for
+    from smtpfix.smtp.policy import Policy  # noqa: PLC0415 - not before it is asked for
 
     return Policy()
 
@@ -96,7 +96,7 @@ def start_smtp_server(
     ``start_smtp_server(like="gmail")`` those of a provider's profile;
     ``start_smtp_server(Policy(...))`` replaces it.
     """
-    from smtpfix.policy.policy import Policy  # noqa: PLC0415 - not before it is asked for
+    from smtpfix.smtp.policy import Policy  # noqa: PLC0415 - not before it is asked for
 
     with ExitStack() as servers:
 

@@ -15,9 +15,10 @@ import pytest
 
 from smtpfix.audit.check import RunningScenario
 from smtpfix.errors import ExtraMissing, InvalidValueError
-from smtpfix.policy.policy import Mode, Policy
+from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import GROUPS, Scenario, load_scenario, scenario_ids
 from smtpfix.server import Server
+from smtpfix.smtp.policy import Policy
 
 _MODES: Final = "modes"
 """The group of good servers, one in each mode; its runs go by the mode's name."""

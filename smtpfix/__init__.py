@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .mail.message import Attachment, CapturedMessage
     from .pki.authority import Authority
     from .policy.limits import Limits, Rate
-    from .policy.policy import Mode, Policy
+    from .policy.mode import Mode
     from .policy.scenario import Scenario
     from .record.session import AuthAttempt, Session, SessionEnd
     from .record.violation import Violation
@@ -57,6 +57,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .rules.reply import Reply
     from .rules.rule import Rule
     from .server import Server
+    from .smtp.policy import Policy
     from .tls.facts import Alert, TLSFailure, TLSInfo
     from .wire.proxy_header import ProxyHeader, ProxyTLS
 
@@ -161,7 +162,7 @@ _HOMES = {
     "policy.limits": {"Limits", "Rate"},
     "mail.envelope": {"Envelope"},
     "mail.message": {"Attachment", "CapturedMessage"},
-    "policy.policy": {"Mode", "Policy"},
+    "policy.mode": {"Mode"},
     "wire.proxy_header": {"ProxyHeader", "ProxyTLS"},
     "rules.actions": {*_ACTIONS},
     "rules.reply": {"Reply"},
@@ -170,6 +171,7 @@ _HOMES = {
     "policy.scenario": {"Scenario"},
     "rules.rule": {"Rule"},
     "server": {"Server"},
+    "smtp.policy": {"Policy"},
     "record.session": {"AuthAttempt", "Session", "SessionEnd"},
     "tls.facts": {"Alert", "TLSFailure", "TLSInfo"},
     "record.xclient": {"XClient"},

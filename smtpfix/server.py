@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack
 from .conversation.service import Service
 from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
 from .mail.inbox import Inbox
+from .policy.mode import Mode
 from .policy.place import Place
-from .policy.policy import Mode, Policy
 from .record.history import History
 from .record.recorder import RecordedServer, Recorder
 from .resolver import resolving
 from .rules.rule import ArgumentMatch, Conditions, Rule, Rulebook
 from .smtp.authentication import check_mechanisms
 from .smtp.conversation import Conversation
+from .smtp.policy import Policy
 from .smtp.reading import SMTPReading
 from .wire.channel import Channel
 from .wire.listen import listen

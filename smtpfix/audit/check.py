@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from smtpfix.errors import ScenarioFailed
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import OUTCOMES, Scenario
 from smtpfix.record.session import Session
 from smtpfix.safe_text import printable

@@ -12,7 +12,7 @@ from typing import Final
 
 from smtpfix.audit.disclosure import SPEAKS_OF_MAIL, gave_away, verbs
 from smtpfix.mail.message import CapturedMessage
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
 from smtpfix.record.session import Session
 from smtpfix.record.violation import Violation

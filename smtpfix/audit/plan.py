@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import GROUPS, Scenario, check_scenario_id, load_scenario, scenario_ids
 from smtpfix.rules.actions import ENDS, Drip, NoReply, Repeat, Stall
 from smtpfix.rules.rule import AUTH_ANSWER, END_OF_DATA, GREETING

@@ -14,8 +14,8 @@ from typing import Final, Protocol, runtime_checkable
 
 from smtpfix.errors import CloseTimeoutError, NoSession, SMTPFixError
 from smtpfix.pki.authority import Authority
-from smtpfix.policy.policy import Policy
 from smtpfix.policy.scenario import Asked, load_scenario
+from smtpfix.smtp.policy import Policy
 
 from .device import Device
 from .evidence import gather

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.policy import Mode, Policy
+from smtpfix.policy.mode import Mode
+from smtpfix.smtp.policy import Policy
 
 FREE: Final = "free"
 CONVENTIONAL: Final = "conventional"

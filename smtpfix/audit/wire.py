@@ -12,8 +12,8 @@ from typing import Final
 
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.place import Place
-from smtpfix.policy.policy import Policy
 from smtpfix.server import Server
+from smtpfix.smtp.policy import Policy
 from smtpfix.wire.channel import Channel
 from smtpfix.wire.loop import LOOP_THREAD
 

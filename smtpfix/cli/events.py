@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO, TypeAlias
 
 from smtpfix.mail.message import CapturedMessage
-from smtpfix.policy.policy import Mode, Policy
+from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
 from smtpfix.record.session import AuthAttempt, Session
+from smtpfix.smtp.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from smtpfix.pki import stores
 from smtpfix.pki.authority import Authority
 from smtpfix.pki.chains import Chain
 from smtpfix.policy.place import Place
-from smtpfix.policy.policy import Policy
 from smtpfix.policy.scenario import GROUPS, OUTCOMES, Scenario, load_scenario, scenario_ids
 from smtpfix.safe_text import printable
+from smtpfix.smtp.policy import Policy
 
 from .certs import HERE
 from .options import find_scenario, is_scenario_file

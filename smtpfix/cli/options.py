@@ -14,12 +14,14 @@ from typing import Any, Final
 from smtpfix.errors import InvalidValueError, UnknownProvider
 from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
 from smtpfix.policy.limits import Limits
-from smtpfix.policy.policy import TLS_VERSIONS, Mode, Policy
+from smtpfix.policy.mode import Mode
 from smtpfix.policy.providers import Provider, load_provider
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.policy.scenario import Scenario, check_scenario_id, load_scenario, read_scenario
+from smtpfix.policy.server_policy import TLS_VERSIONS
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
+from smtpfix.smtp.policy import Policy
 
 DEFAULT_PORTS: Final = {Mode.PLAIN: 1025, Mode.STARTTLS: 1587, Mode.TLS_REQUIRED: 2587, Mode.IMPLICIT_TLS: 1465}
 """Unprivileged, and as near to the conventional ones as possible."""

@@ -20,7 +20,7 @@ from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
 from smtpfix.mail.inbox import Inbox
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.pki.authority import Authority
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.record.session import Session
 from smtpfix.rules.rule import Rule

@@ -16,10 +16,11 @@ from rich.text import Text
 
 from smtpfix.login.mechanisms import ANY_USER
 from smtpfix.mail.message import CapturedMessage
-from smtpfix.policy.policy import Mode, Policy
+from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import OUTCOMES, Scenario
 from smtpfix.record.session import AuthAttempt, SessionEnd
 from smtpfix.safe_text import printable
+from smtpfix.smtp.policy import Policy
 
 from .events import (
     Listening,

@@ -5,7 +5,7 @@ What mechanisms and replies there are is `authentication`'s and `sasl`'s.
 
 from __future__ import annotations
 
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.transcript import Kind
 from smtpfix.rules import reply as replies

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Final
 
 from smtpfix.policy.limits import Limits, Rate
-from smtpfix.policy.policy import Policy
 from smtpfix.record.recorder import Recorder
 from smtpfix.rules.reply import (
     BAD_CREDENTIALS,
@@ -26,6 +25,7 @@ from smtpfix.rules.reply import (
     Reply,
 )
 from smtpfix.smtp.arguments import split_path
+from smtpfix.smtp.policy import Policy
 
 _NONE: Final = Limits()
 _MOST: Final = 100_000

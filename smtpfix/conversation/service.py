@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from smtpfix.mail.message import CapturedMessage
-from smtpfix.policy.policy import DEFAULT_GREETING, EXTENSIONS, OPTIONAL_EXTENSIONS, Mode, Policy
+from smtpfix.policy.mode import Mode
 from smtpfix.rules.reply import Reply
 from smtpfix.rules.rule import Rulebook
 from smtpfix.smtp.engine import Engine
+from smtpfix.smtp.keywords import EXTENSIONS, OPTIONAL_EXTENSIONS
+from smtpfix.smtp.policy import DEFAULT_GREETING, Policy
 from smtpfix.tls.side import TLSSide
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ import trustme
 from smtpfix.errors import AuthorityError, ExtraMissing, InvalidValueError
 from smtpfix.policy.certificate_profile import CertificateProfile
 from smtpfix.policy.place import Place
-from smtpfix.policy.policy import Policy
 from smtpfix.policy.scenario import Scenario
+from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.policy.tls_profile import TLSProfile
 from smtpfix.tls.contexts import load, load_files, needed_stack, needs_weak_security, server_context
 from smtpfix.tls.side import TLS, TLSSide
@@ -88,14 +88,14 @@ class Authority:
         """A file with the root certificate, PEM; it is there until `close`, or for good in a directory of its own."""
         return self._directory / "ca.pem" if self._directory is not None else self._file_with(self.ca_pem)
 
-    def trusted_pem(self, policy: Policy, place: Place) -> str:
+    def trusted_pem(self, policy: ServerPolicy, place: Place) -> str:
         """Return what a careful client of such a server trusts, PEM."""
         if isinstance(policy.certificate, tuple):
             return _last_certificate(Path(policy.certificate[0]))
         scenario = policy.chain_scenario
         return self.ca_pem if scenario.is_plain else self.chain(scenario, place).trusted.pem
 
-    def trusted_file(self, policy: Policy, place: Place) -> Path:
+    def trusted_file(self, policy: ServerPolicy, place: Place) -> Path:
         """Return a file with what a careful client of such a server trusts, PEM; there until `close`."""
         text = self.trusted_pem(policy, place)
         return self.ca_file if text == self.ca_pem else self._file_with(text)
@@ -127,7 +127,7 @@ class Authority:
 
     # What servers need
 
-    def tls_factory(self, policy: Policy, place: Place) -> Callable[[], TLSSide]:
+    def tls_factory(self, policy: ServerPolicy, place: Place) -> Callable[[], TLSSide]:
         """Return what makes the TLS side of each connection to a server that is there.
 
         Raises `ExtraMissing` where the scenario needs another TLS stack than Python's, and that is not installed.
@@ -142,12 +142,12 @@ class Authority:
 
         return anew
 
-    def _ordinary(self, policy: Policy, place: Place) -> Callable[[], TLSSide]:
+    def _ordinary(self, policy: ServerPolicy, place: Place) -> Callable[[], TLSSide]:
         if policy.tls_profile.rotate_keys:
             return functools.partial(TLS, self.new_server_context(policy, place))
         return functools.partial(TLS, self.server_context(policy, place))
 
-    def _stapling(self, policy: Policy, place: Place) -> Callable[[], TLSSide]:
+    def _stapling(self, policy: ServerPolicy, place: Place) -> Callable[[], TLSSide]:
         with _needed(policy, "pyOpenSSL", "stapling"):
             from smtpfix.tls.stapling import StaplingTLS, stapling_context  # noqa: PLC0415 - an extra
         if isinstance(policy.certificate, tuple):
@@ -163,7 +163,7 @@ class Authority:
             stapling_context(policy, profile, chain.chain_pem.encode(), key, response, self._client_authority(profile)),
         )
 
-    def _legacy(self, policy: Policy, place: Place) -> Callable[[], TLSSide]:
+    def _legacy(self, policy: ServerPolicy, place: Place) -> Callable[[], TLSSide]:
         with _needed(policy, "tlslite-ng", "legacy-tls"):
             from smtpfix.tls.legacy import LegacyContext, LegacyTLS  # noqa: PLC0415 - an extra
         if isinstance(policy.certificate, tuple):
@@ -173,7 +173,7 @@ class Authority:
             octets, key = chain.chain_pem.encode(), chain.key_pem
         return functools.partial(LegacyTLS, LegacyContext(policy, policy.tls_profile, octets, key))
 
-    def server_context(self, policy: Policy, place: Place) -> ssl.SSLContext:
+    def server_context(self, policy: ServerPolicy, place: Place) -> ssl.SSLContext:
         """Return the context for a server that is there; the same one for the same policy and place."""
         certificate = policy.certificate
         key = (
@@ -192,7 +192,7 @@ class Authority:
                 self._contexts[key] = self.new_server_context(policy, place)
             return self._contexts[key]
 
-    def new_server_context(self, policy: Policy, place: Place) -> ssl.SSLContext:
+    def new_server_context(self, policy: ServerPolicy, place: Place) -> ssl.SSLContext:
         """Return another context for the same server, with another leaf where its key rotates."""
         profile = policy.tls_profile
         if isinstance(policy.certificate, tuple):
@@ -214,7 +214,7 @@ class Authority:
             client_authority_pem=self._client_authority(profile),
         )
 
-    def _shown(self, policy: Policy, place: Place) -> Chain:
+    def _shown(self, policy: ServerPolicy, place: Place) -> Chain:
         """Return the chain to show now."""
         with self._lock:
             scenario = policy.chain_scenario
@@ -327,7 +327,7 @@ class Authority:
 
 
 @contextlib.contextmanager
-def _needed(policy: Policy, package: str, extra: str) -> Iterator[None]:
+def _needed(policy: ServerPolicy, package: str, extra: str) -> Iterator[None]:
     """Say what to install where an extra is missing that the policy's scenario needs."""
     try:
         yield

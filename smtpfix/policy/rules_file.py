@@ -14,10 +14,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.policy.mode import Mode
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
-
-from .policy import Mode
 
 _KEY: Final = "rules"
 _MODES: Final = tuple(map(str, Mode))

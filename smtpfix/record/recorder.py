@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from smtpfix.policy.policy import DEFAULT_MAX_EVENTS, Mode
+from smtpfix.policy.mode import Mode
+from smtpfix.policy.server_policy import DEFAULT_MAX_EVENTS
 from smtpfix.safe_text import excerpt
 from smtpfix.tls.client_hello import ClientHello
 from smtpfix.tls.facts import Alert, TLSFailure, TLSInfo

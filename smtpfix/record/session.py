@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.safe_text import printable, shorten
 from smtpfix.tls.client_hello import ClientHello
 from smtpfix.tls.facts import Alert, TLSFailure, TLSInfo

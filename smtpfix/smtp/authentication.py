@@ -14,7 +14,6 @@ from typing import Final
 
 from smtpfix.errors import ExtraMissing
 from smtpfix.login.mechanisms import MECHANISMS, SCRAM, SCRAM_PLUS, Exchange, MalformedResponseError, ServerFirstError
-from smtpfix.policy.policy import Policy
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import AuthAttempt
 from smtpfix.rules.reply import (
@@ -26,6 +25,7 @@ from smtpfix.rules.reply import (
     UNKNOWN_MECHANISM,
     Reply,
 )
+from smtpfix.smtp.policy import Policy
 from smtpfix.tls.facts import TLSInfo
 from smtpfix.tls.side import TLSSide
 

@@ -13,7 +13,7 @@ from smtpfix.conversation.host import Host
 from smtpfix.conversation.login import Login
 from smtpfix.conversation.player import Player
 from smtpfix.conversation.service import Service
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
 from smtpfix.rules import reply as replies

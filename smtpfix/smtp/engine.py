@@ -21,7 +21,6 @@ from aiosmtpd.smtp import Envelope as SMTPEnvelope
 from aiosmtpd.smtp import Session as SMTPSession
 
 from smtpfix.mail.envelope import Envelope
-from smtpfix.policy.policy import Policy
 from smtpfix.rules.reply import (
     HELO_FIRST,
     MAIL_FIRST,
@@ -33,6 +32,7 @@ from smtpfix.rules.reply import (
     TOO_MANY_RECIPIENTS,
     Reply,
 )
+from smtpfix.smtp.policy import Policy
 
 from .arguments import refuse_parameters, split_path
 

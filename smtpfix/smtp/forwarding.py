@@ -10,13 +10,13 @@ from typing import Final
 
 from smtpfix.conversation.host import Host
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.policy import Policy
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.xclient import XClient
 from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
+from smtpfix.smtp.policy import Policy
 from smtpfix.wire.proxy_header import Malformed, parse_header
 
 from .xclient import parse_attributes

@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from smtpfix.policy.policy import Policy
 from smtpfix.record.recorder import Recorder
 from smtpfix.rules.reply import PLACEHOLDER, Reply, standard_replies
+from smtpfix.smtp.policy import Policy
 
 
 class Wording:

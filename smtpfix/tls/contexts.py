@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.certificate_profile import CertificateProfile
-from smtpfix.policy.policy import TLS_VERSIONS, Policy
+from smtpfix.policy.server_policy import TLS_VERSIONS, ServerPolicy
 from smtpfix.policy.tls_profile import TLSProfile
 
 from .side import watch
@@ -62,7 +62,7 @@ def needs_weak_security(profiles: tuple[CertificateProfile, ...]) -> bool:
     return any(profile.key in _WEAK_KEYS or profile.signature in _WEAK_SIGNATURES for profile in profiles)
 
 
-def needed_stack(policy: Policy) -> str | None:
+def needed_stack(policy: ServerPolicy) -> str | None:
     """Return which stack has to speak TLS where Python's own cannot: ``stapling`` or ``legacy``."""
     if policy.is_good:
         return None
@@ -73,7 +73,7 @@ def needed_stack(policy: Policy) -> str | None:
     return "stapling" if profile.staple is not None else None
 
 
-def version_bounds(policy: Policy, profile: TLSProfile) -> tuple[str, str]:
+def version_bounds(policy: ServerPolicy, profile: TLSProfile) -> tuple[str, str]:
     """Return the lowest and the highest version, whichever stack speaks. Raises `InvalidValueError` for none at all."""
     lowest, highest = profile.min or policy.tls_min, profile.max or policy.tls_max
     if TLS_VERSIONS.index(lowest) > TLS_VERSIONS.index(highest):
@@ -82,7 +82,7 @@ def version_bounds(policy: Policy, profile: TLSProfile) -> tuple[str, str]:
 
 
 def server_context(
-    policy: Policy,
+    policy: ServerPolicy,
     profile: TLSProfile,
     load: Callable[[ssl.SSLContext], None],
     *,

@@ -14,7 +14,7 @@ from collections.abc import Generator
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.policy import Policy
+from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.policy.tls_profile import TLSProfile
 from smtpfix.tls.facts import TLSInfo
 
@@ -59,7 +59,7 @@ class LegacyContext:
     names, knows no lists of OpenSSL's, and needs an RSA key for old cipher suites.
     """
 
-    def __init__(self, policy: Policy, profile: TLSProfile, chain: bytes, key: bytes) -> None:
+    def __init__(self, policy: ServerPolicy, profile: TLSProfile, chain: bytes, key: bytes) -> None:
         if policy.client_certificate != "none":
             raise InvalidValueError("Policy.client_certificate", policy.client_certificate, "'none' with tlslite-ng")
         for name in ("client_certificate", "server_name", "ciphers", "dh", "staple"):
@@ -77,7 +77,7 @@ class LegacyContext:
         self.settings = _settings(policy, profile)
 
 
-def _settings(policy: Policy, profile: TLSProfile) -> Any:
+def _settings(policy: ServerPolicy, profile: TLSProfile) -> Any:
     settings = HandshakeSettings()
     settings.minKeySize = 512
     if profile.legacy is None:

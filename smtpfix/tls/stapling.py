@@ -13,7 +13,7 @@ from typing import Any, Final
 from OpenSSL import SSL, crypto
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.policy import Policy
+from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.policy.tls_profile import TLSProfile
 from smtpfix.tls.facts import TLSInfo
 
@@ -40,7 +40,7 @@ _NAMES: Final = {
 
 
 def stapling_context(
-    policy: Policy, profile: TLSProfile, chain: bytes, key: bytes, response: bytes, client_authority: str
+    policy: ServerPolicy, profile: TLSProfile, chain: bytes, key: bytes, response: bytes, client_authority: str
 ) -> SSL.Context:
     """Return a context that shows a PEM chain and staples a DER response where a client asks for one.
 

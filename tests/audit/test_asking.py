@@ -12,7 +12,7 @@ import pytest
 from smtpfix import Flag, Target, Verdict, audit_client
 from smtpfix.audit.asking import not_asked, without_asked
 from smtpfix.audit.result import Outcome
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Asked
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.transcript import Kind

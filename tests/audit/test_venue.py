@@ -17,7 +17,7 @@ from smtpfix.audit.call import Call
 from smtpfix.audit.result import Declaration, DeclaredMode, Grade, Outcome, Verdict
 from smtpfix.audit.venue import PORTS, Venue
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 
 IDS = ("rcpt-550", "greeting-554")
 

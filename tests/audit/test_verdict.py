@@ -27,7 +27,7 @@ from smtpfix.audit.sentences import FORBIDDEN, sentences
 from smtpfix.audit.verdict import Observed, judge
 from smtpfix.mail.envelope import Envelope
 from smtpfix.mail.message import CapturedMessage
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import load_scenario, scenario_ids
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session import AuthAttempt

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization  # noqa: TID251 - to wr
 from smtpfix.errors import AuthorityError
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.place import Place
-from smtpfix.policy.policy import Policy
+from smtpfix.smtp.policy import Policy
 from smtpfix.tls.side import TLS, HandshakeFailedError
 
 STARTTLS = Policy("starttls")

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from smtpfix.errors import InvalidValueError, UnknownScenario
 from smtpfix.login.mechanisms import ANY_USER
 from smtpfix.policy.limits import Limits
-from smtpfix.policy.policy import EXTENSIONS, Mode, Policy
+from smtpfix.policy.mode import Mode
 from smtpfix.rules.reply import Reply
+from smtpfix.smtp.keywords import EXTENSIONS
+from smtpfix.smtp.policy import Policy
 
 USERS = {"ann": "s3cret"}
 

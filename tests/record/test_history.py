@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from smtpfix.errors import BlockingWaitError, NoSession
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.record.history import History
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session import SessionEnd

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session import AuthAttempt, SessionEnd
 from smtpfix.record.transcript import Kind

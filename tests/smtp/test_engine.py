@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpfix.mail.envelope import Envelope
-from smtpfix.policy.policy import Policy
 from smtpfix.rules.reply import Reply
 from smtpfix.smtp.engine import VERBS, Engine
+from smtpfix.smtp.policy import Policy
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import aiosmtplib
 import pytest
 
 from smtpfix import Envelope, InvalidValueError, Limits, Policy
-from smtpfix.policy.policy import OPTIONAL_EXTENSIONS
+from smtpfix.smtp.keywords import OPTIONAL_EXTENSIONS
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpfix import Policy
-from smtpfix.policy.policy import SYNTAXES
 from smtpfix.smtp.grammar import faults
+from smtpfix.smtp.policy import SYNTAXES
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from smtpfix import Delay, Disconnect, Mode, NoReply, Raw, Reply, Server, SessionEnd, Stall
-from smtpfix.policy.policy import Policy
+from smtpfix.smtp.policy import Policy
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from smtpfix import ANY_USER, Mode, Policy
-from smtpfix.policy.policy import EXTENSIONS
+from smtpfix.smtp.keywords import EXTENSIONS
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 

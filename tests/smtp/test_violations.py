@@ -22,7 +22,7 @@ from smtpfix import (
 )
 from smtpfix.mail import violations as message_violations
 from smtpfix.mail.violations import in_message, without
-from smtpfix.policy.policy import Mode
+from smtpfix.policy.mode import Mode
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.transcript import Event, Kind, Transcript
 from smtpfix.smtp import grammar, violations

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.place import Place
-from smtpfix.policy.policy import Policy
+from smtpfix.smtp.policy import Policy
 from smtpfix.tls.facts import Alert, TLSFailure
 from smtpfix.tls.side import TLS, HandshakeFailedError, watch
 

@@ -1,0 +1,325 @@
+"""What every server is told, whatever it speaks: `ServerPolicy`, checked when it is built, never at connect time.
+
+Each protocol has a policy of its own that adds its fields; the class of a policy says what a server speaks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, MECHANISM_NAMES, SCRAM, SCRAM_PLUS, Token, Users
+
+from .checks import Checked, is_collection
+from .mode import Mode, ModeName
+
+if TYPE_CHECKING:
+    from smtpfix.rules.rule import Rule
+
+    from .scenario import Scenario
+    from .tls_profile import TLSProfile
+
+TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+"""Version names as `ssl.SSLSocket.version` gives them, oldest first."""
+
+DEFAULT_MAX_EVENTS: Final = 100_000
+"""`Policy.max_events`: 12,000 messages on one connection, 3 MiB of memory."""
+
+_LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z0-9.:]+\]\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPolicy(Checked):
+    """Everything that is decided before a server starts, of any protocol; it does not change while the server runs.
+
+    Raises `InvalidValueError` naming the field, the value and what is allowed, and `UnknownScenario` for a certificate
+    that is not in the catalogue.
+    """
+
+    clear_modes: ClassVar[frozenset[Mode]] = frozenset({Mode.PLAIN})
+    """The modes in which clients may log in outside TLS where `auth_in_clear` is None."""
+
+    mode: Mode | ModeName = Mode.PLAIN
+    """When TLS begins: ``plain``, ``starttls``, ``tls-required`` or ``implicit-tls``."""
+    _: KW_ONLY
+
+    users: Users = field(default=None, repr=False)
+    """Who may log in: name to password, to `Token`, or to several of them; or `ANY_USER`; None offers no AUTH."""
+    auth_in_clear: bool | None = None
+    """Whether AUTH is offered and accepted outside TLS; None: in mode ``plain`` only."""
+    mechanisms: Sequence[str] = DEFAULT_MECHANISMS
+    """SASL mechanisms offered and accepted, in this order. There are CRAM-MD5, XOAUTH2, OAUTHBEARER, EXTERNAL and
+    ANONYMOUS too; with the last, everybody may log in. With the extra ``smtpfix[scram]`` there are SCRAM-SHA-1,
+    SCRAM-SHA-256 and, inside TLS, SCRAM-SHA-1-PLUS and SCRAM-SHA-256-PLUS, for users with passwords."""
+    mechanisms_in_clear: Sequence[str] | None = None
+    """The same outside TLS, where AUTH is possible there (`auth_in_clear`); None: `mechanisms`. Mode ``tls-required``
+    offers those that are named here before TLS as well, as some servers do, and answers them 530 (RFC 3207 section 4)
+    unless `auth_in_clear` is True; False offers none."""
+
+    certificate: str | Path | tuple[str | Path, str | Path] = "good"
+    """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or the files of a
+    chain and its key, PEM: ``("chain.pem", "key.pem")``."""
+    scenario: str | Path | None = None
+    """Scenario of any other kind: an id of the catalogue, or a `Path` to a file of your own; None is a server as it
+    should be. Fields that are left as they are take what the scenario says; its rules are in force from the start."""
+    tls_min: str = "TLSv1.2"
+    """Lowest TLS version, one of `TLS_VERSIONS`."""
+    tls_max: str = "TLSv1.3"
+    """Highest TLS version, one of `TLS_VERSIONS`."""
+    client_certificate: Literal["none", "optional", "required"] = "none"
+    """Whether the server asks for a client certificate, from its own authority, and insists on it."""
+    alpn: Sequence[str] = ()
+    """ALPN protocols the server knows (RFC 7301), most wanted first; empty ignores what the client offers."""
+
+    host: str = "localhost"
+    """Where to listen: ``localhost`` is every loopback address there is, 127.0.0.1 and ::1, on one port."""
+    port: int = 0
+    """TCP port, 0 to 65535; 0 takes a free one, to be read back from the server."""
+    hostname: str = "mx.smtpfix.test"
+    """The server's own name, in its greeting and EHLO reply, and in its certificate."""
+    proxy_protocol: bool = False
+    """Whether every connection has to begin with a PROXY protocol header, version 1 or 2; one without it is closed."""
+
+    command_limit: int = 4096
+    """Longest command line in octets with its CRLF; RFC 5321 section 4.5.3.1.4 asks for 512 at least."""
+    timeout: float = 300.0
+    """Seconds a connected client may be silent; RFC 5321 section 4.5.3.2.7 asks for 5 minutes."""
+    handshake_timeout: float = 10.0
+    """Seconds a TLS handshake may take."""
+
+    max_messages: int = 100_000
+    """Messages kept; the oldest go first, and are counted."""
+    max_sessions: int = 100_000
+    """Sessions kept; the oldest go first, and are counted. A message keeps its own session all the same."""
+    max_events: int = DEFAULT_MAX_EVENTS
+    """Events a session's transcript keeps, 8 or more; beyond that they go from its middle, and are counted."""
+
+    _in_clear: Sequence[str] = field(default=(), init=False, repr=False, compare=False)
+    """The mechanisms outside TLS, wherever they are named."""
+    _has_mechanisms: bool = field(default=False, init=False, repr=False, compare=False)
+    _issued: Scenario | None = field(default=None, init=False, repr=False, compare=False)
+    _played: Scenario | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    def _check(self) -> None:
+        """Check every field, and put it into its normal form; protocols add theirs."""
+        self._check_mode()
+        self._check_scenario()
+        self._check_auth()
+        self._check_tls()
+        self._check_names()
+        self._check_numbers()
+
+    def _check_mode(self) -> None:
+        try:
+            self._set("mode", Mode(self.mode))
+        except ValueError:
+            raise self._fail("mode", "one of " + ", ".join(repr(str(mode)) for mode in Mode)) from None
+
+    def _check_auth(self) -> None:
+        if isinstance(self.users, Mapping):
+            users = {name: tuple(known) if isinstance(known, list) else known for name, known in self.users.items()}
+            if not all(isinstance(name, str) and _is_credential(known) for name, known in users.items()):
+                raise InvalidValueError(
+                    f"{type(self).__name__}.users",
+                    "a mapping with other things in it",
+                    "names and passwords as text, or Tokens",
+                )
+            self._set("users", MappingProxyType(users))
+        elif self.users is not None and self.users is not ANY_USER:
+            raise InvalidValueError(
+                f"{type(self).__name__}.users",
+                type(self.users).__name__,
+                "a mapping of names to passwords, ANY_USER or None",
+            )
+        if self.auth_in_clear is not None:
+            self._check_type("auth_in_clear", bool, "True, False or None")
+        self._set("mechanisms", self._names("mechanisms", MECHANISM_NAMES))
+        if self.mechanisms_in_clear is not None:
+            self._set("mechanisms_in_clear", self._names("mechanisms_in_clear", MECHANISM_NAMES))
+        self._set("_in_clear", self.mechanisms if self.mechanisms_in_clear is None else self.mechanisms_in_clear)
+        self._set("_has_mechanisms", bool(self._in_clear or (self.uses_tls and self.mechanisms)))
+        self._check_scram()
+
+    def _check_scram(self) -> None:
+        for name in ("mechanisms", "mechanisms_in_clear") if self.users is ANY_USER else ():
+            if any(one in SCRAM for one in getattr(self, name) or ()):
+                raise self._fail(name, "no SCRAM where Policy.users is ANY_USER: it takes a password to verify against")
+
+    def _check_tls(self) -> None:
+        self._check_certificate()
+        for name in ("tls_min", "tls_max"):
+            if getattr(self, name) not in TLS_VERSIONS:
+                raise self._fail(name, "one of " + ", ".join(TLS_VERSIONS))
+        if TLS_VERSIONS.index(self.tls_min) > TLS_VERSIONS.index(self.tls_max):
+            raise self._fail("tls_min", f"at most Policy.tls_max, which is {self.tls_max!r}")
+        if self.client_certificate not in ("none", "optional", "required"):
+            raise self._fail("client_certificate", "'none', 'optional' or 'required'")
+        if not is_collection(self.alpn) or not all(
+            isinstance(name, str) and name.isascii() and 0 < len(name) < 256  # noqa: PLR2004
+            for name in self.alpn
+        ):
+            raise self._fail("alpn", "a collection of ASCII protocol names of 1 to 255 octets (RFC 7301 section 3.1)")
+        self._set("alpn", tuple(self.alpn))
+
+    def _check_certificate(self) -> None:
+        certificate = self.certificate
+        if isinstance(certificate, tuple | list):
+            if len(certificate) != 2 or not all(isinstance(file, str | Path) for file in certificate):  # noqa: PLR2004
+                raise self._fail("certificate", 'the files of a chain and of its key: ("chain.pem", "key.pem")')
+            self._set("certificate", tuple(map(Path, certificate)))
+        elif not isinstance(certificate, str | Path):
+            raise self._fail(
+                "certificate", "a scenario's id, a Path to a scenario's file, or a chain's and key's files"
+            )
+        elif isinstance(certificate, str) and certificate.endswith(".toml"):
+            raise self._fail("certificate", "an id of the catalogue; for a file of your own, write Path(...)")
+        elif certificate != "good":  # which is there, and costs nothing until somebody wants TLS
+            scenario = self._find_scenario("certificate")
+            if isinstance(certificate, str) and scenario.group != "certificates":
+                raise self._fail("certificate", "a certificate's scenario; this one is for Policy.scenario")
+            self._set("_issued", scenario)
+
+    def _find_scenario(self, name: str) -> Scenario:
+        """Return the scenario that a field names, by its id or by its file."""
+        from .scenario import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - good servers need none
+
+        value = getattr(self, name)
+        if isinstance(value, Path):
+            if not value.is_file():
+                raise self._fail(name, "a file that is there")
+            return read_scenario(value)
+        check_scenario_id(value, f"{type(self).__name__}.{name}")
+        return load_scenario(value)
+
+    def _check_scenario(self) -> None:
+        if self.scenario is None:
+            return
+        if not isinstance(self.scenario, str | Path):
+            raise self._fail("scenario", "a scenario's id, a Path to a scenario's file, or None")
+        scenario = self._find_scenario("scenario")
+        self._set("_played", scenario)
+        if scenario.group == "certificates":
+            raise self._fail("scenario", "a scenario of another kind; this one is for Policy.certificate")
+        if self.mode not in scenario.modes:
+            raise self._fail(
+                "scenario", f"one that mode {self.mode} can show; this one needs {', '.join(scenario.modes)}"
+            )
+        for item in fields(self):
+            if item.name in dict(scenario.policy) and getattr(self, item.name) == item.default:
+                self._set(item.name, dict(scenario.policy)[item.name])
+
+    def _check_names(self) -> None:
+        if not isinstance(self.host, str) or not self.host:
+            raise self._fail("host", "a host name or IP address")
+        if not isinstance(self.hostname, str) or not _DOMAIN.match(self.hostname):
+            raise self._fail("hostname", "a domain or address literal (RFC 5321 section 4.1.2)")
+        self._check_type("proxy_protocol", bool, "True or False")
+
+    def _check_numbers(self) -> None:
+        self._check_range("port", 0, 65535)
+        self._check_range("command_limit", 512)
+        for name in ("max_messages", "max_sessions"):
+            self._check_range(name, 1)
+        self._check_range("max_events", 8)
+        for name in ("timeout", "handshake_timeout"):
+            self._check_seconds(name)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The scenario's rules, the first to be asked first."""
+        return self._played.rules if self._played is not None else ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether no scenario was asked for: the catalogue, which costs more than a good server, need not be read."""
+        return self.certificate == "good" and self.scenario is None
+
+    @property
+    def chain_scenario(self) -> Scenario:
+        """The scenario that the certificates are issued after: the certificate's, or the TLS scenario's own."""
+        if self._issued is not None:
+            return self._issued
+        if self._played is not None and self.certificate == "good":
+            return self._played
+        from .scenario import load_scenario  # noqa: PLC0415 - a plain server needs no catalogue
+
+        return load_scenario("good")
+
+    @property
+    def tls_profile(self) -> TLSProfile:
+        """What the TLS scenario, or else the certificate's, asks of the server."""
+        if self._played is not None:
+            return self._played.tls
+        return self.chain_scenario.tls
+
+    @property
+    def uses_tls(self) -> bool:
+        """True unless the mode is ``plain``."""
+        return self.mode is not Mode.PLAIN
+
+    @property
+    def has_starttls(self) -> bool:
+        """Whether this server has a command that begins TLS."""
+        return Mode(self.mode).has_starttls
+
+    @property
+    def has_auth(self) -> bool:
+        """Whether clients can log in to this server at all."""
+        return self.users is not None and self._has_mechanisms
+
+    def allows_auth(self, *, in_tls: bool) -> bool:
+        """Return whether AUTH is offered and accepted on a connection in this state."""
+        if not self.has_auth:
+            return False
+        if in_tls:
+            return bool(self.mechanisms)
+        if not self._in_clear:
+            return False
+        return self.mode in self.clear_modes if self.auth_in_clear is None else self.auth_in_clear
+
+    def offers_auth(self, *, in_tls: bool) -> bool:
+        """Return whether AUTH is offered on a connection in this state: where it is accepted, or refused until TLS."""
+        if self.allows_auth(in_tls=in_tls):
+            return True
+        refused_until_tls = self.mode is Mode.TLS_REQUIRED and self.auth_in_clear is None
+        return not in_tls and refused_until_tls and bool(self.mechanisms_in_clear) and self.has_auth
+
+    def mechanisms_for(self, *, in_tls: bool, has_certificate: bool) -> tuple[str, ...]:
+        """Return the mechanisms for a client in this state.
+
+        EXTERNAL is for one that has shown a certificate (RFC 4422 appendix A), and there is nothing to bind to outside
+        TLS (RFC 5802 section 6). Whether there is AUTH at all, `offers_auth` and `allows_auth` decide.
+        """
+        return tuple(
+            name
+            for name in (self.mechanisms if in_tls else self._in_clear)
+            if (has_certificate or name != "EXTERNAL") and (in_tls or name not in SCRAM_PLUS)
+        )
+
+    def replace(self, *mode: str, **changes: Any) -> Self:
+        """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""
+        if len(mode) > 1:
+            raise TypeError(f"a policy has one mode, got {mode!r}")
+        if mode:
+            changes["mode"] = mode[0]
+        names = [item.name for item in fields(self) if not item.name.startswith("_")]
+        for name in changes:
+            if name not in names:
+                raise TypeError(f"{type(self).__name__} has no field {name!r}; there are {', '.join(names)}")
+        return replace(self, **changes)
+
+
+def _is_credential(value: object) -> bool:
+    """Return whether a value is what a user is known by, or several of these."""
+    return isinstance(value, str | Token) or (
+        isinstance(value, tuple) and all(isinstance(one, str | Token) for one in value)
+    )

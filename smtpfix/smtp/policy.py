@@ -1,0 +1,211 @@
+"""What an SMTP or LMTP server demands and offers beside what every server does: `Policy`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from smtpfix.login.mechanisms import ANY_USER
+from smtpfix.policy.checks import is_collection
+from smtpfix.policy.mode import Mode
+from smtpfix.policy.server_policy import ServerPolicy
+
+from .keywords import EXTENSIONS, MAIL_PARAMETERS, OPTIONAL_EXTENSIONS, OPTIONAL_MAIL_PARAMETERS, RECIPIENT_PARAMETERS
+
+if TYPE_CHECKING:
+    from smtpfix.policy.limits import Limits
+    from smtpfix.rules.reply import Reply
+
+SYNTAXES: Final = ("strict", "usual", "lenient")
+"""How `Policy.syntax` may be."""
+
+DEFAULT_GREETING: Final = "{hostname} ESMTP smtpfix"
+"""`Policy.greeting`."""
+
+_EHLO_LINE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[ =]?[!-~]*(?: [!-~]+)*\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy(ServerPolicy):
+    """Everything that is decided before an SMTP server starts; it does not change while the server runs.
+
+    ``Policy("tls-required", users={"ann": "s3cret"}, require_auth=True)``; the fields that every server has are those
+    of `ServerPolicy`.
+
+    Raises `InvalidValueError` naming the field, the value and what is allowed, and `UnknownScenario` for a certificate
+    that is not in the catalogue.
+    """
+
+    require_auth: bool = False
+    """Answer ``530 5.7.0`` to MAIL, RCPT, DATA, VRFY and EXPN before authentication (RFC 4954 section 6)."""
+
+    protocol: Literal["smtp", "lmtp"] = "smtp"
+    """``lmtp`` serves LMTP (RFC 2033), in any mode: LHLO, and a reply for each recipient at the final dot. Section 5
+    forbids port 25, and wants PIPELINING and ENHANCEDSTATUSCODES: hide them for a wrong server only."""
+    xclient: bool = False
+    """Whether XCLIENT is offered and taken, from everybody; otherwise it is answered 550."""
+    hide: Collection[str] = frozenset()
+    """ESMTP keywords of `EXTENSIONS` that this server does not have."""
+    offer: Collection[str] = frozenset()
+    """ESMTP keywords of `OPTIONAL_EXTENSIONS` that this server has. BINARYMIME needs CHUNKING (RFC 3030 section 3);
+    REQUIRETLS is offered inside TLS only (RFC 8689)."""
+    syntax: Literal["strict", "usual", "lenient"] = "usual"
+    """What the server makes of commands that are against the grammar: ``strict`` refuses them all (RFC 5321 section
+    4.1), ``lenient`` takes what can be understood, and ``usual`` takes stray spaces, paths without angle brackets, bare
+    LF and any client name, as most servers do. `Session.violations` has them in any case."""
+
+    capabilities: Sequence[str] | None = None
+    """The lines of the reply to EHLO behind the first, in this order; None: every keyword of `EXTENSIONS` that this
+    server has, in that order. A keyword, also one of `OPTIONAL_EXTENSIONS`, stands for what this server says of it, and
+    where it says nothing, so does the line; every other line is sent as it stands. A keyword of `EXTENSIONS` that is
+    not in it is one this server does not have; one of `offer` that is not in it stands behind the last line."""
+    ehlo_greet: str = ""
+    """What stands behind the name in the first line of the reply to EHLO (``ehlo-greet``, RFC 5321 section 4.1.1.1);
+    may hold `smtpfix.rules.reply.PLACEHOLDERS`, such as ``at your service, [{client}]``."""
+    greeting: str = DEFAULT_GREETING
+    """The text of the reply 220 that greets a client; may hold the same."""
+    replies: Mapping[str, Reply | str] | None = field(default=None, repr=False)
+    """What is said in the place of this server's own replies: by name, such as ``bad_credentials``, the names of
+    `smtpfix.rules.reply.standard_replies`; a Reply, or a text that keeps the codes. Texts may hold the same."""
+
+    limits: Limits | None = None
+    """What one client, or all of them, may have before they are refused; None refuses nobody."""
+    greylist: float | None = None
+    """Seconds after which a message is taken, having been refused with ``450 4.7.1`` when it first came: for each
+    client's address, sender and recipient (RFC 6647). Clients that have logged in are exempt. None: no greylisting."""
+    size_limit: int | None = 33_554_432
+    """Largest message in octets, offered as SIZE (RFC 1870); a larger one is read to its end and answered 552."""
+    line_limit: int | None = None
+    """Longest line of content in octets without its CRLF; None accepts any. RFC 5321 section 4.5.3.1.6 says 998."""
+    max_recipients: int = 10_000
+    """Recipients of one message, more get 452; RFC 5321 section 4.5.3.1.8 asks for 100 at least."""
+    max_recipient_domains: int | None = None
+    """Different domains among a session's recipients, more get 452; None is no limit. LIMITS offers it (RFC 9422)."""
+    max_hold: int = 2_592_000
+    """Seconds a message may be held back by HOLDFOR and HOLDUNTIL where FUTURERELEASE is offered (RFC 4865)."""
+
+    def _check(self) -> None:
+        super(Policy, self)._check()
+        self._check_required_auth()
+        self._check_extensions()
+        self._check_words()
+        self._check_limits()
+
+    def _check_required_auth(self) -> None:
+        self._check_type("require_auth", bool, "True or False")
+        everywhere = (*self.mechanisms, *(self.mechanisms_in_clear or ()))
+        if self.require_auth and (self.users is None or (self.users == {} and "ANONYMOUS" not in everywhere)):
+            raise self._fail("require_auth", "False where Policy.users names nobody, or users to log in as")
+        if self.require_auth and not self._has_mechanisms:
+            raise self._fail("require_auth", "False where Policy.mechanisms is empty, or a mechanism")
+        if self.require_auth and self.mode is Mode.PLAIN and self.auth_in_clear is False:
+            raise self._fail(
+                "require_auth", "False where mode is plain and auth_in_clear is False: nobody could log in"
+            )
+
+    def _check_extensions(self) -> None:
+        if self.protocol not in ("smtp", "lmtp"):
+            raise self._fail("protocol", "'smtp' or 'lmtp'")
+        self._check_type("xclient", bool, "True or False")
+        self._set("hide", frozenset(self._names("hide", EXTENSIONS)))
+        self._set("offer", frozenset(self._names("offer", OPTIONAL_EXTENSIONS)))
+        if "BINARYMIME" in self.offer and "CHUNKING" not in self.offer:
+            raise self._fail("offer", "CHUNKING beside BINARYMIME, which is for BDAT only (RFC 3030 section 3)")
+        if self.syntax not in SYNTAXES:
+            raise self._fail("syntax", "one of " + ", ".join(SYNTAXES))
+        if self.require_auth and "AUTH" in self.hide:
+            raise self._fail("hide", "AUTH left in where Policy.require_auth is True")
+
+    def _check_words(self) -> None:
+        if self.capabilities is not None:
+            if not is_collection(self.capabilities) or not all(
+                isinstance(line, str) and _EHLO_LINE.match(line) for line in self.capabilities
+            ):
+                raise self._fail(
+                    "capabilities", "lines of a keyword and parameters (RFC 5321 section 4.1.1.1), or None"
+                )
+            self._set("capabilities", tuple(self.capabilities))
+            if self.require_auth and "AUTH" not in self.capabilities:
+                raise self._fail("capabilities", "AUTH among them where Policy.require_auth is True")
+        if self.greeting == DEFAULT_GREETING and self.ehlo_greet == "" and self.replies is None:
+            return
+        from smtpfix.rules.reply import Reply, check_placeholders, check_replies  # noqa: PLC0415 - few servers have other words
+
+        for name in ("greeting", "ehlo_greet"):
+            self._check_type(name, str, "text")
+            check_placeholders(f"Policy.{name}", getattr(self, name))
+            if "\n" in getattr(self, name):
+                raise self._fail(name, "text of one line")
+            Reply(220, None, getattr(self, name))
+        if self.replies is not None:
+            self._set("replies", MappingProxyType(check_replies("Policy.replies", self.replies)))
+
+    def _check_limits(self) -> None:
+        if self.limits is not None:
+            from smtpfix.policy.limits import Limits  # noqa: PLC0415 - few servers have any
+
+            self._check_type("limits", Limits, "Limits, or None")
+        if self.greylist is not None:
+            self._check_seconds("greylist")
+        for name in ("size_limit", "line_limit", "max_recipient_domains"):
+            if getattr(self, name) is not None:
+                self._check_range(name, 1)
+        for name in ("max_recipients", "max_hold"):
+            self._check_range(name, 1)
+
+    def has(self, extension: str) -> bool:
+        """Return whether this server has the extension at all; what is offered when is the conversation's decision."""
+        if extension in OPTIONAL_EXTENSIONS:
+            return extension in self.offer
+        if extension in self.hide or (self.capabilities is not None and extension not in self.capabilities):
+            return False
+        if extension == "STARTTLS":
+            return Mode(self.mode).has_starttls
+        if extension == "AUTH":
+            return self.users is not None and self._has_mechanisms
+        return extension in EXTENSIONS
+
+    @property
+    def has_starttls(self) -> bool:
+        """Whether this server has the STARTTLS command."""
+        return self.has("STARTTLS")
+
+    @property
+    def has_auth(self) -> bool:
+        """Whether this server has the AUTH command."""
+        return self.has("AUTH")
+
+    @property
+    def own_replies(self) -> Mapping[str, Reply]:
+        """What `replies` says; each is a whole reply once the policy is built."""
+        return cast("Mapping[str, Reply]", self.replies or {})
+
+    @property
+    def mail_parameters(self) -> tuple[str, ...]:
+        """The parameters MAIL may have: those of the extensions this server has; ``BODY=BINARYMIME`` with its value."""
+        found = tuple(parameter for extension, parameter in MAIL_PARAMETERS if self.has(extension))
+        if not self.offer:
+            return found
+        more = (parameter for extension, parameter in OPTIONAL_MAIL_PARAMETERS if extension in self.offer)
+        return (*found, *more)
+
+    @property
+    def recipient_parameters(self) -> tuple[str, ...]:
+        """The parameters RCPT may have: those of the extensions this server has."""
+        return tuple(parameter for extension, parameter in RECIPIENT_PARAMETERS if extension in self.offer)
+
+    @classmethod
+    def like(cls, provider: str, *mode: str, **changes: Any) -> Policy:
+        """Return a policy like a provider's, as publicly documented: ``Policy.like("gmail", users={"ann": "s3cret"})``.
+
+        `changes` are other fields. The mode is the one the provider's submission has, unless given; everybody may log
+        in, unless `users` are given. Raises `UnknownProvider`, and what `Policy` itself raises.
+        """
+        from smtpfix.policy.providers import load_provider  # noqa: PLC0415 - few servers are like somebody's
+
+        found = load_provider(provider)
+        given = {"mode": found.mode, "users": ANY_USER, **found.fields_for(OPTIONAL_EXTENSIONS), **changes}
+        return cls().replace(*mode, **given)
