@@ -10,6 +10,8 @@ from smtpfix import Verdict, audit_client
 from smtpfix.audit.result import Outcome
 from smtpfix.policy.scenario import GROUPS, load_scenario
 
+pytestmark = pytest.mark.slow
+
 OF_RULES = GROUPS[2:]
 CREDENTIALS = ("ann", "s3cret-word")
 
