@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from smtpfix import Mode, Server
-from smtpfix.smtp.conversation import Conversation
+from smtpfix.smtp.conversation import SMTPConversation
 
 TIMEOUT = 10.0
 """Seconds after which a client here gives up: none of these tests waits for it unless something is broken."""
@@ -90,10 +90,10 @@ class Wire:
         assert sent < most, "the server reads on and on"
         self.socket.settimeout(TIMEOUT)
 
-    def narrow(self) -> Conversation:
+    def narrow(self) -> SMTPConversation:
         """Let the operating system keep next to nothing of what the server sends; return its one conversation."""
         (conversation,) = self._server._conversations
-        accepted = conversation._channel._transport.get_extra_info("socket")
+        accepted = conversation.channel._transport.get_extra_info("socket")
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return conversation
 

@@ -52,11 +52,6 @@ IMPORTERS = {
 }
 """The wings, or the modules in them, that may import each third-party package, so that a change of it is felt there."""
 
-NOT_YET = {
-    "conversation": {"smtp"},
-    "policy": set(),
-}
-
 HEAVY = (
     "asyncio",
     "ssl",
@@ -139,7 +134,7 @@ def test_every_wing_has_a_floor():
 @pytest.mark.parametrize("name", INSIDE)
 def test_a_module_imports_only_downwards(name):
     below = {other for other, floor in FLOOR_OF.items() if floor < FLOOR_OF[wing(name)]}
-    assert sorted(wings(name) - below - NOT_YET.get(wing(name), set())) == []
+    assert sorted(wings(name) - below) == []
 
 
 def test_nothing_imports_the_plugin_or_the_catalogue():
@@ -225,7 +220,7 @@ RARE = {
     [
         ("", set()),
         ("protocol='lmtp'", {"smtpfix.smtp.lmtp"}),
-        ("xclient=True", {"smtpfix.smtp.forwarding", "smtpfix.wire.proxy_header", "smtpfix.smtp.xclient"}),
+        ("xclient=True", {"smtpfix.smtp.forwarding", "smtpfix.smtp.xclient"}),
     ],
 )
 def test_a_server_imports_what_it_needs_and_nothing_rare_beside(fields, needed):

@@ -1,6 +1,6 @@
 """Plays a rule's actions on one connection: what they do to its bytes, and when the command itself is performed.
 
-The conversation lends it what it needs through `Host`; what a command means is not known here.
+What a command means is not known here.
 """
 
 from __future__ import annotations
@@ -8,14 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
-from smtpfix.wire.channel import Channel
 
-from .host import Host, Perform
+from .connection import Connection, Perform
 
 if TYPE_CHECKING:
     from smtpfix.rules.actions import Action, Advertise, Hide, Raw, Repeat
@@ -24,11 +22,11 @@ if TYPE_CHECKING:
 class Player:
     """One connection's."""
 
-    def __init__(self, host: Host, channel: Channel, recorder: Recorder, loop: asyncio.AbstractEventLoop) -> None:
-        self._host = host
-        self._channel = channel
-        self._recorder = recorder
-        self._loop = loop
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+        self._channel = connection.channel
+        self._recorder = connection.recorder
+        self._loop = connection.service.loop
         self._timer: asyncio.TimerHandle | None = None
         self.is_holding = False
         """Whether commands have to wait."""
@@ -42,10 +40,10 @@ class Player:
         """What is done to the reply to the EHLO being performed."""
         self.on_end: Callable[[Action], None] | None = None
         """Is told of an action behind which the handshake, in which a rule has a say, never goes on."""
-        self.on_flight: Callable[[int | None, Callable[[Perform], None]], None] | None = None
+        self.on_flight: Callable[[int | None, Callable[[Perform[Any]], None]], None] | None = None
         """Holds that handshake back: from how many octets on, and what to do then, given what goes on with it."""
 
-    def play(self, actions: tuple[Action, ...], perform: Perform, *, answered: bool = False) -> None:
+    def play(self, actions: tuple[Action, ...], perform: Perform[Any], *, answered: bool = False) -> None:
         """Do what the actions say, in order; the command is performed by the one that answers, or behind them all."""
         from smtpfix.rules import actions as do  # noqa: PLC0415 - as in `script`
 
@@ -61,7 +59,7 @@ class Player:
                     self._stall()
                     return
                 case do.Disconnect():
-                    self._host.end(SessionEnd.DISCONNECTED, notify=action.notify)
+                    self._connection.end(SessionEnd.DISCONNECTED, notify=action.notify)
                     return
                 case do.Reset():
                     self._recorder.finish(SessionEnd.DISCONNECTED)
@@ -104,7 +102,7 @@ class Player:
             self.is_holding = False
             self._channel.resume()
             then()
-            self._host.readable()
+            self._connection.readable()
 
         self._channel.pause()
         self.is_holding = True
@@ -117,7 +115,7 @@ class Player:
             self._timer = None
             self.is_holding = False
 
-    def _send_raw(self, action: Raw, perform: Perform | None) -> None:
+    def _send_raw(self, action: Raw, perform: Perform[Any] | None) -> None:
         self._recorder.add(Kind.SERVER, action.octets)
         self._channel.write(action.octets)
         if action.performs and perform is not None:
@@ -125,7 +123,7 @@ class Player:
         else:
             if self.on_end is not None and perform is not None:
                 self.on_end(action)
-            self._host.give_up(action.octets)
+            self._connection.give_up(action.octets)
 
     def _repeat(self, action: Repeat, *, answered: bool) -> None:
         self._recorder.add(Kind.SERVER, action.octets)
@@ -133,7 +131,7 @@ class Player:
             f"these octets were sent {action.times or 'again and again, without end'}"
             f"{' times' if action.times else ''}, as a rule has it"
         )
-        self._host.give_up(action.octets)
+        self._connection.give_up(action.octets)
         if action.times is None:
             self._channel.pour(action.octets)
             self._stall()
@@ -144,10 +142,10 @@ class Player:
 
     def _stall(self) -> None:
         """Take nothing more in, not even what has come already."""
-        self.is_stalled = self._host.has_detour = True
+        self.is_stalled = self._connection.has_detour = True
         self._channel.received.clear()
 
-    def _silently(self, perform: Perform) -> None:
+    def _silently(self, perform: Perform[Any]) -> None:
         self.is_silent = True
         try:
             perform(None)

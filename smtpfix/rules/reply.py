@@ -14,6 +14,8 @@ from typing import Final
 
 from smtpfix.errors import InvalidValueError
 
+from .action import Answer
+
 _ENHANCED: Final = re.compile(r"[245]\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\Z")
 """RFC 3463 section 2: class "." subject "." detail, no leading zeros, up to three digits."""
 
@@ -22,7 +24,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Answer):
     r"""A reply to send: ``Reply(450, "4.2.1", "Greylisted")``.
 
     A text of several lines, separated by ``\n``, becomes a multi-line reply (RFC 5321 section 4.2.1).
@@ -57,6 +59,11 @@ class Reply:
     def is_positive(self) -> bool:
         """True for 2yz and 3yz replies (RFC 5321 section 4.2.1)."""
         return self.code < 400  # noqa: PLR2004 - the class boundary itself
+
+    @property
+    def ends_session(self) -> bool:
+        """True for 421 (RFC 5321 section 3.8)."""
+        return self.code == 421  # noqa: PLR2004 - as the docstring says
 
     def encode(self, *, enhanced: bool = True) -> bytes:
         """Return the octets of the reply with every CRLF; without its enhanced status code when told so."""

@@ -17,6 +17,7 @@ from .keywords import EXTENSIONS, MAIL_PARAMETERS, OPTIONAL_EXTENSIONS, OPTIONAL
 
 if TYPE_CHECKING:
     from smtpfix.policy.limits import Limits
+    from smtpfix.policy.protocol import Protocol
     from smtpfix.rules.reply import Reply
 
 SYNTAXES: Final = ("strict", "usual", "lenient")
@@ -93,6 +94,7 @@ class Policy(ServerPolicy):
         self._check_extensions()
         self._check_words()
         self._check_limits()
+        self._set("_has_auth", self.has("AUTH"))
 
     def _check_required_auth(self) -> None:
         self._check_type("require_auth", bool, "True or False")
@@ -174,11 +176,6 @@ class Policy(ServerPolicy):
         return self.has("STARTTLS")
 
     @property
-    def has_auth(self) -> bool:
-        """Whether this server has the AUTH command."""
-        return self.has("AUTH")
-
-    @property
     def own_replies(self) -> Mapping[str, Reply]:
         """What `replies` says; each is a whole reply once the policy is built."""
         return cast("Mapping[str, Reply]", self.replies or {})
@@ -196,6 +193,12 @@ class Policy(ServerPolicy):
     def recipient_parameters(self) -> tuple[str, ...]:
         """The parameters RCPT may have: those of the extensions this server has."""
         return tuple(parameter for extension, parameter in RECIPIENT_PARAMETERS if extension in self.offer)
+
+    def speaks(self) -> Protocol:
+        """Return SMTP, with which LMTP comes."""
+        from .protocol import PROTOCOL  # noqa: PLC0415 - a policy is a value, and serving it is much more
+
+        return PROTOCOL
 
     @classmethod
     def like(cls, provider: str, *mode: str, **changes: Any) -> Policy:
