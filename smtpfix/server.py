@@ -24,7 +24,8 @@ from .policy.server_policy import ServerPolicy
 from .record.history import History
 from .record.recorder import RecordedServer, Recorder
 from .resolver import resolving
-from .rules.rule import ArgumentMatch, Conditions, Rule, Rulebook
+from .rules.rule import ArgumentMatch, Conditions, Rule
+from .rules.rulebook import Rulebook
 from .smtp.policy import Policy
 from .wire.channel import Channel
 from .wire.listen import listen
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from .mail.message import CapturedMessage
     from .pki.authority import Authority
     from .record.session import Session
-    from .rules.actions import Action
+    from .rules.action import Action
     from .tls.side import TLSSide
 
 _CLOSE_BOUND: Final = 1.0
@@ -102,7 +103,7 @@ class Server:
         self._authority = authority
         self._own_authority: Authority | None = None
         self._observer = observer
-        self._rulebook = Rulebook()
+        self._rulebook = Rulebook(protocol.language)
         for rule in reversed(self.policy.rules):
             self._rulebook.add(rule)
         self._new_tls: Callable[[], TLSSide] = _no_tls

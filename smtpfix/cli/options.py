@@ -15,13 +15,14 @@ from smtpfix.errors import InvalidValueError, UnknownProvider
 from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
 from smtpfix.policy.limits import Limits
 from smtpfix.policy.mode import Mode
-from smtpfix.policy.providers import Provider, load_provider
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.policy.scenario import Scenario, check_scenario_id, load_scenario, read_scenario
 from smtpfix.policy.server_policy import TLS_VERSIONS
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
+from smtpfix.smtp.language import LANGUAGE
 from smtpfix.smtp.policy import Policy
+from smtpfix.smtp.providers import Provider, load_provider
 
 DEFAULT_PORTS: Final = {Mode.PLAIN: 1025, Mode.STARTTLS: 1587, Mode.TLS_REQUIRED: 2587, Mode.IMPLICIT_TLS: 1465}
 """Unprivileged, and as near to the conventional ones as possible."""
@@ -141,7 +142,7 @@ def read_options(
 def _rules(texts: Collection[str]) -> tuple[Rule, ...]:
     """Read rules. Raises `InvalidValueError`, which names the option."""
     try:
-        return tuple(map(parse_rule, texts))
+        return tuple(parse_rule(text, LANGUAGE) for text in texts)
     except InvalidValueError as error:
         raise error.within("--rule") from error
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
-from smtpfix.rules.rule import CONNECT, GREETING, Moment
+from smtpfix.rules.rule import Moment
+from smtpfix.rules.stages import CONNECT, GREETING
 from smtpfix.tls.client_hello import looks_like_tls
 from smtpfix.tls.facts import TLSFailure
 from smtpfix.tls.side import TLSSide

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from smtpfix.rules.rule import HANDSHAKE
+from smtpfix.rules.stages import HANDSHAKE
 from smtpfix.tls.client_hello import has_begun
 from smtpfix.tls.facts import TLSFailure
 from smtpfix.tls.side import TLSSide
@@ -17,20 +17,12 @@ from smtpfix.tls.side import TLSSide
 from .connection import Connection, Perform
 
 if TYPE_CHECKING:
-    from smtpfix.rules.actions import Action
+    from smtpfix.rules.action import Action
 
 _HEADER: Final = 5
 """Octets of a record's header (RFC 8446 section 5.1)."""
 _CHANGE_CIPHER_SPEC: Final = 20
 _APPLICATION_DATA: Final = 23
-_ENDS: Final = {
-    "Stall": "says nothing more",
-    "Disconnect": "closes the connection",
-    "Reset": "breaks the connection off",
-    "Repeat": "sends other octets without end",
-    "Raw": "sends other octets",
-}
-"""What the server does by actions that leave no TLS."""
 
 
 class Handshake:
@@ -97,7 +89,7 @@ class Handshake:
 
     def _ended(self, action: Action) -> None:
         """Record that there will be no TLS."""
-        reason = f"the server {_ENDS[type(action).__name__]} in the TLS handshake, as a rule has it"
+        reason = f"the server {action.in_handshake} in the TLS handshake, as a rule has it"
         failure = TLSFailure(reason=reason, alert=None, alert_sender=None, openssl_reason=None)
         self._recorder.tls_failure = failure
         self._recorder.note(reason)

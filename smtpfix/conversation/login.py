@@ -12,7 +12,7 @@ from typing import Generic
 from smtpfix.login.exchange import CANCEL, Challenge, Dialogue, Outcome, Verdict, exchange_for
 from smtpfix.record.session import AuthAttempt
 from smtpfix.record.transcript import Kind
-from smtpfix.rules.rule import AUTH_ANSWER
+from smtpfix.rules.stages import AUTH_ANSWER
 from smtpfix.tls.facts import TLSInfo
 from smtpfix.tls.side import TLSSide
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
-from smtpfix.rules.rule import Rulebook
+from smtpfix.rules.rulebook import Rulebook
 from smtpfix.tls.side import TLSSide
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from smtpfix.record.session import SessionEnd
-from smtpfix.rules.rule import HANDSHAKE
+from smtpfix.rules.stages import HANDSHAKE
 from smtpfix.tls.client_hello import parse_client_hello
 from smtpfix.tls.facts import TLSFailure
 

@@ -282,8 +282,10 @@ def _parse_rules(where: str, lines: Any) -> tuple[Rule, ...]:
         raise InvalidValueError(f"{where}: rules", lines, "a list of rules, each a line of text")
     from smtpfix.rules.text import parse_rule  # noqa: PLC0415 - few scenarios have rules
 
+    from .protocol import load_language  # noqa: PLC0415 - as above
+
     try:
-        return tuple(map(parse_rule, lines))
+        return tuple(parse_rule(line, load_language()) for line in lines)
     except InvalidValueError as error:
         raise error.within(f"{where}: rules") from error
 

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from smtpfix.policy.mode import Mode
 from smtpfix.record.session import SessionEnd
-from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import BDAT
 
+from . import replies
 from .engine import VERBS
+from .language import BDAT
 
 if TYPE_CHECKING:
-    from smtpfix.smtp.metering import MailLedger, MailMeter
-
     from .conversation import SMTPConversation
+    from .edits import Edit
+    from .metering import MailLedger, MailMeter
 
 KNOWN: Final = frozenset({*VERBS, "AUTH", BDAT, "DATA", "HELP", "QUIT", "STARTTLS", "XCLIENT"})
 """The verbs that rules can name."""
@@ -50,7 +50,7 @@ class Commands:
 
     def counted(self, ledger: MailLedger) -> MailMeter:
         """Count the client from here on, by the address that it has now."""
-        from smtpfix.smtp.metering import MailMeter  # noqa: PLC0415 - few servers have limits
+        from .metering import MailMeter  # noqa: PLC0415 - few servers have limits
 
         if self.meter is not None:  # it was another's until XCLIENT said so
             self.meter.close()
@@ -89,9 +89,9 @@ class Commands:
                     if self._service.wording is not None:
                         reply = self._service.wording.fill(reply, self._recorder)
                     if self._player.edits:
-                        from smtpfix.rules.actions import edited  # noqa: PLC0415 - as in `script`
-
-                        lines = edited(reply.text.split("\n"), self._player.edits)
+                        lines = reply.text.split("\n")
+                        for edit in self._player.edits:
+                            lines = cast("Edit", edit).edited(lines)
                         reply = replace(reply, text="\n".join(lines))
             self._conversation.send(forced or reply)
         else:

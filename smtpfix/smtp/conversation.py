@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from smtpfix.conversation.conversation import Conversation
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
-from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import BDAT, UNKNOWN
+from smtpfix.rules.stages import UNKNOWN
 
+from . import replies
 from .commands import HELLOS, KNOWN, Commands
 from .credentials import carries_credential
 from .delivery import Delivery
+from .language import BDAT
 from .lines import against_grammar, malformed
 from .login import SMTPLogin
 from .policy import Policy

@@ -14,11 +14,12 @@ from smtpfix.mail.envelope import NO_DOTS, USUAL, Envelope, Transfer
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
-from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import BDAT, CONTENT, END_OF_DATA, Rule
+from smtpfix.rules.rule import Rule
 
+from . import replies
 from .content import Content
+from .language import BDAT, CONTENT, END_OF_DATA
 
 if TYPE_CHECKING:
     from .chunks import Chunk, Chunks, Whole

@@ -21,7 +21,11 @@ from aiosmtpd.smtp import Envelope as SMTPEnvelope
 from aiosmtpd.smtp import Session as SMTPSession
 
 from smtpfix.mail.envelope import Envelope
-from smtpfix.rules.reply import (
+from smtpfix.rules.reply import Reply
+
+from .arguments import refuse_parameters, split_path
+from .policy import Policy
+from .replies import (
     HELO_FIRST,
     MAIL_FIRST,
     MALFORMED_ADDRESS,
@@ -30,11 +34,7 @@ from smtpfix.rules.reply import (
     RECIPIENT_ACCEPTED,
     SENDER_ACCEPTED,
     TOO_MANY_RECIPIENTS,
-    Reply,
 )
-from smtpfix.smtp.policy import Policy
-
-from .arguments import refuse_parameters, split_path
 
 _MAIL_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
 _RCPT_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")

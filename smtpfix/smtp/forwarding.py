@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.record.xclient import XClient
-from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
+from . import replies
 from .xclient import parse_attributes
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
+
+from . import replies
 
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 

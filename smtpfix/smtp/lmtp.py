@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import END_OF_DATA
+
+from .language import END_OF_DATA
 
 if TYPE_CHECKING:
     from .conversation import SMTPConversation

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from smtpfix.conversation.login import Login
 from smtpfix.login.exchange import Challenge, Malformed, Outcome, Verdict
 from smtpfix.policy.mode import Mode
-from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
+
+from . import replies
 
 if TYPE_CHECKING:
     from .conversation import SMTPConversation

@@ -9,7 +9,11 @@ from typing import Final
 from smtpfix.conversation.metering import Ledger, Meter
 from smtpfix.policy.limits import Limits
 from smtpfix.record.recorder import Recorder
-from smtpfix.rules.reply import (
+from smtpfix.rules.reply import Reply
+
+from .arguments import split_path
+from .policy import Policy
+from .replies import (
     BAD_CREDENTIALS,
     GREYLISTED,
     MAIL_RATE_EXCEEDED,
@@ -18,11 +22,7 @@ from smtpfix.rules.reply import (
     TOO_MANY_ERRORS,
     TOO_MANY_LOGINS,
     TOO_MANY_MESSAGES,
-    Reply,
 )
-
-from .arguments import split_path
-from .policy import Policy
 
 _NONE: Final = Limits()
 _MOST: Final = 100_000

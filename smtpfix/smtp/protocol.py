@@ -11,6 +11,7 @@ from smtpfix.record.recorder import Recorder
 from smtpfix.wire.channel import Channel
 
 from .conversation import SMTPConversation
+from .language import LANGUAGE
 from .reading import SMTPReading
 from .service import SMTPService
 
@@ -22,6 +23,7 @@ class SMTP(ServedProtocol):
     """SMTP (RFC 5321) and LMTP (RFC 2033), which differ by a field of the policy."""
 
     name = "smtp"
+    language = LANGUAGE
     reading = SMTPReading()
     service = SMTPService
 

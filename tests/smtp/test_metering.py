@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import pytest
 
 from smtpfix import Limits, NotRunningError, Policy, Rate, Server, SessionEnd
-from smtpfix.conversation import metering
 from smtpfix.errors import InvalidValueError
+from smtpfix.smtp import metering
 from smtpfix.smtp.metering import MailLedger
 
 MAIL = "MAIL FROM:<ann@example.org>"
