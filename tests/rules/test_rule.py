@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import smtpfix
 from smtpfix.errors import InvalidValueError
+from smtpfix.rules.action import Action
 from smtpfix.rules.actions import Delay, Disconnect
 from smtpfix.rules.reply import Reply
 from smtpfix.rules.rule import Rule
@@ -228,3 +230,8 @@ def test_threads_together_never_fire_a_rule_more_often_than_allowed():
     assert picked.count(rule) == 50
     assert picked.count(None) == 150
     assert rulebook.fired(rule) == 50
+
+
+def test_every_action_of_smtp_has_a_public_name():
+    public = {getattr(smtpfix, name) for name in smtpfix.__all__}
+    assert {kind for kind in public if isinstance(kind, type) and issubclass(kind, Action)} == set(LANGUAGE.actions)
