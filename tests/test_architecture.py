@@ -48,7 +48,7 @@ IMPORTERS = {
     "rich": {"cli"},
     "scramp": {"login.scram"},
     "tlslite": {"tls.legacy"},
-    "trustme": {"pki"},
+    "trustme": {"pki.trustme_ca"},
 }
 """The wings, or the modules in them, that may import each third-party package, so that a change of it is felt there."""
 

@@ -48,7 +48,8 @@ _TRUSTED: Final = ("root", "authority", "leaf", "other-key")
 _SENT: Final = ("leaf", "intermediates", "intermediates-reversed", "root", "stranger")
 _VERIFIED: Final = 0
 """X509_V_OK."""
-_MOST_INTERMEDIATES: Final = 200
+MOST_INTERMEDIATES: Final = 200
+"""How many plain intermediates a chain may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,8 @@ class Scenario:
         count = self.intermediates
         self._check(
             "intermediates",
-            isinstance(count, tuple) or (type(count) is int and 0 <= count <= _MOST_INTERMEDIATES),
-            f"a number from 0 to {_MOST_INTERMEDIATES}, or [[intermediate]] tables",
+            isinstance(count, tuple) or (type(count) is int and 0 <= count <= MOST_INTERMEDIATES),
+            f"a number from 0 to {MOST_INTERMEDIATES}, or [[intermediate]] tables",
         )
         self._check("notes", isinstance(self.notes, str), "text")
         mechanisms = self.injected_mechanisms
