@@ -6,6 +6,7 @@ have their say, and ends. Synchronous: a timer runs only where a rule waits. Wha
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,6 +36,10 @@ _EXCERPT: Final = 60
 """Octets of clear text in the place of TLS that the reason shows."""
 _TURN: Final = 500
 """Commands that one connection may have answered before the others get their turn, and closing too."""
+_TURN_TIME: Final = 0.02
+"""Seconds after which it is the others' turn as well."""
+_UNTIMED: Final = 4
+"""Commands of a turn that are answered without looking at the clock: what most clients say at once."""
 
 
 class Incoming(Protocol):
@@ -151,11 +156,13 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         if self.has_detour and self._take_detour(buffer):
             return
         player, login = self.player, self.login
-        taken = 0
+        taken, until = 0, 0.0
         while buffer and not (player.is_holding or player.is_stalled or channel.is_closing or channel.is_blocked):
-            if taken == _TURN:
-                player.hold(0, _go_on)
-                break
+            if taken >= _UNTIMED:
+                until = until or time.monotonic() + _TURN_TIME
+                if taken == _TURN or time.monotonic() > until:
+                    player.hold(0, _go_on)
+                    break
             taken += 1
             if (incoming := self.incoming) is not None:
                 if (self._rulebook.by_stage and not self.may_read_on(incoming, buffer)) or not incoming.take(buffer):
