@@ -40,12 +40,10 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .record.xclient import XClient
     from .resolver import resolving
     from .rules.actions import (
-        Advertise,
         Delay,
         Disconnect,
         Drip,
         Flight,
-        Hide,
         KeepInjected,
         NoReply,
         Raw,
@@ -57,6 +55,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .rules.reply import Reply
     from .rules.rule import Rule
     from .server import Server
+    from .smtp.edits import Advertise, Hide
     from .smtp.policy import Policy
     from .tls.facts import Alert, TLSFailure, TLSInfo
     from .wire.proxy_header import ProxyHeader, ProxyTLS
@@ -130,24 +129,6 @@ __all__ = [
     "resolving",
 ]
 
-_ACTIONS = (
-    *(
-        "Advertise",
-        "KeepInjected",
-        "Delay",
-        "Disconnect",
-        "Drip",
-        "Flight",
-        "Hide",
-        "NoReply",
-        "Raw",
-        "Repeat",
-        "Reset",
-        "Stall",
-        "Throttle",
-    ),
-)
-
 _HOMES = {
     "mail.attempts": {"Attempts"},
     "audit.auditing": {"audit_client"},
@@ -164,13 +145,17 @@ _HOMES = {
     "mail.message": {"Attachment", "CapturedMessage"},
     "policy.mode": {"Mode"},
     "wire.proxy_header": {"ProxyHeader", "ProxyTLS"},
-    "rules.actions": {*_ACTIONS},
+    "rules.actions": {
+        *("KeepInjected", "Delay", "Disconnect", "Drip", "Flight", "NoReply"),
+        *("Raw", "Repeat", "Reset", "Stall", "Throttle"),
+    },
     "rules.reply": {"Reply"},
     "resolver": {"resolving"},
     "login.mechanisms": {"ANY_USER", "Token"},
     "policy.scenario": {"Scenario"},
     "rules.rule": {"Rule"},
     "server": {"Server"},
+    "smtp.edits": {"Advertise", "Hide"},
     "smtp.policy": {"Policy"},
     "record.session": {"AuthAttempt", "Session", "SessionEnd"},
     "tls.facts": {"Alert", "TLSFailure", "TLSInfo"},

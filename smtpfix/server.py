@@ -5,38 +5,40 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import smtplib
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, Unpack, cast
 
-from .conversation.service import Service
-from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
+from .conversation.conversation import Conversation
+from .conversation.protocol import ServedProtocol
+from .conversation.service import Intake, Service
+from .errors import CloseTimeoutError, NotRunningError
+from .login.exchange import check_installed
 from .mail.inbox import Inbox
 from .policy.mode import Mode
 from .policy.place import Place
+from .policy.server_policy import ServerPolicy
 from .record.history import History
 from .record.recorder import RecordedServer, Recorder
 from .resolver import resolving
-from .rules.rule import ArgumentMatch, Conditions, Rule, Rulebook
-from .smtp.authentication import check_mechanisms
-from .smtp.conversation import Conversation
+from .rules.rule import ArgumentMatch, Conditions, Rule
+from .rules.rulebook import Rulebook
 from .smtp.policy import Policy
-from .smtp.reading import SMTPReading
 from .wire.channel import Channel
 from .wire.listen import listen
 from .wire.loop import LOOP_THREAD
 
 if TYPE_CHECKING:
+    import smtplib
     import socket
 
     from .mail.message import CapturedMessage
     from .pki.authority import Authority
     from .record.session import Session
-    from .rules.actions import Action
+    from .rules.action import Action
     from .tls.side import TLSSide
 
 _CLOSE_BOUND: Final = 1.0
@@ -76,27 +78,32 @@ class Server:
 
     def __init__(
         self,
-        policy: Policy | None = None,
+        policy: ServerPolicy | None = None,
         *,
         authority: Authority | None = None,
         inbox: Inbox | None = None,
         observer: Observer | None = None,
     ) -> None:
-        if policy is not None and not isinstance(policy, Policy):
+        if policy is not None and not isinstance(policy, ServerPolicy):
             raise TypeError(f"a server takes a Policy, got {policy!r}; write Server(Policy(...))")
-        self.policy = policy or Policy()
+        # To type checkers every policy is SMTP's: another one has a class that says more, where it is made.
+        self.policy = cast("Policy", policy or Policy())
         """What this server demands and offers."""
+        protocol = self.policy.speaks()
+        if not isinstance(protocol, ServedProtocol):
+            raise TypeError(f"{protocol!r} can be spoken of, and not served")
+        self._protocol = protocol
         if self.policy.users is not None:
-            check_mechanisms(self.policy)
+            check_installed((*self.policy.mechanisms, *(self.policy.mechanisms_in_clear or ())))
         self.inbox = inbox if inbox is not None else Inbox(self.policy.max_messages)
         """The captured messages."""
         self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up)
         """What each client did, one session a connection, oldest first."""
-        self._recorded = RecordedServer(self.mode, SMTPReading(), self.policy.max_events)
+        self._recorded = RecordedServer(self.mode, protocol.reading, self.policy.max_events)
         self._authority = authority
         self._own_authority: Authority | None = None
         self._observer = observer
-        self._rulebook = Rulebook()
+        self._rulebook = Rulebook(protocol.language)
         for rule in reversed(self.policy.rules):
             self._rulebook.add(rule)
         self._new_tls: Callable[[], TLSSide] = _no_tls
@@ -104,7 +111,7 @@ class Server:
         self._addresses: tuple[tuple[str, int], ...] = ()
         self._listeners: list[asyncio.Server] = []
         self._serving: asyncio.Task[None] | None = None
-        self._conversations: set[Conversation] = set()
+        self._conversations: set[Conversation[Any]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed: concurrent.futures.Future[None] | None = None
         self._is_closing = False
@@ -185,31 +192,13 @@ class Server:
         reads one reply to a message, so give it one recipient a message there. Raises `InvalidValueError` where the
         server waits for a PROXY protocol header, which smtplib cannot send.
         """
-        if self.policy.proxy_protocol:
-            expected = "False for Server.client(): smtplib sends no PROXY protocol header; use a socket of your own"
-            raise InvalidValueError("Policy.proxy_protocol", True, expected)
-        is_lmtp = self.policy.protocol == "lmtp"
         with (
             resolving(self.host, to=self.place.host)
             if self.policy.uses_tls and not self.policy.is_good
             else contextlib.nullcontext()
         ):
-            if self.mode is Mode.IMPLICIT_TLS:
-                over_tls = smtplib.SMTP_SSL(
-                    self.host, self.port, local_hostname="localhost", timeout=timeout, context=self.ssl_context()
-                )
-                if is_lmtp:
-                    over_tls.ehlo_msg = smtplib.LMTP.ehlo_msg
-                return over_tls
-            kind = smtplib.LMTP if is_lmtp else smtplib.SMTP
-            client = kind(self.host, self.port, local_hostname="localhost", timeout=timeout)
-        if self.policy.has("STARTTLS"):
-            try:
-                client.starttls(context=self.ssl_context())
-            except BaseException:
-                client.close()
-                raise
-        return client
+            client: smtplib.SMTP = self._protocol.client(self, timeout=timeout)
+            return client
 
     # Rules
 
@@ -293,14 +282,8 @@ class Server:
             self._close_authority()
             raise
         loop = LOOP_THREAD.hold()
-        self._service = Service(
-            policy=self.policy,
-            rulebook=self._rulebook,
-            loop=loop,
-            new_tls=self._new_tls,
-            next_message_number=self.inbox.next_number,
-            capture=self._capture,
-        )
+        intake = Intake(self.inbox.next_number, self._capture)
+        self._service = self._protocol.service(self.policy, self._rulebook, loop, self._new_tls, intake)
         loop.call_soon_threadsafe(self._begin, loop, sockets)
         return self
 
@@ -393,12 +376,12 @@ class Server:
     def _channel(self) -> Channel:
         return Channel(LOOP_THREAD.reads, self._attach)
 
-    def _attach(self, channel: Channel) -> Conversation:
+    def _attach(self, channel: Channel) -> Conversation[Any]:
         assert self._service is not None  # noqa: S101 - set before anything can connect
         recorder = Recorder(
             self._recorded, self.sessions.next_number(), channel.address("peername"), channel.address("sockname")
         )
-        conversation = Conversation(self._service, channel, recorder, self._ended)
+        conversation = self._protocol.conversation(self._service, channel, recorder, self._ended)
         self.sessions.add(recorder)
         self._conversations.add(conversation)
         if self._closed is not None:  # it came too late
@@ -414,7 +397,7 @@ class Server:
         if self._observer is not None:
             self._observer.message_captured(self, message)
 
-    def _ended(self, conversation: Conversation) -> None:
+    def _ended(self, conversation: Conversation[Any]) -> None:
         self._conversations.discard(conversation)
         self.sessions.ring()
         if self._observer is not None:

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from smtpfix import Mode, Server
-from smtpfix.smtp.conversation import Conversation
+from smtpfix.smtp.conversation import SMTPConversation
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell lets what it starts in the background ignore Ctrl-C, and the programs that tests start inherit that.
@@ -127,10 +127,10 @@ class Wire:
         assert sent < most, "the server reads on and on"
         self.socket.settimeout(TIMEOUT)
 
-    def narrow(self) -> Conversation:
+    def narrow(self) -> SMTPConversation:
         """Let the operating system keep next to nothing of what the server sends; return its one conversation."""
         (conversation,) = self._server._conversations
-        accepted = conversation._channel._transport.get_extra_info("socket")
+        accepted = conversation.channel._transport.get_extra_info("socket")
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return conversation
 

@@ -75,7 +75,7 @@ class Audit:
         is_complete = True
         self.client.start(jobs + waiting)
         try:
-            with Authority(self._venue.authority) as authority:
+            with Authority(self._venue.authority, key_type=self._venue.key_type) as authority:
                 runner = Runner(
                     self.client, self.declaration, timeout=self._timeout, authority=authority, venue=self._venue
                 )

@@ -13,8 +13,9 @@ from typing import Final
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import GROUPS, Scenario, check_scenario_id, load_scenario, scenario_ids
-from smtpfix.rules.actions import ENDS, Drip, NoReply, Repeat, Stall
-from smtpfix.rules.rule import AUTH_ANSWER, END_OF_DATA, GREETING
+from smtpfix.rules.actions import Drip, NoReply, Repeat, Stall
+from smtpfix.rules.stages import AUTH_ANSWER, GREETING
+from smtpfix.smtp.language import END_OF_DATA
 
 from .result import Declaration, DeclaredMode, Trust
 
@@ -111,7 +112,7 @@ class Case:
         """Whether the client is not told, or not in order, what became of a message that came whole."""
         scenario = self.scenario
         return (scenario.tls.fault or "").startswith("truncate-") or any(
-            rule.stage == END_OF_DATA and any(isinstance(action, (*ENDS, NoReply)) for action in rule.actions)
+            rule.stage == END_OF_DATA and any(action.ends or isinstance(action, NoReply) for action in rule.actions)
             for rule in scenario.rules
         )
 

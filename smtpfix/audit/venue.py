@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.policy.certificate_profile import check_key_type
 from smtpfix.policy.mode import Mode
 from smtpfix.smtp.policy import Policy
 
@@ -32,6 +33,8 @@ class Venue:
     """The name that a client on another machine connects to; it is in the certificates. None: it is on this one."""
     authority: Path | None = None
     """A directory that keeps the certificate authority between audits, so that it can be imported once."""
+    key_type: str | None = None
+    """What keys the authority has, ``ecdsa`` or ``rsa``; None: what the directory has, or ``ecdsa``."""
 
     def __post_init__(self) -> None:
         if self.ports not in (FREE, CONVENTIONAL) and not (
@@ -40,6 +43,8 @@ class Venue:
             raise InvalidValueError("ports", self.ports, f"{FREE}, {CONVENTIONAL}, or a number from 1 to {_LARGEST}")
         if self.hostname is not None and not is_address(self.hostname):
             Policy(hostname=self.hostname)
+        if self.key_type is not None:
+            check_key_type(self.key_type, "key_type")
         self.at(Policy())
 
     @property

@@ -17,6 +17,7 @@ from .pipe import settle
 
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
 _FILE = click.Path(path_type=Path)
+_KEY_TYPE = "Keys of the authority and below it: ecdsa or rsa; without, what DIR has, and ecdsa for a new one."
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -107,6 +108,7 @@ def commands(context: click.Context) -> None:
     type=_DIRECTORY,
     help="Keep the certificate authority in DIR between runs, so that its ca.pem can be imported once.",
 )
+@click.option("--key-type", metavar="TYPE", help=_KEY_TYPE)
 @click.option(
     "--save",
     metavar="DIR",
@@ -230,6 +232,7 @@ def certs_show_command(name: str) -> int:
     type=_DIRECTORY,
     help="Issue from the authority kept in DIR, so that its ca.pem can be imported once.",
 )
+@click.option("--key-type", metavar="TYPE", help=_KEY_TYPE)
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 def certs_write_command(**options: Any) -> int:
     """Write scenarios' certificates for other servers: ID-chain.pem, ID-key.pem, ID-ca.pem.
@@ -244,6 +247,7 @@ def certs_write_command(**options: Any) -> int:
 @certs_group.command("ca")
 @click.option("--out", "file", metavar="FILE", type=_FILE, required=True, help="Where to write the root, PEM.")
 @click.option("--authority", "directory", metavar="DIR", type=_DIRECTORY, help="The authority kept in DIR.")
+@click.option("--key-type", metavar="TYPE", help=_KEY_TYPE)
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
 def certs_ca_command(**options: Any) -> int:
     """Write the root that clients have to trust."""

@@ -21,6 +21,7 @@ from smtpfix.audit.runner import Client
 from smtpfix.audit.venue import CONVENTIONAL, FREE, Venue
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki.authority import Authority
+from smtpfix.policy.certificate_profile import check_key_type
 
 from .audit_guide import TerminalGuide
 from .audit_reports import ReportFiles, read_baseline
@@ -65,6 +66,7 @@ class AuditOptions:
     host: str | None = None
     hostname: str | None = None
     authority: Path | None = None
+    key_type: str | None = None
     json_file: Path | None = None
     junit_file: Path | None = None
     html_file: Path | None = None
@@ -177,15 +179,17 @@ def _venue(options: AuditOptions) -> Venue:
     elif host in _EVERY_ADDRESS and options.hostname is None:
         raise InvalidValueError("--hostname", None, f"the name or IP address that a device finds {host} at")
     ports = options.ports if options.ports is not None else CONVENTIONAL if options.wait else FREE
+    if options.key_type is not None:
+        check_key_type(options.key_type, "--key-type")
     if options.authority is not None:
-        _check_authority(options.authority)
-    return Venue(ports, host, options.hostname, options.authority)
+        _check_authority(options.authority, options.key_type)
+    return Venue(ports, host, options.hostname, options.authority, options.key_type)
 
 
-def _check_authority(directory: Path) -> None:
+def _check_authority(directory: Path, key_type: str | None) -> None:
     """Make the authority, or read it. Raises `InvalidValueError`, and `AuthorityError` for what cannot be read."""
     try:
-        Authority(directory).close()
+        Authority(directory, key_type=key_type).close()
     except OSError as error:
         expected = f"a directory that can be written ({error.strerror})"
         raise InvalidValueError("--authority", str(directory), expected) from error

@@ -92,6 +92,11 @@ class _AuditCommand(click.Command):
     type=_DIRECTORY,
     help="Keep the certificate authority in DIR between audits, so that its ca.pem can be imported once.",
 )
+@click.option(
+    "--key-type",
+    metavar="TYPE",
+    help="Keys of the authority and below it: ecdsa or rsa; without, what DIR has, and ecdsa for a new one.",
+)
 @click.pass_context
 def audit_command(context: click.Context, /, **options: Any) -> int:
     """Find out what a mail client accepts, refuses, leaks or silently downgrades.

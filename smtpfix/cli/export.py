@@ -14,6 +14,7 @@ from smtpfix.errors import InvalidValueError, SMTPFixError
 from smtpfix.pki import stores
 from smtpfix.pki.authority import Authority
 from smtpfix.pki.chains import Chain
+from smtpfix.policy.certificate_profile import check_key_type
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import GROUPS, OUTCOMES, Scenario, load_scenario, scenario_ids
 from smtpfix.safe_text import printable
@@ -46,6 +47,8 @@ class WriteOptions:
     """Password of a PKCS#12 trust store for Java; None writes none."""
     authority: Path | None = None
     """Directory that keeps the authority; None makes a new one."""
+    key_type: str | None = None
+    """What keys the authority has; None: what the directory has, or ``ecdsa``."""
     force: bool = False
     """Overwrite files that are there."""
 
@@ -76,7 +79,7 @@ class WriteOptions:
 def write(stream: TextIO, options: WriteOptions) -> int:
     """Write the files of every scenario asked for, or none, and say what they are."""
     scenarios = _wanted(options.names)
-    with _authority(options.authority) as authority:
+    with _authority(options.authority, options.key_type) as authority:
         files = {
             scenario: _files(options, scenario, authority.chain(scenario, options.place)) for scenario in scenarios
         }
@@ -93,9 +96,11 @@ def write(stream: TextIO, options: WriteOptions) -> int:
     return 0
 
 
-def write_root(stream: TextIO, file: Path, *, directory: Path | None = None, force: bool = False) -> int:
+def write_root(
+    stream: TextIO, file: Path, *, directory: Path | None = None, key_type: str | None = None, force: bool = False
+) -> int:
     """Write an authority's root."""
-    with _authority(directory) as authority:
+    with _authority(directory, key_type) as authority:
         _write(file.parent, [_File(file.name, authority.ca_pem.encode(), "")], force=force)
     whose = f"of the authority in {directory}" if directory is not None else "of a new authority that is gone already"
     Terminal(stream).lines([f"{file}  the root {whose}, PEM"])
@@ -154,9 +159,11 @@ def _files(options: WriteOptions, scenario: Scenario, chain: Chain) -> list[_Fil
 
 
 @contextmanager
-def _authority(directory: Path | None) -> Iterator[Authority]:
+def _authority(directory: Path | None, key_type: str | None) -> Iterator[Authority]:
+    if key_type is not None:
+        check_key_type(key_type, "--key-type")
     try:
-        authority = Authority(directory)
+        authority = Authority(directory, key_type=key_type)
     except OSError as error:
         raise CannotWriteError(
             f"cannot keep the authority in {directory}: {error.strerror}; choose a directory that can be written"

@@ -13,15 +13,17 @@ from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError, UnknownProvider
 from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
+from smtpfix.policy.certificate_profile import check_key_type
 from smtpfix.policy.limits import Limits
 from smtpfix.policy.mode import Mode
-from smtpfix.policy.providers import Provider, load_provider
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.policy.scenario import Scenario, check_scenario_id, load_scenario, read_scenario
 from smtpfix.policy.server_policy import TLS_VERSIONS
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
+from smtpfix.smtp.language import LANGUAGE
 from smtpfix.smtp.policy import Policy
+from smtpfix.smtp.providers import Provider, load_provider
 
 DEFAULT_PORTS: Final = {Mode.PLAIN: 1025, Mode.STARTTLS: 1587, Mode.TLS_REQUIRED: 2587, Mode.IMPLICIT_TLS: 1465}
 """Unprivileged, and as near to the conventional ones as possible."""
@@ -45,6 +47,8 @@ class ServeOptions:
     """Modes that were asked for, and that cannot show `scenarios`."""
     authority: Path | None = None
     """Directory that keeps the certificate authority between runs; None makes one for this run."""
+    key_type: str | None = None
+    """What keys the authority has, ``ecdsa`` or ``rsa``; None: what the directory has, or ``ecdsa``."""
     save: Path | None = None
     """Directory for messages and transcripts; None writes no files."""
     as_json: bool = False
@@ -59,6 +63,8 @@ class ServeOptions:
     """Seconds after which it ends; None goes on."""
 
     def __post_init__(self) -> None:
+        if self.key_type is not None:
+            check_key_type(self.key_type, "--key-type")
         if self.exit_after is not None and self.exit_after < 1:
             raise InvalidValueError("--exit-after", self.exit_after, "a number of messages, 1 or more")
         if self.timeout is not None and not self.timeout > 0:
@@ -92,6 +98,7 @@ def read_options(
     rules: Path | None = None,
     tls_min: str | None = None,
     tls_max: str | None = None,
+    key_type: str | None = None,
     **others: Any,
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
@@ -131,17 +138,18 @@ def read_options(
     scenarios = _scenarios(certificate, scenario)
     shown_fields = {**_certificate_fields(certificate, certificate_file, key_file), **_version_fields(tls_min, tls_max)}
     policies, left_out = _showing(policies or _at(base, _unprivileged(provider)), scenarios)
-    if shown_fields and not any(policy.uses_tls for policy in policies):
+    if (shown_fields or key_type is not None) and not any(policy.uses_tls for policy in policies):
         raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
     shown_fields |= {} if scenario is None else {"scenario": scenario}
     shown = tuple(policy.replace(**shown_fields) for policy in policies)
-    return ServeOptions(shown, scenarios, left_out, rules=_rules(rule), rules_file=_rules_file(rules), **others)
+    others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type}
+    return ServeOptions(shown, scenarios, left_out, **others)
 
 
 def _rules(texts: Collection[str]) -> tuple[Rule, ...]:
     """Read rules. Raises `InvalidValueError`, which names the option."""
     try:
-        return tuple(map(parse_rule, texts))
+        return tuple(parse_rule(text, LANGUAGE) for text in texts)
     except InvalidValueError as error:
         raise error.within("--rule") from error
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from smtpfix.policy.limits import Limits
-from smtpfix.policy.providers import Provider, load_provider, provider_names
 from smtpfix.rules.reply import Reply
+from smtpfix.smtp.providers import Provider, load_provider, provider_names
 
 from .terminal import Terminal
 

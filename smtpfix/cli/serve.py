@@ -118,7 +118,7 @@ class _Run:
         try:
             authority = None
             if directory is not None or any(policy.uses_tls for policy in policies):
-                authority = opened.enter_context(Authority(directory))
+                authority = opened.enter_context(Authority(directory, key_type=self._options.key_type))
             servers = [Server(policy, authority=authority, inbox=inbox, observer=self) for policy in policies]
             self._names.update(zip(servers, _names(servers), strict=True))
             for server in servers:

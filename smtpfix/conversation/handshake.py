@@ -7,46 +7,35 @@ actions are played the connection is in clear: octets go out as they are, and cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from smtpfix.record.recorder import Recorder
-from smtpfix.rules.rule import HANDSHAKE
+from smtpfix.rules.stages import HANDSHAKE
 from smtpfix.tls.client_hello import has_begun
 from smtpfix.tls.facts import TLSFailure
 from smtpfix.tls.side import TLSSide
-from smtpfix.wire.channel import Channel
 
-from .host import Host, Perform
-from .player import Player
+from .connection import Connection, Perform
 
 if TYPE_CHECKING:
-    from smtpfix.rules.actions import Action
+    from smtpfix.rules.action import Action
 
 _HEADER: Final = 5
 """Octets of a record's header (RFC 8446 section 5.1)."""
 _CHANGE_CIPHER_SPEC: Final = 20
 _APPLICATION_DATA: Final = 23
-_ENDS: Final = {
-    "Stall": "says nothing more",
-    "Disconnect": "closes the connection",
-    "Reset": "breaks the connection off",
-    "Repeat": "sends other octets without end",
-    "Raw": "sends other octets",
-}
-"""What the server does by actions that leave no TLS."""
 
 
 class Handshake:
     """One connection's; a `channel.Gate`."""
 
-    def __init__(self, host: Host, channel: Channel, recorder: Recorder, player: Player) -> None:
-        self._host = host
-        self._channel = channel
-        self._recorder = recorder
-        self._player = player
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+        self._channel = connection.channel
+        self._recorder = connection.recorder
+        self._player = connection.player
         self._is_open = False
         self._left: int | None = None
-        self._then: Callable[[Perform], None] | None = None
+        self._then: Callable[[Perform[Any]], None] | None = None
 
     def lets_in(self, tls: TLSSide) -> bool:
         """Ask the rules once the ClientHello has come whole; what cannot be one is left to the TLS stack."""
@@ -62,7 +51,7 @@ class Handshake:
         self._channel.suspend_tls()
         self._player.on_end = self._ended
         self._player.on_flight = self._hold_from
-        self._host.at_stage(HANDSHAKE, hello.server_name or "", lambda _: self._resume(tls))
+        self._connection.at_stage(HANDSHAKE, hello.server_name or "", lambda _: self._resume(tls))
         self._channel.flush()
         return False
 
@@ -88,7 +77,7 @@ class Handshake:
         self._channel.flush()
         return False
 
-    def _hold_from(self, octets: int | None, then: Callable[[Perform], None]) -> None:
+    def _hold_from(self, octets: int | None, then: Callable[[Perform[Any]], None]) -> None:
         """Let so many octets out, or all before the server's Finished; then do what the rule says next."""
         self._left = octets
         self._then = then
@@ -100,7 +89,7 @@ class Handshake:
 
     def _ended(self, action: Action) -> None:
         """Record that there will be no TLS."""
-        reason = f"the server {_ENDS[type(action).__name__]} in the TLS handshake, as a rule has it"
+        reason = f"the server {action.in_handshake} in the TLS handshake, as a rule has it"
         failure = TLSFailure(reason=reason, alert=None, alert_sender=None, openssl_reason=None)
         self._recorder.tls_failure = failure
         self._recorder.note(reason)

@@ -1,76 +1,176 @@
-"""AUTH in one session: whether it may be tried here, the client's answers, and the rules at each turn.
+"""A login in one session: the client's turns, the rules at each of them, and the record of every attempt: `Login`.
 
-What mechanisms and replies there are is `authentication`'s and `sasl`'s.
+Hearing what the client says and settling the answer are two steps with the rules between them, so nothing that a rule
+breaks off is missing from the record. Whether a client may log in here, and in what words, is the protocol's.
 """
 
 from __future__ import annotations
 
-from smtpfix.policy.mode import Mode
-from smtpfix.record.recorder import Recorder
+from abc import ABC, abstractmethod
+from typing import Generic
+
+from smtpfix.login.exchange import CANCEL, Challenge, Dialogue, Outcome, Verdict, exchange_for
+from smtpfix.record.session import AuthAttempt
 from smtpfix.record.transcript import Kind
-from smtpfix.rules import reply as replies
-from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import AUTH_ANSWER
-from smtpfix.smtp.authentication import CANCEL, Authentication
-from smtpfix.wire.channel import Channel
+from smtpfix.rules.stages import AUTH_ANSWER
+from smtpfix.tls.facts import TLSInfo
+from smtpfix.tls.side import TLSSide
 
-from .host import Host
-from .service import Service
+from .connection import AnswerT, Connection
 
 
-class Login:
+class Login(ABC, Generic[AnswerT]):
     """One session's."""
 
-    def __init__(self, host: Host, service: Service, channel: Channel, recorder: Recorder) -> None:
-        self._host = host
-        self._service = service
-        self._channel = channel
-        self._recorder = recorder
-        self.state = Authentication(service.policy, recorder)
-        """Who the client is, as far as it has shown; another one once that is forgotten."""
+    def __init__(self, connection: Connection[AnswerT]) -> None:
+        self._connection = connection
+        self._recorder = connection.recorder
+        self._dialogue: Dialogue | None = None
+        self._outcome: Outcome | None = None
+        self._own: AnswerT | None = None
+        self._in_clear = False
+        self.tls: TLSSide | None = None
+        """The TLS that mechanisms bind to, once it is on."""
+        self.is_open = False
+        """Whether an exchange has begun and not ended: a challenge is out, or what the client said is not answered."""
+        self.is_running = False
+        """Whether the next line is the answer to a challenge."""
+        self.is_complete = False
+        """Whether the client has shown who it is, and was told so."""
+        self.user: str | None = None
+        """As whom."""
 
-    def forget(self, user: str | None) -> None:
+    # What only the protocol knows
+
+    @abstractmethod
+    def refuse(self) -> AnswerT | None:
+        """Return the answer to a client that may not log in at this stage; None if it may."""
+
+    @abstractmethod
+    def word(self, outcome: Outcome) -> AnswerT:
+        """Return what a client is told that has come so far."""
+
+    @abstractmethod
+    def is_challenge(self, answer: AnswerT) -> bool:
+        """Return whether an answer asks the client to go on, whatever it says."""
+
+    @abstractmethod
+    def is_acceptance(self, answer: AnswerT) -> bool:
+        """Return whether an answer tells the client that it is authenticated."""
+
+    @abstractmethod
+    def ends_in_challenge(self, octets: bytes) -> bool:
+        """Return whether octets that a rule sent instead of an answer ask the client to go on."""
+
+    # One attempt
+
+    def forget(self, user: str | None = None) -> None:
         """Begin anew; it is this user if somebody else has said so."""
-        tls = self.state.tls  # the connection's, whoever speaks on it
-        self.state = Authentication(self._service.policy, self._recorder)
-        self.state.tls = tls
-        if user is not None:
-            self.state.assume(user)
+        self._dialogue = None
+        self.is_open = self.is_running = False
+        self.is_complete, self.user = user is not None, user
 
     def hear(self, argument: str) -> None:
-        """Take an AUTH command in, without a reply: a rule may break it off first."""
-        self.state.hear(argument, self._refuse(), in_clear=not self._channel.in_tls)
+        """Take a command in, and decide on its answer; a rule may break it off before that is given."""
+        refusal = self.refuse()
+        connection, tls = self._connection, self._recorder.tls
+        policy = connection.policy
+        self._in_clear = not connection.channel.in_tls
+        has_certificate = tls is not None and tls.client_certificate is not None
+        offered = policy.mechanisms_for(in_tls=not self._in_clear, has_certificate=has_certificate)
+        name, *initials = argument.split() or [""]
+        mechanism = name.upper()
+        exchange = exchange_for(
+            mechanism,
+            policy.users,
+            offered,
+            hostname=policy.hostname,
+            certified=_certified(tls) if tls is not None else None,
+            binding=self.tls.channel_binding if self.tls is not None else None,
+        )
+        self._dialogue = dialogue = Dialogue(mechanism, " ".join(initials), exchange)
+        self.is_open = True
+        if refusal is not None:
+            dialogue.peek()
+            self._outcome, self._own = None, refusal
+        else:
+            self._outcome = outcome = dialogue.begin(offered)
+            self._own = self.word(outcome)
 
-    def perform(self, argument: str, forced: Reply | None) -> None:
-        """Answer AUTH (RFC 4954 section 4)."""
-        if not self.state.is_open:  # with rules, it has been heard
+    def perform(self, argument: str, forced: AnswerT | None) -> None:
+        """Answer the command that begins a login."""
+        if not self.is_open:  # with rules, it has been heard
             self.hear(argument)
-        self._host.send(self.state.settle(forced))
+        self._connection.send(self.settle(forced))
 
     def answer(self, line: bytes) -> None:
         """Take the client's answer to a challenge, and go on, or let the rules."""
+        dialogue = self._dialogue
+        assert dialogue is not None  # noqa: S101 - a challenge is out
         line = line.removesuffix(b"\r")
         self._recorder.add(Kind.CLIENT if line == CANCEL else Kind.SECRET, line)
-        state = self.state
-        state.hear_answer(line)
-        if self._service.rulebook.by_stage and line != CANCEL:
-            self._host.at_stage(AUTH_ANSWER, state.stage_argument, lambda forced: self._host.send(state.settle(forced)))
+        self.is_running = False
+        if (outcome := dialogue.answer(line)) is not None:
+            self._outcome, self._own = outcome, self.word(outcome)
+        if self._connection.service.rulebook.by_stage and line != CANCEL:
+            argument = f"{dialogue.mechanism} {dialogue.responses}"
+            self._connection.at_stage(AUTH_ANSWER, argument, self._settled)
         else:
-            self._host.send(state.settle())
+            self._connection.send(self.settle())
 
-    def _refuse(self) -> Reply | None:
-        """Return the reply to an AUTH command that the policy does not allow at this stage; None if it does."""
-        policy = self._service.policy
-        in_tls = self._channel.in_tls
-        if policy.mode is Mode.TLS_REQUIRED and not in_tls and not policy.auth_in_clear:
-            return replies.TLS_REQUIRED
-        if not policy.has("AUTH"):
-            return replies.NOT_IMPLEMENTED
-        if not policy.allows_auth(in_tls=in_tls):
-            return replies.ENCRYPTION_REQUIRED
-        engine = self._host.engine
-        if not engine.is_extended:
-            return replies.HELO_FIRST
-        if self.state.is_complete:
-            return replies.ALREADY_AUTHENTICATED
-        return replies.NO_AUTH_IN_TRANSACTION if engine.has_sender else None
+    def settle(self, forced: AnswerT | None = None) -> AnswerT:
+        """Return the answer to what was heard, or the one that a rule has in its place.
+
+        A challenge goes on with the exchange, whatever it says; any other answer ends it. The client is authenticated
+        only where it is told so and the mechanism agrees.
+        """
+        if forced is None:
+            assert self._own is not None  # noqa: S101 - something has been heard
+            answer, goes_on, accepts = self._own, type(self._outcome) is Challenge, True
+        else:
+            answer, goes_on, accepts = forced, self.is_challenge(forced), self.is_acceptance(forced)
+        if goes_on:
+            self.is_running = True
+        else:
+            self.end(accepted=accepts and self._outcome is Verdict.ACCEPTED)
+        return answer
+
+    def cut_short(self, said: bytes) -> None:
+        """Go on behind octets that a rule sent instead of an answer: they are a challenge, or end the exchange."""
+        if self.ends_in_challenge(said):
+            self.is_running = True
+        else:
+            self.end()
+
+    def end(self, *, accepted: bool = False) -> None:
+        """Record the attempt as it has ended."""
+        dialogue = self._dialogue
+        assert dialogue is not None  # noqa: S101 - there is nothing to end before it has begun
+        exchange = dialogue.exchange
+        if accepted:
+            self.is_complete, self.user = True, exchange.user
+        elif exchange.refusal is not None:
+            self._recorder.note(f"{dialogue.mechanism} is refused: {exchange.refusal}")
+        self._recorder.auth.append(
+            AuthAttempt(
+                mechanism=dialogue.mechanism,
+                user=exchange.user,
+                password=exchange.password,
+                accepted=accepted,
+                in_clear=self._in_clear,
+                authorization_identity=exchange.authorization_identity,
+                token=exchange.token,
+                trace=exchange.trace,
+            )
+        )
+        self._dialogue = None
+        self.is_open = self.is_running = False
+
+    def _settled(self, forced: AnswerT | None) -> None:
+        self._connection.send(self.settle(forced))
+
+
+def _certified(tls: TLSInfo) -> str | None:
+    """Return whom the client's certificate names: the common name of its subject."""
+    parts = (tls.client_name or "").split(", ")
+    return next((part.partition("=")[2] for part in parts if part.startswith("commonName=")), None)

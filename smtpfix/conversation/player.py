@@ -1,6 +1,6 @@
 """Plays a rule's actions on one connection: what they do to its bytes, and when the command itself is performed.
 
-The conversation lends it what it needs through `Host`; what a command means is not known here.
+An action says what it does by a `Performance`; what a command means is not known here.
 """
 
 from __future__ import annotations
@@ -8,107 +8,63 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
-from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
-from smtpfix.wire.channel import Channel
+from smtpfix.rules.action import Action, Answer
 
-from .host import Host, Perform
-
-if TYPE_CHECKING:
-    from smtpfix.rules.actions import Action, Advertise, Hide, Raw, Repeat
+from .connection import Connection, Perform
 
 
 class Player:
     """One connection's."""
 
-    def __init__(self, host: Host, channel: Channel, recorder: Recorder, loop: asyncio.AbstractEventLoop) -> None:
-        self._host = host
-        self._channel = channel
-        self._recorder = recorder
-        self._loop = loop
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
         self._timer: asyncio.TimerHandle | None = None
         self.is_holding = False
         """Whether commands have to wait."""
         self.is_stalled = False
         """Whether nothing more is said or taken in."""
         self.is_silent = False
-        """Whether the reply to the command being performed is not to be sent."""
+        """Whether the answer to the command being performed is not to be sent."""
         self.keeps_injected = False
-        """Whether what came behind STARTTLS in clear is kept."""
-        self.edits: tuple[Hide | Advertise, ...] = ()
-        """What is done to the reply to the EHLO being performed."""
+        """Whether what came in clear behind the command that begins TLS is kept."""
+        self.edits: tuple[Action, ...] = ()
+        """What is done to the answer to the command being performed, by actions that only its protocol has."""
         self.on_end: Callable[[Action], None] | None = None
         """Is told of an action behind which the handshake, in which a rule has a say, never goes on."""
-        self.on_flight: Callable[[int | None, Callable[[Perform], None]], None] | None = None
+        self.on_flight: Callable[[int | None, Callable[[Perform[Any]], None]], None] | None = None
         """Holds that handshake back: from how many octets on, and what to do then, given what goes on with it."""
 
-    def play(self, actions: tuple[Action, ...], perform: Perform, *, answered: bool = False) -> None:
+    def play(self, actions: tuple[Action, ...], perform: Perform[Any], *, answered: bool = False) -> None:
         """Do what the actions say, in order; the command is performed by the one that answers, or behind them all."""
-        from smtpfix.rules import actions as do  # noqa: PLC0415 - as in `script`
-
+        playing = _Playing(self, self._connection, perform, answered=answered)
         for position, action in enumerate(actions):
-            if self.on_end is not None and do.ends(action):
+            if self.on_end is not None and action.ends:
                 self.on_end(action)
-            match action:
-                case do.Delay():
-                    self.hold(action.seconds, partial(self.play, actions[position + 1 :], perform, answered=answered))
-                    return
-                case do.Stall():
-                    self._recorder.note("the server says nothing more, as a rule has it")
-                    self._stall()
-                    return
-                case do.Disconnect():
-                    self._host.end(SessionEnd.DISCONNECTED, notify=action.notify)
-                    return
-                case do.Reset():
-                    self._recorder.finish(SessionEnd.DISCONNECTED)
-                    self._channel.reset()
-                    return
-                case do.Drip():
-                    self._channel.drip(action.octets, action.every)
-                case do.Throttle():
-                    self._channel.throttle(action.octets_per_second)
-                case do.KeepInjected():
-                    self.keeps_injected = True
-                case _ if isinstance(action, do.EDITS):
-                    self.edits = (*self.edits, action)
-                case do.Raw():
-                    self._send_raw(action, None if answered else perform)
-                    answered = True
-                case do.Repeat():
-                    self._repeat(action, answered=answered)
-                    answered = True
-                case do.Flight():
-                    assert self.on_flight is not None  # noqa: S101 - stands at the stage HANDSHAKE only
-                    self.on_flight(action.octets, partial(self.play, actions[position + 1 :]))
-                    perform(None)
-                    return
-                case do.NoReply():
-                    self._silently(perform)
-                    answered = True
-                case _:
-                    perform(action)
-                    answered = True
-        if not answered:
+            playing.action, playing.rest = action, actions[position + 1 :]
+            if not action.play(playing):
+                return
+        if not playing.is_answered:
             perform(None)
         self.edits = ()
 
     def hold(self, seconds: float, then: Callable[[], None]) -> None:
         """Take no further command for some seconds, then go on."""
+        connection = self._connection
 
         def go_on() -> None:
             self._timer = None
             self.is_holding = False
-            self._channel.resume()
+            connection.channel.resume()
             then()
-            self._host.readable()
+            connection.readable()
 
-        self._channel.pause()
+        connection.channel.pause()
         self.is_holding = True
-        self._timer = self._loop.call_later(seconds, go_on)
+        self._timer = connection.service.loop.call_later(seconds, go_on)
 
     def stop(self) -> None:
         """Forget what is still to come: the connection is gone."""
@@ -117,39 +73,99 @@ class Player:
             self._timer = None
             self.is_holding = False
 
-    def _send_raw(self, action: Raw, perform: Perform | None) -> None:
-        self._recorder.add(Kind.SERVER, action.octets)
-        self._channel.write(action.octets)
-        if action.performs and perform is not None:
-            self._silently(perform)
-        else:
-            if self.on_end is not None and perform is not None:
-                self.on_end(action)
-            self._host.give_up(action.octets)
-
-    def _repeat(self, action: Repeat, *, answered: bool) -> None:
-        self._recorder.add(Kind.SERVER, action.octets)
-        self._recorder.note(
-            f"these octets were sent {action.times or 'again and again, without end'}"
-            f"{' times' if action.times else ''}, as a rule has it"
-        )
-        self._host.give_up(action.octets)
-        if action.times is None:
-            self._channel.pour(action.octets)
-            self._stall()
-        else:
-            if self.on_end is not None and not answered:
-                self.on_end(action)
-            self._channel.write(action.octets * action.times)
-
-    def _stall(self) -> None:
+    def stall(self) -> None:
         """Take nothing more in, not even what has come already."""
-        self.is_stalled = self._host.has_detour = True
-        self._channel.received.clear()
+        self.is_stalled = self._connection.has_detour = True
+        self._connection.channel.received.clear()
 
-    def _silently(self, perform: Perform) -> None:
-        self.is_silent = True
+
+class _Playing:
+    """One rule being played; a `rules.action.Performance`."""
+
+    action: Action
+    """The action whose turn it is."""
+    rest: tuple[Action, ...]
+    """What stands behind it."""
+
+    def __init__(self, player: Player, connection: Connection[Any], perform: Perform[Any], *, answered: bool) -> None:
+        self._player = player
+        self._connection = connection
+        self._perform = perform
+        self.is_answered = answered
+        """Whether something stands for the answer already."""
+
+    def perform(self, answer: Answer | None = None) -> None:
+        self.is_answered = True
+        self._perform(answer)
+
+    def perform_silently(self) -> None:
+        self.is_answered = True
+        self._player.is_silent = True
         try:
-            perform(None)
+            self._perform(None)
         finally:
-            self.is_silent = False
+            self._player.is_silent = False
+
+    def send(self, octets: bytes, *, performs: bool) -> None:
+        was_answered, self.is_answered = self.is_answered, True
+        self._connection.recorder.add(Kind.SERVER, octets)
+        self._connection.channel.write(octets)
+        if performs and not was_answered:
+            self.perform_silently()
+        else:
+            if not was_answered:
+                self._end_handshake()
+            self._connection.give_up(octets)
+
+    def send_repeatedly(self, octets: bytes, times: int | None) -> None:
+        was_answered, self.is_answered = self.is_answered, True
+        recorder, channel = self._connection.recorder, self._connection.channel
+        recorder.add(Kind.SERVER, octets)
+        how_often = "again and again, without end" if times is None else f"{times} times"
+        recorder.note(f"these octets were sent {how_often}, as a rule has it")
+        self._connection.give_up(octets)
+        if times is None:
+            channel.send_endlessly(octets)
+            self._player.stall()
+        else:
+            if not was_answered:
+                self._end_handshake()
+            channel.write(octets * times)
+
+    def wait(self, seconds: float) -> None:
+        play = self._player.play
+        self._player.hold(seconds, partial(play, self.rest, self._perform, answered=self.is_answered))
+
+    def fall_silent(self) -> None:
+        self._connection.recorder.note("the server says nothing more, as a rule has it")
+        self._player.stall()
+
+    def close(self, *, notify: bool) -> None:
+        self._connection.end(SessionEnd.DISCONNECTED, notify=notify)
+
+    def reset(self) -> None:
+        self._connection.recorder.finish(SessionEnd.DISCONNECTED)
+        self._connection.channel.reset()
+
+    def send_slowly(self, octets: int, every: float) -> None:
+        self._connection.channel.drip(octets, every)
+
+    def read_slowly(self, octets_per_second: int) -> None:
+        self._connection.channel.throttle(octets_per_second)
+
+    def keep_injected(self) -> None:
+        self._player.keeps_injected = True
+
+    def edit(self, action: Action) -> None:
+        self._player.edits = (*self._player.edits, action)
+
+    def break_into_flight(self, octets: int | None) -> None:
+        hold_back = self._player.on_flight
+        assert hold_back is not None  # noqa: S101 - stands at the stage HANDSHAKE only
+        hold_back(octets, partial(self._player.play, self.rest))
+        self._perform(None)
+
+    def _end_handshake(self) -> None:
+        """Tell a handshake that octets have taken its place."""
+        if self._player.on_end is not None:
+            self._player.on_end(self.action)

@@ -1,4 +1,4 @@
-"""What all conversations of a server share: the policy, what follows from it, the rules, and where mail goes."""
+"""What all conversations of a server share: `Service`, made when it starts."""
 
 from __future__ import annotations
 
@@ -10,36 +10,34 @@ from typing import TYPE_CHECKING
 
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
-from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import Rulebook
-from smtpfix.smtp.engine import Engine
-from smtpfix.smtp.keywords import EXTENSIONS, OPTIONAL_EXTENSIONS
-from smtpfix.smtp.policy import DEFAULT_GREETING, Policy
+from smtpfix.policy.server_policy import ServerPolicy
+from smtpfix.rules.rulebook import Rulebook
 from smtpfix.tls.side import TLSSide
 
 if TYPE_CHECKING:
-    from smtpfix.smtp.wording import Wording
-
     from .metering import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Where messages go that a server takes in."""
+
+    next_number: Callable[[], int]
+    """Returns the number of the message about to be captured."""
+    capture: Callable[[CapturedMessage], None]
+    """Takes a message in, before it is answered."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """One server's, made when it starts."""
+    """One server's. What only one protocol shares, its own kind of this has."""
 
-    policy: Policy
+    policy: ServerPolicy
     rulebook: Rulebook
     loop: asyncio.AbstractEventLoop
     new_tls: Callable[[], TLSSide]
     """Returns the TLS side of a new connection; only called where the policy uses TLS."""
-    next_message_number: Callable[[], int]
-    capture: Callable[[CapturedMessage], None]
-    """Takes a message in, before it is answered."""
-
-    @cached_property
-    def engine(self) -> Engine:
-        """The engine that each conversation's is a fresh one of."""
-        return Engine(self.policy, self.loop)
+    intake: Intake
 
     @cached_property
     def fault(self) -> str | None:
@@ -52,77 +50,6 @@ class Service:
         return self.policy.mode is Mode.IMPLICIT_TLS or self.fault == "tls-first"
 
     @cached_property
-    def greeting(self) -> Reply:
-        """The first reply; it has no enhanced status code (RFC 2034 section 4)."""
-        text = self.policy.greeting
-        if text == DEFAULT_GREETING and self.policy.protocol == "lmtp":
-            text = text.replace("ESMTP", "LMTP")
-        return Reply(220, None, text.replace("{hostname}", self.policy.hostname))
-
-    @cached_property
-    def is_usual(self) -> bool:
-        """Whether it speaks SMTP as most servers do: no LMTP, chunks, strict grammar, words of its own or limits."""
-        policy = self.policy
-        return (
-            policy.protocol == "smtp"
-            and policy.syntax != "strict"
-            and "CHUNKING" not in policy.offer
-            and self.wording is None
-            and self.ledger is None
-        )
-
-    @cached_property
-    def wording(self) -> Wording | None:
-        """What is said in other words than this package's; None where nothing is."""
-        policy = self.policy
-        if policy.replies is None and policy.greeting == DEFAULT_GREETING and not policy.ehlo_greet:
-            return None
-        from smtpfix.smtp.wording import Wording  # noqa: PLC0415 - few servers have other words
-
-        return Wording(policy)
-
-    @cached_property
     def ledger(self) -> Ledger | None:
         """What clients have used up; None where nothing is limited, and so nothing is counted."""
-        if self.policy.limits is None and self.policy.greylist is None:
-            return None
-        from .metering import Ledger  # noqa: PLC0415 - few servers have limits
-
-        return Ledger(self.policy)
-
-    @cached_property
-    def capabilities(self) -> dict[tuple[bool, bool], Reply]:
-        """The reply to EHLO: in TLS or not, and to a client that has shown a certificate or not."""
-        states = ((False, False), (True, False), (True, True))
-        return {state: Reply(250, None, "\n".join(self._capabilities(*state))) for state in states}
-
-    def _capabilities(self, in_tls: bool, has_certificate: bool) -> list[str]:  # noqa: FBT001 - the keys of a table
-        policy = self.policy
-        offer: dict[str, str] = {}
-        if policy.offer:
-            from smtpfix.smtp.extensions import offered  # noqa: PLC0415 - few servers offer them
-
-            offer.update(offered(policy, in_tls=in_tls))
-        lines = [f"{policy.hostname} {policy.ehlo_greet}".rstrip()]
-        for extension in EXTENSIONS if policy.capabilities is None else policy.capabilities:
-            if extension in OPTIONAL_EXTENSIONS:
-                if line := offer.pop(extension, None):
-                    lines.append(line)
-            elif extension not in EXTENSIONS:
-                lines.append(extension)
-            elif not policy.has(extension) or (extension == "STARTTLS" and in_tls):
-                continue
-            elif extension == "AUTH":
-                mechanisms = policy.mechanisms_for(in_tls=in_tls, has_certificate=has_certificate)
-                if mechanisms and policy.offers_auth(in_tls=in_tls):
-                    lines.append("AUTH " + " ".join(mechanisms))
-            elif extension == "SIZE":
-                lines.append(f"SIZE {policy.size_limit or 0}")  # RFC 1870 section 3: 0 is no fixed maximum
-            else:
-                lines.append(extension)
-        lines += offer.values()
-        if policy.xclient:
-            from smtpfix.smtp.xclient import OFFER  # noqa: PLC0415 - few servers stand behind a proxy
-
-            lines.append(OFFER)
-        return lines
+        return None

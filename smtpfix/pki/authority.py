@@ -1,7 +1,6 @@
 """`Authority`: a root that clients trust, every scenario's chain, and the TLS contexts that show them.
 
-The only importer of trustme, which issues what clients show. Issues on first use and keeps what it has issued: one
-authority serves a whole test run.
+Issues on first use and keeps what it has issued: one authority serves a whole test run.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import secrets
 import shutil
 import ssl
 import tempfile
@@ -18,12 +16,10 @@ import weakref
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
-import trustme
-
-from smtpfix.errors import AuthorityError, ExtraMissing, InvalidValueError
-from smtpfix.policy.certificate_profile import CertificateProfile
+from smtpfix.errors import ExtraMissing, InvalidValueError
+from smtpfix.policy.certificate_profile import LEAF_DAYS
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import Scenario
 from smtpfix.policy.server_policy import ServerPolicy
@@ -31,17 +27,13 @@ from smtpfix.policy.tls_profile import TLSProfile
 from smtpfix.tls.contexts import load, load_files, needed_stack, needs_weak_security, server_context
 from smtpfix.tls.side import TLS, TLSSide
 
-from .certificates import Issued, issue
+from .certificates import day
 from .chains import Chain, Issuer
-from .keys import generate, pem
-from .names import ORGANIZATION, distinguished
+from .hierarchy import Hierarchy
 from .revocation import staple
 
 if TYPE_CHECKING:
     from .responder import Responder
-
-_ROOT: Final = CertificateProfile.plain_ca("the authority")
-_INTERMEDIATE: Final = CertificateProfile.plain_ca("the authority's intermediate")
 
 
 def _now() -> datetime:
@@ -51,19 +43,29 @@ def _now() -> datetime:
 class Authority:
     """A root that clients trust, and everything that is issued below it.
 
-    With `directory`, the root and its intermediates are kept there between runs, so that a person can import the root
-    into a trust store once; keys are readable by their owner only. Without, nothing outlives `close`. `now` tells the
-    time that validity is counted from.
+    With `directory`, the root and its intermediate are kept there between runs, so that a person can import the root
+    into a trust store once; keys are readable by their owner only. Without, nothing outlives `close`.
+    ``key_type="rsa"`` is for clients that know no ECDSA: root, intermediates and leaves have RSA keys, unless a
+    scenario names another; None is what the directory has, or ``"ecdsa"``. `now` tells the time that validity is
+    counted from.
 
-    Raises `AuthorityError` for a directory whose files cannot be read back, `OSError` for one that cannot be written.
+    Raises `InvalidValueError` for another key type, `AuthorityError` for a directory whose files cannot be read back
+    or have another key type, `OSError` for one that cannot be written.
     """
 
-    def __init__(self, directory: str | os.PathLike[str] | None = None, *, now: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        key_type: str | None = None,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
         self._lock = threading.RLock()
         self._directory = Path(directory) if directory is not None else None
         self._now = now
-        self._plain: list[Issued] = []
-        self._issuer = Issuer(self._plain_issuer, now)
+        self._hierarchy = Hierarchy(self._directory, key_type)
+        self._issuer = Issuer(self._hierarchy, now)
+        self._clients: dict[str, tuple[bytes, bytes]] = {}
         self._chains: dict[tuple[Scenario, Place], Chain] = {}
         self._contexts: dict[object, ssl.SSLContext] = {}
         self._ca_files: dict[str, Path] = {}
@@ -72,16 +74,13 @@ class Authority:
         self._stranger: Authority | None = None
         self._responder: Responder | None = None
         self._ending: weakref.finalize | None = None  # type: ignore[type-arg]
-        if self._directory is not None:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._plain_issuer(0)
 
     # What clients need
 
     @property
     def ca_pem(self) -> str:
         """The root certificate, PEM: what a careful client trusts, where the scenario does not say otherwise."""
-        return self._plain_issuer(0).pem
+        return self._hierarchy.at(0).pem
 
     @property
     def ca_file(self) -> Path:
@@ -111,19 +110,17 @@ class Authority:
         if trusted_pem is not None:  # which may be an intermediate, or the leaf: Python 3.13 sets this by itself
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if name is not None:
-            with self._lock:
-                issuer = self._plain_issuer(1)
-                above = trustme.CA.from_pem(issuer.pem.encode(), pem(issuer.key))
-                leaf = above.issue_cert(
-                    name,
-                    common_name=name,
-                    organization_name=ORGANIZATION,
-                    not_before=issuer.certificate.not_valid_before_utc,
-                    not_after=issuer.certificate.not_valid_after_utc,
-                )
-                chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems) + issuer.pem.encode()
-                load(context, chain, leaf.private_key_pem.bytes())
+            load(context, *self._client_certificate(name))
         return context
+
+    def _client_certificate(self, name: str) -> tuple[bytes, bytes]:
+        """Return a client's certificate with its issuer's, and its key, both PEM; the same for the same name."""
+        with self._lock:
+            if name not in self._clients:
+                issuer, now = self._hierarchy.at(1), self._now()
+                first, last = (day(one, now) for one in LEAF_DAYS)
+                self._clients[name] = issuer.client_certificate(name, first, min(last, issuer.until))
+            return self._clients[name]
 
     # What servers need
 
@@ -218,7 +215,9 @@ class Authority:
         """Return the chain to show now."""
         with self._lock:
             scenario = policy.chain_scenario
-            return self._issue(scenario, place) if policy.tls_profile.rotate_keys else self.chain(scenario, place)
+            if policy.tls_profile.rotate_keys:
+                return self._issue(scenario, place, with_new_key=True)
+            return self.chain(scenario, place)
 
     def _client_authority(self, profile: TLSProfile) -> str:
         """Return whose client certificates are taken, PEM."""
@@ -233,14 +232,14 @@ class Authority:
                 self._chains[key] = self._issue(scenario, place)
             return self._chains[key]
 
-    def _issue(self, scenario: Scenario, place: Place) -> Chain:
+    def _issue(self, scenario: Scenario, place: Place, *, with_new_key: bool = False) -> Chain:
         """Issue a chain; one that has URLs gets a responder that answers them."""
         if self._responder is None and any(profile.revocation for profile in scenario.profiles):
             from .responder import Responder  # noqa: PLC0415 - an HTTP server, which few scenarios need
 
             self._responder = Responder(self._now)
             self._ending = weakref.finalize(self, self._responder.close)
-        return self._issuer.chain(scenario, place, self._responder)
+        return self._issuer.chain(scenario, place, self._responder, with_new_key=with_new_key)
 
     def close(self) -> None:
         """Remove the temporary files, and answer no more questions about revocation."""
@@ -278,53 +277,6 @@ class Authority:
             self._stranger = Authority(now=self._now)
         return self._stranger
 
-    # The plain issuers: 0 is the root, each next one is issued by the one before
-
-    def _plain_issuer(self, depth: int) -> Issued:
-        with self._lock:
-            while len(self._plain) <= depth:
-                above = self._plain[-1] if self._plain else None
-                self._plain.append(self._stored(above) or self._new(above))
-            return self._plain[depth]
-
-    def _new(self, above: Issued | None) -> Issued:
-        number = len(self._plain)
-        part = f"intermediate {number}" if number else "root"
-        issuer = issue(
-            _ROOT if above is None else _INTERMEDIATE,
-            above,
-            key=generate(_ROOT.key),
-            subject=distinguished(f"smtpfix {part} {secrets.token_hex(4)}"),
-            alternative_names=[],
-            now=self._now(),
-        )
-        if self._directory is not None:
-            certificate, key = self._files(number)
-            _write_private(key, pem(issuer.key))
-            certificate.write_text(issuer.pem, encoding="ascii")
-        return issuer
-
-    def _stored(self, above: Issued | None) -> Issued | None:
-        if self._directory is None:
-            return None
-        certificate, key = self._files(len(self._plain))
-        if not certificate.exists() and not key.exists():
-            return None
-        try:
-            issuer = Issued.from_pem(certificate.read_bytes(), key.read_bytes())
-            issuer.certificate.verify_directly_issued_by((above or issuer).certificate)
-        except Exception as error:  # cryptography has exceptions that are neither OSError nor ValueError
-            raise AuthorityError(
-                f"cannot read the authority back from {certificate} and {key}: {error}; "
-                "restore both files, or remove both to make a new authority"
-            ) from error
-        return issuer
-
-    def _files(self, number: int) -> tuple[Path, Path]:
-        assert self._directory is not None  # noqa: S101 - the callers looked
-        name = "ca" if number == 0 else f"intermediate-{number}"
-        return self._directory / f"{name}.pem", self._directory / f"{name}.key"
-
 
 @contextlib.contextmanager
 def _needed(policy: ServerPolicy, package: str, extra: str) -> Iterator[None]:
@@ -342,9 +294,3 @@ def _last_certificate(chain: Path) -> str:
     """Return the last certificate of a PEM file: a root, or the nearest to it that there is."""
     text = chain.read_text(encoding="ascii", errors="replace")
     return text[text.rindex("-----BEGIN CERTIFICATE-----") :]
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)

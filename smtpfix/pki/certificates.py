@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.certificate_profile import KEY_USAGES, CertificateProfile, Day
+from smtpfix.policy.certificate_profile import CA_DAYS, KEY_USAGES, LEAF_DAYS, CertificateProfile, Day
 
 from . import der, keys, names
 
@@ -54,6 +54,8 @@ class Issued:
     """The certificate, DER."""
     key: keys.PrivateKey
     subject: x509.Name
+    until: datetime
+    """When it ends, or what stands above it if that is earlier."""
 
     @property
     def pem(self) -> str:
@@ -64,15 +66,6 @@ class Issued:
     def certificate(self) -> x509.Certificate:
         """The certificate as cryptography sees it. Raises `ValueError` for what it cannot read."""
         return x509.load_der_x509_certificate(self.octets)
-
-    @classmethod
-    def from_pem(cls, certificate: bytes, key: bytes) -> Issued:
-        """Read both back. Raises `ValueError`, also if they do not belong together."""
-        loaded = x509.load_pem_x509_certificate(certificate)
-        private = serialization.load_pem_private_key(key, password=None)
-        if loaded.public_key() != private.public_key():
-            raise ValueError("the key is not the certificate's")
-        return cls(loaded.public_bytes(serialization.Encoding.DER), private, loaded.subject)  # type: ignore[arg-type]
 
 
 def to_pem(octets: bytes) -> str:
@@ -94,14 +87,15 @@ def issue(
 ) -> Issued:
     """Issue a certificate; without an issuer, it signs itself."""
     signer = issuer.key if issuer is not None else key
+    not_before, not_after = _validity(profile, issuer, now)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer.subject if issuer is not None else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(day(profile.not_before, now))
-        .not_valid_after(day(profile.not_after, now))
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
     )
     for extension, critical in _extensions(profile, issuer, key, alternative_names, is_nameless=not list(subject)):
         builder = builder.add_extension(extension, critical=critical)
@@ -109,7 +103,21 @@ def issue(
         for extension in _revocation(revocation):
             builder = builder.add_extension(extension, critical=False)
     octets = builder.sign(signer, keys.builder_hash(signer, profile.signature)).public_bytes(serialization.Encoding.DER)
-    return Issued(_resign(profile, octets, signer), key, subject)
+    until = not_after if issuer is None else min(not_after, issuer.until)
+    return Issued(_resign(profile, octets, signer), key, subject, until)
+
+
+def _validity(profile: CertificateProfile, issuer: Issued | None, now: datetime) -> tuple[datetime, datetime]:
+    """Return when a certificate begins and ends: no later than what stands above it, unless the profile says so.
+
+    What has ended already is above it because a scenario is about that, and not about the certificates below.
+    """
+    first, last = CA_DAYS if profile.ca else LEAF_DAYS
+    not_before = day(first if profile.not_before is None else profile.not_before, now)
+    not_after = day(last if profile.not_after is None else profile.not_after, now)
+    if profile.not_after is None and issuer is not None and issuer.until > now:
+        not_after = min(not_after, issuer.until)
+    return not_before, not_after
 
 
 def day(value: Day, now: datetime) -> datetime:
@@ -161,7 +169,7 @@ def _key_usages(profile: CertificateProfile, key: keys.PrivateKey) -> tuple[str,
     if profile.key_usage is not None:
         return profile.key_usage
     if profile.ca:
-        return ("key_cert_sign", "crl_sign")
+        return ("digital_signature", "key_cert_sign", "crl_sign")  # as trustme's; the first one is for OCSP
     # RFC 8813 section 3 has keyEncipherment left out where the key is one for ECDSA; it is for RSA key transport.
     return ("digital_signature", "key_encipherment") if isinstance(key, rsa.RSAPrivateKey) else ("digital_signature",)
 
@@ -182,11 +190,13 @@ def _revocation(revocation: Revocation) -> list[x509.ExtensionType]:
 
 def _resign(profile: CertificateProfile, octets: bytes, signer: keys.PrivateKey) -> bytes:
     """Return the certificate with what the builder will not make, signed anew."""
+    weak = profile.signature in ("sha1", "md5")
+    is_odd = weak or profile.serial is not None or profile.version == 1 or profile.duplicate_names
+    if not is_odd and not profile.corrupt_signature:
+        return octets
     parts = der.sequence(octets)
     tbs, algorithm, signature = parts[0].whole, parts[1].whole, parts[2].content[1:]
-    odd_serial = profile.serial is not None
-    weak = profile.signature in ("sha1", "md5")
-    if weak or odd_serial or profile.version == 1 or profile.duplicate_names:
+    if is_odd:
         if weak:
             algorithm = _weak_algorithm(profile, signer)
         tbs = der.change_tbs(

@@ -14,8 +14,9 @@ from smtpfix.policy.certificate_profile import CertificateProfile
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import Scenario
 
-from . import keys, names
+from . import keys, names, trustme_ca
 from .certificates import Issued, Revocation, issue
+from .hierarchy import Hierarchy, path_length
 
 _INTERMEDIATE: Final = CertificateProfile.plain_ca("an intermediate")
 
@@ -58,19 +59,23 @@ class Register(Protocol):
 
 
 class Issuer:
-    """Issues the chains of one authority: `plain` returns its root, or the plain intermediate below it."""
+    """Issues the chains of one authority, below its own hierarchy or beside it."""
 
-    def __init__(self, plain: Callable[[int], Issued], now: Callable[[], datetime]) -> None:
-        self._plain = plain
+    def __init__(self, hierarchy: Hierarchy, now: Callable[[], datetime]) -> None:
+        self._hierarchy = hierarchy
         self._now = now
-        self._ring = keys.KeyRing()
+        self._means = _Means(hierarchy.key, keys.KeyRing(), trustme_ca.Trustme())
 
-    def chain(self, scenario: Scenario, place: Place, register: Register | None = None) -> Chain:
+    def chain(
+        self, scenario: Scenario, place: Place, register: Register | None = None, *, with_new_key: bool = False
+    ) -> Chain:
         """Issue a scenario's chain; `register` is needed where the scenario speaks of revocation.
 
-        Raises `InvalidValueError` for names that no certificate can hold, and for one that would revoke itself.
+        The leaf's key is its own where that costs nothing, and otherwise `with_new_key`. Raises `InvalidValueError`
+        for names that no certificate can hold, and for one that would revoke itself.
         """
-        work = _Work(scenario, place, self._ring, self._now(), register)
+        means = replace(self._means, ring=keys.KeyRing()) if with_new_key else self._means
+        work = _Work(scenario, place, means, self._now(), register)
         try:
             path = self._path(work)
             return Chain(self._sent(work, path), path, self._trusted(work, path))
@@ -84,22 +89,20 @@ class Issuer:
         scenario = work.scenario
         if scenario.leaf.issuer == "self":
             return (work.leaf(scenario.leaf, None),)
-        root = self._plain(0) if scenario.root is None else self._root(work, scenario.root)
-        down = [root]
-        if isinstance(scenario.intermediates, tuple):
-            for number, profile in enumerate(scenario.intermediates, 1):
-                down.append(work.intermediate(number, profile, down[-1]))
+        intermediates = scenario.intermediates
+        if isinstance(intermediates, int) and scenario.root is None:
+            down: list[Issued] = [self._hierarchy.at(depth) for depth in range(intermediates + 1)]
         else:
-            for number in range(1, scenario.intermediates + 1):
-                is_plain = number == 1 and scenario.root is None
-                down.append(self._plain(1) if is_plain else work.intermediate(number, _INTERMEDIATE, down[-1]))
+            down = [self._hierarchy.at(0) if scenario.root is None else self._root(work, scenario.root)]
+            own = (_INTERMEDIATE,) * intermediates if isinstance(intermediates, int) else intermediates
+            for depth, profile in enumerate(own, 1):
+                down.append(work.authority(profile, down[-1], f"intermediate {depth}", depth=depth))
         down.append(work.leaf(scenario.leaf, down[-1]))
         return tuple(reversed(down))
 
     def _root(self, work: _Work, profile: CertificateProfile) -> Issued:
-        if profile.impersonates:
-            return work.issue(profile, None, "root", self._plain(0).subject)
-        return work.issue(profile, None, "root", work.subject(profile, "root"))
+        subject = self._hierarchy.at(0).subject if profile.impersonates else None
+        return work.authority(profile, None, "root", subject=subject)
 
     def _sent(self, work: _Work, path: tuple[Issued, ...]) -> tuple[Issued, ...]:
         sent: list[Issued] = []
@@ -114,19 +117,28 @@ class Issuer:
             elif part == "root":
                 sent.append(path[-1])
             else:
-                profile = CertificateProfile.plain_ca("stranger")
-                sent.append(work.issue(profile, None, "stranger", work.subject(profile, "stranger")))
+                sent.append(work.authority(CertificateProfile.plain_ca("stranger"), None, "stranger"))
         return tuple(sent)
 
     def _trusted(self, work: _Work, path: tuple[Issued, ...]) -> Issued:
         trust = work.scenario.trust
         if trust == "authority":
-            return self._plain(0)
+            return self._hierarchy.at(0)
         if trust == "leaf":
             return path[0]
         if trust == "other-key":
-            return work.leaf(work.scenario.leaf, None)
+            return work.leaf(work.scenario.leaf, None, "other leaf")
         return path[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What all chains of one authority are made with."""
+
+    key: str
+    """The kind of key of whoever names no other."""
+    ring: keys.KeyRing
+    trustme: trustme_ca.Trustme
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +147,7 @@ class _Work:
 
     scenario: Scenario
     place: Place
-    ring: keys.KeyRing
+    means: _Means
     now: datetime
     register: Register | None
 
@@ -144,12 +156,26 @@ class _Work:
         """What this scenario's clients connect to."""
         return self.place.expand(self.scenario.connect)
 
-    def leaf(self, profile: CertificateProfile, issuer: Issued | None) -> Issued:
-        return self.issue(profile, issuer, "leaf", self.subject(profile, None))
+    def leaf(self, profile: CertificateProfile, issuer: Issued | None, part: str = "leaf") -> Issued:
+        return self.issue(profile, issuer, part, self.subject(profile, None))
 
-    def intermediate(self, number: int, profile: CertificateProfile, issuer: Issued) -> Issued:
-        part = f"intermediate {number}"
-        return self.issue(profile, issuer, part, self.subject(profile, part))
+    def authority(
+        self,
+        profile: CertificateProfile,
+        issuer: Issued | None,
+        part: str,
+        *,
+        depth: int = 0,
+        subject: x509.Name | None = None,
+    ) -> Issued:
+        """Return a root or an intermediate: by trustme where it can say what the profile says, or else by `issue`."""
+        subject = subject or self.subject(profile, part)
+        profile = replace(profile, key=profile.key or self.means.key)
+        # RFC 5280 section 4.2.1.9: pathLenConstraint is for those who may sign certificates.
+        if profile.path_length is None and profile.ca and "key_cert_sign" in (profile.key_usage or ("key_cert_sign",)):
+            profile = replace(profile, path_length=path_length(depth))
+        made = self.means.trustme.make(profile, issuer, subject)
+        return made or trustme_ca.signer(profile, self.issue(profile, issuer, part, subject))
 
     def subject(self, profile: CertificateProfile, part: str | None) -> x509.Name:
         """Return a subject: as the profile says, or with the host name for a leaf and the part's for others."""
@@ -157,19 +183,18 @@ class _Work:
             return x509.Name([])
         if profile.common_name is not None:
             return names.distinguished(self.place.expand(profile.common_name, self.name))
-        return names.distinguished(f"smtpfix {self.scenario.id} {part}" if part else self.place.hostname)
+        if part is None:
+            return names.distinguished(self.place.hostname)
+        return names.authority(f"smtpfix {self.scenario.id} {part}")
 
     def issue(self, profile: CertificateProfile, issuer: Issued | None, part: str, subject: x509.Name) -> Issued:
-        def expanded(subtrees: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(self.place.expand(one, self.name) for one in subtrees)
-
         revocation = self.revocation(profile, issuer)
         alternative_names = self.alternative_names(profile)
         try:
             issued = issue(
-                replace(profile, permitted=expanded(profile.permitted), excluded=expanded(profile.excluded)),
+                self.expanded(profile),
                 issuer,
-                key=self.ring.key(profile.key, part),
+                key=self.means.ring.key(profile.key or self.means.key, part),
                 subject=subject,
                 alternative_names=alternative_names,
                 now=self.now,
@@ -182,6 +207,16 @@ class _Work:
         if revocation is not None and self.register is not None and issuer is not None:
             self.register.add(issuer, issued, revoked=profile.revoked)
         return issued
+
+    def expanded(self, profile: CertificateProfile) -> CertificateProfile:
+        """Return a profile with the placeholders in its name constraints filled in."""
+        if not profile.permitted and not profile.excluded:
+            return profile
+        permitted, excluded = (
+            tuple(self.place.expand(one, self.name) for one in subtrees)
+            for subtrees in (profile.permitted, profile.excluded)
+        )
+        return replace(profile, permitted=permitted, excluded=excluded)
 
     def revocation(self, profile: CertificateProfile, issuer: Issued | None) -> Revocation | None:
         """Return where the issuer says what is revoked, if the certificate is to say it."""

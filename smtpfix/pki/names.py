@@ -54,6 +54,17 @@ def subtree(name: str) -> x509.GeneralName:
     return x509.IPAddress(ipaddress.ip_network(value)) if kind == "ip" else x509.DNSName(value)
 
 
+def authority(unit: str, organization: str = ORGANIZATION) -> x509.Name:
+    """Return the name of an authority as trustme has it: a unit stands where others have a common name."""
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
+            # RFC 5280 appendix A.1: ub-organizational-unit-name is 64.
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit[:64]),
+        ]
+    )
+
+
 def distinguished(common_name: str | None) -> x509.Name:
     """Return a subject or issuer with our organization and, if there is one, a common name."""
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION)]

@@ -6,6 +6,7 @@ the good chain.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -21,6 +22,9 @@ KEYS: Final = (
     *("ed25519", "ed448", "p192", "p224", "secp256k1", "brainpool256", "dsa2048", "rsa512", "rsa1024"),
 )
 """Kinds of keys: those that everybody takes, then the rarer and the weak ones."""
+
+KEY_TYPES: Final = {"ecdsa": "p256", "rsa": "rsa2048"}
+"""Types of authorities, by trustme's names, and the kind of key that all have who name no other."""
 
 SIGNATURES: Final = ("sha256", "sha384", "sha512", "sha1", "md5")
 """Hashes of a signature; Ed25519 and Ed448 bring their own."""
@@ -45,11 +49,12 @@ NAME_KINDS: Final = ("dns", "ip", "email", "uri", "srv")
 PLACEHOLDERS: Final = ("names", "name", "host", "hostname", "label", "initial", "domain", "tld", "address")
 """What a name may hold in braces; `place.Place` has the meaning of each."""
 
-_CA_DAYS: Final = 3650
-"""How long an authority is valid: somebody may have imported it into a trust store."""
-
 Day: TypeAlias = int | date
 """A date, or a number of days from the day of issuing."""
+
+LEAF_DAYS: Final[tuple[Day, Day]] = (-1, 90)
+CA_DAYS: Final[tuple[Day, Day]] = (date(2000, 1, 1), date(3000, 1, 1))
+"""First and last day of validity where nothing is said of them; a CA's are those that trustme gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,8 @@ class CertificateProfile:
     """The file and the table it stands in, for errors."""
     ca: bool
     """Whether BasicConstraints says CA: the default of the table it stands in, unless the table says otherwise."""
-    key: str = "p256"
-    """One of `KEYS`."""
+    key: str | None = None
+    """One of `KEYS`; None: what the authority has, ``p256`` or ``rsa2048``."""
     signature: str = "sha256"
     """Hash its issuer signs with, one of `SIGNATURES`."""
     corrupt_signature: bool = False
@@ -72,10 +77,10 @@ class CertificateProfile:
     """X.509 version, 3 or 1; version 1 knows no extensions."""
     serial: int | None = None
     """Serial number; None takes a random one."""
-    not_before: Day = -1
-    """First day of validity."""
-    not_after: Day = 90
-    """Last day of validity."""
+    not_before: Day | None = None
+    """First day of validity; None: that of `LEAF_DAYS`, or of `CA_DAYS`."""
+    not_after: Day | None = None
+    """Last day of validity; None: that of `LEAF_DAYS`, or of `CA_DAYS`, and never after what stands above it."""
     subject: bool = True
     """False leaves the subject empty."""
     common_name: str | None = None
@@ -91,7 +96,7 @@ class CertificateProfile:
     basic_constraints: bool = True
     """False leaves the extension out."""
     path_length: int | None = None
-    """pathLenConstraint of BasicConstraints."""
+    """pathLenConstraint of BasicConstraints; None: of a CA, what trustme has it say."""
     key_usage: tuple[str, ...] | None = None
     """Out of `KEY_USAGES`; None: what a leaf or CA needs. Empty: no extension."""
     extended_key_usage: tuple[str, ...] | None = None
@@ -129,12 +134,24 @@ class CertificateProfile:
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
         }
-        return cls(where, **{"ca": ca, **({"not_after": _CA_DAYS} if ca else {}), **values})
+        if values.get("ca", ca) is not ca:  # which changes what it says, and not when it begins and ends
+            first, last = CA_DAYS if ca else LEAF_DAYS
+            values = {"not_before": first, "not_after": last, **values}
+        return cls(where, **{"ca": ca, **values})
 
     @classmethod
     def plain_ca(cls, where: str) -> CertificateProfile:
         """Return the profile of an authority in which nothing is unusual."""
-        return cls(where, ca=True, not_after=_CA_DAYS)
+        return cls(where, ca=True)
+
+
+def check_key_type(key_type: object, field: str) -> None:
+    """Raise `InvalidValueError`, which names the field and the nearest type, unless this is one of `KEY_TYPES`."""
+    if key_type in (*KEY_TYPES,):
+        return
+    nearest = difflib.get_close_matches(str(key_type).lower(), KEY_TYPES, n=1)
+    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    raise InvalidValueError(field, key_type, f"one of {', '.join(KEY_TYPES)}{hint}")
 
 
 def _is_bool(value: object) -> bool:
@@ -182,15 +199,18 @@ def _are_subtrees(value: object) -> bool:
 
 
 _DAY: Final = (
-    lambda value: (_is_int(value) and abs(value) <= 365_000) or type(value) is date,  # noqa: PLR2004 - a thousand years
+    lambda value: (
+        value is None or (_is_int(value) and abs(value) <= 365_000) or type(value) is date  # noqa: PLR2004 - 1,000 years
+    ),
     "a number of days from today, or a date such as 3000-01-01",
 )
+_is_key, _A_KEY = _one_of(*KEYS)
 _BOOL: Final = (_is_bool, "true or false")
 _TEXT: Final = "with {" + "}, {".join(PLACEHOLDERS) + "} for what is known only once the server runs"
 
 _CHECKS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "ca": _BOOL,
-    "key": _one_of(*KEYS),
+    "key": (lambda value: value is None or _is_key(value), _A_KEY),
     "signature": _one_of(*SIGNATURES),
     "corrupt_signature": _BOOL,
     "issuer": _one_of("above", "self"),

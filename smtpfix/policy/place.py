@@ -31,7 +31,7 @@ class Place:
             "initial": label[:1],
             "domain": domain or label,
             "tld": self.hostname.rpartition(".")[2],
-            "names": ",".join(self.names(name)),
+            "names": ",".join(self.names(name)) if "{names}" in template else "",  # which costs more than the rest
         }
         return template.format_map(values)
 

@@ -18,6 +18,8 @@ from smtpfix.policy.mode import Mode
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
 
+from .protocol import load_language
+
 _KEY: Final = "rules"
 _MODES: Final = tuple(map(str, Mode))
 
@@ -80,7 +82,7 @@ def _rules(where: str, lines: Any, text: str) -> Iterator[Rule]:
         if not isinstance(line, str):
             raise InvalidValueError(rule, line, "a rule, a line of text")
         try:
-            yield parse_rule(line)
+            yield parse_rule(line, load_language())
         except InvalidValueError as error:
             raise error.within(f"{rule}{_place(line, text)}") from error
 

@@ -48,7 +48,8 @@ _TRUSTED: Final = ("root", "authority", "leaf", "other-key")
 _SENT: Final = ("leaf", "intermediates", "intermediates-reversed", "root", "stranger")
 _VERIFIED: Final = 0
 """X509_V_OK."""
-_MOST_INTERMEDIATES: Final = 200
+MOST_INTERMEDIATES: Final = 200
+"""How many plain intermediates a chain may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +203,8 @@ class Scenario:
         count = self.intermediates
         self._check(
             "intermediates",
-            isinstance(count, tuple) or (type(count) is int and 0 <= count <= _MOST_INTERMEDIATES),
-            f"a number from 0 to {_MOST_INTERMEDIATES}, or [[intermediate]] tables",
+            isinstance(count, tuple) or (type(count) is int and 0 <= count <= MOST_INTERMEDIATES),
+            f"a number from 0 to {MOST_INTERMEDIATES}, or [[intermediate]] tables",
         )
         self._check("notes", isinstance(self.notes, str), "text")
         mechanisms = self.injected_mechanisms
@@ -282,8 +283,10 @@ def _parse_rules(where: str, lines: Any) -> tuple[Rule, ...]:
         raise InvalidValueError(f"{where}: rules", lines, "a list of rules, each a line of text")
     from smtpfix.rules.text import parse_rule  # noqa: PLC0415 - few scenarios have rules
 
+    from .protocol import load_language  # noqa: PLC0415 - as above
+
     try:
-        return tuple(map(parse_rule, lines))
+        return tuple(parse_rule(line, load_language()) for line in lines)
     except InvalidValueError as error:
         raise error.within(f"{where}: rules") from error
 

@@ -21,6 +21,7 @@ from .mode import Mode, ModeName
 if TYPE_CHECKING:
     from smtpfix.rules.rule import Rule
 
+    from .protocol import Protocol
     from .scenario import Scenario
     from .tls_profile import TLSProfile
 
@@ -103,6 +104,7 @@ class ServerPolicy(Checked):
     _in_clear: Sequence[str] = field(default=(), init=False, repr=False, compare=False)
     """The mechanisms outside TLS, wherever they are named."""
     _has_mechanisms: bool = field(default=False, init=False, repr=False, compare=False)
+    _has_auth: bool = field(default=False, init=False, repr=False, compare=False)
     _issued: Scenario | None = field(default=None, init=False, repr=False, compare=False)
     _played: Scenario | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -117,6 +119,7 @@ class ServerPolicy(Checked):
         self._check_tls()
         self._check_names()
         self._check_numbers()
+        self._set("_has_auth", self.users is not None and self._has_mechanisms)
 
     def _check_mode(self) -> None:
         try:
@@ -274,11 +277,11 @@ class ServerPolicy(Checked):
     @property
     def has_auth(self) -> bool:
         """Whether clients can log in to this server at all."""
-        return self.users is not None and self._has_mechanisms
+        return self._has_auth
 
     def allows_auth(self, *, in_tls: bool) -> bool:
         """Return whether AUTH is offered and accepted on a connection in this state."""
-        if not self.has_auth:
+        if not self._has_auth:
             return False
         if in_tls:
             return bool(self.mechanisms)
@@ -304,6 +307,10 @@ class ServerPolicy(Checked):
             for name in (self.mechanisms if in_tls else self._in_clear)
             if (has_certificate or name != "EXTERNAL") and (in_tls or name not in SCRAM_PLUS)
         )
+
+    def speaks(self) -> Protocol:
+        """Return the protocol of a server that is told this: the policy's class says which."""
+        raise NotImplementedError
 
     def replace(self, *mode: str, **changes: Any) -> Self:
         """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""

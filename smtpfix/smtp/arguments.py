@@ -9,7 +9,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
-from smtpfix.rules.reply import TOO_MUCH_DATA, Reply
+from smtpfix.rules.reply import Reply
+
+from .replies import TOO_MUCH_DATA
 
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN: Final = re.compile(rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>(?: +(.*))?\Z")

@@ -7,25 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from smtpfix.conversation.host import Host
-from smtpfix.conversation.login import Login
-from smtpfix.conversation.player import Player
-from smtpfix.conversation.service import Service
 from smtpfix.policy.mode import Mode
-from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
-from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import BDAT
-from smtpfix.wire.channel import Channel
 
-from .delivery import Delivery
+from . import replies
 from .engine import VERBS
+from .language import BDAT
 
 if TYPE_CHECKING:
-    from smtpfix.conversation.metering import Ledger, Meter
+    from .conversation import SMTPConversation
+    from .edits import Edit
+    from .metering import MailLedger, MailMeter
 
 KNOWN: Final = frozenset({*VERBS, "AUTH", BDAT, "DATA", "HELP", "QUIT", "STARTTLS", "XCLIENT"})
 """The verbs that rules can name."""
@@ -41,36 +36,25 @@ _NOT_IMPLEMENTED: Final = frozenset({BDAT, "ETRN", "ATRN", "TURN", "SEND", "SOML
 class Commands:
     """One session's."""
 
-    def __init__(
-        self,
-        host: Host,
-        service: Service,
-        channel: Channel,
-        recorder: Recorder,
-        player: Player,
-        login: Login,
-        delivery: Delivery,
-        starttls: Callable[[str, Reply | None], None],
-    ) -> None:
-        self._host = host
-        self._service = service
-        self._policy = service.policy
-        self._channel = channel
-        self._recorder = recorder
-        self._player = player
-        self._login = login
-        self._delivery = delivery
-        self._starttls = starttls
-        self.meter: Meter | None = None
+    def __init__(self, conversation: SMTPConversation) -> None:
+        self._conversation = conversation
+        self._service = conversation.service
+        self._policy = conversation.policy
+        self._channel = conversation.channel
+        self._recorder = conversation.recorder
+        self._player = conversation.player
+        self._login = conversation.login
+        self._delivery = conversation.delivery
+        self.meter: MailMeter | None = None
         """What counts this client, where the policy has limits."""
 
-    def counted(self, ledger: Ledger) -> Meter:
+    def counted(self, ledger: MailLedger) -> MailMeter:
         """Count the client from here on, by the address that it has now."""
-        from smtpfix.conversation.metering import Meter  # noqa: PLC0415 - few servers have limits
+        from .metering import MailMeter  # noqa: PLC0415 - few servers have limits
 
         if self.meter is not None:  # it was another's until XCLIENT said so
             self.meter.close()
-        self.meter = Meter(ledger, self._recorder)
+        self.meter = MailMeter(ledger, self._recorder)
         return self.meter
 
     def replied(self, code: int) -> Reply | None:
@@ -83,17 +67,17 @@ class Commands:
             self._OWN[verb](self, argument, forced)
             return
         if forced is not None and not forced.is_positive:
-            self._host.send(forced)
+            self._conversation.send(forced)
             return
         if (refusal := self.refuse_stage(verb)) is not None:
-            self._host.send(forced or refusal)
+            self._conversation.send(forced or refusal)
         elif verb == "DATA":
             self._delivery.data(argument, forced)
         elif verb in self._OWN:
             self._OWN[verb](self, argument, forced)
         elif verb in VERBS:
             if self.meter is None:
-                reply = self._host.engine.execute(verb, argument or None)
+                reply = self._conversation.engine.execute(verb, argument or None)
             else:
                 reply = self._within_limits(self.meter, verb, argument)
             if reply.is_positive and verb in ("EHLO", "HELO"):
@@ -105,13 +89,13 @@ class Commands:
                     if self._service.wording is not None:
                         reply = self._service.wording.fill(reply, self._recorder)
                     if self._player.edits:
-                        from smtpfix.rules.actions import edited  # noqa: PLC0415 - as in `script`
-
-                        lines = edited(reply.text.split("\n"), self._player.edits)
+                        lines = reply.text.split("\n")
+                        for edit in self._player.edits:
+                            lines = cast("Edit", edit).edited(lines)
                         reply = replace(reply, text="\n".join(lines))
-            self._host.send(forced or reply)
+            self._conversation.send(forced or reply)
         else:
-            self._host.send(
+            self._conversation.send(
                 forced or (replies.NOT_IMPLEMENTED if verb in _NOT_IMPLEMENTED else replies.UNKNOWN_COMMAND)
             )
 
@@ -120,15 +104,15 @@ class Commands:
         policy = self._policy
         if policy.mode is Mode.TLS_REQUIRED and verb not in _BEFORE_TLS and not self._channel.in_tls:
             return replies.TLS_REQUIRED
-        if policy.require_auth and verb in _NEEDS_AUTH and not self._login.state.is_complete:
+        if policy.require_auth and verb in _NEEDS_AUTH and not self._login.is_complete:
             return replies.AUTH_REQUIRED
         return None
 
-    def _within_limits(self, meter: Meter, verb: str, argument: str) -> Reply:
+    def _within_limits(self, meter: MailMeter, verb: str, argument: str) -> Reply:
         """Perform a command of the engine's as far as the policy's limits allow it."""
-        engine = self._host.engine
+        engine = self._conversation.engine
         if engine.greeted:
-            complete = self._login.state.is_complete
+            complete = self._login.is_complete
             over = meter.refuse(verb, argument, in_transaction=engine.has_sender, authenticated=complete)
             if over is not None:
                 return over
@@ -139,31 +123,44 @@ class Commands:
 
     def _help(self, _argument: str, forced: Reply | None) -> None:
         if not self._policy.has("HELP"):
-            self._host.send(forced or replies.NOT_IMPLEMENTED)
+            self._conversation.send(forced or replies.NOT_IMPLEMENTED)
         else:
             names = KNOWN if self._policy.xclient else KNOWN - {"XCLIENT"}
             if "CHUNKING" not in self._policy.offer:
                 names = names - {BDAT}
             if self._policy.protocol == "lmtp":
                 names = names - HELLOS | {"LHLO"}
-            self._host.send(forced or Reply(214, "2.0.0", "Commands: " + " ".join(sorted(names))))
+            self._conversation.send(forced or Reply(214, "2.0.0", "Commands: " + " ".join(sorted(names))))
+
+    def _starttls(self, argument: str, forced: Reply | None) -> None:
+        """Answer STARTTLS (RFC 3207 section 4); behind a 220 TLS begins."""
+        if self._channel.in_tls:
+            own = replies.TLS_ALREADY_ON
+        elif not self._policy.has_starttls:
+            own = replies.NOT_IMPLEMENTED
+        else:
+            own = replies.NO_ARGUMENT_ALLOWED if argument else replies.START_TLS
+        reply = forced or own
+        self._conversation.send(reply)
+        if own is replies.START_TLS and reply.code == replies.START_TLS.code:
+            self._conversation.upgrade.begin_by("STARTTLS")
 
     def _quit(self, argument: str, forced: Reply | None) -> None:
         reply = forced or (replies.NO_ARGUMENT_ALLOWED if argument else replies.BYE)
-        self._host.send(reply)
+        self._conversation.send(reply)
         if reply.is_positive:
-            self._host.end(SessionEnd.QUIT)
+            self._conversation.end(SessionEnd.QUIT)
 
     def _xclient(self, argument: str, forced: Reply | None) -> None:
         from .forwarding import take_xclient  # noqa: PLC0415 - few servers stand behind a proxy
 
-        take_xclient(argument, forced, self._host, self._policy, self._recorder)
+        take_xclient(argument, forced, self._conversation)
 
     _OWN: Final[Mapping[str, Callable[[Commands, str, Reply | None], None]]] = {
         "AUTH": lambda self, argument, forced: self._login.perform(argument, forced),
         "HELP": _help,
         "QUIT": _quit,
-        "STARTTLS": lambda self, argument, forced: self._starttls(argument, forced),
+        "STARTTLS": _starttls,
         "XCLIENT": _xclient,
     }
     """The commands that are not the engine's."""

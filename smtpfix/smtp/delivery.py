@@ -10,22 +10,20 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from smtpfix.conversation.host import Host
-from smtpfix.conversation.service import Service
 from smtpfix.mail.envelope import NO_DOTS, USUAL, Envelope, Transfer
 from smtpfix.mail.message import CapturedMessage
-from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
-from smtpfix.rules import reply as replies
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import BDAT, CONTENT, END_OF_DATA, Rule
-from smtpfix.wire.channel import Channel
+from smtpfix.rules.rule import Rule
 
+from . import replies
 from .content import Content
+from .language import BDAT, CONTENT, END_OF_DATA
 
 if TYPE_CHECKING:
     from .chunks import Chunk, Chunks, Whole
+    from .conversation import SMTPConversation
     from .lmtp import Answers
 
 
@@ -48,15 +46,13 @@ class Marks:
 class Delivery:
     """One session's messages, one at a time."""
 
-    def __init__(self, host: Host, service: Service, channel: Channel, recorder: Recorder) -> None:
-        self._host = host
-        self._service = service
-        self._channel = channel
-        self._recorder = recorder
+    def __init__(self, conversation: SMTPConversation) -> None:
+        self._conversation = conversation
+        self._service = conversation.service
+        self._channel = conversation.channel
+        self._recorder = conversation.recorder
         self._pending: tuple[Envelope, Content | Whole, bytes] | None = None
         self._chunks: Chunks | None = None
-        self.incoming: Content | Chunk | None = None
-        """The content that is being read; None between contents."""
         self.answers: Answers | None = None
         """LMTP's replies to a message, while some are due."""
         self._marks: Marks | None = None
@@ -64,7 +60,7 @@ class Delivery:
 
     def data(self, argument: str, forced: Reply | None) -> None:
         """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
-        engine = self._host.engine
+        engine = self._conversation.engine
         if not engine.greeted:
             own = replies.HELO_FIRST
         elif not engine.has_sender:
@@ -78,10 +74,10 @@ class Delivery:
         else:
             own = replies.NO_ARGUMENT_ALLOWED if argument else replies.START_CONTENT
         reply = forced or own
-        self._host.send(reply)
+        self._conversation.send(reply)
         if own is replies.START_CONTENT and reply.code == replies.START_CONTENT.code:
             self._marks = self._early = None
-            self.incoming = Content(self._channel.received, self._service.policy.size_limit)
+            self._conversation.incoming = Content(self._channel.received, self._service.policy.size_limit)
 
     def may_go_on(self, content: Content | Chunk, buffer: bytearray) -> bool:
         """Let the rules have their say whose number of octets has come; return whether to read on."""
@@ -91,8 +87,8 @@ class Delivery:
         if self._marks is None:
             self._marks = Marks()
         for mark in self._marks.reached(content.measure(buffer), rules):
-            self._host.at_stage(CONTENT, self._host.engine.reverse_path, self._answer_early, mark)
-            if not self._host.is_free:
+            self._conversation.at_stage(CONTENT, self._conversation.engine.reverse_path, self._answer_early, mark)
+            if not self._conversation.is_free:
                 return False
         return True
 
@@ -100,16 +96,18 @@ class Delivery:
         """Say now what the message is answered, if a rule has it so; its final dot is answered no more."""
         if forced is not None:
             self._early = forced
-            self._host.send(forced)
+            self._conversation.send(forced)
 
     def bdat(self, argument: str, refusal: Reply | None) -> None:
         """Begin a chunk (RFC 3030 section 2); a refused one is drained too, and answered when it has come."""
         from .chunks import Chunks, parse_argument  # noqa: PLC0415 - few servers offer CHUNKING
 
-        engine = self._host.engine
+        engine = self._conversation.engine
         parsed = parse_argument(argument)
         if parsed is None:
-            self._host.at_stage(BDAT, argument, lambda forced: self._host.send(forced or replies.BDAT_SYNTAX))
+            self._conversation.at_stage(
+                BDAT, argument, lambda forced: self._conversation.send(forced or replies.BDAT_SYNTAX)
+            )
             return
         chunks = self._chunks
         if chunks is None or chunks.transaction is not engine.envelope:
@@ -121,7 +119,7 @@ class Delivery:
             refusal = self._refuse_chunk(chunks, is_right=parsed.is_right)
         chunk = chunks.begin(argument, parsed.size, is_last=parsed.is_last, refusal=refusal)
         if parsed.size:
-            self.incoming = chunk
+            self._conversation.incoming = chunk
         else:
             if self._channel.received:
                 self._recorder.follow()
@@ -129,7 +127,7 @@ class Delivery:
 
     def _refuse_chunk(self, chunks: Chunks, *, is_right: bool) -> Reply | None:
         """Return the reply to a chunk that has no place here; None if it has one."""
-        engine = self._host.engine
+        engine = self._conversation.engine
         if not engine.greeted:
             return replies.HELO_FIRST
         if not engine.has_sender:
@@ -142,13 +140,13 @@ class Delivery:
 
     def chunk_ended(self, chunk: Chunk) -> None:
         """Answer a chunk that has come; the last one makes the message complete."""
-        self.incoming = None
+        self._conversation.incoming = None
         self._recorder.add(Kind.CONTENT, _content_of(chunk.size))
         if chunk.is_last and chunk.refusal is None:
             self._chunks = None
             self.content_ended(chunk.complete())
         else:
-            self._host.at_stage(BDAT, chunk.argument, lambda forced: self._answer_chunk(chunk, forced))
+            self._conversation.at_stage(BDAT, chunk.argument, lambda forced: self._answer_chunk(chunk, forced))
 
     def _answer_chunk(self, chunk: Chunk, forced: Reply | None) -> None:
         own = chunk.refusal
@@ -158,12 +156,12 @@ class Delivery:
             chunk.keep()
         else:
             chunk.fail()
-        self._host.send(forced or own)
+        self._conversation.send(forced or own)
 
     def content_ended(self, content: Content | Whole) -> None:
         """Judge a content that has come to its end, and answer its final dot or its last chunk."""
-        self.incoming = None
-        envelope = self._host.engine.take_envelope()
+        self._conversation.incoming = None
+        envelope = self._conversation.engine.take_envelope()
         octets = content.octets
         if not content.chunks:
             self._recorder.add(Kind.CONTENT, _content_of(content.size))
@@ -176,7 +174,9 @@ class Delivery:
                 own = replies.CONTENT_LINE_TOO_LONG
             self._pending = (envelope, content, octets)
         if self._service.is_usual and self._early is None:
-            self._host.at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
+            self._conversation.at_stage(
+                END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own)
+            )
             return
         if self._early is not None:
             self._recorder.note(f"answered before its end, as a rule has it: {self._early}")
@@ -186,11 +186,15 @@ class Delivery:
         if (wording := self._service.wording) is not None:
             own = wording.say(own, self._recorder)
         if content.chunks:
-            self._host.at_stage(BDAT, content.argument, lambda forced: self._last_chunk_ended(envelope, forced, own))
+            self._conversation.at_stage(
+                BDAT, content.argument, lambda forced: self._last_chunk_ended(envelope, forced, own)
+            )
         elif self._service.policy.protocol == "lmtp":
             self._answer_each(envelope.recipients, own)
         else:
-            self._host.at_stage(END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own))
+            self._conversation.at_stage(
+                END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own)
+            )
 
     def _answer_each(self, recipients: tuple[str, ...], own: Reply) -> None:
         """Answer for each recipient (RFC 2033 section 4.2)."""
@@ -199,8 +203,8 @@ class Delivery:
         if self._service.fault == "truncate-before-reply":
             self._truncate()
             return
-        self.answers = Answers(self._host, recipients, own, self._decided)
-        self._host.has_detour = True
+        self.answers = Answers(self._conversation, recipients, own, self._decided)
+        self._conversation.has_detour = True
         self.go_on()
 
     def go_on(self) -> None:
@@ -225,7 +229,7 @@ class Delivery:
             self._conclude(given)
         else:
             path = envelope.reverse_path
-            self._host.at_stage(END_OF_DATA, path, lambda forced: self._conclude(forced or given or own))
+            self._conversation.at_stage(END_OF_DATA, path, lambda forced: self._conclude(forced or given or own))
 
     def give_up(self) -> None:
         """Keep a message that waits for its reply, without one, or with those that LMTP has had up to now."""
@@ -234,8 +238,8 @@ class Delivery:
 
     def lost(self) -> None:
         """Note what was cut off: the connection is gone."""
-        if self.incoming is not None:
-            come = max(self.incoming.size, self._marks.come if self._marks is not None else 0)
+        if self._conversation.incoming is not None:
+            come = max(self._conversation.incoming.size, self._marks.come if self._marks is not None else 0)
             self._recorder.note(f"the connection ended inside the content, after {come} octets")
         self.give_up()
 
@@ -247,7 +251,7 @@ class Delivery:
             return
         if self._pending is not None:
             self._capture(self._pending, reply)
-        self._host.send(reply)
+        self._conversation.send(reply)
         if fault == "truncate-after-reply":
             self._truncate()
 
@@ -267,19 +271,19 @@ class Delivery:
         elif content.chunks or content.dots is not NO_DOTS:
             transfer = Transfer(None, content.chunks, content.dots)
         message = CapturedMessage(
-            number=self._service.next_message_number(),
+            number=self._service.intake.next_number(),
             envelope=envelope,
             content=octets,
             received=datetime.now(UTC),
             reply=reply,
             in_tls=self._channel.in_tls,
-            user=self._host.user,
+            user=self._conversation.login.user,
             _source=self._recorder,
             _transfer=transfer,
         )
         if message.accepted:
             self._recorder.message_count += 1
-        self._service.capture(message)
+        self._service.intake.capture(message)
 
 
 def _is_binary(envelope: Envelope) -> bool:

@@ -21,20 +21,21 @@ from aiosmtpd.smtp import Envelope as SMTPEnvelope
 from aiosmtpd.smtp import Session as SMTPSession
 
 from smtpfix.mail.envelope import Envelope
-from smtpfix.rules.reply import (
+from smtpfix.rules.reply import Reply
+
+from .arguments import refuse_parameters, split_path
+from .policy import Policy
+from .replies import (
     HELO_FIRST,
     MAIL_FIRST,
     MALFORMED_ADDRESS,
     MALFORMED_SENDER,
     NESTED_MAIL,
+    PATH_TOO_LONG,
     RECIPIENT_ACCEPTED,
     SENDER_ACCEPTED,
     TOO_MANY_RECIPIENTS,
-    Reply,
 )
-from smtpfix.smtp.policy import Policy
-
-from .arguments import refuse_parameters, split_path
 
 _MAIL_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
 _RCPT_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")
@@ -43,6 +44,8 @@ _ASCII_RECIPIENT: Final = Reply(553, "5.6.7", "A recipient outside ASCII needs M
 _TOO_MANY_DOMAINS: Final = Reply(452, "4.5.3", "Too many recipient domains")
 _NULL_PATH: Final = "<>"
 _CANNOT_VRFY: Final = 502
+_LONGEST_PATH: Final = 256
+"""Octets of a path with its punctuation (RFC 5321 section 4.5.3.1.3); what is longer costs the full parser too much."""
 
 
 class _NoHooks:
@@ -225,6 +228,8 @@ class Engine(SMTP):
             envelope.mail_from = _NULL_PATH  # aiosmtpd takes an empty one for none
         else:
             if found.plain is None:
+                if _is_too_long(found.path):
+                    return PATH_TOO_LONG
                 if self._refuses_utf8(found.path, found.parameters):
                     return _ASCII_SENDER
                 self._judge(super().smtp_MAIL(f"FROM:{found.path}"))
@@ -257,6 +262,8 @@ class Engine(SMTP):
             if len(domains) > self._policy.max_recipient_domains:
                 return _TOO_MANY_DOMAINS
         if found.plain is None:
+            if _is_too_long(found.path):
+                return PATH_TOO_LONG
             if self._refuses_utf8(found.path, self._smtp_envelope.mail_options):
                 return _ASCII_RECIPIENT
             refusal = self._judge(super().smtp_RCPT(f"TO:{found.path}"))
@@ -270,6 +277,8 @@ class Engine(SMTP):
 
     def _vrfy(self, argument: str | None) -> Reply:
         """Neither confirm nor deny that an address exists (RFC 5321 section 3.5.3)."""
+        if argument is not None and _is_too_long(argument):
+            return PATH_TOO_LONG
         reply = self._judge(super().smtp_VRFY(argument))
         # What one Python's parser fails on, another one's refuses.
         return MALFORMED_ADDRESS if reply.code == _CANNOT_VRFY else reply
@@ -312,6 +321,10 @@ _COMMANDS: Final[Mapping[str, Callable[[Engine, Any], Coroutine[Any, Any, None]]
 
 VERBS: Final = frozenset({*_COMMANDS, "MAIL", "RCPT", "VRFY"})
 """The commands an engine performs; the others belong to the conversation."""
+
+
+def _is_too_long(path: str) -> bool:
+    return len(path.encode("utf-8", "surrogateescape")) > _LONGEST_PATH
 
 
 @functools.lru_cache(maxsize=128)

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from smtpfix.rules.reply import Reply
-from smtpfix.smtp.keywords import OPTIONAL_EXTENSIONS
-from smtpfix.smtp.policy import Policy
+
+from .keywords import OPTIONAL_EXTENSIONS
+from .policy import Policy
 
 _XTEXT: Final = r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})"
 """A character of ``xtext``, RFC 3461 section 4."""

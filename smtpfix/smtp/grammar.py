@@ -9,7 +9,9 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Final, NamedTuple
 
-from smtpfix.rules.reply import LINE_TOO_LONG, MALFORMED_ADDRESS, MALFORMED_SENDER, NO_ARGUMENT_ALLOWED, Reply
+from smtpfix.rules.reply import Reply
+
+from .replies import LINE_TOO_LONG, MALFORMED_ADDRESS, MALFORMED_SENDER, NO_ARGUMENT_ALLOWED
 
 _LONGEST: Final = 512
 """Octets of a command line with its CRLF, RFC 5321 section 4.5.3.1.4."""

@@ -7,19 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
-from smtpfix.conversation.host import Host
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import END_OF_DATA
+
+from .language import END_OF_DATA
+
+if TYPE_CHECKING:
+    from .conversation import SMTPConversation
 
 
 class Answers:
     """The replies to one message."""
 
     def __init__(
-        self, host: Host, recipients: tuple[str, ...], own: Reply, decided: Callable[[Reply, bool], None]
+        self,
+        conversation: SMTPConversation,
+        recipients: tuple[str, ...],
+        own: Reply,
+        decided: Callable[[Reply, bool], None],
     ) -> None:
-        self._host = host
+        self._conversation = conversation
         self._recipients = recipients
         self._own = own
         self._decided = decided
@@ -35,13 +43,13 @@ class Answers:
 
     def go_on(self) -> bool:
         """Answer for the recipients that are left, up to one where a rule holds; return whether it is done."""
-        while self._next < len(self._recipients) and self._host.is_free:
+        while self._next < len(self._recipients) and self._conversation.is_free:
             place = self._next
             self._next += 1
-            self._host.at_stage(END_OF_DATA, self._recipients[place], partial(self._answer, place))
-        return self._host.is_free
+            self._conversation.at_stage(END_OF_DATA, self._recipients[place], partial(self._answer, place))
+        return self._conversation.is_free
 
     def _answer(self, place: int, forced: Reply | None) -> None:
         reply = self.replies[place] = forced or self._own
         self._decided(reply, place + 1 == len(self._recipients))  # before it is sent: as `delivery` has it
-        self._host.send(reply)
+        self._conversation.send(reply)

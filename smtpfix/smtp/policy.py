@@ -17,6 +17,7 @@ from .keywords import EXTENSIONS, MAIL_PARAMETERS, OPTIONAL_EXTENSIONS, OPTIONAL
 
 if TYPE_CHECKING:
     from smtpfix.policy.limits import Limits
+    from smtpfix.policy.protocol import Protocol
     from smtpfix.rules.reply import Reply
 
 SYNTAXES: Final = ("strict", "usual", "lenient")
@@ -64,12 +65,12 @@ class Policy(ServerPolicy):
     not in it is one this server does not have; one of `offer` that is not in it stands behind the last line."""
     ehlo_greet: str = ""
     """What stands behind the name in the first line of the reply to EHLO (``ehlo-greet``, RFC 5321 section 4.1.1.1);
-    may hold `smtpfix.rules.reply.PLACEHOLDERS`, such as ``at your service, [{client}]``."""
+    may hold `smtpfix.smtp.replies.PLACEHOLDERS`, such as ``at your service, [{client}]``."""
     greeting: str = DEFAULT_GREETING
     """The text of the reply 220 that greets a client; may hold the same."""
     replies: Mapping[str, Reply | str] | None = field(default=None, repr=False)
     """What is said in the place of this server's own replies: by name, such as ``bad_credentials``, the names of
-    `smtpfix.rules.reply.standard_replies`; a Reply, or a text that keeps the codes. Texts may hold the same."""
+    `smtpfix.smtp.replies.standard_replies`; a Reply, or a text that keeps the codes. Texts may hold the same."""
 
     limits: Limits | None = None
     """What one client, or all of them, may have before they are refused; None refuses nobody."""
@@ -93,6 +94,7 @@ class Policy(ServerPolicy):
         self._check_extensions()
         self._check_words()
         self._check_limits()
+        self._set("_has_auth", self.has("AUTH"))
 
     def _check_required_auth(self) -> None:
         self._check_type("require_auth", bool, "True or False")
@@ -132,7 +134,9 @@ class Policy(ServerPolicy):
                 raise self._fail("capabilities", "AUTH among them where Policy.require_auth is True")
         if self.greeting == DEFAULT_GREETING and self.ehlo_greet == "" and self.replies is None:
             return
-        from smtpfix.rules.reply import Reply, check_placeholders, check_replies  # noqa: PLC0415 - few servers have other words
+        from smtpfix.rules.reply import Reply  # noqa: PLC0415 - few servers have other words
+
+        from .replies import check_placeholders, check_replies  # noqa: PLC0415 - as above
 
         for name in ("greeting", "ehlo_greet"):
             self._check_type(name, str, "text")
@@ -174,11 +178,6 @@ class Policy(ServerPolicy):
         return self.has("STARTTLS")
 
     @property
-    def has_auth(self) -> bool:
-        """Whether this server has the AUTH command."""
-        return self.has("AUTH")
-
-    @property
     def own_replies(self) -> Mapping[str, Reply]:
         """What `replies` says; each is a whole reply once the policy is built."""
         return cast("Mapping[str, Reply]", self.replies or {})
@@ -197,6 +196,12 @@ class Policy(ServerPolicy):
         """The parameters RCPT may have: those of the extensions this server has."""
         return tuple(parameter for extension, parameter in RECIPIENT_PARAMETERS if extension in self.offer)
 
+    def speaks(self) -> Protocol:
+        """Return SMTP, with which LMTP comes."""
+        from .protocol import PROTOCOL  # noqa: PLC0415 - a policy is a value, and serving it is much more
+
+        return PROTOCOL
+
     @classmethod
     def like(cls, provider: str, *mode: str, **changes: Any) -> Policy:
         """Return a policy like a provider's, as publicly documented: ``Policy.like("gmail", users={"ann": "s3cret"})``.
@@ -204,7 +209,7 @@ class Policy(ServerPolicy):
         `changes` are other fields. The mode is the one the provider's submission has, unless given; everybody may log
         in, unless `users` are given. Raises `UnknownProvider`, and what `Policy` itself raises.
         """
-        from smtpfix.policy.providers import load_provider  # noqa: PLC0415 - few servers are like somebody's
+        from .providers import load_provider  # noqa: PLC0415 - few servers are like somebody's
 
         found = load_provider(provider)
         given = {"mode": found.mode, "users": ANY_USER, **found.fields_for(OPTIONAL_EXTENSIONS), **changes}

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from smtpfix.record.recorder import Recorder
-from smtpfix.rules.reply import PLACEHOLDER, Reply, standard_replies
-from smtpfix.smtp.policy import Policy
+from smtpfix.rules.reply import Reply
+
+from .policy import Policy
+from .replies import PLACEHOLDER, standard_replies
 
 
 class Wording:

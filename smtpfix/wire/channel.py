@@ -19,7 +19,7 @@ from smtpfix.tls.side import HandshakeFailedError, TLSSide
 from .drip import Drip
 
 if TYPE_CHECKING:
-    from .pour import Pour
+    from .endless import Endless
 
 READ_SIZE: Final = 262_144
 """Octets one read takes at the most; the size of the buffer that a loop's connections share."""
@@ -87,7 +87,7 @@ class Channel(asyncio.BufferedProtocol):
         self._is_paused = False
         self._gate: Gate | None = None
         self._drip: Drip | None = None
-        self._pour: Pour | None = None
+        self._endless: Endless | None = None
         self._send: Callable[[bytes], None]
         """Puts octets on the wire: at once, or as `drip` has it."""
         self._room = reads.buffer
@@ -138,8 +138,8 @@ class Channel(asyncio.BufferedProtocol):
         """Go on."""
         self.is_blocked = False
         self._read_on()
-        if self._pour is not None:
-            self._pour.go_on()
+        if self._endless is not None:
+            self._endless.go_on()
         self._listener.readable()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -147,8 +147,8 @@ class Channel(asyncio.BufferedProtocol):
         self._reads.activity += 1
         if self._drip is not None:
             self._drip.stop()
-        if self._pour is not None:
-            self._pour.stop()
+        if self._endless is not None:
+            self._endless.stop()
         if not self.is_closing and self._tls is not None and not self._tls.established:
             failure = self._tls.broken_off("the client closed the connection during the TLS handshake")
             self._listener.tls_failed(self._tls, failure, clear_text=False)
@@ -302,13 +302,13 @@ class Channel(asyncio.BufferedProtocol):
         """Whether something waits to be sent slowly."""
         return self._drip is not None and self._drip.is_busy
 
-    def pour(self, octets: bytes) -> None:
+    def send_endlessly(self, octets: bytes) -> None:
         """From here on, send these octets again and again, until the connection is gone."""
-        from .pour import Pour  # noqa: PLC0415 - few rules do so
+        from .endless import Endless  # noqa: PLC0415 - few rules do so
 
         self.flush()
-        self._pour = Pour(self, octets)
-        self._pour.go_on()
+        self._endless = Endless(self, octets)
+        self._endless.go_on()
 
     def throttle(self, octets_per_second: int) -> None:
         """From here on, read no more than so many octets a second."""

@@ -91,6 +91,12 @@ def test_the_name_is_checked_as_a_policys():
         Venue(hostname="no host\r\n")
 
 
+def test_the_authority_s_keys_are_of_a_type_that_there_is():
+    assert Venue(key_type="rsa").key_type == "rsa"
+    with pytest.raises(InvalidValueError, match=r"^key_type: expected one of ecdsa, rsa, got 'x25519'"):
+        Venue(key_type="x25519")
+
+
 # Audits
 
 
@@ -159,6 +165,23 @@ def test_the_name_that_others_connect_to_is_in_the_certificate(hostname, also):
     result = audit(deliver, DeclaredMode.STARTTLS_REQUIRED, ids, host="127.0.0.1", hostname=hostname)
     outcomes = {finding.scenario: finding.outcome for finding in result.findings}
     assert outcomes == {"good": "delivered", "wrong-host": "refused-clean", also: "delivered"}
+
+
+@pytest.mark.parametrize(
+    ("key_type", "outcomes"),
+    [("rsa", {"good": "delivered", "wrong-host": "refused-clean"}), (None, {"good": "false-refusal"})],
+)
+def test_a_client_that_knows_no_ecdsa_is_audited_with_rsa_keys(key_type, outcomes):
+    def deliver(target):
+        context = ssl.create_default_context(cafile=target.ca_file)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+        with smtplib.SMTP(target.host, target.port, "client.example", timeout=5) as client:
+            client.starttls(context=context)
+            client.sendmail(target.sender, [target.recipient], "Subject: x\r\n\r\n")
+
+    result = audit(deliver, DeclaredMode.STARTTLS_REQUIRED, ["wrong-host"], key_type=key_type)
+    assert {one.scenario: one.outcome for one in result.findings if one.scenario in outcomes} == outcomes
 
 
 @pytest.mark.parametrize("is_kept", [True, False])

@@ -181,6 +181,7 @@ def test_a_client_that_cannot_be_run_is_status_2(capfd):
         (["--baseline", __file__, "curl"], f"--baseline {__file__}: "),
         (["--baseline", __file__, "--grade", "secure", "curl"], "--grade: expected nothing beside --baseline"),
         (["--authority", f"{__file__}/ca", "curl"], "--authority: expected a directory that can be written (Not a"),
+        (["--key-type", "RSA", "curl"], "--key-type: expected one of ecdsa, rsa (did you mean 'rsa'?), got 'RSA'"),
     ],
 )
 def test_nonsense_is_status_2_and_one_line(arguments, said, capfd):

@@ -425,6 +425,41 @@ def test_an_authority_in_a_directory_issues_all_of_them_and_its_root_can_be_had(
     assert (tmp_path / "other.pem").read_bytes() != root
 
 
+def key_of(certificate):
+    return type(x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()).__name__
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"), [(("--key-type", "rsa"), "RSAPublicKey"), ((), "ECPublicKey"), (("--key-type", "ecdsa"), "EC")]
+)
+def test_root_and_chain_have_keys_of_the_type_that_was_asked_for(run, tmp_path, options, kind):
+    run("write", "good", "p256", "--out", tmp_path, *options)
+    run("ca", "--out", tmp_path / "root.pem", *options)
+    for name in ("good-chain.pem", "good-ca.pem", "p256-ca.pem", "root.pem"):
+        assert kind in key_of(tmp_path / name)
+    assert key_of(tmp_path / "p256-chain.pem") == "ECPublicKey"
+    if OPENSSL is not None:
+        files = ("-CAfile", tmp_path / "good-ca.pem", "-untrusted", tmp_path / "good-chain.pem")
+        assert program(OPENSSL, "verify", *files, tmp_path / "good-chain.pem")[0] == 0
+
+
+def test_a_directory_s_authority_has_the_keys_that_it_has(run, fail, tmp_path):
+    kept = tmp_path / "kept"
+    run("ca", "--out", tmp_path / "root.pem", "--authority", kept, "--key-type", "rsa")
+    run("write", "good", "--out", tmp_path, "--authority", kept)
+    assert key_of(tmp_path / "good-chain.pem") == "RSAPublicKey"
+    said = fail("write", "good", "--out", tmp_path / "out", "--authority", kept, "--key-type", "ecdsa")
+    assert f"the authority in {kept} is of the key type 'rsa', and 'ecdsa' was asked for" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_key_type_is_an_error_before_anything_is_written(fail, tmp_path):
+    expected = "--key-type: expected one of ecdsa, rsa (did you mean 'rsa'?), got 'RSA'"
+    assert expected in fail("ca", "--out", tmp_path / "root.pem", "--key-type", "RSA")
+    assert expected in fail("write", "good", "--out", tmp_path, "--authority", tmp_path / "kept", "--key-type", "RSA")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_is_overwritten_without_force_and_nothing_is_written_then(run, fail, tmp_path):
     run("write", "good", "--out", tmp_path)
     before = (tmp_path / "good-key.pem").read_bytes()

@@ -27,6 +27,7 @@ def test_help_lists_every_option_of_serve(capsys):
         "--offer",
         "--syntax",
         "--authority",
+        "--key-type",
         "--save",
         "--certificate ",
         "--certificate-file",

@@ -283,11 +283,18 @@ def test_tls_versions_have_a_lowest_and_a_highest_one(lowest, highest, expected)
             "--listen: expected a mode that can show expired with plain-on-tls-port: implicit-tls, got .starttls, .*",
         ),
         ({"tls_min": "1.3", "listen": ["plain:0"]}, "--listen: expected a mode with TLS .*, got 'plain:0'"),
+        ({"key_type": "rsa", "listen": ["plain:0"]}, "--listen: expected a mode with TLS .*, got 'plain:0'"),
+        ({"key_type": "RSA"}, r"--key-type: expected one of ecdsa, rsa \(did you mean 'rsa'\?\), got 'RSA'"),
     ],
 )
 def test_tls_options_that_make_no_sense_are_errors_that_name_them(given, expected):
     with pytest.raises(InvalidValueError, match=f"^{expected}"):
         read_options(**given)
+
+
+@pytest.mark.parametrize("key_type", [None, "ecdsa", "rsa"])
+def test_the_authority_s_keys_are_of_the_type_that_was_asked_for(key_type):
+    assert read_options(key_type=key_type).key_type == key_type
 
 
 @pytest.mark.parametrize("option", ["certificate", "scenario"])

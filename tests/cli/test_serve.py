@@ -262,6 +262,24 @@ def test_an_authority_in_a_directory_stays_the_same_and_its_keys_are_private(tmp
     assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
 
 
+@pytest.mark.parametrize(("key_type", "served"), [("rsa", True), (None, False)])
+def test_clients_that_know_no_ecdsa_are_served_by_an_rsa_authority(key_type, served):
+    def client(listening):
+        context = ssl.create_default_context(cafile=listening[0]["ca_file"])
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+        address = (listening[0]["host"], listening[0]["port"], "client.example")
+        try:
+            with smtplib.SMTP_SSL(*address, context=context, timeout=BOUND) as connected:
+                send(connected)
+        except ssl.SSLError:
+            with connect(listening[0]) as connected:
+                send(connected, "by ECDSA")
+
+    _, printed = run(client, "implicit-tls:0", key_type=key_type, exit_after=1)
+    assert [one["subject"] for one in printed.of("message")] == ["Hello" if served else "by ECDSA"]
+
+
 def test_an_authority_without_a_directory_is_gone_afterwards():
     _, printed = run(send_one, "starttls:0", exit_after=1)
     assert printed.of("message")[0]["in_tls"]

@@ -415,7 +415,7 @@ def test_each_tls_stack_knows_the_certificate_it_showed(start_smtp_server, wire,
     client.handshake(context)
     assert client.reply().startswith("220")
     (conversation,) = server._conversations
-    tls = conversation._channel._tls
+    tls = conversation.channel._tls
     assert tls.server_certificate == client.socket.getpeercert(binary_form=True)
     assert tls.channel_binding("tls-exporter") is None
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki import der, keys, names
-from smtpfix.pki.certificates import Issued, Revocation, day, issue
+from smtpfix.pki.certificates import Revocation, day, issue
 from smtpfix.policy.certificate_profile import KEY_USAGES, KEYS, CertificateProfile
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import Scenario, load_scenario, scenario_ids
@@ -181,6 +181,12 @@ def test_a_distinguished_name_is_ours_and_its_common_name_no_longer_than_it_may_
     assert [one.value for one in name.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)] == [names.ORGANIZATION]
 
 
+def test_an_authority_s_name_is_ours_and_its_unit_no_longer_than_it_may_be():
+    name = names.authority("smtpfix root")
+    assert name.rfc4514_string() == f"OU=smtpfix root,O={names.ORGANIZATION}"
+    assert names.authority("a" * 65) == names.authority("a" * 64)
+
+
 # Keys
 
 
@@ -323,10 +329,10 @@ def test_a_base_leaf_is_what_a_server_has_to_have():
     found.verify_directly_issued_by(CA.certificate)
 
 
-def test_a_base_ca_may_sign_certificates_and_revocation_lists_and_nothing_else():
+def test_a_base_ca_may_sign_certificates_revocation_lists_and_ocsp_responses():
     found = CA.certificate
     assert value_of(found, x509.BasicConstraints) == x509.BasicConstraints(ca=True, path_length=None)
-    assert usages(found) == {"key_cert_sign", "crl_sign"}
+    assert usages(found) == {"digital_signature", "key_cert_sign", "crl_sign"}
     assert {oid for oid, critical in identifiers(found) if critical} == {"2.5.29.15", "2.5.29.19"}
     assert not [one for one in found.extensions if one.oid in (SAN, AKI, ExtensionOID.EXTENDED_KEY_USAGE)]
     assert found.issuer == found.subject
@@ -408,6 +414,26 @@ def test_validity_is_as_the_profile_has_it():
     found = issued(not_before=-91, not_after=dt.date(2099, 12, 31)).certificate
     assert found.not_valid_before_utc == NOW - dt.timedelta(days=91)
     assert found.not_valid_after_utc == dt.datetime(2099, 12, 31, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize("ends", [1, 89, 91])
+def test_a_leaf_that_says_nothing_of_its_end_never_outlives_what_is_above_it(ends):
+    root = issued(ca=True, issuer=None, not_after=ends)
+    middle = issued(ca=True, issuer=root)
+    assert middle.certificate.not_valid_after_utc == root.certificate.not_valid_after_utc
+    leaf = issued(issuer=middle)
+    assert leaf.certificate.not_valid_after_utc == NOW + dt.timedelta(days=min(ends, 90))
+    assert leaf.until == leaf.certificate.not_valid_after_utc
+
+
+def test_a_certificate_ends_when_its_profile_says_whatever_is_above_it():
+    """That the issuer is over, or will be, is what some scenarios are about."""
+    day_after = NOW + dt.timedelta(days=2)
+    assert issued(issuer=issued(ca=True, not_after=1), not_after=2).certificate.not_valid_after_utc == day_after
+    over = issued(ca=True, not_before=-9, not_after=-1)
+    leaf = issued(issuer=over)
+    assert leaf.certificate.not_valid_after_utc == NOW + dt.timedelta(days=90)
+    assert leaf.until == over.until == NOW - dt.timedelta(days=1)
 
 
 def test_without_a_subject_the_names_are_critical():
@@ -493,15 +519,6 @@ def test_revocation_is_asked_about_where_it_says():
     }
     assert access == {"OCSP": urls.ocsp, "caIssuers": urls.issuer}
     assert ExtensionOID.CRL_DISTRIBUTION_POINTS.dotted_string not in dict(identifiers(issued().certificate))
-
-
-def test_what_was_issued_is_read_back_from_its_pem_and_never_with_another_key():
-    made = issued()
-    assert Issued.from_pem(made.pem.encode(), keys.pem(KEY)).octets == made.octets
-    with pytest.raises(ValueError, match="the key is not the certificate's"):
-        Issued.from_pem(made.pem.encode(), keys.pem(keys.generate("p256")))
-    with pytest.raises(ValueError, match=r"\w"):
-        Issued.from_pem(b"", keys.pem(KEY))
 
 
 # Chains

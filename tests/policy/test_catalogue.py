@@ -16,7 +16,7 @@ import pytest
 from smtpfix import Policy, SessionEnd
 from smtpfix.audit.check import Outcome, RunningScenario
 from smtpfix.errors import ExtraMissing
-from smtpfix.pki import chains
+from smtpfix.pki import chains, der
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import load_scenario, scenario_ids
@@ -63,6 +63,12 @@ AS_CLIENTS_FIND_IT = (("name", False), ("name", True), ("IPv4", False), ("IPv6",
 def authority(smtp_authority):
     """Return the one of the whole run: it issues the catalogue, and makes the costly keys, once."""
     return smtp_authority
+
+
+@pytest.fixture(scope="module")
+def rsa_authority():
+    with Authority(key_type="rsa") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +202,16 @@ def test_a_client_with_a_certificate_of_the_authority_is_served_unless_another_i
     assert found == ((0, None) if served else (None, "TLSV1_ALERT_UNKNOWN_CA"))
 
 
+@every_scenario
+def test_with_rsa_keys_the_outcomes_are_the_same(rsa_authority, scenario_id):
+    scenario = load_scenario(scenario_id)
+    policy = policy_for(scenario_id)
+    name = PLACE.expand(scenario.connect)
+    context = client_context(rsa_authority.trusted_pem(policy, PLACE), strict=False)
+    found = shake_hands(new_connection(rsa_authority, policy, PLACE), context, name)
+    assert found == declared(scenario, name, strict=False)
+
+
 # Issued once, on first use
 
 
@@ -220,8 +236,15 @@ def test_a_context_is_made_once_and_kept(authority):
         assert authority.server_context(policy_for(scenario_id), PLACE) is context, scenario_id
 
 
-@pytest.mark.parametrize(("scenario_id", "leaves"), [("key-rotated", 3), ("good", 1)])
-def test_keys_rotate_where_the_scenario_says_so_and_nowhere_else(authority, scenario_id, leaves):
+def public_key(octets):
+    """Return the SubjectPublicKeyInfo of a version 3 certificate (RFC 5280 section 4.1)."""
+    return der.sequence(der.tbs_certificate(octets))[6].whole
+
+
+@pytest.mark.parametrize("key_type", ["ecdsa", "rsa"])
+@pytest.mark.parametrize(("scenario_id", "count"), [("key-rotated", 3), ("good", 1)])
+def test_keys_rotate_where_the_scenario_says_so_and_nowhere_else(request, key_type, scenario_id, count):
+    authority = request.getfixturevalue("rsa_authority" if key_type == "rsa" else "authority")
     make = authority.tls_factory(policy_for(scenario_id), PLACE)
     shown = set()
     for _ in range(3):
@@ -234,8 +257,8 @@ def test_keys_rotate_where_the_scenario_says_so_and_nowhere_else(authority, scen
             server.receive(outgoing.read())
             server.handshake()
             incoming.write(server.to_send())
-        shown.add(client.getpeercert(binary_form=True))
-    assert len(shown) == leaves
+        shown.add(public_key(client.getpeercert(binary_form=True)))
+    assert len(shown) == count
 
 
 # What the conversation plays

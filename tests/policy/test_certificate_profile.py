@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.certificate_profile import (
     EXTENDED_KEY_USAGES,
+    KEY_TYPES,
     KEY_USAGES,
     KEYS,
     NAME_KINDS,
     PLACEHOLDERS,
     SIGNATURES,
     CertificateProfile,
+    check_key_type,
     is_template,
 )
 from smtpfix.policy.tls_profile import FAULTS, LEGACY, TLSProfile
@@ -172,10 +174,36 @@ def test_an_unknown_key_is_named_with_those_there_are(key):
         TLSProfile.parse(TLS, {key: 1})
 
 
-def test_a_ca_is_valid_for_ten_years_and_a_leaf_for_90_days_unless_the_table_says_otherwise():
-    assert CertificateProfile.parse(LEAF, {}, ca=True).not_after == 3650
-    assert CertificateProfile.parse(LEAF, {}, ca=False).not_after == 90
-    assert CertificateProfile.parse(LEAF, {"not_after": 1}, ca=True).not_after == 1
+@pytest.mark.parametrize(
+    ("table", "ca", "days"),
+    [
+        ({}, True, (None, None)),
+        ({}, False, (None, None)),
+        ({"ca": True}, True, (None, None)),
+        ({"not_after": 1}, True, (None, 1)),
+        ({"ca": True}, False, (-1, 90)),
+        ({"ca": False}, True, (dt.date(2000, 1, 1), dt.date(3000, 1, 1))),
+        ({"ca": True, "not_after": 1}, False, (-1, 1)),
+    ],
+)
+def test_a_leaf_that_is_a_ca_begins_and_ends_as_a_leaf_and_an_issuer_that_is_none_as_an_issuer(table, ca, days):
+    profile = CertificateProfile.parse(LEAF, table, ca=ca)
+    assert (profile.not_before, profile.not_after) == days
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_the_type_of_an_authority_s_keys_is_one_that_trustme_has(key_type):
+    check_key_type(key_type, "--key-type")
+
+
+@pytest.mark.parametrize(
+    ("key_type", "hint"),
+    [("RSA", " (did you mean 'rsa'?)"), ("dsa", " (did you mean 'ecdsa'?)"), ("ed25519", ""), ("", ""), (2048, "")],
+)
+def test_another_one_is_named_with_the_nearest_there_is(key_type, hint):
+    with pytest.raises(InvalidValueError) as caught:
+        check_key_type(key_type, "--key-type")
+    assert str(caught.value) == f"--key-type: expected one of ecdsa, rsa{hint}, got {key_type!r}"
 
 
 def test_a_table_can_say_that_a_leaf_is_a_ca_and_that_an_issuer_is_none():

@@ -9,9 +9,9 @@ import pytest
 from smtpfix import InvalidValueError, Limits, Policy, Reply, Server, SMTPFixError, UnknownProvider
 from smtpfix.cli import main
 from smtpfix.cli.options import read_options
-from smtpfix.policy.providers import Provider, load_provider, provider_names
-from smtpfix.rules.reply import standard_replies
 from smtpfix.smtp.keywords import EXTENSIONS, OPTIONAL_EXTENSIONS
+from smtpfix.smtp.providers import Provider, load_provider, provider_names
+from smtpfix.smtp.replies import standard_replies
 
 NAMES = provider_names()
 ASKED_FOR = ("gmail", "office365", "ses", "postfix", "exchange")

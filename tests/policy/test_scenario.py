@@ -210,7 +210,7 @@ def test_a_known_id_is_fine():
         ("[openssl]\nverify_code = 10\nstrict_verify_code = 87", "openssl", Evidence(10, 87)),
         ('[openssl]\nerror = "DH_KEY_TOO_SMALL"', "openssl", Evidence(error="DH_KEY_TOO_SMALL")),
         ('[leaf]\nkey = "p384"', "leaf", CertificateProfile("some.toml, [leaf]", ca=False, key="p384")),
-        ("[root]", "root", CertificateProfile("some.toml, [root]", ca=True, not_after=3650)),
+        ("[root]", "root", CertificateProfile("some.toml, [root]", ca=True)),
         ('[tls]\nfault = "stall"', "tls", None),
     ],
 )

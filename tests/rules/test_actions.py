@@ -22,6 +22,7 @@ from smtpfix import (
     Reply,
     Reset,
     Rule,
+    Server,
     SessionEnd,
     Stall,
     Throttle,
@@ -424,8 +425,10 @@ def test_rules_that_never_answered_can_be_asked_for(server, wire):
     ],
 )
 def test_rules_that_make_no_sense(stage, actions, conditions, expected):
+    server = Server()
     with pytest.raises(InvalidValueError, match=expected):
-        Rule(stage, actions, **conditions)
+        server.on(stage, *actions, **conditions)
+    assert server.rules == ()
 
 
 @pytest.mark.parametrize(

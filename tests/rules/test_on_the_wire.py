@@ -395,7 +395,7 @@ def test_during_a_delay_nothing_piles_up(start_smtp_server, wire):
     assert {reply[:3] for reply in client.replies(2000)} == {"214"}
     client.flood(b"NOOP\r\n" * 10_000)
     assert server.sessions[-1].transcript.commands[-1] == "RSET"
-    assert len(conversation._channel.received) < 262_144
+    assert len(conversation.channel.received) < 262_144
 
 
 # times, argument, order

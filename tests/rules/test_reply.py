@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpfix.errors import InvalidValueError, SMTPFixError
-from smtpfix.rules import reply as replies
 from smtpfix.rules.actions import Delay, Disconnect
 from smtpfix.rules.reply import Reply
+from smtpfix.smtp import replies
 
 REPLY_LINE = re.compile(rb"[2-5][0-9]{2}[ -][^\r\n]*\r\n")
 

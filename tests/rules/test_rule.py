@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import smtpfix
 from smtpfix.errors import InvalidValueError
+from smtpfix.rules.action import Action
 from smtpfix.rules.actions import Delay, Disconnect
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import ANY, BESIDE_COMMANDS, END_OF_DATA, STAGES, Rule, Rulebook, Script
+from smtpfix.rules.rule import Rule
+from smtpfix.rules.rulebook import Rulebook, Script
+from smtpfix.rules.stages import ANY
+from smtpfix.smtp.language import END_OF_DATA, LANGUAGE
 
 WAIT = (Reply(450, "4.2.1", "Greylisted"),)
 
@@ -18,16 +23,25 @@ WAIT = (Reply(450, "4.2.1", "Greylisted"),)
 @pytest.mark.parametrize(
     ("written", "stage"),
     [("MAIL", "MAIL"), ("mail", "MAIL"), (" rcpt ", "RCPT"), ("end of data", END_OF_DATA), ("end_of_data", END_OF_DATA)]
-    + [(stage, stage) for stage in STAGES],
+    + [(stage, stage) for stage in LANGUAGE.stages],
 )
 def test_a_stage_may_be_written_in_any_case_and_with_spaces(written, stage):
     assert Rule(written, (Delay(1),)).stage == stage
 
 
-@pytest.mark.parametrize("stage", ["", "BURL", "MAIL FROM", "DATA.", None, 250])
-def test_an_unknown_stage_is_refused(stage):
-    with pytest.raises(InvalidValueError, match=r"Rule\.stage: expected one of CONNECT, HANDSHAKE"):
+@pytest.mark.parametrize("stage", ["", "-", "DATA.", "**", "MÄIL"])
+def test_what_can_be_no_stage_is_refused(stage):
+    with pytest.raises(InvalidValueError, match=r"Rule\.stage: expected a stage's name"):
         Rule(stage, WAIT)
+
+
+@pytest.mark.parametrize("stage", ["BURL", "MAIL FROM", "RCPTO", None, 250])
+def test_a_stage_that_the_protocol_does_not_have_is_refused_where_the_rule_meets_it(stage):
+    rulebook, known, unknown = Rulebook(LANGUAGE), Rule("MAIL", WAIT), Rule(stage, WAIT)
+    for meet in (lambda: rulebook.add(unknown), lambda: rulebook.replace((known, unknown))):
+        with pytest.raises(InvalidValueError, match=r"Rule\.stage: expected one of CONNECT, HANDSHAKE, .*, UNKNOWN"):
+            meet()
+    assert rulebook.script.rules == ()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +123,7 @@ def test_a_glob_without_wildcards_is_met_by_the_address_itself(address):
 
 def test_the_latest_rule_is_asked_first():
     older, newer = Rule("MAIL", WAIT), Rule("MAIL", WAIT)
-    script = Script().with_rule(older).with_rule(newer)
+    script = Script(LANGUAGE).with_rule(older).with_rule(newer)
     assert script.rules == (newer, older)
     assert script.by_stage["MAIL"] == (newer, older)
     assert script.without([newer]).rules == (older,)
@@ -117,13 +131,13 @@ def test_the_latest_rule_is_asked_first():
 
 
 def test_a_star_covers_every_command_and_nothing_beside_them():
-    script = Script((Rule(ANY, WAIT),))
-    assert set(script.by_stage) == set(STAGES) - BESIDE_COMMANDS
-    assert {"CONNECT", "GREETING", END_OF_DATA} < BESIDE_COMMANDS
+    script = Script(LANGUAGE, (Rule(ANY, WAIT),))
+    assert set(script.by_stage) == set(LANGUAGE.stages) - LANGUAGE.beside
+    assert {"CONNECT", "GREETING", END_OF_DATA} < LANGUAGE.beside
 
 
 def test_a_set_of_rules_takes_the_place_of_some_others_or_of_all_at_once():
-    book = Rulebook()
+    book = Rulebook(LANGUAGE)
     kept, old, new, newer = (Rule(stage, WAIT) for stage in ("MAIL", "RCPT", "DATA", "NOOP"))
     book.replace((kept, old))
     assert book.script.rules == (kept, old)
@@ -140,17 +154,17 @@ def test_a_set_of_rules_takes_the_place_of_some_others_or_of_all_at_once():
 def test_two_rules_that_look_the_same_are_still_two():
     first, second = Rule("MAIL", WAIT), Rule("MAIL", WAIT)
     assert first != second
-    assert Script((first, second)).without([first]).rules == (second,)
+    assert Script(LANGUAGE, (first, second)).without([first]).rules == (second,)
 
 
 def test_an_empty_rulebook_answers_nothing():
-    rulebook = Rulebook()
+    rulebook = Rulebook(LANGUAGE)
     assert rulebook.pick("MAIL", "") is None
     assert not rulebook.by_stage
 
 
 def test_a_spent_rule_leaves_the_next_one_to_answer():
-    rulebook = Rulebook()
+    rulebook = Rulebook(LANGUAGE)
     always, twice = Rule("MAIL", WAIT), Rule("MAIL", WAIT, times=2)
     rulebook.add(always)
     rulebook.add(twice)
@@ -159,7 +173,7 @@ def test_a_spent_rule_leaves_the_next_one_to_answer():
 
 
 def test_only_commands_with_the_right_argument_use_a_rule_up():
-    rulebook = Rulebook()
+    rulebook = Rulebook(LANGUAGE)
     rule = Rule("RCPT", WAIT, times=1, argument="*@slow.example")
     rulebook.add(rule)
     assert rulebook.pick("RCPT", "TO:<ann@fast.example>") is None
@@ -168,7 +182,7 @@ def test_only_commands_with_the_right_argument_use_a_rule_up():
 
 
 def test_a_rule_for_another_stage_does_not_answer():
-    rulebook = Rulebook()
+    rulebook = Rulebook(LANGUAGE)
     rule = Rule("RCPT", WAIT)
     rulebook.add(rule)
     assert rulebook.pick("MAIL", "") is None
@@ -176,7 +190,7 @@ def test_a_rule_for_another_stage_does_not_answer():
 
 
 def test_a_command_nobody_knows_is_answered_by_a_star_only():
-    rulebook = Rulebook()
+    rulebook = Rulebook(LANGUAGE)
     star = Rule(ANY, WAIT)
     rulebook.add(star)
     rulebook.add(Rule("MAIL", WAIT))
@@ -186,7 +200,7 @@ def test_a_command_nobody_knows_is_answered_by_a_star_only():
 
 
 def test_rules_can_be_taken_out_one_by_one_or_all_at_once():
-    rulebook = Rulebook()
+    rulebook = Rulebook(LANGUAGE)
     rules = [Rule("MAIL", WAIT) for _ in range(3)]
     for rule in rules:
         rulebook.add(rule)
@@ -198,7 +212,7 @@ def test_rules_can_be_taken_out_one_by_one_or_all_at_once():
 
 
 def test_threads_together_never_fire_a_rule_more_often_than_allowed():
-    rulebook = Rulebook()
+    rulebook = Rulebook(LANGUAGE)
     rule = Rule("MAIL", WAIT, times=50)
     rulebook.add(rule)
     picked = []
@@ -216,3 +230,8 @@ def test_threads_together_never_fire_a_rule_more_often_than_allowed():
     assert picked.count(rule) == 50
     assert picked.count(None) == 150
     assert rulebook.fired(rule) == 50
+
+
+def test_every_action_of_smtp_has_a_public_name():
+    public = {getattr(smtpfix, name) for name in smtpfix.__all__}
+    assert {kind for kind in public if isinstance(kind, type) and issubclass(kind, Action)} == set(LANGUAGE.actions)

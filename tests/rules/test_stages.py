@@ -561,7 +561,7 @@ def test_octets_without_end_wait_for_the_client_to_read_and_end_with_it(ruled, w
         data += client.socket.recv(65_536)
     assert set(data.split(b"\r\n")[:-1]) == {b"250-more"}
     conversation = max(server._conversations, key=lambda one: one.recorder.number)
-    transport = conversation._channel._transport
+    transport = conversation.channel._transport
     assert server.sessions[-1].end is None
     assert transport.get_write_buffer_size() < 200_000
     assert len(server.sessions[-1].transcript) < 20
@@ -583,12 +583,12 @@ def test_octets_repeated_so_often_are_followed_by_what_comes_next(ruled, wire):
         (lambda: Repeat(b"x", 0), r"Repeat\.times: expected a whole number of times, 1 or more"),
         (lambda: Repeat(b"xx", 67_108_864), r"Repeat\.times: expected no more than 67108864 octets in all"),
         (lambda: Flight(0), r"Flight\.octets: expected a whole number of octets, 1 or more"),
-        (lambda: Rule("MAIL", (Repeat(b"x"), Delay(1))), "nothing behind Repeat"),
-        (lambda: Rule("MAIL", (Flight(),)), "Flight at the stage HANDSHAKE only"),
-        (lambda: Rule("HANDSHAKE", (Flight(1), Flight(2))), "one Flight at the most"),
-        (lambda: Rule("CONTENT", (NoReply(),)), "no NoReply at the stage CONTENT"),
-        (lambda: Rule("DATA", (Stall(),), octets=1), "0 at the stage DATA: CONTENT counts octets"),
-        (lambda: Rule("CONTENT", (Stall(),), octets=-1), r"Rule\.octets: expected a whole number from 0 up"),
+        (lambda: Server().on("MAIL", Repeat(b"x"), Delay(1)), "nothing behind Repeat"),
+        (lambda: Server().on("MAIL", Flight()), "Flight at the stage HANDSHAKE only"),
+        (lambda: Server().on("HANDSHAKE", Flight(1), Flight(2)), "one Flight at the most"),
+        (lambda: Server().on("CONTENT", NoReply()), "no NoReply at the stage CONTENT.*END-OF-DATA is where one is"),
+        (lambda: Server().on("DATA", Stall(), octets=1), "0 at the stage DATA: CONTENT counts octets"),
+        (lambda: Server().on("CONTENT", Stall(), octets=-1), r"Rule\.octets: expected a whole number from 0 up"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make, expected):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpfix.rules.reply import TOO_MUCH_DATA
 from smtpfix.smtp.arguments import PathArgument, refuse_parameters, split_path
+from smtpfix.smtp.replies import TOO_MUCH_DATA
 
 KNOWN = ("SIZE", "BODY", "SMTPUTF8", "AUTH")
 ATOM = st.text("abcXYZ019!#$%&'*+/=?^_`{|}~-", min_size=1, max_size=8)

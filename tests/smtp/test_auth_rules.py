@@ -7,6 +7,7 @@ import pytest
 from smtpfix import Delay, Disconnect, InvalidValueError, NoReply, Raw, Reply, Reset, Rule, SessionEnd, Stall
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.text import parse_rule
+from smtpfix.smtp.language import LANGUAGE
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -295,12 +296,12 @@ def test_rules_at_answers_in_tls_and_in_clear_are_told_apart(start_smtp_server, 
     ],
 )
 def test_the_stage_as_text(text, argument, conditions):
-    rule = parse_rule(text)
+    rule = parse_rule(text, LANGUAGE)
     assert (rule.stage, rule.argument, (rule.after, rule.in_tls)) == ("AUTH-ANSWER", argument, conditions)
     assert rule.actions == (LATER,)
 
 
 def test_capabilities_are_not_changed_at_an_answer():
     with pytest.raises(InvalidValueError, match="at the stage EHLO only"):
-        parse_rule("AUTH-ANSWER: hide AUTH")
+        parse_rule("AUTH-ANSWER: hide AUTH", LANGUAGE)
     assert str(Rule("AUTH-ANSWER", (LATER,))).startswith("AUTH-ANSWER: ")

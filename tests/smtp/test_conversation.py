@@ -230,7 +230,7 @@ def test_an_endless_line_takes_no_memory(greet):
     for _ in range(64):
         client.send(b"x" * 65_536)
     assert not server.sessions[-1].is_over  # and all of it has been read
-    assert len(conversation._channel.received) <= READ_SIZE
+    assert len(conversation.channel.received) <= READ_SIZE
     client.send(b"\r\n")
     assert client.reply() == TOO_LONG
     assert client.say("NOOP") == OK
@@ -357,7 +357,7 @@ def test_a_message_over_the_size_limit_takes_no_memory(greet):
     for _ in range(64):
         client.send(b"x" * 65_534 + b"\r\n")
     assert not server.sessions[-1].is_over  # and all of it has been read
-    assert len(conversation._channel.received) <= READ_SIZE
+    assert len(conversation.channel.received) <= READ_SIZE
     client.send(b".\r\n")
     assert client.reply() == "552 5.3.4 Message size exceeds the limit"
 
@@ -389,9 +389,9 @@ def test_a_message_is_in_the_inbox_before_its_reply_is_written(start_smtp_server
     client.hello()
     (conversation,) = server._conversations
     seen = []
-    write = conversation._channel.write
+    write = conversation.channel.write
     monkeypatch.setattr(
-        conversation._channel, "write", lambda data: (seen.append((data, len(server.inbox))), write(data))
+        conversation.channel, "write", lambda data: (seen.append((data, len(server.inbox))), write(data))
     )
     assert client.deliver() == CAPTURED
     assert seen[-1] == (CAPTURED.encode() + b"\r\n", 1)
@@ -493,12 +493,12 @@ def test_a_client_that_reads_no_replies_is_not_served_further(greet, mode):
     """Back-pressure: the server stops reading, so that what it has to keep stays bounded."""
     server, client = greet(mode)
     conversation = client.narrow()
-    transport = conversation._channel._transport
+    transport = conversation.channel._transport
     client.flood(b"EHLO client.example\r\n" * 3000)
     assert server.sessions[-1].end is None
     # What one read can ask for; the replies are eight times as long as the commands.
     assert transport.get_write_buffer_size() <= 12 * READ_SIZE
-    assert len(conversation._channel.received) <= READ_SIZE
+    assert len(conversation.channel.received) <= READ_SIZE
     client.close()
 
 

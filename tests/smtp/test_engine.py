@@ -236,3 +236,22 @@ def test_logs_nothing_while_an_aiosmtpd_of_the_users_own_still_does(loop, caplog
     SMTP(object(), hostname="other.example", loop=loop, auth_require_tls=False)
     logging.getLogger("mail.log").info("still heard")
     assert "still heard" in caplog.messages
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT"])
+@pytest.mark.parametrize("octets", [256, 257])
+def test_the_full_parser_sees_no_path_over_256_octets(engine, monkeypatch, command, octets):
+    """RFC 5321 section 4.5.3.1.3: it takes milliseconds for each of them, and clients pipeline hundreds."""
+    asked = []
+    monkeypatch.setattr(SMTP, f"smtp_{command}", lambda self, argument: asked.append(argument) or _nothing(self))
+    keyword = {"MAIL": "FROM", "RCPT": "TO"}[command]
+    codes(engine, EHLO, *([MAIL] if command == "RCPT" else []))
+    path = '<"' + "a" * (octets - len('<""@example.org>')) + '"@example.org>'
+    assert len(path) == octets
+    reply = engine.execute(command, f"{keyword}:{path}")
+    assert len(asked) == (octets == 256)
+    assert (reply.code == 501 and "too long" in reply.text) is (octets == 257)
+
+
+async def _nothing(engine):
+    await engine.push("553 whatever")

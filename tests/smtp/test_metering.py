@@ -6,9 +6,9 @@ from contextlib import ExitStack
 import pytest
 
 from smtpfix import Limits, NotRunningError, Policy, Rate, Server, SessionEnd
-from smtpfix.conversation import metering
-from smtpfix.conversation.metering import Ledger
 from smtpfix.errors import InvalidValueError
+from smtpfix.smtp import metering
+from smtpfix.smtp.metering import MailLedger
 
 MAIL = "MAIL FROM:<ann@example.org>"
 RCPT = "RCPT TO:<bob@example.org>"
@@ -96,7 +96,7 @@ def test_a_table_of_limits_is_read():
 
 def test_a_rate_slides_with_the_clock():
     clock = Clock()
-    ledger = Ledger(Policy(), clock)
+    ledger = MailLedger(Policy(), clock)
     rate = Rate(2, 60)
     for _ in range(2):
         assert not ledger.is_over("messages", "192.0.2.1", rate)
@@ -112,7 +112,7 @@ def test_a_rate_slides_with_the_clock():
 
 def test_a_triplet_is_greylisted_until_its_delay_is_over():
     clock = Clock()
-    ledger = Ledger(Policy(greylist=300), clock)
+    ledger = MailLedger(Policy(greylist=300), clock)
     assert ledger.is_greylisted("192.0.2.1", "ann@example.org", "bob@example.org")
     clock.now += 299
     assert ledger.is_greylisted("192.0.2.1", "ann@example.org", "bob@example.org")
@@ -126,7 +126,7 @@ def test_a_triplet_is_greylisted_until_its_delay_is_over():
 def test_triplets_are_bounded_and_the_oldest_goes_first(monkeypatch):
     monkeypatch.setattr(metering, "_MOST", 2)
     clock = Clock()
-    ledger = Ledger(Policy(greylist=300), clock)
+    ledger = MailLedger(Policy(greylist=300), clock)
     for recipient in ("bob", "eve", "joe"):
         assert ledger.is_greylisted("192.0.2.1", "ann", recipient)
     clock.now += 300

@@ -1,4 +1,4 @@
-"""The four modes: what each offers and answers, before TLS and in it; the table of docs/architecture.md, row by row."""
+"""The four modes: what each offers and answers, before TLS and in it."""
 
 from __future__ import annotations
 

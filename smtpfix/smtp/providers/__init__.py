@@ -18,8 +18,9 @@ from typing import Any, Final
 from smtpfix.errors import InvalidValueError, UnknownProvider
 from smtpfix.policy.limits import Limits
 from smtpfix.policy.tables import check_table
-from smtpfix.rules.reply import PLACEHOLDER, Reply
-from smtpfix.rules.text import parse_reply
+from smtpfix.rules.reply import Reply
+from smtpfix.smtp.language import parse_reply
+from smtpfix.smtp.replies import PLACEHOLDER
 
 _MODES: Final = ("plain", "starttls", "tls-required", "implicit-tls")
 _POLICY_KEYS: Final = {

@@ -1,4 +1,4 @@
-"""Sending without end: `Pour` gives the same octets out again and again, no faster than the client reads."""
+"""Sending without end: `Endless` gives the same octets out again and again, no faster than the client reads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Sink(Protocol):
         """Send what was written."""
 
 
-class Pour:
+class Endless:
     """What one connection is sent until it is gone."""
 
     def __init__(self, sink: Sink, octets: bytes) -> None:

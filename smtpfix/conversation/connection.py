@@ -1,0 +1,72 @@
+"""One client's connection as the rooms of its conversation see it: `Connection`.
+
+Each room gets this one thing: what the connection is made of, and what the conversation lets its rooms do.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+from smtpfix.policy.server_policy import ServerPolicy
+from smtpfix.record.recorder import Recorder
+from smtpfix.record.session import SessionEnd
+from smtpfix.rules.action import Answer
+from smtpfix.wire.channel import Channel
+
+if TYPE_CHECKING:
+    from .player import Player
+    from .service import Service
+
+AnswerT = TypeVar("AnswerT", bound=Answer)
+"""What a protocol answers commands with."""
+
+Perform: TypeAlias = Callable[[AnswerT | None], None]
+"""Performs a command; given a rule's answer, that one goes out, and the command takes effect only if both agree."""
+
+
+class Connection(ABC, Generic[AnswerT]):
+    """A conversation, as its rooms see it."""
+
+    service: Service
+    """What all conversations of the server share."""
+    policy: ServerPolicy
+    channel: Channel
+    recorder: Recorder
+    player: Player
+    has_detour: bool
+    """Whether something comes before any command, or in the place of all: a header, a stall, replies that are due."""
+
+    @property
+    @abstractmethod
+    def is_free(self) -> bool:
+        """Whether the session can go on: no rule holds or stalls it, and it does not end."""
+
+    @abstractmethod
+    def readable(self) -> None:
+        """Go on with what has come."""
+
+    @abstractmethod
+    def send(self, answer: AnswerT, end: SessionEnd = SessionEnd.REFUSED) -> None:
+        """Send an answer; one that ends the session does so as `end` says."""
+
+    @abstractmethod
+    def at_stage(self, stage: str, argument: str, perform: Perform[AnswerT], octets: int = 0) -> None:
+        """Let the rules of a stage have their say, and perform it; inside a content, at a mark of so many octets."""
+
+    @abstractmethod
+    def greet(self) -> None:
+        """Say the greeting, or what a rule has instead."""
+
+    @abstractmethod
+    def forget(self, user: str | None = None) -> None:
+        """Forget all that the client has said; it is this user if somebody else has said so."""
+
+    @abstractmethod
+    def give_up(self, said: bytes = b"") -> None:
+        """Let go of what waits for its answer, such as a login: these octets stand in for it."""
+
+    @abstractmethod
+    def end(self, end: SessionEnd, *, notify: bool = True) -> None:
+        """End the session in order: say what is due, and close."""

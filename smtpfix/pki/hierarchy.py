@@ -1,0 +1,107 @@
+"""An authority's own hierarchy, by trustme: the root, and intermediates below each other: `Hierarchy`.
+
+Made on first use. With a directory, the root and the first intermediate are kept there over runs; longer chains are a
+few scenarios' only.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from pathlib import Path
+from typing import Final
+
+from smtpfix.errors import AuthorityError
+from smtpfix.policy.certificate_profile import KEY_TYPES, check_key_type
+from smtpfix.policy.scenario import MOST_INTERMEDIATES
+
+from . import trustme_ca
+from .keys import pem
+from .trustme_ca import TrustmeCA
+
+_KEPT: Final = 2
+"""How many authorities are kept: the root and the intermediate that all good servers have."""
+
+
+class Hierarchy:
+    """The root is at depth 0, and each next authority is issued by the one before.
+
+    `key_type` is one of `KEY_TYPES`; None is what the directory has, and ECDSA where nothing is there. Raises
+    `InvalidValueError` for another one, `AuthorityError` for a directory whose files cannot be read back or are of the
+    other type, `OSError` for one that cannot be written.
+    """
+
+    def __init__(self, directory: Path | None, key_type: str | None) -> None:
+        if key_type is not None:
+            check_key_type(key_type, "Authority.key_type")
+        self._lock = threading.RLock()
+        self._directory = directory
+        self._made: list[TrustmeCA] = []
+        self.key_type = key_type or "ecdsa"
+        """What its authorities are, and the leaves below them."""
+        if directory is not None:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.key_type = self.at(0).key_type
+            if key_type not in (None, self.key_type):
+                raise AuthorityError(
+                    f"the authority in {directory} is of the key type {self.key_type!r}, and {key_type!r} was asked "
+                    "for; choose another directory, or leave the key type out"
+                )
+
+    @property
+    def key(self) -> str:
+        """The kind of its keys, one of `KEYS`."""
+        return KEY_TYPES[self.key_type]
+
+    def at(self, depth: int) -> TrustmeCA:
+        """Return an authority, made where it is not there yet. Raises `AuthorityError`."""
+        with self._lock:
+            while len(self._made) <= depth:
+                above = self._made[-1] if self._made else None
+                self._made.append(self._stored(above) or self._new(above))
+            return self._made[depth]
+
+    def _new(self, above: TrustmeCA | None) -> TrustmeCA:
+        depth = len(self._made)
+        part = f"intermediate {depth}" if depth else "root"
+        name = f"smtpfix {part} {secrets.token_hex(4)}"
+        issuer = trustme_ca.make(above, name, key_type=self.key_type, path_length=path_length(depth))
+        if self._directory is not None and depth < _KEPT:
+            certificate, key = _files(self._directory, depth)
+            _write_private(key, pem(issuer.key))
+            certificate.write_text(issuer.pem, encoding="ascii")
+        return issuer
+
+    def _stored(self, above: TrustmeCA | None) -> TrustmeCA | None:
+        if self._directory is None or len(self._made) >= _KEPT:
+            return None
+        certificate, key = _files(self._directory, len(self._made))
+        if not certificate.exists() and not key.exists():
+            return None
+        try:
+            return TrustmeCA.read(certificate.read_bytes(), key.read_bytes(), above)
+        except Exception as error:  # cryptography has exceptions that are neither OSError nor ValueError
+            raise AuthorityError(
+                f"cannot read the authority back from {certificate} and {key}: {error}; "
+                "restore both files, or remove both to make a new authority"
+            ) from error
+
+
+def path_length(depth: int) -> int:
+    """Return how many intermediates may stand below an authority at this depth: as many as a scenario can have.
+
+    trustme leaves no pathLenConstraint out, and its own for a root is 9.
+    """
+    return max(MOST_INTERMEDIATES - depth, 0)
+
+
+def _files(directory: Path, depth: int) -> tuple[Path, Path]:
+    name = "ca" if depth == 0 else f"intermediate-{depth}"
+    return directory / f"{name}.pem", directory / f"{name}.key"
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)

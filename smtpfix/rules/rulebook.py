@@ -1,0 +1,124 @@
+"""Which rule answers: `Script`, rules in their order, and `Rulebook`, what a server plays from."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from .language import Language
+from .rule import NOW, Moment, Rule, random_from
+from .stages import ANY
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Rules in the order they are asked, the latest first: a new rule overrides an older one."""
+
+    language: Language = field(repr=False)
+    rules: tuple[Rule, ...] = ()
+    by_stage: Mapping[str, tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
+    """The rules that may answer each stage; a stage without rules is missing."""
+
+    def __post_init__(self) -> None:
+        table = {
+            stage: rules
+            for stage in self.language.stages
+            if (rules := tuple(rule for rule in self.rules if self._covers(rule.stage, stage)))
+        }
+        object.__setattr__(self, "by_stage", MappingProxyType(table))
+
+    def _covers(self, rule_stage: str, stage: str) -> bool:
+        return rule_stage == stage or (rule_stage == ANY and stage not in self.language.beside)
+
+    def with_rule(self, rule: Rule) -> Script:
+        """Return a script that asks this rule first."""
+        return Script(self.language, (rule, *self.rules))
+
+    def without(self, rules: Iterable[Rule]) -> Script:
+        """Return a script without these rules."""
+        gone = set(rules)
+        return Script(self.language, tuple(rule for rule in self.rules if rule not in gone))
+
+
+class Rulebook:
+    """The script in force and how often each rule has answered; any thread may change it while sessions run.
+
+    A change swaps the whole script at once, so a session sees the old rules or the new ones and never a mixture.
+    """
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        self._stages = frozenset(language.stages)
+        self.script = Script(language)
+        self.by_stage: Mapping[str, tuple[Rule, ...]] = {}
+        """`Script.by_stage` of the script in force; empty without rules, so asking costs one truth test."""
+        self._fired: dict[Rule, int] = {}
+        self._met: dict[Rule, int] = {}
+        self._chances: dict[Rule, Random] = {}
+        self._lock = threading.Lock()
+
+    def add(self, rule: Rule) -> None:
+        """Put a rule in front of all others. Raises `InvalidValueError` for one that the protocol has no place for."""
+        self._language.check(rule)
+        with self._lock:
+            self._use(self.script.with_rule(rule))
+
+    def remove(self, *rules: Rule) -> None:
+        """Take rules out; those not in force are ignored."""
+        with self._lock:
+            self._use(self.script.without(rules))
+
+    def clear(self) -> None:
+        """Take all rules out."""
+        with self._lock:
+            self._use(Script(self._language))
+
+    def replace(self, rules: Iterable[Rule], *, instead_of: Iterable[Rule] | None = None) -> None:
+        """Put rules, the first to be asked first, in the place of some others, or of all, at once."""
+        new = tuple(dict.fromkeys(rules))
+        for rule in new:
+            self._language.check(rule)
+        with self._lock:
+            kept = () if instead_of is None else self.script.without((*instead_of, *new)).rules
+            self._use(Script(self._language, (*new, *kept)))
+
+    def _use(self, script: Script) -> None:
+        self.script, self.by_stage = script, script.by_stage
+
+    def fired(self, rule: Rule) -> int:
+        """Return how often a rule has answered."""
+        return self._fired.get(rule, 0)
+
+    @property
+    def unused(self) -> tuple[Rule, ...]:
+        """The rules in force that have never answered, in the order they are asked."""
+        return tuple(rule for rule in self.script.rules if rule not in self._fired)
+
+    def pick(self, stage: str, argument: str, moment: Moment = NOW) -> Rule | None:
+        """Return the first rule that answers this stage, counting it as having answered; None if there is none."""
+        for rule in self.by_stage.get(stage if stage in self._stages else ANY, ()):
+            if rule.applies_to(argument, moment) and self._takes_its_turn(rule):
+                return rule
+        return None
+
+    def _takes_its_turn(self, rule: Rule) -> bool:
+        """Count that a rule's conditions are met; return whether it answers this time."""
+        with self._lock:
+            fired = self._fired.get(rule, 0)
+            if rule.times is not None and fired >= rule.times:
+                return False
+            self._met[rule] = met = self._met.get(rule, 0) + 1
+            if met <= rule.after:
+                return False
+            if rule.probability < 1:
+                chance = self._chances.setdefault(rule, random_from(rule.seed))
+                if chance.random() >= rule.probability:
+                    return False
+            self._fired[rule] = fired + 1
+            return True

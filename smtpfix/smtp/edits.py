@@ -1,0 +1,80 @@
+"""What a rule may do to the reply to EHLO: `Hide` and `Advertise`. What the server does is as before."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.rules.action import Action, Performance
+from smtpfix.rules.notation import QUOTED, Form, octets
+
+_KEYWORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\Z")
+"""``ehlo-keyword``, RFC 5321 section 4.1.1.1."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Edit(Action):
+    """One change of the reply to EHLO."""
+
+    __slots__ = ()
+
+    stages = frozenset({"EHLO"})
+
+    def edited(self, lines: list[str]) -> list[str]:
+        """Return the lines of the reply, the greeting first, after the change."""
+        raise NotImplementedError
+
+    def play(self, performance: Performance) -> bool:
+        """Change the reply."""
+        performance.edit(self)
+        return True
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Hide(Edit):
+    """Leave keywords out of the reply to EHLO: ``Hide("STARTTLS")``. What the server does is as before."""
+
+    forms = (
+        Form(
+            "hide KEYWORD...: leaves keywords out of the reply to EHLO",
+            r"hide((?:\s+\S+)+)",
+            lambda match: Hide(*match[1].split()),
+        ),
+    )
+
+    keywords: tuple[str, ...]
+
+    def __init__(self, *keywords: str) -> None:
+        if not keywords or not all(isinstance(one, str) and _KEYWORD.match(one) for one in keywords):
+            raise InvalidValueError("Hide.keywords", list(keywords), "EHLO keywords such as STARTTLS")
+        object.__setattr__(self, "keywords", tuple(one.upper() for one in keywords))
+
+    def edited(self, lines: list[str]) -> list[str]:
+        """Return the lines of the reply, the greeting first, without these keywords."""
+        return [lines[0], *(line for line in lines[1:] if re.split("[ =]", line)[0].upper() not in self.keywords)]
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Advertise(Edit):
+    """Add lines to the reply to EHLO: ``Advertise("AUTH PLAIN", "XFANCY")``. What the server does is as before."""
+
+    forms = (
+        Form(
+            'advertise "LINE"...: adds lines to the reply to EHLO',
+            rf"advertise(?:\s+{QUOTED})+",
+            lambda match: Advertise(*(octets(line).decode() for line in re.findall(QUOTED, match[0]))),
+        ),
+    )
+
+    lines: tuple[str, ...]
+
+    def __init__(self, *lines: str) -> None:
+        if not lines or not all(isinstance(one, str) and one and not _CONTROL.search(one) for one in lines):
+            raise InvalidValueError("Advertise.lines", list(lines), "lines of text without control characters")
+        object.__setattr__(self, "lines", lines)
+
+    def edited(self, lines: list[str]) -> list[str]:
+        """Return the lines of the reply and these."""
+        return [*lines, *self.lines]

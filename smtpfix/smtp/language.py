@@ -1,0 +1,70 @@
+"""What rules know of SMTP: its stages, the edits of its EHLO reply, and how a reply is written: `LANGUAGE`."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.rules.action import Action
+from smtpfix.rules.language import Language
+from smtpfix.rules.reply import Reply
+from smtpfix.rules.rule import Rule
+from smtpfix.rules.stages import ANY, AUTH_ANSWER, BESIDE_COMMANDS, CONNECT, GREETING, HANDSHAKE, UNKNOWN
+
+CONTENT: Final = "CONTENT"
+"""The stage inside the content, once so many octets of it have come; its argument is the reverse-path."""
+END_OF_DATA: Final = "END-OF-DATA"
+"""The stage at the final dot or the last chunk, when the whole content has been read."""
+BDAT: Final = "BDAT"
+"""The stage at the end of each chunk of a server that has CHUNKING (RFC 3030 section 2), with `END_OF_DATA` behind the
+last one. Of any other server it is a command like others."""
+
+_REPLY: Final = re.compile(r"([0-9]{3})(?:\s+([245]\.[0-9]{1,3}\.[0-9]{1,3}))?(?:\s+(.*))?\Z")
+
+
+class SMTPLanguage(Language):
+    """SMTP's, and LMTP's, where LHLO is EHLO."""
+
+    stages = (
+        *(CONNECT, HANDSHAKE, GREETING, "EHLO", "HELO", "STARTTLS", "AUTH", AUTH_ANSWER),
+        *("MAIL", "RCPT", "DATA", CONTENT, BDAT, END_OF_DATA),
+        *("RSET", "NOOP", "VRFY", "EXPN", "HELP", "XCLIENT", "QUIT", UNKNOWN, ANY),
+    )
+    beside = BESIDE_COMMANDS | {CONTENT, END_OF_DATA}
+    counting = frozenset({CONTENT})
+    answer = Reply
+    answer_pattern = "[0-9]{3}"
+    answer_example = "a reply such as 450 4.2.1 Greylisted"
+
+    @property
+    def own_actions(self) -> tuple[type[Action], ...]:
+        """The edits of the reply to EHLO."""
+        from .edits import Advertise, Hide  # noqa: PLC0415 - servers without rules are the most
+
+        return (Hide, Advertise)
+
+    def parse_answer(self, text: str) -> Reply | None:
+        """Read a reply, with `` / `` between the lines of a longer one; None for a text that is none."""
+        match = _REPLY.match(text)
+        return None if match is None else Reply(int(match[1]), match[2], (match[3] or "").replace(" / ", "\n"))
+
+    def check(self, rule: Rule) -> None:
+        """Raise `InvalidValueError` for a rule that makes no sense in SMTP."""
+        super().check(rule)
+        if rule.stage == CONTENT and any(
+            action.stands_for_answer and not isinstance(action, Reply) for action in rule.actions
+        ):
+            expected = "no NoReply at the stage CONTENT, where no reply is due; END-OF-DATA is where one is"
+            raise InvalidValueError("Rule.actions", rule.actions, expected)
+
+
+LANGUAGE: Final = SMTPLanguage()
+
+
+def parse_reply(text: str) -> Reply:
+    """Read a reply, such as ``450 4.2.1 Greylisted``. Raises `InvalidValueError`."""
+    reply = LANGUAGE.parse_answer(text)
+    if reply is None:
+        raise InvalidValueError("reply", text, LANGUAGE.answer_example)
+    return reply

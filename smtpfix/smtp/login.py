@@ -1,0 +1,72 @@
+"""AUTH (RFC 4954): when a client may use it, and in what replies each step of the exchange is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from smtpfix.conversation.login import Login
+from smtpfix.login.exchange import Challenge, Malformed, Outcome, Verdict
+from smtpfix.policy.mode import Mode
+from smtpfix.rules.reply import Reply
+
+from . import replies
+
+if TYPE_CHECKING:
+    from .conversation import SMTPConversation
+
+_CHALLENGE: Final = 334
+"""The reply code of a challenge, RFC 4954 section 4."""
+_VERDICTS: Final = {
+    Verdict.ACCEPTED: replies.AUTHENTICATED,
+    Verdict.BAD_CREDENTIALS: replies.BAD_CREDENTIALS,
+    Verdict.CANCELLED: replies.AUTH_CANCELLED,
+    Verdict.NOT_BASE64: replies.NOT_BASE64,
+    Verdict.UNKNOWN_MECHANISM: replies.UNKNOWN_MECHANISM,
+    Verdict.MALFORMED_COMMAND: replies.AUTH_SYNTAX,
+}
+
+
+class SMTPLogin(Login[Reply]):
+    """One session's."""
+
+    _connection: SMTPConversation
+
+    def refuse(self) -> Reply | None:
+        """Return the reply to an AUTH command that the policy does not allow at this stage; None if it does."""
+        policy = self._connection.policy
+        in_tls = self._connection.channel.in_tls
+        if policy.mode is Mode.TLS_REQUIRED and not in_tls and not policy.auth_in_clear:
+            return replies.TLS_REQUIRED
+        if not policy.has_auth:
+            return replies.NOT_IMPLEMENTED
+        if not policy.allows_auth(in_tls=in_tls):
+            return replies.ENCRYPTION_REQUIRED
+        engine = self._connection.engine
+        if not engine.is_extended:
+            return replies.HELO_FIRST
+        if self.is_complete:
+            return replies.ALREADY_AUTHENTICATED
+        return replies.NO_AUTH_IN_TRANSACTION if engine.has_sender else None
+
+    def word(self, outcome: Outcome) -> Reply:
+        """Return the reply to what came of a step."""
+        match outcome:
+            case Verdict():
+                return _VERDICTS[outcome]
+            case Challenge():
+                return Reply(_CHALLENGE, None, outcome.encoded)
+            case Malformed():
+                # RFC 4954 section 4 has a code of its own for an initial response where the server speaks first.
+                return Reply(501, "5.7.0" if outcome.server_first else "5.5.2", outcome.reason)
+
+    def is_challenge(self, answer: Reply) -> bool:
+        """Return whether a reply is 334, whatever it says."""
+        return answer.code == _CHALLENGE
+
+    def is_acceptance(self, answer: Reply) -> bool:
+        """Return whether a reply is 235 (RFC 4954 section 4)."""
+        return answer.code == replies.AUTHENTICATED.code
+
+    def ends_in_challenge(self, octets: bytes) -> bool:
+        """Return whether a line of these octets is a 334."""
+        return bool(octets.rpartition(b"\n334")[1]) or octets.startswith(b"334")
