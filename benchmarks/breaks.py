@@ -181,14 +181,14 @@ BREAKS: Final = (
     Break("smtpfix/rules", "fired >= rule.times", "fired > rule.times", "a rule answers once too often"),
     Break(
         "smtpfix/rules",
-        "return Script((rule, *self.rules))",
-        "return Script((*self.rules, rule))",
+        "return Script(self.language, (rule, *self.rules))",
+        "return Script(self.language, (*self.rules, rule))",
         "an older rule wins",
     ),
     Break(
         "smtpfix/rules",
-        "            self._use(Script((*new, *kept.rules)))",
-        "            self._use(kept)\n            self._use(Script((*new, *kept.rules)))",
+        "self._use(Script(self._language, (*new, *kept)))",
+        "[self._use(Script(self._language, rules)) for rules in (kept, (*new, *kept))]",
         "a session meets a part of a set of rules",
     ),
     Break(
@@ -199,8 +199,8 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/rules",
-        "or (isinstance(action, Repeat) and action.times is None)",
-        "",
+        "return self.times is None\n",
+        "return False\n",
         "something may stand behind a Repeat without end",
     ),
     # login
@@ -286,13 +286,13 @@ BREAKS: Final = (
     ),
     # conversation
     Break(
-        "smtpfix/conversation",
+        "smtpfix/smtp",
         "return now < first + self.greylist",
         "return now <= first + self.greylist",
         "a greylisted client comes back in time, and is sent away",
     ),
     Break(
-        "smtpfix/conversation",
+        "smtpfix/smtp",
         "self._limits.failed_logins is not None and self._logins >= self._limits.failed_logins",
         "self._limits.failed_logins is not None and self._logins > self._limits.failed_logins",
         "one failed login more than allowed",
@@ -310,15 +310,15 @@ BREAKS: Final = (
         "below TLS 1.3 the Finished is not held back",
     ),
     Break(
-        "smtpfix/conversation",
-        "self._silently(perform)\n                    answered = True",
-        "answered = True",
+        "smtpfix/rules",
+        "performance.perform_silently()\n        return True",
+        "return True",
         "a command without a reply has no effect",
     ),
     Break(
         "smtpfix/conversation",
-        "self._host.end(SessionEnd.DISCONNECTED, notify=action.notify)",
-        "self._host.end(SessionEnd.DISCONNECTED)",
+        "self._connection.end(SessionEnd.DISCONNECTED, notify=notify)",
+        "self._connection.end(SessionEnd.DISCONNECTED)",
         "a rule that truncates closes in order",
     ),
     # smtp
@@ -349,8 +349,8 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/smtp",
-        "if reply.is_positive:\n            self._host.end(SessionEnd.QUIT)",
-        "self._host.end(SessionEnd.QUIT)",
+        "if reply.is_positive:\n            self._conversation.end(SessionEnd.QUIT)",
+        "self._conversation.end(SessionEnd.QUIT)",
         "a QUIT that is refused ends the session",
     ),
     Break(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -201,6 +203,13 @@ def sweep() -> Callable[..., None]:
         assert done.wait(TIMEOUT)
 
     return look
+
+
+@pytest.fixture
+def no_garbage() -> None:
+    """Collect what other tests have left, such as pytest-asyncio's loops, before a test collects what is its own."""
+    with warnings.catch_warnings(action="ignore"):
+        gc.collect()
 
 
 @pytest.fixture

@@ -194,7 +194,7 @@ def test_servers_can_share_an_inbox(smtp_authority):
     assert [(message.number, message.in_tls) for message in inbox] == [(1, False), (2, True)]
 
 
-def test_client_leaves_no_socket_behind_when_tls_fails(start_smtp_server, monkeypatch):
+def test_client_leaves_no_socket_behind_when_tls_fails(no_garbage, start_smtp_server, monkeypatch):
     server = start_smtp_server("starttls")
     with Authority() as somebody_elses:
         monkeypatch.setattr(server, "ssl_context", somebody_elses.client_context)

@@ -117,6 +117,7 @@ WHERE = {
 CASES = [(name, policy) for name in CORPUS for policy in WHERE.get(name, ("plain",))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "policy"), CASES)
 def test_no_input_holds_the_loop_thread_up(start_smtp_server, wire, longest_step, name, policy):
     server = start_smtp_server(users=ANY_USER, size_limit=2 * MEGABYTE, **POLICIES[policy])

@@ -171,7 +171,7 @@ def test_closing_removes_the_temporary_files_and_may_be_done_twice(temporary_fil
     assert authority.ca_pem.startswith("-----BEGIN CERTIFICATE-----")
 
 
-def test_a_forgotten_authority_removes_its_temporary_files_too(temporary_files):
+def test_a_forgotten_authority_removes_its_temporary_files_too(no_garbage, temporary_files):
     authority = Authority()
     assert authority.ca_file.exists()
     del authority

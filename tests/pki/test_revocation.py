@@ -283,7 +283,7 @@ def test_closing_the_authority_ends_it_and_may_be_done_twice():
         ask(url)
 
 
-def test_a_forgotten_authority_s_responder_ends_too():
+def test_a_forgotten_authority_s_responder_ends_too(no_garbage):
     authority = Authority()
     url = urls(authority.chain(GOOD, PLACE).leaf)[2]
     assert ask(url)[0] == 200

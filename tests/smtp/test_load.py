@@ -37,7 +37,7 @@ def channels():
 
 
 @pytest.fixture
-def nothing_left(tmp_path, monkeypatch):
+def nothing_left(no_garbage, tmp_path, monkeypatch):
     """Fail the test if a thread, a connection, a descriptor or a temporary file outlives it."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     LOOP_THREAD.catch_up()  # a connection of the test before may only just be ending
