@@ -17,7 +17,7 @@ from smtpfix.smtp.policy import Policy
 from smtpfix.wire.channel import Channel
 from smtpfix.wire.loop import LOOP_THREAD
 
-from .venue import is_address
+from .deployment import is_address
 
 MOST_KEPT: Final = 4_194_304
 """Octets kept of one connection."""
