@@ -414,7 +414,7 @@ def test_each_tls_stack_knows_the_certificate_it_showed(start_smtp_server, wire,
     client = wire(server, greeted=False)
     client.handshake(context)
     assert client.reply().startswith("220")
-    (conversation,) = server._conversations
+    (conversation,) = server._serving.conversations
     tls = conversation.channel._tls
     assert tls.server_certificate == client.socket.getpeercert(binary_form=True)
     assert tls.channel_binding("tls-exporter") is None
