@@ -14,7 +14,8 @@ from typing import Final, Protocol, runtime_checkable
 
 from smtpfix.errors import CloseTimeoutError, NoSession, SMTPFixError
 from smtpfix.pki.authority import Authority
-from smtpfix.policy.scenario import Asked, load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
+from smtpfix.policy.scenario import Asked
 from smtpfix.smtp.policy import Policy
 
 from .deployment import HERE, Deployment

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError, UnknownProvider
 from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
+from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, read_scenario
 from smtpfix.policy.certificate_profile import check_key_type
 from smtpfix.policy.limits import Limits
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.rules_file import RulesFile
-from smtpfix.policy.scenario import Scenario, check_scenario_id, load_scenario, read_scenario
+from smtpfix.policy.scenario import Scenario
 from smtpfix.policy.server_policy import TLS_VERSIONS
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from smtpfix import ANY_USER, Authority, ExtraMissing, Policy, Server, Token
 from smtpfix.login.mechanisms import SCRAM, SCRAM_PLUS, MalformedResponseError
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import Scenario, load_scenario
+from smtpfix.policy.scenario import Scenario
 from smtpfix.tls.binding import end_point
 
 pytest.importorskip("scramp")

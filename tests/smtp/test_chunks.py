@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from smtpfix import Delay, Disconnect, NoReply, Policy, Raw, Reply, Reset, RunningScenario, ScenarioFailed, Stall
 from smtpfix.audit.check import Outcome
-from smtpfix.policy.scenario import load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.smtp.chunks import Chunks, parse_argument
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
