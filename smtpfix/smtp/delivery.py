@@ -117,7 +117,7 @@ class Delivery:
             self._chunks = chunks
         if refusal is None:
             refusal = self._refuse_chunk(chunks, is_right=parsed.is_right)
-        chunk = chunks.begin(argument, parsed.size, is_last=parsed.is_last, refusal=refusal)
+        chunk = chunks.begin(parsed, refusal)
         if parsed.size:
             self._conversation.incoming = chunk
         else:
