@@ -92,7 +92,7 @@ class Wire:
 
     def narrow(self) -> SMTPConversation:
         """Let the operating system keep next to nothing of what the server sends; return its one conversation."""
-        (conversation,) = self._server._conversations
+        (conversation,) = self._server._serving.conversations
         accepted = conversation.channel._transport.get_extra_info("socket")
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return conversation

@@ -13,7 +13,8 @@ import pytest
 
 from smtpfix import Policy, RunningScenario, ScenarioFailed
 from smtpfix.audit.check import Outcome
-from smtpfix.policy.scenario import GROUPS, load_scenario, scenario_ids
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
+from smtpfix.policy.scenario import GROUPS
 
 NAMES = [
     (name, mode)

@@ -11,7 +11,8 @@ import pytest
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.catalogue import BEGIN, END, markdown, renewed
-from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario, load_scenario, scenario_ids
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
+from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario
 
 PAGE = Path(__file__).parents[2] / "docs" / "scenarios.md"
 SECTION = r"RFC \d+ section (?:\d+|[A-F])(?:\.\d+)*"
