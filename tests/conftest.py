@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
+import os
+import random
+import signal
 import socket
 import ssl
 import struct
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from smtpfix import Mode, Server
 from smtpfix.smtp.conversation import SMTPConversation
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell lets what it starts in the background ignore Ctrl-C, and the programs that tests start inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 TIMEOUT = 10.0
 """Seconds after which a client here gives up: none of these tests waits for it unless something is broken."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests be run in another order, which has to make no difference."""
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run the tests in the order that this seed makes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle, where that is asked for: modules, and the tests in each, so that each module is still set up once."""
+    seed = config.getoption("--shuffle")
+    if seed is not None:
+        chance = random.Random(seed)  # noqa: S311 - the same order in every worker
+        places = {path: chance.random() for path in dict.fromkeys(item.path for item in items)}
+        items.sort(key=lambda item: (places[item.path], chance.random()))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave one file of coverage's, whose subprocesses write hundreds, when the whole run is over."""
+    if "COVERAGE_PROCESS_CONFIG" in os.environ and not hasattr(config, "workerinput"):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+        command = [sys.executable, "-m", "coverage", "combine", "-q"]
+        root = Path(__file__).parents[1]
+        # Behind coverage's own last deed: it writes what this process has measured.
+        atexit.register(subprocess.run, command, cwd=root, env=environment, check=False)
 
 
 class Wire:
@@ -140,6 +177,30 @@ def wire() -> Iterator[Callable[..., Wire]]:
     yield connect
     for client in wires:
         client.close()
+
+
+@pytest.fixture
+def sweep() -> Callable[..., None]:
+    """Return a function that has a server look for clients that are silent for too long, as if it were later.
+
+    ``sweep(server, 301)`` looks as it would in 301 seconds, ``sweep(server, at=...)`` at a time of the monotonic clock;
+    what has come up to now has been read by then. So a test of idleness needs no time, and has all the time it needs.
+    """
+
+    def look(server: Server, later: float = 0.0, *, at: float | None = None) -> None:
+        assert server.sessions  # for which the server catches up
+        when = time.monotonic() + later if at is None else at
+        done = threading.Event()
+
+        def check() -> None:
+            for conversation in tuple(server._serving.conversations):
+                conversation.check_time(when)
+            done.set()
+
+        server._serving.service.loop.call_soon_threadsafe(check)
+        assert done.wait(TIMEOUT)
+
+    return look
 
 
 @pytest.fixture

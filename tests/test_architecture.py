@@ -127,20 +127,24 @@ INSIDE = [name for name in MODULES if name]
 FLOOR_OF = {wing: number for number, floor in enumerate(FLOORS) for wing in floor}
 
 
+@pytest.mark.once
 def test_every_wing_has_a_floor():
     assert {wing(name) for name in INSIDE} == set(FLOOR_OF)
 
 
-@pytest.mark.parametrize("name", INSIDE)
-def test_a_module_imports_only_downwards(name):
-    below = {other for other, floor in FLOOR_OF.items() if floor < FLOOR_OF[wing(name)]}
-    assert sorted(wings(name) - below) == []
+@pytest.mark.once
+def test_a_module_imports_only_downwards():
+    for name in INSIDE:
+        below = {other for other, floor in FLOOR_OF.items() if floor < FLOOR_OF[wing(name)]}
+        assert sorted(wings(name) - below) == [], name
 
 
+@pytest.mark.once
 def test_nothing_imports_the_plugin_or_the_catalogue():
     assert [name for name in INSIDE if wings(name) & {"conftest_plugin", "certs"}] == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("package", IMPORTERS)
 def test_a_third_party_package_has_one_importing_wing(package):
     importing = {name for name in MODULES if package in packages(name)}
@@ -152,15 +156,17 @@ def test_every_other_import_is_the_standard_library_s():
     assert {name: found for name in MODULES if (found := packages(name) - known)} == {}
 
 
+@pytest.mark.once
 def test_every_dependency_has_its_importer():
     dependencies = {re.match(r"[\w-]+", line)[0] for line in PROJECT["project"]["dependencies"]}
     assert dependencies <= set(IMPORTERS)
 
 
-@pytest.mark.parametrize("path", [*MODULES.values(), ROOT / "certs" / "__init__.py"], ids=lambda path: path.stem)
-def test_a_module_opens_with_a_sentence_on_what_it_is_for(path):
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    assert docstring.partition("\n")[0].endswith(".")
+@pytest.mark.once
+def test_a_module_opens_with_a_sentence_on_what_it_is_for():
+    for path in (*MODULES.values(), ROOT / "certs" / "__init__.py"):
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        assert docstring.partition("\n")[0].endswith("."), path
 
 
 def test_all_is_sorted():

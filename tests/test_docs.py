@@ -50,7 +50,14 @@ def write_examples(page: str, folder: Path) -> int:
     return count
 
 
-@pytest.mark.parametrize("page", [name for name, text in PAGES.items() if FENCE.search(text)])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(name, marks=[] if name == "README.md" else [pytest.mark.slow])
+        for name, text in PAGES.items()
+        if FENCE.search(text)
+    ],
+)
 def test_the_examples_run(page, tmp_path):
     count = write_examples(PAGES[page], tmp_path)
     (tmp_path / "pytest.ini").write_text(CONFIGURATION, encoding="utf-8")
@@ -62,11 +69,13 @@ def test_the_examples_run(page, tmp_path):
     assert int(passed) >= count > 0
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("page", ["README.md", "fixture.md", "asserting.md"])
 def test_a_how_to_has_examples(page):
     assert FENCE.search(PAGES[page])
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("page", PAGES)
 def test_the_links_lead_somewhere(page):
     folder = ROOT if page == "README.md" else ROOT / "docs"

@@ -28,7 +28,7 @@ def audited(deliver, scenario, **options):
 
 
 def connect(target):
-    return smtplib.SMTP(target.host, target.port, "client.example", timeout=3)
+    return smtplib.SMTP(target.host, target.port, "client.example", timeout=10)
 
 
 def as_it_is(target: Target) -> None:
@@ -53,7 +53,7 @@ def its_own(target: Target) -> None:
 
 def careless(target: Target) -> None:
     """Write what it is given into the commands, as it is given."""
-    with socket.create_connection((target.host, target.port), timeout=3) as connection:
+    with socket.create_connection((target.host, target.port), timeout=10) as connection:
         for line in (
             "",
             f"EHLO {target.client_name}",
@@ -100,7 +100,7 @@ def test_a_line_end_that_becomes_a_command_is_told_with_its_consequence():
 
 
 def greeting_only(target: Target) -> None:
-    with socket.create_connection((target.host, target.port), timeout=3) as connection:
+    with socket.create_connection((target.host, target.port), timeout=10) as connection:
         connection.recv(4096)
         connection.sendall(f"EHLO {target.client_name}\r\n".encode())
         connection.recv(4096)
@@ -133,6 +133,7 @@ def test_a_leak_counts_though_the_client_never_came_to_what_the_server_does():
     assert result.flags == (Flag.LEAKS_CREDENTIALS_PASSIVE,)
 
 
+@pytest.mark.slow
 def test_a_client_without_patience_for_a_slow_server_is_lax_and_one_with_it_delivers():
     def impatient(target):
         with smtplib.SMTP(target.host, target.port, "client.example", timeout=0.5) as client:
@@ -143,8 +144,9 @@ def test_a_client_without_patience_for_a_slow_server_is_lax_and_one_with_it_deli
     assert audited("smtplib", "slow-drip-octet").outcome is Outcome.DELIVERED
 
 
+@pytest.mark.slow
 def test_a_reply_without_end_holds_a_client_and_is_no_fault_that_is_flagged():
-    result = audit_client("smtplib", mode="none", ids=["reply-endless"], timeout=1.5)
+    result = audit_client("smtplib", mode="none", ids=["reply-endless"], timeout=5)
     assert (result.findings[-1].outcome, result.findings[-1].verdict) == (Outcome.HUNG, Verdict.LAX)
     assert "size of a reply" in result.findings[-1].fix
     assert result.flags == ()

@@ -92,6 +92,7 @@ def cases():
             yield pytest.param(name, False, id=f"{name}/no-login")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "login"), tuple(cases()))
 def test_each_variant_behaves_as_documented(name, login):
     result = audit(name, *ids(name), login=login)

@@ -73,6 +73,7 @@ def scenario(start_smtp_server):
     return run
 
 
+@pytest.mark.slow
 def test_the_vulnerable_release_acts_on_an_injected_reply(deliver, scenario):
     running = scenario("inject-differential")
     with pytest.raises(ScenarioFailed, match="took a reply that was injected in clear for the server's"):
@@ -80,6 +81,7 @@ def test_the_vulnerable_release_acts_on_an_injected_reply(deliver, scenario):
     assert running.outcome is Outcome.ACTED_ON_INJECTION
 
 
+@pytest.mark.slow
 def test_the_repaired_release_does_not(deliver, scenario):
     assert scenario("inject-differential").check(deliver(REPAIRED)) is not Outcome.ACTED_ON_INJECTION
 

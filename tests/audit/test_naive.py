@@ -11,6 +11,8 @@ from smtpfix.audit.result import Outcome
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.scenario import GROUPS
 
+pytestmark = pytest.mark.slow
+
 OF_RULES = GROUPS[2:]
 CREDENTIALS = ("ann", "s3cret-word")
 

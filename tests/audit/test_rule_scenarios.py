@@ -11,26 +11,48 @@ import ssl
 
 import pytest
 
-from smtpfix import Policy, RunningScenario, ScenarioFailed
+from smtpfix import Policy, RunningScenario, ScenarioFailed, Server
 from smtpfix.audit.check import Outcome
+from smtpfix.audit.plan import stalls
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.scenario import GROUPS
 
+SLOW = ("greeting-slow", "slow-drip-octet", "tarpit")
+
+
+def shown(name):
+    """Return the modes in which a scenario is shown to the careful client: the last, and the first where it tells more.
+
+    What a rule does in clear and in TLS, tests/rules/test_stages.py has for each action; whether there is a login, and
+    in which mechanisms, depends on the mode.
+    """
+    scenario = load_scenario(name)
+    if name == "slow-drip-octet":  # octet by octet, TLS takes for ever
+        return scenario.modes[:1]
+    return dict.fromkeys((scenario.modes[0], scenario.modes[-1]) if scenario.group == "auth" else scenario.modes[-1:])
+
+
+def waits(name):
+    """Return the marks of a test in which a client meets this scenario."""
+    return [pytest.mark.slow] if name in SLOW or stalls(load_scenario(name)) else []
+
+
 NAMES = [
-    (name, mode)
+    pytest.param(name, mode, marks=waits(name))
     for group in GROUPS[2:]
     for name in scenario_ids(group)
-    for mode in dict.fromkeys((load_scenario(name).modes[0], load_scenario(name).modes[-1]))
+    for mode in shown(name)
 ]
-NAMES.remove(("slow-drip-octet", load_scenario("slow-drip-octet").modes[-1]))  # seven seconds, once is enough
-CAUGHT = [name for group in ("stripping", "injection") for name in scenario_ids(group)]
+CAUGHT = [pytest.param(name, marks=waits(name)) for group in ("stripping", "injection") for name in scenario_ids(group)]
 FORBIDDING = [name for name in scenario_ids() if load_scenario(name).forbids]
 MESSAGE = "Subject: Invoice\r\n\r\n" + "Please pay.\r\n" * 100
 
 
 def timeout(scenario):
-    """Return the seconds a client waits: no more than it has to where nothing will come."""
-    return 15 if scenario.expected == "accept" and scenario.id != "quit-hang" else 0.5
+    """Return the seconds a client waits: no more than it has to where nothing will come, and it may come to nothing."""
+    if scenario.id == "quit-hang":  # where it has to deliver before
+        return 5
+    return 15 if scenario.expected == "accept" else 0.5
 
 
 def careful(scenario):
@@ -211,14 +233,14 @@ def test_a_password_in_clear_is_seen(start_smtp_server):
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [name for group in GROUPS[2:] for name in scenario_ids(group)])
-def test_the_rules_of_a_scenario_are_in_force_from_the_start_and_asked_in_their_order(start_smtp_server, name):
-    scenario = load_scenario(name)
-    server = start_smtp_server(Policy(scenario.modes[0], scenario=name))
-    assert server.rules == scenario.rules
-    for field, value in scenario.policy:
-        taken = getattr(server.policy, field)
-        assert taken == (frozenset(value) if isinstance(taken, frozenset) else value)
+def test_the_rules_of_a_scenario_are_in_force_from_the_start_and_asked_in_their_order():
+    for name in (name for group in GROUPS[2:] for name in scenario_ids(group)):
+        scenario = load_scenario(name)
+        server = Server(Policy(scenario.modes[0], scenario=name))
+        assert server.rules == scenario.rules, name
+        for field, value in scenario.policy:
+            taken = getattr(server.policy, field)
+            assert taken == (frozenset(value) if isinstance(taken, frozenset) else value), name
 
 
 def test_a_policy_says_itself_what_a_scenario_would_only_suggest():

@@ -369,6 +369,7 @@ def terminal():
         yield terminal
 
 
+@pytest.mark.slow
 def test_a_person_is_led_through_the_audit_of_a_device(terminal, tmp_path):
     port, ca = free_port(), tmp_path / "ca"
     options = ("--ports", str(port), "--credentials", "ann:s3cret-word", "--authority", str(ca))

@@ -382,6 +382,7 @@ def test_a_scenario_is_three_files_and_the_key_is_its_owner_s(run, tmp_path):
     issuer.verify_directly_issued_by(x509.load_pem_x509_certificate((out / "expired-ca.pem").read_bytes()))
 
 
+@pytest.mark.slow
 def test_a_group_is_written_whole_and_what_openssl_loads_at_all_can_be_loaded_by_a_server(run, tmp_path):
     out = tmp_path / "all"
     run("write", "certificates", "good", "--out", out, "--pkcs12", "secret1", "--truststore", "secret2")
@@ -548,6 +549,7 @@ def test_openssl_reads_the_pkcs12_file_with_its_password_only(run, tmp_path):
     assert status != 0
 
 
+@pytest.mark.slow
 @needs_keytool
 def test_java_trusts_what_is_in_the_trust_store(run, tmp_path):
     run("write", "good", "--out", tmp_path, "--pkcs12", "secret1", "--truststore", "secret2")

@@ -20,14 +20,14 @@ IDS = ("good", "untrusted-root", "wrong-host", "strip-ehlo")
 def deliver(target):
     """Deliver as smtplib does it when it is told to verify."""
     context = ssl.create_default_context(cafile=target.ca_file)
-    with smtplib.SMTP(target.host, target.port, "client.example", timeout=3) as client:
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=10) as client:
         client.starttls(context=context)
         client.sendmail(target.sender, [target.recipient], "Subject: x\r\n\r\nx\r\n")
 
 
 def deliver_to_anybody(target):
     """Deliver without a look at the certificate."""
-    with smtplib.SMTP(target.host, target.port, "client.example", timeout=3) as client:
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=10) as client:
         client.starttls()
         client.sendmail(target.sender, [target.recipient], "Subject: x\r\n\r\nx\r\n")
 

@@ -56,9 +56,11 @@ TLS_GROUPS = ("certificates", "tls")
 """Those that turn on TLS alone; what rules make is test_rule_scenarios'."""
 
 
+@pytest.mark.slow
 @pytest.mark.smtp_scenarios(*TLS_GROUPS, users={"ann": "s3cret"})
-@pytest.mark.smtp_scenarios(*TLS_GROUPS, users={"ann": "s3cret"}, mode="starttls")
+@pytest.mark.smtp_scenarios("tls", users={"ann": "s3cret"}, mode="starttls")
 def test_a_careful_smtplib_client_passes_every_scenario(smtp_scenario):
+    """A certificate is the same one behind STARTTLS; how TLS begins and ends is not."""
     smtp_scenario.check(careful)
 
 
@@ -68,7 +70,7 @@ def is_seen_in_the_certificate(scenario_id):
     return scenario.expected == "refuse" and scenario.openssl.error is None and scenario.openssl.verify_code != 0
 
 
-@pytest.mark.smtp_scenarios(*TLS_GROUPS, users={"ann": "s3cret"})
+@pytest.mark.slow
 @pytest.mark.smtp_scenarios(*TLS_GROUPS, users={"ann": "s3cret"}, mode="starttls")
 def test_smtplib_without_a_context_fails_where_the_certificate_is_to_be_refused_and_only_there(smtp_scenario):
     if is_seen_in_the_certificate(smtp_scenario.scenario.id):
@@ -386,6 +388,7 @@ def test_a_mode_is_declared_by_its_name(child):
 # Markers that make no sense
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("marker", "message"),
     [
@@ -590,6 +593,7 @@ def test_async_tests_await_the_check(pytester, mode):
     result.assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 def test_it_survives_xdist_failures_and_skips_included(pytester):
     pytester.makepyfile(
         CLIENT

@@ -146,13 +146,13 @@ def test_another_mode_is_an_error():
         load_scenario("good").expected_for("starttls")
 
 
-@pytest.mark.parametrize("name", scenario_ids())
-def test_a_scenario_refers_only_to_what_there_is(name):
-    scenario = load_scenario(name)
-    assert scenario.control in ("", *scenario_ids())
-    assert scenario.control != name
-    assert set(scenario.forbids) <= set(VIOLATIONS)
-    assert scenario.control or not name.startswith("inject-")
+def test_a_scenario_refers_only_to_what_there_is():
+    for name in scenario_ids():
+        scenario = load_scenario(name)
+        assert scenario.control in ("", *scenario_ids()), name
+        assert scenario.control != name
+        assert set(scenario.forbids) <= set(VIOLATIONS), name
+        assert scenario.control or not name.startswith("inject-"), name
 
 
 def test_what_a_client_is_asked_to_deliver_is_read():

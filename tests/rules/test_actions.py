@@ -222,20 +222,24 @@ def test_a_stalled_server_says_nothing_more_and_notices_when_the_client_leaves(s
     assert server.sessions.wait()[0].end in (SessionEnd.CLIENT_CLOSED, SessionEnd.RESET)
 
 
-def test_a_stalled_server_does_not_answer_what_came_along(start_smtp_server, wire):
-    server = start_smtp_server(timeout=0.2)
+def test_a_stalled_server_does_not_answer_what_came_along(start_smtp_server, wire, sweep):
+    server = start_smtp_server()
     server.on("MAIL", Stall())
     client = wire(server)
     client.hello()
     client.send(b"MAIL FROM:<ann@example.org>\r\nNOOP\r\nQUIT\r\n")
+    sweep(server, 301)
     assert client.rest() == b""
 
 
-def test_a_stalled_session_ends_in_silence_when_the_policys_time_is_over(start_smtp_server, wire):
-    server = start_smtp_server(timeout=0.2)
+def test_a_stalled_session_ends_in_silence_when_the_policys_time_is_over(start_smtp_server, wire, sweep):
+    server = start_smtp_server()
     server.on("NOOP", Stall())
     client = wire(server)
     client.send(b"NOOP\r\n")
+    sweep(server, 299)
+    assert server.sessions[0].end is None
+    sweep(server, 301)
     assert client.rest() == b""
     assert server.sessions.wait()[0].end is SessionEnd.TIMEOUT
 

@@ -147,9 +147,9 @@ def test_chunks_come_in_tls_too(start_smtp_server, wire, mode):
         client.start_tls()
     client.hello()
     begin(client)
-    client.send(bdat(OCTETS * 1000, last=True))
+    client.send(bdat(OCTETS * 50_000, last=True))  # more than comes at once
     assert client.reply() == ACCEPTED
-    assert server.inbox.one().content == OCTETS * 1000
+    assert server.inbox.one().content == OCTETS * 50_000
 
 
 # Any portions
@@ -457,6 +457,17 @@ def test_chunks_sent_without_waiting_are_pipelined(start_smtp_server, wire):
     assert [violation.id for violation in session.violations] == ["pipelining-not-offered"]
 
 
+def test_what_was_pipelined_before_a_chunk_is_still_said_to_be(server, client):
+    client.send(b"NOOP\r\nRSET\r\n")
+    client.replies(2)
+    begin(client)
+    client.send(b"BDAT 1 LAST\r\n")
+    assert server.sessions[-1].transcript.commands[-1] == "BDAT 1 LAST"  # which has nothing behind it
+    client.send(b"x")
+    assert client.reply() == ACCEPTED
+    assert server.sessions[-1].pipelined == (("NOOP", "RSET"),)
+
+
 def test_what_follows_an_empty_chunk_at_once_is_pipelined(server, client):
     begin(client)
     client.send(bdat(b"", last=True) + b"QUIT\r\n")
@@ -555,13 +566,14 @@ def test_a_connection_that_a_chunk_ends_leaves_the_message_unanswered(server, cl
     assert [(message.content, message.reply) for message in server.inbox.refused] == ([(b"x", None)] if last else [])
 
 
-def test_a_stalled_chunk_gets_no_answer(start_smtp_server, wire):
-    server = start_smtp_server(Policy(offer=["CHUNKING"], timeout=0.2))
+def test_a_stalled_chunk_gets_no_answer(start_smtp_server, wire, sweep):
+    server = start_smtp_server(Policy(offer=["CHUNKING"]))
     server.on("BDAT", Stall())
     client = wire(server)
     client.hello()
     begin(client)
     client.send(bdat(b"x"))
+    sweep(server, 301)
     assert client.rest() == b""
 
 

@@ -7,6 +7,7 @@ import random
 import re
 import socket
 import ssl
+import time
 
 import pytest
 
@@ -565,10 +566,11 @@ def test_a_silent_client_is_sent_away(start_smtp_server, wire, mode):
     assert 0.1 < session.duration < 5
 
 
-def test_a_client_that_goes_silent_in_its_content_is_sent_away(start_smtp_server, wire):
-    server = start_smtp_server(timeout=0.1)
+def test_a_client_that_goes_silent_in_its_content_is_sent_away(start_smtp_server, wire, sweep):
+    server = start_smtp_server()
     client = wire(server)
     client.send(STAGES["in content"])
+    sweep(server, 301)
     assert [reply[:3] for reply in client.replies(5)] == ["250", "250", "250", "354", "421"]
     assert server.sessions[-1].end is SessionEnd.TIMEOUT
     assert len(server.inbox) == 0
@@ -586,12 +588,15 @@ def test_a_client_that_goes_silent_without_reading_its_replies_is_dropped(start_
     assert not server._serving.conversations
 
 
-def test_a_client_that_speaks_now_and_then_is_not_idle(start_smtp_server, wire):
-    server = start_smtp_server(timeout=1.0)
+def test_a_client_that_speaks_now_and_then_is_not_idle(start_smtp_server, wire, sweep):
+    server = start_smtp_server(timeout=300)
     client = wire(server)
-    while server.sessions[-1].transcript[-1].at < 1.3:
-        assert client.say("NOOP") == OK
+    later = time.monotonic()
+    assert client.say("NOOP") == OK
+    sweep(server, at=later + 300)
     assert server.sessions[-1].end is None
+    sweep(server, 300.1)
+    assert server.sessions[-1].end is SessionEnd.TIMEOUT
 
 
 def test_quit_is_the_last_command_of_a_session(greet):

@@ -47,6 +47,7 @@ def nothing_left(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_thousand_sessions_from_twenty_threads(nothing_left):
     with Server() as server:
 
@@ -114,6 +115,7 @@ def test_a_large_message_arrives_whole(start_smtp_server, wire, mode):
     assert server.inbox.one().content == content
 
 
+@pytest.mark.slow
 def test_sessions_that_break_off_leave_nothing(nothing_left, wire):
     """Each at another stage, in clear and within the handshake."""
     beginnings = [

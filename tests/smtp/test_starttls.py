@@ -214,24 +214,29 @@ SENT_NOTHING = "; it sent nothing, perhaps waiting for a greeting in clear"
 
 @pytest.mark.parametrize("mode", ["starttls", "implicit-tls"])
 @pytest.mark.parametrize("part", [0, 1, 20])
-def test_a_handshake_that_stalls_is_given_up(start_smtp_server, wire, mode, part):
-    server = start_smtp_server(mode, handshake_timeout=0.1)
+def test_a_handshake_that_stalls_is_given_up(start_smtp_server, wire, sweep, mode, part):
+    server = start_smtp_server(mode)
     client = wire(server, greeted=mode != "implicit-tls")
     if mode == "starttls":
         client.say("STARTTLS")
     client.send(client_hello(server.ssl_context())[:part])
+    sweep(server, 9)
+    assert server.sessions[-1].end is None
+    sweep(server, 10.1)
     client.rest()
     session = server.sessions[-1]
     assert session.end is SessionEnd.HANDSHAKE_FAILED
     hint = SENT_NOTHING if (mode, part) == ("implicit-tls", 0) else ""
-    assert session.tls_failure.reason == f"the TLS handshake was not complete within 0.1 s{hint}"
+    assert session.tls_failure.reason == f"the TLS handshake was not complete within 10 s{hint}"
     assert session.tls_failure.alert is None
-    assert 0.1 < session.duration < 5
 
 
-def test_a_handshake_that_completes_is_not_given_up_later(start_smtp_server, wire):
-    server = start_smtp_server("implicit-tls", handshake_timeout=0.1, timeout=0.3)
+def test_a_handshake_that_completes_is_not_given_up_later(start_smtp_server, wire, sweep):
+    server = start_smtp_server("implicit-tls")
     client = wire(server)
+    sweep(server, 299)
+    assert server.sessions[-1].end is None
+    sweep(server, 301)
     assert client.reply() == "421 4.4.2 Idle for too long, closing"
     session = server.sessions[-1]
     assert (session.end, session.tls_failure) == (SessionEnd.TIMEOUT, None)

@@ -147,7 +147,7 @@ def test_a_server_name_comes_from_its_extension():
 @pytest.mark.parametrize(
     ("octets", "is_tls"),
     [
-        (REAL, True),
+        pytest.param(REAL, True, id="a real one"),
         (bytearray(b"\x16\x03"), True),
         (b"\x16", False),
         (b"", False),

@@ -92,7 +92,7 @@ def test_letting_go_of_a_thread_that_is_stuck_is_bounded_and_ends_it_once_it_is_
     loop.call_soon_threadsafe(free.wait, 10)
     began = time.monotonic()
     thread.release()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8  # and not 10, when it is free by itself
     assert stuck.is_alive()
     free.set()
     stuck.join(10)
@@ -148,7 +148,7 @@ def test_catching_up_is_given_up_where_clients_never_rest(thread):
     loop.call_soon_threadsafe(work)
     began = time.monotonic()
     thread.catch_up()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     busy.clear()
     thread.release()
 

@@ -6,7 +6,7 @@ import sys
 import threading
 
 host, port, sender, recipient = sys.argv[1:5]
-with smtplib.SMTP(host, int(port), "client.example", timeout=3) as client:
+with smtplib.SMTP(host, int(port), "client.example", timeout=10) as client:
     client.sendmail(sender, [recipient], "Subject: x\r\n\r\nx\r\n")
 subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
 sys.stdout.write("waiting\n")

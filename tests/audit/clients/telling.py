@@ -6,5 +6,5 @@ import sys
 
 host, port, sender, recipient, password = sys.argv[1:6]
 told = base64.b64encode(b"my account: " + password.encode() + b" and more").decode()
-with smtplib.SMTP(host, int(port), "client.example", timeout=3) as client:
+with smtplib.SMTP(host, int(port), "client.example", timeout=10) as client:
     client.sendmail(sender, [recipient], f"Subject: x\r\n\r\n{told[:20]}\r\n{told[20:]}\r\n")

@@ -303,7 +303,12 @@ def test_contrast_is_what_it_is_said_to_be():
     assert contrast("#777777", "#ffffff") < 4.5 < contrast("#767676", "#ffffff")
 
 
-needs_chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def needs_chromium(test):
+    """Mark a test that starts Chromium, some of them more than once."""
+    missing = pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+    return pytest.mark.once(pytest.mark.slow(missing(test)))
+
+
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars"),
@@ -384,7 +389,8 @@ def test_in_chromium_the_policy_alone_stops_every_request(dom, site):
     assert {"/img", "/js", "/css"} <= set(site.asked)
 
 
-@needs_chromium
+@pytest.mark.once
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_in_chromium_hostile_texts_stay_text(dom, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(to_html(ATTACKED), encoding="utf-8")

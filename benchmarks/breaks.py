@@ -1,0 +1,475 @@
+"""Small breaks of the source that the tests have to notice: what `mutation` applies, one at a time.
+
+Each is a text that stands exactly once in its folder, and what stands there instead. A text that is gone, or there
+twice, is an error, so that the list cannot rot: write down where it went.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Break(NamedTuple):
+    """One change of the source."""
+
+    folder: str
+    """The wing it is in, or one file."""
+    old: str
+    """As it stands in one of the folder's modules, and in one place."""
+    new: str
+    what: str
+    """What a server, a client or a report does then, in a few words."""
+
+
+BREAKS: Final = (
+    # wire
+    Break(
+        "smtpfix/wire",
+        "        self.received.clear()\n        self._tls = tls\n",
+        "        self._tls = tls\n",
+        "what came in clear behind STARTTLS is a command inside TLS",
+    ),
+    Break(
+        "smtpfix/wire",
+        "call_later(self._every, self._next)",
+        "call_later(0, self._next)",
+        "what has to drip leaves at once",
+    ),
+    Break(
+        "smtpfix/wire",
+        "self._rest(nbytes / self._rate)",
+        "self._rest(0)",
+        "a throttled connection reads as fast as any other",
+    ),
+    Break(
+        "smtpfix/wire",
+        "if notify and self._tls is not None",
+        "if self._tls is not None",
+        "a connection that is to be truncated says close_notify",
+    ),
+    Break(
+        "smtpfix/wire",
+        "LONGEST_LINE: Final = 107",
+        "LONGEST_LINE: Final = 108",
+        "a PROXY line may be one octet longer",
+    ),
+    Break(
+        "smtpfix/wire",
+        "shown = bool(value[0] & 0x06)",
+        "shown = bool(value[0] & 0x01)",
+        "TLS alone passes for a client certificate in a PROXY header",
+    ),
+    # tls
+    Break(
+        "smtpfix/tls",
+        "return 20 <= first[0] <= 23 or first[0] >= 0x80",
+        "return 20 <= first[0] <= 23",
+        "an SSL 2.0 ClientHello is clear text",
+    ),
+    Break(
+        "smtpfix/tls",
+        "return high == low and low & 0x0F == 0x0A",
+        "return low & 0x0F == 0x0A",
+        "real cipher suites are left out as GREASE",
+    ),
+    Break(
+        "smtpfix/tls",
+        "Alert(sender, name, level == _FATAL)",
+        "Alert(sender, name, is_fatal=True)",
+        "a closing alert is fatal",
+    ),
+    Break(
+        "smtpfix/tls",
+        'sender = "client" if where & SSL.SSL_CB_READ else "server"',
+        'sender = "server" if where & SSL.SSL_CB_READ else "client"',
+        "with a staple, alerts are the other side's",
+    ),
+    Break(
+        "smtpfix/tls",
+        'settings.macNames = ["sha", "md5"]',
+        'settings.cipherNames += ["aes128"]',
+        "a server that is to know RC4 alone knows AES too",
+    ),
+    Break(
+        "smtpfix/tls",
+        'if name == "tls-unique" and self._object.version() != "TLSv1.3":',
+        'if name == "tls-unique":',
+        "tls-unique is had from TLS 1.3",
+    ),
+    # pki
+    Break(
+        "smtpfix/pki",
+        "signature[:-1] + bytes((signature[-1] ^ 1,))",
+        "signature",
+        "the corrupt signature is a good one",
+    ),
+    Break(
+        "smtpfix/pki",
+        "sent += reversed(middle)",
+        "sent += middle",
+        "intermediates in the wrong order are sent in the right one",
+    ),
+    Break(
+        "smtpfix/pki",
+        "(x509.BasicConstraints(profile.ca, profile.path_length), True)",
+        "(x509.BasicConstraints(profile.ca, None), True)",
+        "no path is too long",
+    ),
+    Break(
+        "smtpfix/pki",
+        "status.UNKNOWN if revoked is None else status.REVOKED if revoked else status.GOOD",
+        "status.REVOKED if revoked else status.GOOD",
+        "an OCSP responder vouches for what nobody has issued",
+    ),
+    Break(
+        "smtpfix/pki",
+        "for serial, is_revoked in self._revoked.items() if is_revoked]",
+        "for serial, is_revoked in self._revoked.items()]",
+        "every certificate is in the CRL",
+    ),
+    Break(
+        "smtpfix/pki",
+        'profile.unknown_extension == "critical"))',
+        "False))",
+        "an extension nobody knows is never critical",
+    ),
+    Break(
+        "smtpfix/pki",
+        "return now + timedelta(days=value)",
+        "return now + timedelta(days=abs(value))",
+        "nothing has begun, or is over, in the past",
+    ),
+    # policy
+    Break(
+        "smtpfix/policy",
+        'return dict(self.expected_by_mode).get(mode, "accept" if never_met else self.expected)',
+        "return dict(self.expected_by_mode).get(mode, self.expected)",
+        "a client without TLS is expected to refuse certificates",
+    ),
+    Break(
+        "smtpfix/policy",
+        "(in_tls or name not in SCRAM_PLUS)",
+        "True",
+        "mechanisms that bind to TLS are offered outside it",
+    ),
+    Break(
+        "smtpfix/policy",
+        "if TLS_VERSIONS.index(self.tls_min) > TLS_VERSIONS.index(self.tls_max):",
+        "if TLS_VERSIONS.index(self.tls_min) >= TLS_VERSIONS.index(self.tls_max):",
+        "a policy with one TLS version is refused",
+    ),
+    Break(
+        "smtpfix/policy",
+        "return self.verify_code == _VERIFIED and self.error is None",
+        "return self.verify_code == _VERIFIED",
+        "a handshake that fails for another reason than its certificate is expected to complete",
+    ),
+    Break(
+        "smtpfix/policy",
+        "strict and self.strict_verify_code is not None",
+        "self.strict_verify_code is not None",
+        "the strict verify code is the plain one",
+    ),
+    # rules
+    Break(
+        "smtpfix/rules",
+        "if self.octets != moment.octets:",
+        "if self.octets > moment.octets:",
+        "a rule inside the content answers at every later mark",
+    ),
+    Break("smtpfix/rules", "if met <= rule.after:", "if met < rule.after:", "a rule begins one turn too early"),
+    Break("smtpfix/rules", "fired >= rule.times", "fired > rule.times", "a rule answers once too often"),
+    Break(
+        "smtpfix/rules",
+        "return Script((rule, *self.rules))",
+        "return Script((*self.rules, rule))",
+        "an older rule wins",
+    ),
+    Break(
+        "smtpfix/rules",
+        "            self._use(Script((*new, *kept.rules)))",
+        "            self._use(kept)\n            self._use(Script((*new, *kept.rules)))",
+        "a session meets a part of a set of rules",
+    ),
+    Break(
+        "smtpfix/rules",
+        "lambda _: Disconnect(notify=False)",
+        "lambda _: Disconnect()",
+        "truncate, as text, closes in order",
+    ),
+    Break(
+        "smtpfix/rules",
+        "or (isinstance(action, Repeat) and action.times is None)",
+        "",
+        "something may stand behind a Repeat without end",
+    ),
+    # login
+    Break(
+        "smtpfix/login",
+        "if self.authorization_identity not in (None, self.user):",
+        'if self.authorization_identity == "":',
+        "whoever logs in may act as anybody",
+    ),
+    Break(
+        "smtpfix/login",
+        "one.value == self.token and one.is_valid()",
+        "one.value == self.token",
+        "an expired token is good",
+    ),
+    Break(
+        "smtpfix/login",
+        "if given != bound:",
+        "if len(given) < len(bound):",
+        "a login bound to another channel is good",
+    ),
+    Break(
+        "smtpfix/login",
+        'self.is_plus or (first["flag"] == b"y" and self._offers_binding)',
+        "self.is_plus",
+        "who takes the binding out of what is offered is not noticed",
+    ),
+    # record
+    Break(
+        "smtpfix/record",
+        "if followed and followed[-1] == len(octets):",
+        "if followed:",
+        "what is taken back as pipelined is somebody else's",
+    ),
+    Break(
+        "smtpfix/record",
+        "if self._over_count < count:",
+        "if self._over_count <= count:",
+        "waiting for the end of sessions wants one too many",
+    ),
+    Break(
+        "smtpfix/record",
+        "self._changed.notify_all()",
+        "self._changed.notify()",
+        "of several threads that wait, one hears of what came",
+    ),
+    Break(
+        "smtpfix/record",
+        "gone and not refused",
+        "gone",
+        "refusing a certificate is a lack of QUIT",
+    ),
+    Break(
+        "smtpfix/record",
+        "*octets[:head], note.encode(), *octets[tail:]",
+        "*octets[:head], *octets[tail - 1 : tail], *octets[tail:]",
+        "a long transcript does not say that something was left out",
+    ),
+    # mail
+    Break(
+        "smtpfix/mail",
+        "misses.sort(key=lambda miss: len(miss[0]))",
+        "misses.sort(key=lambda miss: -len(miss[0]))",
+        "the farthest misses are shown, and not the nearest",
+    ),
+    Break(
+        "smtpfix/mail",
+        "contained = name in _CONTAINED and isinstance(expected, str) and expected in actual",
+        "contained = isinstance(expected, str) and expected in actual",
+        "an address inside another one matches",
+    ),
+    Break(
+        "smtpfix/mail",
+        '"to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc"',
+        '"to", "cc", "resent-to", "resent-cc"',
+        "a recipient shown in Bcc is a blind one",
+    ),
+    Break(
+        "smtpfix/mail",
+        "lambda message: message.number > self._seen",
+        "lambda message: message.number >= self._seen",
+        "a wait counts a message twice",
+    ),
+    # conversation
+    Break(
+        "smtpfix/conversation",
+        "return now < first + self.greylist",
+        "return now <= first + self.greylist",
+        "a greylisted client comes back in time, and is sent away",
+    ),
+    Break(
+        "smtpfix/conversation",
+        "self._limits.failed_logins is not None and self._logins >= self._limits.failed_logins",
+        "self._limits.failed_logins is not None and self._logins > self._limits.failed_logins",
+        "one failed login more than allowed",
+    ),
+    Break(
+        "smtpfix/conversation",
+        'self._kept = injected if keeps else b""',
+        "self._kept = injected",
+        "every server keeps what was injected behind STARTTLS",
+    ),
+    Break(
+        "smtpfix/conversation",
+        "is_last_encrypted = _APPLICATION_DATA in kinds or _CHANGE_CIPHER_SPEC in kinds[:-1]",
+        "is_last_encrypted = _APPLICATION_DATA in kinds",
+        "below TLS 1.3 the Finished is not held back",
+    ),
+    Break(
+        "smtpfix/conversation",
+        "self._silently(perform)\n                    answered = True",
+        "answered = True",
+        "a command without a reply has no effect",
+    ),
+    Break(
+        "smtpfix/conversation",
+        "self._host.end(SessionEnd.DISCONNECTED, notify=action.notify)",
+        "self._host.end(SessionEnd.DISCONNECTED)",
+        "a rule that truncates closes in order",
+    ),
+    # smtp
+    Break(
+        "smtpfix/smtp",
+        'return (_CRLF + stuffed).replace(b"\\r\\n.", _CRLF)[len(_CRLF) :]',
+        'return stuffed.replace(b"\\r\\n.", _CRLF)',
+        "a dot that begins the content stays doubled",
+    ),
+    Break("smtpfix/smtp", "_LONGEST: Final = 512", "_LONGEST: Final = 513", "a command of 513 octets is right"),
+    Break(
+        "smtpfix/smtp",
+        "self._size + size <= self._limit",
+        "self._size + size < self._limit",
+        "chunks of exactly the limit are too much",
+    ),
+    Break(
+        "smtpfix/smtp",
+        "if policy.mode is Mode.TLS_REQUIRED and verb not in _BEFORE_TLS and not self._channel.in_tls:",
+        'if policy.mode is Mode.TLS_REQUIRED and verb == "MAIL" and not self._channel.in_tls:',
+        "with TLS required, all but MAIL is answered in clear",
+    ),
+    Break(
+        "smtpfix/smtp",
+        "return next((reply for reply in known if reply.is_positive), known[0] if known else None)",
+        "return known[0] if known else None",
+        "an LMTP message that one recipient has is refused",
+    ),
+    Break(
+        "smtpfix/smtp",
+        "if reply.is_positive:\n            self._host.end(SessionEnd.QUIT)",
+        "self._host.end(SessionEnd.QUIT)",
+        "a QUIT that is refused ends the session",
+    ),
+    Break(
+        "smtpfix/smtp",
+        "return self.size == self._announced",
+        "return self.size >= min(self._announced, 65_536)",
+        "a chunk over 64 KiB is over too early",
+    ),
+    # probe
+    Break(
+        "smtpfix/probe",
+        "return 465 if self is Connection.IMPLICIT_TLS else 25",
+        "return 465 if self is Connection.IMPLICIT_TLS else 587",
+        "a probe goes to another port",
+    ),
+    Break(
+        "smtpfix/probe",
+        'verdict = self._rejected or Certificate(0, "")',
+        'verdict = Certificate(0, "")',
+        "a probe that goes on all the same says that the certificate was good",
+    ),
+    Break(
+        "smtpfix/probe",
+        ".run(goes_on=not settings.verify)",
+        ".run(goes_on=True)",
+        "a probe logs in at a server that it does not trust",
+    ),
+    # audit
+    Break(
+        "smtpfix/audit",
+        'if case.expected == "refuse":\n                return Verdict.LAX if case.is_old_tls else Verdict.FAILED',
+        'if case.expected == "refuse":\n                return Verdict.LAX',
+        "delivering to the wrong server is lax, and no failure",
+    ),
+    Break(
+        "smtpfix/audit",
+        "return not evidence.delivered\n",
+        "return False\n",
+        "a client that reports success without a delivery is believed",
+    ),
+    Break(
+        "smtpfix/audit",
+        "for before in range(3):",
+        "for before in range(2):",
+        "a secret is not found at every alignment of base64",
+    ),
+    Break(
+        "smtpfix/audit",
+        "return bool(session.auth) or not",
+        "return not",
+        "a login alone gives nothing away",
+    ),
+    Break(
+        "smtpfix/audit",
+        "unauthenticated = declaration.user is not None and not evidence.logged_in",
+        "unauthenticated = False",
+        "mail without the login that was declared is a delivery",
+    ),
+    Break(
+        "smtpfix/audit",
+        'if expected == "refuse" and outcome is Outcome.REFUSED_LATE and not may_be_late(self.scenario):',
+        'if expected == "refuse" and outcome is Outcome.REFUSED_LATE and not self.scenario:',
+        "refusing after the password was given away is good enough",
+    ),
+    Break(
+        "smtpfix/audit",
+        "return bool(evidence.delivered) and not case.loses_the_reply",
+        "return bool(evidence.delivered)",
+        "a client that could not know is said to misreport",
+    ),
+    # cli
+    Break(
+        "smtpfix/cli",
+        "if all(finding.outcome is Outcome.NOT_RUN for finding in result.findings):",
+        "if any(finding.outcome is Outcome.NOT_RUN for finding in result.findings):",
+        "an audit in which one scenario could not be run could not be run",
+    ),
+    Break(
+        "smtpfix/cli",
+        "return REACHED if is_right else NOT_REACHED",
+        "return REACHED",
+        "every audit is a success",
+    ),
+    Break(
+        "smtpfix/cli",
+        "self._messages_before += 1  # another run saves here at the same time",
+        "break",
+        "a saved message overwrites another run's",
+    ),
+    # server
+    Break(
+        "smtpfix/server.py",
+        "self._service.ledger.advance(seconds)",
+        "self._service.ledger.advance(0)",
+        "no time passes for limits",
+    ),
+    # conftest_plugin
+    Break(
+        "conftest_plugin",
+        'item.stash[_PASSED] = call.when == "call" and report.passed',
+        'item.stash[_PASSED] = call.when == "call"',
+        "a test that failed fails once more for rules that never answered",
+    ),
+    Break(
+        "conftest_plugin",
+        'for marker in reversed(list(request.node.iter_markers("smtp"))):',
+        'for marker in request.node.iter_markers("smtp"):',
+        "the marker of a module overrides that of a test",
+    ),
+    Break(
+        "conftest_plugin",
+        "if expected == _POINTLESS[key]:",
+        "if not expected:",
+        "a declaration that says nothing is taken",
+    ),
+    Break(
+        "conftest_plugin",
+        "shown = [scenario for scenario in found if mode in scenario.modes]",
+        "shown = found",
+        "scenarios of other modes are run",
+    ),
+)
