@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from .rules.action import Action
     from .tls.side import TLSSide
 
+_SHOWN: Final = 5
+"""Sessions that an error names."""
 _REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where a server that listens on every address is connected to."""
 
@@ -327,7 +329,10 @@ class Server:
         try:
             yield
         except TimeoutError as error:
-            sessions = "; ".join(map(str, serving.open_sessions)) or "nothing"
+            hanging = serving.open_sessions
+            sessions = "; ".join(map(str, hanging[:_SHOWN])) or "nothing"
+            if len(hanging) > _SHOWN:
+                sessions += f"; and {len(hanging) - _SHOWN} more"
             raise CloseTimeoutError(
                 f"{self!r} did not close within {CLOSE_BOUND:g} s; still open: {sessions}"
             ) from error
