@@ -106,7 +106,7 @@ class Client:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
         with tally.on():
-            self._channel = server._channel()  # noqa: SLF001 - what the listener calls for each connection
+            self._channel = server._serving.new_channel()  # noqa: SLF001 - what the listener calls for each connection
             self._channel.connection_made(self._wire)
         if server.mode == "implicit-tls":
             self.start_tls()

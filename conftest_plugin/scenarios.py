@@ -15,8 +15,9 @@ import pytest
 
 from smtpfix.audit.check import RunningScenario
 from smtpfix.errors import ExtraMissing, InvalidValueError
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.mode import Mode
-from smtpfix.policy.scenario import GROUPS, Scenario, load_scenario, scenario_ids
+from smtpfix.policy.scenario import GROUPS, Scenario
 from smtpfix.server import Server
 from smtpfix.smtp.policy import Policy
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import contextlib
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, Unpack, cast
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack, cast
 
-from .conversation.conversation import Conversation
 from .conversation.protocol import ServedProtocol
-from .conversation.service import Intake, Service
+from .conversation.service import Intake
+from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
 from .errors import CloseTimeoutError, NotRunningError
 from .login.exchange import check_installed
 from .mail.inbox import Inbox
@@ -22,7 +20,6 @@ from .policy.mode import Mode
 from .policy.place import Place
 from .policy.server_policy import ServerPolicy
 from .record.history import History
-from .record.recorder import RecordedServer, Recorder
 from .resolver import resolving
 from .rules.rule import ArgumentMatch, Conditions, Rule
 from .rules.rulebook import Rulebook
@@ -33,7 +30,6 @@ from .wire.loop import LOOP_THREAD
 
 if TYPE_CHECKING:
     import smtplib
-    import socket
 
     from .mail.message import CapturedMessage
     from .pki.authority import Authority
@@ -41,12 +37,8 @@ if TYPE_CHECKING:
     from .rules.action import Action
     from .tls.side import TLSSide
 
-_CLOSE_BOUND: Final = 1.0
-"""Seconds that closing may take."""
-_SWEEP: Final = 1.0
-"""Seconds between two looks for silent clients, at the most."""
-_ROUNDS: Final = 10
-"""Rounds of the loop that connections just being accepted have to arrive; they take three."""
+_SHOWN: Final = 5
+"""Sessions that an error names."""
 _REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where a server that listens on every address is connected to."""
 
@@ -99,7 +91,6 @@ class Server:
         """The captured messages."""
         self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up)
         """What each client did, one session a connection, oldest first."""
-        self._recorded = RecordedServer(self.mode, protocol.reading, self.policy.max_events)
         self._authority = authority
         self._own_authority: Authority | None = None
         self._observer = observer
@@ -107,13 +98,8 @@ class Server:
         for rule in reversed(self.policy.rules):
             self._rulebook.add(rule)
         self._new_tls: Callable[[], TLSSide] = _no_tls
-        self._service: Service | None = None
+        self._serving: Serving | None = None
         self._addresses: tuple[tuple[str, int], ...] = ()
-        self._listeners: list[asyncio.Server] = []
-        self._serving: asyncio.Task[None] | None = None
-        self._conversations: set[Conversation[Any]] = set()
-        self._sweeper: asyncio.TimerHandle | None = None
-        self._closed: concurrent.futures.Future[None] | None = None
         self._is_closing = False
         self._lock = threading.Lock()
         self.inbox.attach(lambda: self.sessions)
@@ -257,16 +243,16 @@ class Server:
 
         Raises `NotRunningError` before `start`.
         """
-        if self._service is None:
+        if self._serving is None:
             raise NotRunningError("this server was not started: use it in a with statement, or call start()")
-        if self._service.ledger is not None:
-            self._service.ledger.advance(seconds)
+        if (ledger := self._serving.service.ledger) is not None:
+            ledger.advance(seconds)
 
     # Start and close
 
     def start(self) -> Self:
         """Listen and serve, once. Raises `ListenError`, and `RuntimeError` when called again."""
-        if self._service is not None:
+        if self._serving is not None:
             raise RuntimeError("this server was started already; make another one")
         sockets = listen(self.policy.host, self.policy.port)
         try:
@@ -283,8 +269,9 @@ class Server:
             raise
         loop = LOOP_THREAD.hold()
         intake = Intake(self.inbox.next_number, self._capture)
-        self._service = self._protocol.service(self.policy, self._rulebook, loop, self._new_tls, intake)
-        loop.call_soon_threadsafe(self._begin, loop, sockets)
+        service = self._protocol.service(self.policy, self._rulebook, loop, self._new_tls, intake)
+        self._serving = Serving(self._protocol, service, self.sessions, self._watch)
+        self._serving.listen(sockets, self._channel)
         return self
 
     def close(self) -> None:
@@ -292,28 +279,15 @@ class Server:
 
         Closing twice is fine. Raises `CloseTimeoutError`, naming what hangs, after a second.
         """
-        closing = self._begin_close()
-        if closing is not None:
-            try:
-                closing.result(_CLOSE_BOUND)
-            except TimeoutError as error:
-                raise self._hanging() from error
-            finally:
-                self._finish_close()
+        if (serving := self._begin_close()) is not None:
+            with self._given_back(serving):
+                serving.close()
 
     async def aclose(self) -> None:
         """Like `close`, awaited: the event loop goes on."""
-        closing = self._begin_close()
-        if closing is not None:
-            try:
-                await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(closing)), _CLOSE_BOUND)
-            except TimeoutError as error:
-                raise self._hanging() from error
-            except asyncio.CancelledError:
-                concurrent.futures.wait((closing,), _CLOSE_BOUND)  # what has begun to close is closed to the end
-                raise
-            finally:
-                self._finish_close()
+        if (serving := self._begin_close()) is not None:
+            with self._given_back(serving):
+                await serving.aclose()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -331,116 +305,51 @@ class Server:
         where = f"{self.host}:{self.port}" if self._addresses else "not started"
         return f"<Server {self.mode} {where}{', closed' if self._is_closing else ''}>"
 
-    def _begin_close(self) -> concurrent.futures.Future[None] | None:
+    @property
+    def _watch(self) -> Watch | None:
+        if (observer := self._observer) is None:
+            return None
+        return Watch(partial(observer.session_started, self), partial(observer.session_ended, self))
+
+    def _begin_close(self) -> Serving | None:
+        """Return what is to be closed, to the first who asks."""
         if LOOP_THREAD.is_current:
             raise RuntimeError("a server cannot be closed from its own thread, where observers run")
         with self._lock:
             if self._is_closing:
                 return None
-            self._is_closing = self._service is not None
-        if self._service is None:
+            self._is_closing = self._serving is not None
+        if self._serving is None:
             self._close_authority()
-            return None
-        closed: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._loop.call_soon_threadsafe(self._stop_accepting, closed)
-        return closed
+        return self._serving
 
-    def _finish_close(self) -> None:
-        LOOP_THREAD.release()
-        self._close_authority()
+    @contextlib.contextmanager
+    def _given_back(self, serving: Serving) -> Iterator[None]:
+        """Give everything back once it is closed, or say what hangs."""
+        try:
+            yield
+        except TimeoutError as error:
+            hanging = serving.open_sessions
+            sessions = "; ".join(map(str, hanging[:_SHOWN])) or "nothing"
+            if len(hanging) > _SHOWN:
+                sessions += f"; and {len(hanging) - _SHOWN} more"
+            raise CloseTimeoutError(
+                f"{self!r} did not close within {CLOSE_BOUND:g} s; still open: {sessions}"
+            ) from error
+        finally:
+            LOOP_THREAD.release()
+            self._close_authority()
 
     def _close_authority(self) -> None:
         if self._own_authority is not None:
             self._own_authority.close()
 
-    def _hanging(self) -> CloseTimeoutError:
-        sessions = "; ".join(str(conversation.recorder.session()) for conversation in tuple(self._conversations))
-        return CloseTimeoutError(
-            f"{self!r} did not close within {_CLOSE_BOUND:g} s; still open: {sessions or 'nothing'}"
-        )
-
     # In the loop thread
 
-    @property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        assert self._service is not None  # noqa: S101 - only asked of a started server
-        return self._service.loop
-
-    def _begin(self, loop: asyncio.AbstractEventLoop, sockets: list[socket.socket]) -> None:
-        self._serving = loop.create_task(self._serve(loop, sockets))
-
-    async def _serve(self, loop: asyncio.AbstractEventLoop, sockets: list[socket.socket]) -> None:
-        for opened in sockets:
-            self._listeners.append(await loop.create_server(self._channel, sock=opened))
-
-    def _channel(self) -> Channel:
-        return Channel(LOOP_THREAD.reads, self._attach)
-
-    def _attach(self, channel: Channel) -> Conversation[Any]:
-        assert self._service is not None  # noqa: S101 - set before anything can connect
-        recorder = Recorder(
-            self._recorded, self.sessions.next_number(), channel.address("peername"), channel.address("sockname")
-        )
-        conversation = self._protocol.conversation(self._service, channel, recorder, self._ended)
-        self.sessions.add(recorder)
-        self._conversations.add(conversation)
-        if self._closed is not None:  # it came too late
-            self._loop.call_soon(conversation.shut_down)
-        elif self._sweeper is None:
-            self._sweep_later()
-        if self._observer is not None:
-            self._observer.session_started(self, recorder.session())
-        return conversation
+    def _channel(self, attach: Attach) -> Channel:
+        return Channel(LOOP_THREAD.reads, attach)
 
     def _capture(self, message: CapturedMessage) -> None:
         self.inbox.add(message)
         if self._observer is not None:
             self._observer.message_captured(self, message)
-
-    def _ended(self, conversation: Conversation[Any]) -> None:
-        self._conversations.discard(conversation)
-        self.sessions.ring()
-        if self._observer is not None:
-            self._observer.session_ended(self, conversation.recorder.session())
-        self._tell_closed()
-
-    def _sweep_later(self) -> None:
-        pause = min(_SWEEP, self.policy.timeout / 4, self.policy.handshake_timeout / 4)
-        self._sweeper = self._loop.call_later(pause, self._sweep)
-
-    def _sweep(self) -> None:
-        self._sweeper = None
-        now = time.monotonic()
-        for conversation in tuple(self._conversations):
-            conversation.check_time(now)
-        if self._conversations:
-            self._sweep_later()
-
-    def _stop_accepting(self, closed: concurrent.futures.Future[None]) -> None:
-        if self._serving is not None and not self._serving.done():  # closed the moment it was started
-            self._loop.call_soon(self._stop_accepting, closed)
-            return
-        for listener in self._listeners:
-            for opened in listener.sockets:
-                with contextlib.suppress(NotImplementedError):  # Windows' proactor loop has no readers
-                    self._loop.remove_reader(opened.fileno())
-        self._shut_down(closed, _ROUNDS)
-
-    def _shut_down(self, closed: concurrent.futures.Future[None], rounds: int) -> None:
-        # Connections that asyncio is just accepting, a task each, have to arrive before the listener goes, or it logs
-        # errors.
-        if rounds and asyncio.all_tasks(self._loop):
-            self._loop.call_soon(self._shut_down, closed, rounds - 1)
-            return
-        for listener in self._listeners:
-            listener.close()
-        self._closed = closed
-        for conversation in tuple(self._conversations):
-            conversation.shut_down()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        self._tell_closed()
-
-    def _tell_closed(self) -> None:
-        if self._closed is not None and not self._conversations and not self._closed.done():
-            self._closed.set_result(None)

@@ -131,7 +131,7 @@ class Wire:
 
     def narrow(self) -> SMTPConversation:
         """Let the operating system keep next to nothing of what the server sends; return its one conversation."""
-        (conversation,) = self._server._conversations
+        (conversation,) = self._server._serving.conversations
         accepted = conversation.channel._transport.get_extra_info("socket")
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return conversation
@@ -195,11 +195,11 @@ def sweep() -> Callable[..., None]:
         done = threading.Event()
 
         def check() -> None:
-            for conversation in tuple(server._conversations):
+            for conversation in tuple(server._serving.conversations):
                 conversation.check_time(when)
             done.set()
 
-        server._loop.call_soon_threadsafe(check)
+        server._serving.service.loop.call_soon_threadsafe(check)
         assert done.wait(TIMEOUT)
 
     return look

@@ -214,6 +214,7 @@ RARE = {
         "smtp.forwarding",
         "smtp.lmtp",
         "wire.proxy_header",
+        "policy.catalogue_files",
         "policy.scenario",
         "smtp.xclient",
     )

@@ -15,7 +15,7 @@ import aiosmtplib
 import pytest
 
 from smtpfix import InvalidValueError, ListenError, Policy, Server, resolving
-from smtpfix.policy.scenario import load_scenario, scenario_ids
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 
 LOOPBACK = {"127.0.0.1", "::1"}
 PASSED_ON = ("looked up elsewhere",)

@@ -322,7 +322,7 @@ def test_a_server_closes_in_a_second_with_hundreds_of_clients(smtp_authority, wi
     assert timed_close(server) < BOUND
     assert {session.end for session in server.sessions} == {SessionEnd.SERVER_CLOSED}
     assert len(server.sessions) == 200
-    assert not server._conversations
+    assert not server._serving.conversations
 
 
 def test_closing_twice_is_fine(server):
@@ -370,7 +370,7 @@ def test_clients_that_connect_while_a_server_closes_are_no_errors(smtp_authority
             ports.append(server.port)
             with socket.create_connection(("127.0.0.1", server.port), timeout=10):
                 slowest = max(slowest, timed_close(server))
-            assert not server._conversations
+            assert not server._serving.conversations
     finally:
         stop.set()
         for thread in threads:

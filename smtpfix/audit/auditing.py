@@ -19,15 +19,15 @@ from smtpfix.wire.loop import LOOP_THREAD
 
 from .adapters import adapter
 from .call import Call, Deliver
+from .deployment import HERE, Deployment
 from .device import Device
+from .encodings import SHORTEST
 from .grade import grade
 from .plan import Case, Plan, plan
 from .process import Ended
 from .result import AuditResult, Declaration, DeclaredMode, Ending, Finding, Outcome, Run, Trust
 from .runner import Client, Runner
 from .sentences import sentences
-from .traces import SHORTEST
-from .venue import HERE, Venue
 from .verdict import Observed, judge
 
 DEFAULT_TIMEOUT: Final = 10.0
@@ -53,7 +53,7 @@ class Audit:
         ids: Collection[str] = (),
         jobs: int | None = None,
         timeout: float = DEFAULT_TIMEOUT,
-        venue: Venue = HERE,
+        deployment: Deployment = HERE,
     ) -> None:
         _check(declaration, jobs, timeout)
         self.client = client
@@ -62,7 +62,7 @@ class Audit:
         """What is run."""
         self._jobs = jobs
         self._timeout = timeout
-        self._venue = venue
+        self._deployment = deployment
         self._observed: dict[object, Observed] = {}
 
     def run(self, progress: Progress | None = None) -> AuditResult:
@@ -75,9 +75,13 @@ class Audit:
         is_complete = True
         self.client.start(jobs + waiting)
         try:
-            with Authority(self._venue.authority, key_type=self._venue.key_type) as authority:
+            with Authority(self._deployment.authority, key_type=self._deployment.key_type) as authority:
                 runner = Runner(
-                    self.client, self.declaration, timeout=self._timeout, authority=authority, venue=self._venue
+                    self.client,
+                    self.declaration,
+                    timeout=self._timeout,
+                    authority=authority,
+                    deployment=self._deployment,
                 )
                 LOOP_THREAD.hold()
                 try:
@@ -94,7 +98,7 @@ class Audit:
     def _slots(self) -> tuple[int, int]:
         """How many runs go on at a time, and how many more whose server only lets them wait."""
         cases = self._beside_good
-        if self._venue.is_fixed or isinstance(self.client, Device):  # one after the other
+        if self._deployment.is_fixed or isinstance(self.client, Device):  # one after the other
             return 1, 0
         if self._jobs is not None:
             return max(1, min(self._jobs, len(cases))), 0

@@ -19,9 +19,9 @@ from smtpfix.record.violation import Violation
 from smtpfix.rules.rule import Rule
 from smtpfix.safe_text import printable
 
-from .asking import not_asked, without_asked
+from .asked import not_asked, without_asked
+from .encodings import find
 from .result import Declaration
-from .traces import find
 from .wire import WireServer
 
 _ENVELOPE: Final = re.compile(rb"(?im)^[ \t]*(MAIL FROM|RCPT TO)[ \t]*:")

@@ -17,7 +17,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.scenario import GROUPS, check_scenario_id, load_scenario
+from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario
+from smtpfix.policy.scenario import GROUPS
 from smtpfix.policy.tables import check_table
 
 from .result import AuditResult, Declaration, DeclaredMode, Finding, Outcome, Trust

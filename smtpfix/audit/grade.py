@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from smtpfix.policy.scenario import load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
 
 from .plan import GOOD, stalls
 from .result import AuditResult, Declaration, DeclaredMode, Finding, Flag, Grade, Outcome, Trust, Verdict

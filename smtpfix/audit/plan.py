@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, scenario_ids
 from smtpfix.policy.mode import Mode
-from smtpfix.policy.scenario import GROUPS, Scenario, check_scenario_id, load_scenario, scenario_ids
+from smtpfix.policy.scenario import GROUPS, Scenario
 from smtpfix.rules.actions import Drip, NoReply, Repeat, Stall
 from smtpfix.rules.stages import AUTH_ANSWER, GREETING
 from smtpfix.smtp.language import END_OF_DATA

@@ -14,16 +14,17 @@ from typing import Final, Protocol, runtime_checkable
 
 from smtpfix.errors import CloseTimeoutError, NoSession, SMTPFixError
 from smtpfix.pki.authority import Authority
-from smtpfix.policy.scenario import Asked, load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
+from smtpfix.policy.scenario import Asked
 from smtpfix.smtp.policy import Policy
 
+from .deployment import HERE, Deployment
 from .device import Device
 from .evidence import gather
 from .plan import GOOD, PATIENCE, Case
 from .process import Ended
 from .result import Declaration, Ending, Trust
 from .target import Target, write_message
-from .venue import HERE, Venue
 from .verdict import Observed
 from .wire import WireServer
 
@@ -62,13 +63,13 @@ class Runner:
         *,
         timeout: float,
         authority: Authority,
-        venue: Venue = HERE,
+        deployment: Deployment = HERE,
     ) -> None:
         self._client = client
         self._declaration = declaration
         self._timeout = timeout
         self._authority = authority
-        self._venue = venue
+        self._deployment = deployment
         self.stop = threading.Event()
         """Set to end what is going on."""
 
@@ -109,14 +110,14 @@ class Runner:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _server(self, case: Case) -> WireServer:
-        server = WireServer(self._policy(case), authority=self._authority, known_as=self._venue.hostname)
+        server = WireServer(self._policy(case), authority=self._authority, known_as=self._deployment.hostname)
         server.start()
         return server
 
     def _policy(self, case: Case) -> Policy:
         declaration, scenario = self._declaration, case.scenario
         users = {declaration.user: declaration.password or ""} if declaration.user is not None else None
-        policy = self._venue.at(Policy(case.mode, users=users))
+        policy = self._deployment.at(Policy(case.mode, users=users))
         return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: scenario.id})
 
     def _target(self, server: WireServer, folder: Path, case: Case) -> Target:

@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from smtpfix.conversation.serving import Attach
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.place import Place
 from smtpfix.server import Server
@@ -17,7 +18,7 @@ from smtpfix.smtp.policy import Policy
 from smtpfix.wire.channel import Channel
 from smtpfix.wire.loop import LOOP_THREAD
 
-from .venue import is_address
+from .deployment import is_address
 
 MOST_KEPT: Final = 4_194_304
 """Octets kept of one connection."""
@@ -47,10 +48,10 @@ class WireServer(Server):
             return place
         return replace(place, host=known_as, address=known_as if is_address(known_as) else place.address)
 
-    def _channel(self) -> Channel:
+    def _channel(self, attach: Attach) -> Channel:
         kept = bytearray()
         self.wires = (*self.wires, kept)
-        return _Wire(kept, self)
+        return _Wire(kept, attach)
 
     @property
     def clear_octets(self) -> tuple[bytes, ...]:
@@ -62,8 +63,8 @@ class WireServer(Server):
 class _Wire(Channel):
     """One connection. In clear the server hangs up by saying no more, and listens on: what comes still can be read."""
 
-    def __init__(self, kept: bytearray, server: WireServer) -> None:
-        super().__init__(LOOP_THREAD.reads, server._attach)  # noqa: SLF001 - a server of our own
+    def __init__(self, kept: bytearray, attach: Attach) -> None:
+        super().__init__(LOOP_THREAD.reads, attach)
         self._kept = kept
 
     def buffer_updated(self, nbytes: int) -> None:

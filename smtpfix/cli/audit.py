@@ -11,6 +11,7 @@ from smtpfix.audit.adapters import adapter
 from smtpfix.audit.auditing import DEFAULT_TIMEOUT, Audit, declare
 from smtpfix.audit.baseline import Changes, compare
 from smtpfix.audit.command import Command
+from smtpfix.audit.deployment import CONVENTIONAL, FREE, Deployment
 from smtpfix.audit.device import DEFAULT_PATIENCE, Device
 from smtpfix.audit.family import Variant, family_names, load_family, read_family
 from smtpfix.audit.family import compare as compare_family
@@ -18,7 +19,6 @@ from smtpfix.audit.grade import is_good_enough
 from smtpfix.audit.plan import EVERYTHING
 from smtpfix.audit.result import AuditResult, Declaration, DeclaredMode, Grade, Outcome
 from smtpfix.audit.runner import Client
-from smtpfix.audit.venue import CONVENTIONAL, FREE, Venue
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.certificate_profile import check_key_type
@@ -89,11 +89,11 @@ def run_audit(options: AuditOptions, stream: TextIO, answers: TextIO) -> int:
     wanted = _grade(options)
     variant = _variant(options.family)
     declaration = _declaration(options, variant)
-    venue = _venue(options)
+    deployment = _deployment(options)
     options.files.check()
     baseline = read_baseline(options.baseline, declaration) if options.baseline is not None else None
     groups = [*options.group, *([EVERYTHING] if options.everything else [])]
-    choice: _Choice = {"groups": groups, "ids": options.scenario, "jobs": options.jobs, "venue": venue}
+    choice: _Choice = {"groups": groups, "ids": options.scenario, "jobs": options.jobs, "deployment": deployment}
     terminal = AuditTerminal(stream)
     if options.wait:
         result = _watch(options, declaration, choice, stream, answers)
@@ -117,7 +117,7 @@ class _Choice(TypedDict):
     groups: Collection[str]
     ids: Collection[str]
     jobs: int | None
-    venue: Venue
+    deployment: Deployment
 
 
 def _watch(
@@ -167,7 +167,7 @@ def _declaration(options: AuditOptions, variant: Variant | None) -> Declaration:
     return declaration
 
 
-def _venue(options: AuditOptions) -> Venue:
+def _deployment(options: AuditOptions) -> Deployment:
     """Return where servers stand. A device has to find all of them in one place, by a name that leads there."""
     host = options.host or "localhost"
     if not options.wait:
@@ -183,7 +183,7 @@ def _venue(options: AuditOptions) -> Venue:
         check_key_type(options.key_type, "--key-type")
     if options.authority is not None:
         _check_authority(options.authority, options.key_type)
-    return Venue(ports, host, options.hostname, options.authority, options.key_type)
+    return Deployment(ports, host, options.hostname, options.authority, options.key_type)
 
 
 def _check_authority(directory: Path, key_type: str | None) -> None:

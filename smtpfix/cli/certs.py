@@ -12,8 +12,9 @@ from smtpfix.pki import decode
 from smtpfix.pki.authority import Authority
 from smtpfix.pki.certificates import Issued
 from smtpfix.pki.chains import Chain
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario, load_scenario, scenario_ids
+from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario
 from smtpfix.policy.tls_profile import FAULTS, TLSProfile
 from smtpfix.safe_text import printable
 

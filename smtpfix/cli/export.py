@@ -14,9 +14,10 @@ from smtpfix.errors import InvalidValueError, SMTPFixError
 from smtpfix.pki import stores
 from smtpfix.pki.authority import Authority
 from smtpfix.pki.chains import Chain
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.certificate_profile import check_key_type
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import GROUPS, OUTCOMES, Scenario, load_scenario, scenario_ids
+from smtpfix.policy.scenario import GROUPS, OUTCOMES, Scenario
 from smtpfix.safe_text import printable
 from smtpfix.smtp.policy import Policy
 

@@ -5,19 +5,19 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError, UnknownProvider
 from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
+from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, read_scenario
 from smtpfix.policy.certificate_profile import check_key_type
 from smtpfix.policy.limits import Limits
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.rules_file import RulesFile
-from smtpfix.policy.scenario import Scenario, check_scenario_id, load_scenario, read_scenario
+from smtpfix.policy.scenario import Scenario
 from smtpfix.policy.server_policy import TLS_VERSIONS
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
@@ -25,11 +25,7 @@ from smtpfix.smtp.language import LANGUAGE
 from smtpfix.smtp.policy import Policy
 from smtpfix.smtp.providers import Provider, load_provider
 
-DEFAULT_PORTS: Final = {Mode.PLAIN: 1025, Mode.STARTTLS: 1587, Mode.TLS_REQUIRED: 2587, Mode.IMPLICIT_TLS: 1465}
-"""Unprivileged, and as near to the conventional ones as possible."""
-
-CONVENTIONAL_PORTS: Final = {Mode.PLAIN: 25, Mode.STARTTLS: 587, Mode.IMPLICIT_TLS: 465}
-"""RFC 5321 section 4.5.4.2, RFC 6409 section 3.1, RFC 8314 section 7.3."""
+from .listening import at_ports, conventional, listener, unprivileged
 
 KEPT: Final = 1000
 """Messages and sessions kept in memory: what has been shown and saved need not stay."""
@@ -133,11 +129,11 @@ def read_options(
     except InvalidValueError as error:
         option = error.field.removeprefix("Policy.").replace("mechanisms", "mechanism").replace("_", "-")
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
-    policies = _at(base, _conventional(provider)) if conventional_ports else []
-    policies += [_listener(base, text) for text in listen]
+    policies = at_ports(base, conventional(provider)) if conventional_ports else []
+    policies += [listener(base, text) for text in listen]
     scenarios = _scenarios(certificate, scenario)
     shown_fields = {**_certificate_fields(certificate, certificate_file, key_file), **_version_fields(tls_min, tls_max)}
-    policies, left_out = _showing(policies or _at(base, _unprivileged(provider)), scenarios)
+    policies, left_out = _showing(policies or at_ports(base, unprivileged(provider)), scenarios)
     if (shown_fields or key_type is not None) and not any(policy.uses_tls for policy in policies):
         raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
     shown_fields |= {} if scenario is None else {"scenario": scenario}
@@ -182,10 +178,6 @@ def is_scenario_file(text: str) -> bool:
     return text.endswith(".toml") or "/" in text or "\\" in text
 
 
-def _at(base: Policy, ports: Iterable[tuple[Mode, int]]) -> list[Policy]:
-    return [base.replace(mode, port=port) for mode, port in ports]
-
-
 # Providers
 
 
@@ -195,19 +187,6 @@ def _provider(name: str) -> Provider:
         return load_provider(name)
     except UnknownProvider as error:
         raise UnknownProvider(f"--like: {error}") from error
-
-
-def _conventional(provider: Provider | None) -> Iterable[tuple[Mode, int]]:
-    """Return the documented ports of a provider, or those that every server has, and the mode of each."""
-    if provider is None:
-        return CONVENTIONAL_PORTS.items()
-    return [(Mode(mode), port) for port, mode in provider.ports.items()]
-
-
-def _unprivileged(provider: Provider | None) -> Iterable[tuple[Mode, int]]:
-    """Return a port for each mode that a provider has, or for every mode there is."""
-    modes = DEFAULT_PORTS if provider is None else {Mode(mode) for mode in provider.ports.values()}
-    return [(mode, port) for mode, port in DEFAULT_PORTS.items() if mode in modes]
 
 
 def _limits(texts: Collection[str]) -> Limits | None:
@@ -293,28 +272,6 @@ def _showing(policies: Sequence[Policy], scenarios: Sequence[Scenario]) -> tuple
         raise InvalidValueError("--listen", given, f"a mode that can show {shown}: {needed}")
     left_out = dict.fromkeys(Mode(policy.mode) for policy in policies if policy not in able)
     return able, tuple(left_out)
-
-
-# Where to listen
-
-
-_LISTENER: Final = re.compile(r"(?P<mode>[^@:]+)(?:@(?:\[(?P<ipv6>[^][]+)]|(?P<host>[^][@:]+)))?:(?P<port>[0-9]{1,5})")
-
-
-def _listener(base: Policy, text: str) -> Policy:
-    expected = "MODE[@HOST]:PORT, such as plain:2525, starttls@[::1]:2525 or lmtp+starttls:2424"
-    match = _LISTENER.fullmatch(text)
-    if match is None:
-        raise InvalidValueError("--listen", text, expected)
-    mode, port = match["mode"], int(match["port"])
-    if mode == "lmtp" or mode.startswith("lmtp+"):
-        base = base.replace(protocol="lmtp")
-        mode = mode[len("lmtp+") :] if "+" in mode else Mode.PLAIN
-    try:
-        return base.replace(mode, host=match["ipv6"] or match["host"] or base.host, port=port)
-    except InvalidValueError as error:
-        part = error.field.removeprefix("Policy.").upper()
-        raise InvalidValueError("--listen", text, f"{expected}, with {part} {error.expected}") from error
 
 
 def _users(texts: Collection[str], tokens: Collection[str], *, any_user: bool) -> Users:

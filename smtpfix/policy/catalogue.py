@@ -15,7 +15,8 @@ from typing import Final
 from smtpfix.errors import InvalidValueError
 from smtpfix.login.mechanisms import SCRAM
 
-from .scenario import GROUPS, OUTCOMES, Scenario, load_scenario, scenario_ids
+from .catalogue_files import load_scenario, scenario_ids
+from .scenario import GROUPS, OUTCOMES, Scenario
 
 BEGIN: Final = "<!-- catalogue: from here on written by python -m smtpfix.policy.catalogue docs/scenarios.md -->"
 """The line of a page behind which the tables are."""

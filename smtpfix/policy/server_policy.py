@@ -193,7 +193,7 @@ class ServerPolicy(Checked):
 
     def _find_scenario(self, name: str) -> Scenario:
         """Return the scenario that a field names, by its id or by its file."""
-        from .scenario import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - good servers need none
+        from .catalogue_files import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - good servers need none
 
         value = getattr(self, name)
         if isinstance(value, Path):
@@ -253,7 +253,7 @@ class ServerPolicy(Checked):
             return self._issued
         if self._played is not None and self.certificate == "good":
             return self._played
-        from .scenario import load_scenario  # noqa: PLC0415 - a plain server needs no catalogue
+        from .catalogue_files import load_scenario  # noqa: PLC0415 - a plain server needs no catalogue
 
         return load_scenario("good")
 

@@ -18,6 +18,8 @@ _ARGUMENT: Final = re.compile(r"([0-9]{1,20})(?:\s+(\S.*))?\Z", re.DOTALL)
 class BDATArgument(NamedTuple):
     """The argument of BDAT."""
 
+    text: str
+    """All of it, as it came."""
     size: int
     """Octets of the chunk."""
     is_last: bool
@@ -31,7 +33,7 @@ def parse_argument(argument: str) -> BDATArgument | None:
     if match is None:
         return None
     marker = (match[2] or "").upper()
-    return BDATArgument(int(match[1]), marker == "LAST", marker in ("", "LAST"))
+    return BDATArgument(argument, int(match[1]), marker == "LAST", marker in ("", "LAST"))
 
 
 class Whole(NamedTuple):
@@ -67,11 +69,11 @@ class Chunks:
         """Octets of the chunks that were taken."""
         return self._size
 
-    def begin(self, argument: str, size: int, *, is_last: bool, refusal: Reply | None) -> Chunk:
+    def begin(self, argument: BDATArgument, refusal: Reply | None) -> Chunk:
         """Return a chunk that brings its octets here; one that is refused, or is too much, is only drained."""
         del self._octets[self._size :]  # a chunk that had no effect, as a rule has it
-        fits = refusal is None and (self._limit is None or self._size + size <= self._limit)
-        return Chunk(self, argument, size, is_last=is_last, into=self._octets if fits else None, refusal=refusal)
+        fits = refusal is None and (self._limit is None or self._size + argument.size <= self._limit)
+        return Chunk(self, argument, self._octets if fits else None, refusal)
 
     def keep(self, size: int) -> None:
         """Make the octets of the latest chunk a part of the message."""
@@ -95,19 +97,10 @@ class Chunk:
 
     is_chunk: Literal[True] = True
 
-    def __init__(
-        self,
-        message: Chunks,
-        argument: str,
-        size: int,
-        *,
-        is_last: bool,
-        into: bytearray | None,
-        refusal: Reply | None,
-    ) -> None:
-        self.argument = argument
+    def __init__(self, message: Chunks, argument: BDATArgument, into: bytearray | None, refusal: Reply | None) -> None:
+        self.argument = argument.text
         """BDAT's, as rules see it."""
-        self.is_last = is_last
+        self.is_last = argument.is_last
         self.fits = into is not None
         """Whether its octets are kept; otherwise they are only drained."""
         self.refusal = refusal
@@ -115,7 +108,7 @@ class Chunk:
         self.size = 0
         """Octets that have come."""
         self._message = message
-        self._announced = size
+        self._announced = argument.size
         self._into = into
 
     def measure(self, buffer: bytearray) -> int:

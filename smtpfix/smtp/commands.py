@@ -86,8 +86,8 @@ class Commands:
                     tls = self._recorder.tls
                     has_certificate = tls is not None and tls.client_certificate is not None
                     reply = self._service.capabilities[self._channel.in_tls, has_certificate]
-                    if self._service.wording is not None:
-                        reply = self._service.wording.fill(reply, self._recorder)
+                    if self._service.custom_replies is not None:
+                        reply = self._service.custom_replies.fill(reply, self._recorder)
                     if self._player.edits:
                         lines = reply.text.split("\n")
                         for edit in self._player.edits:

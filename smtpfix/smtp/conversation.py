@@ -56,15 +56,15 @@ class SMTPConversation(Conversation[Reply]):
         self._commands = Commands(self)
         self._enhanced = self.policy.has("ENHANCEDSTATUSCODES")
         self._is_usual = service.is_usual
-        self._wording = service.wording
+        self._custom_replies = service.custom_replies
 
     # What `Conversation` asks
 
     def greeting(self) -> Reply:
         """Return what the server greets with, or what a limit has instead."""
         own = self.service.greeting
-        if self._wording is not None:
-            own = self._wording.fill(own, self.recorder)
+        if self._custom_replies is not None:
+            own = self._custom_replies.fill(own, self.recorder)
         if self.service.ledger is not None:
             own = self._commands.counted(self.service.ledger).refusal or own
         return own
@@ -165,8 +165,8 @@ class SMTPConversation(Conversation[Reply]):
         if not self._is_usual:
             if reply is replies.HELO_FIRST and self.policy.protocol == "lmtp":
                 reply = replies.LHLO_FIRST
-            if self._wording is not None:
-                reply = self._wording.say(reply, self.recorder)
+            if self._custom_replies is not None:
+                reply = self._custom_replies.say(reply, self.recorder)
         data = reply.encode(enhanced=self._enhanced)
         self.recorder.add(Kind.SERVER, data)
         self.channel.write(data)

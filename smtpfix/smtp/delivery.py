@@ -117,7 +117,7 @@ class Delivery:
             self._chunks = chunks
         if refusal is None:
             refusal = self._refuse_chunk(chunks, is_right=parsed.is_right)
-        chunk = chunks.begin(argument, parsed.size, is_last=parsed.is_last, refusal=refusal)
+        chunk = chunks.begin(parsed, refusal)
         if parsed.size:
             self._conversation.incoming = chunk
         else:
@@ -183,8 +183,8 @@ class Delivery:
             if self._pending is not None:
                 self._capture(self._pending, self._early)
             return
-        if (wording := self._service.wording) is not None:
-            own = wording.say(own, self._recorder)
+        if (custom := self._service.custom_replies) is not None:
+            own = custom.say(own, self._recorder)
         if content.chunks:
             self._conversation.at_stage(
                 BDAT, content.argument, lambda forced: self._last_chunk_ended(envelope, forced, own)

@@ -14,8 +14,8 @@ from .keywords import EXTENSIONS, OPTIONAL_EXTENSIONS
 from .policy import DEFAULT_GREETING, Policy
 
 if TYPE_CHECKING:
+    from .custom_replies import CustomReplies
     from .metering import MailLedger
-    from .wording import Wording
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,19 @@ class SMTPService(Service):
             policy.protocol == "smtp"
             and policy.syntax != "strict"
             and "CHUNKING" not in policy.offer
-            and self.wording is None
+            and self.custom_replies is None
             and self.ledger is None
         )
 
     @cached_property
-    def wording(self) -> Wording | None:
+    def custom_replies(self) -> CustomReplies | None:
         """What is said in other words than this package's; None where nothing is."""
         policy = self.policy
         if policy.replies is None and policy.greeting == DEFAULT_GREETING and not policy.ehlo_greet:
             return None
-        from .wording import Wording  # noqa: PLC0415 - few servers have other words
+        from .custom_replies import CustomReplies  # noqa: PLC0415 - few servers have other words
 
-        return Wording(policy)
+        return CustomReplies(policy)
 
     @cached_property
     def ledger(self) -> MailLedger | None:

@@ -14,7 +14,7 @@ import aiosmtplib
 import pytest
 
 from smtpfix import Authority, Outcome, Policy, Reply, RunningScenario, Scenario, ScenarioFailed, Server, resolving
-from smtpfix.policy.scenario import load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
 
 MAIL = b"Subject: hi\r\n\r\nhello\r\n"
 

@@ -13,9 +13,9 @@ import pytest
 
 from smtpfix.audit import device, runner
 from smtpfix.audit.auditing import Audit
+from smtpfix.audit.deployment import Deployment
 from smtpfix.audit.device import Answer, Device
 from smtpfix.audit.result import Declaration, DeclaredMode, Grade, Outcome, Trust, Verdict
-from smtpfix.audit.venue import Venue
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -98,10 +98,10 @@ class Person:
 def audit():
     """Return a function that audits a device which somebody leads, and returns the result."""
 
-    def audit(person, *ids, mode=DeclaredMode.STARTTLS_REQUIRED, trust=Trust.PKI, quiet=0.0, timeout=LONG, **venue):
+    def audit(person, *ids, mode=DeclaredMode.STARTTLS_REQUIRED, trust=Trust.PKI, quiet=0.0, timeout=LONG, **fields):
         plc = Device(person, "the PLC", quiet)
-        where = Venue(host="127.0.0.1", **venue)
-        return Audit(plc, Declaration(mode, trust), ids=ids or ("good",), timeout=timeout, venue=where).run()
+        where = Deployment(host="127.0.0.1", **fields)
+        return Audit(plc, Declaration(mode, trust), ids=ids or ("good",), timeout=timeout, deployment=where).run()
 
     return audit
 

@@ -19,7 +19,7 @@ from smtpfix.audit.result import (
     Trust,
     Verdict,
 )
-from smtpfix.policy.scenario import load_scenario, scenario_ids
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = [(family, variant) for family in family_names() for variant in load_family(family).variants]

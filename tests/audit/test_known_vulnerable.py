@@ -13,7 +13,7 @@ import pytest
 
 from smtpfix import Policy, RunningScenario, ScenarioFailed
 from smtpfix.audit.check import Outcome
-from smtpfix.policy.scenario import load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
 
 CLIENT = """
 import asyncio, ssl, sys

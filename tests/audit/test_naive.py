@@ -8,7 +8,8 @@ import pytest
 
 from smtpfix import Verdict, audit_client
 from smtpfix.audit.result import Outcome
-from smtpfix.policy.scenario import GROUPS, load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
+from smtpfix.policy.scenario import GROUPS
 
 pytestmark = pytest.mark.slow
 

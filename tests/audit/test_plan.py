@@ -8,8 +8,9 @@ import pytest
 
 from smtpfix.audit.plan import DEFAULT, DEFAULT_GROUPS, EVERYTHING, PATIENCE, plan
 from smtpfix.audit.result import Declaration, DeclaredMode, Trust
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.mode import Mode
-from smtpfix.policy.scenario import GROUPS, OUTCOMES, load_scenario, scenario_ids
+from smtpfix.policy.scenario import GROUPS, OUTCOMES
 from smtpfix.smtp.policy import Policy
 
 DECLARATIONS = [Declaration(mode, trust) for mode, trust in itertools.product(DeclaredMode, Trust)]

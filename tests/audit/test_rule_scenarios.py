@@ -14,7 +14,8 @@ import pytest
 from smtpfix import Policy, RunningScenario, ScenarioFailed, Server
 from smtpfix.audit.check import Outcome
 from smtpfix.audit.plan import stalls
-from smtpfix.policy.scenario import GROUPS, load_scenario, scenario_ids
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
+from smtpfix.policy.scenario import GROUPS
 
 SLOW = ("greeting-slow", "slow-drip-octet", "tarpit")
 

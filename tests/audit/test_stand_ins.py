@@ -13,7 +13,7 @@ from smtpfix import Outcome as Seen
 from smtpfix import Policy, RunningScenario, Server, Token
 from smtpfix.audit.family import load_family
 from smtpfix.audit.result import DeclaredMode, Outcome
-from smtpfix.policy.scenario import load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.record.transcript import Kind
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")

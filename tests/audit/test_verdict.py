@@ -27,8 +27,8 @@ from smtpfix.audit.sentences import FORBIDDEN, sentences
 from smtpfix.audit.verdict import Observed, judge
 from smtpfix.mail.envelope import Envelope
 from smtpfix.mail.message import CapturedMessage
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.mode import Mode
-from smtpfix.policy.scenario import load_scenario, scenario_ids
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session import AuthAttempt
 from smtpfix.record.violation import Violation

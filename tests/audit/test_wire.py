@@ -13,7 +13,7 @@ from smtpfix.audit.auditing import declare
 from smtpfix.audit.evidence import gather
 from smtpfix.audit.runner import settle
 from smtpfix.audit.wire import WireServer, outside_tls
-from smtpfix.policy.scenario import load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 

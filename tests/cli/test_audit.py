@@ -40,8 +40,8 @@ from smtpfix.cli import main
 from smtpfix.cli.audit import exit_status
 from smtpfix.cli.audit_guide import TerminalGuide
 from smtpfix.cli.audit_terminal import AuditTerminal
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.mode import Mode
-from smtpfix.policy.scenario import load_scenario
 
 CLIENTS = Path(__file__).parents[1] / "audit" / "clients"
 FEW = ("--scenario", "good", "--scenario", "untrusted-root", "--scenario", "wrong-host", "--scenario", "strip-ehlo")

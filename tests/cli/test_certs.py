@@ -21,7 +21,8 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.pki import decode, der, stores
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue import markdown
-from smtpfix.policy.scenario import GROUPS, load_scenario, scenario_ids
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
+from smtpfix.policy.scenario import GROUPS
 
 CERTIFICATES = scenario_ids("certificates")
 

@@ -30,7 +30,7 @@ from smtpfix.cli.events import (
     Started,
     Stopped,
 )
-from smtpfix.policy.scenario import load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.transcript import Kind
 from smtpfix.smtp.reading import SMTPReading

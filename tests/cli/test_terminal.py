@@ -32,7 +32,7 @@ from smtpfix.cli.events import (
 )
 from smtpfix.cli.terminal import Terminal
 from smtpfix.mail.envelope import Transfer
-from smtpfix.policy.scenario import load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.transcript import Kind
 from smtpfix.smtp.reading import SMTPReading

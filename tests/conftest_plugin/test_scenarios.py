@@ -10,7 +10,8 @@ import textwrap
 import pytest
 
 from smtpfix import Outcome, ScenarioFailed
-from smtpfix.policy.scenario import GROUPS, load_scenario, scenario_ids
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
+from smtpfix.policy.scenario import GROUPS
 
 # A child session in this process forgets what it imported, and cryptography cannot be imported twice: so it is here.
 for name in ("aiosmtplib", "smtpfix.pki.authority", "smtpfix.audit.check", "smtpfix.conftest_plugin.scenarios"):

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from smtpfix import ANY_USER, Authority, ExtraMissing, Policy, Server, Token
 from smtpfix.login.mechanisms import SCRAM, SCRAM_PLUS, MalformedResponseError
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import Scenario, load_scenario
+from smtpfix.policy.scenario import Scenario
 from smtpfix.tls.binding import end_point
 
 pytest.importorskip("scramp")
@@ -414,7 +415,7 @@ def test_each_tls_stack_knows_the_certificate_it_showed(start_smtp_server, wire,
     client = wire(server, greeted=False)
     client.handshake(context)
     assert client.reply().startswith("220")
-    (conversation,) = server._conversations
+    (conversation,) = server._serving.conversations
     tls = conversation.channel._tls
     assert tls.server_certificate == client.socket.getpeercert(binary_form=True)
     assert tls.channel_binding("tls-exporter") is None

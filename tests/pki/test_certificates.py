@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki import der, keys, names
 from smtpfix.pki.certificates import Revocation, day, issue
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.certificate_profile import KEY_USAGES, KEYS, CertificateProfile
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import Scenario, load_scenario, scenario_ids
+from smtpfix.policy.scenario import Scenario
 
 NOW = dt.datetime(2030, 6, 1, 12, tzinfo=dt.UTC)
 PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost", "::1"))

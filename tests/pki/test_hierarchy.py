@@ -19,9 +19,9 @@ from smtpfix.errors import AuthorityError, InvalidValueError
 from smtpfix.pki import keys, names
 from smtpfix.pki.authority import Authority
 from smtpfix.pki.certificates import issue
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.certificate_profile import CertificateProfile
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import load_scenario, scenario_ids
 
 PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("::1",))
 ELSEWHERE = Place("localhost", "mx.example.org", "127.0.0.1", ("::1",))

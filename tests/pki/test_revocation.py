@@ -25,8 +25,9 @@ from smtpfix import Policy, Server
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki.authority import Authority
 from smtpfix.pki.revocation import Ledger, serial_number
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import Scenario, load_scenario
+from smtpfix.policy.scenario import Scenario
 from smtpfix.tls.side import TLS, HandshakeFailedError
 
 PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost", "::1"))

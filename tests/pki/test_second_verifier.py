@@ -19,8 +19,8 @@ from cryptography.x509.verification import (  # noqa: TID251 - as above
 )
 
 from smtpfix.pki.authority import Authority
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import load_scenario, scenario_ids
 
 pytestmark = pytest.mark.once
 

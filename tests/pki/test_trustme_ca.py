@@ -15,9 +15,10 @@ from smtpfix.pki import keys, names, trustme_ca
 from smtpfix.pki.authority import Authority
 from smtpfix.pki.certificates import issue
 from smtpfix.pki.trustme_ca import Trustme, TrustmeCA, signer
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.certificate_profile import CertificateProfile
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import Scenario, load_scenario, scenario_ids
+from smtpfix.policy.scenario import Scenario
 
 NOW = dt.datetime(2030, 6, 1, 12, tzinfo=dt.UTC)
 PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost", "::1"))

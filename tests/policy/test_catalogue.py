@@ -18,8 +18,8 @@ from smtpfix.audit.check import Outcome, RunningScenario
 from smtpfix.errors import ExtraMissing
 from smtpfix.pki import chains, der
 from smtpfix.pki.authority import Authority
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import load_scenario, scenario_ids
 from smtpfix.tls.contexts import needed_stack
 from smtpfix.tls.facts import Alert
 from smtpfix.tls.side import HandshakeFailedError

@@ -11,7 +11,8 @@ import pytest
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.catalogue import BEGIN, END, markdown, renewed
-from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario, load_scenario, scenario_ids
+from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
+from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario
 
 pytestmark = pytest.mark.once
 

@@ -5,8 +5,8 @@ import pytest
 from smtpfix import Policy, Server
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki.authority import Authority
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import load_scenario
 
 WHOLE = 'summary = "A chain"\nexpected = "accept"\nstandard = "RFC 5280"\n'
 PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost", "::1"))

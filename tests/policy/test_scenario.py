@@ -9,19 +9,10 @@ import pytest
 from smtpfix import Policy, Server
 from smtpfix.audit.result import DeclaredMode
 from smtpfix.errors import InvalidValueError, SMTPFixError, UnknownScenario
+from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, read_scenario, scenario_ids
 from smtpfix.policy.certificate_profile import PLACEHOLDERS, CertificateProfile
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import (
-    CLIENT_MODES,
-    GROUPS,
-    OUTCOMES,
-    Evidence,
-    Scenario,
-    check_scenario_id,
-    load_scenario,
-    read_scenario,
-    scenario_ids,
-)
+from smtpfix.policy.scenario import CLIENT_MODES, GROUPS, OUTCOMES, Evidence, Scenario
 from smtpfix.smtp.violations import VIOLATIONS
 
 WHOLE = 'summary = "A chain"\nexpected = "accept"\nstandard = "RFC 5280"\n'

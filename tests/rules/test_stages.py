@@ -560,7 +560,7 @@ def test_octets_without_end_wait_for_the_client_to_read_and_end_with_it(ruled, w
     while len(data) < 1_000_000:
         data += client.socket.recv(65_536)
     assert set(data.split(b"\r\n")[:-1]) == {b"250-more"}
-    conversation = max(server._conversations, key=lambda one: one.recorder.number)
+    conversation = max(server._serving.conversations, key=lambda one: one.recorder.number)
     transport = conversation.channel._transport
     assert server.sessions[-1].end is None
     assert transport.get_write_buffer_size() < 200_000

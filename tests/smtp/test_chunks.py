@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from smtpfix import Delay, Disconnect, NoReply, Policy, Raw, Reply, Reset, RunningScenario, ScenarioFailed, Stall
 from smtpfix.audit.check import Outcome
-from smtpfix.policy.scenario import load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.smtp.chunks import Chunks, parse_argument
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
@@ -172,12 +172,12 @@ def test_any_chunks_in_any_blocks_are_the_same_message(octets, chunk_ends, block
     rest = bytearray()
     blocks = iter(cut(octets + b"QUIT\r\n", block_ends))
     for piece in pieces[:-1]:
-        chunk = chunks.begin("", len(piece), is_last=False, refusal=None)
+        chunk = chunks.begin(parse_argument(f"{len(piece)}"), None)
         while not chunk.take(rest):
             assert rest == b""
             rest += next(blocks)
         chunk.keep()
-    chunk = chunks.begin("9 LAST", len(pieces[-1]), is_last=True, refusal=None)
+    chunk = chunks.begin(parse_argument(f"{len(pieces[-1])} LAST"), None)
     while not chunk.take(rest):
         rest += next(blocks)
     whole = chunk.complete()
@@ -230,7 +230,7 @@ def test_no_argument_raises(argument):
     ],
 )
 def test_the_argument_is_a_size_and_perhaps_last(argument, expected):
-    assert parse_argument(argument) == expected
+    assert parse_argument(argument) == (expected and (argument, *expected))
 
 
 # Refused chunks are drained

@@ -226,7 +226,7 @@ def test_the_longest_line_there_may_be_is_taken(greet, limit):
 
 def test_an_endless_line_takes_no_memory(greet):
     server, client = greet()
-    (conversation,) = server._conversations
+    (conversation,) = server._serving.conversations
     for _ in range(64):
         client.send(b"x" * 65_536)
     assert not server.sessions[-1].is_over  # and all of it has been read
@@ -353,7 +353,7 @@ def test_a_message_over_the_size_limit_takes_no_memory(greet):
     server, client = greet(size_limit=1000)
     client.send(b"MAIL FROM:<>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n")
     client.replies(3)
-    (conversation,) = server._conversations
+    (conversation,) = server._serving.conversations
     for _ in range(64):
         client.send(b"x" * 65_534 + b"\r\n")
     assert not server.sessions[-1].is_over  # and all of it has been read
@@ -387,7 +387,7 @@ def test_a_message_is_in_the_inbox_before_its_reply_is_written(start_smtp_server
     server = start_smtp_server()
     client = wire(server)
     client.hello()
-    (conversation,) = server._conversations
+    (conversation,) = server._serving.conversations
     seen = []
     write = conversation.channel.write
     monkeypatch.setattr(
@@ -585,7 +585,7 @@ def test_a_client_that_goes_silent_without_reading_its_replies_is_dropped(start_
         client.flood(b"EHLO client.example\r\n" * 3000)
     (session,) = server.sessions.wait(1)
     assert session.end is SessionEnd.TIMEOUT
-    assert not server._conversations
+    assert not server._serving.conversations
 
 
 def test_a_client_that_speaks_now_and_then_is_not_idle(start_smtp_server, wire, sweep):

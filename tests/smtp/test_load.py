@@ -71,7 +71,7 @@ def test_two_thousand_sessions_from_twenty_threads(nothing_left):
         assert [session.number for session in server.sessions] == list(range(1, 2001))
         assert Counter(session.end for session in server.sessions) == {SessionEnd.QUIT: 2000}
         assert {session.message_count for session in server.sessions} == {1}
-        assert not server._conversations
+        assert not server._serving.conversations
 
 
 def test_sessions_in_all_modes_at_once_are_not_mixed_up(smtp_authority):
@@ -130,5 +130,5 @@ def test_sessions_that_break_off_leave_nothing(nothing_left, wire):
             client.send(beginnings[number % 4])
             client.reset() if number % 3 else client.close()
         assert len(plain.sessions.wait(100)) == len(secure.sessions.wait(100)) == 100
-        assert not plain._conversations
-        assert not secure._conversations
+        assert not plain._serving.conversations
+        assert not secure._serving.conversations

@@ -353,7 +353,7 @@ def test_many_clients_at_once_are_held_to_the_limit():
 def test_a_server_without_limits_counts_nothing():
     with Server() as server:
         assert sendmail(server) == {}
-        assert server._service.ledger is None
+        assert server._serving.service.ledger is None
         server.advance(60)  # and there is nothing for it to change
 
 

@@ -14,9 +14,9 @@ import pytest
 from smtpfix import Policy
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki.authority import Authority
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.certificate_profile import KEYS, SIGNATURES, CertificateProfile
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import load_scenario
 from smtpfix.policy.tls_profile import TLSProfile
 from smtpfix.tls.contexts import needed_stack, needs_weak_security, server_context, with_file
 from smtpfix.tls.side import TLS, HandshakeFailedError

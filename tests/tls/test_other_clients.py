@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from smtpfix import Policy, SessionEnd
-from smtpfix.policy.scenario import load_scenario
+from smtpfix.policy.catalogue_files import load_scenario
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 

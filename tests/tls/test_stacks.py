@@ -23,8 +23,9 @@ from smtpfix import Policy, Server, resolving
 from smtpfix.errors import ExtraMissing, InvalidValueError
 from smtpfix.pki.authority import Authority
 from smtpfix.pki.certificates import to_pem
+from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import Scenario, load_scenario
+from smtpfix.policy.scenario import Scenario
 from smtpfix.tls.facts import Alert
 from smtpfix.tls.side import TLS, HandshakeFailedError
 

@@ -1,4 +1,4 @@
-"""What a server says in the place of this package's own replies, with placeholders filled in: `Wording`.
+"""What a server says in the place of this package's own replies, with placeholders filled in: `CustomReplies`.
 
 Only a server that has words of its own has one.
 """
@@ -17,7 +17,7 @@ from .policy import Policy
 from .replies import PLACEHOLDER, standard_replies
 
 
-class Wording:
+class CustomReplies:
     """One server's."""
 
     def __init__(self, policy: Policy) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpfix.audit.traces import base64_cores, find
+from smtpfix.audit.encodings import base64_cores, find
 
 SECRET = "s3cret-word"
 OCTETS = SECRET.encode()

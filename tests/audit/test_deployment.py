@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from smtpfix import Policy
-from smtpfix.audit import venue as venues
+from smtpfix.audit import deployment as deployments
 from smtpfix.audit.auditing import Audit
 from smtpfix.audit.call import Call
+from smtpfix.audit.deployment import PORTS, Deployment
 from smtpfix.audit.result import Declaration, DeclaredMode, Grade, Outcome, Verdict
-from smtpfix.audit.venue import PORTS, Venue
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.mode import Mode
 
@@ -44,57 +44,57 @@ def send(target):
 
 
 def audit(deliver, mode=DeclaredMode.NONE, ids=IDS, **fields):
-    return Audit(Call(deliver), Declaration(mode), ids=ids, timeout=20, venue=Venue(**fields)).run()
+    return Audit(Call(deliver), Declaration(mode), ids=ids, timeout=20, deployment=Deployment(**fields)).run()
 
 
 # The value
 
 
 def test_free_ports_are_the_default_and_leave_room_for_several_servers_at_once():
-    assert not Venue().is_fixed
-    assert {Venue().port(mode) for mode in Mode} == {0}
-    assert Venue().at(Policy("starttls")) == Policy("starttls")
+    assert not Deployment().is_fixed
+    assert {Deployment().port(mode) for mode in Mode} == {0}
+    assert Deployment().at(Policy("starttls")) == Policy("starttls")
 
 
 def test_conventional_ports_go_by_the_server_s_mode():
-    venue = Venue("conventional")
-    assert venue.is_fixed
+    deployment = Deployment("conventional")
+    assert deployment.is_fixed
     modes = ("plain", "starttls", "tls-required", "implicit-tls")
-    assert [venue.port(mode) for mode in modes] == [25, 587, 587, 465]
-    assert venue.at(Policy("implicit-tls")).port == 465
+    assert [deployment.port(mode) for mode in modes] == [25, 587, 587, 465]
+    assert deployment.at(Policy("implicit-tls")).port == 465
 
 
 def test_a_number_is_the_port_in_every_mode():
-    assert Venue("2525").is_fixed
-    assert {Venue("2525").port(mode) for mode in Mode} == {2525}
+    assert Deployment("2525").is_fixed
+    assert {Deployment("2525").port(mode) for mode in Mode} == {2525}
 
 
 def test_a_name_of_its_own_is_the_servers_name_too():
-    policy = Venue(host="127.0.0.1", hostname="mail.plant.example").at(Policy())
+    policy = Deployment(host="127.0.0.1", hostname="mail.plant.example").at(Policy())
     assert (policy.host, policy.hostname) == ("127.0.0.1", "mail.plant.example")
 
 
 @pytest.mark.parametrize("hostname", ["192.0.2.7", "2001:db8::7", "plc-server", "plc.local"])
 def test_an_address_and_a_name_without_a_domain_of_its_own_is_not(hostname):
     """Wildcards for it would be wrong: of an address, or of a top-level domain."""
-    assert Venue(hostname=hostname).at(Policy()).hostname == "mx.smtpfix.test"
+    assert Deployment(hostname=hostname).at(Policy()).hostname == "mx.smtpfix.test"
 
 
 @pytest.mark.parametrize("ports", ["0", "65536", "-1", "smtp", "", "587,465", "\uff15\uff18\uff17", "conventiona"])
 def test_anything_else_is_no_port(ports):
     with pytest.raises(InvalidValueError, match="free, conventional, or a number from 1 to 65535"):
-        Venue(ports)
+        Deployment(ports)
 
 
 def test_the_name_is_checked_as_a_policys():
     with pytest.raises(InvalidValueError, match="hostname"):
-        Venue(hostname="no host\r\n")
+        Deployment(hostname="no host\r\n")
 
 
 def test_the_authority_s_keys_are_of_a_type_that_there_is():
-    assert Venue(key_type="rsa").key_type == "rsa"
+    assert Deployment(key_type="rsa").key_type == "rsa"
     with pytest.raises(InvalidValueError, match=r"^key_type: expected one of ecdsa, rsa, got 'x25519'"):
-        Venue(key_type="x25519")
+        Deployment(key_type="x25519")
 
 
 # Audits
@@ -111,7 +111,7 @@ def test_every_run_is_at_the_port_that_was_asked_for_one_after_the_other(port):
 
 def test_conventional_ports_are_those_of_the_table(port, monkeypatch):
     monkeypatch.setitem(PORTS, Mode.PLAIN, port)  # 25 is only for the privileged
-    assert venues.PORTS[Mode.STARTTLS] == 587
+    assert deployments.PORTS[Mode.STARTTLS] == 587
 
     def deliver(target):
         assert target.port == port
@@ -138,8 +138,8 @@ def test_a_port_that_is_taken_later_fails_the_runs_after_that(port):
             if done == 1:
                 taken.enter_context(socket.create_server(("127.0.0.1", port)))
 
-        venue = Venue(str(port), "127.0.0.1")
-        audit = Audit(Call(send), Declaration(DeclaredMode.NONE), ids=["rcpt-550"], timeout=20, venue=venue)
+        deployment = Deployment(str(port), "127.0.0.1")
+        audit = Audit(Call(send), Declaration(DeclaredMode.NONE), ids=["rcpt-550"], timeout=20, deployment=deployment)
         good, later = audit.run(take).findings
     assert good.verdict is Verdict.PASSED
     assert later.verdict is Verdict.NOT_RUN

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from smtpfix import Flag, Target, Verdict, audit_client
-from smtpfix.audit.asking import not_asked, without_asked
+from smtpfix.audit.asked import not_asked, without_asked
 from smtpfix.audit.result import Outcome
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Asked

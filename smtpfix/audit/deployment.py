@@ -1,4 +1,4 @@
-"""Where the servers of an audit stand: `Venue`, on free ports of this machine unless it says otherwise."""
+"""Where the servers of an audit stand: `Deployment`, on free ports of this machine unless it says otherwise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DOTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Venue:
+class Deployment:
     """What is decided about servers beside what they do. Raises `InvalidValueError`."""
 
     ports: str = FREE
@@ -82,5 +82,5 @@ def is_address(host: str) -> bool:
     return True
 
 
-HERE: Final = Venue()
+HERE: Final = Deployment()
 """Free ports of this machine."""

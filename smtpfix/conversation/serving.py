@@ -1,0 +1,172 @@
+"""The life of a running server, in the loop thread: it listens, takes connections, sweeps and closes: `Serving`.
+
+Knows no protocol and no rules: what is said on a connection is its conversation's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from smtpfix.policy.mode import Mode
+from smtpfix.record.history import History
+from smtpfix.record.recorder import RecordedServer, Recorder
+from smtpfix.wire.channel import Channel, Listener
+
+from .conversation import Conversation
+from .protocol import ServedProtocol
+from .service import Service
+
+if TYPE_CHECKING:
+    import socket
+
+    from smtpfix.record.session import Session
+
+CLOSE_BOUND: Final = 1.0
+"""Seconds that closing may take."""
+_SWEEP: Final = 1.0
+"""Seconds between two looks for silent clients, at the most."""
+_ROUNDS: Final = 10
+"""Rounds of the loop that connections just being accepted have to arrive; they take three."""
+
+Attach: TypeAlias = Callable[[Channel], Listener]
+"""Returns whom a channel tells what happens, once it is connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told of sessions as they begin and end; in the loop thread."""
+
+    started: Callable[[Session], None]
+    ended: Callable[[Session], None]
+
+
+class Serving:
+    """One server's, from its start on; not started again."""
+
+    def __init__(
+        self, protocol: ServedProtocol, service: Service, sessions: History, watch: Watch | None = None
+    ) -> None:
+        policy = service.policy
+        self.service = service
+        self.conversations: set[Conversation[Any]] = set()
+        """Those that are not over."""
+        self.new_channel: Callable[[], Channel]
+        """Returns the channel of a connection that was accepted; there once it listens."""
+        self._protocol = protocol
+        self._sessions = sessions
+        self._watch = watch
+        self._recorded = RecordedServer(Mode(policy.mode), protocol.reading, policy.max_events)
+        self._pause = min(_SWEEP, policy.timeout / 4, policy.handshake_timeout / 4)
+        self._loop = service.loop
+        self._listeners: list[asyncio.Server] = []
+        self._opening: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed: concurrent.futures.Future[None] | None = None
+
+    # From any thread
+
+    def listen(self, sockets: list[socket.socket], channel: Callable[[Attach], Channel]) -> None:
+        """Serve whoever connects to these sockets, each on a channel of this kind."""
+        self.new_channel = functools.partial(channel, self._attach)
+        self._loop.call_soon_threadsafe(self._open, sockets)
+
+    def close(self) -> None:
+        """Stop listening and end every session, once. Raises `TimeoutError` after `CLOSE_BOUND`."""
+        self._begin_close().result(CLOSE_BOUND)
+
+    async def aclose(self) -> None:
+        """Like `close`, awaited: the event loop goes on."""
+        closed = self._begin_close()
+        try:
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(closed)), CLOSE_BOUND)
+        except asyncio.CancelledError:
+            concurrent.futures.wait((closed,), CLOSE_BOUND)  # what has begun to close is closed to the end
+            raise
+
+    @property
+    def open_sessions(self) -> tuple[Session, ...]:
+        """The sessions that are not over."""
+        return tuple(conversation.recorder.session() for conversation in tuple(self.conversations))
+
+    def _begin_close(self) -> concurrent.futures.Future[None]:
+        closed: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._loop.call_soon_threadsafe(self._stop_accepting, closed)
+        return closed
+
+    # In the loop thread
+
+    def _open(self, sockets: list[socket.socket]) -> None:
+        self._opening = self._loop.create_task(self._serve(sockets))
+
+    async def _serve(self, sockets: list[socket.socket]) -> None:
+        for opened in sockets:
+            self._listeners.append(await self._loop.create_server(self.new_channel, sock=opened))
+
+    def _attach(self, channel: Channel) -> Conversation[Any]:
+        recorder = Recorder(
+            self._recorded, self._sessions.next_number(), channel.address("peername"), channel.address("sockname")
+        )
+        conversation = self._protocol.conversation(self.service, channel, recorder, self._ended)
+        self._sessions.add(recorder)
+        self.conversations.add(conversation)
+        if self._closed is not None:  # it came too late
+            self._loop.call_soon(conversation.shut_down)
+        elif self._sweeper is None:
+            self._sweep_later()
+        if self._watch is not None:
+            self._watch.started(recorder.session())
+        return conversation
+
+    def _ended(self, conversation: Conversation[Any]) -> None:
+        self.conversations.discard(conversation)
+        self._sessions.ring()
+        if self._watch is not None:
+            self._watch.ended(conversation.recorder.session())
+        self._tell_closed()
+
+    def _sweep_later(self) -> None:
+        self._sweeper = self._loop.call_later(self._pause, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        now = time.monotonic()
+        for conversation in tuple(self.conversations):
+            conversation.check_time(now)
+        if self.conversations:
+            self._sweep_later()
+
+    def _stop_accepting(self, closed: concurrent.futures.Future[None]) -> None:
+        if self._opening is not None and not self._opening.done():  # closed the moment it was started
+            self._loop.call_soon(self._stop_accepting, closed)
+            return
+        for listener in self._listeners:
+            for opened in listener.sockets:
+                with contextlib.suppress(NotImplementedError):  # Windows' proactor loop has no readers
+                    self._loop.remove_reader(opened.fileno())
+        self._shut_down(closed, _ROUNDS)
+
+    def _shut_down(self, closed: concurrent.futures.Future[None], rounds: int) -> None:
+        # Connections that asyncio is just accepting, a task each, have to arrive before the listener goes, or it logs
+        # errors.
+        if rounds and asyncio.all_tasks(self._loop):
+            self._loop.call_soon(self._shut_down, closed, rounds - 1)
+            return
+        for listener in self._listeners:
+            listener.close()
+        self._closed = closed
+        for conversation in tuple(self.conversations):
+            conversation.shut_down()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._tell_closed()
+
+    def _tell_closed(self) -> None:
+        if self._closed is not None and not self.conversations and not self._closed.done():
+            self._closed.set_result(None)
