@@ -2,8 +2,10 @@
 
 ``python -m benchmarks.mutation`` works on a copy of the checkout in a temporary folder and prints which of the `BREAKS`
 the tests let pass; it exits with 1 where one does, and with 2 where it cannot tell: a break's text is not where the
-list has it, or the tests fail before anything is broken. ``--tests`` says which are run: those of the broken ``wing``
-and the few beside it that show it at work, the ``fast`` lane, or the ``whole`` suite.
+list has it (``--check`` looks for that alone), or the tests fail before anything is broken.
+
+``--tests`` says which are run: those of the broken ``wing`` and the few beside it that show it at work, the ``fast``
+lane, or the ``whole`` suite.
 """
 
 from __future__ import annotations
@@ -48,6 +50,16 @@ class CannotTellError(Exception):
     """The list or the tests are at fault."""
 
 
+def find(root: Path, one: Break) -> Path:
+    """Return the module that a break is in. Raises `CannotTellError` unless its text is there once."""
+    place = root / one.folder
+    modules = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    found = [module for module in modules for _ in range(module.read_text(encoding="utf-8").count(one.old))]
+    if len(found) != 1:
+        raise CannotTellError(f"{one.folder}: expected once, found {len(found)} times: {one.old!r}")
+    return found[0]
+
+
 class Checkout:
     """A copy of the checkout, whose source is broken and mended again."""
 
@@ -83,20 +95,11 @@ class Checkout:
         if shown.count(str(self.folder)) != 2:  # noqa: PLR2004 - one for each
             raise CannotTellError(f"the copy does not import itself, but {shown}")
 
-    def find(self, one: Break) -> Path:
-        """Return the module that a break is in. Raises `CannotTellError` unless its text is there once."""
-        place = self.folder / one.folder
-        modules = [place] if place.is_file() else sorted(place.rglob("*.py"))
-        found = [module for module in modules for _ in range(module.read_text().count(one.old))]
-        if len(found) != 1:
-            raise CannotTellError(f"{one.folder}: expected once, found {len(found)} times: {one.old!r}")
-        return found[0]
-
     @contextlib.contextmanager
     def broken(self, one: Break):  # noqa: ANN201 - a context manager without a value
         """Break the source for a while."""
-        module = self.find(one)
-        whole = module.read_text()
+        module = find(self.folder, one)
+        whole = module.read_text(encoding="utf-8")
         try:
             self._write(module, whole.replace(one.old, one.new))
             yield
@@ -105,7 +108,7 @@ class Checkout:
 
     def _write(self, module: Path, text: str) -> None:
         """Write a module, with a time that no compiled module of before was made from."""
-        module.write_text(text)
+        module.write_text(text, encoding="utf-8")
         when = next(self._times)
         os.utime(module, (when, when))
 
@@ -148,12 +151,20 @@ def selection(which: str, folder: str) -> tuple[str, ...]:
     return (*((str(own),) if (ROOT / own).is_dir() else ()), *(one for one in beside if (ROOT / one).exists()))
 
 
+def check(breaks: Sequence[Break]) -> int:
+    """Look for each break's text in the checkout itself, and return the exit status."""
+    for one in breaks:
+        find(ROOT, one)
+    print(f"{len(breaks)} breaks, each where the list has it")
+    return 0
+
+
 def run(breaks: Sequence[Break], which: str, workers: int, seconds: float) -> int:
     """Run the tests with each break, print what came of it, and return the exit status."""
     with tempfile.TemporaryDirectory(prefix="smtpfix-mutation-") as temporary:
         checkout = Checkout(Path(temporary))
         for one in breaks:
-            checkout.find(one)
+            find(checkout.folder, one)
         everything = tuple(dict.fromkeys(test for one in breaks for test in selection(which, one.folder)))
         began = time.monotonic()
         status, last = checkout.test(everything, workers, 10 * seconds)
@@ -184,6 +195,7 @@ def main(arguments: Collection[str] | None = None) -> int:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description=__doc__)
     parser.add_argument("--tests", choices=("wing", "fast", "whole"), default="wing")
+    parser.add_argument("--check", action="store_true", help="look for the breaks, and run no test")
     parser.add_argument("--only", default="", help="breaks whose folder or description has this text")
     parser.add_argument("--workers", type=int, default=2, help="of pytest-xdist")
     parser.add_argument("--seconds", type=float, default=MOST, help="that the tests may take with one break")
@@ -192,7 +204,7 @@ def main(arguments: Collection[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     breaks = [one for one in BREAKS if options.only in one.folder or options.only in one.what]
     try:
-        return run(breaks, options.tests, options.workers, options.seconds)
+        return check(breaks) if options.check else run(breaks, options.tests, options.workers, options.seconds)
     except CannotTellError as error:
         print(error, file=sys.stderr)
         return 2
