@@ -211,6 +211,7 @@ def test_several_threads_wait_and_all_are_woken(inbox, add, in_thread):
     add("Hello")
     for thread in threads:
         thread.join(LONG / 2)  # when its time is over, each looks by itself
+        assert not thread.is_alive()
     assert found == [inbox.messages] * 4
 
 
@@ -403,6 +404,7 @@ def test_several_loops_in_several_threads_wait_and_all_are_woken(inbox, add, in_
     add("Hello")
     for thread in threads:
         thread.join(LONG / 2)  # when its time is over, each looks by itself
+        assert not thread.is_alive()
     assert found == [inbox.messages] * 4
 
 
