@@ -129,10 +129,12 @@ def _files(directory: Path, depth: int) -> tuple[Path, Path]:
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     """Let no other program make an authority in a directory meanwhile; Windows knows no such lock."""
-    descriptor = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    if fcntl is None:  # pragma: no cover - Windows
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
