@@ -436,9 +436,9 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/cli",
-        "self._messages_before += 1  # another run saves here at the same time",
-        "break",
-        "a saved message overwrites another run's",
+        "skipped += 1  # another run saves here at the same time",
+        "return path, skipped",
+        "a message is lost whose name another run has taken",
     ),
     # server
     Break(

@@ -54,7 +54,10 @@ class Observer(Protocol):
         """Note that a client has connected."""
 
     def message_captured(self, server: Server, message: CapturedMessage) -> None:
-        """Note that a message came whole; `CapturedMessage.accepted` says what became of it. It is not answered yet."""
+        """Note that a message came whole; `CapturedMessage.accepted` says what became of it. It is not answered yet.
+
+        This alone may raise `OSError`, where it could not be kept: then the client is cut off instead of answered.
+        """
 
     def session_ended(self, server: Server, session: Session) -> None:
         """Note that a client is gone."""

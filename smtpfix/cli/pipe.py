@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 from typing import TextIO
@@ -31,3 +32,14 @@ def settle(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def complain(text: str) -> None:
+    """Say something on stderr if that can be done at once."""
+    with contextlib.suppress(OSError, ValueError):
+        if hasattr(select, "poll"):
+            poll = select.poll()
+            poll.register(2, select.POLLOUT)
+            if not any(event & select.POLLOUT for _, event in poll.poll(0)):
+                return
+        os.write(2, f"smtpfix: {text}\n".encode())

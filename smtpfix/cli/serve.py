@@ -1,17 +1,20 @@
 """`smtpfix serve`: starts the servers, shows and saves what happens in them, and ends without losing anything.
 
-The servers' thread only puts events into a queue; this one, the main thread, writes.
+The servers' thread saves each message before it is answered, and puts events into a queue; this one, the main thread,
+saves transcripts; a third shows what happens, and nothing waits for it.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import queue
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
@@ -42,7 +45,8 @@ from .events import (
     Stopped,
 )
 from .options import KEPT, ServeOptions
-from .pipe import reader_is_gone
+from .pipe import complain, reader_is_gone
+from .printer import Printer
 from .save import Saver
 from .terminal import Terminal
 
@@ -50,6 +54,10 @@ _TICK: Final = 0.2
 """Seconds between two looks for signals, which interrupt no wait on Windows, and for the output's reader."""
 _FAREWELL: Final = 1.0
 """Seconds that clients have to finish their sessions after the last message asked for."""
+_LAST_WORDS: Final = 0.4
+"""Seconds that the output has at the end."""
+_BOUND: Final = 0.95
+"""Seconds from a signal to the end, whatever has not been done by then."""
 _SIGHUP: Final = getattr(signal, "SIGHUP", None)
 """Reads the file of rules again; Windows has no such signal."""
 _SIGNALS: Final = {signal.SIGINT: Reason.INTERRUPTED, signal.SIGTERM: Reason.TERMINATED}
@@ -75,7 +83,8 @@ class _Run:
     def __init__(self, options: ServeOptions, stream: TextIO) -> None:
         self._options = options
         self._stream = stream
-        self._output: Output | None = JSONOutput(stream) if options.as_json else Terminal(stream)
+        output: Output = JSONOutput(stream) if options.as_json else Terminal(stream)
+        self._printer = Printer(output, self._output_failed)
         self._saver = _saver(options.save) if options.save is not None else None
         self._names: dict[Server, str] = {}
         self._events: queue.SimpleQueue[ClientEvent | RulesRead | None] = queue.SimpleQueue()
@@ -89,17 +98,27 @@ class _Run:
         self._enough_since: float | None = None
 
     def run(self) -> int:
-        with ExitStack() as opened:
-            self._show(self._start(opened))
-            try:
-                self._watch()
-            finally:
-                self._close(opened)
-        self._show(Stopped(self._reason or Reason.FAILED, self._accepted, self._sessions))
+        try:
+            with ExitStack() as opened:
+                self._show(self._start(opened))
+                try:
+                    self._watch()
+                finally:
+                    self._close(opened)
+            self._show(Stopped(self._reason or Reason.FAILED, self._accepted, self._sessions))
+        finally:
+            has_finished = self._printer.finish(_LAST_WORDS)
+        if self._printer.dropped:
+            complain(f"nobody read the output: {self._printer.dropped} events were not shown")
+        is_waiting = self._options.exit_after is not None and self._accepted < self._options.exit_after
+        status = 1 if is_waiting and self._reason is Reason.TIMEOUT else 0
+        if not has_finished:  # the interpreter would wait for the output for ever
+            if self._failure is not None:
+                complain(str(self._failure))
+            os._exit(status if self._failure is None else 2)
         if self._failure is not None:
             raise self._failure
-        is_waiting = self._options.exit_after is not None and self._accepted < self._options.exit_after
-        return 1 if is_waiting and self._reason is Reason.TIMEOUT else 0
+        return status
 
     def end(self, reason: Reason) -> None:
         """Let it end soon; the first reason counts."""
@@ -191,7 +210,12 @@ class _Run:
                 self._accepted += 1
                 if self._accepted == self._options.exit_after:
                     self._enough_since = time.monotonic()
-        self._show(self._saved(event))
+            case _:
+                pass
+        if isinstance(event, SessionEnded):
+            with suppress(OSError):  # the run ends, and says so
+                event = self._saved(event)
+        self._show(event)
         return True
 
     # The file of rules
@@ -217,30 +241,30 @@ class _Run:
         self._events.put(RulesRead(file.path, file.count, datetime.now(UTC)))
 
     def _saved(self, event: ClientEvent) -> ClientEvent:
+        """Save what came to an end. Raises `OSError`, once it has seen to it that the run ends."""
         if self._saver is None:
             return event
         try:
             return self._saver.save(event)
         except OSError as error:
-            self._saver = None
             self._fail(f"cannot go on saving in {self._options.save}: {error.strerror}; make room or fix it", error)
-            return event
+            raise
 
     def _show(self, event: ServeEvent) -> None:
-        if self._output is None:
-            return
-        try:
-            self._output.show(event)
-        except BrokenPipeError:
-            self._output = None
+        self._printer.show(event, wait=self._reason is None)
+
+    def _output_failed(self, error: OSError) -> None:
+        if isinstance(error, BrokenPipeError):
             self.end(Reason.OUTPUT_CLOSED)
-        except OSError as error:
-            self._output = None
+        else:
             self._fail(f"cannot write to standard output: {error.strerror}", error)
+        self._events.put(None)  # to wake the main thread
 
     def _fail(self, text: str, cause: OSError) -> None:
-        self._failure = CannotServeError(text)
-        self._failure.__cause__ = cause
+        if self._failure is None:
+            failure = CannotServeError(text)
+            failure.__cause__ = cause
+            self._failure = failure
         self.end(Reason.FAILED)
 
     # The observer, in the servers' thread
@@ -249,7 +273,12 @@ class _Run:
         self._events.put(SessionStarted(self._names[server], session))
 
     def message_captured(self, server: Server, message: CapturedMessage) -> None:
-        self._events.put(MessageCaptured(self._names[server], server.mode, message))
+        event = MessageCaptured(self._names[server], server.mode, message)
+        try:
+            self._events.put(self._saved(event))
+        except OSError:
+            self._events.put(event)
+            raise  # so that the client is not told that it is accepted
 
     def session_ended(self, server: Server, session: Session) -> None:
         self._events.put(SessionEnded(self._names[server], session))
@@ -285,11 +314,28 @@ def _listening(server: Server, name: str) -> Listening:
 @contextmanager
 def _signals(end: Callable[[Reason], None], read_again: Callable[[], None] | None) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end it instead of breaking it off, however often they come; SIGHUP reads rules again."""
-    previous = {number: signal.signal(number, lambda got, _: end(_SIGNALS[signal.Signals(got)])) for number in _SIGNALS}
+    watchdog = threading.Timer(_BOUND, _break_off)
+    watchdog.daemon = True
+
+    def end_in_time(got: int, _: object) -> None:
+        end(_SIGNALS[signal.Signals(got)])
+        with suppress(RuntimeError):  # it has been started, by an earlier signal
+            watchdog.start()
+
+    previous = {number: signal.signal(number, end_in_time) for number in _SIGNALS}
     if _SIGHUP is not None and read_again is not None:
         previous[_SIGHUP] = signal.signal(_SIGHUP, lambda *_: read_again())
     try:
         yield
     finally:
+        watchdog.cancel()
+        if watchdog.is_alive():
+            watchdog.join()
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _break_off() -> None:
+    """End at once: a disk, or something else that is waited for, has held up the end."""
+    complain("ended by a signal, before everything was shown and every transcript saved")
+    os._exit(2)

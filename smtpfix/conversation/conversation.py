@@ -175,7 +175,8 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
                 self.upgrade.refuse_tls_in_clear()
                 return
             in_login = login.is_running
-            line = self._lines.take(buffer, in_login=in_login)
+            is_answer = login.overdue > 0 and not login.is_command(bytes(buffer[:SHOWN]))
+            line = self._lines.take(buffer, in_login=in_login, is_answer=is_answer)
             if line is None:
                 break
             if line is TOO_LONG:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from smtpfix.record.recorder import Recorder
-from smtpfix.record.transcript import CUT, Kind
+from smtpfix.record.transcript import CUT
 
 LOGIN_LIMIT: Final = 12_288
 """Octets that a line of a login may have with its CRLF, RFC 4954 section 4."""
@@ -33,11 +33,11 @@ class Lines:
         """Whether the end of a line that is over its limit is still to come."""
         return self._skipped > 0
 
-    def take(self, buffer: bytearray, *, in_login: bool) -> bytes | None:
+    def take(self, buffer: bytearray, *, in_login: bool, is_answer: bool = False) -> bytes | None:
         """Take one line off the buffer, without its LF; None while it is not complete.
 
         One over its limit is let go as it comes, and is `TOO_LONG` at its end. In a login lines may be longer, and are
-        secret.
+        secret; so are answers to a login that was refused.
         """
         if not self._skipped:
             self._limit = self._most
@@ -46,7 +46,7 @@ class Lines:
         end = buffer.find(b"\n", self._scan)
         if end < 0:
             if self._skipped or len(buffer) > self._limit:
-                self._skip(buffer, len(buffer), in_login=in_login)
+                self._skip(buffer, len(buffer), is_answer=in_login or is_answer)
             else:
                 self._scan = len(buffer)
             return None
@@ -55,18 +55,14 @@ class Lines:
             line = bytes(buffer[:end])
             del buffer[: end + 1]
             return line
-        self._skip(buffer, end + 1, in_login=in_login)
+        self._skip(buffer, end + 1, is_answer=in_login or is_answer)
         self._recorder.note(f"{CUT.decode()}{self._skipped} octets long, the limit is {self._limit}")
         self._skipped = 0
         return TOO_LONG
 
-    def _skip(self, buffer: bytearray, count: int, *, in_login: bool) -> None:
+    def _skip(self, buffer: bytearray, count: int, *, is_answer: bool) -> None:
         if not self._skipped:
-            shown = bytes(buffer[:SHOWN])
-            if in_login:
-                self._recorder.add(Kind.SECRET, shown)
-            else:
-                self._recorder.add_stray(shown)
+            self._recorder.add_beginning(bytes(buffer[:SHOWN]), is_answer=is_answer)
         self._skipped += count
         self._scan = 0
         del buffer[:count]

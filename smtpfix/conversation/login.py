@@ -7,6 +7,7 @@ breaks off is missing from the record. Whether a client may log in here, and in 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Generic
 
 from smtpfix.login.exchange import CANCEL, Challenge, Dialogue, Outcome, Verdict, exchange_for
@@ -39,6 +40,9 @@ class Login(ABC, Generic[AnswerT]):
         """Whether the client has shown who it is, and was told so."""
         self.user: str | None = None
         """As whom."""
+        self.overdue = 0
+        """How many answers a client may still send to a login that was refused, since it does not look."""
+        self._refused: Dialogue | None = None
 
     # What only the protocol knows
 
@@ -62,12 +66,18 @@ class Login(ABC, Generic[AnswerT]):
     def ends_in_challenge(self, octets: bytes) -> bool:
         """Return whether octets that a rule sent instead of an answer ask the client to go on."""
 
+    def is_command(self, line: bytes) -> bool:  # noqa: ARG002 - for protocols that can tell
+        """Return whether a line is a command, and so no answer to a login that was refused."""
+        return True
+
     # One attempt
 
     def forget(self, user: str | None = None) -> None:
         """Begin anew; it is this user if somebody else has said so."""
         self._dialogue = None
         self.is_open = self.is_running = False
+        self.overdue, self._refused = 0, None
+        self._recorder.is_wary = False
         self.is_complete, self.user = user is not None, user
 
     def hear(self, argument: str) -> None:
@@ -135,6 +145,35 @@ class Login(ABC, Generic[AnswerT]):
             self.end(accepted=accepts and self._outcome is Verdict.ACCEPTED)
         return answer
 
+    def turn_away(self, argument: str) -> None:
+        """Record an attempt by a command that is refused for its form."""
+        self.hear(argument)
+        self.end()
+
+    def overhears(self, line: bytes) -> bool:
+        """Return whether a line is an answer to a login that was refused, and learn what it gives away.
+
+        Clients that do not look at replies go on with user and password. Whatever is no command is taken for that.
+        """
+        if not self.overdue:
+            return False
+        answer = line.strip()
+        if self._refused is None or answer == CANCEL or self.is_command(line):
+            self.overdue = 0
+            return False
+        self.overdue -= 1
+        self._refused.overhear(answer)
+        attempts, exchange = self._recorder.auth, self._refused.exchange
+        attempts[-1] = replace(
+            attempts[-1],
+            user=exchange.user,
+            password=exchange.password,
+            authorization_identity=exchange.authorization_identity,
+            token=exchange.token,
+            trace=exchange.trace,
+        )
+        return True
+
     def cut_short(self, said: bytes) -> None:
         """Go on behind octets that a rule sent instead of an answer: they are a challenge, or end the exchange."""
         if self.ends_in_challenge(said):
@@ -165,6 +204,11 @@ class Login(ABC, Generic[AnswerT]):
         )
         self._dialogue = None
         self.is_open = self.is_running = False
+        if accepted:
+            self.overdue = 0
+        else:
+            self._refused, self.overdue = dialogue, dialogue.outstanding
+            self._recorder.is_wary = True
 
     def _settled(self, forced: AnswerT | None) -> None:
         self._connection.send(self.settle(forced))

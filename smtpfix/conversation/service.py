@@ -25,7 +25,7 @@ class Intake:
     next_number: Callable[[], int]
     """Returns the number of the message about to be captured."""
     capture: Callable[[CapturedMessage], None]
-    """Takes a message in, before it is answered."""
+    """Takes a message in, before it is answered. Raises `OSError` for one that may not be answered: it is not kept."""
 
 
 @dataclass(frozen=True)

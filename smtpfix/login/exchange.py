@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from enum import Enum
@@ -90,6 +91,8 @@ class Dialogue:
         self._initial = initial
         self._response = _decode(initial) if initial else None
         self._turns: Generator[bytes, bytes, bool] | None = None
+        self._answers: list[bytes] = []
+        """What has come behind the command, decoded; empty for what is not base64."""
         self.responses = 1 if self._response is not None else 0
         """How often the client has answered; an initial response is one."""
 
@@ -118,13 +121,30 @@ class Dialogue:
         self.responses += 1
         if line == CANCEL:
             return Verdict.CANCELLED
+        response = _decode(line.decode("ascii", "replace"))
+        self._answers.append(response or b"")
         if self._turns is None:
             return None
-        response = _decode(line.decode("ascii", "replace"))
         if response is None:
             self._turns = None
             return Verdict.NOT_BASE64
         return self._advance(partial(self._turns.send, response))
+
+    @property
+    def outstanding(self) -> int:
+        """How many answers a client may still send that does not look at what it is told."""
+        return max(self.exchange.answers - len(self._answers), 0)
+
+    def overhear(self, line: bytes) -> None:
+        """Learn what an answer gives away that comes though the exchange is over; nobody is authenticated by it."""
+        self._answers.append(_decode(line.decode("ascii", "replace")) or b"")
+        initial = None if self._answers[0] == self._response else self._response  # said again, it is no second answer
+        # What a mechanism makes of it that nobody knows, and of answers that are too many, is nothing.
+        with contextlib.suppress(StopIteration, MalformedResponseError, NotImplementedError):
+            turns = self.exchange.run(initial)
+            next(turns)
+            for answer in self._answers:
+                turns.send(answer)
 
     def _advance(self, go_on: Callable[[], bytes]) -> Outcome:
         """Let the mechanism go on: to its next challenge or to its end."""

@@ -76,6 +76,9 @@ class ServerFirstError(MalformedResponseError):
 class Exchange:
     """One authentication. What has become known so far is in its attributes, also when it is broken off."""
 
+    answers: ClassVar[int] = 3
+    """How many answers a client may have for challenges; those of SCRAM are the most."""
+
     def __init__(self, users: Users, *, hostname: str = "localhost", certified: str | None = None) -> None:
         self._users = users
         self._hostname = hostname
@@ -132,6 +135,8 @@ def _octets(text: str) -> bytes:
 class Plain(Exchange):
     """PLAIN, RFC 4616."""
 
+    answers = 1
+
     def run(self, initial: bytes | None) -> Generator[bytes, bytes, bool]:
         """Take authorization identity, user and password in one answer, separated by NUL (RFC 4616 section 2)."""
         response = initial or (yield b"")
@@ -146,6 +151,8 @@ class Plain(Exchange):
 class Login(Exchange):
     """LOGIN, which no RFC describes: two questions, the first of which may be answered in advance."""
 
+    answers = 2
+
     def run(self, initial: bytes | None) -> Generator[bytes, bytes, bool]:
         """Ask for the user, then for the password, in the words that clients look for."""
         self.user = _text(initial or (yield b"Username:"))
@@ -156,6 +163,7 @@ class Login(Exchange):
 class CramMD5(Exchange):
     """CRAM-MD5, RFC 2195: the password stays with the client."""
 
+    answers = 1
     _RESPONSE: Final = re.compile(rb"(.+) ([0-9a-f]{32})", re.DOTALL)
 
     def run(self, initial: bytes | None) -> Generator[bytes, bytes, bool]:
@@ -181,6 +189,7 @@ class CramMD5(Exchange):
 class _Bearer(Exchange):
     """What mechanisms of bearer tokens share: a refusal is told in a challenge, and then in the reply."""
 
+    answers = 2
     _refusal: ClassVar[bytes]
     """The challenge that tells a refusal, in JSON."""
 
@@ -257,6 +266,8 @@ class OAuthBearer(_Bearer):
 class External(Exchange):
     """EXTERNAL, RFC 4422 appendix A: the client is whom its TLS certificate names."""
 
+    answers = 1
+
     def run(self, initial: bytes | None) -> Generator[bytes, bytes, bool]:
         """Take whom the client wants to act as, empty for itself."""
         self.user = self._certified
@@ -269,6 +280,8 @@ class External(Exchange):
 
 class Anonymous(Exchange):
     """ANONYMOUS, RFC 4505: lets everybody in, as the user ``anonymous``."""
+
+    answers = 1
 
     def run(self, initial: bytes | None) -> Generator[bytes, bytes, bool]:
         """Take what the client says of itself: an e-mail address or any other text, up to 255 characters."""

@@ -6,9 +6,11 @@ few scenarios' only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,11 @@ from smtpfix.policy.scenario import MOST_INTERMEDIATES
 from . import trustme_ca
 from .keys import pem
 from .trustme_ca import TrustmeCA
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
 
 _KEPT: Final = 2
 """How many authorities are kept: the root and the intermediate that all good servers have."""
@@ -59,25 +66,43 @@ class Hierarchy:
         with self._lock:
             while len(self._made) <= depth:
                 above = self._made[-1] if self._made else None
-                self._made.append(self._stored(above) or self._new(above))
+                self._made.append(self._stored(above) or self._kept(above))
             return self._made[depth]
+
+    def _kept(self, above: TrustmeCA | None) -> TrustmeCA:
+        """Make the next authority, and keep it where it is to be kept; another program may have been quicker."""
+        depth = len(self._made)
+        if self._directory is None or depth >= _KEPT:
+            return self._new(above)
+        with _locked(self._directory):
+            certificate, key = _files(self._directory, depth)
+            part = certificate.with_name(f".{certificate.name}.part")
+            if key.exists() and not certificate.exists() and part.exists():
+                part.replace(certificate)  # a program died between the two
+            stored = self._stored(above)
+            if stored is not None:
+                return stored
+            issuer = self._new(above)
+            key_part = key.with_name(f".{key.name}.part")
+            _write(key_part, pem(issuer.key), 0o600)
+            _write(part, issuer.pem.encode("ascii"), 0o644)
+            key_part.replace(key)
+            part.replace(certificate)
+            return issuer
 
     def _new(self, above: TrustmeCA | None) -> TrustmeCA:
         depth = len(self._made)
         part = f"intermediate {depth}" if depth else "root"
         name = f"smtpfix {part} {secrets.token_hex(4)}"
-        issuer = trustme_ca.make(above, name, key_type=self.key_type, path_length=path_length(depth))
-        if self._directory is not None and depth < _KEPT:
-            certificate, key = _files(self._directory, depth)
-            _write_private(key, pem(issuer.key))
-            certificate.write_text(issuer.pem, encoding="ascii")
-        return issuer
+        return trustme_ca.make(above, name, key_type=self.key_type, path_length=path_length(depth))
 
     def _stored(self, above: TrustmeCA | None) -> TrustmeCA | None:
         if self._directory is None or len(self._made) >= _KEPT:
             return None
         certificate, key = _files(self._directory, len(self._made))
-        if not certificate.exists() and not key.exists():
+        if not certificate.exists() and (
+            not key.exists() or certificate.with_name(f".{certificate.name}.part").exists()
+        ):
             return None
         try:
             return TrustmeCA.read(certificate.read_bytes(), key.read_bytes(), above)
@@ -101,7 +126,25 @@ def _files(directory: Path, depth: int) -> tuple[Path, Path]:
     return directory / f"{name}.pem", directory / f"{name}.key"
 
 
-def _write_private(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Let no other program make an authority in a directory meanwhile; Windows knows no such lock."""
+    if fcntl is None:  # pragma: no cover - Windows
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    """Write a new file, in the place of one that a program has left half-written which died."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
+        file.flush()
+        os.fsync(descriptor)

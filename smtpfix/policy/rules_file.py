@@ -6,6 +6,8 @@ name of a mode, such as ``[starttls]``, for the servers of this mode.
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +24,8 @@ from .protocol import load_language
 
 _KEY: Final = "rules"
 _MODES: Final = tuple(map(str, Mode))
+_MOST: Final = 1_000_000
+"""Octets that a file may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +44,16 @@ class RulesFile:
         """Read a file. Raises `InvalidValueError`, which names the file, the key, and the rule by line and number."""
         where = str(path)
         try:
-            text = path.read_text(encoding="utf-8")
-            values = tomllib.loads(text)
+            text = _read(path).decode("utf-8")
+            values = tomllib.loads(text.replace("\r\n", "\n"))
         except OSError as error:
             raise InvalidValueError(where, error.strerror, "a TOML file that can be read") from error
         except UnicodeDecodeError as error:
             raise InvalidValueError(where, str(error), "UTF-8") from error
         except tomllib.TOMLDecodeError as error:
             raise InvalidValueError(where, str(error), "TOML") from error
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits; lists in lists in lists
+            raise InvalidValueError(where, str(error), "TOML of a reasonable size and depth") from error
         for key in values:
             if key not in (_KEY, *_MODES):
                 raise InvalidValueError(where, key, f"only the key {_KEY} and the tables {', '.join(_MODES)}")
@@ -63,6 +69,18 @@ class RulesFile:
     def count(self) -> int:
         """How many rules are written in it."""
         return len(self.rules) + sum(map(len, self.by_mode.values()))
+
+
+def _read(path: Path) -> bytes:
+    """Read a regular file that is not too large; nothing else, such as a pipe, can hold the reader up."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidValueError(str(path), "something else", "a regular file, TOML")
+        octets = file.read(_MOST + 1)
+    if len(octets) > _MOST:
+        raise InvalidValueError(str(path), "a larger one", f"a TOML file of {_MOST:,} octets at the most")
+    return octets
 
 
 def _table(where: str, mode: str, table: Any, text: str) -> Iterator[Rule]:
@@ -85,6 +103,8 @@ def _rules(where: str, lines: Any, text: str) -> Iterator[Rule]:
             yield parse_rule(line, load_language())
         except InvalidValueError as error:
             raise error.within(f"{rule}{_place(line, text)}") from error
+        except (ValueError, RecursionError) as error:  # such as text that is not in the charset of what it is for
+            raise InvalidValueError(f"{rule}{_place(line, text)}", str(error), "a rule") from error
 
 
 def _place(rule: str, text: str) -> str:

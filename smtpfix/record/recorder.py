@@ -57,6 +57,7 @@ class Recorder:
         "client_name",
         "end",
         "injected",
+        "is_wary",
         "message_count",
         "number",
         "peer",
@@ -89,6 +90,8 @@ class Recorder:
         self.auth: list[AuthAttempt] = []
         self.message_count = 0
         self.injected = b""
+        self.is_wary = False
+        """Whether a login was refused in clear, so that stray octets may be what the client answers to it."""
         self.proxy: ProxyHeader | None = None
         self.xclient: XClient | None = None
 
@@ -127,12 +130,17 @@ class Recorder:
         )
 
     def add_stray(self, octets: bytes) -> None:
-        """Record octets of the client's that are no whole command."""
-        self.add(Kind.SECRET if self._reading.carries_secret(octets) else Kind.CLIENT, octets)
+        """Record octets of the client's that are not commands, such as clear text in the place of TLS."""
+        self.add(Kind.SECRET if self.is_wary or self._reading.carries_secret(octets) else Kind.CLIENT, octets)
+
+    def add_beginning(self, octets: bytes, *, is_answer: bool) -> None:
+        """Record the beginning of a line that is over its limit; one that answers in a login is secret."""
+        self.add(Kind.SECRET if is_answer or self._reading.carries_secret(octets) else Kind.CLIENT, octets)
 
     def excerpt(self, octets: bytes, limit: int) -> str:
-        """Return how a note shows stray octets: their beginning, or with a credential in them only their number."""
-        return excerpt(octets, limit, is_secret=self._reading.carries_secret(octets))
+        """Return how a note shows stray octets: their beginning, or with a credential in that only their number."""
+        is_secret = self.is_wary or self._reading.carries_secret(octets[:limit])
+        return excerpt(octets, limit, is_secret=is_secret)
 
     def note(self, text: str) -> None:
         """Record something that happened beside the commands."""

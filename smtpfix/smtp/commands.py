@@ -31,6 +31,8 @@ _BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
 _NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", BDAT, "VRFY", "EXPN"})
 """What ``require_auth`` holds back; RFC 4954 section 6 exempts AUTH, EHLO, HELO, NOOP, RSET and QUIT."""
 _NOT_IMPLEMENTED: Final = frozenset({BDAT, "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
+COMMANDS: Final = KNOWN | HELLOS | _NOT_IMPLEMENTED | {"ONEX", "VERB", "XFORWARD"}
+"""The verbs that clients have, whatever becomes of them here."""
 
 
 class Commands:

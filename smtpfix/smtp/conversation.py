@@ -17,7 +17,7 @@ from smtpfix.rules.stages import UNKNOWN
 
 from . import replies
 from .commands import HELLOS, KNOWN, Commands
-from .credentials import carries_credential
+from .credentials import asks_for_login, carries_credential
 from .delivery import Delivery
 from .language import BDAT
 from .lines import against_grammar, malformed
@@ -80,15 +80,19 @@ class SMTPConversation(Conversation[Reply]):
         verb = head.upper().decode("ascii", "replace")
         if verb == BDAT and "CHUNKING" in self.policy.offer:
             self.recorder.unfollow()  # what stands behind it is its chunk, and not a command too early
-        is_secret = verb not in _WITHOUT_CREDENTIAL and carries_credential(line)
+        if verb in _WITHOUT_CREDENTIAL:
+            is_secret = False
+            self.login.overdue = 0
+        else:
+            is_secret = self.login.overhears(line) or carries_credential(line)
         self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, shown)
         if (refusal := malformed(line, head)) is not None:
-            self.send(refusal)
+            self._refuse_form(line, refusal)
             return
         argument = rest.strip().decode("utf-8", "surrogateescape")
         if not self._is_usual:
             if self.policy.syntax == "strict" and (refusal := against_grammar(shown)) is not None:
-                self.send(refusal)
+                self._refuse_form(line, refusal)
                 return
             if verb in HELLOS and self.policy.protocol == "lmtp":
                 if verb != "LHLO":
@@ -99,6 +103,8 @@ class SMTPConversation(Conversation[Reply]):
             if verb == BDAT and "CHUNKING" in self.policy.offer:
                 self.delivery.bdat(argument, self._commands.refuse_stage(verb))
                 return
+        if verb not in KNOWN and (begins := asks_for_login(line)):
+            self.login.turn_away(line[begins:].decode("utf-8", "surrogateescape"))
         if self._rulebook.by_stage:
             perform = partial(self._commands.perform, verb, argument)
             if verb == "AUTH":  # before a rule may break it off
@@ -109,6 +115,12 @@ class SMTPConversation(Conversation[Reply]):
                 self.at_stage(UNKNOWN, line.strip().decode("utf-8", "surrogateescape"), perform)
         else:
             self._commands.perform(verb, argument, None)
+
+    def _refuse_form(self, line: bytes, refusal: Reply) -> None:
+        """Answer what is no command for its form; who wanted to log in by it has tried to."""
+        if begins := asks_for_login(line):
+            self.login.turn_away(line[begins:].decode("utf-8", "surrogateescape"))
+        self.send(refusal)
 
     def line_too_long(self) -> None:
         """Answer a line that was over its limit; in a login that ends the login."""

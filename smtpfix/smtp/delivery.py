@@ -283,7 +283,11 @@ class Delivery:
         )
         if message.accepted:
             self._recorder.message_count += 1
-        self._service.intake.capture(message)
+        try:
+            self._service.intake.capture(message)
+        except OSError as error:
+            self._recorder.note(f"the message could not be kept, so it is not answered: {error.strerror}")
+            self._channel.abort()
 
 
 def _is_binary(envelope: Envelope) -> bool:

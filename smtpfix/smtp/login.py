@@ -10,12 +10,15 @@ from smtpfix.policy.mode import Mode
 from smtpfix.rules.reply import Reply
 
 from . import replies
+from .credentials import asks_for_login
 
 if TYPE_CHECKING:
     from .conversation import SMTPConversation
 
 _CHALLENGE: Final = 334
 """The reply code of a challenge, RFC 4954 section 4."""
+_LONGEST_VERB: Final = 32
+"""Octets, with white space in front of it."""
 _VERDICTS: Final = {
     Verdict.ACCEPTED: replies.AUTHENTICATED,
     Verdict.BAD_CREDENTIALS: replies.BAD_CREDENTIALS,
@@ -70,3 +73,10 @@ class SMTPLogin(Login[Reply]):
     def ends_in_challenge(self, octets: bytes) -> bool:
         """Return whether a line of these octets is a 334."""
         return bool(octets.rpartition(b"\n334")[1]) or octets.startswith(b"334")
+
+    def is_command(self, line: bytes) -> bool:
+        """Return whether a line begins with a verb, or is AUTH in a form of its own."""
+        from .commands import COMMANDS  # noqa: PLC0415 - which has a login
+
+        verb = line[:_LONGEST_VERB].split(maxsplit=1)[:1]
+        return bool(verb) and (verb[0].decode("ascii", "replace").upper() in COMMANDS or asks_for_login(line) > 0)

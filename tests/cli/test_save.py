@@ -91,12 +91,44 @@ def test_two_runs_at_the_same_time_overwrite_nothing(tmp_path):
     assert names(tmp_path) == sorted(path.name for path in paths)
 
 
+def test_a_name_that_another_run_takes_at_the_last_moment_is_not_overwritten(tmp_path, monkeypatch):
+    def late(name):
+        real = getattr(os, name)
+
+        def call(*arguments, **options):
+            monkeypatch.setattr(os, name, real)
+            other.save(captured(1, b"other"))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    one, other = Saver(tmp_path), Saver(tmp_path)
+    late("link")
+    late("replace")
+    path = one.save(captured(1, b"one")).path
+    assert (tmp_path / "0001-starttls.eml").read_bytes() == b"other"
+    assert path == tmp_path / "0002-starttls.eml"
+    assert path.read_bytes() == b"one"
+
+
+def test_what_a_dead_run_left_unfinished_is_removed_and_what_a_living_one_writes_is_not(tmp_path):
+    (tmp_path / ".dead.part").write_bytes(b"Subj")
+    living = Saver(tmp_path)
+    assert names(tmp_path) == []
+    with living._part():
+        during = names(tmp_path)
+        Saver(tmp_path)
+        assert names(tmp_path) == during
+        assert len(during) == 1
+    assert names(tmp_path) == []
+
+
 def test_a_file_that_cannot_be_completed_is_not_left_behind(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
     saver = Saver(tmp_path)
-    monkeypatch.setattr(os, "replace", fail)
+    monkeypatch.setattr(os, "link", fail)
     with pytest.raises(OSError, match="No space left"):
         saver.save(captured())
     assert names(tmp_path) == []

@@ -691,16 +691,20 @@ def test_an_authority_that_cannot_be_kept_is_an_error(tmp_path):
         run(nobody, "plain:0", authority=file)
 
 
-def test_files_that_cannot_be_saved_any_more_end_it_and_what_came_is_still_shown(tmp_path):
-    directory = tmp_path / "mails"
+def test_files_that_cannot_be_saved_any_more_end_it_unacknowledged_and_what_came_is_still_shown(tmp_path):
+    directory, refused = tmp_path / "mails", []
 
     def client(listening):
         shutil.rmtree(directory)
-        send_one_and_leave(listening)
+        try:
+            send_one_and_leave(listening)
+        except smtplib.SMTPServerDisconnected:
+            refused.append(True)
 
     stream = Stream(client)
     with pytest.raises(CannotServeError, match=r"cannot go on saving in .*mails: No such file"):
         run(client, stream=stream, save=directory)
+    assert refused
     assert stream.of("message")[0]["path"] is None
     assert stream.events[-1]["reason"] == "failed"
 
@@ -786,6 +790,60 @@ def test_people_see_the_table_and_each_message_as_it_comes_without_escape_sequen
         assert stopped == "Stopped, the messages asked for have come: 1 message in 1 session.\n"
         assert "\x1b" not in ended
         assert (process.wait(BOUND), process.stderr.read()) == (0, "")
+
+
+def send_without_a_reader(process, count=400):
+    """Have more messages accepted than a pipe has room for the events of, while nobody reads them."""
+    with connect(json.loads(process.stdout.readline())) as client:
+        for _ in range(count):
+            send(client)
+
+
+def test_what_was_acknowledged_outlives_a_kill(tmp_path):
+    """Whatever the reader of the output does: this one stalls."""
+    with program("--json", "--listen", "plain:0", "--save", str(tmp_path)) as process:
+        send_without_a_reader(process)
+        process.kill()
+        process.wait(BOUND)
+    assert len(list(tmp_path.glob("*.eml"))) == 400
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, None])
+def test_a_reader_that_stalls_holds_up_neither_a_signal_nor_the_end_of_the_time(number, tmp_path):
+    time = ("--timeout", "4") if number is None else ()
+    with program("--json", "--listen", "plain:0", "--save", str(tmp_path), *time) as process:
+        send_without_a_reader(process)
+        if number is not None:
+            process.send_signal(number)
+        assert process.wait(BOUND) == 0
+        assert "events were not shown" in process.stderr.read()
+    assert len(list(tmp_path.glob("*.eml"))) == 400
+    assert len(list(tmp_path.glob("*.txt"))) == 1
+
+
+HANGING = """
+import sys, threading
+from smtpfix.cli import main
+from smtpfix.cli.save import Saver
+
+Saver.save = lambda *_: (print("saving", file=sys.stderr, flush=True), threading.Event().wait())
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_disk_that_hangs_does_not_hold_up_a_signal(tmp_path):
+    command = [sys.executable, "-c", HANGING, "serve", "--json", "--listen", "plain:0", "--save", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            listening = json.loads(process.stdout.readline())
+            with socket.create_connection((listening["host"], listening["port"]), BOUND) as client:
+                client.sendall(b"EHLO a\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nx\r\n.\r\n")
+                assert process.stderr.readline() == "saving\n"
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(BOUND) == 2
+            assert "ended by a signal, before everything was shown" in process.stderr.read()
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

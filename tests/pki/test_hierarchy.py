@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import os
 import shutil
 import smtplib
 import ssl
+import stat
 import subprocess
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import trustme  # noqa: TID251 - whose authorities a directory may hold
@@ -16,9 +22,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: TID251 - 
 
 from smtpfix import Policy, Server
 from smtpfix.errors import AuthorityError, InvalidValueError
-from smtpfix.pki import keys, names
+from smtpfix.pki import keys, names, trustme_ca
 from smtpfix.pki.authority import Authority
 from smtpfix.pki.certificates import issue
+from smtpfix.pki.hierarchy import Hierarchy
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.certificate_profile import CertificateProfile
 from smtpfix.policy.place import Place
@@ -271,3 +278,54 @@ def test_no_certificate_of_the_catalogue_outlives_its_issuer_unless_it_is_about_
             ends = [issued.certificate.not_valid_after_utc for issued in path]
             found += [name] if ends != sorted(ends) else []
     assert found == ["expired-intermediate", "expired-root"]
+
+
+# Several programs, and one that dies
+
+
+def test_programs_that_start_at_the_same_time_have_one_and_the_same_authority(tmp_path, monkeypatch):
+    """Whoever makes one waits for the other to make one too, which does not come where only one may."""
+
+    def wait_for_the_other(*arguments, **options):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        return make(*arguments, **options)
+
+    def start(_):
+        hierarchy = Hierarchy(tmp_path, None)
+        return hierarchy.at(0).pem, hierarchy.at(1).pem
+
+    make, both = trustme_ca.make, threading.Barrier(2)
+    monkeypatch.setattr(trustme_ca, "make", wait_for_the_other)
+    with ThreadPoolExecutor(2) as pool:
+        assert len(set(pool.map(start, range(2)))) == 1
+
+
+@pytest.mark.parametrize("crash", [1, 2, 3, 4])
+def test_a_program_that_dies_while_it_makes_an_authority_leaves_a_directory_that_works(tmp_path, monkeypatch, crash):
+    """Root and intermediate are two files each, so it can die before each of the four has its name."""
+    replace, calls = Path.replace, []
+
+    def die(part, target):
+        calls.append(target)
+        if len(calls) == crash:
+            raise KeyboardInterrupt
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        Hierarchy(tmp_path, None).at(1)
+    monkeypatch.undo()
+    made = Hierarchy(tmp_path, None).at(1).pem
+    assert Hierarchy(tmp_path, None).at(1).pem == made
+    assert [path.name for path in tmp_path.glob("*.part")] == []
+
+
+def test_no_umask_lets_others_write_the_root(tmp_path):
+    before = os.umask(0)
+    try:
+        Hierarchy(tmp_path, None)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "ca.pem").stat().st_mode) == 0o644
+    assert stat.S_IMODE((tmp_path / "ca.key").stat().st_mode) == 0o600

@@ -1,5 +1,7 @@
 """A file of rules: what can be written in it, and what is said of what cannot."""
 
+import os
+
 import pytest
 
 from smtpfix import InvalidValueError, Reply
@@ -71,3 +73,37 @@ def test_what_makes_no_sense_is_an_error_that_names_file_key_and_number(file, te
 def test_a_file_that_is_not_there_is_an_error_that_says_why(tmp_path):
     with pytest.raises(InvalidValueError, match=r"none\.toml: expected a TOML file that can be read, got 'No such"):
         RulesFile.read(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"rules = " + b"[" * 3000 + b"]" * 3000,
+        b"rules = " + b"9" * 5000,
+        b'rules = ["\xff"]',
+        b'rules = ["\\xff"]',
+        b"\0",
+    ],
+    ids=["nesting", "digits", "not-utf-8", "escape", "nul"],
+)
+def test_no_content_is_worse_than_an_error_that_names_the_file(tmp_path, octets):
+    file = tmp_path / "rules.toml"
+    file.write_bytes(octets)
+    with pytest.raises(InvalidValueError, match=r"rules\.toml"):
+        RulesFile.read(file)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_a_pipe_does_not_hold_the_reader_up(tmp_path):
+    file = tmp_path / "rules.toml"
+    os.mkfifo(file)
+    with pytest.raises(InvalidValueError, match="a regular file"):
+        RulesFile.read(file)
+
+
+def test_a_file_that_never_ends_is_not_read_to_its_end(tmp_path):
+    file = tmp_path / "rules.toml"
+    with file.open("wb") as opened:
+        opened.truncate(1 << 40)
+    with pytest.raises(InvalidValueError, match="1,000,000 octets at the most"):
+        RulesFile.read(file)

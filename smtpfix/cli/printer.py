@@ -1,0 +1,82 @@
+"""Shows events in a thread of its own, so that nothing depends on who reads them: `Printer`."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from .events import Output, ServeEvent
+
+_MOST: Final = 10_000
+"""Events that wait to be shown."""
+_PATIENCE: Final = 2.0
+"""Seconds without progress after which more events than `_MOST` are dropped."""
+
+
+class Printer:
+    """Shows events by an output, in order. What finds no room is dropped and counted."""
+
+    def __init__(self, output: Output, failed: Callable[[OSError], None]) -> None:
+        """Start the thread, in which `failed` is called if the output cannot be written; then it shows no more."""
+        self._output = output
+        self._failed = failed
+        self._waiting: deque[ServeEvent] = deque()
+        self._changed = threading.Condition()
+        self._is_ending = self._is_stalled = self._has_failed = False
+        self._shown = 0
+        self.dropped = 0
+        """How many events were not shown."""
+        self._thread = threading.Thread(target=self._run, name="smtpfix output", daemon=True)
+        self._thread.start()
+
+    def show(self, event: ServeEvent, *, wait: bool = True) -> None:
+        """Have an event shown soon; where too many wait, wait for a slow reader, and not for one that stalls."""
+        with self._changed:
+            shown = self._shown
+            while wait and len(self._waiting) >= _MOST and not (self._is_stalled or self._has_failed):
+                self._changed.wait(_PATIENCE)
+                self._is_stalled = self._shown == shown
+            if self._has_failed:
+                return
+            if len(self._waiting) >= _MOST:
+                self.dropped += 1
+                return
+            self._waiting.append(event)
+            self._changed.notify_all()
+
+    def finish(self, seconds: float) -> bool:
+        """Show what waits, for so many seconds at the most; return whether the thread has ended."""
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify_all()
+        self._thread.join(seconds)
+        with self._changed:
+            self.dropped += len(self._waiting) + self._thread.is_alive()
+            self._waiting.clear()
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (event := self._next()) is not None:
+            try:
+                self._output.show(event)
+            except OSError as error:
+                with self._changed:
+                    self._has_failed = True
+                    self._waiting.clear()
+                    self._changed.notify_all()
+                self._failed(error)
+                return
+            with self._changed:
+                self._shown += 1
+                self._is_stalled = False
+                self._changed.notify_all()
+
+    def _next(self) -> ServeEvent | None:
+        with self._changed:
+            while not self._waiting:
+                if self._is_ending:
+                    return None
+                self._changed.wait()
+            return self._waiting.popleft()
