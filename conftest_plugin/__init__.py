@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _SERVERS: pytest.StashKey[list[Server]] = pytest.StashKey()
 _PASSED: pytest.StashKey[bool] = pytest.StashKey()
 _SESSIONS_SHOWN = 10
+_SHOWN_LINES = 200
+"""Lines of a transcript that a report has, from its beginning and from its end."""
 _STRICT = "strict_rules"
 """The marker's own keyword; all others are the policy's."""
 
@@ -216,7 +218,7 @@ def pytest_runtest_makereport(
         for server in servers:
             sessions = server.sessions[-_SESSIONS_SHOWN:]
             for session in sessions:
-                report.sections.append((f"smtp {session}", str(session.transcript)))
+                report.sections.append((f"smtp {session}", _shortened(str(session.transcript))))
             if not sessions:
                 report.sections.append(
                     (f"smtp server {server.host}:{server.port} ({server.mode})", "no client connected")
@@ -225,6 +227,16 @@ def pytest_runtest_makereport(
     if call.when == "teardown" and _SERVERS in item.stash:
         del item.stash[_SERVERS]
     return report
+
+
+def _shortened(transcript: str) -> str:
+    """Return a transcript as a report has it: of a long one how it began and how it ended."""
+    lines = transcript.split("\n")
+    left_out = len(lines) - 2 * _SHOWN_LINES
+    if left_out <= 0:
+        return transcript
+    note = f"… {left_out} lines left out; print(server.sessions[…].transcript) shows them all"
+    return "\n".join([*lines[:_SHOWN_LINES], note, *lines[-_SHOWN_LINES:]])
 
 
 def _tells_all(error: BaseException) -> bool:

@@ -330,6 +330,26 @@ def test_a_failing_test_that_nobody_connected_in_says_so(child):
     )
 
 
+@pytest.mark.parametrize(("commands", "left_out"), [(100, False), (3000, True)])
+def test_a_report_has_a_long_transcript_s_beginning_and_end(child, commands, left_out):
+    result = child(f"""
+    import smtplib
+
+    def test_it(smtp_server):
+        with smtplib.SMTP(smtp_server.host, smtp_server.port, local_hostname="first.example") as client:
+            client.ehlo()
+            for number in range({commands}):
+                client.docmd("NOOP", f"number-{{number}}")
+        assert False
+    """)
+    lines = "\n".join(result.outlines)
+    assert "first.example" in lines
+    assert f"number-{commands - 1}" in lines
+    assert ("lines left out; print(server.sessions[…].transcript) shows them all" in lines) is left_out
+    assert len(result.outlines) < 500
+    assert "number-1500" not in lines
+
+
 def test_a_report_escapes_what_would_move_the_cursor(child):
     result = child("""
     def test_it(smtp_server):
