@@ -539,7 +539,7 @@ def test_gnutls_takes_the_small_group_where_it_is_told_to(authority, least, take
         )
         session = server.sessions[0]
     assert (b"(DHE-CUSTOM512)" in done.stdout) is takes
-    assert (b"\n221 " in done.stdout) is takes
+    assert (b"\n220 " in done.stdout) is takes  # what comes behind QUIT may come too late for it
     assert (session.tls is not None) is takes
     assert (session.tls_failure is None) is takes
 
