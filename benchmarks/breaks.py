@@ -280,8 +280,8 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/mail",
-        "lambda message: message.number > self._seen",
-        "lambda message: message.number >= self._seen",
+        "itertools.islice(reversed(self._messages), count - seen)",
+        "itertools.islice(reversed(self._messages), count - seen + 1)",
         "a wait counts a message twice",
     ),
     # conversation

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
 from typing import Unpack, overload
 
 from smtpfix.errors import NoMessage, UnexpectedMessage
@@ -29,7 +28,7 @@ class Inbox(Sequence[CapturedMessage]):
         self._bell = Bell()
         self._messages: deque[CapturedMessage] = deque(maxlen=max_messages)
         self._refused: deque[CapturedMessage] = deque(maxlen=max_messages)
-        self._accepted_count = 0
+        self._accepted_count = self._cleared_count = 0
         self.next_number: Callable[[], int] = itertools.count(1).__next__
         """Return the number of the message about to be added; for the server."""
         self._witnesses: list[Callable[[], Sequence[object]]] = []
@@ -67,7 +66,7 @@ class Inbox(Sequence[CapturedMessage]):
     def dropped(self) -> int:
         """How many accepted messages had to go because the inbox holds no more than it was told to."""
         with self._bell.lock:
-            return self._accepted_count - len(self._messages)
+            return self._accepted_count - self._cleared_count - len(self._messages)
 
     def find(self, **criteria: Unpack[Criteria]) -> tuple[CapturedMessage, ...]:
         """Return the messages that match, without waiting; all of them without criteria."""
@@ -101,7 +100,8 @@ class Inbox(Sequence[CapturedMessage]):
         """
         __tracebackhide__ = True
         with self._bell.lock:
-            seen = sorted((*self._messages, *self._refused), key=lambda message: message.number)
+            seen = [*self._messages, *self._refused]
+        seen.sort(key=lambda message: message.number)
         matcher = Matcher(criteria)
         wanted = None if message_id is None else message_id.strip().strip("<>")
         found = [message for message in seen if wanted in (None, message.message_id.strip("<>"))]
@@ -164,7 +164,7 @@ class Inbox(Sequence[CapturedMessage]):
         with self._bell.lock:
             self._messages.clear()
             self._refused.clear()
-            self._accepted_count = 0
+            self._cleared_count = self._accepted_count
 
     # For the server
 
@@ -177,6 +177,16 @@ class Inbox(Sequence[CapturedMessage]):
                 self._bell.ring()
             else:
                 self._refused.append(message)
+
+    def _since(self, seen: int) -> tuple[list[CapturedMessage], int]:
+        """Return the accepted messages behind the first `seen` that ever came, as far as they are here, and their end.
+
+        The cost is that of the new messages, and nobody who adds one waits for more than a copy of the list.
+        """
+        with self._bell.lock:
+            count = self._accepted_count
+            new = list(itertools.islice(reversed(self._messages), count - seen))
+        return new[::-1], count
 
     def attach(self, witness: Callable[[], Sequence[object]]) -> None:
         """Let a server tell a failed wait what its clients did: a callable that returns its sessions."""
@@ -216,13 +226,9 @@ class _Search:
         self._seen = 0
 
     def look(self) -> tuple[CapturedMessage, ...] | None:
-        """Return the first `count` matches once there are so many; called with the bell's lock held."""
-        messages = self._inbox._messages  # noqa: SLF001 - the other half of one class
-        new = list(takewhile(lambda message: message.number > self._seen, reversed(messages)))
-        for message in reversed(new):
-            self._seen = message.number
-            if self.matcher.matches(message):
-                self.found.append(message)
+        """Return the first `count` matches once there are so many; no lock is held while a message is read."""
+        new, self._seen = self._inbox._since(self._seen)  # noqa: SLF001 - the other half of one class
+        self.found += filter(self.matcher.matches, new)
         return tuple(self.found[: self.count]) if len(self.found) >= self.count else None
 
 

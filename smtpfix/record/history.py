@@ -73,7 +73,7 @@ class History(Sequence[Session]):
     def _over(self, count: int) -> tuple[Session, ...] | None:
         if self._over_count < count:
             return None
-        over = [recorder for recorder in self._recorders if recorder.end is not None][:count]
+        over = [recorder for recorder in self._now() if recorder.end is not None][:count]
         return tuple(recorder.session() for recorder in over) if len(over) >= count else None
 
     def _fail(self, count: int, timeout: float) -> tuple[Session, ...]:

@@ -24,10 +24,12 @@ class Bell:
         self.lock = threading.RLock()  # a Condition's own face costs three times as much, and the server rings often
         self._changed = threading.Condition(self.lock)
         self._waiting = 0
+        self._rings = 0
         self._futures: set[asyncio.Future[None]] = set()
 
     def ring(self) -> None:
         """Wake all waiters; call with `lock` held, after the change."""
+        self._rings += 1
         if self._waiting:
             self._changed.notify_all()
         for future in self._futures:
@@ -38,39 +40,43 @@ class Bell:
     def wait(self, ready: Callable[[], T | None], timeout: float, instead: str) -> T | None:
         """Return what `ready` returns once it is not None, or None after `timeout` seconds.
 
-        `ready` is called with `lock` held. Raises `BlockingWaitError`, naming what to call `instead`, where an event
-        loop runs in this thread and would have to stand still for the answer.
+        `ready` is called without `lock`, and may take its time: nobody who rings waits for it, and it is called again
+        if the bell rang meanwhile. Raises `BlockingWaitError`, naming what to call `instead`, where an event loop runs
+        in this thread and would have to stand still for the answer.
         """
         deadline = time.monotonic() + timeout
-        with self.lock:
-            self._waiting += 1
-            try:
-                while (result := ready()) is None:
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        return None
-                    _refuse_on_a_running_loop(instead)
-                    self._changed.wait(left)
+        while True:
+            rings, is_last = self._rings, time.monotonic() >= deadline
+            if (result := ready()) is not None or is_last:
                 return result
-            finally:
-                self._waiting -= 1
+            _refuse_on_a_running_loop(instead)
+            with self.lock:
+                left = deadline - time.monotonic()
+                if rings == self._rings and left > 0:
+                    self._waiting += 1
+                    try:
+                        self._changed.wait(left)
+                    finally:
+                        self._waiting -= 1
 
     async def wait_async(self, ready: Callable[[], T | None], timeout: float) -> T | None:  # noqa: ASYNC109 - the point
         """Like `wait`, without blocking the event loop that it is awaited on."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:
+            rings, is_last = self._rings, loop.time() >= deadline
+            if (result := ready()) is not None or is_last:
+                return result
+            future: asyncio.Future[None] = loop.create_future()
             with self.lock:
-                if (result := ready()) is not None:
-                    return result
-                future: asyncio.Future[None] = loop.create_future()
-                self._futures.add(future)
+                if rings == self._rings:
+                    self._futures.add(future)
+                else:
+                    loop.call_soon(_wake, future)  # whoever else is on this loop has a turn first
             try:
-                async with asyncio.timeout_at(deadline):
-                    await future
-            except TimeoutError:
-                with self.lock:
-                    return ready()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(deadline):
+                        await future
             finally:
                 with self.lock:
                     self._futures.discard(future)

@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+import smtplib
 import threading
 from datetime import UTC, datetime
 
 import pytest
 
+from smtpfix import Server
 from smtpfix.errors import BlockingWaitError, NoMessage, UnexpectedMessage
 from smtpfix.mail.envelope import Envelope
 from smtpfix.mail.inbox import Inbox
@@ -249,6 +251,77 @@ def test_a_refused_message_does_not_end_a_wait(inbox, add):
     add(reply=Reply(451, "4.3.0", "Try later"))
     with pytest.raises(NoMessage):
         inbox.wait(timeout=0.001)
+
+
+# A matcher takes its time
+
+
+class Slow:
+    """A matcher that takes its time, until it is told to go on."""
+
+    def __init__(self):
+        self.is_asked, self.may_go_on = threading.Event(), threading.Event()
+
+    def __eq__(self, other):
+        self.is_asked.set()
+        assert self.may_go_on.wait(LONG)
+        return other == "Second"
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda inbox, slow: inbox.wait(timeout=LONG, subject=slow),
+        lambda inbox, slow: asyncio.run(inbox.received(timeout=LONG, subject=slow)),
+    ],
+    ids=["wait", "received"],
+)
+def test_a_slow_matcher_does_not_hold_another_client_up(ask, in_thread):
+    """The second client has its replies while the matcher still looks at the first one's message."""
+    slow, found = Slow(), []
+    with (
+        Server() as server,
+        smtplib.SMTP(server.host, server.port, timeout=LONG) as first,
+        smtplib.SMTP(server.host, server.port, timeout=LONG) as second,
+    ):
+        first.sendmail("ann@example.org", "bob@example.org", "Subject: First\r\n\r\n")
+        waiter = in_thread(lambda: found.extend(ask(server.inbox, slow)))
+        try:
+            assert slow.is_asked.wait(LONG)
+            second.sendmail("ann@example.org", "bob@example.org", "Subject: Second\r\n\r\n")
+            assert [message.subject for message in server.inbox.messages] == ["First", "Second"]
+            assert found == []
+        finally:
+            slow.may_go_on.set()
+        waiter.join(LONG / 2)  # what came while the matcher was busy rang for nobody, and is seen all the same
+        assert [message.subject for message in found] == ["Second"]
+
+
+def test_each_message_is_looked_at_once(inbox, add, in_thread):
+    class Counting(Looked):
+        asked = 0
+
+        def __eq__(self, other):
+            self.asked += 1
+            return super().__eq__(other)
+
+        __hash__ = None
+
+    counting = Counting("Last")
+    for _ in range(10):
+        add()
+    in_thread(lambda: counting.event.wait(LONG) and [add(), add(), add("Last")])
+    inbox.wait(timeout=LONG, subject=counting)
+    assert counting.asked == 13
+
+
+def test_a_wait_goes_on_when_the_inbox_is_cleared_meanwhile(inbox, add, in_thread):
+    looked = Looked()
+    add()
+    in_thread(lambda: looked.event.wait(LONG) and [inbox.clear(), add()])
+    assert [captured.number for captured in inbox.wait(2, timeout=LONG, subject=looked)] == [1, 2]
 
 
 # Failures explain
