@@ -257,6 +257,7 @@ def test_message(smtp_server: Server) -> None:
     assert_type(message.header("X-Id"), str | None)
     assert_type(message.attachments, tuple[Attachment, ...])
     assert_type(message.links, tuple[str, ...])
+    assert_type(message.truncated, tuple[str, ...])
     assert_type(message.received, datetime)
     assert_type(message.reply, Reply | None)
     assert_type(message.session, Session)

@@ -1,6 +1,6 @@
 """A captured message: `Envelope` apart from content, exact octets, and what a test wants to read of them.
 
-Parses only when asked, never while a connection is served.
+Parses only when asked, never while a connection is served, and in time that grows with the size and no faster.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import getaddresses
 from typing import Any, Protocol
 
 from smtpfix.record.session import Session
@@ -18,9 +17,14 @@ from smtpfix.record.violation import Violation
 from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
+from .bodies import Attachment, attachments, body_text
 from .envelope import USUAL, Envelope, Transfer
-from .parsing import LONGEST_VALUE, MAX_PARTS, decoded, links_in_html, parse, plain_subject, urls_in_text
+from .header_values import addresses, unfolded, words
+from .mime import Part, split
+from .parsing import LONGEST_VALUE, links_in_html, parse, parse_headers, plain_subject, urls_in_text
 from .violations import BARE_CR, BARE_LF, END_OF_HEADERS, end_like, in_message, without
+
+__all__ = ("Attachment", "CapturedMessage", "Headers", "SessionSource")
 
 
 class SessionSource(Protocol):
@@ -30,17 +34,6 @@ class SessionSource(Protocol):
 
     def session(self) -> Session:
         """Return the session as it stands now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A part of a message that is meant to be saved, not shown."""
-
-    filename: str | None
-    content_type: str
-    """Media type in lower case, such as ``application/pdf``."""
-    content: bytes = field(repr=False)
-    """The octets with the transfer encoding removed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +60,8 @@ class CapturedMessage:
     """The user the client had authenticated as; None without AUTH."""
     _source: SessionSource = field(repr=False)
     _transfer: Transfer = field(default=USUAL, repr=False)
-    _parsed: EmailMessage | None = field(default=None, init=False, repr=False)
+    _split: tuple[Part, tuple[str, ...]] | None = field(default=None, init=False, repr=False)
+    _parsed: tuple[EmailMessage, str | None] | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
 
     @property
@@ -123,8 +117,7 @@ class CapturedMessage:
     @property
     def sender(self) -> str:
         """The first address in the From header, without its display name."""
-        addresses = getattr(self._value("From"), "addresses", ())
-        return str(addresses[0].addr_spec) if addresses else ""
+        return next(addresses(self._raw("From") or ""), "")
 
     @property
     def addressees(self) -> tuple[str, ...]:
@@ -137,14 +130,8 @@ class CapturedMessage:
         return without(self.to, self.addressees)
 
     def _addresses(self, *names: str) -> tuple[str, ...]:
-        # The header registry would take a second for 3,000 addresses, and does not read those in UTF-8 (RFC 6532).
-        found: list[str] = []
-        for name, value in self.headers.raw_items():
-            if name.lower() in names:
-                with contextlib.suppress(Exception):  # as below: hostile input
-                    text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-                    found += (address for _, address in getaddresses([text]) if address)
-        return tuple(dict.fromkeys(found))
+        values = (value for name, value in self.headers.raw_items() if name.lower() in names)
+        return tuple(dict.fromkeys(address for value in values for address in addresses(value)))
 
     # What it says
 
@@ -159,7 +146,7 @@ class CapturedMessage:
         if self._headers is None:
             end = END_OF_HEADERS.search(self.content)
             section = self.content[: end.end()] if end else self.content
-            object.__setattr__(self, "_headers", parse(section, headers_only=True))
+            object.__setattr__(self, "_headers", parse_headers(section))
         assert self._headers is not None  # noqa: S101 - set just above
         return self._headers
 
@@ -173,66 +160,66 @@ class CapturedMessage:
     def header(self, name: str) -> str | None:
         """Return the first header of this name, decoded; None if there is none.
 
-        One of more than `LONGEST_VALUE` octets is returned as it stands, unfolded.
+        Up to `LONGEST_VALUE` characters the standard library puts it in its usual form too, such as a date's.
         """
-        value = self._value(name)
-        return None if value is None else str(value)
-
-    def _value(self, name: str) -> Any:
-        raw = next((value for key, value in self.headers.raw_items() if key.lower() == name.lower()), None)
-        if raw is None or len(raw) > LONGEST_VALUE:
-            return None if raw is None else "".join(raw.splitlines()).strip()
-        try:
-            return self.headers[name]
-        except Exception:  # noqa: BLE001 - the standard library's parser raises many things on hostile input
+        raw = self._raw(name)
+        if raw is None:
             return None
+        if len(raw) <= LONGEST_VALUE:
+            with contextlib.suppress(Exception):  # its parser raises many things on hostile input
+                return str(self.headers[name])
+        return words(unfolded(raw))
+
+    def _raw(self, name: str) -> str | None:
+        """Return the first header of this name as it stands."""
+        return next((value for key, value in self.headers.raw_items() if key.lower() == name.lower()), None)
 
     @property
     def parsed(self) -> EmailMessage:
         """The whole message as `email.message.EmailMessage` with ``email.policy.default``.
 
-        A message of more than `MAX_PARTS` parts, or one that cannot be taken apart, keeps its body in one piece.
+        A message that the standard library cannot take apart in due time keeps its body in one piece; `truncated` says
+        so. What it makes of a single header may take it long: `header` does not.
         """
+        return self._whole[0]
+
+    @property
+    def _whole(self) -> tuple[EmailMessage, str | None]:
         if self._parsed is None:
-            boundary_lines = self.content.count(b"\n--") + self.content.count(b"\r--")  # to the parser, CR ends a line
-            object.__setattr__(self, "_parsed", parse(self.content, headers_only=boundary_lines > MAX_PARTS))
+            object.__setattr__(self, "_parsed", parse(self.content))
         assert self._parsed is not None  # noqa: S101 - set just above
         return self._parsed
 
     @property
+    def _parts(self) -> tuple[Part, tuple[str, ...]]:
+        if self._split is None:
+            object.__setattr__(self, "_split", split(self.content))
+        assert self._split is not None  # noqa: S101 - set just above
+        return self._split
+
+    @property
+    def truncated(self) -> tuple[str, ...]:
+        """What was left out, or left in one piece, so that reading a message takes no long time; empty for most.
+
+        A line each, in words: too many parts, parts too deep in others, a body that `parsed` has in one piece.
+        """
+        reason = self._whole[1]
+        return (*self._parts[1], *(() if reason is None else (f"parsed has the body in one piece: {reason}",)))
+
+    @property
     def text(self) -> str:
         r"""The plain-text body, decoded, with ``\n`` line ends; ``""`` without one."""
-        return self._body("plain")
+        return body_text(self._parts[0], "plain")
 
     @property
     def html(self) -> str:
         r"""The HTML body, decoded, with ``\n`` line ends; ``""`` without one."""
-        return self._body("html")
-
-    def _body(self, kind: str) -> str:
-        try:
-            part = self.parsed.get_body((kind,))
-            return decoded(part) if part is not None else ""
-        except Exception:  # noqa: BLE001 - as above
-            return ""
+        return body_text(self._parts[0], "html")
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
         """The attachments, in order."""
-        found = []
-        try:
-            for part in self.parsed.walk():
-                if part.is_multipart() or not (part.is_attachment() or part.get_filename()):
-                    continue
-                content = part.get_payload(decode=True)
-                found.append(
-                    Attachment(
-                        part.get_filename(), part.get_content_type(), content if isinstance(content, bytes) else b""
-                    )
-                )
-        except Exception:  # noqa: BLE001, S110 - as above: what was found up to here is the answer
-            pass
-        return tuple(found)
+        return tuple(attachments(self._parts[0]))
 
     @property
     def links(self) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from smtpfix.mail.envelope import Envelope
 from smtpfix.mail.message import Attachment, CapturedMessage
-from smtpfix.mail.parsing import LONGEST_VALUE, MAX_PARTS
+from smtpfix.mail.mime import MAX_PARTS
+from smtpfix.mail.parsing import LONGEST_VALUE
 from smtpfix.rules.reply import Reply
 
 MULTIPART = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
@@ -185,14 +186,20 @@ def test_gives_a_header_by_name_or_none():
     assert captured.headers["X-Body"] is None
 
 
-@pytest.mark.parametrize(("length", "decoded"), [(LONGEST_VALUE, True), (LONGEST_VALUE + 1, False)])
-def test_only_a_header_of_reasonable_length_is_decoded(length, decoded):
-    """Decoding takes time that grows with the square of the length."""
+@pytest.mark.parametrize("length", [LONGEST_VALUE, LONGEST_VALUE + 1, 100_000])
+def test_a_header_of_any_length_is_decoded(length):
+    """The standard library would take time that grows with the square of the length."""
     word = "=?utf-8?q?=C3=BC?="
     value = word + " " + "x" * (length - len(word) - 1)
-    captured = message(f"Subject: {value}\r\nFrom: {value}\r\n\r\n".encode())
-    assert captured.subject == (value.replace(word, "ü") if decoded else value)
+    captured = message(f"Subject: {value}\r\nX-Long: {value}\r\nFrom: {value}\r\n\r\n".encode())
+    assert captured.subject == captured.header("X-Long") == value.replace(word, "ü")
     assert "@" not in captured.sender
+
+
+def test_a_header_that_the_standard_library_cannot_read_is_there_all_the_same():
+    captured = message(b"To: " + b"(" * 1000 + b"\r\nX: a\r\n b\r\n\r\n")
+    assert captured.header("To") == "(" * 1000
+    assert captured.header("X") == "a b"
 
 
 @pytest.mark.parametrize("separator", [b"\r\n\r\n", b"\n\n", b"\r\n\n"])
@@ -326,9 +333,10 @@ def test_a_hundred_thousand_parts_are_not_taken_apart(line_end):
     content = MULTIPART + b"".join([b"--b", line_end, line_end, b"x", line_end]) * 100_000
     captured = message(content)
     assert not captured.parsed.is_multipart()
-    assert captured.text == ""
+    assert captured.text == ("x" if line_end.endswith(b"\n") else "")  # to us, CR alone ends no line
     assert captured.attachments == ()
     assert captured.header("Content-Type") == 'multipart/mixed; boundary="b"'
+    assert captured.truncated[-1] == "parsed has the body in one piece: more than 1,000 lines may be delimiters"
 
 
 def test_as_many_parts_as_allowed_are_taken_apart():
@@ -345,6 +353,44 @@ def test_messages_in_messages_in_messages_are_survived(header):
     assert captured.parsed["Subject"] == captured.subject == "deep"
     assert captured.text == ""
     assert captured.attachments == ()
+    assert captured.truncated[0] == "a part inside 50 others is not taken apart"
+
+
+def levels(count, lines):
+    head = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(count))
+    return head + b"\n" + b"x\n" * lines
+
+
+@pytest.mark.parametrize(
+    ("content", "truncated"),
+    [
+        (b"Content-Type: multipart/mixed; boundary=b" + b";" * 1000, "a Content-Type has more than 1,000 octets"),
+        (b"Content-Type: a/b;" + b"\n ;" * 500, "a Content-Type has more than 1,000 octets"),
+        (b"\r\n\rCONTENT-TYPE: " + b";" * 1001, "a Content-Type has more than 1,000 octets"),
+        (levels(45, 300_000), "it has too many lines for so many parts in parts"),
+        (
+            b"Content-Type: message/delivery-status\n\n" + b"A: b\n\n" * 10_001,
+            "a report on its delivery may have more than 10,000 groups of fields",
+        ),
+    ],
+    ids=["type", "folded type", "type anywhere", "levels", "report"],
+)
+def test_what_would_take_the_standard_library_long_it_does_not_take_apart(content, truncated):
+    captured = message(content)
+    assert not captured.parsed.is_multipart()
+    assert captured.truncated == (f"parsed has the body in one piece: {truncated}",)
+
+
+def test_a_message_that_is_read_whole_has_nothing_truncated():
+    captured = message(levels(40, 1000) + b"--b39\nContent-Type: message/delivery-status\n\nA: b\n\nC: d\n--b39--\n")
+    assert captured.parsed.is_multipart()
+    assert captured.text == "x\n" * 999 + "x"
+    assert captured.truncated == ()
+
+
+def test_a_reference_to_no_character_does_not_break_the_links():
+    captured = message(b'Content-Type: text/html\r\n\r\n<a href="https://x/&#%b;">' % (b"9" * 5000))
+    assert captured.links == ("https://x/\ufffd",)
 
 
 HEADER_VALUE = st.text("=?*;\"'<>@:,()[]\\%utf8-qbQB/ \tax0", max_size=30).map(str.encode) | st.binary(max_size=20)
