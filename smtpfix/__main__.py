@@ -1,10 +1,21 @@
-"""`python -m smtpfix`: the command line where the `smtpfix` script is not on the path."""
+"""`smtpfix`, and `python -m smtpfix`: the command line, with ears for signals before anything of it is imported."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
-from .cli import main
+from .early_signals import EARLY_SIGNALS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status; `cli.main` says more."""
+    if (sys.argv[1:] if arguments is None else arguments)[:1] == ["serve"]:  # the one command that handles signals
+        EARLY_SIGNALS.remember()
+    from .cli import main as run  # noqa: PLC0415 - the point
+
+    return run(arguments)
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -50,7 +50,7 @@ def test_the_changelog_begins_with_this_version():
 
 @pytest.mark.parametrize(
     ("group", "name", "value"),
-    [("pytest11", "smtpfix", "smtpfix.conftest_plugin"), ("console_scripts", "smtpfix", "smtpfix.cli:main")],
+    [("pytest11", "smtpfix", "smtpfix.conftest_plugin"), ("console_scripts", "smtpfix", "smtpfix.__main__:main")],
 )
 def test_the_entry_points_are_there(group, name, value):
     (entry,) = importlib.metadata.entry_points(group=group, name=name)

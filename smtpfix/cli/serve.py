@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
+from smtpfix.early_signals import EARLY_SIGNALS
 from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
 from smtpfix.mail.inbox import Inbox
 from smtpfix.mail.message import CapturedMessage
@@ -100,7 +101,8 @@ class _Run:
     def run(self) -> int:
         try:
             with ExitStack() as opened:
-                self._show(self._start(opened))
+                if self._reason is None:  # or a signal has come before there was anything to end
+                    self._show(self._start(opened))
                 try:
                     self._watch()
                 finally:
@@ -313,7 +315,10 @@ def _listening(server: Server, name: str) -> Listening:
 
 @contextmanager
 def _signals(end: Callable[[Reason], None], read_again: Callable[[], None] | None) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end it instead of breaking it off, however often they come; SIGHUP reads rules again."""
+    """Let Ctrl-C and SIGTERM end it instead of breaking it off, however often they come; SIGHUP reads rules again.
+
+    Those that came while the program was starting come now.
+    """
     watchdog = threading.Timer(_BOUND, _break_off)
     watchdog.daemon = True
 
@@ -326,6 +331,7 @@ def _signals(end: Callable[[Reason], None], read_again: Callable[[], None] | Non
     if _SIGHUP is not None and read_again is not None:
         previous[_SIGHUP] = signal.signal(_SIGHUP, lambda *_: read_again())
     try:
+        EARLY_SIGNALS.pass_on()
         yield
     finally:
         watchdog.cancel()

@@ -895,6 +895,59 @@ def test_people_change_the_rules_of_a_running_server_by_a_file_and_a_signal(tmp_
         assert process.stderr.read() == ""
 
 
+SENDER = """
+import os, sys
+left = [{moment!r}]
+def hook(event, arguments):
+    if event in ("import", "open") and left and arguments[0] == left[0]:
+        left.clear()
+        os.kill(os.getpid(), {number})
+sys.addaudithook(hook)
+"""
+"""A `sitecustomize`: the program sends itself a signal when it begins to import a module, or to open a file."""
+
+STARTING = ["smtpfix.cli", "smtpfix.cli.save", "rules.toml"]
+"""Moments of a start, from its first import to the reading of the options."""
+
+
+def signalled(tmp_path, moment, number):
+    """Return the environment of a program that gets a signal at a moment of its start."""
+    moment = str(tmp_path / moment) if moment.endswith(".toml") else moment
+    (tmp_path / "sitecustomize.py").write_text(SENDER.format(moment=moment, number=int(number)))
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+@needs_sighup
+@pytest.mark.parametrize("moment", STARTING)
+def test_a_hangup_signal_during_the_start_has_the_rules_read_and_kills_nothing(tmp_path, moment):
+    file = tmp_path / "rules.toml"
+    file.write_text("rules = ['NOOP: 451']")
+    environment = signalled(tmp_path, moment, signal.SIGHUP)
+    with program("--listen", "plain:0", "--rules", str(file), "--json", **environment) as process:
+        events = [json.loads(process.stdout.readline()) for _ in range(3)]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(BOUND) == 0
+        assert process.stderr.read() == ""
+    assert sorted(event["event"] for event in events) == ["listening", "rules-read", "rules-read"]
+
+
+@needs_sighup
+def test_a_hangup_signal_during_the_start_without_a_file_of_rules_ends_it_as_it_ends_every_program(tmp_path):
+    with program("--listen", "plain:0", **signalled(tmp_path, STARTING[0], signal.SIGHUP)) as process:
+        assert process.wait(BOUND) == -signal.SIGHUP
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a program cannot send itself these signals there")
+@pytest.mark.parametrize(("number", "moment"), [(signal.SIGINT, STARTING[0]), (signal.SIGTERM, STARTING[2])])
+def test_a_signal_that_ends_it_during_the_start_ends_it_in_order(tmp_path, number, moment):
+    file = tmp_path / "rules.toml"
+    file.touch()
+    with program("--listen", "plain:0", "--rules", str(file), **signalled(tmp_path, moment, number)) as process:
+        assert process.communicate(timeout=BOUND) == ("", "")
+        assert process.returncode == 0
+
+
 def test_rules_that_make_no_sense_at_the_start_are_one_line_on_stderr_and_status_2(tmp_path):
     file = tmp_path / "rules.toml"
     file.write_text('[starttls]\nrules = ["DATA: never"]\n')
