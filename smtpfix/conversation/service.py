@@ -15,6 +15,8 @@ from smtpfix.rules.rulebook import Rulebook
 from smtpfix.tls.side import TLSSide
 
 if TYPE_CHECKING:
+    from smtpfix.record.recorder import Recorder
+
     from .metering import Ledger
 
 
@@ -53,3 +55,7 @@ class Service:
     def ledger(self) -> Ledger | None:
         """What clients have used up; None where nothing is limited, and so nothing is counted."""
         return None
+
+    def turning_away(self, recorder: Recorder) -> bytes:  # noqa: ARG002 - for protocols with words of their own
+        """Return what a client is told, in clear, that has no place in the process; empty: it is told nothing."""
+        return b""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -17,7 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from smtpfix.policy.mode import Mode
 from smtpfix.record.history import History
 from smtpfix.record.recorder import RecordedServer, Recorder
+from smtpfix.record.session import SessionEnd
+from smtpfix.record.transcript import Kind
 from smtpfix.wire.channel import Channel, Listener
+from smtpfix.wire.door import Address, Door
 
 from .conversation import Conversation
 from .protocol import ServedProtocol
@@ -32,8 +34,6 @@ CLOSE_BOUND: Final = 1.0
 """Seconds that closing may take."""
 _SWEEP: Final = 1.0
 """Seconds between two looks for silent clients, at the most."""
-_ROUNDS: Final = 10
-"""Rounds of the loop that connections just being accepted have to arrive; they take three."""
 
 Attach: TypeAlias = Callable[[Channel], Listener]
 """Returns whom a channel tells what happens, once it is connected."""
@@ -65,8 +65,7 @@ class Serving:
         self._recorded = RecordedServer(Mode(policy.mode), protocol.reading, policy.max_events)
         self._pause = min(_SWEEP, policy.timeout / 4, policy.handshake_timeout / 4)
         self._loop = service.loop
-        self._listeners: list[asyncio.Server] = []
-        self._opening: asyncio.Task[None] | None = None
+        self._door: Door
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed: concurrent.futures.Future[None] | None = None
 
@@ -97,17 +96,35 @@ class Serving:
 
     def _begin_close(self) -> concurrent.futures.Future[None]:
         closed: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._loop.call_soon_threadsafe(self._stop_accepting, closed)
+        self._loop.call_soon_threadsafe(self._shut_down, closed)
         return closed
 
     # In the loop thread
 
     def _open(self, sockets: list[socket.socket]) -> None:
-        self._opening = self._loop.create_task(self._serve(sockets))
+        self._door = Door(self._loop, sockets, self._welcome, self._turn_away)
 
-    async def _serve(self, sockets: list[socket.socket]) -> None:
-        for opened in sockets:
-            self._listeners.append(await self._loop.create_server(self.new_channel, sock=opened))
+    async def _welcome(self, connected: socket.socket, peer: Address) -> None:
+        channel = self.new_channel()
+        channel.peer = peer
+        await self._loop.connect_accepted_socket(lambda: channel, connected)
+
+    def _turn_away(self, connected: socket.socket, peer: Address) -> None:
+        """Tell a client for which there is no room, and record that it was here."""
+        here = connected.getsockname()
+        recorder = Recorder(self._recorded, self._sessions.next_number(), peer, (str(here[0]), int(here[1])))
+        self._sessions.add(recorder)
+        if self._watch is not None:
+            self._watch.started(recorder.session())
+        if words := self.service.turning_away(recorder):
+            recorder.add(Kind.SERVER, words)
+        recorder.note("turned away: there are too few file descriptors for more connections (RLIMIT_NOFILE)")
+        recorder.finish(SessionEnd.REFUSED)
+        self._sessions.ring()
+        if self._watch is not None:
+            self._watch.ended(recorder.session())
+        connected.setblocking(False)
+        connected.send(words)
 
     def _attach(self, channel: Channel) -> Conversation[Any]:
         recorder = Recorder(
@@ -142,31 +159,18 @@ class Serving:
         if self.conversations:
             self._sweep_later()
 
-    def _stop_accepting(self, closed: concurrent.futures.Future[None]) -> None:
-        if self._opening is not None and not self._opening.done():  # closed the moment it was started
-            self._loop.call_soon(self._stop_accepting, closed)
-            return
-        for listener in self._listeners:
-            for opened in listener.sockets:
-                with contextlib.suppress(NotImplementedError):  # Windows' proactor loop has no readers
-                    self._loop.remove_reader(opened.fileno())
-        self._shut_down(closed, _ROUNDS)
-
-    def _shut_down(self, closed: concurrent.futures.Future[None], rounds: int) -> None:
-        # Connections that asyncio is just accepting, a task each, have to arrive before the listener goes, or it logs
-        # errors.
-        if rounds and asyncio.all_tasks(self._loop):
-            self._loop.call_soon(self._shut_down, closed, rounds - 1)
-            return
-        for listener in self._listeners:
-            listener.close()
+    def _shut_down(self, closed: concurrent.futures.Future[None]) -> None:
         self._closed = closed
+        self._door.close()
+        for arrival in self._door.arriving:
+            arrival.add_done_callback(self._tell_closed)
         for conversation in tuple(self.conversations):
             conversation.shut_down()
         if self._sweeper is not None:
             self._sweeper.cancel()
         self._tell_closed()
 
-    def _tell_closed(self) -> None:
-        if self._closed is not None and not self.conversations and not self._closed.done():
+    def _tell_closed(self, _: object = None) -> None:
+        is_empty = not self.conversations and not self._door.arriving
+        if self._closed is not None and is_empty and not self._closed.done():
             self._closed.set_result(None)

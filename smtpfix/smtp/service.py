@@ -12,8 +12,11 @@ from smtpfix.rules.reply import Reply
 from .engine import Engine
 from .keywords import EXTENSIONS, OPTIONAL_EXTENSIONS
 from .policy import DEFAULT_GREETING, Policy
+from .replies import TOO_MANY_CONNECTIONS
 
 if TYPE_CHECKING:
+    from smtpfix.record.recorder import Recorder
+
     from .custom_replies import CustomReplies
     from .metering import MailLedger
 
@@ -67,6 +70,14 @@ class SMTPService(Service):
         from .metering import MailLedger  # noqa: PLC0415 - few servers have limits
 
         return MailLedger(self.policy)
+
+    def turning_away(self, recorder: Recorder) -> bytes:
+        """Return a 421 (RFC 5321 section 3.8), where the server would have greeted in clear."""
+        if self.tls_on_connect:
+            return b""
+        custom = self.custom_replies
+        reply = TOO_MANY_CONNECTIONS if custom is None else custom.say(TOO_MANY_CONNECTIONS, recorder)
+        return reply.encode(enhanced=self.policy.has("ENHANCEDSTATUSCODES"))
 
     @cached_property
     def capabilities(self) -> dict[tuple[bool, bool], Reply]:

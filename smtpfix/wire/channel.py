@@ -75,6 +75,8 @@ class Channel(asyncio.BufferedProtocol):
         self._attach = attach
         self._listener: Listener
         self._transport: asyncio.Transport
+        self.peer: tuple[str, int] | None = None
+        """The IP address and port it was accepted from; who is gone by now has none any more."""
         self._tls: TLSSide | None = None
         self._out: list[bytes] = []
         self.received = bytearray()
@@ -159,7 +161,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def address(self, which: str) -> tuple[str, int]:
         """Return the IP address and port of one end: ``peername`` or ``sockname``."""
-        address = self._transport.get_extra_info(which) or ("", 0)
+        address = self._transport.get_extra_info(which) or (which == "peername" and self.peer) or ("", 0)
         return (str(address[0]), int(address[1]))
 
     @property

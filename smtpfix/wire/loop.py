@@ -14,8 +14,8 @@ _QUIET_ROUNDS: Final = 5
 """Rounds of the loop without any event after which it has caught up; accepting a connection takes three."""
 _CATCH_UP_BOUND: Final = 0.5
 """Seconds after which catching up is given up, because clients keep the loop busy."""
-
-
+_LAST_ROUNDS: Final = 3
+"""Rounds that the loop makes once nobody holds it: who closed and did not wait has connections that end in them."""
 _STOP_BOUND: Final = 1.0
 """Seconds that are waited for the thread's end; one that is stuck in an observer ends by itself once it is free."""
 
@@ -87,6 +87,9 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        for _ in range(_LAST_ROUNDS):
+            loop.call_soon(loop.stop)
+            loop.run_forever()
     finally:
         asyncio.set_event_loop(None)
         loop.close()

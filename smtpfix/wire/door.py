@@ -1,0 +1,121 @@
+"""Accepting connections: `Door` takes them off listening sockets, as far as there are file descriptors for them.
+
+asyncio's own way logs a traceback a hundred times where descriptors run out, and takes the last one there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeAlias
+
+try:
+    import resource
+except ImportError:  # pragma: no cover - Windows, which has no such limit
+    resource = None  # type: ignore[assignment]
+
+_RESERVED: Final = 32
+"""File descriptors that clients leave to all else, such as messages that are to be saved; no more than a quarter."""
+_AT_ONCE: Final = 100
+"""Connections accepted in one go."""
+_REST: Final = 0.1
+"""Seconds until the next try where the system has no room for a connection; meanwhile they wait in its queue."""
+_QUIET: Final = 60.0
+"""Seconds between two warnings."""
+
+Address: TypeAlias = tuple[str, int]
+
+_log: Final = logging.getLogger("smtpfix")
+
+
+class Door:
+    """One server's, in its loop's thread."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listening: Sequence[socket.socket],
+        welcome: Callable[[socket.socket, Address], Coroutine[Any, Any, object]],
+        turn_away: Callable[[socket.socket, Address], None],
+    ) -> None:
+        """Open it: `welcome` makes a connection of what was accepted, `turn_away` says what is said to one too many."""
+        self._loop = loop
+        self.listening = tuple(listening)
+        self._welcome = welcome
+        self._turn_away = turn_away
+        self._most = _most()
+        self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._accepting: list[asyncio.Task[None]] = []
+        self.arriving: set[asyncio.Task[object]] = set()
+        """Connections that are accepted and not there yet."""
+        self._unsaid = 0
+        self._said = -_QUIET
+        for one in listening:
+            self._open(one)
+
+    def close(self) -> None:
+        """Accept nothing more; what has been accepted arrives all the same."""
+        for timer in self._resting.values():
+            timer.cancel()
+        for task in self._accepting:  # pragma: no cover - Windows
+            task.cancel()
+        for one in self.listening:
+            with contextlib.suppress(NotImplementedError):
+                self._loop.remove_reader(one)
+            one.close()
+
+    def _open(self, listening: socket.socket) -> None:
+        self._resting.pop(listening, None)
+        try:
+            self._loop.add_reader(listening, self._accept, listening)
+        except NotImplementedError:  # pragma: no cover - Windows' proactor loop has no readers
+            self._accepting.append(self._loop.create_task(self._accept_each(listening)))
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                self._take(*listening.accept())
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:  # EMFILE, ENFILE, ENOBUFS, ENOMEM: whoever has it all will let go of some
+                self._warn(f"cannot accept connections now: {error.strerror}; they wait")
+                self._loop.remove_reader(listening)
+                self._resting[listening] = self._loop.call_later(_REST, self._open, listening)
+                return
+
+    async def _accept_each(self, listening: socket.socket) -> None:  # pragma: no cover - Windows
+        while True:
+            self._take(*await self._loop.sock_accept(listening))
+
+    def _take(self, connected: socket.socket, peer: Any) -> None:
+        # The system gives the lowest number there is: this one says how many are in use, whoever uses them.
+        if self._most is not None and connected.fileno() >= self._most:
+            with connected, contextlib.suppress(OSError):
+                self._turn_away(connected, (str(peer[0]), int(peer[1])))
+            self._warn(f"turned a client away: {self._most} file descriptors are in use, the rest is not for clients")
+            return
+        connected.setblocking(False)
+        arrival = self._loop.create_task(self._welcome(connected, peer))
+        self.arriving.add(arrival)
+        arrival.add_done_callback(self.arriving.discard)
+
+    def _warn(self, what: str) -> None:
+        """Say it, but not again and again."""
+        self._unsaid += 1
+        now = time.monotonic()
+        if now - self._said >= _QUIET:
+            times = f" ({self._unsaid} times up to now)" if self._unsaid > 1 else ""
+            _log.warning("%s%s; see RLIMIT_NOFILE, ulimit -n", what, times)
+            self._said, self._unsaid = now, 0
+
+
+def _most() -> int | None:
+    """Return how many file descriptors may be in use for a connection to be taken; None where there is no limit."""
+    if resource is None:  # pragma: no cover - Windows
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if limit == resource.RLIM_INFINITY else limit - min(_RESERVED, limit // 4)

@@ -1,0 +1,231 @@
+"""Accepting where file descriptors run out: one too many is told so, what is left is for other work, and it passes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import smtplib
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from smtpfix.wire.door import Door
+
+pytest.importorskip("resource", reason="this system has no limit of file descriptors")
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (96, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+from smtpfix.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+TIMEOUT = 20
+"""Seconds for each wait: none takes as long unless something is broken."""
+
+
+class Serve:
+    """`smtpfix serve` in a process that may have 96 file descriptors, 24 of which are no connection's."""
+
+    def __init__(self, *arguments):
+        command = [sys.executable, "-c", LIMITED, "serve", "--json", "--timeout", "60", *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.events = []
+        self.until("listening")
+        self.port = self.events[0]["port"]
+
+    def until(self, kind, count=1):
+        """Read events until so many of a kind have come."""
+        while sum(event["event"] == kind for event in self.events) < count:
+            self.events.append(json.loads(self.process.stdout.readline()))
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
+
+    def end(self):
+        """End it in order; return what it said on stderr."""
+        self.process.terminate()
+        _, error = self.process.communicate(timeout=TIMEOUT)
+        assert self.process.returncode == 0
+        return error
+
+
+@pytest.fixture
+def serve():
+    with contextlib.ExitStack() as opened:
+
+        def start(*arguments):
+            run = Serve(*arguments)
+            opened.callback(run.process.communicate)
+            opened.callback(run.process.kill)
+            return run
+
+        yield start
+
+
+def read_all(client):
+    octets = b""
+    while more := client.recv(1000):
+        octets += more
+    return octets
+
+
+def test_idle_clients_leave_room_for_the_mail_of_one_that_is_there_and_one_too_many_is_told_so(serve, tmp_path):
+    run = serve("--listen", "plain@127.0.0.1:0", "--save", str(tmp_path / "mail"))
+    with contextlib.ExitStack() as opened:
+        busy = opened.enter_context(smtplib.SMTP("127.0.0.1", run.port, "client.example", TIMEOUT))
+        idle = 0
+        while True:
+            client = opened.enter_context(run.connect())
+            if not (greeting := client.recv(1000)).startswith(b"220 "):
+                break
+            idle += 1
+        assert 20 < idle < 72
+        assert greeting + read_all(client) == b"421 4.7.0 Too many connections\r\n"
+        for _ in range(50):
+            with run.connect() as client:
+                assert read_all(client) == greeting
+        assert busy.sendmail("ann@example.org", "bob@example.org", "Subject: x\r\n\r\n") == {}
+        assert len(list((tmp_path / "mail").glob("*.eml"))) == 1
+    run.until("session-ended", idle + 52)
+    with run.connect() as client:
+        assert client.recv(1000).startswith(b"220 ")
+    warnings = run.end().splitlines()
+    assert len(warnings) == 1
+    assert warnings[0].startswith("turned a client away: 72 file descriptors are in use, the rest is not for clients")
+    ended = [event["refusal"] for event in run.events if event["event"] == "session-ended"]
+    assert ended.count("421 4.7.0 Too many connections") == 51
+
+
+def test_clients_of_implicit_tls_that_find_no_room_get_no_clear_text(serve):
+    run = serve("--listen", "implicit-tls@127.0.0.1:0")
+    with contextlib.ExitStack() as opened:
+        for _ in range(96):
+            client = opened.enter_context(run.connect())
+        assert client.recv(1000) == b""
+
+
+def fill_up():
+    """Take every file descriptor there is; return them."""
+    taken = []
+    with contextlib.suppress(OSError):
+        while True:
+            taken.append(os.dup(0))
+    return taken
+
+
+HOGGED = """
+import resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (96, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+from smtpfix import Policy, Server
+from test_door import fill_up, os
+with Server(Policy(host="127.0.0.1")) as server:
+    client = socket.create_connection(("127.0.0.1", server.port))  # so that all is imported that serving takes
+    assert client.recv(1000).startswith(b"220 ")
+    client.close()
+    server.sessions.wait()
+    taken = fill_up()
+    print(server.port, flush=True)
+    sys.stdin.readline()
+    for number in taken:
+        os.close(number)
+    sys.stdin.readline()
+"""
+
+
+def test_where_others_have_every_descriptor_clients_wait_and_are_served_once_there_is_one():
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", HOGGED]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        port = int(process.stdout.readline())
+        with contextlib.ExitStack() as opened:
+            waiting = [opened.enter_context(socket.create_connection(("127.0.0.1", port), TIMEOUT)) for _ in range(5)]
+            assert process.stderr.readline().startswith("cannot accept connections now: Too many open files; they wait")
+            process.stdin.write("free\n")
+            process.stdin.flush()
+            assert [client.recv(1000)[:4] for client in waiting] == [b"220 "] * 5
+        _, error = process.communicate("end\n", timeout=TIMEOUT)
+        assert (process.returncode, error) == (0, "")
+
+
+class Loop:
+    """As much of an event loop as accepting takes, without any time."""
+
+    def __init__(self):
+        self.readers = {}
+        self.later = []
+
+    def add_reader(self, opened, callback, *arguments):
+        self.readers[opened] = (callback, arguments)
+
+    def remove_reader(self, opened):
+        self.readers.pop(opened, None)
+
+    def call_later(self, seconds, callback, *arguments):
+        assert seconds > 0
+        self.later.append((callback, arguments))
+        return self
+
+    def cancel(self):
+        self.later.clear()
+
+    def create_task(self, arrival):
+        return arrival
+
+
+class Arrival:
+    def add_done_callback(self, _callback):
+        pass
+
+
+class Listening:
+    """A listening socket with what accepting gives, in order."""
+
+    def __init__(self, *given):
+        self.given = [*given]
+
+    def accept(self):
+        if isinstance(what := self.given.pop(0), OSError):
+            raise what
+        return what, ("192.0.2.1", 4000)
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+def test_a_server_that_cannot_accept_rests_and_tries_again_with_one_warning(caplog, number):
+    """Instead of being called again and again by a loop that finds a connection waiting."""
+    loop, arrived = Loop(), []
+    with socket.socket() as connected:
+        listening = Listening(*[OSError(number, "no room")] * 3, connected, BlockingIOError())
+        door = Door(loop, [listening], lambda *one: arrived.append(one) or Arrival(), None)
+        for _ in range(3):
+            callback, arguments = loop.readers[listening]
+            callback(*arguments)
+            assert loop.readers == {}
+            ((again, with_it),) = loop.later
+            loop.later.clear()
+            again(*with_it)
+        callback, arguments = loop.readers[listening]
+        callback(*arguments)
+        assert [one[0] for one in arrived] == [connected]
+        assert (listening.given, loop.later) == ([], [])
+        door.close()
+        assert loop.readers == {}
+    assert len(caplog.records) == 1
+
+
+def test_a_door_that_closes_while_it_rests_stays_closed():
+    loop, listening = Loop(), Listening(OSError(errno.EMFILE, "no room"))
+    door = Door(loop, [listening], None, None)
+    callback, arguments = loop.readers[listening]
+    callback(*arguments)
+    door.close()
+    assert (loop.readers, loop.later) == ({}, [])
