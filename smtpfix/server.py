@@ -14,6 +14,7 @@ from .conversation.protocol import ServedProtocol
 from .conversation.service import Intake
 from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
 from .errors import CloseTimeoutError, NotRunningError
+from .forked import tell_in_child
 from .login.exchange import check_installed
 from .mail.inbox import Inbox
 from .policy.mode import Mode
@@ -106,6 +107,7 @@ class Server:
         self._is_closing = False
         self._lock = threading.Lock()
         self.inbox.attach(lambda: self.sessions)
+        tell_in_child(self)
 
     # Where it is
 
@@ -346,6 +348,13 @@ class Server:
     def _close_authority(self) -> None:
         if self._own_authority is not None:
             self._own_authority.close()
+
+    def forked(self) -> None:
+        """Be closed in a forked child, where its thread is not: the parent goes on serving, and its files stay."""
+        self._lock = threading.Lock()
+        if self._serving is not None:
+            self._is_closing = True
+            self._serving.abandon()
 
     # In the loop thread
 

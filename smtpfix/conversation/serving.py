@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ class Serving:
         self._recorded = RecordedServer(Mode(policy.mode), protocol.reading, policy.max_events)
         self._pause = min(_SWEEP, policy.timeout / 4, policy.handshake_timeout / 4)
         self._loop = service.loop
-        self._door: Door
+        self._listening: list[socket.socket] = []
+        self._door: Door | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed: concurrent.futures.Future[None] | None = None
 
@@ -74,7 +76,8 @@ class Serving:
     def listen(self, sockets: list[socket.socket], channel: Callable[[Attach], Channel]) -> None:
         """Serve whoever connects to these sockets, each on a channel of this kind."""
         self.new_channel = functools.partial(channel, self._attach)
-        self._loop.call_soon_threadsafe(self._open, sockets)
+        self._listening = sockets
+        self._loop.call_soon_threadsafe(self._open)
 
     def close(self) -> None:
         """Stop listening and end every session, once. Raises `TimeoutError` after `CLOSE_BOUND`."""
@@ -94,6 +97,20 @@ class Serving:
         """The sessions that are not over."""
         return tuple(conversation.recorder.session() for conversation in tuple(self.conversations))
 
+    def abandon(self) -> None:
+        """Let go of every socket, in a forked child that could end the parent's connections or keep them from ending.
+
+        Their numbers stay taken, by nothing: Python's objects would close whatever has them next.
+        """
+        arriving = () if self._door is None else self._door.arriving.values()
+        numbers = [one.fileno() for one in (*self._listening, *arriving)]
+        numbers += [conversation.channel.number for conversation in self.conversations]
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in numbers:
+            if number >= 0:
+                os.dup2(nowhere, number, inheritable=False)
+        os.close(nowhere)
+
     def _begin_close(self) -> concurrent.futures.Future[None]:
         closed: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._loop.call_soon_threadsafe(self._shut_down, closed)
@@ -101,8 +118,8 @@ class Serving:
 
     # In the loop thread
 
-    def _open(self, sockets: list[socket.socket]) -> None:
-        self._door = Door(self._loop, sockets, self._welcome, self._turn_away)
+    def _open(self) -> None:
+        self._door = Door(self._loop, self._listening, self._welcome, self._turn_away)
 
     async def _welcome(self, connected: socket.socket, peer: Address) -> None:
         channel = self.new_channel()
@@ -160,6 +177,7 @@ class Serving:
             self._sweep_later()
 
     def _shut_down(self, closed: concurrent.futures.Future[None]) -> None:
+        assert self._door is not None  # noqa: S101 - who closes has listened
         self._closed = closed
         self._door.close()
         for arrival in self._door.arriving:
@@ -171,6 +189,7 @@ class Serving:
         self._tell_closed()
 
     def _tell_closed(self, _: object = None) -> None:
-        is_empty = not self.conversations and not self._door.arriving
-        if self._closed is not None and is_empty and not self._closed.done():
+        if self._closed is None or self._closed.done() or self.conversations:
+            return
+        if self._door is None or not self._door.arriving:
             self._closed.set_result(None)

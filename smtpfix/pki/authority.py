@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from smtpfix.errors import ExtraMissing, InvalidValueError
+from smtpfix.forked import tell_in_child
 from smtpfix.policy.certificate_profile import LEAF_DAYS
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import Scenario
@@ -74,6 +75,7 @@ class Authority:
         self._stranger: Authority | None = None
         self._responder: Responder | None = None
         self._ending: weakref.finalize | None = None  # type: ignore[type-arg]
+        tell_in_child(self)
 
     # What clients need
 
@@ -251,6 +253,16 @@ class Authority:
                 self._finalizer()
             self._folder = self._finalizer = None
             self._ca_files.clear()
+
+    def forked(self) -> None:
+        """Leave the temporary files, and the answers about revocation, to the parent of a forked child."""
+        self._lock = threading.RLock()
+        for finalizer in (self._finalizer, self._ending):
+            if finalizer is not None:
+                finalizer.detach()
+        if self._responder is not None:
+            self._responder.forked()
+        self._folder = self._finalizer = self._responder = self._ending = None
 
     def __enter__(self) -> Self:
         return self

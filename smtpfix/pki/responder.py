@@ -78,6 +78,11 @@ class Responder:
             self._thread.join(_CLOSE_BOUND)
         self._server.server_close()
 
+    def forked(self) -> None:
+        """Let go of the socket in a forked child, whose authority says so: the parent goes on answering."""
+        self._is_closing = True
+        self._server.server_close()
+
     def _serve(self) -> None:
         while not self._is_closing:  # serve_forever would wake up again and again, and closing wait for that
             self._server.handle_request()

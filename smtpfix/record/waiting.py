@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from smtpfix.errors import BlockingWaitError
+from smtpfix.forked import tell_in_child
 
 T = TypeVar("T")
 
@@ -21,10 +22,15 @@ class Bell:
     """One Condition for everything a server records. Whoever changes the record holds `lock` and rings."""
 
     def __init__(self) -> None:
+        self._rings = 0
+        self.forked()
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Begin without any waiter, and with nobody who holds the lock."""
         self.lock = threading.RLock()  # a Condition's own face costs three times as much, and the server rings often
         self._changed = threading.Condition(self.lock)
         self._waiting = 0
-        self._rings = 0
         self._futures: set[asyncio.Future[None]] = set()
 
     def ring(self) -> None:

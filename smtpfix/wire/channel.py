@@ -165,6 +165,12 @@ class Channel(asyncio.BufferedProtocol):
         return (str(address[0]), int(address[1]))
 
     @property
+    def number(self) -> int:
+        """Its file descriptor; -1 once it is closed."""
+        opened = self._transport.get_extra_info("socket")
+        return -1 if opened is None else int(opened.fileno())
+
+    @property
     def in_tls(self) -> bool:
         """Whether TLS is established."""
         return self._tls is not None and self._tls.established

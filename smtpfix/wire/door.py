@@ -44,13 +44,13 @@ class Door:
     ) -> None:
         """Open it: `welcome` makes a connection of what was accepted, `turn_away` says what is said to one too many."""
         self._loop = loop
-        self.listening = tuple(listening)
+        self._listening = tuple(listening)
         self._welcome = welcome
         self._turn_away = turn_away
         self._most = _most()
         self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
         self._accepting: list[asyncio.Task[None]] = []
-        self.arriving: set[asyncio.Task[object]] = set()
+        self.arriving: dict[asyncio.Task[object], socket.socket] = {}
         """Connections that are accepted and not there yet."""
         self._unsaid = 0
         self._said = -_QUIET
@@ -63,7 +63,7 @@ class Door:
             timer.cancel()
         for task in self._accepting:  # pragma: no cover - Windows
             task.cancel()
-        for one in self.listening:
+        for one in self._listening:
             with contextlib.suppress(NotImplementedError):
                 self._loop.remove_reader(one)
             one.close()
@@ -100,8 +100,8 @@ class Door:
             return
         connected.setblocking(False)
         arrival = self._loop.create_task(self._welcome(connected, peer))
-        self.arriving.add(arrival)
-        arrival.add_done_callback(self.arriving.discard)
+        self.arriving[arrival] = connected
+        arrival.add_done_callback(self.arriving.pop)
 
     def _warn(self, what: str) -> None:
         """Say it, but not again and again."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from typing import Final
+
+from smtpfix.forked import tell_in_child
 
 from .channel import Reads
 
@@ -24,18 +25,23 @@ class LoopThread:
     """A thread with an event loop, shared by everybody who holds it."""
 
     def __init__(self) -> None:
+        self._begin()
+        tell_in_child(self)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._holders = 0
-        self._pid = 0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.reads = Reads()
 
+    def forked(self) -> None:
+        """Begin anew in a child: it inherits the object, and no thread."""
+        self._begin()
+
     def hold(self) -> asyncio.AbstractEventLoop:
         """Return the running loop; it goes on until each holder has called `release`."""
         with self._lock:
-            if self._pid != os.getpid():  # a forked child inherits the object, but no thread
-                self._pid, self._holders, self._loop, self.reads = os.getpid(), 0, None, Reads()
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=_run, args=(self._loop,), name="smtpfix", daemon=True)
@@ -46,7 +52,7 @@ class LoopThread:
     def release(self) -> None:
         """Let go; the last one out stops the thread."""
         with self._lock:
-            self._holders -= 1
+            self._holders = max(self._holders - 1, 0)  # in a child, who held the parent's lets go of nothing
             if self._holders or self._loop is None or self._thread is None:
                 return
             loop, thread = self._loop, self._thread
@@ -65,7 +71,7 @@ class LoopThread:
         Lets a test look at what a client did the moment the client is done, without sleeping.
         """
         loop, deadline = self._loop, time.monotonic() + _CATCH_UP_BOUND
-        if loop is None or self.is_current or self._pid != os.getpid():
+        if loop is None or self.is_current:
             return
         done = threading.Event()
 
