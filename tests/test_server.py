@@ -325,6 +325,23 @@ def test_a_server_closes_in_a_second_with_hundreds_of_clients(smtp_authority, wi
     assert not server._serving.conversations
 
 
+def test_a_server_that_closes_answers_nobody_any_more_however_many_have_something_to_say(smtp_authority, wire):
+    """A turn of 20 ms for each of them would take longer than closing may, as it did in Python's development mode."""
+    server = Server(authority=smtp_authority).start()
+    clients = [wire(server) for _ in range(20)]
+    service, free = server._serving.service, threading.Event()
+    service.loop.call_soon_threadsafe(free.wait, 10)
+    for client in clients:
+        client.send(b"RSET\r\n" * 1000)
+    closing = threading.Thread(target=server.close)
+    closing.start()
+    assert service.closing.wait(10)
+    free.set()
+    closing.join(10)
+    assert [session.transcript.commands for session in server.sessions] == [()] * 20
+    assert {session.end for session in server.sessions} == {SessionEnd.SERVER_CLOSED}
+
+
 def test_closing_twice_is_fine(server):
     server.start()
     server.close()

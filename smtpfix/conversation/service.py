@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ class Service:
     new_tls: Callable[[], TLSSide]
     """Returns the TLS side of a new connection; only called where the policy uses TLS."""
     intake: Intake
+    closing: threading.Event = field(default_factory=threading.Event)
+    """Set as soon as somebody closes the server: no client is answered any more, however many have said something."""
 
     @cached_property
     def fault(self) -> str | None:

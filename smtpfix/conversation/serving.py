@@ -113,6 +113,7 @@ class Serving:
 
     def _begin_close(self) -> concurrent.futures.Future[None]:
         closed: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.service.closing.set()
         self._loop.call_soon_threadsafe(self._shut_down, closed)
         return closed
 
@@ -122,6 +123,9 @@ class Serving:
         self._door = Door(self._loop, self._listening, self._welcome, self._turn_away)
 
     async def _welcome(self, connected: socket.socket, peer: Address) -> None:
+        if self._closed is not None:  # it came too late, as those that the system has queued
+            connected.close()
+            return
         channel = self.new_channel()
         channel.peer = peer
         await self._loop.connect_accepted_socket(lambda: channel, connected)
