@@ -91,9 +91,9 @@ class Server:
         self._protocol = protocol
         if self.policy.users is not None:
             check_installed((*self.policy.mechanisms, *(self.policy.mechanisms_in_clear or ())))
-        self.inbox = inbox if inbox is not None else Inbox(self.policy.max_messages)
+        self.inbox = inbox if inbox is not None else Inbox(self.policy.max_messages, self.policy.max_octets)
         """The captured messages."""
-        self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up)
+        self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up, self.policy.max_octets)
         """What each client did, one session a connection, oldest first."""
         self._authority = authority
         self._own_authority: Authority | None = None

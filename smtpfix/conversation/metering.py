@@ -9,9 +9,13 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Final
 
 from smtpfix.policy.limits import Limits, Rate
 from smtpfix.record.recorder import Recorder
+
+_MOST: Final = 100_000
+"""Clients whose past is known, once for each thing that is counted; a proxy may name any number of them."""
 
 
 class Ledger:
@@ -56,6 +60,8 @@ class Ledger:
         """Note that a client has had one more."""
         if isinstance(rate, Rate):
             self._past.setdefault((what, client), deque(maxlen=rate.count)).append(self.now)
+            if len(self._past) > _MOST:
+                del self._past[next(iter(self._past))]
 
 
 class Meter:

@@ -63,7 +63,9 @@ class Serving:
         self._protocol = protocol
         self._sessions = sessions
         self._watch = watch
-        self._recorded = RecordedServer(Mode(policy.mode), protocol.reading, policy.max_events)
+        self._recorded = RecordedServer(
+            Mode(policy.mode), protocol.reading, policy.max_events, policy.max_transcript_octets
+        )
         self._pause = min(_SWEEP, policy.timeout / 4, policy.handshake_timeout / 4)
         self._loop = service.loop
         self._listening: list[socket.socket] = []
@@ -141,7 +143,7 @@ class Serving:
             recorder.add(Kind.SERVER, words)
         recorder.note("turned away: there are too few file descriptors for more connections (RLIMIT_NOFILE)")
         recorder.finish(SessionEnd.REFUSED)
-        self._sessions.ring()
+        self._sessions.ring(recorder)
         if self._watch is not None:
             self._watch.ended(recorder.session())
         connected.setblocking(False)
@@ -164,7 +166,7 @@ class Serving:
 
     def _ended(self, conversation: Conversation[Any]) -> None:
         self.conversations.discard(conversation)
-        self._sessions.ring()
+        self._sessions.ring(conversation.recorder)
         if self._watch is not None:
             self._watch.ended(conversation.recorder.session())
         self._tell_closed()

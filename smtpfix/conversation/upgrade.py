@@ -45,7 +45,7 @@ class Upgrade:
         injected = bytes(self._connection.channel.received)
         keeps = self._connection.player.keeps_injected
         if injected:
-            recorder.injected += injected
+            recorder.inject(injected)
             what = "kept" if keeps else "discarded"
             recorder.note(f"{what} what came behind {command} in clear: {recorder.excerpt(injected, _SHOWN)}")
         self._kept = injected if keeps else b""

@@ -122,7 +122,8 @@ class Dialogue:
         if line == CANCEL:
             return Verdict.CANCELLED
         response = _decode(line.decode("ascii", "replace"))
-        self._answers.append(response or b"")
+        if len(self._answers) < self.exchange.answers:  # a rule may ask for more without end
+            self._answers.append(response or b"")
         if self._turns is None:
             return None
         if response is None:

@@ -26,6 +26,14 @@ class Envelope:
     recipient_parameters: tuple[tuple[str, ...], ...] = ()
     """Parameters of each RCPT command, verbatim, in the order of `recipients`."""
 
+    @property
+    def octets(self) -> int:
+        """The length of all its addresses and parameters together."""
+        parameters = sum(map(len, self.mail_parameters)) + sum(
+            len(one) for of in self.recipient_parameters for one in of
+        )
+        return len(self.reverse_path) + sum(map(len, self.recipients)) + parameters
+
     def parameter(self, keyword: str, recipient: str | None = None) -> str | None:
         """Return the value of a parameter of MAIL, or of RCPT: ``parameter("NOTIFY", "bob@example.org")``.
 

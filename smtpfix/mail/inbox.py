@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Unpack, overload
 
 from smtpfix.errors import NoMessage, UnexpectedMessage
+from smtpfix.policy.server_policy import DEFAULT_MAX_OCTETS
 from smtpfix.record.waiting import Bell
 
 from .attempts import Attempts
@@ -24,10 +25,12 @@ _SESSIONS_SHOWN = 5
 class Inbox(Sequence[CapturedMessage]):
     """The accepted messages of one or more servers, oldest first; what was refused at the final dot is in `refused`."""
 
-    def __init__(self, max_messages: int = 100_000) -> None:
+    def __init__(self, max_messages: int = 100_000, max_octets: int = DEFAULT_MAX_OCTETS) -> None:
         self._bell = Bell()
-        self._messages: deque[CapturedMessage] = deque(maxlen=max_messages)
-        self._refused: deque[CapturedMessage] = deque(maxlen=max_messages)
+        self._most, self._most_octets = max_messages, max_octets
+        self._messages: deque[CapturedMessage] = deque()
+        self._refused: deque[CapturedMessage] = deque()
+        self._octets = 0
         self._accepted_count = self._cleared_count = 0
         self.next_number: Callable[[], int] = itertools.count(1).__next__
         """Return the number of the message about to be added; for the server."""
@@ -64,7 +67,7 @@ class Inbox(Sequence[CapturedMessage]):
 
     @property
     def dropped(self) -> int:
-        """How many accepted messages had to go because the inbox holds no more than it was told to."""
+        """How many accepted messages had to go because the inbox holds no more, or no more octets, than it is told."""
         with self._bell.lock:
             return self._accepted_count - self._cleared_count - len(self._messages)
 
@@ -164,6 +167,7 @@ class Inbox(Sequence[CapturedMessage]):
         with self._bell.lock:
             self._messages.clear()
             self._refused.clear()
+            self._octets = 0
             self._cleared_count = self._accepted_count
 
     # For the server
@@ -171,12 +175,22 @@ class Inbox(Sequence[CapturedMessage]):
     def add(self, message: CapturedMessage) -> None:
         """Take in a message: among the accepted or the refused, as its reply says."""
         with self._bell.lock:
+            kept = self._messages if message.accepted else self._refused
+            kept.append(message)
+            self._octets += message.weight
+            if len(kept) > self._most:
+                self._octets -= kept.popleft().weight
+            while self._octets > self._most_octets and len(self._messages) + len(self._refused) > 1:
+                self._octets -= self._oldest().popleft().weight
             if message.accepted:
-                self._messages.append(message)
                 self._accepted_count += 1
                 self._bell.ring()
-            else:
-                self._refused.append(message)
+
+    def _oldest(self) -> deque[CapturedMessage]:
+        """Return where the oldest message is."""
+        accepted, refused = self._messages, self._refused
+        is_refused = bool(refused) and (not accepted or refused[0].number < accepted[0].number)
+        return refused if is_refused else accepted
 
     def _since(self, seen: int) -> tuple[list[CapturedMessage], int]:
         """Return the accepted messages behind the first `seen` that ever came, as far as they are here, and their end.

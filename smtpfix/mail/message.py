@@ -80,6 +80,11 @@ class CapturedMessage:
         return self.reply is not None and self.reply.is_positive
 
     @property
+    def weight(self) -> int:
+        """Octets of its content and its envelope, which is what it takes to keep it."""
+        return len(self.content) + self.envelope.octets
+
+    @property
     def replies(self) -> tuple[Reply | None, ...]:
         """What was answered for each recipient of the envelope, in order, as it stands now; None without a reply.
 

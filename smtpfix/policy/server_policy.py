@@ -30,6 +30,10 @@ TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 DEFAULT_MAX_EVENTS: Final = 100_000
 """`Policy.max_events`: 12,000 messages on one connection, 3 MiB of memory."""
+DEFAULT_MAX_TRANSCRIPT_OCTETS: Final = 16_777_216
+"""`Policy.max_transcript_octets`: an event's share of it is 168, and most have 30."""
+DEFAULT_MAX_OCTETS: Final = 4_294_967_296
+"""`Policy.max_octets`: more than a test means to keep."""
 
 _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z0-9.:]+\]\Z")
@@ -100,6 +104,11 @@ class ServerPolicy(Checked):
     """Sessions kept; the oldest go first, and are counted. A message keeps its own session all the same."""
     max_events: int = DEFAULT_MAX_EVENTS
     """Events a session's transcript keeps, 8 or more; beyond that they go from its middle, and are counted."""
+    max_transcript_octets: int = DEFAULT_MAX_TRANSCRIPT_OCTETS
+    """Octets of these, 65,536 or more; beyond that events go from the middle too, and `Session.truncated` says so."""
+    max_octets: int = DEFAULT_MAX_OCTETS
+    """Octets of messages kept, with their envelopes, and again of sessions that are over; the oldest go first, and are
+    counted. The newest stays, whatever its size."""
 
     _in_clear: Sequence[str] = field(default=(), init=False, repr=False, compare=False)
     """The mechanisms outside TLS, wherever they are named."""
@@ -230,8 +239,9 @@ class ServerPolicy(Checked):
     def _check_numbers(self) -> None:
         self._check_range("port", 0, 65535)
         self._check_range("command_limit", 512)
-        for name in ("max_messages", "max_sessions"):
+        for name in ("max_messages", "max_sessions", "max_octets"):
             self._check_range(name, 1)
+        self._check_range("max_transcript_octets", 65_536)
         self._check_range("max_events", 8)
         for name in ("timeout", "handshake_timeout"):
             self._check_seconds(name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
 from smtpfix.errors import NoSession
+from smtpfix.policy.server_policy import DEFAULT_MAX_OCTETS
 
 from .recorder import Recorder
 from .session import Session
@@ -20,9 +21,12 @@ class History(Sequence[Session]):
     Reading lets that thread catch up first with all that the operating system has received, so no test has to sleep.
     """
 
-    def __init__(self, max_sessions: int, catch_up: Callable[[], None]) -> None:
+    def __init__(self, max_sessions: int, catch_up: Callable[[], None], max_octets: int = DEFAULT_MAX_OCTETS) -> None:
         self._bell = Bell()
-        self._recorders: deque[Recorder] = deque(maxlen=max_sessions)
+        self._most, self._most_octets = max_sessions, max_octets
+        self._octets = 0
+        self._recorders: deque[Recorder] = deque()
+        self._weights: dict[int, int] = {}
         self._count = 0
         self._over_count = 0
         self._catch_up = catch_up
@@ -51,7 +55,7 @@ class History(Sequence[Session]):
 
     @property
     def dropped(self) -> int:
-        """How many sessions had to go because no more are kept than the policy says."""
+        """How many sessions had to go because no more are kept than the policy says, by their number or octets."""
         with self._bell.lock:
             return self._count - len(self._recorders)
 
@@ -95,9 +99,20 @@ class History(Sequence[Session]):
         """Take in a session that begins."""
         with self._bell.lock:
             self._recorders.append(recorder)
+            if len(self._recorders) > self._most:
+                self._drop()
 
-    def ring(self) -> None:
+    def ring(self, recorder: Recorder) -> None:
         """Say that a session has ended."""
         with self._bell.lock:
             self._over_count += 1
+            if self._recorders and recorder.number >= self._recorders[0].number:
+                self._weights[recorder.number] = weight = recorder.weight
+                self._octets += weight
+                while self._octets > self._most_octets and len(self._recorders) > 1:
+                    self._drop()
             self._bell.ring()
+
+    def _drop(self) -> None:
+        """Let go of the oldest session, whether it is over or not."""
+        self._octets -= self._weights.pop(self._recorders.popleft().number, 0)

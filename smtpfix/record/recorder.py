@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import time
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from smtpfix.bounded import Bounded
 from smtpfix.policy.mode import Mode
-from smtpfix.policy.server_policy import DEFAULT_MAX_EVENTS
+from smtpfix.policy.server_policy import DEFAULT_MAX_EVENTS, DEFAULT_MAX_TRANSCRIPT_OCTETS
 from smtpfix.safe_text import excerpt
 from smtpfix.tls.client_hello import ClientHello
-from smtpfix.tls.facts import Alert, TLSFailure, TLSInfo
+from smtpfix.tls.facts import TLSFailure, TLSInfo, no_alerts
 
 from .reading import Reading
 from .session import AuthAttempt, Session, SessionEnd
@@ -24,6 +26,15 @@ from .transcript import Event, Kind, Transcript
 if TYPE_CHECKING:
     from smtpfix.record.xclient import XClient
     from smtpfix.wire.proxy_header import ProxyHeader
+_MOST_ATTEMPTS: Final = 1_000
+_MOST_ATTEMPT_OCTETS: Final = 1_048_576
+"""AUTH commands that a session keeps, and the octets of what they say."""
+_MOST_INJECTED: Final = 65_536
+"""Octets of what came behind STARTTLS that a session keeps."""
+_EVENT: Final = 60
+"""Octets of memory that an event takes beside its own."""
+_NUMBER: Final = 36
+"""Octets of memory that a number takes in a list of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,8 @@ class RecordedServer:
     """The protocol it speaks, for what only that can tell of a record."""
     max_events: int = DEFAULT_MAX_EVENTS
     """Events that a transcript keeps."""
+    max_transcript_octets: int = DEFAULT_MAX_TRANSCRIPT_OCTETS
+    """Octets of these."""
 
 
 class Recorder:
@@ -44,8 +57,12 @@ class Recorder:
         "_began",
         "_columns",
         "_ended",
+        "_head",
+        "_injected_count",
         "_left_out",
         "_most",
+        "_most_octets",
+        "_octets",
         "_reading",
         "_server",
         "_server_address",
@@ -79,17 +96,20 @@ class Recorder:
         # One list a column, when and what and which octets: a tuple an event would cost five times the memory.
         # The last has the places of those that had more behind them: few, where there are any.
         self._columns: tuple[array[float], list[Kind], list[bytes], array[int]] = (array("d"), [], [], array("q"))
-        self._most = server.max_events
+        self._most, self._most_octets = server.max_events, server.max_transcript_octets
+        self._octets = 0
         self._left_out = 0
+        self._head: int | None = None
         self.end: SessionEnd | None = None
         self.client_name: str | None = None
         self.tls: TLSInfo | None = None
         self.tls_failure: TLSFailure | None = None
         self.client_hello: ClientHello | None = None
-        self.alerts: list[Alert] = []
-        self.auth: list[AuthAttempt] = []
+        self.alerts = no_alerts()
+        self.auth: Bounded[AuthAttempt] = Bounded(_MOST_ATTEMPTS, _MOST_ATTEMPT_OCTETS, _weight, _kind)
         self.message_count = 0
         self.injected = b""
+        self._injected_count = 0
         self.is_wary = False
         """Whether a login was refused in clear, so that stray octets may be what the client answers to it."""
         self.proxy: ProxyHeader | None = None
@@ -101,7 +121,8 @@ class Recorder:
         times.append(time.monotonic())
         kinds.append(kind)
         octets.append(data)  # last: readers in other threads go by its length
-        if len(octets) > self._most:
+        self._octets += len(data)
+        if len(octets) > self._most or self._octets > self._most_octets:
             self._leave_out()
 
     def follow(self) -> None:
@@ -116,18 +137,28 @@ class Recorder:
             followed.pop()
 
     def _leave_out(self) -> None:
-        """Drop a quarter of the events from the middle: how a long session began and what came last are kept."""
+        """Drop events from the middle: how a long session began and what came last are kept."""
         times, kinds, octets, followed = self._columns
-        head = self._most // 2
-        tail = head + self._most // 4
+        is_long = len(octets) > self._most
+        if self._head is None:
+            self._head = min(self._most // 2, _within(octets, self._most_octets // 2))
+        head = self._head
+        tail = head + self._most // 4 if is_long else head
+        tail = min(max(tail, len(octets) - _within(reversed(octets), self._most_octets // 4)), len(octets) - 1)
         self._left_out += tail - head - (self._left_out > 0)  # the note of the last time goes too
-        note = f"{self._left_out} events left out: the transcript keeps {self._most} (Policy.max_events)"
+        keeps = (
+            f"{self._most} (Policy.max_events)"
+            if is_long
+            else f"{self._most_octets} octets (Policy.max_transcript_octets)"
+        )
+        note = f"{self._left_out} events left out: the transcript keeps {keeps}"
         self._columns = (
             times[: head + 1] + times[tail:],
             [*kinds[:head], Kind.NOTE, *kinds[tail:]],
             [*octets[:head], note.encode(), *octets[tail:]],
             array("q", [at if at < head else at - tail + head + 1 for at in followed if not head <= at < tail]),
         )
+        self._octets = sum(map(len, self._columns[2]))
 
     def add_stray(self, octets: bytes) -> None:
         """Record octets of the client's that are not commands, such as clear text in the place of TLS."""
@@ -141,6 +172,11 @@ class Recorder:
         """Return how a note shows stray octets: their beginning, or with a credential in that only their number."""
         is_secret = self.is_wary or self._reading.carries_secret(octets[:limit])
         return excerpt(octets, limit, is_secret=is_secret)
+
+    def inject(self, octets: bytes) -> None:
+        """Record what came in clear where TLS has to begin."""
+        self._injected_count += len(octets)
+        self.injected += octets[: _MOST_INJECTED - len(self.injected)]
 
     def note(self, text: str) -> None:
         """Record something that happened beside the commands."""
@@ -166,6 +202,23 @@ class Recorder:
             for place, (at, kind, data) in columns
         )
 
+    @property
+    def weight(self) -> int:
+        """About how many octets of memory it takes."""
+        hello = self.client_hello
+        offer = 0 if hello is None else _NUMBER * len(hello.ciphers) + sum(map(len, hello.alpn))
+        return self._octets + len(self._columns[2]) * _EVENT + self.auth.weight + len(self.injected) + offer
+
+    @property
+    def _truncated(self) -> tuple[str, ...]:
+        counts = (
+            (self._left_out, "events of the transcript"),
+            (self.auth.left_out, "AUTH commands"),
+            (self._injected_count - len(self.injected), "octets that came in clear behind STARTTLS"),
+            (self.alerts.left_out, "TLS alerts"),
+        )
+        return tuple(f"{count} {what} left out" for count, what in counts if count)
+
     def session(self) -> Session:
         """Return the session as it stands now."""
         events = self.events
@@ -190,5 +243,26 @@ class Recorder:
             peer=self.peer,
             proxy=self.proxy,
             xclient=self.xclient,
+            truncated=self._truncated,
             _reading=self._reading,
         )
+
+
+def _weight(attempt: AuthAttempt) -> int:
+    texts = (attempt.mechanism, attempt.user, attempt.password, attempt.authorization_identity, attempt.token)
+    return _EVENT + sum(len(text) for text in (*texts, attempt.trace) if text)
+
+
+def _kind(attempt: AuthAttempt) -> tuple[bool, bool, bool]:
+    """Return what makes an attempt evidence: no number of others may hide a password in clear."""
+    return attempt.accepted, attempt.in_clear, attempt.secret is not None
+
+
+def _within(items: Iterable[bytes], octets: int) -> int:
+    """Return how many of these, from the first on, have no more octets together."""
+    count = 0
+    for count, item in enumerate(items):
+        octets -= len(item)
+        if octets < 0:
+            return count
+    return count + 1

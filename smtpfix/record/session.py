@@ -134,6 +134,11 @@ class Session:
     """The PROXY protocol header that the connection began with."""
     xclient: XClient | None = None
     """What XCLIENT commands said of the client, up to the last one."""
+    truncated: tuple[str, ...] = ()
+    """What was left out of this record, so that no client can make it grow without end; empty for most.
+
+    A line each, in words: events, AUTH commands, octets that were injected, alerts. The first and the last ones are
+    there, and of AUTH commands one that was accepted, or gave a password away in clear, if there was any."""
     _reading: Reading = field(default=Reading(), repr=False, compare=False)
     """The protocol that was spoken, for what only it can tell of the record."""
 

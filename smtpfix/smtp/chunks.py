@@ -13,6 +13,8 @@ from smtpfix.rules.reply import Reply
 
 _ARGUMENT: Final = re.compile(r"([0-9]{1,20})(?:\s+(\S.*))?\Z", re.DOTALL)
 """``chunk-size [SP end-marker]``; a wrong marker is no reason not to know where the chunk ends."""
+_MOST: Final = 100_000
+"""Chunks of one message, whose sizes are kept."""
 
 
 class BDATArgument(NamedTuple):
@@ -72,7 +74,8 @@ class Chunks:
     def begin(self, argument: BDATArgument, refusal: Reply | None) -> Chunk:
         """Return a chunk that brings its octets here; one that is refused, or is too much, is only drained."""
         del self._octets[self._size :]  # a chunk that had no effect, as a rule has it
-        fits = refusal is None and (self._limit is None or self._size + argument.size <= self._limit)
+        fits = self._limit is None or self._size + argument.size <= self._limit
+        fits = fits and refusal is None and len(self._sizes) < _MOST
         return Chunk(self, argument, self._octets if fits else None, refusal)
 
     def keep(self, size: int) -> None:

@@ -46,6 +46,8 @@ _NULL_PATH: Final = "<>"
 _CANNOT_VRFY: Final = 502
 _LONGEST_PATH: Final = 256
 """Octets of a path with its punctuation (RFC 5321 section 4.5.3.1.3); what is longer costs the full parser too much."""
+_MOST_RECIPIENT_OCTETS: Final = 16_777_216
+"""Octets of one transaction's recipients with their parameters: 10,000 of 1,600 octets."""
 
 
 class _NoHooks:
@@ -97,6 +99,8 @@ class Engine(SMTP):
         self._policy = policy
         self._is_lenient = policy.syntax == "lenient"
         self._domains: frozenset[str] = frozenset()
+        self._counted: tuple[object, int] = (None, 0)
+        """A transaction's envelope, and the octets of its recipients."""
         self.in_tls = False
         """Whether the client speaks inside TLS."""
         self._pushed: list[str | bytes] = []
@@ -252,7 +256,9 @@ class Engine(SMTP):
             return refusal
         recipients = self._smtp_envelope.rcpt_tos
         count = len(recipients)
-        if count >= self._policy.max_recipients:
+        transaction, octets = self._counted
+        octets = len(argument or "") + (octets if transaction is self._smtp_envelope else 0)
+        if count >= self._policy.max_recipients or octets > _MOST_RECIPIENT_OCTETS:
             return TOO_MANY_RECIPIENTS
         if found.path == _NULL_PATH:
             return MALFORMED_ADDRESS
@@ -271,6 +277,7 @@ class Engine(SMTP):
                 return refusal
             del recipients[count:]
         self._domains = domains
+        self._counted = (self._smtp_envelope, octets)
         recipients.append(found.plain or found.address)
         self._smtp_envelope.rcpt_options.append(" ".join(found.parameters))
         return RECIPIENT_ACCEPTED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import Final
@@ -35,14 +36,16 @@ class MailLedger(Ledger):
     def __init__(self, policy: Policy, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(policy.limits or _NONE, clock)
         self.greylist = policy.greylist
-        self._seen: dict[tuple[str, str, str], float] = {}
+        self._seen: dict[bytes, float] = {}
 
     def is_greylisted(self, client: str, sender: str, recipient: str) -> bool:
         """Return whether a triplet has to come back later; one that is new has to."""
         if self.greylist is None:
             return False
         now, seen = self.now, self._seen
-        first = seen.setdefault((client, sender, recipient), now)
+        # A digest, since clients choose how long their addresses are.
+        triplet = f"{client}\0{sender}\0{recipient}".encode("utf-8", "surrogateescape")
+        first = seen.setdefault(hashlib.blake2b(triplet, digest_size=16).digest(), now)
         if len(seen) > _MOST:
             del seen[next(iter(seen))]
         return now < first + self.greylist

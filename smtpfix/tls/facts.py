@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from smtpfix.bounded import Bounded
+
+_MOST_ALERTS: Final = 100
+"""Alerts that are kept of one connection, where a client sends warnings without end."""
+
 ALERT_NAMES: Final = {
     0: "close_notify",
     10: "unexpected_message",
@@ -57,6 +62,11 @@ class Alert:
 
     def __str__(self) -> str:
         return f"{'fatal ' if self.is_fatal else ''}alert {self.name} from the {self.sender}"
+
+
+def no_alerts() -> Bounded[Alert]:
+    """Return the alerts of a connection that begins."""
+    return Bounded(_MOST_ALERTS, _MOST_ALERTS, lambda _: 0, lambda alert: (alert.sender, alert.is_fatal))
 
 
 @dataclass(frozen=True, slots=True)

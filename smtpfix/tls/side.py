@@ -12,7 +12,7 @@ import ssl
 from abc import ABC, abstractmethod
 from typing import Any, Final
 
-from smtpfix.tls.facts import ALERT_NAMES, Alert, TLSFailure, TLSInfo
+from smtpfix.tls.facts import ALERT_NAMES, Alert, TLSFailure, TLSInfo, no_alerts
 
 from .client_hello import ClientHello, parse_client_hello
 
@@ -66,7 +66,7 @@ class TLSSide(ABC):
         self._first_flight = bytearray()
         self.established = False
         """Whether the handshake is complete."""
-        self.alerts: list[Alert] = []
+        self.alerts = no_alerts()
         """The alerts that were seen, in both directions, in order."""
 
     # Bytes
@@ -152,8 +152,8 @@ class TLSSide(ABC):
 
     def _keep(self, data: bytes | bytearray | memoryview) -> None:
         """Keep what came first."""
-        if not self.established and len(self._first_flight) < _HELLO_LIMIT:
-            self._first_flight += data
+        if not self.established and (room := _HELLO_LIMIT - len(self._first_flight)) > 0:
+            self._first_flight += data[:room]
 
     @property
     def _is_clear_text(self) -> bool:

@@ -84,7 +84,9 @@ class Channel(asyncio.BufferedProtocol):
         self.last_active = time.monotonic()
         """When something last came, by the monotonic clock."""
         self.is_blocked = False
-        """Whether the client does not read its replies: the listener stops taking commands until told `readable`."""
+        """Whether too many replies wait, for a client that does not read them or since they drip: the listener stops
+        taking commands until told `readable`."""
+        self._blocking: set[str] = set()
         self.is_closing = False
         self._is_paused = False
         self._gate: Gate | None = None
@@ -133,11 +135,24 @@ class Channel(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """Stop reading while the client does not read."""
-        self.is_blocked = True
-        self._transport.pause_reading()
+        self._block("client")
 
     def resume_writing(self) -> None:
         """Go on."""
+        self._unblock("client")
+
+    def _drip_is_full(self, is_full: bool) -> None:  # noqa: FBT001 - what `Drip` calls
+        (self._block if is_full else self._unblock)("drip")
+
+    def _block(self, who: str) -> None:
+        self._blocking.add(who)
+        self.is_blocked = True
+        self._transport.pause_reading()
+
+    def _unblock(self, who: str) -> None:
+        self._blocking.discard(who)
+        if self._blocking:
+            return
         self.is_blocked = False
         self._read_on()
         if self._endless is not None:
@@ -300,7 +315,7 @@ class Channel(asyncio.BufferedProtocol):
         """From here on, send so many octets at a time, so many seconds apart."""
         self.flush()
         if self._drip is None:
-            self._drip = Drip(octets, every, self._transport.write)
+            self._drip = Drip(octets, every, self._transport.write, self._drip_is_full)
             self._send = self._drip.add
         else:  # what still waits goes first
             self._drip.change(octets, every)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
+
+_MOST: Final = 65_536
+"""Octets that may wait before the client is heard no more: what it says adds to them."""
 
 
 class Drip:
     """What waits to be sent on one connection."""
 
-    def __init__(self, octets: int, every: float, send: Callable[[bytes], None]) -> None:
+    def __init__(self, octets: int, every: float, send: Callable[[bytes], None], full: Callable[[bool], None]) -> None:
+        """Send by `send`; `full` is told when too much waits, and when there is room again."""
         self._octets = octets
         self._every = every
         self._send = send
+        self._full = full
+        self._is_full = False
         self._waiting = bytearray()
         self._then: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -25,6 +32,9 @@ class Drip:
     def add(self, data: bytes) -> None:
         """Send this behind what is waiting."""
         self._waiting += data
+        if len(self._waiting) > _MOST and not self._is_full:
+            self._is_full = True
+            self._full(True)
         if self._timer is None:
             self._next()
 
@@ -55,3 +65,6 @@ class Drip:
         self._send(portion)
         if not self._waiting and self._then is not None:
             self._then()
+        if self._is_full and len(self._waiting) <= _MOST // 2:
+            self._is_full = False
+            self._full(False)

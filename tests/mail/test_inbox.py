@@ -4,6 +4,7 @@ import asyncio
 import re
 import smtplib
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -130,6 +131,44 @@ def test_keeps_no_more_messages_than_it_was_told_to_and_counts_the_others():
         assert inbox.dropped == max(0, number - 2)
     assert [captured.number for captured in inbox] == [2, 3]
     assert [captured.number for captured in inbox.refused] == [2, 3]
+
+
+def sized(number, octets, **others):
+    return replace(message(number, **others), content=b"x" * octets)
+
+
+def test_keeps_no_more_octets_than_it_was_told_to_and_the_oldest_go_first_accepted_or_not():
+    inbox = Inbox(max_octets=1000)
+    inbox.add(sized(1, 300, reply=Reply(451)))
+    inbox.add(sized(2, 300))
+    inbox.add(sized(3, 300))
+    assert [len(inbox), len(inbox.refused), inbox.dropped] == [2, 1, 0]
+    inbox.add(sized(4, 300))
+    assert [[one.number for one in inbox], len(inbox.refused), inbox.dropped] == [[2, 3, 4], 0, 0]
+    inbox.add(sized(5, 500, reply=Reply(451)))
+    assert [[one.number for one in inbox], len(inbox.refused), inbox.dropped] == [[4], 1, 2]
+    inbox.add(sized(6, 5000))
+    assert [[one.number for one in inbox], len(inbox.refused), inbox.dropped] == [[6], 0, 3]
+    inbox.clear()
+    for number in range(7, 10):
+        inbox.add(sized(number, 300))
+    assert [len(inbox), inbox.dropped] == [3, 0]
+
+
+def test_an_envelope_counts_as_well():
+    inbox = Inbox(max_octets=1000)
+    for number in (1, 2):
+        one = message(number)
+        envelope = replace(one.envelope, recipients=("b" * 300,), recipient_parameters=(("N" * 300,),))
+        inbox.add(replace(one, envelope=envelope))
+    assert [one.number for one in inbox] == [2]
+
+
+def test_a_wait_finds_what_is_left_where_others_had_to_go():
+    inbox = Inbox(max_octets=1000)
+    for number in range(1, 6):
+        inbox.add(sized(number, 400))
+    assert [one.number for one in inbox.wait(2, timeout=0)] == [4, 5]
 
 
 def test_clearing_forgets_messages_and_that_any_were_dropped():

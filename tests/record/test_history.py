@@ -10,6 +10,7 @@ from smtpfix.policy.mode import Mode
 from smtpfix.record.history import History
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session import SessionEnd
+from smtpfix.record.transcript import Kind
 from smtpfix.smtp.reading import SMTPReading
 
 LONG = 60.0
@@ -19,9 +20,9 @@ LONG = 60.0
 class Server:
     """What a server does to its history."""
 
-    def __init__(self, max_sessions=100):
+    def __init__(self, max_sessions=100, max_octets=1_000_000):
         self.caught_up = 0
-        self.history = History(max_sessions, self._catch_up)
+        self.history = History(max_sessions, self._catch_up, max_octets)
 
     def _catch_up(self):
         self.caught_up += 1
@@ -38,7 +39,7 @@ class Server:
 
     def end(self, recorder):
         recorder.finish(SessionEnd.QUIT)
-        self.history.ring()
+        self.history.ring(recorder)
 
 
 @pytest.fixture
@@ -87,6 +88,29 @@ def test_keeps_no_more_sessions_than_it_was_told_to_and_counts_the_others():
         server.begin()
         assert server.history.dropped == dropped
     assert numbers(server.history) == [3, 4]
+
+
+def test_keeps_no_more_octets_of_sessions_that_are_over_than_it_was_told_to():
+    server = Server(max_octets=100_000)
+    for number in range(1, 11):
+        recorder = server.begin()
+        recorder.add(Kind.CLIENT, b"x" * 30_000)
+        server.end(recorder)
+        assert numbers(server.history) == list(range(max(1, number - 2), number + 1))
+    assert server.history.dropped == 7
+    recorder = server.begin()
+    recorder.add(Kind.CLIENT, b"x" * 200_000)
+    assert numbers(server.history) == [8, 9, 10, 11]
+    server.end(recorder)
+    assert numbers(server.history) == [11]
+
+
+def test_sessions_that_end_after_they_had_to_go_count_no_more():
+    server = Server(max_sessions=2, max_octets=100_000)
+    first, *_ = (server.begin() for _ in range(3))
+    first.add(Kind.CLIENT, b"x" * 200_000)
+    server.end(first)
+    assert numbers(server.history) == [2, 3]
 
 
 def test_wait_returns_the_sessions_that_have_ended(server):

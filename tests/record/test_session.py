@@ -103,7 +103,10 @@ def test_a_session_is_a_value_that_cannot_be_changed(recorder):
 )
 def test_a_session_shows_itself_in_one_line(recorder, facts, shown):
     for name, value in facts.items():
-        setattr(recorder, name, value)
+        if name == "auth":
+            recorder.auth.append(*value)
+        else:
+            setattr(recorder, name, value)
     assert str(recorder.session()) == shown
 
 
@@ -204,3 +207,79 @@ def test_a_transcript_at_its_limit_is_whole():
     for number in range(100):
         recorder.add(Kind.CLIENT, b"NOOP %d" % number)
     assert [event.data for event in recorder.events] == [b"NOOP %d" % number for number in range(100)]
+
+
+def test_a_transcript_is_bounded_by_its_octets_too_and_says_so():
+    server = RecordedServer(Mode.PLAIN, SMTPReading(), max_transcript_octets=100_000)
+    recorder = Recorder(server, 1, CLIENT, SERVER)
+    for number in range(1000):
+        recorder.add(Kind.CLIENT, b"NOOP %04d " % number + b"x" * 990)
+        assert sum(len(event.data) for event in recorder.events[-120:]) <= 100_000
+    events = recorder.events
+    assert [event.data[:9] for event in events[:50]] == [b"NOOP %04d" % number for number in range(50)]
+    assert len(events[51:]) >= 25
+    first = 1000 - len(events[51:])
+    assert [event.data[:9] for event in events[51:]] == [b"NOOP %04d" % number for number in range(first, 1000)]
+    note = f"{first - 50} events left out: the transcript keeps 100000 octets (Policy.max_transcript_octets)"
+    assert events[50].data == note.encode()
+    assert recorder.session().truncated == (f"{first - 50} events of the transcript left out",)
+    assert recorder.weight < 120_000
+
+
+def test_a_transcript_that_is_over_both_limits_counts_every_event_that_it_leaves_out():
+    server = RecordedServer(Mode.PLAIN, SMTPReading(), max_events=100, max_transcript_octets=65_536)
+    recorder = Recorder(server, 1, CLIENT, SERVER)
+    for number in range(3000):
+        recorder.add(Kind.CLIENT, b"%04d" % number + b"x" * (number % 7 * 600))
+        events = recorder.events
+        assert len(events) <= 100
+        assert sum(len(event.data) for event in events) <= 65_536 + 100
+    (note,) = [event for event in events if event.kind is Kind.NOTE]
+    assert int(note.data.split()[0]) + len(events) - 1 == 3000
+
+
+def test_one_event_over_the_limit_is_kept_all_the_same():
+    server = RecordedServer(Mode.PLAIN, SMTPReading(), max_transcript_octets=65_536)
+    recorder = Recorder(server, 1, CLIENT, SERVER)
+    for number in range(3):
+        recorder.add(Kind.SERVER, b"%d" % number * 100_000)
+    assert recorder.events[-1].data == b"2" * 100_000
+    assert len(recorder.events) <= 2
+
+
+@pytest.mark.parametrize("length", [10, 10_000])
+def test_auth_commands_are_bounded_and_none_hides_a_password_in_clear_or_an_acceptance(recorder, length):
+    """A client under test must not be able to push the evidence out of the record."""
+    refused = AuthAttempt("PLAIN", "x" * length, None, accepted=False, in_clear=False)
+    in_clear = dataclasses.replace(refused, password="s3cret", in_clear=True)
+    accepted = dataclasses.replace(refused, accepted=True)
+    attempts = [refused] * 5_000
+    attempts[2_000], attempts[2_500] = in_clear, accepted
+    attempts[0], attempts[-1] = dataclasses.replace(refused, user="first"), dataclasses.replace(refused, user="last")
+    for attempt in attempts:
+        recorder.auth.append(attempt)
+        assert len(recorder.auth) <= 1_000
+        assert recorder.weight < 1_100_000
+    session = recorder.session()
+    assert (session.auth[0].user, session.auth[-1].user) == ("first", "last")
+    assert in_clear in session.auth
+    assert accepted in session.auth
+    assert session.truncated == (f"{5_000 - len(session.auth)} AUTH commands left out",)
+
+
+def test_alerts_and_what_is_injected_are_bounded(recorder):
+    for _ in range(10):
+        recorder.inject(b"x" * 10_000)
+    for _ in range(1_000):
+        recorder.alerts.append(Alert("client", "no_renegotiation", is_fatal=False))
+    session = recorder.session()
+    assert session.injected == b"x" * 65_536
+    assert len(session.alerts) <= 100
+    assert session.truncated == (
+        "34464 octets that came in clear behind STARTTLS left out",
+        f"{1_000 - len(session.alerts)} TLS alerts left out",
+    )
+
+
+def test_most_records_are_whole(recorder):
+    assert recorder.session().truncated == ()
