@@ -12,7 +12,7 @@ import click
 from smtpfix.errors import SMTPFixError
 
 from .audit_command import audit_command
-from .options import read_options
+from .options import DEFAULT_MEMORY, read_options
 from .pipe import settle
 
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
@@ -147,6 +147,14 @@ def commands(context: click.Context) -> None:
     "--tls-max",
     metavar="VERSION",
     help="Highest TLS version, 1.3 by default; below --tls-min's default it is the lowest as well.",
+)
+@click.option(
+    "--max-memory",
+    metavar="MIB",
+    type=int,
+    default=DEFAULT_MEMORY,
+    show_default=True,
+    help="Keep no more MiB of messages and transcripts in memory; the oldest go first. Files of --save stay.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each event, for programs.")
 @click.option("--exit-after", metavar="N", type=int, help="End once N messages have been accepted.")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TextIO, TypeAlias
+from typing import Any, Final, Protocol, TextIO, TypeAlias
 
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
@@ -138,6 +138,21 @@ class Stopped:
 ClientEvent: TypeAlias = SessionStarted | MessageCaptured | SessionEnded
 RulesEvent: TypeAlias = RulesRead | RulesRejected
 ServeEvent: TypeAlias = Started | RulesEvent | ClientEvent | Stopped
+
+
+_EVENT: Final = 200
+"""Octets of memory that an event, or one of a transcript's, takes beside what it holds."""
+
+
+def weight(event: ServeEvent) -> int:
+    """Return about how many octets of memory an event takes while it waits to be shown."""
+    match event:
+        case MessageCaptured(message=message):
+            return _EVENT + message.weight
+        case SessionStarted(session=session) | SessionEnded(session=session):
+            return _EVENT + sum(_EVENT + len(one.data) for one in session.transcript)
+        case _:
+            return _EVENT
 
 
 class Output(Protocol):

@@ -29,6 +29,9 @@ from .listening import at_ports, conventional, listener, unprivileged
 
 KEPT: Final = 1000
 """Messages and sessions kept in memory: what has been shown and saved need not stay."""
+DEFAULT_MEMORY: Final = 256
+"""``--max-memory``: MiB of these, and of events that wait to be shown."""
+_MEBIBYTE: Final = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class ServeOptions:
     """More rules, asked before these, from a file that can be read again; None: no file."""
     timeout: float | None = None
     """Seconds after which it ends; None goes on."""
+    max_memory: int = DEFAULT_MEMORY * _MEBIBYTE
+    """Octets of messages and sessions that are kept, and of events that wait to be shown."""
 
     def __post_init__(self) -> None:
         if self.key_type is not None:
@@ -95,6 +100,7 @@ def read_options(
     tls_min: str | None = None,
     tls_max: str | None = None,
     key_type: str | None = None,
+    max_memory: int = DEFAULT_MEMORY,
     **others: Any,
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
@@ -103,6 +109,8 @@ def read_options(
     """
     provider = None if like is None else _provider(like)
     users = _users(user, token, any_user=any_user)
+    if max_memory < 1:
+        raise InvalidValueError("--max-memory", max_memory, "MiB, 1 or more")
     for option, wanted in (("--require-auth", require_auth), ("--mechanism", bool(mechanism) and scenario is None)):
         if wanted and users is None and provider is None:
             raise InvalidValueError(option, "nobody", "somebody who can log in (--user, --token or --any-user)")
@@ -137,8 +145,10 @@ def read_options(
     if (shown_fields or key_type is not None) and not any(policy.uses_tls for policy in policies):
         raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
     shown_fields |= {} if scenario is None else {"scenario": scenario}
+    octets = max_memory * _MEBIBYTE
+    shown_fields |= {"max_octets": octets // 4 // len(policies)}
     shown = tuple(policy.replace(**shown_fields) for policy in policies)
-    others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type}
+    others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     return ServeOptions(shown, scenarios, left_out, **others)
 
 

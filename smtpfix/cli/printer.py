@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from .events import Output, ServeEvent
+from .events import Output, ServeEvent, weight
 
 _MOST: Final = 10_000
 """Events that wait to be shown."""
 _PATIENCE: Final = 2.0
-"""Seconds without progress after which more events than `_MOST` are dropped."""
+"""Seconds without progress after which what finds no room is dropped."""
+_LOOK: Final = 0.1
+"""Seconds between two looks at whether it may still be waited for."""
+
+
+def _always() -> bool:
+    return True
 
 
 class Printer:
     """Shows events by an output, in order. What finds no room is dropped and counted."""
 
-    def __init__(self, output: Output, failed: Callable[[OSError], None]) -> None:
-        """Start the thread, in which `failed` is called if the output cannot be written; then it shows no more."""
+    def __init__(self, output: Output, failed: Callable[[OSError], None], octets: int) -> None:
+        """Start the thread, in which `failed` is called if the output cannot be written; then it shows no more.
+
+        What waits takes so many octets of memory at the most.
+        """
         self._output = output
         self._failed = failed
+        self._octets = octets
+        self._weight = 0
         self._waiting: deque[ServeEvent] = deque()
         self._changed = threading.Condition()
         self._is_ending = self._is_stalled = self._has_failed = False
@@ -31,20 +43,30 @@ class Printer:
         self._thread = threading.Thread(target=self._run, name="smtpfix output", daemon=True)
         self._thread.start()
 
-    def show(self, event: ServeEvent, *, wait: bool = True) -> None:
-        """Have an event shown soon; where too many wait, wait for a slow reader, and not for one that stalls."""
+    def show(self, event: ServeEvent, *, may_wait: Callable[[], bool] = _always) -> None:
+        """Have an event shown soon; where too many wait, wait for a slow reader, and not for one that stalls.
+
+        As long as nothing waits, there is room for an event of any size.
+        """
+        size = weight(event)
         with self._changed:
-            shown = self._shown
-            while wait and len(self._waiting) >= _MOST and not (self._is_stalled or self._has_failed):
-                self._changed.wait(_PATIENCE)
-                self._is_stalled = self._shown == shown
+            shown, until = self._shown, time.monotonic() + _PATIENCE
+            while not self._has_room(size) and may_wait() and not (self._is_stalled or self._has_failed):
+                self._changed.wait(_LOOK)
+                if self._shown != shown:
+                    shown, until = self._shown, time.monotonic() + _PATIENCE
+                self._is_stalled = time.monotonic() >= until
             if self._has_failed:
                 return
-            if len(self._waiting) >= _MOST:
+            if not self._has_room(size):
                 self.dropped += 1
                 return
             self._waiting.append(event)
+            self._weight += size
             self._changed.notify_all()
+
+    def _has_room(self, size: int) -> bool:
+        return not self._waiting or (len(self._waiting) < _MOST and self._weight + size <= self._octets)
 
     def finish(self, seconds: float) -> bool:
         """Show what waits, for so many seconds at the most; return whether the thread has ended."""
@@ -79,4 +101,6 @@ class Printer:
                 if self._is_ending:
                     return None
                 self._changed.wait()
-            return self._waiting.popleft()
+            event = self._waiting.popleft()
+            self._weight -= weight(event)
+            return event

@@ -44,6 +44,7 @@ from .events import (
     SessionStarted,
     Started,
     Stopped,
+    weight,
 )
 from .options import KEPT, ServeOptions
 from .pipe import complain, reader_is_gone
@@ -85,7 +86,10 @@ class _Run:
         self._options = options
         self._stream = stream
         output: Output = JSONOutput(stream) if options.as_json else Terminal(stream)
-        self._printer = Printer(output, self._output_failed)
+        self._memory = options.max_memory // 4  # half of all is the inbox's, a quarter the sessions', a quarter events'
+        self._printer = Printer(output, self._output_failed, self._memory // 2)
+        self._put = self._taken = 0
+        """Octets of events that were put into the queue, in the servers' thread, and taken out again, in this one."""
         self._saver = _saver(options.save) if options.save is not None else None
         self._names: dict[Server, str] = {}
         self._events: queue.SimpleQueue[ClientEvent | RulesRead | None] = queue.SimpleQueue()
@@ -135,7 +139,7 @@ class _Run:
     def _start(self, opened: ExitStack) -> Started:
         """Start every server, or none."""
         policies, directory = self._options.policies, self._options.authority
-        inbox = Inbox(KEPT)
+        inbox = Inbox(KEPT, self._options.max_memory // 2)
         try:
             authority = None
             if directory is not None or any(policy.uses_tls for policy in policies):
@@ -202,6 +206,7 @@ class _Run:
         if isinstance(event, RulesRead):
             self._show(event)
             return True
+        self._taken += weight(event)
         match event:
             case SessionStarted():
                 self._sessions += 1
@@ -253,7 +258,16 @@ class _Run:
             raise
 
     def _show(self, event: ServeEvent) -> None:
-        self._printer.show(event, wait=self._reason is None)
+        self._printer.show(event, may_wait=self._may_wait)
+
+    def _may_wait(self) -> bool:
+        """Return whether a slow reader may be waited for: what happens meanwhile has to be kept somewhere."""
+        return self._reason is None and self._put - self._taken < self._memory // 2
+
+    def _tell(self, event: ClientEvent) -> None:
+        """Let the main thread know; in the servers' thread."""
+        self._put += weight(event)
+        self._events.put(event)
 
     def _output_failed(self, error: OSError) -> None:
         if isinstance(error, BrokenPipeError):
@@ -272,18 +286,18 @@ class _Run:
     # The observer, in the servers' thread
 
     def session_started(self, server: Server, session: Session) -> None:
-        self._events.put(SessionStarted(self._names[server], session))
+        self._tell(SessionStarted(self._names[server], session))
 
     def message_captured(self, server: Server, message: CapturedMessage) -> None:
         event = MessageCaptured(self._names[server], server.mode, message)
         try:
-            self._events.put(self._saved(event))
+            self._tell(self._saved(event))
         except OSError:
-            self._events.put(event)
+            self._tell(event)
             raise  # so that the client is not told that it is accepted
 
     def session_ended(self, server: Server, session: Session) -> None:
-        self._events.put(SessionEnded(self._names[server], session))
+        self._tell(SessionEnded(self._names[server], session))
 
 
 def _saver(directory: Path) -> Saver:

@@ -35,6 +35,7 @@ def test_help_lists_every_option_of_serve(capsys):
         "--scenario ",
         "--tls-min",
         "--tls-max",
+        "--max-memory",
         "--json",
         "--exit-after",
         "--timeout",

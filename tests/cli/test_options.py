@@ -301,3 +301,9 @@ def test_the_authority_s_keys_are_of_the_type_that_was_asked_for(key_type):
 def test_an_unknown_scenario_is_an_error_that_names_the_option_and_the_nearest_id(option):
     with pytest.raises(UnknownScenario, match=f"^--{option}: no scenario 'tls10-onyl' .* Did you mean 'tls10-only'"):
         read_options(**{option: "tls10-onyl"})
+
+
+def test_memory_is_a_number_of_mebibytes():
+    assert read_options().max_memory == 268_435_456
+    with pytest.raises(InvalidValueError, match="--max-memory: expected MiB, 1 or more, got 0"):
+        read_options(max_memory=0)

@@ -238,6 +238,27 @@ def test_messages_on_one_connection_belong_to_its_session():
     assert [event["session"] for event in printed.of("message")] == [2, 1, 2]
 
 
+def test_what_is_kept_in_memory_is_bounded_and_the_oldest_messages_go_first(monkeypatch):
+    def client(listening):
+        with connect(listening[0]) as connected:
+            for number in range(5):
+                send(connected, f"{number}\r\nX-Filler: " + "\r\n ".join(["x" * 900] * 250))
+            seen.append(([one.subject for one in inboxes[0]], inboxes[0].dropped))
+        end_it()
+
+    class Kept(serve_module.Inbox):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            inboxes.append(self)
+
+    inboxes, seen = [], []
+    monkeypatch.setattr(serve_module, "Inbox", Kept)
+    _, printed = run(client, "plain:0", "starttls:0", max_memory=1)
+    assert seen == [(["3", "4"], 3)]
+    assert [event["subject"] for event in printed.of("message")] == ["0", "1", "2", "3", "4"]
+    assert {policy.max_octets for policy in read_options(max_memory=8).policies} == {524_288}
+
+
 def test_people_get_a_table_and_programs_get_json(capsys):
     options = read_options(listen=["plain:0"], timeout=0.01)
     assert serve(options, sys.stdout) == 0
