@@ -71,7 +71,7 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         self.incoming: Incoming | None = None
         """What is being read that is no line; None between commands."""
         self._ended = ended
-        self._is_ending = service.closing.is_set
+        self._closing = service.closing
         self._rulebook = service.rulebook
         self._greeting: AnswerT | None = None
         """What a rule has in place of the server's own."""
@@ -154,7 +154,7 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         """Take everything that can be taken from what has come, then send the answers."""
         channel = self.channel
         buffer = channel.received
-        if self._is_ending():
+        if self._closing.has_begun:
             return  # a turn each of hundreds of clients would take longer than closing may
         if self.has_detour and self._take_detour(buffer):
             return

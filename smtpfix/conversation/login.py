@@ -164,15 +164,13 @@ class Login(ABC, Generic[AnswerT]):
         self.overdue -= 1
         self._refused.overhear(answer)
         attempts, exchange = self._recorder.auth, self._refused.exchange
-        attempts.replace_last(
-            replace(
-                attempts[-1],
-                user=exchange.user,
-                password=exchange.password,
-                authorization_identity=exchange.authorization_identity,
-                token=exchange.token,
-                trace=exchange.trace,
-            )
+        attempts[-1] = replace(
+            attempts[-1],
+            user=exchange.user,
+            password=exchange.password,
+            authorization_identity=exchange.authorization_identity,
+            token=exchange.token,
+            trace=exchange.trace,
         )
         return True
 

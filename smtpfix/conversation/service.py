@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +30,12 @@ class Intake:
     """Takes a message in, before it is answered. Raises `OSError` for one that may not be answered: it is not kept."""
 
 
+class Closing:
+    """Whether somebody closes the server: then no client is answered any more, however many have said something."""
+
+    has_begun = False
+
+
 @dataclass(frozen=True)
 class Service:
     """One server's. What only one protocol shares, its own kind of this has."""
@@ -41,8 +46,7 @@ class Service:
     new_tls: Callable[[], TLSSide]
     """Returns the TLS side of a new connection; only called where the policy uses TLS."""
     intake: Intake
-    closing: threading.Event = field(default_factory=threading.Event)
-    """Set as soon as somebody closes the server: no client is answered any more, however many have said something."""
+    closing: Closing = field(default_factory=Closing)
 
     @cached_property
     def fault(self) -> str | None:

@@ -115,7 +115,7 @@ class Serving:
 
     def _begin_close(self) -> concurrent.futures.Future[None]:
         closed: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self.service.closing.set()
+        self.service.closing.has_begun = True
         self._loop.call_soon_threadsafe(self._shut_down, closed)
         return closed
 

@@ -5,12 +5,16 @@ Values only; whoever takes a message in fills them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.rules.reply import Reply
+
+_USUAL_PARAMETERS: Final = ((),)
+"""Those of most messages: of one recipient, and none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,10 @@ class Envelope:
     @property
     def octets(self) -> int:
         """The length of all its addresses and parameters together."""
-        parameters = sum(map(len, self.mail_parameters)) + sum(
-            len(one) for of in self.recipient_parameters for one in of
-        )
-        return len(self.reverse_path) + sum(map(len, self.recipients)) + parameters
+        texts = (self.reverse_path, *self.recipients, *self.mail_parameters)
+        if self.recipient_parameters != _USUAL_PARAMETERS:
+            texts = (*texts, *itertools.chain.from_iterable(self.recipient_parameters))
+        return len("".join(texts))
 
     def parameter(self, keyword: str, recipient: str | None = None) -> str | None:
         """Return the value of a parameter of MAIL, or of RCPT: ``parameter("NOTIFY", "bob@example.org")``.

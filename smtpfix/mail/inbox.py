@@ -27,9 +27,9 @@ class Inbox(Sequence[CapturedMessage]):
 
     def __init__(self, max_messages: int = 100_000, max_octets: int = DEFAULT_MAX_OCTETS) -> None:
         self._bell = Bell()
-        self._most, self._most_octets = max_messages, max_octets
-        self._messages: deque[CapturedMessage] = deque()
-        self._refused: deque[CapturedMessage] = deque()
+        self._messages: deque[CapturedMessage] = deque(maxlen=max_messages)
+        self._refused: deque[CapturedMessage] = deque(maxlen=max_messages)
+        self._most_octets = max_octets
         self._octets = 0
         self._accepted_count = self._cleared_count = 0
         self.next_number: Callable[[], int] = itertools.count(1).__next__
@@ -176,10 +176,11 @@ class Inbox(Sequence[CapturedMessage]):
         """Take in a message: among the accepted or the refused, as its reply says."""
         with self._bell.lock:
             kept = self._messages if message.accepted else self._refused
+            oldest = kept[0] if kept else None
             kept.append(message)
             self._octets += message.weight
-            if len(kept) > self._most:
-                self._octets -= kept.popleft().weight
+            if oldest is not None and kept[0] is not oldest:
+                self._octets -= oldest.weight
             while self._octets > self._most_octets and len(self._messages) + len(self._refused) > 1:
                 self._octets -= self._oldest().popleft().weight
             if message.accepted:

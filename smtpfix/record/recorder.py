@@ -12,27 +12,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from smtpfix.bounded import Bounded
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import DEFAULT_MAX_EVENTS, DEFAULT_MAX_TRANSCRIPT_OCTETS
 from smtpfix.safe_text import excerpt
 from smtpfix.tls.client_hello import ClientHello
-from smtpfix.tls.facts import TLSFailure, TLSInfo, no_alerts
+from smtpfix.tls.facts import Alerts, TLSFailure, TLSInfo
 
 from .reading import Reading
-from .session import AuthAttempt, Session, SessionEnd
+from .session import AuthAttempts, Session, SessionEnd
 from .transcript import Event, Kind, Transcript
 
 if TYPE_CHECKING:
     from smtpfix.record.xclient import XClient
     from smtpfix.wire.proxy_header import ProxyHeader
-_MOST_ATTEMPTS: Final = 1_000
-_MOST_ATTEMPT_OCTETS: Final = 1_048_576
-"""AUTH commands that a session keeps, and the octets of what they say."""
 _MOST_INJECTED: Final = 65_536
 """Octets of what came behind STARTTLS that a session keeps."""
 _EVENT: Final = 60
 """Octets of memory that an event takes beside its own."""
+_ATTEMPT: Final = 12_288
+"""Octets that an AUTH command may have said, RFC 4954 section 4."""
 _NUMBER: Final = 36
 """Octets of memory that a number takes in a list of them."""
 
@@ -56,6 +54,7 @@ class Recorder:
     __slots__ = (
         "_began",
         "_columns",
+        "_count",
         "_ended",
         "_head",
         "_injected_count",
@@ -81,6 +80,7 @@ class Recorder:
         "proxy",
         "tls",
         "tls_failure",
+        "weight",
         "xclient",
     )
 
@@ -97,7 +97,7 @@ class Recorder:
         # The last has the places of those that had more behind them: few, where there are any.
         self._columns: tuple[array[float], list[Kind], list[bytes], array[int]] = (array("d"), [], [], array("q"))
         self._most, self._most_octets = server.max_events, server.max_transcript_octets
-        self._octets = 0
+        self._count = self._octets = 0
         self._left_out = 0
         self._head: int | None = None
         self.end: SessionEnd | None = None
@@ -105,8 +105,10 @@ class Recorder:
         self.tls: TLSInfo | None = None
         self.tls_failure: TLSFailure | None = None
         self.client_hello: ClientHello | None = None
-        self.alerts = no_alerts()
-        self.auth: Bounded[AuthAttempt] = Bounded(_MOST_ATTEMPTS, _MOST_ATTEMPT_OCTETS, _weight, _kind)
+        self.alerts = Alerts()
+        self.auth = AuthAttempts()
+        self.weight = 0
+        """About how many octets of memory it takes, once it is over."""
         self.message_count = 0
         self.injected = b""
         self._injected_count = 0
@@ -121,8 +123,9 @@ class Recorder:
         times.append(time.monotonic())
         kinds.append(kind)
         octets.append(data)  # last: readers in other threads go by its length
+        self._count += 1
         self._octets += len(data)
-        if len(octets) > self._most or self._octets > self._most_octets:
+        if self._count > self._most or self._octets > self._most_octets:
             self._leave_out()
 
     def follow(self) -> None:
@@ -158,7 +161,7 @@ class Recorder:
             [*octets[:head], note.encode(), *octets[tail:]],
             array("q", [at if at < head else at - tail + head + 1 for at in followed if not head <= at < tail]),
         )
-        self._octets = sum(map(len, self._columns[2]))
+        self._count, self._octets = len(self._columns[2]), sum(map(len, self._columns[2]))
 
     def add_stray(self, octets: bytes) -> None:
         """Record octets of the client's that are not commands, such as clear text in the place of TLS."""
@@ -188,6 +191,13 @@ class Recorder:
             self.note(f"end: {end}")
             self._ended = time.monotonic()
             self.end = end
+            self.weight = self._octets + self._count * _EVENT
+            if self.auth:
+                self.weight += len(self.auth) * _ATTEMPT
+            if self.injected:
+                self.weight += len(self.injected)
+            if (hello := self.client_hello) is not None:
+                self.weight += _NUMBER * len(hello.ciphers) + len("".join(hello.alpn))
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -201,13 +211,6 @@ class Recorder:
             Event(at - began, kind, data, place in followed, secret_at(data) if kind is Kind.SECRET else 0)
             for place, (at, kind, data) in columns
         )
-
-    @property
-    def weight(self) -> int:
-        """About how many octets of memory it takes."""
-        hello = self.client_hello
-        offer = 0 if hello is None else _NUMBER * len(hello.ciphers) + sum(map(len, hello.alpn))
-        return self._octets + len(self._columns[2]) * _EVENT + self.auth.weight + len(self.injected) + offer
 
     @property
     def _truncated(self) -> tuple[str, ...]:
@@ -246,16 +249,6 @@ class Recorder:
             truncated=self._truncated,
             _reading=self._reading,
         )
-
-
-def _weight(attempt: AuthAttempt) -> int:
-    texts = (attempt.mechanism, attempt.user, attempt.password, attempt.authorization_identity, attempt.token)
-    return _EVENT + sum(len(text) for text in (*texts, attempt.trace) if text)
-
-
-def _kind(attempt: AuthAttempt) -> tuple[bool, bool, bool]:
-    """Return what makes an attempt evidence: no number of others may hide a password in clear."""
-    return attempt.accepted, attempt.in_clear, attempt.secret is not None
 
 
 def _within(items: Iterable[bytes], octets: int) -> int:

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from smtpfix.bounded import Bounded
 from smtpfix.policy.mode import Mode
 from smtpfix.safe_text import printable, shorten
 from smtpfix.tls.client_hello import ClientHello
@@ -90,6 +91,17 @@ class AuthAttempt:
         return (
             f"{printable(self.mechanism)}{who}{password}{token}, {'accepted' if self.accepted else 'refused'}, {where}"
         )
+
+
+class AuthAttempts(Bounded[AuthAttempt]):
+    """The AUTH commands of a session, in order; a line of a login has 12,288 octets at the most."""
+
+    most = 1_000
+
+    @staticmethod
+    def kind(item: AuthAttempt) -> tuple[bool, bool, bool]:
+        """Return what makes it evidence: no number of others may hide a password in clear."""
+        return item.accepted, item.in_clear, item.secret is not None
 
 
 @dataclass(frozen=True, slots=True)

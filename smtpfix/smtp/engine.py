@@ -99,8 +99,8 @@ class Engine(SMTP):
         self._policy = policy
         self._is_lenient = policy.syntax == "lenient"
         self._domains: frozenset[str] = frozenset()
-        self._counted: tuple[object, int] = (None, 0)
-        """A transaction's envelope, and the octets of its recipients."""
+        self._recipient_octets = 0
+        """Octets of the transaction's recipients, but for the first."""
         self.in_tls = False
         """Whether the client speaks inside TLS."""
         self._pushed: list[str | bytes] = []
@@ -254,10 +254,10 @@ class Engine(SMTP):
             return _RCPT_SYNTAX
         if found.parameters and (refusal := self._refuse(found.parameters, self._policy.recipient_parameters)):
             return refusal
-        recipients = self._smtp_envelope.rcpt_tos
+        envelope = self._smtp_envelope
+        recipients = envelope.rcpt_tos
         count = len(recipients)
-        transaction, octets = self._counted
-        octets = len(argument or "") + (octets if transaction is self._smtp_envelope else 0)
+        octets = self._recipient_octets + len(argument or "") if recipients else 0
         if count >= self._policy.max_recipients or octets > _MOST_RECIPIENT_OCTETS:
             return TOO_MANY_RECIPIENTS
         if found.path == _NULL_PATH:
@@ -270,16 +270,16 @@ class Engine(SMTP):
         if found.plain is None:
             if _is_too_long(found.path):
                 return PATH_TOO_LONG
-            if self._refuses_utf8(found.path, self._smtp_envelope.mail_options):
+            if self._refuses_utf8(found.path, envelope.mail_options):
                 return _ASCII_RECIPIENT
             refusal = self._judge(super().smtp_RCPT(f"TO:{found.path}"))
             if len(recipients) == count:
                 return refusal
             del recipients[count:]
         self._domains = domains
-        self._counted = (self._smtp_envelope, octets)
+        self._recipient_octets = octets
         recipients.append(found.plain or found.address)
-        self._smtp_envelope.rcpt_options.append(" ".join(found.parameters))
+        envelope.rcpt_options.append(" ".join(found.parameters))
         return RECIPIENT_ACCEPTED
 
     def _vrfy(self, argument: str | None) -> Reply:

@@ -7,9 +7,6 @@ from typing import Final
 
 from smtpfix.bounded import Bounded
 
-_MOST_ALERTS: Final = 100
-"""Alerts that are kept of one connection, where a client sends warnings without end."""
-
 ALERT_NAMES: Final = {
     0: "close_notify",
     10: "unexpected_message",
@@ -64,9 +61,15 @@ class Alert:
         return f"{'fatal ' if self.is_fatal else ''}alert {self.name} from the {self.sender}"
 
 
-def no_alerts() -> Bounded[Alert]:
-    """Return the alerts of a connection that begins."""
-    return Bounded(_MOST_ALERTS, _MOST_ALERTS, lambda _: 0, lambda alert: (alert.sender, alert.is_fatal))
+class Alerts(Bounded[Alert]):
+    """The alerts of a connection; a client may send warnings without end."""
+
+    most = 100
+
+    @staticmethod
+    def kind(item: Alert) -> tuple[str, bool]:
+        """Return who sent it, and whether it ended something."""
+        return item.sender, item.is_fatal
 
 
 @dataclass(frozen=True, slots=True)

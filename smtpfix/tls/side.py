@@ -12,7 +12,7 @@ import ssl
 from abc import ABC, abstractmethod
 from typing import Any, Final
 
-from smtpfix.tls.facts import ALERT_NAMES, Alert, TLSFailure, TLSInfo, no_alerts
+from smtpfix.tls.facts import ALERT_NAMES, Alert, Alerts, TLSFailure, TLSInfo
 
 from .client_hello import ClientHello, parse_client_hello
 
@@ -66,7 +66,7 @@ class TLSSide(ABC):
         self._first_flight = bytearray()
         self.established = False
         """Whether the handshake is complete."""
-        self.alerts = no_alerts()
+        self.alerts = Alerts()
         """The alerts that were seen, in both directions, in order."""
 
     # Bytes
