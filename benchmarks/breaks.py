@@ -25,6 +25,24 @@ BREAKS: Final = (
     # wire
     Break(
         "smtpfix/wire",
+        "connected.fileno() >= self._most",
+        "connected.fileno() < 0",
+        "idle clients take the file descriptors that a message is saved with",
+    ),
+    Break(
+        "smtpfix/wire",
+        "                self._loop.remove_reader(listening)\n",
+        "",
+        "a server that cannot accept is called again and again",
+    ),
+    Break(
+        "smtpfix/wire",
+        "self._full(True)",
+        "self._full(False)",
+        "a client makes the replies grow that drip",
+    ),
+    Break(
+        "smtpfix/wire",
         "        self.received.clear()\n        self._tls = tls\n",
         "        self._tls = tls\n",
         "what came in clear behind STARTTLS is a command inside TLS",
@@ -231,6 +249,18 @@ BREAKS: Final = (
     # record
     Break(
         "smtpfix/record",
+        "self._count > self._most or self._octets > self._most_octets",
+        "self._count > self._most",
+        "long commands make a transcript grow beyond its octets",
+    ),
+    Break(
+        "smtpfix/record",
+        "while self._octets > self._most_octets and len(self._recorders) > 1",
+        "while False",
+        "sessions are kept whatever their octets",
+    ),
+    Break(
+        "smtpfix/record",
         "if followed and followed[-1] == len(octets):",
         "if followed:",
         "what is taken back as pipelined is somebody else's",
@@ -262,6 +292,12 @@ BREAKS: Final = (
     # mail
     Break(
         "smtpfix/mail",
+        "while self._octets > self._most_octets and len(self._messages) + len(self._refused) > 1",
+        "while False",
+        "messages are kept whatever their octets",
+    ),
+    Break(
+        "smtpfix/mail",
         "misses.sort(key=lambda miss: len(miss[0]))",
         "misses.sort(key=lambda miss: -len(miss[0]))",
         "the farthest misses are shown, and not the nearest",
@@ -285,6 +321,12 @@ BREAKS: Final = (
         "a wait counts a message twice",
     ),
     # conversation
+    Break(
+        "smtpfix/conversation",
+        "if self._closing.has_begun:",
+        "if False:",
+        "hundreds of busy clients hold up the closing of their server",
+    ),
     Break(
         "smtpfix/smtp",
         "return now < first + self.greylist",
@@ -440,7 +482,25 @@ BREAKS: Final = (
         "return path, skipped",
         "a message is lost whose name another run has taken",
     ),
+    Break(
+        "smtpfix/cli",
+        "        EARLY_SIGNALS.pass_on()\n",
+        "",
+        "a signal that came during the start is forgotten",
+    ),
+    Break(
+        "smtpfix/cli",
+        "self._weight + size <= self._octets",
+        "True",
+        "events that wait for a slow reader may take all memory",
+    ),
     # server
+    Break(
+        "smtpfix/server.py",
+        "self._serving.abandon()",
+        "pass",
+        "a forked child keeps the parent's connections open",
+    ),
     Break(
         "smtpfix/server.py",
         "ledger.advance(seconds)",

@@ -240,6 +240,7 @@ def test_session(smtp_server: Server) -> None:
     assert_type(session.tls_failure, TLSFailure)
     assert session.tls_failure.alert == "unknown_ca"
     assert_type(session.alerts, tuple[Alert, ...])
+    assert_type(session.truncated, tuple[str, ...])
     assert_type(session.end, SessionEnd | None)
     assert_type(session.transcript.commands, tuple[str, ...])
     assert_type(session.pipelined, tuple[tuple[str, ...], ...])
