@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import itertools
+import re
 import socket
 from email.message import Message
 from pkgutil import resolve_name
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from smtpfix import Policy
+from smtpfix import NoMessage, NoSession, Policy
 from smtpfix.audit.auditing import Audit, declare
 from smtpfix.audit.digest import lines
 from smtpfix.audit.evidence import gather
@@ -62,10 +63,11 @@ WORDS = (
 )
 PIECE = st.one_of(st.sampled_from(ODD), st.sampled_from(WORDS), st.sampled_from(VERBS), st.binary(max_size=6))
 LINE = st.builds(
-    lambda before, verb, rest, end: before + verb + b"".join(rest) + end,
-    st.sampled_from((b"", b"", b"", b" ", b"\x01", b"\0", b"\xff", b"\t")),
+    lambda before, verb, blank, rest, end: before + verb + blank + b"".join(rest) + end,
+    st.sampled_from((b"", b"", b" ", b"\x01", b"\0", b"\xff", b"\x85", b"\t")),
     st.sampled_from(VERBS),
-    st.lists(PIECE, max_size=5),
+    st.sampled_from((b"", b" ", b" ", b"  ", b"  ", b"\t", b"\x1c")),
+    st.lists(PIECE, max_size=4),
     st.sampled_from((b"", b"", b" ", b"  ", b"\t", b"\n", b"\r")),
 )
 """What may come in the place of a command: most have a verb, and most have something wrong."""
@@ -227,6 +229,10 @@ def test_whatever_comes_over_the_wire_can_be_read_shown_and_judged(said, content
         for message in messages:
             read([message.header(name) for name in ("Subject", "To", "Date", "Content-Type")])
         shown(session, messages)
+        with pytest.raises(NoMessage, match="expected"):
+            server.inbox.one(subject="another", text=re.compile("another"), headers={"To": "nobody"}, to="nobody@x")
+        with pytest.raises(NoSession, match="expected"):
+            server.sessions.wait(2, timeout=0)
         for scenario in ("crlf-in-address", "end-of-data"):
             read(gather(server, TO_NOBODY_IN_PARTICULAR, load_scenario(scenario)))
 
