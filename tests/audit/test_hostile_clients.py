@@ -224,7 +224,7 @@ def test_whatever_comes_over_the_wire_can_be_read_shown_and_judged(said, content
         Raw(octets).run(server, timeout=10, stop=None)
         (session,) = server.sessions.wait(1)
         messages = (*server.inbox.messages, *server.inbox.refused)
-        for value in (session, *messages, Attempts(messages)):
+        for value in (session, *messages, Attempts(messages), Attempts(())):
             read(value)
         for message in messages:
             read([message.header(name) for name in ("Subject", "To", "Date", "Content-Type")])
