@@ -51,7 +51,7 @@ def without_asked(asked: Asked, octets: bytes) -> bytes:
 def _said(sessions: Iterable[Session], verbs: tuple[str, ...]) -> Iterator[bytes]:
     for session in sessions:
         for event in session.transcript.events:
-            if event.kind is Kind.CLIENT and event.data[:4].upper().decode("ascii", "replace") in verbs:
+            if event.kind is Kind.CLIENT and event.verb in verbs:
                 yield event.data
 
 

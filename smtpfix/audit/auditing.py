@@ -28,7 +28,7 @@ from .process import Ended
 from .result import AuditResult, Declaration, DeclaredMode, Ending, Finding, Outcome, Run, Trust
 from .runner import Client, Runner
 from .sentences import sentences
-from .verdict import Observed, judge
+from .verdict import Observed, judge, unreadable
 
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds that one run of the client may take."""
@@ -182,6 +182,12 @@ class Audit:
         delivers = good is not None and bool(good.evidence.delivered)
         observed = self._observed.get(case.key) or Observed(_NOT_STARTED, reason=_why_not_begun(good))
         control = self._control(case)
+        try:
+            return self._judged(case, observed, control, delivers=delivers)
+        except Exception as error:  # noqa: BLE001 - whatever a client sent, it does not end its own audit
+            return self._judged(case, unreadable(observed.ended, error), None, delivers=delivers)
+
+    def _judged(self, case: Case, observed: Observed, control: Observed | None, *, delivers: bool) -> Finding:
         judgement = judge(case, self.declaration, observed, control, delivers=delivers)
         consequence, fix = sentences(case, self.declaration, observed, judgement)
         was_run = judgement.outcome is not Outcome.NOT_RUN

@@ -7,7 +7,7 @@ from typing import Final
 
 from smtpfix.policy.scenario import Scenario
 from smtpfix.record.session import Session
-from smtpfix.record.transcript import Event, Kind
+from smtpfix.record.transcript import Event
 
 SPEAKS_OF_MAIL: Final = ("AUTH", "MAIL", "RCPT", "DATA", "BDAT")
 """Commands by which a client gives something away."""
@@ -15,12 +15,7 @@ SPEAKS_OF_MAIL: Final = ("AUTH", "MAIL", "RCPT", "DATA", "BDAT")
 
 def verbs(events: Iterable[Event]) -> tuple[str, ...]:
     """Return the first word of each of a client's lines, in upper case."""
-    return tuple(
-        word.upper().decode("ascii", "replace")
-        for event in events
-        if event.kind in (Kind.CLIENT, Kind.SECRET)
-        for word in event.data.split(maxsplit=1)[:1]
-    )
+    return tuple(event.verb for event in events if event.verb)
 
 
 def gave_away(session: Session) -> bool:

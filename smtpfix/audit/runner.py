@@ -25,7 +25,7 @@ from .plan import GOOD, PATIENCE, Case
 from .process import Ended
 from .result import Declaration, Ending, Trust
 from .target import Target, write_message
-from .verdict import Observed
+from .verdict import Observed, unreadable
 from .wire import WireServer
 
 CLIENT_NAME: Final = "client.example"
@@ -83,7 +83,7 @@ class Runner:
             device.set_up(self._target(server, Path(folder), good), total, timeout=self._timeout, stop=self.stop)
 
     def run(self, case: Case) -> Observed:
-        """Run one case. Never raises for what cannot be shown or run: `Observed.reason` says so."""
+        """Run one case. Never raises for what cannot be shown, run or read: `Observed.reason` says so."""
         try:
             server = self._server(case)
         except (SMTPFixError, ssl.SSLError, OSError) as error:  # an extra is missing, say
@@ -103,7 +103,10 @@ class Runner:
                 more = case.patience - PATIENCE
                 ended = self._client.run(target, timeout=self._timeout + more, stop=self.stop)
             settle(server)
-            return Observed(ended, gather(server, self._declaration, case.scenario))
+            try:
+                return Observed(ended, gather(server, self._declaration, case.scenario))
+            except Exception as error:  # noqa: BLE001 - whatever a client sent, it does not end its own audit
+                return unreadable(ended, error)
         finally:
             with contextlib.suppress(CloseTimeoutError):  # what was seen is known; a busy machine may need longer
                 server.close()

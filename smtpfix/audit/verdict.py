@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.audit.disclosure import may_be_late
+from smtpfix.safe_text import printable
 
 from .evidence import Evidence
 from .plan import GOOD, Case
@@ -23,6 +24,7 @@ _FAULTS: Final = tuple(
     for name in ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
     if hasattr(signal, name)
 )
+_REASON_SHOWN: Final = 500
 _LEFT: Final = (Outcome.REFUSED_CLEAN, Outcome.REFUSED_LATE)
 _WENT_ON: Final = ("AUTH", "MAIL", "RCPT", "DATA", "BDAT")
 
@@ -35,6 +37,12 @@ class Observed:
     evidence: Evidence = NOTHING_SEEN
     reason: str = ""
     """Why it could not be run; empty where it was."""
+
+
+def unreadable(ended: Ended, error: Exception) -> Observed:
+    """Return a run whose evidence could not be read or judged, which is a fault of ours: not known, and no verdict."""
+    reason = f"what it did could not be judged, which is a fault of smtpfix: {type(error).__name__}: {error}"
+    return Observed(ended, reason=printable(reason)[:_REASON_SHOWN])
 
 
 @dataclass(frozen=True, slots=True)

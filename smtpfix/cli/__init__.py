@@ -283,6 +283,7 @@ def certs_ca_command(**options: Any) -> int:
 @click.option("--ca-file", metavar="FILE", type=_FILE, help="The certificates to trust, PEM, instead of the system's.")
 @click.option("--no-verify", is_flag=True, help="Go on, login included, where the certificate cannot be verified.")
 @click.option("--timeout", metavar="SECONDS", type=float, help="For each wait; 10 by default.")
+@click.option("--deadline", metavar="SECONDS", type=float, help="For all of it; 60 by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def probe_command(**options: Any) -> int:
     """Measure an SMTP server: times, reply code, greeting, extensions, TLS, certificate.

@@ -17,6 +17,10 @@ from .terminal import Terminal
 
 _WHERE: Final = re.compile(r"(?:\[(?P<ipv6>[^][]+)]|(?P<host>[^][:]+))(?::(?P<port>[0-9]{1,5}))?")
 
+_LINES_SHOWN: Final = 3
+_SHOWN: Final = 300
+"""Characters of a line of the last reply; `--json` has all of it."""
+
 
 def run(stream: TextIO, *, as_json: bool, **options: Any) -> int:
     """Probe a server, print what was found, return the exit status. Raises `InvalidValueError`."""
@@ -32,7 +36,9 @@ def run(stream: TextIO, *, as_json: bool, **options: Any) -> int:
         stream.write(json.dumps(as_object(result)) + "\n")
     else:
         head = f"{printable(result.probe.host)}, port {result.probe.port}, {result.probe.connection}"
-        Terminal(stream).lines([head, *(f"    {label + ':':17} {text}" for label, text in _facts(result))])
+        Terminal(stream).lines(
+            [head, *(f"    {label + ':' if label else '':17} {text}" for label, text in _facts(result))]
+        )
     return 0 if result.succeeded else 1
 
 
@@ -111,6 +117,7 @@ def as_object(result: ProbeResult) -> dict[str, object]:
             "names": certificate.names,
             "expires": None if certificate.expires is None else certificate.expires.isoformat(),
         },
+        "last_reply": [_shown(line) for line in result.last_reply],
         "logged_in": result.logged_in,
         "sent": result.sent,
     }
@@ -146,3 +153,11 @@ def _facts(result: ProbeResult) -> Iterator[tuple[str, str]]:
     else:
         yield "Reply code", f"{result.reply_code}, at {result.stage}"
         yield "Error", result.error
+        for number, line in enumerate(result.last_reply[:_LINES_SHOWN]):
+            yield "" if number else "Last reply", _shown(line)[:_SHOWN]
+        if (more := len(result.last_reply) - _LINES_SHOWN) > 0:
+            yield "", f"and {more} more lines"
+
+
+def _shown(line: bytes) -> str:
+    return printable(line.removesuffix(b"\r\n"))

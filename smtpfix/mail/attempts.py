@@ -51,7 +51,7 @@ class Attempts(Sequence[CapturedMessage]):
         times = itertools.accumulate((0.0, *self.spacing))
         return "\n".join(
             f"{number}: session {message.session_number}, +{at:.3f} s, {_outcome(message)}"
-            for number, (at, message) in enumerate(zip(times, self.messages, strict=True), 1)
+            for number, (at, message) in enumerate(zip(times, self.messages, strict=False), 1)  # none have no time
         )
 
     def __repr__(self) -> str:

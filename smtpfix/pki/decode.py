@@ -23,6 +23,8 @@ _UTC_TIME: Final = 0x17
 _NAMES_SHOWN: Final = 30
 """Subject alternative names shown one by one; some scenarios have ten thousand."""
 _OCTETS_SHOWN: Final = 64
+_LONGEST_IDENTIFIER: Final = 256
+"""Octets of an object identifier."""
 _SMALL: Final = 63
 """Bits of a serial number that is shown in decimal too."""
 
@@ -84,7 +86,7 @@ _GENERAL_NAMES: Final = {0x81: "email", 0x82: "DNS", 0x86: "URI"}
 
 
 def lines(certificate: bytes) -> Iterator[str]:
-    """Yield the lines that describe a certificate, DER, from its version to its fingerprint."""
+    """Yield the lines that describe a certificate, DER, from its version to its fingerprint; what is none, they say."""
     try:
         yield from _certificate(certificate)
     except (ValueError, IndexError):
@@ -97,7 +99,7 @@ def _certificate(certificate: bytes) -> Iterator[str]:
     parts = list(der.elements(tbs.content))
     version = 0
     if parts[0].tag == der.VERSION:
-        version = int.from_bytes(next(der.elements(parts.pop(0).content)).content, "big")
+        version = int.from_bytes(der.first(parts.pop(0).content).content, "big")
     serial, algorithm, issuer, validity, subject, key, *rest = parts
     begin, end = der.elements(validity.content)
     yield f"Version: {version + 1} (0x{version:x})"
@@ -124,11 +126,13 @@ def _serial(octets: bytes) -> str:
 
 
 def _algorithm(element: der.Element) -> str:
-    return _identifier(next(der.elements(element.content)).content)
+    return _identifier(der.first(element.content).content)
 
 
 def _identifier(octets: bytes) -> str:
     """Return the name of an object identifier, or its numbers (X.690 section 8.19)."""
+    if len(octets) > _LONGEST_IDENTIFIER:  # its numbers would take time that grows with the square
+        raise ValueError("the object identifier is too long")
     arcs, value = [], 0
     for octet in octets:
         value = value << 7 | octet & 0x7F
@@ -237,7 +241,7 @@ def _general_name(name: der.Element) -> str:
         return f"IP Address:{_address(name.content)}"
     if name.tag == 0xA0:  # noqa: PLR2004 - otherName, [0]
         kind, value = der.elements(name.content)
-        return f"othername:{_identifier(kind.content)}:{_quoted(_text(next(der.elements(value.content))))}"
+        return f"othername:{_identifier(kind.content)}:{_quoted(_text(der.first(value.content)))}"
     return f"[{name.tag & 0x1F}]:{_octets(name.content)}"
 
 
@@ -251,7 +255,7 @@ def _address(octets: bytes) -> str:
 def _name_constraints(octets: bytes) -> str:
     shown = []
     for part in der.sequence(octets):
-        subtrees = [_general_name(next(der.elements(subtree.content))) for subtree in der.elements(part.content)]
+        subtrees = [_general_name(der.first(subtree.content)) for subtree in der.elements(part.content)]
         shown.append(f"{'Permitted' if part.tag == 0xA0 else 'Excluded'}: {', '.join(subtrees)}")  # noqa: PLR2004
     return "; ".join(shown)
 

@@ -1,6 +1,7 @@
 """DER as far as certificates need it: taking one apart, and putting one together that no library will make.
 
-Encoding rules: X.690; the structure of a certificate: RFC 5280 section 4.1.
+Encoding rules: X.690; the structure of a certificate: RFC 5280 section 4.1. Octets that are not DER raise `ValueError`,
+and nothing else.
 """
 
 from __future__ import annotations
@@ -58,15 +59,22 @@ def elements(octets: bytes) -> Iterator[Element]:
         position += length
 
 
+def first(octets: bytes) -> Element:
+    """Return the first of the elements that stand side by side. Raises `ValueError` where there is none."""
+    for element in elements(octets):
+        return element
+    raise ValueError("there is no DER element")
+
+
 def sequence(octets: bytes) -> list[Element]:
-    """Return the elements of the one SEQUENCE that these octets are."""
+    """Return the elements of the one SEQUENCE that these octets are. Raises `ValueError`."""
     (whole,) = elements(octets)
     return list(elements(whole.content))
 
 
 def tbs_certificate(certificate: bytes) -> bytes:
-    """Return the TBSCertificate of a certificate: what is signed."""
-    return sequence(certificate)[0].whole
+    """Return the TBSCertificate of a certificate: what is signed. Raises `ValueError`."""
+    return first(first(certificate).content).whole
 
 
 def certificate(tbs: bytes, algorithm: bytes, signature: bytes) -> bytes:

@@ -56,6 +56,8 @@ class Probe:
     """False: go on, login included, also where the certificate cannot be verified."""
     timeout: float = 10.0
     """Seconds for each wait."""
+    deadline: float = 60.0
+    """Seconds for all of it, whatever the server does; only the name's look-up has the system's own limit."""
 
     def __post_init__(self) -> None:
         for name, good, expected in (
@@ -69,6 +71,7 @@ class Probe:
             ),
             ("sender", not self.recipient or bool(self.sender), "a sender with a recipient"),
             ("timeout", self.timeout > 0, "seconds above 0"),
+            ("deadline", self.deadline > 0, "seconds above 0"),
         ):
             if not good:
                 raise InvalidValueError(f"Probe.{name}", getattr(self, name), expected)
@@ -123,6 +126,8 @@ class ProbeResult:
     """None: in clear."""
     cipher: str | None = None
     certificate: Certificate | None = None
+    last_reply: tuple[bytes, ...] = ()
+    """The lines of the last reply before the end, octets as they came: line ends, and what is no reply, too."""
     logged_in: bool = False
     sent: bool = False
 

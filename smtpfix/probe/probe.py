@@ -23,6 +23,7 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.safe_text import printable
 
 from .measurement import INTERNAL_ERROR, OK, Certificate, Connection, Probe, ProbeResult
+from .speaking import Deadline, Speaker, Stopped
 
 _READY: Final = 220
 _DONE: Final = 2
@@ -32,23 +33,16 @@ _REFUSED: Final = 5
 _ERROR_SHOWN: Final = 500
 
 
-class _Stopped(Exception):  # noqa: N818 - the end of a probe, which is a result
-    """The probe ends here, with this reply code."""
-
-    def __init__(self, reply_code: int, text: str) -> None:
-        super().__init__(text)
-        self.reply_code = reply_code
-
-
 def probe(settings: Probe) -> ProbeResult:
     """Measure a server; what goes wrong there is in the result. Raises `InvalidValueError` for an unusable CA file."""
+    deadline = Deadline(settings.deadline)
     if settings.connection is Connection.PLAIN:
-        return _Session(settings).run()
-    result = _Session(settings, _verifying(settings)).run()
+        return _Session(settings, deadline).run()
+    result = _Session(settings, deadline, _verifying(settings)).run()
     if result.certificate is None or result.certificate.verify_code == 0:
         return result
     # A handshake that was broken off shows no certificate: look again, and go on only where that was asked for.
-    again = _Session(settings, _unverified(), result.certificate).run(goes_on=not settings.verify)
+    again = _Session(settings, deadline, _unverified(), result.certificate).run(goes_on=not settings.verify)
     if not settings.verify:
         return again
     if again.tls_version is None:
@@ -60,13 +54,18 @@ class _Session:
     """One connection, and what was found on it."""
 
     def __init__(
-        self, settings: Probe, context: ssl.SSLContext | None = None, rejected: Certificate | None = None
+        self,
+        settings: Probe,
+        deadline: Deadline,
+        context: ssl.SSLContext | None = None,
+        rejected: Certificate | None = None,
     ) -> None:
         self._settings = settings
+        self._deadline = deadline
         self._context = context
         self._rejected = rejected
         """What OpenSSL made of the certificate before."""
-        self._client: smtplib.SMTP | None = None
+        self._client: Speaker | None = None
         self._stage = "connect"
         self._found: dict[str, Any] = {}
 
@@ -86,73 +85,89 @@ class _Session:
             text = f"{code} {_text(reply)}"
         except smtplib.SMTPResponseException as error:
             code, text = error.smtp_code, f"{error.smtp_code} {_text(error.smtp_error)}"
-        except _Stopped as error:
+        except Stopped as error:
             code, text = error.reply_code, str(error)
         except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: of codecs, names and headers
-            code, text = INTERNAL_ERROR, f"{type(error).__name__}: {error}"
+            text = self._deadline.text if self._deadline.has_passed else f"{type(error).__name__}: {error}"
+            code = INTERNAL_ERROR
         finally:
+            self._found["last_reply"] = tuple(self._client.last_reply) if self._client is not None else ()
             self._close(politely=code != INTERNAL_ERROR)
         return ProbeResult(self._settings, started, code, self._stage, printable(text)[:_ERROR_SHOWN], **self._found)
 
     # The stages
 
-    def _open(self) -> smtplib.SMTP:
+    def _open(self) -> Speaker:
         """Connect and begin TLS, up to the last reply to EHLO; return what speaks."""
         settings = self._settings
         with self._timed("connection_ms"):
-            connected = socket.create_connection((settings.host, settings.port), settings.timeout)
+            connected = self._connected()
         # Named by its address, so that nothing has to be looked up (RFC 5321 section 4.1.3).
-        client = self._client = smtplib.SMTP(local_hostname=_literal(connected.getsockname()[0]))
-        client.sock = connected
+        name = _literal(connected.getsockname()[0])
+        client = self._client = Speaker(connected, name, settings.timeout, self._deadline)
         if settings.connection is Connection.IMPLICIT_TLS:
             self._begin_tls(client)
         self._stage = "greeting"
         with self._timed("connection_ms"):
             code, greeting = client.getreply()
         if code != _READY:
-            raise _Stopped(code, f"{code} {_text(greeting)}")
+            raise Stopped(code, f"{code} {_text(greeting)}")
         self._found["greeting"] = _text(greeting)
         self._found["software"] = _software(_text(greeting.partition(b"\n")[0]))
         if settings.connection is Connection.STARTTLS:
             self._hello(client, "extensions_in_clear")
             self._stage = "starttls"
             if not client.has_extn("starttls"):
-                raise _Stopped(INTERNAL_ERROR, "the server does not offer STARTTLS")
+                raise Stopped(INTERNAL_ERROR, "the server does not offer STARTTLS")
             code, reply = client.docmd("STARTTLS")
             if code != _READY:
-                raise _Stopped(code, f"{code} {_text(reply)}")
+                raise Stopped(code, f"{code} {_text(reply)}")
             self._begin_tls(client)
         self._hello(client, "extensions")
         return client
 
-    def _begin_tls(self, client: smtplib.SMTP) -> None:
-        """Shake hands, and forget what the server said in clear (RFC 3207 section 4.2)."""
+    def _connected(self) -> socket.socket:
+        """Return a socket that is connected to one of the addresses of the server's name."""
+        error: OSError = OSError("the name has no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            self._settings.host, self._settings.port, type=socket.SOCK_STREAM
+        ):
+            timeout = self._deadline.left(self._settings.timeout)
+            connection = socket.socket(family, kind, protocol)
+            try:
+                connection.settimeout(timeout)
+                connection.connect(address)
+            except OSError as failure:
+                connection.close()
+                error = failure
+            else:
+                return connection
+        raise error
+
+    def _begin_tls(self, client: Speaker) -> None:
+        """Shake hands, and forget what the server said in clear."""
         self._stage = "tls"
-        if client.sock is None or self._context is None:  # pragma: no cover - for type checkers
-            raise AssertionError("there is a connection")
+        if self._context is None:  # pragma: no cover - for type checkers
+            raise AssertionError("there is a context")
         with self._timed("tls_ms"):
-            secured = self._context.wrap_socket(client.sock, server_hostname=self._settings.host)
-        client.sock = secured
-        client.file = None
-        client.ehlo_resp = client.helo_resp = None
-        client.esmtp_features = {}
-        client.does_esmtp = False
+            secured = self._context.wrap_socket(client.waits(), server_hostname=self._settings.host)
+        client.secured(secured)
         self._found["tls_version"] = secured.version()
         self._found["cipher"] = (secured.cipher() or ("",))[0]
         verdict = self._rejected or Certificate(0, "")
         self._found["certificate"] = _described(secured.getpeercert(binary_form=True) or b"", verdict)
 
-    def _hello(self, client: smtplib.SMTP, field_name: str) -> None:
+    def _hello(self, client: Speaker, field_name: str) -> None:
         self._stage = "ehlo"
         code, reply = client.ehlo()
         if code // 100 == _REFUSED:  # a server that does not know EHLO is greeted with HELO (RFC 5321 section 3.2)
             code, reply = client.helo()
         if code // 100 != _DONE:
-            raise _Stopped(code, f"{code} {_text(reply)}")
+            raise Stopped(code, f"{code} {_text(reply)}")
         lines = (client.ehlo_resp or b"").split(b"\n")[1:]
         self._found[field_name] = tuple(map(_text, lines))
 
-    def _use(self, client: smtplib.SMTP) -> None:
+    def _use(self, client: Speaker) -> None:
         """Log in and send, as far as the settings say so."""
         settings = self._settings
         if settings.user and settings.password is not None:

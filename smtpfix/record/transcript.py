@@ -46,6 +46,13 @@ class Event(NamedTuple):
     """Of SECRET, where in the line the credential begins: what stands before it may be shown."""
 
     @property
+    def verb(self) -> str:
+        """The first word of a client's line in upper case, whatever octets it is made of; empty for all else."""
+        if self.kind not in (Kind.CLIENT, Kind.SECRET):
+            return ""
+        return b"".join(self.data.split(maxsplit=1)[:1]).upper().decode("ascii", "replace")
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """The event as printable lines without time and side: control characters escaped, credentials shortened."""
         if self.kind is Kind.SECRET:

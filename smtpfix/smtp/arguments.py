@@ -93,6 +93,6 @@ _VALUES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "SIZE": (re.compile(r"[0-9]{1,20}\Z"), "octets, 1 to 20 digits (RFC 1870 section 3)"),
     "BODY": (re.compile(r"(?i:7BIT|8BITMIME)\Z"), "7BIT or 8BITMIME (RFC 6152 section 2)"),
     "SMTPUTF8": (re.compile(r"\Z"), "no value (RFC 6531 section 3.4)"),
-    "AUTH": (re.compile(r"(<>|[!-*,-<>-~]|\+[0-9A-F]{2})+\Z"), "<> or xtext (RFC 4954 section 5, RFC 3461 section 4)"),
+    "AUTH": (re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})++\Z"), "<> or xtext (RFC 4954 section 5, RFC 3461 section 4)"),
 }
 """What each parameter's value has to look like, as a pattern and for people."""

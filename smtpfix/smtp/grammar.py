@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from typing import Final, NamedTuple
 
 from smtpfix.rules.reply import Reply
+from smtpfix.safe_text import printable
 
 from .replies import LINE_TOO_LONG, MALFORMED_ADDRESS, MALFORMED_SENDER, NO_ARGUMENT_ALLOWED
 
@@ -45,6 +46,7 @@ class Fault(NamedTuple):
     id: str
     """Its short name, such as ``space-before-path``."""
     explanation: str
+    """What came, printable, so that it can stand in a reply whatever that was."""
     standard: str
     reply: Reply
     """What a strict server answers."""
@@ -63,7 +65,7 @@ def faults(line: bytes) -> Iterator[Fault]:
     head, _, argument = text.partition(" ")
     verb = head.upper()
     if argument.startswith(" "):
-        yield _fault("extra-space", f"more than one space behind {head}", "RFC 5321 section 4.1.1")
+        yield _fault("extra-space", f"more than one space behind {printable(head[:64])}", "RFC 5321 section 4.1.1")
         argument = argument.lstrip()
     path = argument
     if verb in _PATHS:

@@ -11,7 +11,6 @@ from typing import Final
 from smtpfix.mail.violations import MESSAGE_VIOLATIONS
 from smtpfix.record.transcript import CUT, Event, Kind
 from smtpfix.record.violation import Violation
-from smtpfix.safe_text import printable
 
 _ANYWHERE: Final = frozenset({"RSET", "MAIL", "RCPT", "SEND", "SOML", "SAML", "BDAT"})
 """The commands that others may follow in a pipelined group: RFC 2920 section 3.1, and RFC 3030 section 4.2 for BDAT."""
@@ -61,7 +60,7 @@ def _against_grammar(events: Sequence[Event]) -> Iterator[Violation]:
             is_greeted = False  # as in `pipelined`
         if event.kind is not Kind.CLIENT or event.data.endswith(b"\r\n") or b"\n" in event.data[:-1]:
             continue  # clear text where TLS has to begin is no command
-        last = _verb(event)
+        last = event.verb
         if last in ("EHLO", "HELO", "LHLO"):
             is_greeted = True
         elif last == "MAIL" and not is_greeted:
@@ -72,7 +71,7 @@ def _against_grammar(events: Sequence[Event]) -> Iterator[Violation]:
             found.setdefault("command-too-long", Violation("command-too-long", following.lines[0], _LONGEST_COMMAND))
             continue
         for fault in faults(event.data):
-            explanation = f"{printable(fault.explanation)}: {event.lines[0]!r}"
+            explanation = f"{fault.explanation}: {event.lines[0]!r}"
             found.setdefault(fault.id, Violation(fault.id, explanation, fault.standard))
     yield from found.values()
 
@@ -93,7 +92,7 @@ def pipelined(events: Iterable[Event]) -> Iterator[tuple[bool, tuple[Event, ...]
                     group = []
             last = ""
         elif event.kind is not Kind.NOTE:
-            last = _verb(event)
+            last = event.verb
             if not group:
                 offered_then = offered
             if group or event.has_more:
@@ -110,9 +109,5 @@ def _may_be_followed(event: Event, *, first: bool) -> bool:
     if event.kind is Kind.CONTENT:
         return first
     if event.kind is Kind.SECRET:  # AUTH with an initial response is the exception of RFC 4954 section 4
-        return _verb(event) == "AUTH"
-    return _verb(event) in _ANYWHERE
-
-
-def _verb(event: Event) -> str:
-    return "" if event.kind is Kind.CONTENT else event.data.split(b" ")[0].strip().upper().decode("ascii", "replace")
+        return event.verb == "AUTH"
+    return event.verb in _ANYWHERE

@@ -1,0 +1,283 @@
+"""Every regular expression of the project is in the table here, and takes no long time whatever it is given.
+
+Either foreign octets reach it, and it is measured with what may make it go back and try again: what it may begin with,
+then a character, or at small sizes a pair of characters, of its own source again and again, and an end that it does not
+expect. Or they do not, and the table says why.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
+from growth import assert_linear, assert_no_explosion
+
+from smtpfix import InvalidValueError, Reply, Rule
+from smtpfix.mail.header_values import decoded
+from smtpfix.smtp import content, xclient
+
+ROOT = Path(__file__).parents[1]
+FUNCTIONS = ("compile", "search", "match", "fullmatch", "split", "findall", "finditer", "sub", "subn")
+"""What in `re` takes an expression."""
+SIZE = 8_192
+
+OURS = {
+    **dict.fromkeys(
+        (
+            *("policy.certificate_profile._BRACED", "policy.limits._RATE", "policy.server_policy._DOMAIN"),
+            *("policy.catalogue._SPECIAL", "smtp.policy._EHLO_LINE", "smtp.replies.PLACEHOLDER"),
+            *("smtp.edits._KEYWORD", "smtp.edits._CONTROL", "smtp.edits.Advertise", "smtp.edits.Hide.edited"),
+            *("rules.notation._ESCAPE", "rules.notation.Form.word", "rules.reply._ENHANCED", "rules.rule._STAGE"),
+            *("rules.rule.Rule.__post_init__", "rules.text._CONDITION", "rules.text._TIMES", "rules.text._TOKENS"),
+            *("rules.text.grammar", "rules.text._split_head", "rules.text._action", "smtp.language._REPLY"),
+        ),
+        "policies, rules and catalogue files are written by whoever starts the server",
+    ),
+    **dict.fromkeys(
+        (
+            *("audit.family._NAME", "audit.report.as_sarif._DRIVE", "cli.listening._LISTENER", "cli.probe._WHERE"),
+            *("cli.save._MESSAGE", "cli.save._SESSION"),
+        ),
+        "options and names of files are those of whoever starts the program",
+    ),
+    **dict.fromkeys(
+        ("audit.asked._ADDRESS_ENDS", "audit.asked._SUBJECT", "audit.report.as_html._OTHER"),
+        "it reads a scenario's own words",
+    ),
+    "audit.report.words.without_secret": "its parts are the declared password's forms, literally: nothing is repeated",
+    "tls.side._CLIENT_ALERT": "it reads the names of OpenSSL's own errors",
+    "tls.side._CERTIFICATE_PEM": "it reads the server's own certificates",
+}
+"""Where no foreign octets come, and why."""
+
+FOREIGN: dict[str, tuple[str, ...]] = {
+    "audit.encodings._SOFT_BREAK": ("",),
+    "audit.encodings._WHITE": ("",),
+    "audit.evidence._AUTH": ("",),
+    "audit.evidence._ENVELOPE": ("", "MAIL FROM"),
+    "audit.evidence._HEADER": ("", "Subject:"),
+    "audit.report.as_sarif._MARKUP": ("",),
+    "audit.report.words._NOT_IN_XML": ("",),
+    "audit.wire._CLIENT_HELLO": ("", "\x16\x03\x01"),
+    "login.mechanisms.CramMD5._RESPONSE": ("", "ann "),
+    "login.mechanisms.OAuthBearer._GS2_HEADER": ("n,", "n,a="),
+    "login.mechanisms.XOAuth2._RESPONSE": ("user=", "user=a\x01auth="),
+    "login.mechanisms._B64TOKEN": ("", "a="),
+    "login.scram._FINAL": ("c=", "c=a,r=b", "c=a,r=b,a=c"),
+    "login.scram._FIRST": ("n,a=", "p=", "n,,m=", "n,,n=", "n,,n=a,r=b"),
+    "mail.bodies._UU_BEGIN": ("", "begin 644", "begin 644 a"),
+    "mail.header_values._ESCAPED": ("",),
+    "mail.header_values._INSIDE_COMMENTS": ("",),
+    "mail.header_values._IN_ADDRESSES": ("", "<", '"', "["),
+    "mail.header_values._MEDIA_TYPE": ("", "a/"),
+    "mail.header_values._NAME": ("", "a*", "a*1"),
+    "mail.header_values._OUTSIDE_COMMENTS": ("", '"'),
+    "mail.header_values._UP_TO_SEMICOLON": ("", '"', 'a="'),
+    "mail.header_values._WORD": ("", "=?", "=?utf-8?q?"),
+    "mail.header_values.decoded": ("",),
+    "mail.mime._DASHES": ("", "\n--"),
+    "mail.mime._EMPTY_LINE": ("",),
+    "mail.mime._MAILBOX_LINE": ("", "From "),
+    "mail.mime._MIME_FIELD": ("", "Content-", "Content-Type:", "Content-Type:\n "),
+    "mail.mime._NO_FIELD": ("", "a", "a:"),
+    "mail.parsing._CONTENT_TYPE": ("", "Content-Type:", "Content-Type: multipart/"),
+    "mail.parsing._EMPTY_LINE": ("",),
+    "mail.parsing._HREF": ("<", "<a href", '<a href="', "<a href=", "<a"),
+    "mail.parsing._LONG_REFERENCE": ("", "&#", "&#1234567"),
+    "mail.parsing._SUBJECT": ("", "A:", "Subject: ", "Subject: a", "A: b\r\nSubject: c"),
+    "mail.parsing._URL": ("", "http", "http://"),
+    "mail.violations.BARE_CR": ("",),
+    "mail.violations.BARE_LF": ("",),
+    "mail.violations.END_LIKE": ("", "\r\n\0", "\r."),
+    "mail.violations.END_OF_HEADERS": ("", "\r"),
+    "rules.reply._CONTROL": ("",),
+    "rules.rule.Rule._check_conditions": ("", "TO:<"),
+    "rules.rule.Rule.applies_to": ("", "TO:<"),
+    "safe_text._UNPRINTABLE": ("",),
+    "smtp.arguments._PARAMETER": ("", "a", "a="),
+    "smtp.arguments._PATH": ("", "<", '<"', "<a>", "<a> "),
+    "smtp.arguments._PLAIN": ("<", "<a@", "<a@b.", "<a@b>", "<a@b> "),
+    "smtp.arguments._SOURCE_ROUTE": ("@", "@a,@"),
+    "smtp.arguments._VALUES": ("", "<>", "+"),
+    "smtp.chunks._ARGUMENT": ("", "1", "1 "),
+    "smtp.content._ends": ("",),
+    "smtp.credentials._AUTH": ("", "AUTH", "AUTH ", "AUTH a", "AUTH a "),
+    "smtp.credentials._AUTH_ANYWHERE": ("", "AUTH", "AUTH a", "\nAUTH a\n"),
+    "smtp.credentials._COMMAND": ("", "AUTH"),
+    "smtp.engine._STATUS": ("", "250", "250 2.1.0", "501 Syntax: "),
+    "smtp.extensions.VALUES": ("", "a;", "utf-8;", "0", "SUCCESS,", "2030-01-31T12:00:00."),
+    "smtp.grammar._BRACKETS": ("", "<", '<"', "<\\"),
+    "smtp.grammar._HELLO": ("", "a", "a-", "a.", "[", "[1.", "[a:"),
+    "smtp.grammar._PATHS": ("<", '<"', "<@a,", "<@a:b", "<a@", "<a@b.", "<a@[", "<a@[a:"),
+    "smtp.lines._CONTROL": ("",),
+    "smtp.xclient._NAME": ("", "a."),
+    "smtp.xclient._TEXT": ("",),
+    "smtp.xclient._XTEXT": ("", "+"),
+    "smtp.xclient._value": ("", "+"),
+    "wire.proxy_header._LINE": ("PROXY TCP4 ", "PROXY TCP4 1", "PROXY TCP4 1 2 3 "),
+    "wire.proxy_header._UNKNOWN": ("PROXY UNKNOWN", "PROXY UNKNOWN "),
+}
+"""Where foreign octets come, and how what is hostile may begin."""
+
+
+def _xclient(text: str) -> None:
+    for attribute in ("helo", "port"):
+        with contextlib.suppress(InvalidValueError):
+            xclient._value(attribute, text)
+
+
+FUNCTIONS_AROUND: dict[str, Callable[[str], object]] = {
+    "mail.header_values.decoded": lambda text: decoded(b"", text),
+    "rules.rule.Rule._check_conditions": Rule("RCPT", (Reply(450),), argument="*a*b@*.c").applies_to,
+    "rules.rule.Rule.applies_to": Rule("RCPT", (Reply(450),), argument="*x").applies_to,
+    "smtp.content._ends": lambda text: content._ends(text.encode("latin-1", "replace")),
+    "smtp.xclient._value": _xclient,
+}
+"""What is measured where the expression stands in the middle of a function."""
+USUAL = (*"a1.,;:@<>()[]\"'\\=?-+*/ \t\r\n\0\xff", "\r\n", "a ", "a.", "a-", "\n ", "--")
+
+
+class _Expressions(ast.NodeVisitor):
+    """Finds the uses of `re` in a module, by the constant, or else the function, they stand in."""
+
+    def __init__(self, module: str) -> None:
+        self._path = [module]
+        self.found: set[str] = set()
+        self.methods: dict[str, set[str]] = defaultdict(set)
+        """By a constant's name, what is called of it."""
+
+    def _inside(self, node: ast.AST, name: str) -> None:
+        self._path.append(name)
+        self.generic_visit(node)
+        self._path.pop()
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._inside(node, node.name)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._inside(node, node.name)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self._assigned(node, node.targets[0])
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self._assigned(node, node.target)
+
+    def _assigned(self, node: ast.AST, target: ast.AST) -> None:
+        if isinstance(target, ast.Name) and target.id.isupper():
+            self._inside(node, target.id)
+        else:
+            self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        assert node.module != "re", f"{self._path[0]}: say re.compile, so that it is found"
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if node.attr in FUNCTIONS:
+            of = node.value
+            if isinstance(of, ast.Name) and of.id == "re":
+                self.found.add(".".join(self._path))
+            elif isinstance(of, ast.Name | ast.Attribute):
+                self.methods[of.id if isinstance(of, ast.Name) else of.attr].add(node.attr)
+        self.generic_visit(node)
+
+
+@functools.cache
+def _modules() -> dict[str, _Expressions]:
+    found = {}
+    for folder, prefix in (("smtpfix", ()), ("conftest_plugin", ("conftest_plugin",))):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = ".".join((*prefix, *path.relative_to(ROOT / folder).with_suffix("").parts))
+            found[name] = _Expressions(name)
+            found[name].visit(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+@pytest.mark.once
+def test_every_regular_expression_is_in_the_table():
+    found = {name for module in _modules().values() for name in module.found}
+    assert found - {*OURS, *FOREIGN} == set(), "measure it, in FOREIGN, or say in OURS why no foreign octets reach it"
+    assert {*OURS, *FOREIGN} - found == set(), "what is not there any more"
+    assert {*OURS} & {*FOREIGN} == set()
+
+
+def _patterns(value: object) -> Iterator[re.Pattern[str] | re.Pattern[bytes]]:
+    if isinstance(value, re.Pattern):
+        yield value
+    elif isinstance(value, dict | tuple):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _patterns(one)
+
+
+def _work(pattern: re.Pattern, method: str) -> Callable[[str], object]:
+    """Return what has a pattern look at a text, in the way in which the project does."""
+
+    def work(text: str) -> object:
+        given = text if isinstance(pattern.pattern, str) else text.encode("latin-1", "replace")
+        if method in ("sub", "subn"):
+            return getattr(pattern, method)(given[:0], given)
+        found = getattr(pattern, method)(given)
+        return sum(1 for _ in found) if method == "finditer" else found
+
+    return work
+
+
+def _measured(name: str) -> Iterator[tuple[Callable[[str], object], str]]:
+    """Yield what is to be measured, each with the source of its expression."""
+    if name in FUNCTIONS_AROUND:
+        yield FUNCTIONS_AROUND[name], ""
+        return
+    module = next(module for module in _modules() if name.startswith(f"{module}."))
+    constant = name.rpartition(".")[2]
+    methods = _modules()[module].methods.get(constant) or {
+        method for other in _modules().values() for method in other.methods.get(constant, ())
+    }
+    patterns = list(_patterns(resolve_name(f"smtpfix.{module}:{name.removeprefix(f'{module}.')}")))
+    assert patterns
+    for pattern in patterns:
+        source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
+        for method in sorted(methods - {"compile"}) or ["match"]:
+            yield _work(pattern, method), source
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_regular_expression_takes_time_that_grows_with_what_it_is_given_and_no_faster(name):
+    for work, source in _measured(name):
+        for begin in FOREIGN[name]:
+            _measure(work, source, begin)
+
+
+def _measure(work: Callable[[str], object], source: str, begin: str) -> None:
+    pairs = {source[at : at + 2] for at in range(len(source) - 1)}
+
+    def text(unit: str, size: int) -> str:
+        return f"{begin}{unit * (size // len(unit))}\0"
+
+    for unit in sorted({*USUAL, *source, *pairs}):
+        try:
+            assert_no_explosion(lambda size, unit=unit: work(text(unit, size)))
+            if len(unit) == 1 or unit in USUAL:
+                assert_linear(lambda size, unit=unit: functools.partial(work, text(unit, size)), SIZE)
+        except AssertionError as error:
+            raise AssertionError(f"{begin!r}, {unit!r} again and again: {error}") from None
+
+
+@pytest.mark.parametrize(
+    ("source", "begin", "unit"),
+    [
+        (r"(?im)^\s*auth", "", "\n"),  # what once held every client up
+        (r"(<>|[!-*,-<>-~]|\+[0-9A-F]{2})+\Z", "", "<>"),  # what AUTH= of MAIL once was
+        (r"(?:a|b|ab)*c", "", "ab"),
+        (r"\s*\s*\s*x", "", " "),
+    ],
+)
+def test_an_expression_that_goes_back_and_tries_again_is_found(source, begin, unit):
+    with pytest.raises(AssertionError, match=r"again and again: .* (for a size of|times as long as)"):
+        _measure(_work(re.compile(source), "search"), source, begin)
