@@ -97,7 +97,7 @@ def _certificate(certificate: bytes) -> Iterator[str]:
     parts = list(der.elements(tbs.content))
     version = 0
     if parts[0].tag == der.VERSION:
-        version = int.from_bytes(next(der.elements(parts.pop(0).content)).content, "big")
+        version = int.from_bytes(der.first(parts.pop(0).content).content, "big")
     serial, algorithm, issuer, validity, subject, key, *rest = parts
     begin, end = der.elements(validity.content)
     yield f"Version: {version + 1} (0x{version:x})"
@@ -124,7 +124,7 @@ def _serial(octets: bytes) -> str:
 
 
 def _algorithm(element: der.Element) -> str:
-    return _identifier(next(der.elements(element.content)).content)
+    return _identifier(der.first(element.content).content)
 
 
 def _identifier(octets: bytes) -> str:
@@ -237,7 +237,7 @@ def _general_name(name: der.Element) -> str:
         return f"IP Address:{_address(name.content)}"
     if name.tag == 0xA0:  # noqa: PLR2004 - otherName, [0]
         kind, value = der.elements(name.content)
-        return f"othername:{_identifier(kind.content)}:{_quoted(_text(next(der.elements(value.content))))}"
+        return f"othername:{_identifier(kind.content)}:{_quoted(_text(der.first(value.content)))}"
     return f"[{name.tag & 0x1F}]:{_octets(name.content)}"
 
 
@@ -251,7 +251,7 @@ def _address(octets: bytes) -> str:
 def _name_constraints(octets: bytes) -> str:
     shown = []
     for part in der.sequence(octets):
-        subtrees = [_general_name(next(der.elements(subtree.content))) for subtree in der.elements(part.content)]
+        subtrees = [_general_name(der.first(subtree.content)) for subtree in der.elements(part.content)]
         shown.append(f"{'Permitted' if part.tag == 0xA0 else 'Excluded'}: {', '.join(subtrees)}")  # noqa: PLR2004
     return "; ".join(shown)
 

@@ -58,15 +58,23 @@ def elements(octets: bytes) -> Iterator[Element]:
         position += length
 
 
+def first(octets: bytes) -> Element:
+    """Return the first of the elements that stand side by side. Raises `ValueError` where there is none."""
+    for element in elements(octets):
+        return element
+    raise ValueError("there is no DER element")
+
+
 def sequence(octets: bytes) -> list[Element]:
-    """Return the elements of the one SEQUENCE that these octets are."""
+    """Return the elements of the one SEQUENCE that these octets are. Raises `ValueError`."""
     (whole,) = elements(octets)
     return list(elements(whole.content))
 
 
 def tbs_certificate(certificate: bytes) -> bytes:
-    """Return the TBSCertificate of a certificate: what is signed."""
-    return sequence(certificate)[0].whole
+    """Return the TBSCertificate of a certificate: what is signed. Raises `ValueError`."""
+    tbs, *_ = sequence(certificate)
+    return tbs.whole
 
 
 def certificate(tbs: bytes, algorithm: bytes, signature: bytes) -> bytes:
