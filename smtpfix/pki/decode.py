@@ -23,6 +23,8 @@ _UTC_TIME: Final = 0x17
 _NAMES_SHOWN: Final = 30
 """Subject alternative names shown one by one; some scenarios have ten thousand."""
 _OCTETS_SHOWN: Final = 64
+_LONGEST_IDENTIFIER: Final = 256
+"""Octets of an object identifier."""
 _SMALL: Final = 63
 """Bits of a serial number that is shown in decimal too."""
 
@@ -84,7 +86,7 @@ _GENERAL_NAMES: Final = {0x81: "email", 0x82: "DNS", 0x86: "URI"}
 
 
 def lines(certificate: bytes) -> Iterator[str]:
-    """Yield the lines that describe a certificate, DER, from its version to its fingerprint."""
+    """Yield the lines that describe a certificate, DER, from its version to its fingerprint; what is none, they say."""
     try:
         yield from _certificate(certificate)
     except (ValueError, IndexError):
@@ -129,6 +131,8 @@ def _algorithm(element: der.Element) -> str:
 
 def _identifier(octets: bytes) -> str:
     """Return the name of an object identifier, or its numbers (X.690 section 8.19)."""
+    if len(octets) > _LONGEST_IDENTIFIER:  # its numbers would take time that grows with the square
+        raise ValueError("the object identifier is too long")
     arcs, value = [], 0
     for octet in octets:
         value = value << 7 | octet & 0x7F

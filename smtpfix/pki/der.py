@@ -1,6 +1,7 @@
 """DER as far as certificates need it: taking one apart, and putting one together that no library will make.
 
-Encoding rules: X.690; the structure of a certificate: RFC 5280 section 4.1.
+Encoding rules: X.690; the structure of a certificate: RFC 5280 section 4.1. Octets that are not DER raise `ValueError`,
+and nothing else.
 """
 
 from __future__ import annotations
@@ -73,8 +74,7 @@ def sequence(octets: bytes) -> list[Element]:
 
 def tbs_certificate(certificate: bytes) -> bytes:
     """Return the TBSCertificate of a certificate: what is signed. Raises `ValueError`."""
-    tbs, *_ = sequence(certificate)
-    return tbs.whole
+    return first(first(certificate).content).whole
 
 
 def certificate(tbs: bytes, algorithm: bytes, signature: bytes) -> bytes:
