@@ -147,7 +147,7 @@ def told(server, stream, places, header=b""):
         for field in dataclasses.fields(session)
         if field.name not in ("number", "client", "peer", "started", "duration", "transcript", "_reading")
     }
-    events = [(event.kind, event.data.replace(b"%d" % port, b"PORT")) for event in session.transcript]
+    events = [(event.kind, event.data.replace(b" by 127.0.0.1 port %d" % port, b"")) for event in session.transcript]
     messages = [
         {
             name: getattr(message, name)
