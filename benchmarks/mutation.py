@@ -28,8 +28,12 @@ from .breaks import BREAKS, Break
 
 ROOT: Final = Path(__file__).parents[1]
 BESIDE: Final = {
+    "smtpfix/rules": ("tests/fuzz/test_rules.py",),
     "smtpfix/wire": ("tests/rules/test_stages.py", "tests/rules/test_actions.py", "tests/smtp/test_starttls.py"),
-    "smtpfix/tls": ("tests/policy/test_catalogue.py", "tests/smtp/test_starttls.py", "tests/login"),
+    "smtpfix/tls": (
+        *("tests/policy/test_catalogue.py", "tests/smtp/test_starttls.py", "tests/login"),
+        "tests/fuzz/test_octets.py",
+    ),
     "smtpfix/pki": ("tests/policy/test_catalogue.py", "tests/cli/test_certs.py"),
     "smtpfix/policy": ("tests/smtp/test_auth_scenarios.py", "tests/login", "tests/audit/test_plan.py"),
     "smtpfix/login": ("tests/smtp/test_auth.py",),

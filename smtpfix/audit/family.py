@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -19,7 +18,7 @@ from typing import Any, Final
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario
 from smtpfix.policy.scenario import GROUPS
-from smtpfix.policy.tables import check_table
+from smtpfix.policy.tables import check_table, read_toml
 
 from .result import AuditResult, Declaration, DeclaredMode, Finding, Outcome, Trust
 
@@ -119,10 +118,7 @@ class Family:
         not in the catalogue.
         """
         where = f"{name}.toml"
-        try:
-            values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise InvalidValueError(where, str(error), "TOML") from error
+        values = read_toml(where, text)
         check_table(where, values, _FILE_KEYS)
         tables = values.get("variant")
         if not isinstance(tables, Mapping) or not tables:

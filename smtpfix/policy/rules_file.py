@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
 
 from .protocol import load_language
+from .tables import read_toml
 
 _KEY: Final = "rules"
 _MODES: Final = tuple(map(str, Mode))
@@ -45,15 +45,11 @@ class RulesFile:
         where = str(path)
         try:
             text = _read(path).decode("utf-8")
-            values = tomllib.loads(text.replace("\r\n", "\n"))
         except OSError as error:
             raise InvalidValueError(where, error.strerror, "a TOML file that can be read") from error
         except UnicodeDecodeError as error:
             raise InvalidValueError(where, str(error), "UTF-8") from error
-        except tomllib.TOMLDecodeError as error:
-            raise InvalidValueError(where, str(error), "TOML") from error
-        except (ValueError, RecursionError) as error:  # a number of 5,000 digits; lists in lists in lists
-            raise InvalidValueError(where, str(error), "TOML of a reasonable size and depth") from error
+        values = read_toml(where, text)
         for key in values:
             if key not in (_KEY, *_MODES):
                 raise InvalidValueError(where, key, f"only the key {_KEY} and the tables {', '.join(_MODES)}")
@@ -103,8 +99,6 @@ def _rules(where: str, lines: Any, text: str) -> Iterator[Rule]:
             yield parse_rule(line, load_language())
         except InvalidValueError as error:
             raise error.within(f"{rule}{_place(line, text)}") from error
-        except (ValueError, RecursionError) as error:  # such as text that is not in the charset of what it is for
-            raise InvalidValueError(f"{rule}{_place(line, text)}", str(error), "a rule") from error
 
 
 def _place(rule: str, text: str) -> str:

@@ -6,7 +6,6 @@ Knows what a scenario says, and not where it is kept: `catalogue_files` does; `a
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from smtpfix.login.mechanisms import ANY_USER
 from smtpfix.rules.rule import Rule
 
 from .certificate_profile import CertificateProfile, is_template
-from .tables import check_table
+from .tables import check_table, read_toml
 from .tls_profile import TLSProfile
 
 OUTCOMES: Final = {
@@ -223,10 +222,7 @@ class Scenario:
     def parse(cls, scenario_id: str, text: str) -> Scenario:
         """Build a scenario from a catalogue file's text; or raise `InvalidValueError` naming file and key."""
         where = f"{scenario_id}.toml"
-        try:
-            values: dict[str, Any] = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise InvalidValueError(where, str(error), "TOML") from error
+        values = read_toml(where, text)
         check_table(where, values, _TOP_KEYS)
         for key in ("summary", "expected", "standard"):
             if key not in values:

@@ -119,7 +119,12 @@ def _action(text: str, rule: str, language: Language) -> Action:
     word = text.split(" ", maxsplit=1)[0].lower()
     for form in forms.get(word, ()):
         if match := re.fullmatch(form.pattern, text, re.IGNORECASE | re.DOTALL):
-            return form.build(match)
+            try:
+                return form.build(match)
+            except InvalidValueError:
+                raise
+            except ValueError as error:  # octets that are no text, a surrogate, a number of 5,000 digits
+                raise InvalidValueError(f"rule {rule!r}, action", text, f"{form.shown} ({error})") from error
     known = " or ".join(form.shown for form in forms.get(word, ()))
     expected = known or f"{language.answer_example}, or one of " + ", ".join(forms)
     raise InvalidValueError(f"rule {rule!r}, action", text, expected)

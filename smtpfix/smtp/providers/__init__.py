@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,7 +16,7 @@ from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError, UnknownProvider
 from smtpfix.policy.limits import Limits
-from smtpfix.policy.tables import check_table
+from smtpfix.policy.tables import check_table, read_toml
 from smtpfix.rules.reply import Reply
 from smtpfix.smtp.language import parse_reply
 from smtpfix.smtp.replies import PLACEHOLDER
@@ -84,10 +83,7 @@ class Provider:
     def parse(cls, name: str, text: str) -> Provider:
         """Build a provider from a file's text."""
         where = f"{name}.toml"
-        try:
-            values: dict[str, Any] = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise InvalidValueError(where, str(error), "TOML") from error
+        values = read_toml(where, text)
         check_table(where, values, _TOP_KEYS)
         for key in ("title", "mode", "checked", "ports", "policy", "sources"):
             if key not in values:
