@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Generic
 
-from smtpfix.login.exchange import CANCEL, Challenge, Dialogue, Outcome, Verdict, exchange_for
+from smtpfix.login.exchange import CANCEL, Challenge, Dialogue, Outcome, Verdict, exchange_for, is_mechanism
 from smtpfix.record.session import AuthAttempt
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.stages import AUTH_ANSWER
@@ -30,6 +30,8 @@ class Login(ABC, Generic[AnswerT]):
         self._outcome: Outcome | None = None
         self._own: AnswerT | None = None
         self._in_clear = False
+        self._names_mechanism = False
+        """Whether what stands where the mechanism has to is none, but perhaps a credential."""
         self.tls: TLSSide | None = None
         """The TLS that mechanisms bind to, once it is on."""
         self.is_open = False
@@ -90,6 +92,7 @@ class Login(ABC, Generic[AnswerT]):
         offered = policy.mechanisms_for(in_tls=not self._in_clear, has_certificate=has_certificate)
         name, *initials = argument.split() or [""]
         mechanism = name.upper()
+        self._names_mechanism = is_mechanism(name)
         exchange = exchange_for(
             mechanism,
             policy.users,
@@ -192,7 +195,7 @@ class Login(ABC, Generic[AnswerT]):
             self._recorder.note(f"{dialogue.mechanism} is refused: {exchange.refusal}")
         self._recorder.auth.append(
             AuthAttempt(
-                mechanism=dialogue.mechanism,
+                mechanism=dialogue.mechanism if self._names_mechanism else "",
                 user=exchange.user,
                 password=exchange.password,
                 accepted=accepted,

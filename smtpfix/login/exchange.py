@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import re
 from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from enum import Enum
@@ -16,10 +17,31 @@ from typing import Final, TypeAlias
 
 from smtpfix.errors import ExtraMissing
 
-from .mechanisms import MECHANISMS, SCRAM, SCRAM_PLUS, Exchange, MalformedResponseError, ServerFirstError, Users
+from .mechanisms import (
+    MECHANISM_NAMES,
+    MECHANISMS,
+    SCRAM,
+    SCRAM_PLUS,
+    Exchange,
+    MalformedResponseError,
+    ServerFirstError,
+    Users,
+)
 
 CANCEL: Final = b"*"
 """What a client says instead of an answer to break an exchange off (RFC 4954 section 4, RFC 9051 section 6.2.2)."""
+
+
+MECHANISM: Final = (
+    rf"(?:(?i:{'|'.join(map(re.escape, MECHANISM_NAMES))})|[A-Z0-9_-]{{1,20}}|[A-Z]?[a-z0-9_-]{{1,19}})(?!\S)"
+)
+"""What can be a mechanism's name (RFC 4422 section 3.1), and so no credential: one that is known, or in one case."""
+_NAME: Final = re.compile(MECHANISM)
+
+
+def is_mechanism(word: str) -> bool:
+    """Return whether a word can be a mechanism's name, and so is no credential in its place."""
+    return _NAME.fullmatch(word) is not None
 
 
 class Verdict(Enum):
@@ -91,6 +113,8 @@ class Dialogue:
         self._initial = initial
         self._response = _decode(initial) if initial else None
         self._turns: Generator[bytes, bytes, bool] | None = None
+        self._is_garbled = False
+        """Whether an answer was not base64."""
         self._answers: list[bytes] = []
         """What has come behind the command, decoded; empty for what is not base64."""
         self.responses = 1 if self._response is not None else 0
@@ -121,23 +145,29 @@ class Dialogue:
         self.responses += 1
         if line == CANCEL:
             return Verdict.CANCELLED
+        if self._turns is None:
+            self.overhear(line)
+            return None
         response = _decode(line.decode("ascii", "replace"))
         self._answers.append(response or b"")
-        if self._turns is None:
-            return None
         if response is None:
-            self._turns = None
+            self._turns, self._is_garbled = None, True
             return Verdict.NOT_BASE64
         return self._advance(partial(self._turns.send, response))
 
     @property
     def outstanding(self) -> int:
-        """How many answers a client may still send that does not look at what it is told."""
-        return max(self.exchange.answers - len(self._answers), 0)
+        """How many answers a client may still send that does not look at what it is told.
+
+        Where one was not base64, it may have begun anew, and nobody knows by which mechanism.
+        """
+        return Exchange.answers if self._is_garbled else max(self.exchange.answers - len(self._answers), 0)
 
     def overhear(self, line: bytes) -> None:
         """Learn what an answer gives away that comes though the exchange is over; nobody is authenticated by it."""
-        self._answers.append(_decode(line.decode("ascii", "replace")) or b"")
+        response = _decode(line.decode("ascii", "replace"))
+        self._is_garbled = self._is_garbled or response is None
+        self._answers.append(response or b"")
         initial = None if self._answers[0] == self._response else self._response  # said again, it is no second answer
         # What a mechanism makes of it that nobody knows, and of answers that are too many, is nothing.
         with contextlib.suppress(StopIteration, MalformedResponseError, NotImplementedError):

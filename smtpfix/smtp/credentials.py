@@ -8,8 +8,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_AUTH: Final = re.compile(rb"(?i)[ \t\r\v\f]*auth[ \t\r\v\f]+\S+[ \t\r\v\f]+(?=\S)")
-_AUTH_ANYWHERE: Final = re.compile(rb"(?im)^[ \t\r\v\f]*auth\s+\S+\s+\S")
+from smtpfix.login.exchange import MECHANISM
+
+_MECHANISM: Final = MECHANISM.encode()
+_AUTH: Final = re.compile(
+    rb"[\x00-\x09\x0b-\x20]*(?i:auth)[\x00-\x09\x0b-\x20=]+"
+    rb"(?:%b[ \t\r\v\f]+(?=\S)|(?=\S)(?!%b))" % (_MECHANISM, _MECHANISM)
+)
+_AUTH_ANYWHERE: Final = re.compile(
+    rb"(?m)^[\x00-\x09\x0b-\x20]*(?i:auth)[\x00-\x20=]+(?:%b\s+\S|(?=\S)(?!%b))" % (_MECHANISM, _MECHANISM)
+)
 """In a block of lines also without an initial response: what stands behind it may be an answer. No line end may be
 matched in two ways, or looking for it costs the square of what a client sends."""
 _COMMAND: Final = re.compile(rb"(?i)[\x00-\x20]*auth\b[\x00-\x20=]*")
