@@ -32,16 +32,22 @@ CANCEL: Final = b"*"
 """What a client says instead of an answer to break an exchange off (RFC 4954 section 4, RFC 9051 section 6.2.2)."""
 
 
-MECHANISM: Final = (
-    rf"(?:(?i:{'|'.join(map(re.escape, MECHANISM_NAMES))})|[A-Z0-9_-]{{1,20}}|[A-Z]?[a-z0-9_-]{{1,19}})(?!\S)"
-)
-"""What can be a mechanism's name (RFC 4422 section 3.1), and so no credential: one that is known, or in one case."""
-_NAME: Final = re.compile(MECHANISM)
+_NAME: Final = re.compile("[A-Z0-9_-]{1,20}")
+"""A mechanism's, RFC 4422 section 3.1."""
 
 
 def is_mechanism(word: str) -> bool:
-    """Return whether a word can be a mechanism's name, and so is no credential in its place."""
-    return _NAME.fullmatch(word) is not None
+    """Return whether a word is a mechanism's name, and no credential in its place, such as base64 of some text."""
+    if word.upper() in MECHANISM_NAMES:
+        return True
+    return _NAME.fullmatch(word) is not None and not _is_text(_decode(word) or b"\xff")
+
+
+def _is_text(octets: bytes) -> bool:
+    try:
+        return octets.decode().replace("\0", "").isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 class Verdict(Enum):
@@ -113,8 +119,6 @@ class Dialogue:
         self._initial = initial
         self._response = _decode(initial) if initial else None
         self._turns: Generator[bytes, bytes, bool] | None = None
-        self._is_garbled = False
-        """Whether an answer was not base64."""
         self._answers: list[bytes] = []
         """What has come behind the command, decoded; empty for what is not base64."""
         self.responses = 1 if self._response is not None else 0
@@ -151,29 +155,26 @@ class Dialogue:
         response = _decode(line.decode("ascii", "replace"))
         self._answers.append(response or b"")
         if response is None:
-            self._turns, self._is_garbled = None, True
+            self._turns = None
             return Verdict.NOT_BASE64
         return self._advance(partial(self._turns.send, response))
 
-    @property
-    def outstanding(self) -> int:
-        """How many answers a client may still send that does not look at what it is told.
-
-        Where one was not base64, it may have begun anew, and nobody knows by which mechanism.
-        """
-        return Exchange.answers if self._is_garbled else max(self.exchange.answers - len(self._answers), 0)
-
     def overhear(self, line: bytes) -> None:
-        """Learn what an answer gives away that comes though the exchange is over; nobody is authenticated by it."""
-        response = _decode(line.decode("ascii", "replace"))
-        self._is_garbled = self._is_garbled or response is None
-        self._answers.append(response or b"")
-        initial = None if self._answers[0] == self._response else self._response  # said again, it is no second answer
+        """Learn what an answer gives away that comes though the exchange is over; nobody is authenticated by it.
+
+        One that cannot be read takes its place all the same: else a password might be taken for the user.
+        """
+        if len(self._answers) > self.exchange.answers:
+            return
+        self._answers.append(_decode(line.decode("ascii", "replace")) or b"")
+        said = self._answers
+        if self._initial and said[0] != self._response:  # said again, it is no second answer
+            said = [self._response or b"", *said]
         # What a mechanism makes of it that nobody knows, and of answers that are too many, is nothing.
         with contextlib.suppress(StopIteration, MalformedResponseError, NotImplementedError):
-            turns = self.exchange.run(initial)
+            turns = self.exchange.run(None)
             next(turns)
-            for answer in self._answers:
+            for answer in said:
                 turns.send(answer)
 
     def _advance(self, go_on: Callable[[], bytes]) -> Outcome:

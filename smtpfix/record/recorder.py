@@ -91,7 +91,7 @@ class Recorder:
         self.message_count = 0
         self.injected = b""
         self.is_wary = False
-        """Whether stray octets may be answers in a login: one was refused, or something was injected before TLS."""
+        """Whether stray octets may be answers in a login: one has begun, or something was injected before TLS."""
         self.proxy: ProxyHeader | None = None
         self.xclient: XClient | None = None
 
