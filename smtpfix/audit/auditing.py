@@ -303,6 +303,8 @@ def _check(declaration: Declaration, jobs: int | None, timeout: float) -> None:
     for word in (declaration.user, password):
         if word is not None and ("\r" in word or "\n" in word):
             raise InvalidValueError("credentials", "text with line ends", "a user and a password on one line")
+        if word is not None and any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise InvalidValueError("credentials", "octets that are not UTF-8", "a user and a password in UTF-8")
     if jobs is not None and (type(jobs) is not int or jobs < 1):
         raise InvalidValueError("jobs", jobs, "a whole number, 1 or more")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:

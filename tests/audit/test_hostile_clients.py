@@ -217,10 +217,12 @@ def audited(client, *ids):
 
 
 @settings(BUDGET, max_examples=40)
-@given(said=st.lists(LINE, max_size=8), content=CONTENT)
-def test_whatever_comes_over_the_wire_can_be_read_shown_and_judged(said, content):
-    octets = b"\r\n".join((b"EHLO client.example", *said, b"")) + TRANSACTION + content + b"\r\n.\r\n"
-    with WireServer(Policy(users={"ann": "s3cret-word"}, xclient=True)) as server:
+@given(said=st.lists(LINE, max_size=8), content=CONTENT, protocol=st.sampled_from(("smtp", "lmtp")))
+def test_whatever_comes_over_the_wire_can_be_read_shown_and_judged(said, content, protocol):
+    hello = b"EHLO client.example" if protocol == "smtp" else b"LHLO client.example"
+    octets = b"\r\n".join((hello, *said, b"")) + TRANSACTION + content + b"\r\n.\r\n"
+    policy = Policy(users={"ann": "s3cret-word"}, xclient=True, protocol=protocol, offer=["CHUNKING", "BINARYMIME"])
+    with WireServer(policy) as server:
         Raw(octets).run(server, timeout=10, stop=None)
         (session,) = server.sessions.wait(1)
         messages = (*server.inbox.messages, *server.inbox.refused)

@@ -58,6 +58,11 @@ def patched(at, octets):
     return GENUINE[: at % len(GENUINE)] + octets + GENUINE[at % len(GENUINE) + len(octets) :]
 
 
+def holding(identifier, value):
+    """Return the genuine certificate with one extension."""
+    return extended(der.encode(der.SEQUENCE, der.encode(6, bytes.fromhex(identifier)), der.encode(4, value)))
+
+
 CERTIFICATES = st.one_of(
     st.binary(max_size=40),
     DER,
@@ -75,6 +80,8 @@ CERTIFICATES = st.one_of(
 @BUDGET
 @example(replaced(0, b"\xa0\x00"))  # a version that is empty
 @example(replaced(2, b"\x30\x00"))  # an algorithm without an identifier
+@example(holding("551d11", b"\x30\x08\xa0\x06\x06\x02\x2a\x03\xa0\x00"))  # a name without what it is
+@example(holding("551d1e", b"\x30\x04\xa0\x02\x30\x00"))  # a constraint without a name
 @given(CERTIFICATES)
 def test_whatever_octets_come_for_a_certificate_there_are_harmless_lines(octets):
     lines = list(decode.lines(octets))

@@ -115,6 +115,18 @@ def test_one_octet_at_a_time_ends_with_the_deadline(hostile, stage, kind, first)
     assert (result.reply_code, result.error) == (-1, "it was not over after 0.3 s, the deadline")
 
 
+def test_a_server_that_reads_no_content_ends_with_the_deadline(hostile):
+    def behave(connection, stop):
+        says_until_data = (GREETING, b"250 mail.example.org\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n")
+        for number, reply in enumerate(says_until_data):
+            if not number or connection.recv(999):
+                connection.sendall(reply)
+        stop.wait()
+
+    result = found(hostile(behave), **MAIL, text=f"{'x' * 70}\n" * 150_000, deadline=1)
+    assert (result.reply_code, result.error) == (-1, "it was not over after 1 s, the deadline")
+
+
 def test_the_deadline_is_for_both_connections_of_a_probe_and_counts_by_the_clock(hostile, monkeypatch):
     """The clock jumps when the certificate has been seen once; no second connection waits for anything."""
     seen = threading.Event()
