@@ -30,9 +30,11 @@ DEFAULT: Final = (
     # certificates
     *("good", "good-intermediate", "missing-intermediate", "expired", "expired-root", "not-yet-valid"),
     *("wrong-host", "cn-only", "cn-match-san-mismatch", "wildcard-ok", "wildcard-apex", "wildcard-bare", "ip-san"),
-    *("ip-mismatch", "nul-san", "self-signed", "self-signed-pinned", "pin-other-key", "untrusted-root"),
-    *("untrusted-root-same-name", "bad-signature", "signed-by-leaf", "issuer-no-basic-constraints", "pathlen"),
-    *("nc-permitted-violated", "eku-client-only", "unknown-critical", "rsa1024", "sha1-leaf", "md5-leaf"),
+    *("prefix-san", "suffix-san", "substring-san", "parent-san", "sibling-san", "first-label-san", "prefix-cn"),
+    *("suffix-cn", "ip-mismatch", "nul-san", "self-signed", "self-signed-pinned", "pin-other-key"),
+    *("untrusted-root", "untrusted-root-same-name", "bad-signature", "signed-by-leaf", "pathlen"),
+    *("issuer-no-basic-constraints", "nc-permitted-violated", "eku-client-only", "unknown-critical", "rsa1024"),
+    *("sha1-leaf", "md5-leaf"),
     # auth, replies, timing, delivery
     *("auth-535", "auth-none-in-tls", "stale-auth", "tls-ehlo-fails", "ehlo-lowercase"),
     *("greeting-554", "greeting-close", "ehlo-421", "data-250", "reply-lf-only"),
