@@ -14,7 +14,8 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, scenario_ids
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import GROUPS, Scenario
-from smtpfix.rules.actions import Drip, NoReply, Repeat, Stall
+from smtpfix.rules.action import Action
+from smtpfix.rules.actions import Drip, NoReply, Raw, Repeat, Stall
 from smtpfix.rules.stages import AUTH_ANSWER, GREETING
 from smtpfix.smtp.language import END_OF_DATA
 
@@ -130,8 +131,12 @@ def stalls(scenario: Scenario) -> bool:
     return (
         scenario.tls.fault in ("stall", "tls-first")
         or _is_endless(scenario)
-        or any(isinstance(action, Stall | NoReply) for rule in scenario.rules for action in rule.actions)
+        or any(_says_nothing(action) for rule in scenario.rules for action in rule.actions)
     )
+
+
+def _says_nothing(action: Action) -> bool:
+    return isinstance(action, Stall | NoReply) or (isinstance(action, Raw) and not action.octets)
 
 
 def _is_endless(scenario: Scenario) -> bool:

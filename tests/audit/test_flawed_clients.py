@@ -5,11 +5,20 @@ The clients are functions; what they share is here, so that each one shows its f
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import select
 import smtplib
+import socket
 import ssl
+import threading
 from pathlib import Path
 
+import pytest
+
 from smtpfix import Verdict, audit_client
+from smtpfix.audit.result import Outcome
 
 
 def results(deliver, ids, **declared):
@@ -73,3 +82,211 @@ def test_a_client_that_minds_the_case_refuses_a_good_certificate():
 
 def test_a_client_that_compares_whole_names_passes():
     assert failed(comparing(lambda name, host: name.lower() == host), NAMES) == set()
+
+
+# In clear, where TLS could not be had
+
+
+LOGIN = {"credentials": "ann:s3cret-word"}
+
+
+def in_clear_after_a_failed_handshake(target):
+    """Begin TLS, and where that fails go on without it, on the same connection."""
+    context = ssl.create_default_context(cafile=target.ca_file)
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+        client.ehlo()
+        client.docmd("STARTTLS")
+        again = socket.socket(fileno=os.dup(client.sock.fileno()))
+        again.settimeout(0.5)
+        inside = context.wrap_socket(again, server_hostname=target.host, do_handshake_on_connect=False)
+        try:
+            inside.do_handshake()
+        except (OSError, ssl.SSLError):
+            inside.detach()
+            client.putcmd("ehlo", "client.example")
+            while not client.file.readline().startswith(b"250 "):  # what was left of an answer to the ClientHello
+                pass
+        else:
+            client.sock, client.file = inside, None
+            client.ehlo()
+        client.esmtp_features["auth"] = "PLAIN LOGIN"
+        send(client, target)
+
+
+def required(target):
+    """Begin TLS, or stop."""
+    context = ssl.create_default_context(cafile=target.ca_file)
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=0.5) as client:
+        client.starttls(context=context)
+        client.ehlo()
+        send(client, target)
+
+
+CONTINUING = ("fake220-plain-continue", "fake220-alert-continue", "fake220-silent-continue")
+
+
+def test_a_client_that_goes_on_in_clear_where_the_handshake_failed_is_heard_out():
+    found = results(in_clear_after_a_failed_handshake, CONTINUING, **LOGIN)
+    assert found.pop("good").verdict is Verdict.PASSED
+    assert {one: finding.outcome for one, finding in found.items()} == dict.fromkeys(
+        CONTINUING, Outcome.LEAKED_CREDENTIALS
+    )
+    assert all(Outcome.DELIVERED in finding.also for finding in found.values())
+
+
+def test_a_client_that_requires_tls_says_nothing_there():
+    assert failed(required, [*CONTINUING, "strip-silent", "strip-helo-only"], **LOGIN) == set()
+
+
+def logging_in_unasked(target):
+    """Log in without TLS, whether AUTH is offered or not, unless STARTTLS is."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+        client.ehlo_or_helo_if_needed()
+        if client.has_extn("starttls"):
+            client.starttls(context=ssl.create_default_context(cafile=target.ca_file))
+            client.ehlo()
+        client.esmtp_features["auth"] = "PLAIN LOGIN"
+        client.does_esmtp = True
+        send(client, target)
+
+
+def test_a_client_that_logs_in_unasked_gives_its_password_to_a_server_that_knows_helo_only():
+    finding = results(logging_in_unasked, ["strip-helo-only"], **LOGIN)["strip-helo-only"]
+    assert finding.outcome is Outcome.LEAKED_CREDENTIALS
+    assert Outcome.DELIVERED in finding.also
+
+
+def patient(target):
+    """Wait for the reply to STARTTLS, and go on in clear where it does not come."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+        client.ehlo()
+        client.putcmd("STARTTLS")
+        if select.select([client.sock], [], [], 0.3)[0]:
+            client.getreply()
+            context = ssl.create_default_context(cafile=target.ca_file)
+            client.sock, client.file = context.wrap_socket(client.sock, server_hostname=target.host), None
+            client.ehlo()
+        send(client, target)
+
+
+def test_a_client_that_goes_on_without_a_reply_to_starttls_is_caught():
+    assert failed(patient, ["strip-silent"], **LOGIN) == {"strip-silent"}
+
+
+# Injection
+
+
+class Glued:
+    """Lines that begin with what was kept."""
+
+    def __init__(self, kept, lines):
+        self._kept, self._lines = io.BytesIO(kept), lines
+
+    def readline(self, limit=-1):
+        line = self._kept.readline(limit)
+        return line if line.endswith(b"\n") else line + self._lines.readline(limit)
+
+    def close(self):
+        self._lines.close()
+
+
+def keeping(keeps):
+    """Return a client that keeps what stands behind the reply to STARTTLS, as `keeps` says, for TLS's replies."""
+
+    def deliver(target):
+        context = ssl.create_default_context(cafile=target.ca_file)
+        with smtplib.SMTP(target.host, target.port, "client.example", timeout=0.5) as client:
+            client.ehlo()
+            client.docmd("STARTTLS")
+            client.sock.settimeout(0)  # so that nothing is waited for
+            kept = keeps(client.file.peek())
+            client.sock.settimeout(0.5)
+            client.sock = context.wrap_socket(client.sock, server_hostname=target.host)
+            client.file = Glued(kept, client.sock.makefile("rb"))
+            client.putcmd("ehlo", client.local_hostname)
+            offers = client.getreply()[1].decode()
+            client.esmtp_features = {"auth": "PLAIN" if "PLAIN" in offers or "CRAM" not in offers else "CRAM-MD5"}
+            send(client, target)
+
+    return deliver
+
+
+INJECTED = ("inject-differential", "inject-fragment", "inject-extra-220-ignored-ehlo")
+
+
+def injectable(keeps):
+    found = results(keeping(keeps), INJECTED, **LOGIN)
+    assert found.pop("good").verdict is Verdict.PASSED
+    return {one for one, finding in found.items() if finding.outcome is Outcome.ACTED_ON_INJECTION}
+
+
+def test_a_client_that_glues_a_fragment_to_the_next_reply_is_caught():
+    assert injectable(lambda octets: octets[octets.rfind(b"\n") + 1 :]) == {"inject-fragment"}
+
+
+def test_a_client_that_reads_all_that_was_injected_is_caught_by_each():
+    assert injectable(lambda octets: octets) == set(INJECTED)
+
+
+def test_a_client_that_throws_away_what_came_in_clear_is_not():
+    assert injectable(lambda _: b"") == set()
+
+
+def where_offered(*, is_careful):
+    """Return a client that begins TLS where it is offered; the careful one leaves where more than a greeting comes."""
+
+    def deliver(target):
+        with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+            client.sock.settimeout(0)
+            if is_careful and client.file and client.file.peek():
+                raise smtplib.SMTPException("something stands behind the greeting")
+            client.sock.settimeout(target.patience)
+            client.ehlo()
+            if client.has_extn("starttls"):
+                client.starttls(context=ssl.create_default_context(cafile=target.ca_file))
+                client.ehlo()
+            send(client, target)
+
+    return deliver
+
+
+@pytest.mark.parametrize("is_careful", [False, True])
+def test_a_client_that_takes_what_stands_behind_the_greeting_for_the_reply_to_ehlo_gives_its_password_away(is_careful):
+    finding = results(
+        where_offered(is_careful=is_careful), ["inject-greeting-ehlo-answered"], mode="opportunistic", **LOGIN
+    )["inject-greeting-ehlo-answered"]
+    assert finding.outcome is (Outcome.REFUSED_CLEAN if is_careful else Outcome.LEAKED_CREDENTIALS)
+    assert (finding.verdict is Verdict.PASSED) is is_careful
+
+
+def passing_over(target):
+    """Pass over what comes in clear before the first TLS record."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+        client.ehlo()
+        client.docmd("STARTTLS")
+        ours, theirs = socket.socketpair()
+        ours.settimeout(target.patience)
+        threading.Thread(target=pump, args=(theirs, client.sock, bytes), daemon=True).start()
+        threading.Thread(target=pump, args=(client.sock, theirs, from_first_record), daemon=True).start()
+        context = ssl.create_default_context(cafile=target.ca_file)
+        client.sock, client.file = context.wrap_socket(ours, server_hostname=target.host), None
+        client.ehlo()
+        send(client, target)
+
+
+def from_first_record(octets):
+    return octets if octets[0] < 0x20 else octets[octets.find(b"\x16\x03") :] if b"\x16\x03" in octets else b""
+
+
+def pump(source, sink, change):
+    with contextlib.suppress(OSError):
+        while octets := source.recv(65536):
+            sink.sendall(change(octets))
+
+
+def test_a_client_that_passes_over_what_is_injected_into_the_handshake_is_caught():
+    assert failed(passing_over, ["inject-late"], **LOGIN) == {"inject-late"}
+
+
+def test_a_client_whose_handshake_fails_there_passes():
+    assert failed(required, ["inject-late"], **LOGIN) == set()
