@@ -28,6 +28,10 @@ _ENVELOPE: Final = re.compile(rb"(?im)^[ \t]*(MAIL FROM|RCPT TO)[ \t]*:")
 _HEADER: Final = re.compile(rb"(?im)^(From|To|Subject|Date|Message-ID|MIME-Version|Content-Type):[ \t]")
 _AUTH: Final = re.compile(rb"(?im)^[ \t]*AUTH\b")
 _DIGESTS: Final = ("CRAM-MD5", "DIGEST-MD5")
+_NO_COMMON_SUITE: Final = ("handshake_failure", "server")
+"""The alert for it (RFC 5246 section 7.2.2, RFC 8446 section 6.2): an old version has another, protocol_version."""
+_NOTHING_IN_COMMON: Final = (None, "NO_SHARED_CIPHER", "NO_SUITABLE_SIGNATURE_ALGORITHM", "NO_SUITABLE_KEY_SHARE")
+"""What OpenSSL calls it, and tlslite-ng does not: the same alert is for a client's missing certificate."""
 _TLS_BEGINS: Final = b"TLS begins"
 """The note that `conversation` writes."""
 _SHOWN_SESSIONS: Final = 20
@@ -89,6 +93,17 @@ class Evidence:
     def mechanisms(self) -> frozenset[str]:
         """The SASL mechanisms it tried."""
         return frozenset(attempt.mechanism for session in self.sessions for attempt in session.auth)
+
+    @property
+    def no_common_suite(self) -> bool:
+        """Whether TLS never began since the server has no cipher suite, or no key, that goes with the client's."""
+        failures = [session.tls_failure for session in self.sessions if session.tls_failure is not None]
+        return (
+            bool(failures)
+            and all((one.alert, one.alert_sender) == _NO_COMMON_SUITE for one in failures)
+            and all(one.openssl_reason in _NOTHING_IN_COMMON for one in failures)
+            and all(session.tls is None for session in self.sessions)
+        )
 
     @property
     def gave_away(self) -> bool:

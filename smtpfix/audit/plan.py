@@ -125,6 +125,11 @@ class Case:
         """Whether nothing is wrong but the version of TLS: below 1.2."""
         return self.scenario.tls.max in _OLD or self.scenario.tls.legacy == "ssl30"
 
+    @property
+    def is_about_suites(self) -> bool:
+        """Whether what there is to refuse is the cipher suite: to offer none of them is to refuse it."""
+        return self.scenario.tls.ciphers is not None or self.scenario.tls.legacy not in (None, "ssl30")
+
 
 def stalls(scenario: Scenario) -> bool:
     """Return whether a scenario's server lets the client wait for something that does not come."""

@@ -85,6 +85,9 @@ def judge(
     if not delivers and outcome in _LEFT and verdict is not Verdict.FAILED:
         reason = "it does not deliver to a server that does nothing wrong either, so its refusal says nothing"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
+    if outcome is Outcome.REFUSED_CLEAN and verdict is Verdict.PASSED and _never_saw(case, evidence):
+        reason = "client and server have no cipher suite in common, so it never came to what there is to refuse"
+        return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
     return Judgement(outcome, verdict, also, remarks)
 
 
@@ -98,6 +101,12 @@ def _not_met(declaration: Declaration, evidence: Evidence) -> str | None:
     if evidence.delivered and evidence.never_met:
         return f"the client never came to where the server does what it does here: {', '.join(evidence.never_met)}"
     return None
+
+
+def _never_saw(case: Case, evidence: Evidence) -> bool:
+    """Return whether TLS failed for another reason than the one that a scenario is about."""
+    is_wrong_tls = case.scenario.group in ("certificates", "tls") and case.scenario.tls.fault is None
+    return case.expected in ("refuse", "lax") and is_wrong_tls and not case.is_about_suites and evidence.no_common_suite
 
 
 def crashed(ended: Ended) -> bool:

@@ -13,6 +13,7 @@ import smtplib
 import socket
 import ssl
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
@@ -290,3 +291,48 @@ def test_a_client_that_passes_over_what_is_injected_into_the_handshake_is_caught
 
 def test_a_client_whose_handshake_fails_there_passes():
     assert failed(required, ["inject-late"], **LOGIN) == set()
+
+
+# Old TLS
+
+
+def of_its_time(suites):
+    """Return a client that takes TLS 1.0, in these cipher suites; otherwise it is careful."""
+
+    def deliver(target):
+        context = ssl.create_default_context(cafile=target.ca_file)
+        context.set_ciphers(f"{suites}:@SECLEVEL=0")
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            context.minimum_version = ssl.TLSVersion.TLSv1
+        with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+            client.starttls(context=context)
+            send(client, target)
+
+    return deliver
+
+
+OLD = ("tls10-only", "tls11-only")
+
+
+@pytest.mark.parametrize(
+    ("suites", "verdict"),
+    [
+        ("AES128-SHA", Verdict.LAX),  # RSA
+        ("ECDHE-RSA-AES128-SHA", Verdict.LAX),
+        (
+            "ECDHE-ECDSA-AES128-SHA",
+            Verdict.NOT_RUN,
+        ),  # a key that the server does not have: nothing is seen of the version
+    ],
+)
+def test_an_old_version_is_found_in_whatever_suites_the_client_has(suites, verdict):
+    found = results(of_its_time(suites), OLD)
+    assert {found[one].verdict for one in OLD} == {verdict}
+    assert [found[one].reason for one in OLD if verdict is Verdict.NOT_RUN] == [
+        "client and server have no cipher suite in common, so it never came to what there is to refuse"
+    ] * (2 if verdict is Verdict.NOT_RUN else 0)
+
+
+def test_a_client_that_offers_no_old_version_passes():
+    found = verdicts(required, [*OLD, "null-cipher", "dh1024"])
+    assert set(found.values()) == {Verdict.PASSED}
