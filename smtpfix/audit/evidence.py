@@ -19,6 +19,7 @@ from smtpfix.record.violation import Violation
 from smtpfix.rules.rule import Rule
 from smtpfix.safe_text import printable
 
+from .acted import acted_on
 from .asked import not_asked, without_asked
 from .encodings import find
 from .result import Declaration
@@ -66,6 +67,8 @@ class Evidence:
     wrote nothing."""
     never_met: tuple[str, ...] = ()
     """At what the scenario's rules would have answered, where none of them has."""
+    acted_on: tuple[str, ...] = ()
+    """What it took replies for that can be read in two ways, each one sentence."""
     facts: tuple[str, ...] = ()
     """All of it and more, each one sentence."""
 
@@ -147,6 +150,7 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario) -> 
         forbidden=tuple(_forbidden(scenario, sessions, messages)),
         beside_asked=not_asked(scenario.asked, sessions, messages),
         never_met=_never_met(server),
+        acted_on=tuple(acted_on(scenario, sessions)),
     )
     return replace(evidence, facts=tuple(dict.fromkeys(_facts(evidence, declaration, refused, server.mode))))
 
@@ -240,6 +244,7 @@ def _facts(
                 yield "it logged in with another password than the declared one"
         if session.injected:
             yield f"{len(session.injected)} octets came behind STARTTLS in clear"
+    yield from evidence.acted_on
     yield from map(str, evidence.forbidden)
     yield from evidence.leaks
     yield from evidence.digests

@@ -38,6 +38,7 @@ DEFAULT: Final = (
     *("sha1-leaf", "md5-leaf"),
     # auth, replies, timing, delivery
     *("auth-535", "auth-none-in-tls", "stale-auth", "tls-ehlo-fails", "ehlo-lowercase"),
+    *("ehlo-lowercase-mechanisms", "mixed-codes", "mixed-codes-reversed"),
     *("greeting-554", "greeting-close", "ehlo-421", "data-250", "reply-lf-only"),
     *("greeting-none", "greeting-slow", "mail-stall", "quit-hang", "slow-drip"),
     *("rcpt-550", "mail-421", "size-too-small", "greylisting", "final-dot-451", "final-dot-550", "final-dot-close"),

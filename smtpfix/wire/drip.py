@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 
@@ -13,7 +14,8 @@ class Drip:
         self._octets = octets
         self._every = every
         self._send = send
-        self._waiting = bytearray()
+        self._waiting: deque[tuple[bytearray, int, float]] = deque()
+        """Octets, each with the pace that was set when they came."""
         self._then: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -24,12 +26,13 @@ class Drip:
 
     def add(self, data: bytes) -> None:
         """Send this behind what is waiting."""
-        self._waiting += data
+        if data:
+            self._waiting.append((bytearray(data), self._octets, self._every))
         if self._timer is None:
             self._next()
 
     def change(self, octets: int, every: float) -> None:
-        """From here on, send other portions at other times; what is waiting goes first, in its order."""
+        """From here on, send other portions at other times; what is waiting goes first, in its order and its pace."""
         self._octets = octets
         self._every = every
 
@@ -49,9 +52,12 @@ class Drip:
         self._timer = None
         if not self._waiting:
             return
-        portion = bytes(self._waiting[: self._octets])
-        del self._waiting[: self._octets]
-        self._timer = asyncio.get_running_loop().call_later(self._every, self._next)
+        waiting, octets, every = self._waiting[0]
+        portion = bytes(waiting[:octets])
+        del waiting[:octets]
+        if not waiting:
+            self._waiting.popleft()
+        self._timer = asyncio.get_running_loop().call_later(every, self._next)
         self._send(portion)
         if not self._waiting and self._then is not None:
             self._then()

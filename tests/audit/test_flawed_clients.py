@@ -336,3 +336,68 @@ def test_an_old_version_is_found_in_whatever_suites_the_client_has(suites, verdi
 def test_a_client_that_offers_no_old_version_passes():
     found = verdicts(required, [*OLD, "null-cipher", "dh1024"])
     assert set(found.values()) == {Verdict.PASSED}
+
+
+# Replies that can be read in two ways
+
+
+class ByFirstLine(smtplib.SMTP):
+    """Goes by the code of a reply's first line."""
+
+    def getreply(self):
+        first = self.file.peek()[:3] if self.file else b""
+        code, text = super().getreply()
+        return (int(first) if first.isdigit() else code), text
+
+
+def going_by(kind):
+    def deliver(target):
+        with kind(target.host, target.port, "client.example", timeout=target.patience) as client:
+            send(client, target)
+
+    return deliver
+
+
+MIXED = ("mixed-codes", "mixed-codes-reversed")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(smtplib.SMTP, {MIXED[0]: "550", MIXED[1]: "250"}), (ByFirstLine, {MIXED[0]: "250", MIXED[1]: "550"})],
+)
+def test_the_evidence_says_which_of_two_codes_the_client_acted_on(kind, code):
+    found = results(going_by(kind), MIXED, mode="none")
+    for one in MIXED:
+        assert f"Of the codes 250 and 550 in one reply it acted on {code[one]}." in found[one].evidence
+        assert found[one].outcome is (Outcome.DELIVERED if code[one] == "250" else Outcome.REFUSED_CLEAN)
+        assert found[one].verdict is Verdict.PASSED
+
+
+def test_a_client_that_reads_three_digits_of_four_is_told_from_one_that_does_not():
+    ids = ["reply-4-digits", "reply-999"]
+    found = results(going_by(smtplib.SMTP), ids, mode="none")
+    assert [found[one].outcome for one in ids] == [Outcome.DELIVERED, Outcome.REFUSED_CLEAN]
+    assert "It went on behind the reply '2500 2.1.0 ok'." in found["reply-4-digits"].evidence
+    assert "It stopped at the reply '999 what'." in found["reply-999"].evidence
+
+
+def by_offer(is_lenient):
+    """Return a client that logs in where it finds a mechanism that it knows, and else goes on without."""
+
+    def deliver(target):
+        with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+            client.starttls(context=ssl.create_default_context(cafile=target.ca_file))
+            client.ehlo()
+            offers = client.esmtp_features.get("auth", "")
+            if "PLAIN" in (offers.upper() if is_lenient else offers):
+                client.esmtp_features["auth"] = "PLAIN"
+                client.login(target.user, target.password)
+            client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+
+    return deliver
+
+
+@pytest.mark.parametrize(("is_lenient", "outcome"), [(True, Outcome.DELIVERED), (False, Outcome.UNAUTHENTICATED_SEND)])
+def test_mechanisms_in_lower_case_show_who_goes_on_without_a_login(is_lenient, outcome):
+    found = results(by_offer(is_lenient), ["ehlo-lowercase-mechanisms"], **LOGIN)
+    assert found["ehlo-lowercase-mechanisms"].outcome is outcome
