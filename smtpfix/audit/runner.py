@@ -40,6 +40,10 @@ _NOT_STARTED: Final = Ended(Ending.NOT_STARTED)
 class Client(Protocol):
     """A client under test: `Command` and `Call` are."""
 
+    @property
+    def language(self) -> str:
+        """What it is written in, or is, one of `fixes.LANGUAGES`; empty where that is not known."""
+
     def start(self, slots: int) -> None:
         """Get ready for so many runs at a time."""
 

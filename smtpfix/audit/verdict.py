@@ -79,7 +79,9 @@ def judge(
         verdict = Verdict.PASSED
     if Outcome.HUNG in also:
         verdict = _worse(verdict, Verdict.LAX if case.stalls else Verdict.FAILED)
-    if Outcome.MISREPORTED in also or evidence.forbidden or crashed(ended):
+    if evidence.forbidden:
+        verdict = _worse(verdict, Verdict.LAX if _was_fed(case) else Verdict.FAILED)
+    if Outcome.MISREPORTED in also or crashed(ended):
         verdict = Verdict.FAILED
     remarks = tuple(_remarks(case, observed, control, outcome, also))
     if not delivers and outcome in _LEFT and verdict is not Verdict.FAILED:
@@ -107,6 +109,11 @@ def _never_saw(case: Case, evidence: Evidence) -> bool:
     """Return whether TLS failed for another reason than the one that a scenario is about."""
     is_wrong_tls = case.scenario.group in ("certificates", "tls") and case.scenario.tls.fault is None
     return case.expected in ("refuse", "lax") and is_wrong_tls and not case.is_about_suites and evidence.no_common_suite
+
+
+def _was_fed(case: Case) -> bool:
+    """Return whether the message was given to the client as it is, so that what is wrong with it is not its promise."""
+    return case.scenario.asked.message is not None
 
 
 def crashed(ended: Ended) -> bool:
