@@ -157,6 +157,28 @@ def test_a_client_that_logs_in_unasked_gives_its_password_to_a_server_that_knows
     assert Outcome.DELIVERED in finding.also
 
 
+def in_tls_or_not_at_all(target):
+    """Begin TLS whether STARTTLS is offered or not, and verify the server."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+        client.ehlo_or_helo_if_needed()
+        if client.docmd("STARTTLS")[0] != 220:
+            raise smtplib.SMTPNotSupportedError
+        context = ssl.create_default_context(cafile=target.ca_file)
+        client.sock, client.file = context.wrap_socket(client.sock, server_hostname=target.host), None
+        client.ehlo()
+        send(client, target)
+
+
+@pytest.mark.parametrize("mode", ["starttls-required", "opportunistic"])
+def test_a_client_that_begins_tls_all_the_same_and_delivers_inside_it_passes(mode):
+    found = results(in_tls_or_not_at_all, ["strip-helo-only", "strip-ehlo"], mode=mode, **LOGIN)
+    assert {one: (finding.outcome, finding.verdict) for one, finding in found.items()} == {
+        "good": (Outcome.DELIVERED, Verdict.PASSED),
+        "strip-ehlo": (Outcome.REFUSED_CLEAN, Verdict.PASSED),
+        "strip-helo-only": (Outcome.DELIVERED, Verdict.PASSED),
+    }
+
+
 def patient(target):
     """Wait for the reply to STARTTLS, and go on in clear where it does not come."""
     with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
