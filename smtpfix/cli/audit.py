@@ -171,9 +171,8 @@ def _deployment(options: AuditOptions) -> Deployment:
     """Return where servers stand. A device has to find all of them in one place, by a name that leads there."""
     host = options.host or "localhost"
     if not options.wait:
-        for given, option in ((options.host, "--host"), (options.hostname, "--hostname")):
-            if given is not None:
-                raise InvalidValueError(option, given, "nothing without --wait: clients of this machine need none")
+        if options.host is not None:
+            raise InvalidValueError("--host", options.host, "nothing without --wait: clients of this machine need none")
     elif options.ports == FREE:
         raise InvalidValueError("--ports", FREE, "conventional or a number beside --wait: a device is set up once")
     elif host in _EVERY_ADDRESS and options.hostname is None:

@@ -85,7 +85,7 @@ class _AuditCommand(click.Command):
     help="Wait for a client that cannot be started from here, such as a controller, and say when it is to send.",
 )
 @click.option("--host", metavar="HOST", help="With --wait: where to listen; 0.0.0.0 lets other machines in.")
-@click.option("--hostname", metavar="NAME", help="With --wait: the name or IP address that the device connects to.")
+@click.option("--hostname", metavar="NAME", help="The name or IP address that the client connects to.")
 @click.option(
     "--authority",
     metavar="DIR",

@@ -158,7 +158,7 @@ def test_a_client_that_cannot_be_run_is_status_2(capfd):
         (["--artifact", "send.py", "curl"], "--artifact: expected nothing without --sarif"),
         (["--ports", "smtp", "curl"], "free, conventional, or a number from 1 to 65535"),
         (["--host", "0.0.0.0", "curl"], "--host: expected nothing without --wait"),
-        (["--hostname", "plc", "curl"], "--hostname: expected nothing without --wait"),
+        (["--hostname", "no name", "curl"], "hostname: expected a domain or address literal"),
         (["--wait", "curl"], "--wait: expected no client: it is for those that start elsewhere, got 'curl'"),
         (["--wait", "--", "send", "{host}"], "--wait: expected no client"),
         (["--wait", "--stdin", "{message}"], "--stdin: expected nothing beside --wait"),
