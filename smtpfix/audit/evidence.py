@@ -67,6 +67,8 @@ class Evidence:
     wrote nothing."""
     never_met: tuple[str, ...] = ()
     """At what the scenario's rules would have answered, where none of them has."""
+    is_connected: bool = True
+    """Whether it was connected when its time was over, if it had not ended by then."""
     acted_on: tuple[str, ...] = ()
     """What it took replies for that can be read in two ways, each one sentence."""
     facts: tuple[str, ...] = ()
@@ -119,8 +121,11 @@ class Evidence:
         return tuple(f"{session}\n{session.transcript}" for session in self.sessions[:_SHOWN_SESSIONS])
 
 
-def gather(server: WireServer, declaration: Declaration, scenario: Scenario) -> Evidence:
-    """Return what a server that shows a scenario has seen up to now."""
+def gather(server: WireServer, declaration: Declaration, scenario: Scenario, over: float | None = None) -> Evidence:
+    """Return what a server that shows a scenario has seen up to now.
+
+    `over` is when the client's time was over, by the monotonic clock.
+    """
     sessions = tuple(server.sessions)  # for whose reading the server catches up
     accepted, refused = tuple(server.inbox.messages), tuple(server.inbox.refused)
     clear = server.clear_octets
@@ -150,6 +155,7 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario) -> 
         forbidden=tuple(_forbidden(scenario, sessions, messages)),
         beside_asked=not_asked(scenario.asked, sessions, messages),
         never_met=_never_met(server),
+        is_connected=over is None or server.was_connected(over),
         acted_on=tuple(acted_on(scenario, sessions)),
     )
     return replace(evidence, facts=tuple(dict.fromkeys(_facts(evidence, declaration, refused, server.mode))))

@@ -115,6 +115,7 @@ class Runner:
         except (SMTPFixError, ssl.SSLError, OSError) as error:  # an extra is missing, say
             return Observed(_NOT_STARTED, reason=str(error))
         folder = Path(tempfile.mkdtemp(prefix="smtpfix-audit-"))
+        over = None
         try:
             target = self._target(server, folder, case)
             if (reason := self._client.cannot_reach(target)) is not None:
@@ -126,10 +127,11 @@ class Runner:
             if isinstance(self._client, Device):
                 ended = self._client.watch(server, case, target, timeout=self._timeout, stop=self.stop)
             else:
-                more = case.patience - PATIENCE
-                ended = self._client.run(target, timeout=self._timeout + more, stop=self.stop)
+                timeout = self._timeout + case.patience - PATIENCE
+                over = time.monotonic() + timeout
+                ended = self._client.run(target, timeout=timeout, stop=self.stop)
             settle(server)
-            return Observed(ended, gather(server, self._declaration, case.scenario))
+            return Observed(ended, gather(server, self._declaration, case.scenario, over))
         finally:
             with contextlib.suppress(CloseTimeoutError):  # what was seen is known; a busy machine may need longer
                 server.close()

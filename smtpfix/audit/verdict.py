@@ -85,6 +85,9 @@ def judge(
     if not delivers and outcome in _LEFT and verdict is not Verdict.FAILED:
         reason = "it does not deliver to a server that does nothing wrong either, so its refusal says nothing"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
+    if outcome is Outcome.FALSE_REFUSAL and case.scenario.id != GOOD and _waits_on_its_own(observed):
+        reason = "its time was over while it waited on its own, to try again perhaps; a longer timeout would tell"
+        return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
     if outcome is Outcome.REFUSED_CLEAN and verdict is Verdict.PASSED and _never_saw(case, evidence):
         reason = "client and server have no cipher suite in common, so it never came to what there is to refuse"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
@@ -114,6 +117,20 @@ def crashed(ended: Ended) -> bool:
     return ended.ending is Ending.CRASHED and -(ended.status or 0) in _FAULTS
 
 
+def hangs(observed: Observed) -> bool:
+    """Return whether a client that had not ended was at a server, or had nothing left to do.
+
+    One that has delivered nothing, and is connected to nothing, waits on its own: to try again, perhaps.
+    """
+    return observed.ended.ending is Ending.TIMED_OUT and not _waits_on_its_own(observed)
+
+
+def _waits_on_its_own(observed: Observed) -> bool:
+    evidence = observed.evidence
+    is_gone = bool(evidence.connections) and not evidence.is_connected
+    return observed.ended.ending is Ending.TIMED_OUT and is_gone and not evidence.delivered
+
+
 def _outcome(case: Case, declaration: Declaration, observed: Observed, control: Observed | None) -> Outcome:
     """Return what it did; what is worst counts."""
     evidence = observed.evidence
@@ -126,7 +143,7 @@ def _outcome(case: Case, declaration: Declaration, observed: Observed, control: 
     if evidence.delivered:
         unauthenticated = declaration.user is not None and not evidence.logged_in
         return Outcome.UNAUTHENTICATED_SEND if unauthenticated else Outcome.DELIVERED
-    if observed.ended.ending is Ending.TIMED_OUT:
+    if hangs(observed):
         return Outcome.HUNG
     if case.expected == "accept":
         return Outcome.FALSE_REFUSAL
@@ -180,7 +197,7 @@ def _also(
     case: Case, declaration: Declaration, observed: Observed, control: Observed | None, outcome: Outcome
 ) -> tuple[Outcome, ...]:
     evidence, ending = observed.evidence, observed.ended.ending
-    also = []
+    also: list[Outcome] = []
     if outcome is not Outcome.ACTED_ON_INJECTION and acted_on_injection(case, evidence, control):
         also.append(Outcome.ACTED_ON_INJECTION)
     if outcome is Outcome.LEAKED_CREDENTIALS and declaration.mode is not DeclaredMode.NONE:
@@ -193,7 +210,7 @@ def _also(
         also.append(Outcome.REFUSED_LATE)
     if not evidence.delivered and case.expected == "accept" and outcome not in (Outcome.FALSE_REFUSAL, Outcome.HUNG):
         also.append(Outcome.FALSE_REFUSAL)
-    if ending is Ending.TIMED_OUT:
+    if hangs(observed):
         also.append(Outcome.HUNG)
     if _misreports(case, evidence, ending):
         also.append(Outcome.MISREPORTED)
@@ -250,7 +267,8 @@ def _remarks(
     ended, evidence = observed.ended, observed.evidence
     remarks = []
     if ended.ending is Ending.TIMED_OUT:
-        remarks.append(f"it had not ended after {ended.seconds:.1f} s")
+        where = ", and waited on its own, connected to nothing" if _waits_on_its_own(observed) else ""
+        remarks.append(f"it had not ended after {ended.seconds:.1f} s{where}")
     if ended.ending is Ending.CRASHED:
         remarks.append(f"it was ended by signal {-(ended.status or 0)}")
     if Outcome.MISREPORTED in also:

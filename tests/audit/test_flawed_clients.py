@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from smtpfix import Verdict, audit_client
-from smtpfix.audit.result import Outcome
+from smtpfix.audit.result import Flag, Outcome
 
 
 def results(deliver, ids, **declared):
@@ -423,3 +423,70 @@ def by_offer(is_lenient):
 def test_mechanisms_in_lower_case_show_who_goes_on_without_a_login(is_lenient, outcome):
     found = results(by_offer(is_lenient), ["ehlo-lowercase-mechanisms"], **LOGIN)
     assert found["ehlo-lowercase-mechanisms"].outcome is outcome
+
+
+# That do not come to an end
+
+
+def resting(target):
+    """Try, and try again after a pause that is longer than the audit."""
+    with contextlib.suppress(OSError, smtplib.SMTPException):
+        by_the_book(target)
+        return
+    threading.Event().wait()
+
+
+def by_the_book(target):
+    """Deliver, and wait for the server as long as it takes."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=30) as client:
+        client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+
+
+def lingering(target):
+    """Say nothing more once the server has said no, and stay."""
+    client = smtplib.SMTP(target.host, target.port, "client.example", timeout=30)
+    client.ehlo()
+    client.mail(target.sender)
+    if client.rcpt(target.recipient)[0] != 250:
+        threading.Event().wait()
+    client.data(b"Subject: x\r\n\r\nx\r\n")
+    client.quit()
+
+
+def ending(deliver, scenario):
+    """Return how a run is judged whose time is soon over, and the audit's flags."""
+    result = audit_client(deliver, mode="none", ids=[scenario], timeout=0.8)
+    found = {finding.scenario: finding for finding in result.findings}
+    assert found["good"].verdict is Verdict.PASSED
+    return found[scenario].outcome, found[scenario].verdict, result.flags
+
+
+@pytest.mark.parametrize(
+    ("deliver", "scenario", "judged"),
+    [
+        (resting, "rcpt-550", (Outcome.REFUSED_CLEAN, Verdict.PASSED, ())),
+        (resting, "greylisting", (Outcome.REFUSED_CLEAN, Verdict.PASSED, ())),
+        (lingering, "rcpt-550", (Outcome.HUNG, Verdict.FAILED, (Flag.HANGS,))),
+        (by_the_book, "reply-bare-cr", (Outcome.HUNG, Verdict.LAX, ())),
+    ],
+)
+def test_waiting_for_the_server_waiting_on_its_own_and_hanging_are_told_apart(deliver, scenario, judged):
+    assert ending(deliver, scenario) == judged
+
+
+def test_where_a_client_was_to_deliver_and_waits_on_its_own_nothing_is_known():
+    result = audit_client(choosy, mode="none", ids=["reply-no-text"], timeout=0.8)
+    finding = result.findings[-1]
+    assert (finding.outcome, finding.verdict, result.flags) == (Outcome.FALSE_REFUSAL, Verdict.NOT_RUN, ())
+    assert "waited on its own" in finding.reason
+
+
+def choosy(target):
+    """Take a reply without a text for a fault that will pass, and try again much later."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=30) as client:
+        client.ehlo()
+        if client.mail(target.sender)[1]:
+            client.rset()
+            client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+            return
+    threading.Event().wait()
