@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.audit.disclosure import may_be_late
+from smtpfix.policy.scenario import Asked
 
 from .evidence import Evidence
 from .plan import GOOD, Case
@@ -61,6 +62,9 @@ def judge(
         return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason=ended.said or "the client was not started")
     if not evidence.connections and ended.ending is Ending.ELSEWHERE:
         return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason="nobody connected")
+    if not evidence.connections and delivers and _may_refuse_unseen(case) and ended.ending is Ending.FAILED:
+        remark = f"it refused before it connected: it {_left(ended)}, and delivers what is in order"
+        return Judgement(Outcome.REFUSED_CLEAN, Verdict.PASSED, remarks=(remark,))
     if not evidence.connections and ended.ending is not Ending.TIMED_OUT:
         last = ended.said.splitlines()[-1:]
         said = f"; it said: {last[0]}" if last else ""
@@ -92,6 +96,11 @@ def judge(
         reason = "client and server have no cipher suite in common, so it never came to what there is to refuse"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
     return Judgement(outcome, verdict, also, remarks)
+
+
+def _may_refuse_unseen(case: Case) -> bool:
+    """Return whether what is to be refused is what the client is asked to write, which it can see by itself."""
+    return case.scenario.asked != Asked() and case.expected != "accept"
 
 
 def _not_met(declaration: Declaration, evidence: Evidence) -> str | None:

@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import select
+import signal
 import smtplib
 import socket
 import ssl
@@ -490,3 +491,49 @@ def choosy(target):
             client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
             return
     threading.Event().wait()
+
+
+# Refusing what it is asked to write
+
+
+def refusing(how):
+    """Return a client that looks at what it is to write before it connects."""
+
+    def deliver(target):
+        if any(one in f"{target.sender}{target.recipient}{target.client_name}" for one in "\r\n"):
+            how()
+            return
+        by_the_book(target)
+
+    return deliver
+
+
+def fail():
+    raise ValueError("a line end in an address")
+
+
+def crash():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+HOSTILE = ("crlf-in-address", "crlf-in-name")
+
+
+def test_a_client_that_refuses_before_it_connects_has_passed():
+    found = results(refusing(fail), HOSTILE, mode="none")
+    assert {(found[one].outcome, found[one].verdict) for one in HOSTILE} == {(Outcome.REFUSED_CLEAN, Verdict.PASSED)}
+    assert any(fact.startswith("It refused before it connected") for fact in found["crlf-in-name"].evidence)
+
+
+@pytest.mark.parametrize("how", [crash, lambda: None])
+def test_a_client_that_does_not_say_that_it_refused_is_not_known(how):
+    assert {verdict for one, verdict in verdicts(refusing(how), HOSTILE, mode="none").items() if one != "good"} == {
+        Verdict.NOT_RUN
+    }
+
+
+def test_a_client_that_delivers_nothing_at_all_has_not_refused():
+    def broken(_target):
+        raise OSError("no route")
+
+    assert set(verdicts(broken, HOSTILE, mode="none").values()) == {Verdict.NOT_RUN}
