@@ -85,7 +85,7 @@ def judge(
         verdict = _worse(verdict, Verdict.LAX if case.stalls else Verdict.FAILED)
     if Outcome.MISREPORTED in also or evidence.forbidden or crashed(ended):
         verdict = Verdict.FAILED
-    remarks = tuple(_remarks(case, observed, control, outcome, also))
+    remarks = tuple(_remarks(case, observed, control, also))
     if not delivers and outcome in _LEFT and verdict is not Verdict.FAILED:
         reason = "it does not deliver to a server that does nothing wrong either, so its refusal says nothing"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
@@ -188,13 +188,17 @@ def _may_have_acted(case: Case, evidence: Evidence) -> bool:
 
 
 def acted_on_injection(case: Case, evidence: Evidence, control: Observed | None) -> bool:
-    """Return whether a client took what was injected for the server's word, and does not do so without it."""
+    """Return whether a client took what was injected for the server's word, and does not do so without it.
+
+    What it said counts, and not that it went on: without the injection it may have tried HELO before.
+    """
     if case.control is None or control is None or not _may_have_acted(case, evidence):
         return False
     without = control.evidence
     if case.control == GOOD:
         return bool(without.delivered)
-    return not _may_have_acted(case, without)
+    says_otherwise = not case.scenario.injected_mechanisms and not {*evidence.ways_on} <= {*without.ways_on}
+    return says_otherwise or not _may_have_acted(case, without)
 
 
 def _delivers_anyway(case: Case, control: Observed | None) -> bool:
@@ -270,9 +274,7 @@ def _worse(one: Verdict, other: Verdict) -> Verdict:
     return max(one, other, key=_ORDER.index)
 
 
-def _remarks(
-    case: Case, observed: Observed, control: Observed | None, outcome: Outcome, also: tuple[Outcome, ...]
-) -> list[str]:
+def _remarks(case: Case, observed: Observed, control: Observed | None, also: tuple[Outcome, ...]) -> list[str]:
     ended, evidence = observed.ended, observed.evidence
     remarks = []
     if ended.ending is Ending.TIMED_OUT:
@@ -283,11 +285,19 @@ def _remarks(
     if Outcome.MISREPORTED in also:
         remarks.append(f"it {_left(ended)}, and {evidence.delivered or 'no'} message was accepted")
     if case.control is not None and control is not None and _may_have_acted(case, evidence):
-        is_caught = Outcome.ACTED_ON_INJECTION in (outcome, *also)
         went_on = f"it went on with {', '.join(dict.fromkeys(evidence.spoke_in_tls))} inside TLS"
-        does = "does not do so" if is_caught else "does so too"
-        remarks.append(f"{went_on}; without the injection ({case.control}) it {does}")
+        remarks.append(f"{went_on}; without the injection ({case.control}) it {_did(case, evidence, control.evidence)}")
     return remarks
+
+
+def _did(case: Case, evidence: Evidence, without: Evidence) -> str:
+    """Return what a client did in the control run, in words."""
+    if case.control == GOOD:
+        return "delivers" if without.delivered else "does not deliver either"
+    if not _may_have_acted(case, without):
+        return "does not do so"
+    others = [] if case.scenario.injected_mechanisms else [*{*without.ways_on} - {*evidence.ways_on}]
+    return f"does so otherwise, by {', '.join(others[0])}" if others else "does so too"
 
 
 def _left(ended: Ended) -> str:
