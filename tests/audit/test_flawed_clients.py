@@ -258,6 +258,14 @@ def injectable(keeps):
     return {one for one, finding in found.items() if finding.outcome is Outcome.ACTED_ON_INJECTION}
 
 
+def test_the_evidence_names_the_mechanism_where_the_client_logs_in_without_the_injection_too():
+    """By CRAM-MD5, so that to go on with AUTH and MAIL is nothing that it does not do otherwise."""
+    found = results(keeping(lambda octets: octets, may_be_silent=False), ["inject-differential"], **LOGIN)
+    said = "It logged in by PLAIN, which only what was injected offers; without the injection (control-cram-only) it "
+    assert found["inject-differential"].evidence[-1] == f"{said}does not do so."
+    assert "AUTH CRAM-MD5" in found["inject-differential"].control.transcripts[0]
+
+
 def test_a_client_that_glues_a_fragment_to_the_next_reply_is_caught():
     assert injectable(lambda octets: octets[octets.rfind(b"\n") + 1 :]) == {"inject-fragment"}
 
