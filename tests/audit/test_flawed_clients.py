@@ -208,6 +208,31 @@ def test_a_client_that_goes_on_without_a_reply_to_starttls_is_caught():
     assert failed(patient, ["strip-silent"], **LOGIN) == {"strip-silent"}
 
 
+def by_helo(target):
+    """Say HELO where EHLO is not answered in time, and log in; where it is, begin TLS."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=10) as client:
+        client.putcmd("ehlo", client.local_hostname)
+        client.sock.settimeout(until_it_is_in_vain())
+        try:
+            client.sock.recv(65_536)
+        except TimeoutError:
+            client.sock.settimeout(10)
+            client.file = client.sock.makefile("rb")
+            client.helo()
+            client.esmtp_features = {"auth": "PLAIN"}
+        else:
+            client.docmd("STARTTLS")
+            context = ssl.create_default_context(cafile=target.ca_file)
+            client.sock, client.file = context.wrap_socket(client.sock, server_hostname=target.host), None
+            client.ehlo()
+        send(client, target)
+
+
+@pytest.mark.parametrize(("deliver", "is_caught"), [(by_helo, True), (required, False)])
+def test_a_client_that_goes_on_in_clear_without_a_reply_to_ehlo_is_caught(deliver, is_caught):
+    assert failed(deliver, ["strip-ehlo-silent"], **LOGIN) == ({"strip-ehlo-silent"} if is_caught else set())
+
+
 # Injection
 
 
