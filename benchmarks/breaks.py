@@ -31,7 +31,7 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/wire",
-        "call_later(self._every, self._next)",
+        "call_later(every, self._next)",
         "call_later(0, self._next)",
         "what has to drip leaves at once",
     ),

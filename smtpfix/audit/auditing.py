@@ -33,7 +33,7 @@ from .verdict import Observed, judge
 
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds that one run of the client may take."""
-_WAITING: Final = 6
+_WAITING: Final = 12
 """Runs beside the others whose server says nothing: they cost time, and nothing else."""
 
 _NOT_STARTED: Final = Ended(Ending.NOT_STARTED)

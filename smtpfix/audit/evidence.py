@@ -15,6 +15,7 @@ from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
 from smtpfix.record.session import Session
+from smtpfix.record.transcript import Event
 from smtpfix.record.violation import Violation
 from smtpfix.rules.rule import Rule
 from smtpfix.safe_text import printable
@@ -60,6 +61,8 @@ class Evidence:
     """Whether the server has the secret, inside TLS."""
     spoke_in_tls: tuple[str, ...] = ()
     """The verbs by which it gave something away inside TLS."""
+    ways_on: tuple[tuple[str, ...], ...] = ()
+    """What it said inside TLS up to the first of them, of AUTH the mechanism: each way once, whatever connection."""
     forbidden: tuple[Violation, ...] = ()
     """What it did that the scenario forbids, whatever came of it."""
     beside_asked: str = ""
@@ -67,6 +70,8 @@ class Evidence:
     wrote nothing."""
     never_met: tuple[str, ...] = ()
     """At what the scenario's rules would have answered, where none of them has."""
+    is_connected: bool = True
+    """Whether it was connected when its time was over, if it had not ended by then."""
     acted_on: tuple[str, ...] = ()
     """What it took replies for that can be read in two ways, each one sentence."""
     facts: tuple[str, ...] = ()
@@ -119,8 +124,11 @@ class Evidence:
         return tuple(f"{session}\n{session.transcript}" for session in self.sessions[:_SHOWN_SESSIONS])
 
 
-def gather(server: WireServer, declaration: Declaration, scenario: Scenario) -> Evidence:
-    """Return what a server that shows a scenario has seen up to now."""
+def gather(server: WireServer, declaration: Declaration, scenario: Scenario, over: float | None = None) -> Evidence:
+    """Return what a server that shows a scenario has seen up to now.
+
+    `over` is when the client's time was over, by the monotonic clock.
+    """
     sessions = tuple(server.sessions)  # for whose reading the server catches up
     accepted, refused = tuple(server.inbox.messages), tuple(server.inbox.refused)
     clear = server.clear_octets
@@ -147,9 +155,11 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario) -> 
         secret_in_tls=any(attempt.secret is not None for attempt in in_tls)
         or (declaration.password is not None and any(_tells(declaration.password, one) for one in messages)),
         spoke_in_tls=tuple(_spoke_in_tls(sessions)),
+        ways_on=tuple(dict.fromkeys(filter(None, map(_way_on, sessions)))),
         forbidden=tuple(_forbidden(scenario, sessions, messages)),
         beside_asked=not_asked(scenario.asked, sessions, messages),
         never_met=_never_met(server),
+        is_connected=over is None or server.was_connected(over),
         acted_on=tuple(acted_on(scenario, sessions)),
     )
     return replace(evidence, facts=tuple(dict.fromkeys(_facts(evidence, declaration, refused, server.mode))))
@@ -215,13 +225,29 @@ def _digests(sessions: tuple[Session, ...]) -> Iterator[str]:
                 )
 
 
+def _in_tls(session: Session) -> tuple[Event, ...]:
+    if session.tls is None:
+        return ()
+    events = session.transcript.events
+    return events[next((at for at, event in enumerate(events) if event.data.startswith(_TLS_BEGINS)), 0) :]
+
+
 def _spoke_in_tls(sessions: tuple[Session, ...]) -> Iterator[str]:
     for session in sessions:
-        if session.tls is None:
-            continue
-        events = session.transcript.events
-        begins = next((at for at, event in enumerate(events) if event.data.startswith(_TLS_BEGINS)), 0)
-        yield from (verb for verb in verbs(events[begins:]) if verb in SPEAKS_OF_MAIL)
+        yield from (verb for verb in verbs(_in_tls(session)) if verb in SPEAKS_OF_MAIL)
+
+
+def _way_on(session: Session) -> tuple[str, ...]:
+    """Return what was said inside TLS up to the first command that gives something away; nothing if none does."""
+    said: list[str] = []
+    for event in _in_tls(session):
+        for verb in verbs([event]):
+            mechanism = printable(b" ".join(event.data.split()[:2]))
+            line = event.lines[0].partition(" SIZE=")[0]  # which need not be the same in another run
+            said.append(mechanism if verb == "AUTH" else line)
+            if verb in SPEAKS_OF_MAIL:
+                return tuple(said)
+    return ()
 
 
 def _facts(

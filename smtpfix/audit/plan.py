@@ -16,7 +16,8 @@ from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import GROUPS, Scenario
 from smtpfix.rules.action import Action
 from smtpfix.rules.actions import Drip, NoReply, Raw, Repeat, Stall
-from smtpfix.rules.stages import AUTH_ANSWER, GREETING
+from smtpfix.rules.rule import Rule
+from smtpfix.rules.stages import AUTH_ANSWER, CONNECT, GREETING, HANDSHAKE
 from smtpfix.smtp.language import END_OF_DATA
 
 from .result import Declaration, DeclaredMode, Trust
@@ -133,11 +134,19 @@ def stalls(scenario: Scenario) -> bool:
         scenario.tls.fault in ("stall", "tls-first")
         or _is_endless(scenario)
         or any(_says_nothing(action) for rule in scenario.rules for action in rule.actions)
+        or any(map(_leaves_a_line_open, scenario.rules))
     )
 
 
 def _says_nothing(action: Action) -> bool:
     return isinstance(action, Stall | NoReply) or (isinstance(action, Raw) and not action.octets)
+
+
+def _leaves_a_line_open(rule: Rule) -> bool:
+    """Return whether the end of a reply never comes; where TLS begins, what comes is no reply."""
+    said = b"".join(action.octets for action in rule.actions if isinstance(action, Raw | Repeat))
+    is_reply = rule.stage not in (CONNECT, HANDSHAKE, "STARTTLS") and not any(action.ends for action in rule.actions)
+    return is_reply and bool(said) and not said.endswith(b"\n")
 
 
 def _is_endless(scenario: Scenario) -> bool:

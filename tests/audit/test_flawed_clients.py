@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import multiprocessing
 import os
 import select
+import signal
 import smtplib
 import socket
 import ssl
@@ -19,11 +21,20 @@ from pathlib import Path
 import pytest
 
 from smtpfix import Verdict, audit_client
-from smtpfix.audit.result import Outcome
+from smtpfix.audit.result import Flag, Outcome
+
+DELIVERED = multiprocessing.get_context("fork").Value("b", 0)
+"""Whether the first run of an audit has come to its end; the runs' processes share it."""
+
+
+def until_it_is_in_vain():
+    """Return the seconds to wait for a server that may say nothing, which the first one of an audit does not do."""
+    return 0.4 if DELIVERED.value else 10
 
 
 def results(deliver, ids, **declared):
     """Return the findings by scenario, the good one among them."""
+    DELIVERED.value = 0
     result = audit_client(deliver, ids=ids, **{"mode": "starttls-required", **declared})
     return {finding.scenario: finding for finding in result.findings}
 
@@ -45,6 +56,7 @@ def send(client, target):
     if target.user is not None:
         client.login(target.user, target.password)
     client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+    DELIVERED.value = 1
 
 
 # Names
@@ -98,7 +110,7 @@ def in_clear_after_a_failed_handshake(target):
         client.ehlo()
         client.docmd("STARTTLS")
         again = socket.socket(fileno=os.dup(client.sock.fileno()))
-        again.settimeout(0.5)
+        again.settimeout(until_it_is_in_vain())
         inside = context.wrap_socket(again, server_hostname=target.host, do_handshake_on_connect=False)
         try:
             inside.do_handshake()
@@ -117,7 +129,7 @@ def in_clear_after_a_failed_handshake(target):
 def required(target):
     """Begin TLS, or stop."""
     context = ssl.create_default_context(cafile=target.ca_file)
-    with smtplib.SMTP(target.host, target.port, "client.example", timeout=0.5) as client:
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=until_it_is_in_vain()) as client:
         client.starttls(context=context)
         client.ehlo()
         send(client, target)
@@ -157,12 +169,34 @@ def test_a_client_that_logs_in_unasked_gives_its_password_to_a_server_that_knows
     assert Outcome.DELIVERED in finding.also
 
 
+def in_tls_or_not_at_all(target):
+    """Begin TLS whether STARTTLS is offered or not, and verify the server."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+        client.ehlo_or_helo_if_needed()
+        if client.docmd("STARTTLS")[0] != 220:
+            raise smtplib.SMTPNotSupportedError
+        context = ssl.create_default_context(cafile=target.ca_file)
+        client.sock, client.file = context.wrap_socket(client.sock, server_hostname=target.host), None
+        client.ehlo()
+        send(client, target)
+
+
+@pytest.mark.parametrize("mode", ["starttls-required", "opportunistic"])
+def test_a_client_that_begins_tls_all_the_same_and_delivers_inside_it_passes(mode):
+    found = results(in_tls_or_not_at_all, ["strip-helo-only", "strip-ehlo"], mode=mode, **LOGIN)
+    assert {one: (finding.outcome, finding.verdict) for one, finding in found.items()} == {
+        "good": (Outcome.DELIVERED, Verdict.PASSED),
+        "strip-ehlo": (Outcome.REFUSED_CLEAN, Verdict.PASSED),
+        "strip-helo-only": (Outcome.DELIVERED, Verdict.PASSED),
+    }
+
+
 def patient(target):
     """Wait for the reply to STARTTLS, and go on in clear where it does not come."""
     with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
         client.ehlo()
         client.putcmd("STARTTLS")
-        if select.select([client.sock], [], [], 0.3)[0]:
+        if select.select([client.sock], [], [], until_it_is_in_vain())[0]:
             client.getreply()
             context = ssl.create_default_context(cafile=target.ca_file)
             client.sock, client.file = context.wrap_socket(client.sock, server_hostname=target.host), None
@@ -172,6 +206,31 @@ def patient(target):
 
 def test_a_client_that_goes_on_without_a_reply_to_starttls_is_caught():
     assert failed(patient, ["strip-silent"], **LOGIN) == {"strip-silent"}
+
+
+def by_helo(target):
+    """Say HELO where EHLO is not answered in time, and log in; where it is, begin TLS."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=10) as client:
+        client.putcmd("ehlo", client.local_hostname)
+        client.sock.settimeout(until_it_is_in_vain())
+        try:
+            client.sock.recv(65_536)
+        except TimeoutError:
+            client.sock.settimeout(10)
+            client.file = client.sock.makefile("rb")
+            client.helo()
+            client.esmtp_features = {"auth": "PLAIN"}
+        else:
+            client.docmd("STARTTLS")
+            context = ssl.create_default_context(cafile=target.ca_file)
+            client.sock, client.file = context.wrap_socket(client.sock, server_hostname=target.host), None
+            client.ehlo()
+        send(client, target)
+
+
+@pytest.mark.parametrize(("deliver", "is_caught"), [(by_helo, True), (required, False)])
+def test_a_client_that_goes_on_in_clear_without_a_reply_to_ehlo_is_caught(deliver, is_caught):
+    assert failed(deliver, ["strip-ehlo-silent"], **LOGIN) == ({"strip-ehlo-silent"} if is_caught else set())
 
 
 # Injection
@@ -191,17 +250,17 @@ class Glued:
         self._lines.close()
 
 
-def keeping(keeps):
+def keeping(keeps, *, may_be_silent):
     """Return a client that keeps what stands behind the reply to STARTTLS, as `keeps` says, for TLS's replies."""
 
     def deliver(target):
         context = ssl.create_default_context(cafile=target.ca_file)
-        with smtplib.SMTP(target.host, target.port, "client.example", timeout=0.5) as client:
+        with smtplib.SMTP(target.host, target.port, "client.example", timeout=10) as client:
             client.ehlo()
             client.docmd("STARTTLS")
             client.sock.settimeout(0)  # so that nothing is waited for
             kept = keeps(client.file.peek())
-            client.sock.settimeout(0.5)
+            client.sock.settimeout(until_it_is_in_vain() if may_be_silent else 10)
             client.sock = context.wrap_socket(client.sock, server_hostname=target.host)
             client.file = Glued(kept, client.sock.makefile("rb"))
             client.putcmd("ehlo", client.local_hostname)
@@ -212,13 +271,24 @@ def keeping(keeps):
     return deliver
 
 
-INJECTED = ("inject-differential", "inject-fragment", "inject-extra-220-ignored-ehlo")
+ANSWERED = ("inject-differential", "inject-fragment")
+UNANSWERED = ("inject-extra-220-ignored-ehlo",)
 
 
 def injectable(keeps):
-    found = results(keeping(keeps), INJECTED, **LOGIN)
+    """Return which rows say that a client acts on what was injected."""
+    found = results(keeping(keeps, may_be_silent=False), ANSWERED, **LOGIN)
     assert found.pop("good").verdict is Verdict.PASSED
+    found |= results(keeping(keeps, may_be_silent=True), UNANSWERED, **LOGIN)
     return {one for one, finding in found.items() if finding.outcome is Outcome.ACTED_ON_INJECTION}
+
+
+def test_the_evidence_names_the_mechanism_where_the_client_logs_in_without_the_injection_too():
+    """By CRAM-MD5, so that to go on with AUTH and MAIL is nothing that it does not do otherwise."""
+    found = results(keeping(lambda octets: octets, may_be_silent=False), ["inject-differential"], **LOGIN)
+    said = "It logged in by PLAIN, which only what was injected offers; without the injection (control-cram-only) it "
+    assert found["inject-differential"].evidence[-1] == f"{said}does not do so."
+    assert "AUTH CRAM-MD5" in found["inject-differential"].control.transcripts[0]
 
 
 def test_a_client_that_glues_a_fragment_to_the_next_reply_is_caught():
@@ -226,11 +296,47 @@ def test_a_client_that_glues_a_fragment_to_the_next_reply_is_caught():
 
 
 def test_a_client_that_reads_all_that_was_injected_is_caught_by_each():
-    assert injectable(lambda octets: octets) == set(INJECTED)
+    assert injectable(lambda octets: octets) == {*ANSWERED, *UNANSWERED}
 
 
 def test_a_client_that_throws_away_what_came_in_clear_is_not():
     assert injectable(lambda _: b"") == set()
+
+
+def falling_back(keeps):
+    """Return a client that says HELO where EHLO is not answered, and may keep what came in clear."""
+
+    def deliver(target):
+        context = ssl.create_default_context(cafile=target.ca_file)
+        with smtplib.SMTP(target.host, target.port, "client.example", timeout=5) as client:
+            client.ehlo()
+            client.docmd("STARTTLS")
+            client.sock.settimeout(0)
+            kept = keeps(client.file.peek())
+            client.sock.settimeout(5)
+            client.sock = context.wrap_socket(client.sock, server_hostname=target.host)
+            client.file = client.sock.makefile("rb")
+            client.putcmd("ehlo", client.local_hostname)
+            client.sock.settimeout(until_it_is_in_vain())
+            try:
+                assert kept or client.sock.recv(65_536)
+            except TimeoutError:
+                client.sock.settimeout(5)
+                client.helo()
+            client.esmtp_features = {"auth": "PLAIN"}
+            send(client, target)
+
+    return deliver
+
+
+@pytest.mark.parametrize(("keeps", "is_caught"), [(lambda octets: octets, True), (lambda _: b"", False)])
+def test_a_client_that_goes_on_without_the_injection_only_after_helo_is_caught(keeps, is_caught):
+    """It goes on in both runs, by the same verbs; what it said before tells why."""
+    finding = results(falling_back(keeps), ["inject-ignored-ehlo"], **LOGIN)["inject-ignored-ehlo"]
+    assert (finding.outcome is Outcome.ACTED_ON_INJECTION) is is_caught
+    assert (finding.verdict is Verdict.PASSED) is not is_caught
+    did = "does so otherwise, by ehlo client.example, helo client.example, AUTH PLAIN" if is_caught else "does so too"
+    assert finding.evidence[-1].endswith(f"without the injection (control-ignored-ehlo) it {did}.")
 
 
 def where_offered(*, is_careful):
@@ -401,3 +507,111 @@ def by_offer(is_lenient):
 def test_mechanisms_in_lower_case_show_who_goes_on_without_a_login(is_lenient, outcome):
     found = results(by_offer(is_lenient), ["ehlo-lowercase-mechanisms"], **LOGIN)
     assert found["ehlo-lowercase-mechanisms"].outcome is outcome
+
+
+# That do not come to an end
+
+
+def by_the_book(target):
+    """Deliver, and wait for the server as long as it takes."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=60) as client:
+        client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+
+
+def resting(target):
+    """Try, and try again after a pause that is longer than the audit."""
+    try:
+        by_the_book(target)
+    except (OSError, smtplib.SMTPException):
+        threading.Event().wait()
+
+
+def lingering(target):
+    """Stay and say nothing more once the server has said no; try later where a reply has no text."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=60) as client:
+        client.ehlo()
+        has_text = client.mail(target.sender)[1]
+        if has_text and client.rcpt(target.recipient)[0] != 250:
+            threading.Event().wait()
+        if has_text:
+            client.data(Path(target.message).read_bytes())
+    if not has_text:
+        threading.Event().wait()
+
+
+ENOUGH = 5
+"""Seconds after which a run is over here."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("deliver", "judged", "flags"),
+    [
+        (
+            resting,
+            {
+                "rcpt-550": (Outcome.REFUSED_CLEAN, Verdict.PASSED),
+                "greylisting": (Outcome.REFUSED_CLEAN, Verdict.PASSED),
+                "reply-bare-cr": (Outcome.HUNG, Verdict.LAX),
+            },
+            (),
+        ),
+        (
+            lingering,
+            {"rcpt-550": (Outcome.HUNG, Verdict.FAILED), "reply-no-text": (Outcome.FALSE_REFUSAL, Verdict.NOT_RUN)},
+            (Flag.HANGS,),
+        ),
+    ],
+)
+def test_waiting_for_the_server_waiting_on_its_own_and_hanging_are_told_apart(deliver, judged, flags):
+    result = audit_client(deliver, mode="none", ids=[*judged], timeout=ENOUGH, jobs=3)
+    found = {finding.scenario: finding for finding in result.findings}
+    assert found.pop("good").verdict is Verdict.PASSED
+    assert {one: (finding.outcome, finding.verdict) for one, finding in found.items()} == judged
+    assert result.flags == flags
+
+
+# Refusing what it is asked to write
+
+
+def refusing(how):
+    """Return a client that looks at what it is to write before it connects."""
+
+    def deliver(target):
+        if any(one in f"{target.sender}{target.recipient}{target.client_name}" for one in "\r\n"):
+            how()
+            return
+        by_the_book(target)
+
+    return deliver
+
+
+def fail():
+    raise ValueError("a line end in an address")
+
+
+def crash():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+HOSTILE = ("crlf-in-address", "crlf-in-name")
+
+
+def test_a_client_that_refuses_before_it_connects_has_passed():
+    found = results(refusing(fail), HOSTILE, mode="none")
+    assert {(found[one].outcome, found[one].verdict) for one in HOSTILE} == {(Outcome.REFUSED_CLEAN, Verdict.PASSED)}
+    assert any(fact.startswith("It refused before it connected") for fact in found["crlf-in-name"].evidence)
+
+
+@pytest.mark.parametrize("how", [crash, lambda: None])
+def test_a_client_that_does_not_say_that_it_refused_is_not_known(how):
+    assert {verdict for one, verdict in verdicts(refusing(how), HOSTILE, mode="none").items() if one != "good"} == {
+        Verdict.NOT_RUN
+    }
+
+
+def test_a_client_that_delivers_nothing_at_all_has_not_refused():
+    def broken(_target):
+        raise OSError("no route")
+
+    assert set(verdicts(broken, HOSTILE, mode="none").values()) == {Verdict.NOT_RUN}

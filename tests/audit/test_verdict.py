@@ -163,6 +163,25 @@ def test_whoever_never_connects_was_not_run():
     assert judged("expired", TIMED_OUT, Evidence()).outcome is Outcome.HUNG
 
 
+@pytest.mark.parametrize(
+    ("scenario", "evidence", "outcome", "verdict"),
+    [
+        ("expired", CONNECTED, "refused-clean", "passed"),
+        ("expired", DELIVERED, "delivered", "failed"),
+        ("reply-no-text", CONNECTED, "false-refusal", "not-run"),
+        ("good", CONNECTED, "false-refusal", "failed"),
+        ("good", DELIVERED, "delivered", "failed"),
+        ("mail-stall", CONNECTED, "refused-clean", "passed"),
+    ],
+)
+def test_whoever_is_connected_to_nothing_and_has_delivered_nothing_waits_on_its_own(
+    scenario, evidence, outcome, verdict
+):
+    judgement = judged(scenario, TIMED_OUT, replace(evidence, is_connected=False))
+    assert (judgement.outcome, judgement.verdict) == (outcome, verdict)
+    assert (Outcome.HUNG in judgement.also) is (evidence is DELIVERED)
+
+
 def test_a_refusal_says_nothing_of_who_delivers_to_nobody_but_a_leak_does():
     assert judged("expired", FAILED, CONNECTED, delivers=False).verdict is Verdict.NOT_RUN
     assert judged("strip-ehlo", FAILED, LEAKED, delivers=False).verdict is Verdict.FAILED

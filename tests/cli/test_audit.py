@@ -166,6 +166,7 @@ def test_a_client_that_cannot_be_run_is_status_2(capfd):
         (["--host", "0.0.0.0", "curl"], "--host: expected nothing without --wait"),
         (["--language", "cobol", "curl"], "--language: expected one of python, curl"),
         (["--language", "go", "curl"], "--language: expected nothing beside a built-in client"),
+        (["--hostname", "no name", "curl"], "hostname: expected a domain or address literal"),
         (["--wait", "curl"], "--wait: expected no client: it is for those that start elsewhere, got 'curl'"),
         (["--wait", "--", "send", "{host}"], "--wait: expected no client"),
         (["--wait", "--stdin", "{message}"], "--stdin: expected nothing beside --wait"),
