@@ -192,7 +192,7 @@ def smtp_scenario(
 def smtp_audit() -> Callable[..., AuditResult]:
     """Return a function that audits a client, and fails the test where it is worth less than it should be.
 
-    ``smtp_audit(deliver, mode="implicit", grade="Secure")``; options are those of `smtpfix.audit_client`.
+    ``smtp_audit(deliver, mode="implicit", grade="A")``; options are those of `smtpfix.audit_client`.
     """
     from .auditing import audit  # noqa: PLC0415 - not before it is asked for
 

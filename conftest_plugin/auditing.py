@@ -12,7 +12,7 @@ import pytest
 
 from smtpfix.audit.auditing import audit_client
 from smtpfix.audit.digest import lines
-from smtpfix.audit.grade import best_grade, is_good_enough
+from smtpfix.audit.grade import best_grade, is_good_enough, named
 from smtpfix.audit.result import AuditResult, Grade, Verdict
 from smtpfix.errors import InvalidValueError
 
@@ -22,27 +22,34 @@ def audit(
 ) -> AuditResult:
     """Audit a client as `smtpfix.audit_client` does, with its options; fail the test where it falls short.
 
-    With `grade`, such as ``"Secure"``, it has to have that one, and no flag. With `deviations`, keys of findings such
+    With `grade`, such as ``"A"`` or ``"Authenticated"``, it has to have that one, and no flag. With `deviations`, keys
+    of findings such
     as ``"cn-only/starttls"``, these scenarios and no others may come to anything but passed. With neither of them it
-    has to be as good as its declared mode can be.
+    has to be as good as its declared mode can be; or pass all of `ids` and `groups`, where you choose scenarios.
     """
     __tracebackhide__ = True
     if isinstance(deviations, str):
         raise InvalidValueError("deviations", deviations, 'keys of findings, such as {"cn-only/starttls"}')
     wanted = _grade(grade)
     result = audit_client(deliver, **options)
-    complaints = list(_complaints(result, wanted, deviations))
+    is_choice = bool(options.get("ids") or options.get("groups"))
+    complaints = list(_complaints(result, wanted, deviations, is_choice=is_choice))
     if complaints:
         pytest.fail("\n".join([*complaints, "", *lines(result, with_evidence=True)]), pytrace=False)
     return result
 
 
-def _complaints(result: AuditResult, wanted: Grade | None, deviations: Collection[str] | None) -> list[str]:
+def _complaints(
+    result: AuditResult, wanted: Grade | None, deviations: Collection[str] | None, *, is_choice: bool
+) -> list[str]:
     complaints = []
-    if (wanted is not None or deviations is None) and not is_good_enough(result, wanted):
+    if (wanted is not None or deviations is None) and not is_good_enough(result, wanted, is_choice=is_choice):
         best = wanted or best_grade(result.declaration)
         flags = f", flagged {', '.join(result.flags)}" if result.flags else ""
-        complaints.append(f"the client was to be graded {str(best)!r}, and is {str(result.grade)!r}{flags}")
+        if wanted is None and is_choice:
+            complaints.append(f"the client was to pass every scenario{flags}")
+        else:
+            complaints.append(f"the client was to be graded {best.heading!r}, and is {result.grade.heading!r}{flags}")
     if deviations is not None:
         deviating = {finding.key for finding in result.findings if finding.verdict is not Verdict.PASSED}
         if new := [finding.key for finding in result.findings if finding.key in deviating - {*deviations}]:
@@ -53,10 +60,4 @@ def _complaints(result: AuditResult, wanted: Grade | None, deviations: Collectio
 
 
 def _grade(grade: Grade | str | None) -> Grade | None:
-    if grade is None:
-        return None
-    try:
-        return Grade(grade)
-    except ValueError:
-        known = ", ".join(repr(str(one)) for one in Grade if one is not Grade.UNKNOWN)
-        raise InvalidValueError("grade", grade, f"one of {known}") from None
+    return grade if grade is None else named(str(grade), "grade")

@@ -347,4 +347,4 @@ def audits(smtp_audit: Callable[..., AuditResult]) -> None:
     audit_client(adeliver_to, mode=DeclaredMode.NONE, trust=Trust.NONE, jobs=1, timeout=5)
     audit_client(Command(("send", "{host}", "{port}")), groups={"stripping"})
     audit_client("curl")
-    smtp_audit(deliver_to, grade=Grade.SECURE, deviations={"cn-only/starttls"})
+    smtp_audit(deliver_to, grade=Grade.AUTHENTICATED, deviations={"cn-only/starttls"})

@@ -111,7 +111,7 @@ def _curl(declaration: Declaration) -> Client:
     if declaration.user is not None:
         options += ["--user", "{user}:{password}"]
     url = f"{scheme}://{{host}}:{{port}}/{{name}}"
-    return Command(("curl", *options, url), name="curl", finds_names=True, is_isolated=True)
+    return Command(("curl", *options, url), name="curl", language="curl", finds_names=True, is_isolated=True)
 
 
 def _msmtp(declaration: Declaration) -> Client:
@@ -131,6 +131,7 @@ def _msmtp(declaration: Declaration) -> Client:
         template="\n".join([*lines, ""]),
         stdin="{message}",
         name="msmtp",
+        language="msmtp",
         finds_names=True,
         is_isolated=True,
     )
@@ -150,7 +151,7 @@ def _swaks(declaration: Declaration) -> Client:
         options += [tls[mode], "--tls-verify", "--tls-ca-path", "{cafile}", "--tls-sni", "{host}"]
     if declaration.user is not None:
         options += ["--auth", "PLAIN,LOGIN", "--auth-user", "{user}", "--auth-password", "{password}"]
-    return Command(("swaks", *options), name="swaks", finds_names=True, is_isolated=True)
+    return Command(("swaks", *options), name="swaks", language="swaks", finds_names=True, is_isolated=True)
 
 
 ADAPTERS: Final[Mapping[str, Callable[[Declaration], Client]]] = {

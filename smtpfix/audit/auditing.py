@@ -19,6 +19,7 @@ from smtpfix.wire.loop import LOOP_THREAD
 
 from .adapters import adapter
 from .call import Call, Deliver
+from .causes import flaw_shown
 from .deployment import HERE, Deployment
 from .device import Device
 from .encodings import SHORTEST
@@ -32,7 +33,7 @@ from .verdict import Observed, judge, unreadable
 
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds that one run of the client may take."""
-_WAITING: Final = 6
+_WAITING: Final = 12
 """Runs beside the others whose server says nothing: they cost time, and nothing else."""
 
 _NOT_STARTED: Final = Ended(Ending.NOT_STARTED)
@@ -159,7 +160,7 @@ class Audit:
 
     def _result(self, started: datetime, seconds: float, *, is_complete: bool) -> AuditResult:
         findings = tuple(map(self._finding, self.plan.cases))
-        grading = grade(self.declaration, findings)
+        grading = grade(self.declaration, findings, self.client.language)
         return AuditResult(
             client=str(self.client),
             declaration=self.declaration,
@@ -170,6 +171,7 @@ class Audit:
             worth=grading.worth,
             flags=grading.flags,
             reasons=grading.reasons,
+            causes=grading.causes,
             started=started,
             seconds=seconds,
             is_complete=is_complete,
@@ -205,6 +207,7 @@ class Audit:
             evidence=tuple(map(_sentence, (*observed.evidence.facts, *judgement.remarks))) if was_run else (),
             consequence=consequence,
             fix=fix,
+            flaw=flaw_shown(case, judgement),
             reason=self._without_password(judgement.reason),
             run=self._run(observed) if not observed.reason else None,
             control=self._run(control) if control is not None and was_run else None,

@@ -75,7 +75,9 @@ class Changes:
 
     @property
     def grade_is_worse(self) -> bool:
-        """Whether the grade is a lower one; unknown is the lowest."""
+        """Whether the grade is a lower one. One that is not known is neither: what is no longer known is in `gone`."""
+        if Grade.UNKNOWN in (self.grade_before, self.grade_after):
+            return False
         grades = list(Grade)
         return grades.index(self.grade_after) > grades.index(self.grade_before)
 

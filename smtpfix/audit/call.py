@@ -55,6 +55,11 @@ class Call:
     def __str__(self) -> str:
         return self.name or getattr(self.deliver, "__qualname__", repr(self.deliver))
 
+    @property
+    def language(self) -> str:
+        """A callable is Python."""
+        return "python"
+
     def start(self, slots: int) -> None:
         """Fork, before the audit has threads of its own."""
         for _ in range(slots):

@@ -114,7 +114,7 @@ class RunningScenario:
         __tracebackhide__ = True
         sessions = [session for session in self.server.sessions if session.number not in before]
         outcome = self._outcome(sessions)
-        complaint = self._complaint(outcome) or self._forbidden(sessions)
+        complaint = self._complaint(outcome) or self._leak(sessions) or self._forbidden(sessions)
         if complaint:
             raise ScenarioFailed(self._explain(complaint, outcome, sessions, raised)) from raised
         return outcome
@@ -141,6 +141,13 @@ class RunningScenario:
         if expected == "refuse" and outcome is Outcome.REFUSED_LATE and not may_be_late(self.scenario):
             return "the client should have refused before it gave anything away"
         return None
+
+    def _leak(self, sessions: Collection[Session]) -> str | None:
+        """Return what the client told whoever reads along, where the scenario is about that; None if nothing."""
+        if not self.scenario.is_about_trust or self.server.mode is Mode.PLAIN:
+            return None
+        in_clear = any(attempt.in_clear and attempt.secret for session in sessions for attempt in session.auth)
+        return "the client logged in in clear" if in_clear else None
 
     def _forbidden(self, sessions: Collection[Session]) -> str | None:
         """Return what the client did that the scenario forbids; None if it did nothing of it."""

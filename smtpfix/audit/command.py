@@ -10,6 +10,7 @@ from pathlib import Path
 from smtpfix.errors import InvalidValueError
 
 from . import hosts
+from .fixes import check_language
 from .process import Ended, run_program
 from .result import Ending
 from .target import PLACEHOLDERS, TEMPLATE, Target, check_template
@@ -39,8 +40,11 @@ class Command:
     """Whether its home is the working directory, so that no configuration of the user's is found."""
     runs_here: bool = False
     """Whether it runs where the audit was started, and not in the run's own directory."""
+    language: str = ""
+    """What it is written in, or is, for fixes in its own words: one of `fixes.LANGUAGES`; empty where not known."""
 
     def __post_init__(self) -> None:
+        check_language(self.language, "language")
         if not self.arguments or not self.arguments[0]:
             raise InvalidValueError("command", self.arguments, "a program and its arguments")
         known = (*PLACEHOLDERS, *((TEMPLATE,) if self.template is not None else ()))
@@ -66,7 +70,7 @@ class Command:
         """Return why the server's name would not lead this client to it; None if it does."""
         if self.finds_names or not hosts.is_needed(target.host):
             return None
-        return hosts.why_not(target.host)
+        return hosts.why_not(target.host, target.address)
 
     def run(self, target: Target, *, timeout: float, stop: threading.Event) -> Ended:
         """Run it once. Never raises for what the program does."""

@@ -30,7 +30,8 @@ class Deployment:
     host: str = "localhost"
     """Where to listen, as `Policy.host`."""
     hostname: str | None = None
-    """The name that a client on another machine connects to; it is in the certificates. None: it is on this one."""
+    """The name or address that clients connect to; it is in the certificates. None leaves it open where `host` does:
+    ``mx.smtpfix.test``, or an address for a client that does not find that."""
     authority: Path | None = None
     """A directory that keeps the certificate authority between audits, so that it can be imported once."""
     key_type: str | None = None
@@ -46,6 +47,11 @@ class Deployment:
         if self.key_type is not None:
             check_key_type(self.key_type, "key_type")
         self.at(Policy())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has chosen the name that clients connect to, nor where servers listen."""
+        return self.hostname is None and self.host == "localhost"
 
     @property
     def is_fixed(self) -> bool:

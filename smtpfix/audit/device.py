@@ -59,6 +59,8 @@ class Device:
     guide: Guide
     name: str = "device"
     quiet: float = QUIET
+    language: str = ""
+    """As `Command.language`."""
     _first: tuple[str, bytes] | None = None
     """The name and the trusted certificate that the device is set up for."""
 

@@ -5,12 +5,14 @@ Text only: whoever has a terminal draws the same `Block`s. Everything is printab
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.safe_text import printable
 
+from .plan import GOOD
 from .report.words import without_secret
 from .result import AuditResult, Finding, Verdict
 
@@ -21,22 +23,39 @@ HEADS: Final = {
     Verdict.NOT_RUN: "Not known",
 }
 """How each verdict is headed, the worst first; what passed is only counted."""
+_SHOWN: Final = 4
+_LAST: Final = 12
+"""Lines of what a client said."""
+_WIDTH: Final = 118
+
+CHANGE: Final = "Change this"
+"""How what an attacker can use is headed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Findings with the same verdict and the same meaning."""
+    """Findings that the same change in the client makes good, or that mean the same."""
 
+    head: str
+    """What to do about it, or how bad it is, in a word or two."""
     verdict: Verdict
+    """The worst of the findings'."""
     meaning: str
-    """The consequence, or why it is not known."""
+    """What the client does not do and what an attacker needs, the consequence, or why it is not known."""
     fix: str
     """What to change, where it is the same for all; else each finding has its own."""
     findings: tuple[Finding, ...]
 
     @property
+    def folded(self) -> tuple[str, ...]:
+        """The scenarios beyond the first few, which tell nothing new where one cause is behind all of them."""
+        is_one_cause = self.head == CHANGE and len(self.findings) > _SHOWN + 1
+        return tuple(finding.scenario for finding in self.findings[_SHOWN:]) if is_one_cause else ()
+
+    @property
     def rows(self) -> tuple[tuple[str, ...], ...]:
         """The scenario, what the client did, where the standard speaks of it, and the fix where it differs."""
+        shown = self.findings[:_SHOWN] if self.folded else self.findings
         return tuple(
             (
                 finding.scenario,
@@ -44,25 +63,35 @@ class Block:
                 finding.standard,
                 *([] if self.fix or not finding.fix else [finding.fix]),
             )
-            for finding in self.findings
+            for finding in shown
         )
 
 
 def blocks(result: AuditResult) -> tuple[Block, ...]:
-    """Return what did not pass, the worst first."""
-    found = []
-    for verdict in HEADS:
+    """Return what did not pass: first what an attacker can use, the most severe first, then the rest."""
+    return (*_causes(result), *_others(result))
+
+
+def _causes(result: AuditResult) -> Iterator[Block]:
+    by_key = {finding.key: finding for finding in result.findings}
+    for cause in result.causes:
+        findings = tuple(by_key[key] for key in cause.keys if key in by_key)
+        verdict = next((one for one in HEADS if any(finding.verdict is one for finding in findings)), Verdict.FAILED)
+        yield Block(CHANGE, verdict, printable(f"{cause.what} {cause.needs}"), printable(cause.fix), findings)
+
+
+def _others(result: AuditResult) -> Iterator[Block]:
+    explained = {key for cause in result.causes for key in cause.keys}
+    for verdict, head in HEADS.items():
         meanings: dict[str, list[Finding]] = {}
         for finding in result.findings:
-            if finding.verdict is verdict:
-                meanings.setdefault(finding.reason if verdict is Verdict.NOT_RUN else finding.consequence, []).append(
-                    finding
-                )
+            if finding.verdict is verdict and finding.key not in explained:
+                meaning = finding.reason if verdict is Verdict.NOT_RUN else finding.consequence
+                meanings.setdefault(meaning, []).append(finding)
         for meaning, findings in meanings.items():
             fixes = {finding.fix for finding in findings}
             fix = fixes.pop() if len(fixes) == 1 else ""
-            found.append(Block(verdict, printable(meaning), printable(fix), tuple(findings)))
-    return tuple(found)
+            yield Block(head, verdict, printable(meaning), printable(fix), tuple(findings))
 
 
 def counts(result: AuditResult) -> str:
@@ -88,20 +117,39 @@ def lines(result: AuditResult, *, with_evidence: bool = False) -> Iterator[str]:
     yield heading(result)
     for block in blocks(result):
         yield ""
-        yield f"{HEADS[block.verdict]}: {block.meaning}".rstrip(": ")
+        yield f"{block.head}: {block.meaning}".rstrip(": ")
         if block.fix:
             yield f"  Fix: {block.fix}"
         yield from (f"  {line}" for line in aligned(block.rows))
+        if block.folded:
+            more = f"and {len(block.folded)} more: {', '.join(block.folded)}"
+            yield from textwrap.wrap(more, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
         if with_evidence:
             for finding in block.findings:
                 yield from (f"    {finding.key}: {printable(fact)}" for fact in finding.evidence)
     yield ""
     yield counts(result)
+    yield from broken(result)
     yield from (f"{flag}" for flag in result.flags)
     yield printable(result.promise)
     yield printable(result.worth)
     yield from (f"  {printable(reason)}" for reason in result.reasons)
     yield from family(result)
+
+
+def broken(result: AuditResult) -> tuple[str, ...]:
+    """Return what is known where the client did not deliver to the good server; empty where it did.
+
+    Most often it is the command that is wrong, so what the client said of it, and what it did, stand together.
+    """
+    good = next((finding for finding in result.findings if finding.scenario == GOOD), None)
+    if good is None or good.run is None or good.run.delivered:
+        return ()
+    told = ["The good server, which does nothing wrong, did not get the message: look at the command first."]
+    told += [f"  {printable(fact)}" for fact in good.evidence or (f"{good.reason}.",)]
+    said = good.run.said.splitlines()[-_LAST:]
+    told += ["The client said:", *(f"  {printable(line)}" for line in said)] if said else ["The client said nothing."]
+    return tuple(told)
 
 
 def family(result: AuditResult) -> Iterator[str]:

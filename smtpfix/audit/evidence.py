@@ -15,10 +15,12 @@ from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
 from smtpfix.record.session import Session
+from smtpfix.record.transcript import Event
 from smtpfix.record.violation import Violation
 from smtpfix.rules.rule import Rule
 from smtpfix.safe_text import printable
 
+from .acted import acted_on
 from .asked import not_asked, without_asked
 from .encodings import find
 from .result import Declaration
@@ -28,6 +30,10 @@ _ENVELOPE: Final = re.compile(rb"(?im)^[ \t]*(MAIL FROM|RCPT TO)[ \t]*:")
 _HEADER: Final = re.compile(rb"(?im)^(From|To|Subject|Date|Message-ID|MIME-Version|Content-Type):[ \t]")
 _AUTH: Final = re.compile(rb"(?im)^[ \t]*AUTH\b")
 _DIGESTS: Final = ("CRAM-MD5", "DIGEST-MD5")
+_NO_COMMON_SUITE: Final = ("handshake_failure", "server")
+"""The alert for it (RFC 5246 section 7.2.2, RFC 8446 section 6.2): an old version has another, protocol_version."""
+_NOTHING_IN_COMMON: Final = (None, "NO_SHARED_CIPHER", "NO_SUITABLE_SIGNATURE_ALGORITHM", "NO_SUITABLE_KEY_SHARE")
+"""What OpenSSL calls it, and tlslite-ng does not: the same alert is for a client's missing certificate."""
 _TLS_BEGINS: Final = b"TLS begins"
 """The note that `conversation` writes."""
 _SHOWN_SESSIONS: Final = 20
@@ -55,6 +61,8 @@ class Evidence:
     """Whether the server has the secret, inside TLS."""
     spoke_in_tls: tuple[str, ...] = ()
     """The verbs by which it gave something away inside TLS."""
+    ways_on: tuple[tuple[str, ...], ...] = ()
+    """What it said inside TLS up to the first of them, of AUTH the mechanism: each way once, whatever connection."""
     forbidden: tuple[Violation, ...] = ()
     """What it did that the scenario forbids, whatever came of it."""
     beside_asked: str = ""
@@ -62,6 +70,10 @@ class Evidence:
     wrote nothing."""
     never_met: tuple[str, ...] = ()
     """At what the scenario's rules would have answered, where none of them has."""
+    is_connected: bool = True
+    """Whether it was connected when its time was over, if it had not ended by then."""
+    acted_on: tuple[str, ...] = ()
+    """What it took replies for that can be read in two ways, each one sentence."""
     facts: tuple[str, ...] = ()
     """All of it and more, each one sentence."""
 
@@ -91,6 +103,17 @@ class Evidence:
         return frozenset(attempt.mechanism for session in self.sessions for attempt in session.auth)
 
     @property
+    def no_common_suite(self) -> bool:
+        """Whether TLS never began since the server has no cipher suite, or no key, that goes with the client's."""
+        failures = [session.tls_failure for session in self.sessions if session.tls_failure is not None]
+        return (
+            bool(failures)
+            and all((one.alert, one.alert_sender) == _NO_COMMON_SUITE for one in failures)
+            and all(one.openssl_reason in _NOTHING_IN_COMMON for one in failures)
+            and all(session.tls is None for session in self.sessions)
+        )
+
+    @property
     def gave_away(self) -> bool:
         """Whether it said more than it takes to begin TLS and to leave."""
         return any(map(gave_away, self.sessions))
@@ -101,8 +124,11 @@ class Evidence:
         return tuple(f"{session}\n{session.transcript}" for session in self.sessions[:_SHOWN_SESSIONS])
 
 
-def gather(server: WireServer, declaration: Declaration, scenario: Scenario) -> Evidence:
-    """Return what a server that shows a scenario has seen up to now."""
+def gather(server: WireServer, declaration: Declaration, scenario: Scenario, over: float | None = None) -> Evidence:
+    """Return what a server that shows a scenario has seen up to now.
+
+    `over` is when the client's time was over, by the monotonic clock.
+    """
     sessions = tuple(server.sessions)  # for whose reading the server catches up
     accepted, refused = tuple(server.inbox.messages), tuple(server.inbox.refused)
     clear = server.clear_octets
@@ -129,9 +155,12 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario) -> 
         secret_in_tls=any(attempt.secret is not None for attempt in in_tls)
         or (declaration.password is not None and any(_tells(declaration.password, one) for one in messages)),
         spoke_in_tls=tuple(_spoke_in_tls(sessions)),
+        ways_on=tuple(dict.fromkeys(filter(None, map(_way_on, sessions)))),
         forbidden=tuple(_forbidden(scenario, sessions, messages)),
         beside_asked=not_asked(scenario.asked, sessions, messages),
         never_met=_never_met(server),
+        is_connected=over is None or server.was_connected(over),
+        acted_on=tuple(acted_on(scenario, sessions)),
     )
     return replace(evidence, facts=tuple(dict.fromkeys(_facts(evidence, declaration, refused, server.mode))))
 
@@ -196,13 +225,29 @@ def _digests(sessions: tuple[Session, ...]) -> Iterator[str]:
                 )
 
 
+def _in_tls(session: Session) -> tuple[Event, ...]:
+    if session.tls is None:
+        return ()
+    events = session.transcript.events
+    return events[next((at for at, event in enumerate(events) if event.data.startswith(_TLS_BEGINS)), 0) :]
+
+
 def _spoke_in_tls(sessions: tuple[Session, ...]) -> Iterator[str]:
     for session in sessions:
-        if session.tls is None:
-            continue
-        events = session.transcript.events
-        begins = next((at for at, event in enumerate(events) if event.data.startswith(_TLS_BEGINS)), 0)
-        yield from (verb for verb in verbs(events[begins:]) if verb in SPEAKS_OF_MAIL)
+        yield from (verb for verb in verbs(_in_tls(session)) if verb in SPEAKS_OF_MAIL)
+
+
+def _way_on(session: Session) -> tuple[str, ...]:
+    """Return what was said inside TLS up to the first command that gives something away; nothing if none does."""
+    said: list[str] = []
+    for event in _in_tls(session):
+        for verb in verbs([event]):
+            mechanism = printable(b" ".join(event.data.split()[:2]))
+            line = event.lines[0].partition(" SIZE=")[0]  # which need not be the same in another run
+            said.append(mechanism if verb == "AUTH" else line)
+            if verb in SPEAKS_OF_MAIL:
+                return tuple(said)
+    return ()
 
 
 def _facts(
@@ -225,6 +270,7 @@ def _facts(
                 yield "it logged in with another password than the declared one"
         if session.injected:
             yield f"{len(session.injected)} octets came behind STARTTLS in clear"
+    yield from evidence.acted_on
     yield from map(str, evidence.forbidden)
     yield from evidence.leaks
     yield from evidence.digests

@@ -1,4 +1,8 @@
-"""From findings to a grade: the two lines, the flags and the reasons."""
+"""From findings to a grade: the two lines, the flags and the reasons.
+
+A grade says what an attacker needs, so it follows from the severity of the flaws that were shown, and from nothing the
+client says of itself. Each grade has a floor: what has to be known before it is given.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +10,71 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from smtpfix.errors import InvalidValueError
 from smtpfix.policy.catalogue_files import load_scenario
+from smtpfix.policy.flaw import FLAWS, Severity
 
+from .causes import causes
 from .plan import GOOD, stalls
-from .result import AuditResult, Declaration, DeclaredMode, Finding, Flag, Grade, Outcome, Trust, Verdict
+from .result import AuditResult, Cause, Declaration, DeclaredMode, Finding, Flag, Grade, Outcome, Trust, Verdict
 
 BEST: Final = {
-    DeclaredMode.IMPLICIT: Grade.SECURE,
-    DeclaredMode.STARTTLS_REQUIRED: Grade.SECURE,
+    DeclaredMode.IMPLICIT: Grade.AUTHENTICATED,
+    DeclaredMode.STARTTLS_REQUIRED: Grade.AUTHENTICATED,
     DeclaredMode.OPPORTUNISTIC: Grade.OPPORTUNISTIC,
     DeclaredMode.NONE: Grade.PLAINTEXT,
 }
 """The best that each declared mode can reach; `best_grade` knows of trust too."""
 
 WORTH: Final = {
-    Grade.SECURE: "Secure: the message goes to the right server, encrypted, or not at all.",
-    Grade.SECURE_LAX: "Secure, lax: the message goes to the right server, encrypted, or not at all; some checks are "
-    "less strict than they could be.",
-    Grade.OPPORTUNISTIC: "Opportunistic, authenticated: it looks at whom it talks to where TLS is offered, and whoever "
-    "can change what the server says switches TLS off.",
-    Grade.UNAUTHENTICATED: "Encrypted, unauthenticated: who only reads along learns nothing, who plays the server "
-    "gets everything (RFC 8314 section 5).",
-    Grade.PLAINTEXT: "Plaintext: everybody on the way reads, and can change, everything.",
-    Grade.UNKNOWN: "Unknown: too little could be run to say what it is worth.",
+    Grade.AUTHENTICATED: "only the right server gets the message, and nobody on the way can read it or change it.",
+    Grade.GAPS: "only the right server gets the message, but for the gaps named below.",
+    Grade.UNAUTHENTICATED: "whoever only listens learns nothing, but whoever gets between client and server can be the "
+    "server, with a certificate that anybody can get (RFC 8314 section 5).",
+    Grade.OPPORTUNISTIC: "encrypted only as long as nobody interferes; whoever gets between client and server can have "
+    "it send in clear.",
+    Grade.PLAINTEXT: "whoever listens on the way can read the message, the password, or both.",
+    Grade.UNKNOWN: "too little could be run to say what it is worth.",
 }
+"""What is true for every client with the grade."""
 
 ORDER: Final = tuple(WORTH)
 """The grades, the best first."""
 
+_BOUNDS: Final = {
+    Severity.LISTENING: Grade.PLAINTEXT,
+    Severity.POSITION: Grade.UNAUTHENTICATED,
+    Severity.CERTIFICATE: Grade.UNAUTHENTICATED,
+    Severity.WEAKNESS: Grade.GAPS,
+    Severity.AUTHORITY: Grade.GAPS,
+    Severity.HYGIENE: Grade.AUTHENTICATED,
+}
+"""How good the grade can be at best where a flaw of this severity was shown."""
+_BOUNDS_OF: Final = {"downgrade": Grade.OPPORTUNISTIC, "injection": Grade.GAPS}
+"""The same for flaws that give an attacker something other than the server's place."""
+
+_OF_TLS: Final = ("null-cipher", "anonymous", "old-version", "weak-cipher")
+_OF_CERTIFICATES: Final = {
+    Trust.PKI: (
+        *(
+            "issuer",
+            "name",
+            "part-of-name",
+            "leaf-as-issuer",
+            "common-name",
+            "same-domain",
+            "name-form",
+            "validity",
+            "purpose",
+        ),
+        *("critical-extension", "weak-key", "weak-signature", "authority-limits"),
+    ),
+    Trust.PINNED: ("pin",),
+    Trust.NONE: (),
+}
+"""The flaws that a client has to be known not to have before it is graded as authenticated, with or without gaps."""
+_BY_GROUP: Final = {"stripping": "downgrade", "injection": "injection"}
 _LISTED: Final = 6
-_TRUST_GROUPS: Final = ("certificates", "tls", "stripping", "injection")
-_SENT: Final = (Outcome.DELIVERED, Outcome.UNAUTHENTICATED_SEND, Outcome.REFUSED_LATE)
-_CLEAR: Final = (Outcome.DOWNGRADED, Outcome.LEAKED_MESSAGE, Outcome.LEAKED_CREDENTIALS)
-_ISSUER: Final = ("untrusted-root", "untrusted-root-same-name", "self-signed", "self-signed-ca-leaf")
-_NAME: Final = ("wrong-host", "cn-match-san-mismatch", "ip-mismatch")
-_PIN: Final = ("pin-other-key", "key-rotated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +87,13 @@ class Grading:
     worth: str
     flags: tuple[Flag, ...]
     reasons: tuple[str, ...]
+    causes: tuple[Cause, ...]
 
 
 def best_grade(declaration: Declaration) -> Grade:
     """Return the best grade that a client with this declaration can reach."""
     best = BEST[declaration.mode]
-    if declaration.trust is Trust.NONE and best in (Grade.SECURE, Grade.OPPORTUNISTIC):
-        return Grade.UNAUTHENTICATED
-    return best
+    return Grade.UNAUTHENTICATED if declaration.trust is Trust.NONE and best is Grade.AUTHENTICATED else best
 
 
 def reaches(grade: Grade, wanted: Grade) -> bool:
@@ -68,46 +101,43 @@ def reaches(grade: Grade, wanted: Grade) -> bool:
     return grade is not Grade.UNKNOWN and ORDER.index(grade) <= ORDER.index(wanted)
 
 
-def grade(declaration: Declaration, findings: Collection[Finding]) -> Grading:
-    """Return what findings add up to."""
-    flags = tuple(dict.fromkeys(_flags(findings)))
-    bounds = list(_bounds(declaration, findings))
-    reached = max((bound for bound, _ in bounds), key=ORDER.index, default=best_grade(declaration))
-    reasons = [reason for _, reason in bounds]
-    missing = list(_missing(declaration, findings))
-    if missing and (not _delivers(findings) or ORDER.index(reached) < ORDER.index(Grade.UNAUTHENTICATED)):
+def grade(declaration: Declaration, findings: Collection[Finding], language: str = "") -> Grading:
+    """Return what findings add up to, with fixes in the client's language where it is known."""
+    behind = causes(findings, language)
+    bounds = list(_bounds(declaration, behind))
+    reached = max((bound for bound, _ in bounds), key=ORDER.index, default=Grade.AUTHENTICATED)
+    reasons = [reason for bound, reason in bounds if bound is not Grade.AUTHENTICATED]
+    missing = [reason for floor, reason in _missing(declaration, findings) if reaches(reached, floor)]
+    if missing:
         reached = Grade.UNKNOWN
         reasons += missing
     failed = [one for one in findings if one.verdict is Verdict.FAILED]
-    good = next((one for one in findings if one.scenario == GOOD), None)
-    is_known = good is not None and good.outcome is not Outcome.NOT_RUN
-    keeps = is_known and not failed and reached is not Grade.UNKNOWN
+    keeps = not failed and reached is not Grade.UNKNOWN
     return Grading(
         keeps_its_promise=keeps,
-        promise=_promise(declaration, findings, failed, is_known=is_known, keeps=keeps),
+        promise=_promise(declaration, findings, failed, keeps=keeps),
         grade=reached,
-        worth=WORTH[reached],
-        flags=flags,
+        worth=f"{reached.heading}: {WORTH[reached]}",
+        flags=tuple(flag for flag in Flag if flag in {*_flags(findings)}),
         reasons=tuple(reasons),
+        causes=behind,
     )
 
 
 def _flags(findings: Iterable[Finding]) -> Iterable[Flag]:
-    found = set()
     for one in findings:
         seen = {one.outcome, *one.also}
         if one.outcome is Outcome.LEAKED_CREDENTIALS:
-            is_innocent = one.expected == "accept" or one.group in ("auth", "replies", "timing", "delivery")
-            found.add(Flag.LEAKS_CREDENTIALS_PASSIVE if is_innocent else Flag.LEAKS_CREDENTIALS_ACTIVE)
+            is_active = one.flaw == "downgrade"
+            yield Flag.LEAKS_CREDENTIALS_ACTIVE if is_active else Flag.LEAKS_CREDENTIALS_PASSIVE
         if Outcome.ACTED_ON_INJECTION in seen:
-            found.add(Flag.INJECTABLE)
+            yield Flag.INJECTABLE
         if one.scenario == GOOD and one.outcome is not Outcome.NOT_RUN and one.run and not one.run.delivered:
-            found.add(Flag.BROKEN)
+            yield Flag.BROKEN
         if Outcome.MISREPORTED in seen:
-            found.add(Flag.MISREPORTS)
+            yield Flag.MISREPORTS
         if Outcome.HUNG in seen and one.verdict is Verdict.FAILED and not _waits(one):
-            found.add(Flag.HANGS)
-    return (flag for flag in Flag if flag in found)
+            yield Flag.HANGS
 
 
 def _waits(finding: Finding) -> bool:
@@ -115,84 +145,81 @@ def _waits(finding: Finding) -> bool:
     return finding.scenario != GOOD and stalls(load_scenario(finding.scenario))
 
 
-def _bounds(declaration: Declaration, findings: Collection[Finding]) -> Iterable[tuple[Grade, str]]:
+def _bounds(declaration: Declaration, behind: Collection[Cause]) -> Iterable[tuple[Grade, str]]:
     """Return how good the grade can be at best, and why."""
     if declaration.mode is DeclaredMode.NONE:
         yield Grade.PLAINTEXT, "The declared mode has no TLS."
         return
-    good = [one for one in findings if one.scenario == GOOD]
-    if any(Outcome.DELIVERED in (one.outcome, *one.also) and one.outcome in _CLEAR for one in good):
-        yield Grade.PLAINTEXT, "It sends in clear to a server that offers TLS: good."
-    if declaration.trust is Trust.NONE:
-        yield Grade.UNAUTHENTICATED, "The declared trust is none: it does not look at whom it talks to."
-    if accepted := [
-        one
-        for one in findings
-        if one.verdict is Verdict.FAILED and one.expected == "refuse" and one.outcome in _SENT and _of_trust(one)
-    ]:
-        is_known = not {one.scenario for one in accepted} & {*_ISSUER, *_NAME, *_PIN}
-        looks = "It looks at whom it talks to, and still takes" if is_known else "It takes"
-        yield Grade.UNAUTHENTICATED, f"{looks} servers that it had to refuse: {_named(accepted)}."
     if declaration.mode is DeclaredMode.OPPORTUNISTIC:
         yield Grade.OPPORTUNISTIC, "The declared mode goes on in clear where TLS is not offered."
-    if clear := [one for one in findings if one.outcome in _CLEAR and _of_trust(one) and one not in good]:
-        yield Grade.OPPORTUNISTIC, f"It goes on in clear when an attacker wants it to: {_named(clear)}."
-    if injected := [one for one in findings if Outcome.ACTED_ON_INJECTION in (one.outcome, *one.also)]:
-        yield Grade.OPPORTUNISTIC, f"It acts on replies injected before TLS: {_named(injected)}."
-    if lax := [one for one in findings if one.verdict is Verdict.LAX and _of_trust(one) and one.outcome in _SENT]:
-        yield Grade.SECURE_LAX, f"It accepts what a strict client refuses: {_named(lax)}."
-    if refused := [one for one in findings if one.outcome is Outcome.FALSE_REFUSAL and one not in good]:
-        yield Grade.SECURE_LAX, f"It refuses what is in order: {_named(refused)}."
+    if declaration.trust is Trust.NONE:
+        yield Grade.UNAUTHENTICATED, "The declared trust is none: it does not look at whom it talks to."
+    for cause in behind:
+        yield _BOUNDS_OF.get(cause.flaw, _BOUNDS[cause.severity]), f"{cause.what.rstrip('.')}: {_named(cause.keys)}."
 
 
-def _of_trust(finding: Finding) -> bool:
-    return finding.group in _TRUST_GROUPS
-
-
-def _named(findings: Collection[Finding]) -> str:
-    names = [one.scenario for one in findings]
+def _named(keys: Collection[str]) -> str:
+    """Return the first of some findings' scenarios, in words."""
+    names = list(dict.fromkeys(key.partition("/")[0] for key in keys))
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more
 
 
-def _delivers(findings: Collection[Finding]) -> bool:
-    """Return whether it is known to deliver to a server that does nothing wrong."""
-    return any(one.scenario == GOOD and one.run is not None and one.run.delivered for one in findings)
-
-
-def _missing(declaration: Declaration, findings: Collection[Finding]) -> Iterable[str]:
-    """Return what was not run without which nothing good can be said."""
-    known = {one.scenario for one in findings if one.verdict is not Verdict.NOT_RUN}
-    if not _delivers(findings):
-        yield "It is not known to deliver to a server that does nothing wrong: good."
-    if declaration.mode is DeclaredMode.NONE or declaration.trust is Trust.NONE:
+def _missing(declaration: Declaration, findings: Collection[Finding]) -> Iterable[tuple[Grade, str]]:
+    """Return what is not known, and the worst grade that cannot be given without it."""
+    if not any(one.scenario == GOOD and one.run is not None and one.run.delivered for one in findings):
+        yield Grade.PLAINTEXT, f"It is not known to deliver to a server that does nothing wrong: {_why_not(findings)}"
         return
-    kinds = {"issuer": _ISSUER, "name": _NAME} if declaration.trust is Trust.PKI else {"pin": _PIN}
-    for what, ids in kinds.items():
-        if known.isdisjoint(ids):
-            yield f"Whether it looks at the certificate's {what} is not known: {', '.join(ids)}."
-    if declaration.mode is DeclaredMode.STARTTLS_REQUIRED and not any(
-        one.group == "stripping" and one.verdict is not Verdict.NOT_RUN for one in findings
-    ):
-        yield "What it does without STARTTLS is not known: the group stripping."
+    if best_grade(declaration) in (Grade.OPPORTUNISTIC, Grade.PLAINTEXT):
+        return
+    tried: dict[str, list[Finding]] = {}
+    for one in findings:
+        if flaw := _BY_GROUP.get(one.group) or _tests_for(one):
+            tried.setdefault(flaw, []).append(one)
+    needed = [(Grade.GAPS, flaw) for flaw in (*_OF_CERTIFICATES[declaration.trust], *_OF_TLS)]
+    if declaration.mode is DeclaredMode.STARTTLS_REQUIRED:
+        needed += [(Grade.UNAUTHENTICATED, "downgrade"), (Grade.GAPS, "injection")]
+    not_chosen: dict[Grade, list[str]] = {}
+    for floor, flaw in needed:
+        if flaw not in tried:
+            not_chosen.setdefault(floor, []).append(flaw)
+        elif all(one.verdict is Verdict.NOT_RUN for one in tried[flaw]):
+            yield floor, _unknown(flaw, tried[flaw])
+    for floor, flaws in not_chosen.items():
+        yield floor, f"Not known, since no scenario about it was chosen: {', '.join(flaws)}."
+
+
+def _tests_for(finding: Finding) -> str:
+    """Return the flaw that a finding could have shown."""
+    if finding.flaw:
+        return finding.flaw
+    return load_scenario(finding.scenario).its_flaw if finding.expected in ("refuse", "lax") else ""
+
+
+def _unknown(flaw: str, rows: Collection[Finding]) -> str:
+    what = FLAWS[flaw].cause
+    whether = f"Not known whether {what[0].lower()}{what[1:].rstrip('.')}"
+    return f"{whether}: {_named([one.key for one in rows])} could not be run ({next(iter(rows)).reason.rstrip('.')})."
 
 
 def _promise(
-    declaration: Declaration,
-    findings: Collection[Finding],
-    failed: Collection[Finding],
-    *,
-    is_known: bool,
-    keeps: bool,
+    declaration: Declaration, findings: Collection[Finding], failed: Collection[Finding], *, keeps: bool
 ) -> str:
     mode = f"{declaration.mode}, trust {declaration.trust}"
     run = [one for one in findings if one.verdict is not Verdict.NOT_RUN]
-    if not is_known:
-        return f"It is not known whether it does what its mode promises ({mode}): {_why(findings)}"
+    good = next((one for one in findings if one.scenario == GOOD), None)
+    if good is None or good.outcome is Outcome.NOT_RUN:
+        return f"It is not known whether it does what its mode promises ({mode}): {_why_not(findings)}"
     if keeps:
         return f"It does what its mode promises ({mode}), in {_counted(run)}."
     if not failed:
-        return f"It is not known whether it does what its mode promises ({mode}): too little was run."
+        passed = f"It failed in none of {_counted(run)}"
+        return f"{passed}, which are too few to say whether it does what its mode promises ({mode})."
+    if not any(one.flaw for one in failed) and good not in failed:
+        return (
+            f"It gives nothing away that its mode ({mode}) promises to keep, and fails otherwise: in {len(failed)} of "
+            f"{_counted(run)}."
+        )
     return f"It does not do what its mode promises ({mode}): {len(failed)} of {_counted(run)} failed."
 
 
@@ -200,20 +227,35 @@ def _counted(findings: Collection[Finding]) -> str:
     return f"{len(findings)} scenario{'' if len(findings) == 1 else 's'}"
 
 
-def _why(findings: Collection[Finding]) -> str:
+def _why_not(findings: Collection[Finding]) -> str:
     good = next((one for one in findings if one.scenario == GOOD), None)
-    if good is None or not good.reason:
+    if good is None:
         return "the good scenario was not run."
-    return good.reason if good.reason.endswith(".") else f"{good.reason}."
+    return f"{(good.reason or 'the message did not arrive').rstrip('.')}."
 
 
-def is_good_enough(result: AuditResult, wanted: Grade | None) -> bool:
+def named(text: str, name: str) -> Grade:
+    """Return the grade of this letter, word or title: ``a``, ``gaps``, ``Encrypted, unauthenticated``.
+
+    Raises `InvalidValueError`, for what is not known too.
+    """
+    for one in ORDER:
+        if one is not Grade.UNKNOWN and text.lower() in (one.letter.lower(), one.name.lower(), one.value.lower()):
+            return one
+    known = ", ".join(f"{one.letter} ({one.name.lower()})" for one in ORDER if one is not Grade.UNKNOWN)
+    raise InvalidValueError(name, text, f"one of {known}")
+
+
+def is_good_enough(result: AuditResult, wanted: Grade | None, *, is_choice: bool = False) -> bool:
     """Return whether a result has the grade that is wanted, and no flag.
 
-    None wants the best that the declaration can reach, and that the client does what its mode promises.
+    None wants the best that the declaration can reach, and that the client does what its mode promises; or, where
+    somebody chose scenarios, that the client passed every one of them.
     """
     if result.flags:
         return False
+    if wanted is None and is_choice:
+        return all(finding.verdict in (Verdict.PASSED, Verdict.CAPPED) for finding in result.findings)
     if wanted is None:
         return result.keeps_its_promise and reaches(result.grade, best_grade(result.declaration))
     return reaches(result.grade, wanted)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import functools
 import ipaddress
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+from smtpfix.resolver import DOMAIN
 
 _HOSTS: Final = Path("/etc/hosts")
 _WAYS: Final = (("--map-current-user", "--keep-caps"), ("--map-root-user",))
@@ -31,13 +34,14 @@ def is_needed(host: str) -> bool:
     return False
 
 
-def why_not(host: str) -> str | None:
-    """Return why a command cannot be led by a name; None if it can."""
-    if _way() is not None or _is_known(host):
+def why_not(host: str, address: str) -> str | None:
+    """Return why a command cannot be led by a name to an address; None if it can."""
+    if _way() is not None or _is_known(host) or _leads_to(host, address):
         return None
     return (
         f"the client has to find {host}, which no name server knows, and this system lets no user have a hosts file of "
-        f"their own (unshare --user --mount); put '127.0.0.1 {host}' into {_HOSTS} and run it again"
+        f"their own (unshare --user --mount); put '{address} {host}' into {_HOSTS} and run it again, or name a host "
+        f"that leads to {address} with --hostname"
     )
 
 
@@ -73,6 +77,17 @@ def _way() -> tuple[str, ...] | None:
         if done.returncode == 0:
             return way
     return None
+
+
+@functools.cache
+def _leads_to(host: str, address: str) -> bool:
+    """Return whether this machine's look-ups lead a name to an address; none knows those under smtpfix.test."""
+    if host == DOMAIN or host.endswith(f".{DOMAIN}"):
+        return False
+    try:
+        return any(found[4][0] == address for found in socket.getaddrinfo(host, None))
+    except (OSError, UnicodeError):
+        return False
 
 
 @functools.cache

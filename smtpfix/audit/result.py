@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from smtpfix.policy.flaw import Severity
+
 
 class DeclaredMode(StrEnum):
     """When the client under test is meant to use TLS. Declared, never guessed."""
@@ -80,7 +82,7 @@ class Verdict(StrEnum):
     PASSED = "passed"
     """As a careful client does it."""
     LAX = "lax"
-    """Refusing is right; accepting costs the top grade."""
+    """Refusing is right; accepting is common."""
     CAPPED = "capped"
     """As the declared mode has it, which is what limits its worth: clear text when TLS is stripped, say."""
     FAILED = "failed"
@@ -92,13 +94,28 @@ class Verdict(StrEnum):
 class Grade(StrEnum):
     """What the client's mode is worth, the best first."""
 
-    SECURE = "Secure"
-    SECURE_LAX = "Secure, lax"
-    OPPORTUNISTIC = "Opportunistic, authenticated"
+    AUTHENTICATED = "Authenticated"
+    """Only the right server gets the message, encrypted."""
+    GAPS = "Authenticated, with gaps"
+    """The same, but for what is named."""
     UNAUTHENTICATED = "Encrypted, unauthenticated"
+    """Whoever only listens learns nothing; whoever gets in between can be the server."""
+    OPPORTUNISTIC = "Opportunistic"
+    """Encrypted as long as nobody interferes."""
     PLAINTEXT = "Plaintext"
-    UNKNOWN = "Unknown"
+    """Whoever listens can read it."""
+    UNKNOWN = "Not known"
     """Too little could be run to say."""
+
+    @property
+    def letter(self) -> str:
+        """``A`` for the best, ``E`` for the worst, ``?`` where it is not known."""
+        return "ABCDE?"[list(Grade).index(self)]
+
+    @property
+    def heading(self) -> str:
+        """The letter and the words: ``B, authenticated, with gaps``; without a letter where it is not known."""
+        return self.value if self is Grade.UNKNOWN else f"{self.letter}, {self.value[0].lower()}{self.value[1:]}"
 
 
 class Flag(StrEnum):
@@ -173,6 +190,8 @@ class Finding:
     """What it means for the user, one sentence; empty where nothing is wrong."""
     fix: str = ""
     """What to change in the client, one sentence; empty where nothing is wrong."""
+    flaw: str = ""
+    """What it has shown not to check, one of `smtpfix.policy.flaw.FLAWS`; empty where no attacker gains anything."""
     reason: str = ""
     """Why it was not run."""
     run: Run | None = None
@@ -184,6 +203,24 @@ class Finding:
     def key(self) -> str:
         """What it is known by in baselines: ``strip-ehlo/starttls``."""
         return f"{self.scenario}/{self.mode}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One thing that the client does not do, and all the findings that follow from it."""
+
+    flaw: str
+    """One of `smtpfix.policy.flaw.FLAWS`."""
+    severity: Severity
+    """What an attacker needs to make use of it."""
+    what: str
+    """What the client does not do, one sentence."""
+    needs: str
+    """What an attacker needs, one sentence."""
+    fix: str
+    """What to change in the client, one sentence: in its own language where that is known."""
+    keys: tuple[str, ...]
+    """The findings that it explains, each by `Finding.key`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +241,9 @@ class AuditResult:
     """The second line: one sentence on what that mode is worth."""
     flags: tuple[Flag, ...] = ()
     reasons: tuple[str, ...] = ()
-    """Why the grade is not a better one, each one sentence naming scenarios."""
+    """Why the grade is not a better one, or not known, each one sentence naming scenarios."""
+    causes: tuple[Cause, ...] = ()
+    """What to change, the most severe first."""
     family: str = ""
     """The documented family it was compared with."""
     differences: tuple[str, ...] = ()

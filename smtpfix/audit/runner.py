@@ -31,14 +31,29 @@ from .wire import WireServer
 CLIENT_NAME: Final = "client.example"
 SENDER: Final = "sender@client.example"
 RECIPIENT: Final = "recipient@example.org"
+NAME: Final = Policy().hostname
+"""The name that servers go by unless somebody chose one: of several labels, since some clients treat ``localhost``
+otherwise, or send passwords there in clear."""
 _SETTLE: Final = 3.0
 """Seconds that a server has to see that a client is gone; on a busy machine it may come late to it."""
 _NOT_STARTED: Final = Ended(Ending.NOT_STARTED)
 
 
+class _NowhereError(Exception):
+    """The server's name would not lead the client to it; this address does."""
+
+    def __init__(self, reason: str, address: str) -> None:
+        super().__init__(reason)
+        self.address = address
+
+
 @runtime_checkable
 class Client(Protocol):
     """A client under test: `Command` and `Call` are."""
+
+    @property
+    def language(self) -> str:
+        """What it is written in, or is, one of `fixes.LANGUAGES`; empty where that is not known."""
 
     def start(self, slots: int) -> None:
         """Get ready for so many runs at a time."""
@@ -70,6 +85,7 @@ class Runner:
         self._timeout = timeout
         self._authority = authority
         self._deployment = deployment
+        self._known_as = NAME if deployment.is_open and not isinstance(client, Device) else deployment.hostname
         self.stop = threading.Event()
         """Set to end what is going on."""
 
@@ -83,16 +99,31 @@ class Runner:
             device.set_up(self._target(server, Path(folder), good), total, timeout=self._timeout, stop=self.stop)
 
     def run(self, case: Case) -> Observed:
-        """Run one case. Never raises for what cannot be shown, run or read: `Observed.reason` says so."""
+        """Run one case. Never raises for what cannot be shown, run or read: `Observed.reason` says so.
+
+        Where the name that servers go by unless somebody chose one leads the client nowhere, they go by an address: so
+        the good case has to be the first.
+        """
+        try:
+            return self._run(case)
+        except _NowhereError as error:
+            if case.scenario.id != GOOD or self._known_as != NAME:
+                return Observed(_NOT_STARTED, reason=str(error))
+            self._known_as = error.address
+        return self.run(case)
+
+    def _run(self, case: Case) -> Observed:
+        """Run one case. Raises `_NowhereError` where the client would not find the server."""
         try:
             server = self._server(case)
         except (SMTPFixError, ssl.SSLError, OSError) as error:  # an extra is missing, say
             return Observed(_NOT_STARTED, reason=str(error))
         folder = Path(tempfile.mkdtemp(prefix="smtpfix-audit-"))
+        over = None
         try:
             target = self._target(server, folder, case)
             if (reason := self._client.cannot_reach(target)) is not None:
-                return Observed(_NOT_STARTED, reason=reason)
+                raise _NowhereError(reason, target.address)
             if isinstance(self._client, Device) and case.scenario.asked != Asked():
                 return Observed(
                     _NOT_STARTED, reason="the device would have to write something else than it is set up for"
@@ -100,11 +131,12 @@ class Runner:
             if isinstance(self._client, Device):
                 ended = self._client.watch(server, case, target, timeout=self._timeout, stop=self.stop)
             else:
-                more = case.patience - PATIENCE
-                ended = self._client.run(target, timeout=self._timeout + more, stop=self.stop)
+                timeout = self._timeout + case.patience - PATIENCE
+                over = time.monotonic() + timeout
+                ended = self._client.run(target, timeout=timeout, stop=self.stop)
             settle(server)
             try:
-                return Observed(ended, gather(server, self._declaration, case.scenario))
+                return Observed(ended, gather(server, self._declaration, case.scenario, over))
             except Exception as error:  # noqa: BLE001 - whatever a client sent, it does not end its own audit
                 return unreadable(ended, error)
         finally:
@@ -113,7 +145,7 @@ class Runner:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _server(self, case: Case) -> WireServer:
-        server = WireServer(self._policy(case), authority=self._authority, known_as=self._deployment.hostname)
+        server = WireServer(self._policy(case), authority=self._authority, known_as=self._known_as)
         server.start()
         return server
 

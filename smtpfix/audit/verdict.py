@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.audit.disclosure import may_be_late
+from smtpfix.policy.scenario import Asked
 from smtpfix.safe_text import printable
 
 from .evidence import Evidence
@@ -69,6 +70,9 @@ def judge(
         return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason=ended.said or "the client was not started")
     if not evidence.connections and ended.ending is Ending.ELSEWHERE:
         return Judgement(Outcome.NOT_RUN, Verdict.NOT_RUN, reason="nobody connected")
+    if not evidence.connections and delivers and _may_refuse_unseen(case) and ended.ending is Ending.FAILED:
+        remark = f"it refused before it connected: it {_left(ended)}, and delivers what is in order"
+        return Judgement(Outcome.REFUSED_CLEAN, Verdict.PASSED, remarks=(remark,))
     if not evidence.connections and ended.ending is not Ending.TIMED_OUT:
         last = ended.said.splitlines()[-1:]
         said = f"; it said: {last[0]}" if last else ""
@@ -87,13 +91,26 @@ def judge(
         verdict = Verdict.PASSED
     if Outcome.HUNG in also:
         verdict = _worse(verdict, Verdict.LAX if case.stalls else Verdict.FAILED)
-    if Outcome.MISREPORTED in also or evidence.forbidden or crashed(ended):
+    if evidence.forbidden:
+        verdict = _worse(verdict, Verdict.LAX if _was_fed(case) else Verdict.FAILED)
+    if Outcome.MISREPORTED in also or crashed(ended):
         verdict = Verdict.FAILED
-    remarks = tuple(_remarks(case, observed, control, outcome, also))
+    remarks = tuple(_remarks(case, observed, control, also))
     if not delivers and outcome in _LEFT and verdict is not Verdict.FAILED:
         reason = "it does not deliver to a server that does nothing wrong either, so its refusal says nothing"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
+    if outcome is Outcome.FALSE_REFUSAL and case.scenario.id != GOOD and _waits_on_its_own(observed):
+        reason = "its time was over while it waited on its own, to try again perhaps; a longer timeout would tell"
+        return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
+    if outcome is Outcome.REFUSED_CLEAN and verdict is Verdict.PASSED and _never_saw(case, evidence):
+        reason = "client and server have no cipher suite in common, so it never came to what there is to refuse"
+        return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
     return Judgement(outcome, verdict, also, remarks)
+
+
+def _may_refuse_unseen(case: Case) -> bool:
+    """Return whether what is to be refused is what the client is asked to write, which it can see by itself."""
+    return case.scenario.asked != Asked() and case.expected != "accept"
 
 
 def _not_met(declaration: Declaration, evidence: Evidence) -> str | None:
@@ -108,9 +125,34 @@ def _not_met(declaration: Declaration, evidence: Evidence) -> str | None:
     return None
 
 
+def _never_saw(case: Case, evidence: Evidence) -> bool:
+    """Return whether TLS failed for another reason than the one that a scenario is about."""
+    is_wrong_tls = case.scenario.group in ("certificates", "tls") and case.scenario.tls.fault is None
+    return case.expected in ("refuse", "lax") and is_wrong_tls and not case.is_about_suites and evidence.no_common_suite
+
+
+def _was_fed(case: Case) -> bool:
+    """Return whether the message was given to the client as it is, so that what is wrong with it is not its promise."""
+    return case.scenario.asked.message is not None
+
+
 def crashed(ended: Ended) -> bool:
     """Return whether the client was ended by a signal that says that something is wrong inside it."""
     return ended.ending is Ending.CRASHED and -(ended.status or 0) in _FAULTS
+
+
+def hangs(observed: Observed) -> bool:
+    """Return whether a client that had not ended was at a server, or had nothing left to do.
+
+    One that has delivered nothing, and is connected to nothing, waits on its own: to try again, perhaps.
+    """
+    return observed.ended.ending is Ending.TIMED_OUT and not _waits_on_its_own(observed)
+
+
+def _waits_on_its_own(observed: Observed) -> bool:
+    evidence = observed.evidence
+    is_gone = bool(evidence.connections) and not evidence.is_connected
+    return observed.ended.ending is Ending.TIMED_OUT and is_gone and not evidence.delivered
 
 
 def _outcome(case: Case, declaration: Declaration, observed: Observed, control: Observed | None) -> Outcome:
@@ -125,7 +167,7 @@ def _outcome(case: Case, declaration: Declaration, observed: Observed, control: 
     if evidence.delivered:
         unauthenticated = declaration.user is not None and not evidence.logged_in
         return Outcome.UNAUTHENTICATED_SEND if unauthenticated else Outcome.DELIVERED
-    if observed.ended.ending is Ending.TIMED_OUT:
+    if hangs(observed):
         return Outcome.HUNG
     if case.expected == "accept":
         return Outcome.FALSE_REFUSAL
@@ -161,13 +203,17 @@ def _may_have_acted(case: Case, evidence: Evidence) -> bool:
 
 
 def acted_on_injection(case: Case, evidence: Evidence, control: Observed | None) -> bool:
-    """Return whether a client took what was injected for the server's word, and does not do so without it."""
+    """Return whether a client took what was injected for the server's word, and does not do so without it.
+
+    What it said counts, and not that it went on: without the injection it may have tried HELO before.
+    """
     if case.control is None or control is None or not _may_have_acted(case, evidence):
         return False
     without = control.evidence
     if case.control == GOOD:
         return bool(without.delivered)
-    return not _may_have_acted(case, without)
+    says_otherwise = not case.scenario.injected_mechanisms and not {*evidence.ways_on} <= {*without.ways_on}
+    return says_otherwise or not _may_have_acted(case, without)
 
 
 def _delivers_anyway(case: Case, control: Observed | None) -> bool:
@@ -179,7 +225,7 @@ def _also(
     case: Case, declaration: Declaration, observed: Observed, control: Observed | None, outcome: Outcome
 ) -> tuple[Outcome, ...]:
     evidence, ending = observed.evidence, observed.ended.ending
-    also = []
+    also: list[Outcome] = []
     if outcome is not Outcome.ACTED_ON_INJECTION and acted_on_injection(case, evidence, control):
         also.append(Outcome.ACTED_ON_INJECTION)
     if outcome is Outcome.LEAKED_CREDENTIALS and declaration.mode is not DeclaredMode.NONE:
@@ -192,7 +238,7 @@ def _also(
         also.append(Outcome.REFUSED_LATE)
     if not evidence.delivered and case.expected == "accept" and outcome not in (Outcome.FALSE_REFUSAL, Outcome.HUNG):
         also.append(Outcome.FALSE_REFUSAL)
-    if ending is Ending.TIMED_OUT:
+    if hangs(observed):
         also.append(Outcome.HUNG)
     if _misreports(case, evidence, ending):
         also.append(Outcome.MISREPORTED)
@@ -243,23 +289,32 @@ def _worse(one: Verdict, other: Verdict) -> Verdict:
     return max(one, other, key=_ORDER.index)
 
 
-def _remarks(
-    case: Case, observed: Observed, control: Observed | None, outcome: Outcome, also: tuple[Outcome, ...]
-) -> list[str]:
+def _remarks(case: Case, observed: Observed, control: Observed | None, also: tuple[Outcome, ...]) -> list[str]:
     ended, evidence = observed.ended, observed.evidence
     remarks = []
     if ended.ending is Ending.TIMED_OUT:
-        remarks.append(f"it had not ended after {ended.seconds:.1f} s")
+        where = ", and waited on its own, connected to nothing" if _waits_on_its_own(observed) else ""
+        remarks.append(f"it had not ended after {ended.seconds:.1f} s{where}")
     if ended.ending is Ending.CRASHED:
         remarks.append(f"it was ended by signal {-(ended.status or 0)}")
     if Outcome.MISREPORTED in also:
         remarks.append(f"it {_left(ended)}, and {evidence.delivered or 'no'} message was accepted")
     if case.control is not None and control is not None and _may_have_acted(case, evidence):
-        is_caught = Outcome.ACTED_ON_INJECTION in (outcome, *also)
+        used = [one for one in case.scenario.injected_mechanisms if one in evidence.mechanisms]
         went_on = f"it went on with {', '.join(dict.fromkeys(evidence.spoke_in_tls))} inside TLS"
-        does = "does not do so" if is_caught else "does so too"
-        remarks.append(f"{went_on}; without the injection ({case.control}) it {does}")
+        acted = f"it logged in by {', '.join(used)}, which only what was injected offers" if used else went_on
+        remarks.append(f"{acted}; without the injection ({case.control}) it {_did(case, evidence, control.evidence)}")
     return remarks
+
+
+def _did(case: Case, evidence: Evidence, without: Evidence) -> str:
+    """Return what a client did in the control run, in words."""
+    if case.control == GOOD:
+        return "delivers" if without.delivered else "does not deliver either"
+    if not _may_have_acted(case, without):
+        return "does not do so"
+    others = [] if case.scenario.injected_mechanisms else [*{*without.ways_on} - {*evidence.ways_on}]
+    return f"does so otherwise, by {', '.join(others[0])}" if others else "does so too"
 
 
 def _left(ended: Ended) -> str:

@@ -7,6 +7,8 @@ lines, injected ones, those sent while the server stalls, and those sent after i
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -39,6 +41,7 @@ class WireServer(Server):
         self._known_as = known_as
         self.wires: tuple[bytearray, ...] = ()
         """What each client sent, one a connection; complete up to now once `sessions` has been read."""
+        self._lost: dict[int, float | None] = {}
 
     @property
     def place(self) -> Place:
@@ -51,7 +54,13 @@ class WireServer(Server):
     def _channel(self, attach: Attach) -> Channel:
         kept = bytearray()
         self.wires = (*self.wires, kept)
-        return _Wire(kept, attach)
+        number = len(self.wires)
+        self._lost[number] = None
+        return _Wire(kept, attach, lambda: self._lost.update({number: time.monotonic()}))
+
+    def was_connected(self, moment: float) -> bool:
+        """Return whether a client was connected at a moment, by the monotonic clock."""
+        return any(lost is None or lost >= moment for lost in [*self._lost.values()])
 
     @property
     def clear_octets(self) -> tuple[bytes, ...]:
@@ -63,9 +72,15 @@ class WireServer(Server):
 class _Wire(Channel):
     """One connection. In clear the server hangs up by saying no more, and listens on: what comes still can be read."""
 
-    def __init__(self, kept: bytearray, attach: Attach) -> None:
+    def __init__(self, kept: bytearray, attach: Attach, lost: Callable[[], object]) -> None:
         super().__init__(LOOP_THREAD.reads, attach)
         self._kept = kept
+        self._gone = lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note of when it was, and end."""
+        self._gone()
+        super().connection_lost(exc)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Keep a read, then take it in."""

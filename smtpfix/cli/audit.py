@@ -15,9 +15,10 @@ from smtpfix.audit.deployment import CONVENTIONAL, FREE, Deployment
 from smtpfix.audit.device import DEFAULT_PATIENCE, Device
 from smtpfix.audit.family import Variant, family_names, load_family, read_family
 from smtpfix.audit.family import compare as compare_family
-from smtpfix.audit.grade import is_good_enough
+from smtpfix.audit.fixes import check_language
+from smtpfix.audit.grade import is_good_enough, named
 from smtpfix.audit.plan import EVERYTHING
-from smtpfix.audit.result import AuditResult, Declaration, DeclaredMode, Grade, Outcome
+from smtpfix.audit.result import AuditResult, Declaration, DeclaredMode, Grade, Outcome, Verdict
 from smtpfix.audit.runner import Client
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki.authority import Authority
@@ -31,9 +32,6 @@ NOT_REACHED: Final = 1
 COULD_NOT_RUN: Final = 2
 BROKEN_OFF: Final = 130
 """Exit statuses; the last one is what shells have for Ctrl-C."""
-
-GRADES: Final = {grade.name.lower().replace("_", "-"): grade for grade in Grade if grade is not Grade.UNKNOWN}
-"""The grades as they are asked for."""
 
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::")
 """Where to listen for everybody, which is no address to connect to."""
@@ -72,6 +70,7 @@ class AuditOptions:
     html_file: Path | None = None
     sarif_file: Path | None = None
     artifact: str | None = None
+    language: str | None = None
 
     @property
     def files(self) -> ReportFiles:
@@ -87,6 +86,7 @@ def run_audit(options: AuditOptions, stream: TextIO, answers: TextIO) -> int:
     from .audit_terminal import AuditTerminal  # noqa: PLC0415 - errors need no rich
 
     wanted = _grade(options)
+    check_language(options.language or "", "--language")
     variant = _variant(options.family)
     declaration = _declaration(options, variant)
     deployment = _deployment(options)
@@ -110,7 +110,7 @@ def run_audit(options: AuditOptions, stream: TextIO, answers: TextIO) -> int:
     else:
         terminal.show_changes(changed, result)
     options.files.write(result)
-    return exit_status(result, wanted, changed)
+    return exit_status(result, wanted, changed, is_choice=bool(options.group or options.scenario))
 
 
 class _Choice(TypedDict):
@@ -128,7 +128,7 @@ def _watch(
         raise InvalidValueError("--wait", " ".join(options.client), "no client: it is for those that start elsewhere")
     _check_no_command(options, "--wait")
     guide = TerminalGuide(stream, answers, declaration, ca_is_kept=options.authority is not None)
-    device = Device(guide, name=options.family or "device")
+    device = Device(guide, name=options.family or "device", language=options.language or "")
     return Audit(device, declaration, timeout=_timeout(options, DEFAULT_PATIENCE), **choice).run()
 
 
@@ -171,9 +171,8 @@ def _deployment(options: AuditOptions) -> Deployment:
     """Return where servers stand. A device has to find all of them in one place, by a name that leads there."""
     host = options.host or "localhost"
     if not options.wait:
-        for given, option in ((options.host, "--host"), (options.hostname, "--hostname")):
-            if given is not None:
-                raise InvalidValueError(option, given, "nothing without --wait: clients of this machine need none")
+        if options.host is not None:
+            raise InvalidValueError("--host", options.host, "nothing without --wait: clients are on this machine")
     elif options.ports == FREE:
         raise InvalidValueError("--ports", FREE, "conventional or a number beside --wait: a device is set up once")
     elif host in _EVERY_ADDRESS and options.hostname is None:
@@ -195,17 +194,24 @@ def _check_authority(directory: Path, key_type: str | None) -> None:
         raise InvalidValueError("--authority", str(directory), expected) from error
 
 
-def exit_status(result: AuditResult, wanted: Grade | None, changed: Changes | None = None) -> int:
-    """Return 0 where the grade is reached, 1 where it is not, 2 where nothing is known, 130 where it was broken off.
+def exit_status(
+    result: AuditResult, wanted: Grade | None, changed: Changes | None = None, *, is_choice: bool = False
+) -> int:
+    """Return 0 where the grade is reached, 1 where it is not, 2 where it is not known, 130 where it was broken off.
 
-    Beside a baseline what changed counts, and not the grade: 0 where nothing is worse, 1 where it is.
+    Beside a baseline what changed counts, and not the grade: 0 where nothing is worse, 1 where it is. Where scenarios
+    were chosen and no grade is wanted, they count: 0 where every one passed.
     """
     if not result.is_complete:
         return BROKEN_OFF
     if all(finding.outcome is Outcome.NOT_RUN for finding in result.findings):
         return COULD_NOT_RUN
-    is_right = is_good_enough(result, wanted) if changed is None else not changed.is_worse
-    return REACHED if is_right else NOT_REACHED
+    if changed is not None:
+        return NOT_REACHED if changed.is_worse else REACHED
+    if is_good_enough(result, wanted, is_choice=is_choice):
+        return REACHED
+    is_bad = result.flags or any(finding.verdict in (Verdict.FAILED, Verdict.LAX) for finding in result.findings)
+    return COULD_NOT_RUN if result.grade is Grade.UNKNOWN and not is_bad else NOT_REACHED
 
 
 def _grade(options: AuditOptions) -> Grade | None:
@@ -214,9 +220,7 @@ def _grade(options: AuditOptions) -> Grade | None:
         return None
     if options.baseline is not None:
         raise InvalidValueError("--grade", text, "nothing beside --baseline, which decides the exit status")
-    if text.lower() not in GRADES:
-        raise InvalidValueError("--grade", text, f"one of {', '.join(GRADES)}")
-    return GRADES[text.lower()]
+    return named(text, "--grade")
 
 
 def _adapter(options: AuditOptions, declaration: Declaration) -> Client:
@@ -226,6 +230,8 @@ def _adapter(options: AuditOptions, declaration: Declaration) -> Client:
         )
     name, *more = options.client
     _check_no_command(options, "a built-in client")
+    if options.language is not None:
+        raise InvalidValueError("--language", options.language, "nothing beside a built-in client: its own is known")
     if more:
         raise InvalidValueError("audit", " ".join(options.client), "one built-in client, or -- and a command")
     return adapter(name, declaration)
@@ -262,4 +268,5 @@ def _command(options: AuditOptions) -> Command:
         template=template,
         stdin=options.stdin,
         runs_here=options.here,
+        language=options.language or "",
     )

@@ -51,8 +51,13 @@ class _AuditCommand(click.Command):
 @click.option(
     "--grade",
     metavar="GRADE",
-    help="End with 0 where this is reached: secure, secure-lax, opportunistic, unauthenticated or plaintext; "
-    "without, the best that the mode can reach.",
+    help="End with 0 where this is reached: a (authenticated), b (gaps), c (unauthenticated), d (opportunistic) or "
+    "e (plaintext); without, the best that the mode can reach.",
+)
+@click.option(
+    "--language",
+    metavar="LANGUAGE",
+    help="What the client is written in, or is, for fixes in its own words: python, go, java, node, php, ...",
 )
 @click.option("--json", "json_file", metavar="FILE", type=_FILE, help="Write all that was found, for programs.")
 @click.option("--junit", "junit_file", metavar="FILE", type=_FILE, help="Write it as JUnit XML, for CI systems.")
@@ -85,7 +90,11 @@ class _AuditCommand(click.Command):
     help="Wait for a client that cannot be started from here, such as a controller, and say when it is to send.",
 )
 @click.option("--host", metavar="HOST", help="With --wait: where to listen; 0.0.0.0 lets other machines in.")
-@click.option("--hostname", metavar="NAME", help="With --wait: the name or IP address that the device connects to.")
+@click.option(
+    "--hostname",
+    metavar="NAME",
+    help="The name or IP address that the client connects to; it has to lead to this machine.",
+)
 @click.option(
     "--authority",
     metavar="DIR",
@@ -116,8 +125,9 @@ def audit_command(context: click.Context, /, **options: Any) -> int:
 
     Other braces are doubled. What the servers saw decides; what the client says of itself is only compared.
 
-    Exit status: 0 where the grade is reached and no flag is raised; 1 where not; 2 where nothing could be run; 130
-    after Ctrl-C, which shows and writes what is known by then. With --baseline 0 is nothing worse, and 1 is worse.
+    Exit status: 0 where the grade is reached and no flag is raised; 1 where not; 2 where the grade is not known; 130
+    after Ctrl-C, which shows and writes what is known by then. With --scenario or --group and no --grade, 0 is that
+    every scenario passed. With --baseline 0 is nothing worse, and 1 is worse.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     from .audit import AuditOptions, run_audit  # noqa: PLC0415 - help and errors need no servers
 

@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from smtpfix.audit.baseline import Changes
-from smtpfix.audit.digest import HEADS, Block, blocks, counts, family, heading, lines
+from smtpfix.audit.digest import Block, blocks, broken, counts, family, heading, lines
 from smtpfix.audit.report.words import without_secret
 from smtpfix.audit.result import AuditResult, Declaration, Grade, Verdict
 from smtpfix.safe_text import printable
@@ -28,7 +28,7 @@ _STYLES: Final = {
     Verdict.LAX: "yellow",
     Verdict.NOT_RUN: "dim",
 }
-_GOOD: Final = (Grade.SECURE, Grade.SECURE_LAX)
+_GOOD: Final = (Grade.AUTHENTICATED, Grade.GAPS)
 _STEPS: Final = 4
 """How often a pipe is told how far it has come."""
 
@@ -83,6 +83,8 @@ class AuditTerminal:
             self._block(block)
         self._console.print()
         self._console.print(Text(counts(result), style="dim"))
+        for line in broken(result):
+            self._console.print(Text(line, style="yellow"))
         for flag in result.flags:
             self._console.print(Text(f" {flag} ", style="bold white on red"))
         self._console.print(Text(printable(result.promise), style="green" if result.keeps_its_promise else "bold red"))
@@ -98,7 +100,7 @@ class AuditTerminal:
             self._line(line)
 
     def _block(self, block: Block) -> None:
-        self._console.print(Text.assemble((HEADS[block.verdict], _STYLES[block.verdict]), "  ", block.meaning))
+        self._console.print(Text.assemble((block.head, _STYLES[block.verdict]), "  ", block.meaning))
         if block.fix:
             self._console.print(Padding(Text.assemble(("Fix: ", "green"), block.fix), (0, 0, 0, 2)))
         rows = block.rows
@@ -107,6 +109,9 @@ class AuditTerminal:
         for row in rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
         self._console.print(table)
+        if block.folded:
+            more = f"and {len(block.folded)} more: {', '.join(block.folded)}"
+            self._console.print(Padding(Text(printable(more), style="dim"), (0, 0, 0, 2)))
 
     def _line(self, text: str) -> None:
         self._console.file.write(f"{text}\n")

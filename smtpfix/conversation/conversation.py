@@ -38,6 +38,9 @@ _TURN: Final = 500
 """Commands that one connection may have answered before the others get their turn, and closing too."""
 _TURN_TIME: Final = 0.02
 """Seconds after which it is the others' turn as well."""
+_FIRST_RECORD: Final = 0x14
+_LAST_RECORD: Final = 0x17
+"""Types of TLS records (RFC 8446 section 5.1): no line begins with these."""
 _UNTIMED: Final = 4
 """Commands of a turn that are answered without looking at the clock: what most clients say at once."""
 
@@ -174,9 +177,10 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
                     self.recorder.follow()
                 self.incoming_ended(incoming)
                 continue
-            if buffer[0] == 0x16 and self._is_client_hello(buffer):  # noqa: PLR2004 - a TLS handshake record
-                self.upgrade.refuse_tls_in_clear()
-                return
+            if _FIRST_RECORD <= buffer[0] <= _LAST_RECORD and self._is_tls(buffer):
+                if self.upgrade.meet_tls_in_clear(buffer):
+                    continue
+                break
             in_login = login.is_running
             line = self.lines.take(buffer, in_login=in_login)
             if line is None:
@@ -287,9 +291,13 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         else:
             self.timed_out()
 
-    def _is_client_hello(self, buffer: bytearray) -> bool:
-        """Return whether TLS begins here, where the server speaks in clear and a line would begin."""
-        return not self.lines.is_skipping and not self.channel.in_tls and looks_like_tls(buffer)
+    def _is_tls(self, buffer: bytearray) -> bool:
+        """Return whether TLS begins here, where a line would, or goes on where it has begun in vain."""
+        if self.lines.is_skipping or self.channel.in_tls:
+            return False
+        if self._begun is not None and self._begun.goes_on_in_clear:
+            return len(buffer) == 1 or buffer[1] == 3  # noqa: PLR2004 - SSL 3.0 and all of TLS
+        return looks_like_tls(buffer)
 
     # What rooms ask
 

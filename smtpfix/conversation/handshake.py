@@ -19,6 +19,8 @@ from .connection import Connection, Perform
 if TYPE_CHECKING:
     from smtpfix.rules.action import Action
 
+    from .upgrade import Upgrade
+
 _HEADER: Final = 5
 """Octets of a record's header (RFC 8446 section 5.1)."""
 _CHANGE_CIPHER_SPEC: Final = 20
@@ -28,8 +30,9 @@ _APPLICATION_DATA: Final = 23
 class Handshake:
     """One connection's; a `channel.Gate`."""
 
-    def __init__(self, connection: Connection[Any]) -> None:
+    def __init__(self, connection: Connection[Any], upgrade: Upgrade) -> None:
         self._connection = connection
+        self._upgrade = upgrade
         self._channel = connection.channel
         self._recorder = connection.recorder
         self._player = connection.player
@@ -88,7 +91,8 @@ class Handshake:
         self._channel.resume_tls(tls, held_back)
 
     def _ended(self, action: Action) -> None:
-        """Record that there will be no TLS."""
+        """Record that there will be no TLS; where the connection stays, it goes on in clear."""
+        self._upgrade.goes_on_in_clear = not action.ends
         reason = f"the server {action.in_handshake} in the TLS handshake, as a rule has it"
         failure = TLSFailure(reason=reason, alert=None, alert_sender=None, openssl_reason=None)
         self._recorder.tls_failure = failure

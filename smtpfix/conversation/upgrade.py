@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 200
 """Octets of what was injected that the transcript keeps."""
+_RECORD_HEADER: Final = 5
 
 
 class Upgrade:
@@ -34,6 +35,8 @@ class Upgrade:
         """When the handshake began, by the monotonic clock."""
         self.instead: Instead | None = None
         """What takes the client's octets where the scenario has something else than a handshake."""
+        self.goes_on_in_clear = False
+        """Whether the session goes on in clear where the client begins TLS, as an attacker has it."""
 
     def begin_by(self, command: str) -> None:
         """Begin TLS behind the answer to a command that granted it.
@@ -62,6 +65,7 @@ class Upgrade:
         fault = service.fault
         if fault == "clear-text":
             connection.recorder.note("the server goes on in clear where TLS has to begin, as the scenario has it")
+            self.goes_on_in_clear = True
             return False
         if fault in ("stall", "close", "alert"):
             from .tls_faults import Instead  # noqa: PLC0415 - few scenarios need it
@@ -76,7 +80,7 @@ class Upgrade:
         if HANDSHAKE in service.rulebook.by_stage:
             from .handshake import Handshake  # noqa: PLC0415 - few rules stand there
 
-            gate = Handshake(connection)
+            gate = Handshake(connection, self)
         channel.start_tls(service.new_tls(), begun, gate)
         return True
 
@@ -85,11 +89,26 @@ class Upgrade:
         kept, self._kept = self._kept, b""
         return kept
 
-    def refuse_tls_in_clear(self) -> None:
-        """Record a client that begins TLS where the server speaks in clear; the session ends."""
-        recorder = self._connection.recorder
-        recorder.client_hello = parse_client_hello(bytes(self._connection.channel.received))
-        reason = "the client began TLS where the server speaks in clear"
-        recorder.tls_failure = TLSFailure(reason=reason, alert=None, alert_sender=None, openssl_reason=None)
-        recorder.note(reason)
-        self._connection.end(SessionEnd.TLS_ON_CLEAR_PORT)
+    def meet_tls_in_clear(self, buffer: bytearray) -> bool:
+        """Take a TLS record where the server speaks in clear; return whether to read on.
+
+        A ClientHello ends the session, or, where that goes on in clear, is answered like any line that is no command.
+        The client's other records are passed over then.
+        """
+        connection, length = self._connection, 0
+        if self.goes_on_in_clear:
+            length = _RECORD_HEADER + int.from_bytes(buffer[3:_RECORD_HEADER], "big")
+            if len(buffer) < length:
+                return False
+        recorder = connection.recorder
+        if recorder.tls_failure is None:
+            recorder.client_hello = parse_client_hello(bytes(buffer))
+            reason = "the client began TLS where the server speaks in clear"
+            recorder.tls_failure = TLSFailure(reason=reason, alert=None, alert_sender=None, openssl_reason=None)
+            recorder.note(reason)
+            if not self.goes_on_in_clear:
+                connection.end(SessionEnd.TLS_ON_CLEAR_PORT)
+                return False
+            connection.not_a_line()
+        del buffer[:length]
+        return True

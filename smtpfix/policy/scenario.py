@@ -14,6 +14,7 @@ from smtpfix.login.mechanisms import ANY_USER
 from smtpfix.rules.rule import Rule
 
 from .certificate_profile import CertificateProfile, is_template
+from .flaw import BY_VERIFY_CODE, FLAWS
 from .tables import check_table, read_toml
 from .tls_profile import TLSProfile
 
@@ -137,6 +138,9 @@ class Scenario:
     """Fields of the policy, where it does not say itself: names and values."""
     openssl: Evidence = _ACCEPTED
     """What OpenSSL makes of it."""
+    flaw: str = ""
+    """What a client does not check that delivers here and had to refuse, one of `FLAWS`; empty: as OpenSSL's verify
+    code has it, see `its_flaw`."""
     notes: str = ""
     """More for people: why, what differs between clients."""
 
@@ -150,6 +154,19 @@ class Scenario:
             raise InvalidValueError("mode", mode, f"one of {', '.join(CLIENT_MODES)}")
         never_met = mode == "none" and self.group in ("certificates", "tls")
         return dict(self.expected_by_mode).get(mode, "accept" if never_met else self.expected)
+
+    @property
+    def its_flaw(self) -> str:
+        """What a client does not check that delivers where it had to refuse, one of `FLAWS`; empty: nothing.
+
+        Only scenarios about whom the client talks to have one: elsewhere no attacker gains anything.
+        """
+        if self.flaw or not self.is_about_trust or self.expected not in ("refuse", "lax"):
+            return self.flaw
+        if self.group in ("stripping", "injection"):
+            return "issuer" if self.trust == "authority" else ""
+        code = self.openssl.verify_code or (20 if self.trust == "authority" else None)
+        return BY_VERIFY_CODE.get(code, "") if code is not None else ""
 
     @property
     def is_plain(self) -> bool:
@@ -204,6 +221,7 @@ class Scenario:
             f"a number from 0 to {MOST_INTERMEDIATES}, or [[intermediate]] tables",
         )
         self._check("notes", isinstance(self.notes, str), "text")
+        self._check("flaw", self.flaw == "" or self.flaw in FLAWS, f"one of {', '.join(FLAWS)}")
         mechanisms = self.injected_mechanisms
         good = isinstance(mechanisms, tuple) and all(isinstance(one, str) and one.isupper() for one in mechanisms)
         self._check("injected_mechanisms", good, "a list of SASL mechanisms in upper case")
@@ -256,7 +274,7 @@ class Scenario:
 _TOP_KEYS: Final = (
     *("summary", "expected", "standard", "group", "connect", "modes", "trust", "send", "intermediates"),
     *("root", "intermediate", "leaf", "tls", "rules", "injected_mechanisms", "policy", "openssl", "notes"),
-    *("expected_by_mode", "control", "forbids", "asked"),
+    *("expected_by_mode", "control", "forbids", "asked", "flaw"),
 )
 
 

@@ -140,6 +140,10 @@ class SMTPConversation(Conversation[Reply]):
             login.overhear(_UNREADABLE)
         self.send(reply)
 
+    def not_a_line(self) -> None:
+        """Answer a ClientHello in clear as an unknown command."""
+        self.send(replies.UNKNOWN_COMMAND)
+
     def timed_out(self) -> None:
         """Say that the client has been silent for too long, and end the session."""
         self.send(replies.IDLE_TOO_LONG, SessionEnd.TIMEOUT)

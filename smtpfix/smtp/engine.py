@@ -133,8 +133,8 @@ class Engine(SMTP):
 
     @property
     def is_extended(self) -> bool:
-        """Whether it was EHLO."""
-        return bool(self._smtp_session.extended_smtp)
+        """Whether it was EHLO, or need not have been."""
+        return bool(self._smtp_session.extended_smtp) or self._is_lenient
 
     @property
     def has_sender(self) -> bool:

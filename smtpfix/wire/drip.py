@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -20,7 +21,10 @@ class Drip:
         self._send = send
         self._full = full
         self._is_full = False
-        self._waiting = bytearray()
+        self._waiting: deque[tuple[bytearray, int, float]] = deque()
+        """Octets, each with the pace that was set when they came."""
+        self._count = 0
+        """How many octets wait."""
         self._then: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -31,15 +35,17 @@ class Drip:
 
     def add(self, data: bytes) -> None:
         """Send this behind what is waiting."""
-        self._waiting += data
-        if len(self._waiting) > _MOST and not self._is_full:
+        if data:
+            self._waiting.append((bytearray(data), self._octets, self._every))
+            self._count += len(data)
+        if self._count > _MOST and not self._is_full:
             self._is_full = True
             self._full(True)
         if self._timer is None:
             self._next()
 
     def change(self, octets: int, every: float) -> None:
-        """From here on, send other portions at other times; what is waiting goes first, in its order."""
+        """From here on, send other portions at other times; what is waiting goes first, in its order and its pace."""
         self._octets = octets
         self._every = every
 
@@ -53,18 +59,23 @@ class Drip:
             self._timer.cancel()
             self._timer = None
         self._waiting.clear()
+        self._count = 0
         self._then = None
 
     def _next(self) -> None:
         self._timer = None
         if not self._waiting:
             return
-        portion = bytes(self._waiting[: self._octets])
-        del self._waiting[: self._octets]
-        self._timer = asyncio.get_running_loop().call_later(self._every, self._next)
+        waiting, octets, every = self._waiting[0]
+        portion = bytes(waiting[:octets])
+        del waiting[:octets]
+        self._count -= len(portion)
+        if not waiting:
+            self._waiting.popleft()
+        self._timer = asyncio.get_running_loop().call_later(every, self._next)
         self._send(portion)
         if not self._waiting and self._then is not None:
             self._then()
-        if self._is_full and len(self._waiting) <= _MOST // 2:
+        if self._is_full and self._count <= _MOST // 2:
             self._is_full = False
             self._full(False)

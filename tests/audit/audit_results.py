@@ -79,7 +79,7 @@ SMALL = AuditResult(
     findings=(_passed("good", "certificates", Outcome.DELIVERED), _passed("expired", "certificates")),
     keeps_its_promise=True,
     promise="It does what STARTTLS required promises.",
-    grade=Grade.SECURE,
+    grade=Grade.AUTHENTICATED,
     worth="Nobody on the way reads or changes the mail.",
     started=datetime(2030, 1, 31, 12, 0, tzinfo=UTC),
     seconds=1.5,

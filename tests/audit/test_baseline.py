@@ -32,7 +32,7 @@ def test_the_same_audit_twice_has_no_changes():
     assert kinds(changes) == {}
     assert changes.unchanged == len(EVERYTHING.findings)
     assert not changes.is_worse
-    assert str(changes) == f"grade: Opportunistic, authenticated, as before\nunchanged: {len(EVERYTHING.findings)}"
+    assert str(changes) == f"grade: Opportunistic, as before\nunchanged: {len(EVERYTHING.findings)}"
 
 
 def test_an_audit_compares_to_one_that_was_written_and_read():
@@ -116,7 +116,9 @@ def test_a_scenario_that_cannot_be_run_any_more_is_no_better_and_never_counts_as
 def test_not_run_before_and_now_is_unchanged():
     not_run = finding("a", Outcome.NOT_RUN, N)
     assert compare(audit(not_run), audit(replace(not_run, reason="otherwise"))).unchanged == 1
-    assert compare(audit(not_run), audit()) == Changes(unchanged=1, grade_before=Grade.SECURE, grade_after=Grade.SECURE)
+    assert compare(audit(not_run), audit()) == Changes(
+        unchanged=1, grade_before=Grade.AUTHENTICATED, grade_after=Grade.AUTHENTICATED
+    )
 
 
 def test_a_scenario_in_another_server_mode_is_another():
@@ -133,10 +135,12 @@ def test_flags_that_come_are_worse_and_flags_that_go_are_not():
 
 
 def test_a_lower_grade_is_worse():
-    grades = list(Grade)
+    grades = [one for one in Grade if one is not Grade.UNKNOWN]
     for better, worse in itertools.pairwise(grades):
         assert compare(audit(grade=better), audit(grade=worse)).is_worse
         assert not compare(audit(grade=worse), audit(grade=better)).is_worse
+    assert not compare(audit(grade=Grade.PLAINTEXT), audit(grade=Grade.UNKNOWN)).is_worse
+    assert not compare(audit(grade=Grade.UNKNOWN), audit(grade=Grade.PLAINTEXT)).is_worse
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,7 @@ def test_changes_read_well():
         grade=Grade.PLAINTEXT,
     )
     assert str(compare(before, after)).splitlines() == [
-        "grade: Secure -> Plaintext",
+        "grade: Authenticated -> Plaintext",
         "new flag: LEAKS CREDENTIALS (active)",
         "worse (1):",
         "  strip-ehlo/starttls: refused-clean (passed) -> leaked-credentials, also hung (failed)",

@@ -300,6 +300,19 @@ def test_a_declaration_goes_by_the_name_it_was_given(scenario):
         running.check(careful)
 
 
+def test_a_password_in_clear_fails_also_where_both_accepting_and_refusing_are_right(start_smtp_server):
+    policy = Policy("starttls", scenario="strip-helo-only")
+    running = RunningScenario(load_scenario("strip-helo-only"), start_smtp_server(policy))
+
+    def logging_in(server):
+        with smtplib.SMTP(server.host, server.port, "client.example", timeout=10) as client:
+            client.helo()
+            client.docmd("AUTH", "PLAIN AGFubgBzM2NyZXQ=")
+
+    with pytest.raises(ScenarioFailed, match="the client logged in in clear"):
+        running.check(logging_in)
+
+
 # What the user reads
 
 

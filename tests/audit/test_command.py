@@ -6,6 +6,7 @@ import os
 import select
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -179,8 +180,8 @@ LOOK_UP = "import socket, sys; sys.stdout.write(socket.gethostbyname(sys.argv[1]
 
 
 def test_a_name_leads_a_command_to_the_server_where_the_system_allows_it(target):
-    if hosts.why_not(target.host) is not None:
-        pytest.skip(hosts.why_not(target.host))
+    if hosts.why_not(target.host, target.address) is not None:
+        pytest.skip(hosts.why_not(target.host, target.address))
     before = hosts._HOSTS.read_bytes()
     command = Command((sys.executable, "-c", LOOK_UP, "{host}"))
     assert command.cannot_reach(target) is None
@@ -192,7 +193,16 @@ def test_a_name_leads_a_command_to_the_server_where_the_system_allows_it(target)
 def test_where_it_does_not_the_reason_and_what_to_do_are_told(target, monkeypatch):
     monkeypatch.setattr(hosts, "_way", lambda: None)
     assert "put '127.0.0.1 mx.smtpfix.test' into /etc/hosts" in Command(("client",)).cannot_reach(target)
+    assert "or name a host that leads to 127.0.0.1 with --hostname" in Command(("client",)).cannot_reach(target)
     assert Command(("client",), finds_names=True).cannot_reach(target) is None
+
+
+def test_a_name_that_leads_to_the_server_anyway_needs_no_way(target, monkeypatch):
+    leads = {"mail.example.org": "127.0.0.1", "elsewhere.example.org": "192.0.2.1"}
+    monkeypatch.setattr(hosts, "_way", lambda: None)
+    monkeypatch.setattr(hosts.socket, "getaddrinfo", lambda host, _port: [(2, 1, 6, "", (leads[host], 0))])
+    assert Command(("client",)).cannot_reach(replace(target, host="mail.example.org")) is None
+    assert Command(("client",)).cannot_reach(replace(target, host="elsewhere.example.org")) is not None
 
 
 def test_a_system_without_namespaces_has_no_way(monkeypatch):

@@ -6,14 +6,17 @@ import contextlib
 import smtplib
 import socket
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
 
 from smtpfix import Policy
 from smtpfix.audit import deployment as deployments
+from smtpfix.audit import hosts
 from smtpfix.audit.auditing import Audit
 from smtpfix.audit.call import Call
+from smtpfix.audit.command import Command
 from smtpfix.audit.deployment import PORTS, Deployment
 from smtpfix.audit.result import Declaration, DeclaredMode, Grade, Outcome, Verdict
 from smtpfix.errors import InvalidValueError
@@ -165,6 +168,43 @@ def test_the_name_that_others_connect_to_is_in_the_certificate(hostname, also):
     result = audit(deliver, DeclaredMode.STARTTLS_REQUIRED, ids, host="127.0.0.1", hostname=hostname)
     outcomes = {finding.scenario: finding.outcome for finding in result.findings}
     assert outcomes == {"good": "delivered", "wrong-host": "refused-clean", also: "delivered"}
+
+
+@pytest.mark.parametrize(("hostname", "host"), [(None, "mx.smtpfix.test"), ("localhost", "localhost")])
+def test_a_server_is_localhost_only_where_that_is_asked_for(hostname, host):
+    """Go lets PLAIN through to localhost in clear, and others treat it specially too."""
+
+    def deliver(target):
+        assert target.host == host
+        careful(target)
+
+    result = audit(deliver, DeclaredMode.STARTTLS_REQUIRED, ["untrusted-root", "wrong-host"], hostname=hostname)
+    assert {finding.verdict for finding in result.findings} == {Verdict.PASSED}
+
+
+CLIENT = """
+import smtplib, ssl, sys
+host, port, cafile, sender, recipient = sys.argv[1:]
+print("to", host)
+with smtplib.SMTP(host, int(port), "client.example", timeout=10) as client:
+    client.starttls(context=ssl.create_default_context(cafile=cafile))
+    client.sendmail(sender, [recipient], "Subject: x\\r\\n\\r\\n")
+"""
+
+
+def test_where_a_command_finds_no_names_servers_go_by_their_address(monkeypatch):
+    monkeypatch.setattr(hosts, "_way", lambda: None)
+    arguments = ("-c", CLIENT, "{host}", "{port}", "{cafile}", "{sender}", "{recipient}")
+    command = Command((sys.executable, *arguments))
+    result = Audit(command, Declaration(DeclaredMode.STARTTLS_REQUIRED), ids=["wrong-host", "wildcard-ok"]).run()
+    found = {finding.scenario: finding for finding in result.findings}
+    assert {one: finding.verdict for one, finding in found.items()} == {
+        "good": Verdict.PASSED,
+        "wrong-host": Verdict.PASSED,
+        "wildcard-ok": Verdict.NOT_RUN,
+    }
+    assert found["good"].run.said == "to 127.0.0.1"
+    assert "has to find mx.smtpfix.test" in found["wildcard-ok"].reason
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from smtpfix.audit.result import Declaration, DeclaredMode, Trust
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import GROUPS, OUTCOMES
+from smtpfix.rules.actions import NoReply
 from smtpfix.smtp.policy import Policy
 
 DECLARATIONS = [Declaration(mode, trust) for mode, trust in itertools.product(DeclaredMode, Trust)]
@@ -123,11 +124,27 @@ def test_every_injection_into_tls_has_the_control_run_that_the_catalogue_names()
     made = plan(Declaration(DeclaredMode.STARTTLS_REQUIRED), groups=["injection"])
     injected = {case.scenario.id: case for case in made.cases if case.scenario.id.startswith("inject-")}
     assert injected
-    assert injected.pop("inject-greeting-ehlo").control is None  # before TLS all is in clear, and seen
+    for one in ("inject-greeting-ehlo", "inject-greeting-ehlo-answered"):  # before TLS all is in clear, and seen
+        assert injected.pop(one).control is None
     controls = {case.scenario.id for case in made.controls} | {"good"}
     assert all(case.control == case.scenario.control and case.control in controls for case in injected.values())
     assert not [case for case in made.cases if case.scenario.id.startswith("control-")]
     assert {"control-cram-only", "control-ignored-ehlo"} <= controls
+
+
+def test_every_injection_comes_where_ehlo_is_answered_and_where_it_is_not():
+    """A client that glues what was injected to a reply shows it in the one, one that takes it for a reply in the other.
+
+    What breaks the handshake has no reply behind it.
+    """
+    unanswered = {"ignored-ehlo", "greeting-ehlo", "extra-220-ignored-ehlo", "fragment-ignored-ehlo"}
+    answered = {"differential", "greeting-ehlo-answered", "extra-220", "fragment"}
+    ids = {one.removeprefix("inject-") for one in scenario_ids("injection") if not one.startswith("control-")}
+    assert ids == unanswered | answered | {"late"}
+    for one in ids:
+        rules = load_scenario(f"inject-{one}").rules
+        is_silent = any(isinstance(action, NoReply) for rule in rules for action in rule.actions)
+        assert is_silent is (one in unanswered), one
 
 
 def test_what_is_about_a_login_is_left_out_for_whoever_has_none():
@@ -152,6 +169,9 @@ def test_what_is_about_a_login_is_left_out_for_whoever_has_none():
         ("quit-hang", True, False, False),
         ("reply-endless", True, False, False),
         ("reply-1m", False, False, False),
+        ("reply-bare-cr", True, False, False),
+        ("inject-fragment", False, False, False),
+        ("fake220-silent-continue", True, False, False),
         ("final-dot-lost-reply", True, True, False),
         ("content-close", False, False, False),
         ("tls11-only", False, False, True),

@@ -163,6 +163,25 @@ def test_whoever_never_connects_was_not_run():
     assert judged("expired", TIMED_OUT, Evidence()).outcome is Outcome.HUNG
 
 
+@pytest.mark.parametrize(
+    ("scenario", "evidence", "outcome", "verdict"),
+    [
+        ("expired", CONNECTED, "refused-clean", "passed"),
+        ("expired", DELIVERED, "delivered", "failed"),
+        ("reply-no-text", CONNECTED, "false-refusal", "not-run"),
+        ("good", CONNECTED, "false-refusal", "failed"),
+        ("good", DELIVERED, "delivered", "failed"),
+        ("mail-stall", CONNECTED, "refused-clean", "passed"),
+    ],
+)
+def test_whoever_is_connected_to_nothing_and_has_delivered_nothing_waits_on_its_own(
+    scenario, evidence, outcome, verdict
+):
+    judgement = judged(scenario, TIMED_OUT, replace(evidence, is_connected=False))
+    assert (judgement.outcome, judgement.verdict) == (outcome, verdict)
+    assert (Outcome.HUNG in judgement.also) is (evidence is DELIVERED)
+
+
 def test_a_refusal_says_nothing_of_who_delivers_to_nobody_but_a_leak_does():
     assert judged("expired", FAILED, CONNECTED, delivers=False).verdict is Verdict.NOT_RUN
     assert judged("strip-ehlo", FAILED, LEAKED, delivers=False).verdict is Verdict.FAILED
@@ -192,12 +211,13 @@ def test_whoever_delivers_without_the_injection_too_is_not_blamed_for_it():
     assert good.verdict is Verdict.FAILED
 
 
-def test_what_a_scenario_forbids_fails_whatever_came_of_it():
+def test_what_a_scenario_forbids_counts_whatever_came_of_it_and_is_lax_where_the_client_was_fed_it():
     violation = Violation("smuggled-end-of-data", "the content has LF.CRLF", "RFC 5321 section 4.1.1.4")
     for ended, evidence in ((SUCCEEDED, DELIVERED), (FAILED, CONNECTED)):
         seen = replace(evidence, forbidden=(violation,))
         judgement = judged("end-of-data", ended, seen)
-        assert judgement.verdict is Verdict.FAILED
+        assert judgement.verdict is Verdict.LAX
+        assert judged("crlf-in-address", ended, seen).verdict is Verdict.FAILED
         consequence, fix = sentences(case("end-of-data", REQUIRED), REQUIRED, Observed(ended, seen), judgement)
         assert consequence.startswith("Some servers take a part of the message for its end")
         assert fix.startswith("Make CRLF of each CR and each LF")
@@ -231,7 +251,9 @@ def test_without_its_control_run_injection_is_not_known():
 # Grades
 
 
-def found(scenario, outcome="refused-clean", verdict="passed", *, group="certificates", expected="refuse", also=()):
+def found(
+    scenario, outcome="refused-clean", verdict="passed", *, group="certificates", expected="refuse", also=(), flaw=""
+):
     return Finding(
         scenario=scenario,
         group=group,
@@ -242,55 +264,81 @@ def found(scenario, outcome="refused-clean", verdict="passed", *, group="certifi
         outcome=Outcome(outcome),
         verdict=Verdict(verdict),
         also=tuple(map(Outcome, also)),
+        flaw=flaw,
         run=Run(Ending.SUCCEEDED, delivered=int(outcome == "delivered" or "delivered" in also)),
     )
 
 
 GOOD = found("good", "delivered", expected="accept")
-ENOUGH = (GOOD, found("untrusted-root"), found("wrong-host"), found("strip-ehlo", group="stripping"))
-UNTRUSTED = found("untrusted-root", "delivered", "failed")
+CHECKS = ("untrusted-root", "wrong-host", "prefix-san", "signed-by-leaf", "cn-only", "sibling-san", "wildcard-bare")
+CHECKS += ("expired", "eku-client-only", "unknown-critical", "rsa512", "md5-leaf", "pathlen")
+OF_TLS = tuple(found(one, group="tls") for one in ("null-cipher", "anonymous", "tls10-only", "rc4"))
+OF_STARTTLS = (found("strip-ehlo", group="stripping"), found("inject-late", group="injection"))
+ENOUGH = (GOOD, *map(found, CHECKS), *OF_TLS, *OF_STARTTLS)
+"""One scenario for each thing that has to be known before a client counts as authenticated."""
+UNTRUSTED = found("untrusted-root", "delivered", "failed", flaw="issuer")
+
+
+def but(*others):
+    """Return what is enough, with other findings where they are about the same scenario."""
+    ids = {one.scenario for one in others}
+    return [*(one for one in ENOUGH if one.scenario not in ids), *others]
 
 
 @pytest.mark.parametrize(
     ("declaration", "findings", "reached", "flags", "keeps"),
     [
-        (REQUIRED, ENOUGH, Grade.SECURE, [], True),
-        (REQUIRED, [*ENOUGH, found("cn-only", "delivered", "lax", expected="lax")], Grade.SECURE_LAX, [], True),
-        (REQUIRED, [GOOD, UNTRUSTED, *ENOUGH[2:]], Grade.UNAUTHENTICATED, [], False),
+        (REQUIRED, ENOUGH, Grade.AUTHENTICATED, [], True),
+        (REQUIRED, but(found("cn-only", "delivered", "lax", expected="lax", flaw="common-name")), Grade.GAPS, [], True),
+        (REQUIRED, but(found("expired-root", "delivered", "lax", flaw="hygiene")), Grade.AUTHENTICATED, [], True),
+        (REQUIRED, but(UNTRUSTED), Grade.UNAUTHENTICATED, [], False),
+        (REQUIRED, [GOOD, UNTRUSTED, OF_STARTTLS[0]], Grade.UNAUTHENTICATED, [], False),  # what is bad is known
+        (REQUIRED, [GOOD, UNTRUSTED], Grade.UNKNOWN, [], False),  # it may go on in clear as well
+        (REQUIRED, but(found("wrong-host", "delivered", "failed", flaw="name")), Grade.UNAUTHENTICATED, [], False),
+        (REQUIRED, but(found("expired", "delivered", "failed", flaw="validity")), Grade.GAPS, [], False),
+        (REQUIRED, but(found("pathlen", "delivered", "failed", flaw="authority-limits")), Grade.GAPS, [], False),
+        (
+            REQUIRED,
+            but(found("null-cipher", "delivered", "failed", group="tls", flaw="null-cipher")),
+            Grade.PLAINTEXT,
+            [],
+            False,
+        ),
         (REQUIRED, [GOOD], Grade.UNKNOWN, [], False),
-        (REQUIRED, ENOUGH[:3], Grade.UNKNOWN, [], False),  # nothing about stripping
-        (replace(REQUIRED, mode=DeclaredMode.IMPLICIT), ENOUGH[:3], Grade.SECURE, [], True),
+        (REQUIRED, but(found("prefix-san", "not-run", "not-run")), Grade.UNKNOWN, [], False),
+        (REQUIRED, ENOUGH[:-2], Grade.UNKNOWN, [], False),  # nothing about stripping
+        (replace(REQUIRED, mode=DeclaredMode.IMPLICIT), ENOUGH[:-2], Grade.AUTHENTICATED, [], True),
         (replace(REQUIRED, trust=Trust.PINNED), ENOUGH, Grade.UNKNOWN, [], False),
-        (replace(REQUIRED, trust=Trust.PINNED), [*ENOUGH, found("pin-other-key")], Grade.SECURE, [], True),
+        (replace(REQUIRED, trust=Trust.PINNED), [*ENOUGH, found("pin-other-key")], Grade.AUTHENTICATED, [], True),
         (replace(REQUIRED, trust=Trust.NONE), ENOUGH, Grade.UNAUTHENTICATED, [], True),
         (OPPORTUNISTIC, ENOUGH, Grade.OPPORTUNISTIC, [], True),
-        (OPPORTUNISTIC, [GOOD, UNTRUSTED, *ENOUGH[2:]], Grade.UNAUTHENTICATED, [], False),
+        (OPPORTUNISTIC, [GOOD, UNTRUSTED], Grade.OPPORTUNISTIC, [], False),
         (PLAIN, [GOOD], Grade.PLAINTEXT, [], True),
         (
             REQUIRED,
-            [*ENOUGH, found("strip-502", "leaked-message", "failed", group="stripping")],
+            [*ENOUGH, found("strip-502", "leaked-message", "failed", group="stripping", flaw="downgrade")],
             Grade.OPPORTUNISTIC,
             [],
             False,
         ),
         (
             REQUIRED,
-            [*ENOUGH, found("strip-502", "leaked-credentials", "failed", group="stripping")],
+            [*ENOUGH, found("strip-502", "leaked-credentials", "failed", group="stripping", flaw="downgrade")],
             Grade.OPPORTUNISTIC,
             [Flag.LEAKS_CREDENTIALS_ACTIVE],
             False,
         ),
         (
             REQUIRED,
-            [found("good", "leaked-credentials", "failed", expected="accept", also=["delivered"]), *ENOUGH[1:]],
+            but(found("good", "leaked-credentials", "failed", expected="accept", also=["delivered"], flaw="clear")),
             Grade.PLAINTEXT,
             [Flag.LEAKS_CREDENTIALS_PASSIVE],
             False,
         ),
         (
             REQUIRED,
-            [*ENOUGH, found("inject-fragment", "acted-on-injection", "failed", group="injection")],
-            Grade.OPPORTUNISTIC,
+            [*ENOUGH, found("inject-fragment", "acted-on-injection", "failed", group="injection", flaw="injection")],
+            Grade.GAPS,
             [Flag.INJECTABLE],
             False,
         ),
@@ -298,16 +346,22 @@ UNTRUSTED = found("untrusted-root", "delivered", "failed")
         (
             REQUIRED,
             [*ENOUGH, found("rcpt-550", "refused-clean", "failed", group="delivery", also=["misreported"])],
-            Grade.SECURE,
+            Grade.AUTHENTICATED,
             [Flag.MISREPORTS],
             False,
         ),
-        (REQUIRED, [*ENOUGH, found("rcpt-550", "hung", "failed", group="delivery")], Grade.SECURE, [Flag.HANGS], False),
-        (REQUIRED, [*ENOUGH, found("mail-stall", "hung", "lax", group="timing")], Grade.SECURE, [], True),
+        (
+            REQUIRED,
+            [*ENOUGH, found("rcpt-550", "hung", "failed", group="delivery")],
+            Grade.AUTHENTICATED,
+            [Flag.HANGS],
+            False,
+        ),
+        (REQUIRED, [*ENOUGH, found("mail-stall", "hung", "lax", group="timing")], Grade.AUTHENTICATED, [], True),
         (
             REQUIRED,
             [*ENOUGH, found("p521", "false-refusal", "failed", expected="accept")],
-            Grade.SECURE_LAX,
+            Grade.AUTHENTICATED,
             [],
             False,
         ),
@@ -316,18 +370,36 @@ UNTRUSTED = found("untrusted-root", "delivered", "failed")
 def test_what_findings_add_up_to(declaration, findings, reached, flags, keeps):
     grading = grade(declaration, findings)
     assert (grading.grade, [*grading.flags], grading.keeps_its_promise) == (reached, flags, keeps)
-    assert grading.worth.startswith(reached)
-    assert bool(grading.reasons) is (reached is not Grade.SECURE)
+    assert grading.worth.startswith(reached.heading)
+    assert bool(grading.reasons) is (reached is not Grade.AUTHENTICATED)
+    assert [key for cause in grading.causes for key in cause.keys] == [one.key for one in findings if one.flaw]
+
+
+def test_a_client_that_lies_about_how_it_ended_is_graded_as_one_that_does_not():
+    accepts = found("cn-only", "delivered", "lax", expected="lax", flaw="common-name")
+    lying = replace(accepts, verdict=Verdict.FAILED, also=(Outcome.MISREPORTED,))
+    assert grade(REQUIRED, but(lying)).grade is grade(REQUIRED, but(accepts)).grade is Grade.GAPS
+
+
+def test_where_nothing_is_verified_one_cause_stands_for_all_rows_and_the_fix_is_in_the_client_s_language():
+    accepted = [
+        found(one, "delivered", "failed", flaw=load_scenario(one).its_flaw) for one in CHECKS if one != "strip-ehlo"
+    ]
+    (cause,) = grade(REQUIRED, but(*accepted), "go").causes
+    assert (cause.flaw, len(cause.keys)) == ("anything", len(accepted))
+    assert "InsecureSkipVerify" in cause.fix
+    few = [one for one in accepted if one.flaw in ("name", "name-form", "validity")]
+    assert [one.flaw for one in grade(REQUIRED, but(*few)).causes] == ["name", "validity"]
 
 
 @pytest.mark.parametrize(
     ("mode", "trust", "best"),
     [
-        ("implicit", "pki", Grade.SECURE),
-        ("starttls-required", "pinned", Grade.SECURE),
+        ("implicit", "pki", Grade.AUTHENTICATED),
+        ("starttls-required", "pinned", Grade.AUTHENTICATED),
         ("starttls-required", "none", Grade.UNAUTHENTICATED),
         ("opportunistic", "pki", Grade.OPPORTUNISTIC),
-        ("opportunistic", "none", Grade.UNAUTHENTICATED),
+        ("opportunistic", "none", Grade.OPPORTUNISTIC),
         ("none", "none", Grade.PLAINTEXT),
     ],
 )
@@ -336,6 +408,25 @@ def test_the_best_that_can_be_reached_depends_on_the_declaration(mode, trust, be
 
 
 def test_what_is_not_known_reaches_nothing():
-    assert reaches(Grade.SECURE, Grade.SECURE_LAX)
-    assert not reaches(Grade.SECURE_LAX, Grade.SECURE)
+    assert reaches(Grade.AUTHENTICATED, Grade.GAPS)
+    assert not reaches(Grade.GAPS, Grade.AUTHENTICATED)
     assert not reaches(Grade.UNKNOWN, Grade.PLAINTEXT)
+
+
+def test_every_scenario_that_has_to_be_refused_for_its_certificate_or_its_tls_names_a_flaw_or_cannot_be_delivered_to():
+    """What a client is blamed for by its grade is said in the catalogue, so that no scenario is left out of it."""
+    faults = ("handshake-", "fake220-", "strip-", "control-", "inject-")
+    plain = {"mtls-wrong-ca", "no-shared-cipher", "plain-on-tls-port", "sni-unrecognised", "tls-on-plain-port"}
+    plain |= {"plain-auth-530"}
+    without = set()
+    for group in ("certificates", "tls", "stripping", "injection"):
+        for one in map(load_scenario, scenario_ids(group)):
+            if one.expected in ("refuse", "lax") and not one.its_flaw and not one.id.startswith(faults):
+                without.add(one.id)
+    assert without == plain
+
+
+def test_more_scenarios_than_the_default_set_can_show_no_other_flaw():
+    usual = {one.scenario.id for one in plan(REQUIRED).cases}
+    everything = plan(REQUIRED, groups=["everything"]).cases
+    assert not {one.scenario.id for one in everything if one.scenario.its_flaw} - usual

@@ -34,22 +34,22 @@ def deliver_to_anybody(target):
 
 def test_a_client_that_is_good_enough_passes_and_its_result_is_at_hand(smtp_audit):
     result = smtp_audit(deliver, ids=IDS)
-    assert result.grade is Grade.SECURE
-    assert smtp_audit(deliver, ids=IDS, grade="Secure, lax").grade is Grade.SECURE
+    assert {one.verdict for one in result.findings} == {Verdict.PASSED}
+    assert result.grade is Grade.UNKNOWN  # four scenarios are too few
 
 
 def test_a_client_that_is_not_fails_with_the_report(smtp_audit):
     with pytest.raises(pytest.fail.Exception) as failed:
-        smtp_audit(deliver_to_anybody, ids=IDS, grade="Secure")
+        smtp_audit(deliver_to_anybody, ids=IDS, grade="A")
     text = str(failed.value)
-    assert text.startswith("the client was to be graded 'Secure', and is 'Encrypted, unauthenticated'")
+    assert text.startswith("the client was to be graded 'A, authenticated', and is 'C, encrypted, unauthenticated'")
     assert "untrusted-root  delivered" in text
     assert "untrusted-root/starttls: " in text
-    assert "Verify the server" in text
+    assert "ssl.create_default_context" in text
 
 
-def test_the_best_grade_is_wanted_where_nothing_is_said(smtp_audit):
-    with pytest.raises(pytest.fail.Exception, match="to be graded 'Secure'"):
+def test_every_scenario_that_was_chosen_has_to_pass_where_nothing_is_said(smtp_audit):
+    with pytest.raises(pytest.fail.Exception, match="was to pass every scenario"):
         smtp_audit(deliver_to_anybody, ids=IDS)
 
 
@@ -66,14 +66,14 @@ def test_deviations_that_are_declared_are_no_failure_and_others_are(smtp_audit):
 def test_a_grade_can_be_asked_for_beside_deviations(smtp_audit):
     declared = ("untrusted-root/starttls", "wrong-host/starttls")
     smtp_audit(deliver_to_anybody, ids=IDS, deviations=declared, grade="Encrypted, unauthenticated")
-    with pytest.raises(pytest.fail.Exception, match="to be graded 'Secure'"):
-        smtp_audit(deliver_to_anybody, ids=IDS, deviations=declared, grade="Secure")
+    with pytest.raises(pytest.fail.Exception, match="to be graded 'A, authenticated'"):
+        smtp_audit(deliver_to_anybody, ids=IDS, deviations=declared, grade="Authenticated")
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"grade": "Safe"}, "grade: expected one of 'Secure', 'Secure, lax'"),
+        ({"grade": "Safe"}, r"grade: expected one of A \(authenticated\), B \(gaps\)"),
         ({"deviations": "expired/starttls"}, "deviations: expected keys of findings"),
     ],
 )
@@ -89,4 +89,4 @@ def test_it_works_in_a_session_of_its_own(pytester):
     """)
     run = pytester.runpytest("-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function")
     run.assert_outcomes(failed=1)
-    run.stdout.fnmatch_lines(["*to be graded 'Plaintext', and is 'Unknown'*", "*never connected and reported success*"])
+    run.stdout.fnmatch_lines(["*was to pass every scenario*", "*never connected and reported success*"])

@@ -407,11 +407,22 @@ def test_a_client_that_never_gives_up_is_let_go_by_the_server(begin, sweep):
     assert record_of(server).end is SessionEnd.TIMEOUT
 
 
-def test_clear_text_on_the_tls_port_is_recorded_as_the_client_s_tls_on_a_clear_port(begin):
+def test_clear_text_on_the_tls_port_goes_on_where_the_client_begins_tls(begin):
+    """As whoever sits in between would: the ClientHello, in two parts, is no command, an alert is passed over."""
     server, client = begin("plain-on-tls-port", "implicit-tls")
-    with pytest.raises(ssl.SSLError):
-        client.handshake(server.ssl_context(), server.host)
-    assert record_of(server).end is SessionEnd.TLS_ON_CLEAR_PORT
+    hello = client_hello()
+    assert client.reply().startswith("220 ")
+    client.send(hello[:3])
+    client.send(hello[3:])
+    assert client.reply().startswith("500 ")
+    client.send(bytes.fromhex("15 0303 0002 02 46"))
+    assert client.hello().startswith("250")
+    assert client.say("AUTH PLAIN AGFubgBzM2NyZXQ=").startswith("235 ")
+    client.close()
+    session = record_of(server)
+    assert session.tls_failure.reason == "the client began TLS where the server speaks in clear"
+    assert session.client_hello.server_name == "localhost"
+    assert [(attempt.password, attempt.in_clear) for attempt in session.auth] == [("s3cret", True)]
 
 
 @pytest.mark.parametrize("mode", ["starttls", "tls-required"])

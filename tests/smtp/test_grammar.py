@@ -20,8 +20,8 @@ BOB = "RCPT TO:<bob@example.org>"
 def connect(start_smtp_server, wire):
     """Return a function that starts a server of some syntax and connects to it."""
 
-    def connect(syntax):
-        server = start_smtp_server(Policy("starttls", syntax=syntax, offer=["DSN"]))
+    def connect(syntax, **policy):
+        server = start_smtp_server(Policy("starttls", syntax=syntax, offer=["DSN"], **policy))
         return server, wire(server)
 
     return connect
@@ -316,3 +316,13 @@ def test_what_a_client_says_in_auth_is_no_command(start_smtp_server, wire):
     assert client.say("AUTH LOGIN").startswith("334 ")
     client.say("DATA x ")
     assert server.sessions[-1].violations == ()
+
+
+@pytest.mark.parametrize(("syntax", "code"), [("strict", "503"), ("usual", "503"), ("lenient", "235")])
+def test_auth_behind_helo_is_taken_by_a_lenient_server_only(connect, syntax, code):
+    server, client = connect(syntax, users={"ann": "s3cret"}, auth_in_clear=True)
+    client.say("HELO shop.example")
+    assert client.say("AUTH PLAIN AGFubgBzM2NyZXQ=").startswith(code)
+    client.close()
+    (session,) = server.sessions.wait()
+    assert [attempt.accepted for attempt in session.auth] == [syntax == "lenient"]

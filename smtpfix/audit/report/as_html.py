@@ -14,6 +14,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
+from smtpfix.audit.digest import broken
 from smtpfix.audit.result import AuditResult, Finding, Grade, Run, Verdict
 
 from .matrix import NAMES, legend, matrix, shape, symbols
@@ -53,12 +54,12 @@ def _page(result: AuditResult) -> Iterator[str]:
     yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">'
-    yield f'<link rel="icon" href="data:,">\n<title>{result.grade}: {_text(result.client)}</title>'
+    yield f'<link rel="icon" href="data:,">\n<title>{result.grade.heading}: {_text(result.client)}</title>'
     yield f"<style>\n{style}</style>\n</head>\n<body>"
     yield symbols()
     anchors = _anchors(result.findings)
     yield '<header class="top">'
-    yield from _head(result)
+    yield from _head(result, anchors)
     yield "</header>\n<main>"
     yield '<section aria-labelledby="matrix"><h2 id="matrix">Every scenario at a glance</h2>'
     yield from legend(result.findings, MEANING)
@@ -73,7 +74,7 @@ def _page(result: AuditResult) -> Iterator[str]:
     yield "</footer>\n</body>\n</html>"
 
 
-def _head(result: AuditResult) -> Iterator[str]:
+def _head(result: AuditResult, anchors: dict[int, str]) -> Iterator[str]:
     yield '<p class="eyebrow">smtpfix <span>audit of a mail client</span></p>'
     words = " ".join(f"<span>{escape(word)}</span>" for word in clipped(result.client).split())
     yield f"<h1><bdi>{words}</bdi></h1>"
@@ -84,7 +85,7 @@ def _head(result: AuditResult) -> Iterator[str]:
     yield f'<div class="promise {kept}"><h2>Does it do what it promises?</h2>'
     yield f"<p>{shape(kept)}<span>{_text(result.promise)}</span></p></div>"
     yield '<div class="worth"><h2>What is that worth?</h2>'
-    yield f"<p><strong>{result.grade}</strong><span>{_text(_worth(result))}</span></p>"
+    yield f"<p><strong>{result.grade.heading}</strong><span>{_text(_worth(result))}</span></p>"
     yield from _ladder(result.grade)
     yield "</div></div>"
     if not result.is_complete:
@@ -93,6 +94,11 @@ def _head(result: AuditResult) -> Iterator[str]:
         yield '<ul class="flags" aria-label="Flags, which override every grade">'
         yield from (f"<li><strong>{flag}</strong> <span>{_text(DANGER[flag])}</span></li>" for flag in result.flags)
         yield "</ul>"
+    if told := broken(result):
+        yield '<section class="broken"><h2>The good server did not get the message</h2>'
+        yield f"{_pre(chr(10).join(told))}</section>"
+    if result.causes:
+        yield from _causes(result, anchors)
     if result.reasons:
         yield '<section class="reasons"><h2>Why it is not graded better</h2>'
         yield f"{_list(result.reasons)}</section>"
@@ -105,9 +111,23 @@ def _head(result: AuditResult) -> Iterator[str]:
     yield "</dl>"
 
 
+def _causes(result: AuditResult, anchors: dict[int, str]) -> Iterator[str]:
+    """Return what to change, the most severe first, each with links to the findings that it makes good."""
+    places = {finding.key: (anchors[id(finding)], finding.scenario) for finding in result.findings}
+    yield '<section class="causes" aria-labelledby="causes"><h2 id="causes">Change this</h2><ol>'
+    for cause in result.causes:
+        yield f'<li><strong>{_text(cause.what)}</strong> <span class="fix">{_text(cause.fix)}</span>'
+        yield f'<span class="needs">{_text(cause.needs)}</span>'
+        rows = [places[key] for key in cause.keys if key in places]
+        links = ", ".join(f'<a href="#{anchor}"><bdi>{_text(scenario)}</bdi></a>' for anchor, scenario in rows)
+        plural = "" if len(rows) == 1 else "s"
+        yield f"<details><summary>Seen in {len(rows)} scenario{plural}</summary>{links}</details></li>"
+    yield "</ol></section>"
+
+
 def _worth(result: AuditResult) -> str:
     """Return what the grade is worth, without the grade: that stands above it."""
-    worth = result.worth.removeprefix(f"{result.grade}: ")
+    worth = result.worth.removeprefix(f"{result.grade.heading}: ")
     return f"{worth[:1].upper()}{worth[1:]}"
 
 
@@ -124,7 +144,7 @@ def _ladder(grade: Grade) -> Iterator[str]:
     yield '<ol class="ladder" aria-label="The grades, the best first">'
     for one in _LADDER:
         current = ' aria-current="true"' if one is grade else ""
-        yield f"<li{current}>{one}</li>"
+        yield f"<li{current}><b>{one.letter}</b> {one}</li>"
     yield "</ol>"
 
 

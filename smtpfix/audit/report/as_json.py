@@ -23,7 +23,7 @@ from .words import counted, without_secret
 
 FORMAT: Final = "smtpfix-audit"
 """The value of the key ``format``, by which a file is known."""
-VERSION: Final = 1
+VERSION: Final = 2
 """The value of the key ``version``: raised when a key goes or changes its meaning, not when one is added."""
 
 _SECRET: Final = "password"  # noqa: S105 - a field's name

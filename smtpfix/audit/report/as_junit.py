@@ -50,6 +50,8 @@ def _add(suite: Element, finding: Finding) -> None:
         failure.text = "\n".join(_explained(finding))
     elif finding.verdict is Verdict.NOT_RUN:
         SubElement(case, "skipped", message=visible(finding.reason or "not run"))
+        if finding.run is not None and finding.run.said:
+            SubElement(case, "system-out").text = clipped(f"It said: {finding.run.said}")
     elif finding.verdict is not Verdict.PASSED:
         line = f"{finding.verdict} ({MEANING[finding.verdict]}): {outcomes(finding)}"
         more = "".join(f"\n{part}" for part in (finding.consequence, finding.fix) if part)

@@ -49,6 +49,7 @@ def to_sarif(result: AuditResult, artifact: str | None = None) -> str:
         "properties": {
             "client": visible(result.client),
             "grade": result.grade,
+            "letter": result.grade.letter,
             "flags": list(result.flags),
             "promise": visible(result.promise),
             "worth": visible(result.worth),

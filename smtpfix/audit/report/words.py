@@ -36,7 +36,7 @@ WORST_FIRST: Final = (Verdict.FAILED, Verdict.LAX, Verdict.CAPPED, Verdict.NOT_R
 
 MEANING: Final = {
     Verdict.FAILED: "not what the declared mode promises",
-    Verdict.LAX: "accepted what it had better refuse: costs the top grade",
+    Verdict.LAX: "accepted what a strict client refuses",
     Verdict.CAPPED: "as the declared mode has it, which is what limits its worth",
     Verdict.NOT_RUN: "not known, and never counted as passed",
     Verdict.PASSED: "as a careful client does it",

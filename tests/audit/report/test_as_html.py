@@ -19,7 +19,8 @@ from audit_results import ATTACKED, EVERYTHING, HOSTILE, NOTHING, SAMPLES, SMALL
 
 from smtpfix.audit.report import to_html
 from smtpfix.audit.report.words import MEANING
-from smtpfix.audit.result import Outcome, Verdict
+from smtpfix.audit.result import Cause, Ending, Outcome, Verdict
+from smtpfix.policy.flaw import Severity
 
 RESULTS = pytest.mark.parametrize("result", [pytest.param(value, id=name) for name, value in SAMPLES.items()])
 VOID = {"meta", "link", "use", "path", "rect", "circle"}
@@ -162,7 +163,7 @@ def test_a_page_has_a_policy_a_language_and_a_title_and_is_made_for_a_phone(resu
     assert metas["color-scheme"] == "light dark"
     assert parts.elements[0]["@lang"] == "en"
     (title,) = [one["text"] for one in parts.elements if one["tag"] == "title"]
-    assert title.startswith(f"{result.grade}: ")
+    assert title.startswith(f"{result.grade.heading}: ")
 
 
 def test_the_two_lines_flags_reasons_and_counts_come_first():
@@ -177,10 +178,10 @@ def test_the_two_lines_flags_reasons_and_counts_come_first():
 
 
 def test_the_grade_stands_there_once_and_not_again_in_what_it_is_worth():
-    worth = dataclasses.replace(EVERYTHING, worth=f"{EVERYTHING.grade}: who reads along learns nothing.")
+    worth = dataclasses.replace(EVERYTHING, worth=f"{EVERYTHING.grade.heading}: who reads along learns nothing.")
     (shown,) = [one["text"] for one in page(worth).all("div", "worth")]
-    assert f"{EVERYTHING.grade}Who reads along learns nothing." in shown
-    assert f"{EVERYTHING.grade}: " not in shown
+    assert f"{EVERYTHING.grade.heading}Who reads along learns nothing." in shown
+    assert f"{EVERYTHING.grade.heading}: " not in shown
 
 
 @pytest.mark.parametrize(
@@ -262,9 +263,28 @@ def test_a_finding_that_stands_in_a_result_twice_has_two_sections():
 
 
 def test_a_very_long_transcript_is_cut_and_says_so():
-    long = finding("good", Outcome.HUNG, run=run(transcripts=("&" * 25_000,)))
+    long = finding("expired", Outcome.HUNG, run=run(transcripts=("&" * 25_000,)))
     (text,) = pres(page(dataclasses.replace(SMALL, findings=(long,))))
     assert text == "&" * 20_000 + "\n… 5000 more characters"
+
+
+def test_what_to_change_stands_first_with_links_to_what_showed_it():
+    keys = ("strip-ehlo/starttls", "strip-ehlo/tls-required")
+    cause = Cause("downgrade", Severity.POSITION, "It goes on in clear.", "An attacker has to.", "Stop <there>.", keys)
+    parts = page(dataclasses.replace(EVERYTHING, causes=(cause,)))
+    (shown,) = [one["text"] for one in parts.elements if one.get("@class") == "causes"]
+    assert "It goes on in clear. Stop <there>." in shown
+    assert "Seen in 2 scenarios" in shown
+    links = {one["@href"] for one in parts.elements if one["tag"] == "a" and one["text"] == "strip-ehlo"}
+    assert links == {"#f-strip-ehlo-starttls", "#f-strip-ehlo-tls-required"}
+
+
+def test_of_a_client_that_the_good_server_got_nothing_from_its_own_words_stand_first():
+    words = run(Ending.FAILED, 1, said="first line\nno such option: --tsl")
+    parts = page(dataclasses.replace(SMALL, findings=(finding("good", Outcome.FALSE_REFUSAL, run=words),)))
+    (shown,) = [one["text"] for one in parts.elements if one.get("@class") == "broken"]
+    assert "The client said:" in shown
+    assert "no such option: --tsl" in shown
 
 
 def test_every_verdict_has_its_meaning():
@@ -396,7 +416,7 @@ def test_in_chromium_hostile_texts_stay_text(dom, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(to_html(ATTACKED), encoding="utf-8")
     seen = Page(dom(path.as_uri()))
-    assert seen.texts("title")[0].startswith("Secure: <script>document")
+    assert seen.texts("title")[0].startswith("A, authenticated: <script>document")
     assert pres(seen) == pres(page(ATTACKED))
 
 

@@ -56,7 +56,7 @@ def test_the_text_is_ascii_so_that_nothing_in_it_moves_a_cursor(result):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("version", 2),
+        ("version", 1),
         ("grade", "Good"),
         ("counts", {"passed": 1}),
         ("declaration", {"mode": "implicit", "trust": "pki", "user": None, "password": "x"}),
@@ -213,9 +213,9 @@ def changed(*path, to=None):
         ("[" * 100_000, r"audit: expected JSON"),
         ("[]", r"audit: format: expected 'smtpfix-audit', as smtpfix audit --json writes it, got \[\]"),
         ('{"version": 1}', r"audit: format: expected 'smtpfix-audit'.*got None"),
-        (changed("version", to=2), r"audit: version: expected 1, the version that this smtpfix reads.*got 2"),
-        (changed("version", to=True), r"audit: version: expected 1.*got True"),
-        (changed("version"), r"audit: version: expected 1.*got None"),
+        (changed("version", to=1), r"audit: version: expected 2, the version that this smtpfix reads.*got 1"),
+        (changed("version", to=True), r"audit: version: expected 2.*got True"),
+        (changed("version"), r"audit: version: expected 2.*got None"),
         (changed("client"), r"client: expected a value: the key is missing, got None"),
         (changed("findings", 3, "outcome"), r"findings\[3\]\.outcome: expected a value: the key is missing"),
         (changed("findings", 0, "run", "ending", to="gone"), r"findings\[0\]\.run\.ending: expected one of succeeded"),

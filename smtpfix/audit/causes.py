@@ -1,0 +1,70 @@
+"""From findings to what is behind them: one `Cause` for all rows that the same change in the client makes good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from smtpfix.policy.flaw import FLAWS, NEEDS
+
+from .fixes import fix
+from .plan import Case
+from .result import Cause, Finding, Outcome, Verdict
+from .verdict import Judgement
+
+_CLEAR: Final = frozenset({Outcome.DOWNGRADED, Outcome.LEAKED_MESSAGE, Outcome.LEAKED_CREDENTIALS})
+_SENT: Final = frozenset({Outcome.DELIVERED, Outcome.UNAUTHENTICATED_SEND, Outcome.REFUSED_LATE})
+_INNOCENT: Final = ("auth", "replies", "timing", "delivery")
+"""Groups whose server takes no TLS away."""
+
+_OF_NAMES: Final = ("part-of-name", "common-name", "same-domain", "name-form")
+_OF_CHAINS: Final = ("leaf-as-issuer", "authority-limits", "weak-signature", "hygiene", "pin")
+_COVERS: Final = {
+    "anything": ("issuer", "name", *_OF_NAMES, *_OF_CHAINS, "validity", "purpose", "critical-extension", "weak-key"),
+    "issuer": _OF_CHAINS,
+    "name": _OF_NAMES,
+}
+"""What a cause explains beside its own rows: who looks at no issuer looks at no path length either."""
+
+
+def flaw_shown(case: Case, judgement: Judgement) -> str:
+    """Return which flaw a run has shown, by what went over the wire and not by what the client says; empty: none."""
+    if judgement.verdict in (Verdict.PASSED, Verdict.NOT_RUN):
+        return ""
+    seen = {judgement.outcome, *judgement.also}
+    if seen & _CLEAR:
+        is_innocent = case.expected == "accept" or case.scenario.group in _INNOCENT
+        return "clear" if is_innocent else "downgrade"
+    if Outcome.ACTED_ON_INJECTION in seen:
+        return "injection"
+    if seen & _SENT and case.expected in ("refuse", "lax"):
+        return case.scenario.its_flaw
+    return ""
+
+
+def causes(findings: Iterable[Finding], language: str = "") -> tuple[Cause, ...]:
+    """Return what is behind the findings that show a flaw, the most severe first; each finding belongs to one."""
+    rows: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.flaw:
+            rows.setdefault(finding.flaw, []).append(finding.key)
+    behind = dict(_behind(rows.keys()))
+    merged: dict[str, list[str]] = {}
+    for flaw, keys in rows.items():
+        merged.setdefault(behind.get(flaw, flaw), []).extend(keys)
+    order = list(FLAWS)
+    return tuple(
+        Cause(
+            flaw, FLAWS[flaw].severity, FLAWS[flaw].cause, NEEDS[FLAWS[flaw].severity], fix(flaw, language), tuple(keys)
+        )
+        for flaw, keys in sorted(merged.items(), key=lambda item: order.index(item[0]))
+    )
+
+
+def _behind(shown: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Return which flaw is explained by which."""
+    shown = frozenset(shown)
+    wide = ("anything",) if {"issuer", "name"} <= shown else ("issuer", "name")
+    for cause in wide:
+        if cause == "anything" or cause in shown:
+            yield from ((flaw, cause) for flaw in _COVERS[cause])
