@@ -329,15 +329,29 @@ def test_a_server_that_closes_answers_nobody_any_more_however_many_have_somethin
     """A turn of 20 ms for each of them would take longer than closing may, as it did in Python's development mode."""
     server = Server(authority=smtp_authority).start()
     clients = [wire(server) for _ in range(20)]
-    service, free = server._serving.service, threading.Event()
-    service.loop.call_soon_threadsafe(free.wait, 10)
+    service = server._serving.service
+    held, sent, heard, closing_began = (threading.Event() for _ in range(4))
+
+    def until_sent():
+        held.set()
+        sent.wait(10)
+        service.loop.call_soon(until_closing)
+
+    def until_closing():  # by now the loop knows of all of them, and gives them their turns before it looks again
+        heard.set()
+        closing_began.wait(10)
+
+    service.loop.call_soon_threadsafe(until_sent)
+    assert held.wait(10)
     for client in clients:
         client.send(b"RSET\r\n" * 1000)
+    sent.set()
+    assert heard.wait(10)
     closing = threading.Thread(target=server.close)
     closing.start()
     while not service.closing.has_begun:
         closing.join(0.01)
-    free.set()
+    closing_began.set()
     closing.join(10)
     assert [session.transcript.commands for session in server.sessions] == [()] * 20
     assert {session.end for session in server.sessions} == {SessionEnd.SERVER_CLOSED}

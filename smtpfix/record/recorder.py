@@ -148,6 +148,8 @@ class Recorder:
         head = self._head
         tail = head + self._most // 4 if is_long else head
         tail = min(max(tail, len(octets) - _within(reversed(octets), self._most_octets // 4)), len(octets) - 1)
+        if tail == head:  # one that is too large by itself stays until the next one comes
+            return
         self._left_out += tail - head - (self._left_out > 0)  # the note of the last time goes too
         keeps = (
             f"{self._most} (Policy.max_events)"

@@ -242,10 +242,13 @@ def test_a_transcript_that_is_over_both_limits_counts_every_event_that_it_leaves
 def test_one_event_over_the_limit_is_kept_all_the_same():
     server = RecordedServer(Mode.PLAIN, SMTPReading(), max_transcript_octets=65_536)
     recorder = Recorder(server, 1, CLIENT, SERVER)
-    for number in range(3):
+    assert recorder.session().truncated == ()
+    for number in range(1, 4):
         recorder.add(Kind.SERVER, b"%d" % number * 100_000)
-    assert recorder.events[-1].data == b"2" * 100_000
-    assert len(recorder.events) <= 2
+        assert recorder.events[-1].data == b"%d" % number * 100_000
+        left_out = () if number == 1 else (f"{number - 1} events of the transcript left out",)
+        assert recorder.session().truncated == left_out
+    assert len(recorder.events) == 2
 
 
 def test_auth_commands_are_bounded_and_none_hides_a_password_in_clear_or_an_acceptance(recorder):
