@@ -11,6 +11,7 @@ from typing import Final
 
 from smtpfix.safe_text import printable
 
+from .report.words import without_secret
 from .result import AuditResult, Finding, Verdict
 
 HEADS: Final = {
@@ -82,7 +83,8 @@ def heading(result: AuditResult) -> str:
 
 
 def lines(result: AuditResult, *, with_evidence: bool = False) -> Iterator[str]:
-    """Return the whole report as lines of text."""
+    """Return the whole report as lines of text, without the password."""
+    result = without_secret(result)
     yield heading(result)
     for block in blocks(result):
         yield ""

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from smtpfix.audit.baseline import Changes
 from smtpfix.audit.digest import HEADS, Block, blocks, counts, family, heading, lines
+from smtpfix.audit.report.words import without_secret
 from smtpfix.audit.result import AuditResult, Declaration, Grade, Verdict
 from smtpfix.safe_text import printable
 
@@ -75,6 +76,7 @@ class AuditTerminal:
             for line in lines(result):
                 self._line(line)
             return
+        result = without_secret(result)
         self._console.print(Text(heading(result), style="bold"))
         for block in blocks(result):
             self._console.print()

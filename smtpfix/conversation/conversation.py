@@ -78,9 +78,9 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         self._begun: Upgrade | None = None
         self._header_first: HeaderFirst | None = None
         """What waits for the PROXY protocol header."""
-        self._lines = Lines(service.policy.command_limit, self.login_command, recorder)
         self.player = Player(self)
         self.login: Login[AnswerT] = self.login_kind(self)
+        self.lines = Lines(service.policy.command_limit, self.login_command, recorder, self.login.is_stray_answer)
 
     # What only the protocol knows
 
@@ -175,8 +175,7 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
                 self.upgrade.refuse_tls_in_clear()
                 return
             in_login = login.is_running
-            is_answer = login.overdue > 0 and not login.is_command(bytes(buffer[:SHOWN]))
-            line = self._lines.take(buffer, in_login=in_login, is_answer=is_answer)
+            line = self.lines.take(buffer, in_login=in_login)
             if line is None:
                 break
             if line is TOO_LONG:
@@ -287,7 +286,7 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
 
     def _is_client_hello(self, buffer: bytearray) -> bool:
         """Return whether TLS begins here, where the server speaks in clear and a line would begin."""
-        return not self._lines.is_skipping and not self.channel.in_tls and looks_like_tls(buffer)
+        return not self.lines.is_skipping and not self.channel.in_tls and looks_like_tls(buffer)
 
     # What rooms ask
 

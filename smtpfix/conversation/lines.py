@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from smtpfix.record.recorder import Recorder
@@ -18,12 +19,16 @@ SHOWN: Final = 200
 class Lines:
     """One connection's."""
 
-    def __init__(self, limit: int, login: bytes, recorder: Recorder) -> None:
+    def __init__(self, limit: int, login: bytes, recorder: Recorder, is_answer: Callable[[bytes], bool]) -> None:
         self._most = limit
         self._login = login
         """How a command begins that may be as long as a line of a login, in upper case."""
         self._beginning = slice(len(login))
         self._recorder = recorder
+        self._is_answer = is_answer
+        """Whether a line may be an answer in a login though nothing was asked."""
+        self.beginning = b""
+        """How the last line began that was over its limit."""
         self._scan = 0
         self._skipped = 0
         self._limit = limit
@@ -33,11 +38,11 @@ class Lines:
         """Whether the end of a line that is over its limit is still to come."""
         return self._skipped > 0
 
-    def take(self, buffer: bytearray, *, in_login: bool, is_answer: bool = False) -> bytes | None:
+    def take(self, buffer: bytearray, *, in_login: bool) -> bytes | None:
         """Take one line off the buffer, without its LF; None while it is not complete.
 
         One over its limit is let go as it comes, and is `TOO_LONG` at its end. In a login lines may be longer, and are
-        secret; so are answers to a login that was refused.
+        secret.
         """
         if not self._skipped:
             self._limit = self._most
@@ -46,7 +51,7 @@ class Lines:
         end = buffer.find(b"\n", self._scan)
         if end < 0:
             if self._skipped or len(buffer) > self._limit:
-                self._skip(buffer, len(buffer), is_answer=in_login or is_answer)
+                self._skip(buffer, len(buffer), in_login=in_login)
             else:
                 self._scan = len(buffer)
             return None
@@ -55,14 +60,15 @@ class Lines:
             line = bytes(buffer[:end])
             del buffer[: end + 1]
             return line
-        self._skip(buffer, end + 1, is_answer=in_login or is_answer)
+        self._skip(buffer, end + 1, in_login=in_login)
         self._recorder.note(f"{CUT.decode()}{self._skipped} octets long, the limit is {self._limit}")
         self._skipped = 0
         return TOO_LONG
 
-    def _skip(self, buffer: bytearray, count: int, *, is_answer: bool) -> None:
+    def _skip(self, buffer: bytearray, count: int, *, in_login: bool) -> None:
         if not self._skipped:
-            self._recorder.add_beginning(bytes(buffer[:SHOWN]), is_answer=is_answer)
+            self.beginning = bytes(buffer[:SHOWN])
+            self._recorder.add_beginning(self.beginning, is_answer=in_login or self._is_answer(self.beginning))
         self._skipped += count
         self._scan = 0
         del buffer[:count]

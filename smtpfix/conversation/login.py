@@ -6,11 +6,12 @@ breaks off is missing from the record. Whether a client may log in here, and in 
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Generic
+from typing import Final, Generic
 
-from smtpfix.login.exchange import CANCEL, Challenge, Dialogue, Outcome, Verdict, exchange_for
+from smtpfix.login.exchange import CANCEL, Challenge, Dialogue, Outcome, Verdict, exchange_for, is_mechanism
 from smtpfix.record.session import AuthAttempt
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.stages import AUTH_ANSWER
@@ -18,6 +19,9 @@ from smtpfix.tls.facts import TLSInfo
 from smtpfix.tls.side import TLSSide
 
 from .connection import AnswerT, Connection
+
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{6,}=*")
+"""A word that may be base64 of a password (RFC 4648), shorter than which none is worth to be kept secret."""
 
 
 class Login(ABC, Generic[AnswerT]):
@@ -30,6 +34,8 @@ class Login(ABC, Generic[AnswerT]):
         self._outcome: Outcome | None = None
         self._own: AnswerT | None = None
         self._in_clear = False
+        self._names_mechanism = False
+        """Whether what stands where the mechanism has to is none, but perhaps a credential."""
         self.tls: TLSSide | None = None
         """The TLS that mechanisms bind to, once it is on."""
         self.is_open = False
@@ -40,9 +46,8 @@ class Login(ABC, Generic[AnswerT]):
         """Whether the client has shown who it is, and was told so."""
         self.user: str | None = None
         """As whom."""
-        self.overdue = 0
-        """How many answers a client may still send to a login that was refused, since it does not look."""
         self._refused: Dialogue | None = None
+        """The last one, if it was refused: a client that does not look at replies goes on with its answers."""
 
     # What only the protocol knows
 
@@ -67,7 +72,7 @@ class Login(ABC, Generic[AnswerT]):
         """Return whether octets that a rule sent instead of an answer ask the client to go on."""
 
     def is_command(self, line: bytes) -> bool:  # noqa: ARG002 - for protocols that can tell
-        """Return whether a line is a command, and so no answer to a login that was refused."""
+        """Return whether a line is a command, and so no answer in a login."""
         return True
 
     # One attempt
@@ -76,12 +81,12 @@ class Login(ABC, Generic[AnswerT]):
         """Begin anew; it is this user if somebody else has said so."""
         self._dialogue = None
         self.is_open = self.is_running = False
-        self.overdue, self._refused = 0, None
-        self._recorder.is_wary = False
+        self._refused = None
         self.is_complete, self.user = user is not None, user
 
     def hear(self, argument: str) -> None:
         """Take a command in, and decide on its answer; a rule may break it off before that is given."""
+        self._recorder.is_wary = True
         refusal = self.refuse()
         connection, tls = self._connection, self._recorder.tls
         policy = connection.policy
@@ -90,6 +95,7 @@ class Login(ABC, Generic[AnswerT]):
         offered = policy.mechanisms_for(in_tls=not self._in_clear, has_certificate=has_certificate)
         name, *initials = argument.split() or [""]
         mechanism = name.upper()
+        self._names_mechanism = is_mechanism(name)
         exchange = exchange_for(
             mechanism,
             policy.users,
@@ -150,19 +156,22 @@ class Login(ABC, Generic[AnswerT]):
         self.hear(argument)
         self.end()
 
-    def overhears(self, line: bytes) -> bool:
-        """Return whether a line is an answer to a login that was refused, and learn what it gives away.
+    def is_stray_answer(self, line: bytes) -> bool:
+        """Return whether a line may be an answer in a login though nothing was asked.
 
-        Clients that do not look at replies go on with user and password. Whatever is no command is taken for that.
+        Clients that do not look at replies go on with user and password, at once or behind other commands. So what is
+        no command is taken for that from the first login on; while the last one was accepted, only a word in base64.
         """
-        if not self.overdue:
+        if not self._recorder.is_wary or line.strip() == CANCEL or self.is_command(line):
             return False
-        answer = line.strip()
-        if self._refused is None or answer == CANCEL or self.is_command(line):
-            self.overdue = 0
-            return False
-        self.overdue -= 1
-        self._refused.overhear(answer)
+        was_accepted = self.is_complete and self._refused is None
+        return not was_accepted or _BASE64.fullmatch(line.strip()) is not None
+
+    def overhear(self, line: bytes) -> None:
+        """Learn what such an answer gives away, for the record of the attempt."""
+        if self._refused is None:
+            return
+        self._refused.overhear(line.strip())
         attempts, exchange = self._recorder.auth, self._refused.exchange
         attempts[-1] = replace(
             attempts[-1],
@@ -172,7 +181,6 @@ class Login(ABC, Generic[AnswerT]):
             token=exchange.token,
             trace=exchange.trace,
         )
-        return True
 
     def cut_short(self, said: bytes) -> None:
         """Go on behind octets that a rule sent instead of an answer: they are a challenge, or end the exchange."""
@@ -192,7 +200,7 @@ class Login(ABC, Generic[AnswerT]):
             self._recorder.note(f"{dialogue.mechanism} is refused: {exchange.refusal}")
         self._recorder.auth.append(
             AuthAttempt(
-                mechanism=dialogue.mechanism,
+                mechanism=dialogue.mechanism if self._names_mechanism else "",
                 user=exchange.user,
                 password=exchange.password,
                 accepted=accepted,
@@ -204,11 +212,7 @@ class Login(ABC, Generic[AnswerT]):
         )
         self._dialogue = None
         self.is_open = self.is_running = False
-        if accepted:
-            self.overdue = 0
-        else:
-            self._refused, self.overdue = dialogue, dialogue.outstanding
-            self._recorder.is_wary = True
+        self._refused = None if accepted else dialogue
 
     def _settled(self, forced: AnswerT | None) -> None:
         self._connection.send(self.settle(forced))

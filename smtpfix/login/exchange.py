@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import re
 from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from enum import Enum
@@ -16,10 +17,37 @@ from typing import Final, TypeAlias
 
 from smtpfix.errors import ExtraMissing
 
-from .mechanisms import MECHANISMS, SCRAM, SCRAM_PLUS, Exchange, MalformedResponseError, ServerFirstError, Users
+from .mechanisms import (
+    MECHANISM_NAMES,
+    MECHANISMS,
+    SCRAM,
+    SCRAM_PLUS,
+    Exchange,
+    MalformedResponseError,
+    ServerFirstError,
+    Users,
+)
 
 CANCEL: Final = b"*"
 """What a client says instead of an answer to break an exchange off (RFC 4954 section 4, RFC 9051 section 6.2.2)."""
+
+
+_NAME: Final = re.compile("[A-Z0-9_-]{1,20}")
+"""A mechanism's, RFC 4422 section 3.1."""
+
+
+def is_mechanism(word: str) -> bool:
+    """Return whether a word is a mechanism's name, and no credential in its place, such as base64 of some text."""
+    if word.upper() in MECHANISM_NAMES:
+        return True
+    return _NAME.fullmatch(word) is not None and not _is_text(_decode(word) or b"\xff")
+
+
+def _is_text(octets: bytes) -> bool:
+    try:
+        return octets.decode().replace("\0", "").isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 class Verdict(Enum):
@@ -121,29 +149,32 @@ class Dialogue:
         self.responses += 1
         if line == CANCEL:
             return Verdict.CANCELLED
+        if self._turns is None:
+            self.overhear(line)
+            return None
         response = _decode(line.decode("ascii", "replace"))
         self._answers.append(response or b"")
-        if self._turns is None:
-            return None
         if response is None:
             self._turns = None
             return Verdict.NOT_BASE64
         return self._advance(partial(self._turns.send, response))
 
-    @property
-    def outstanding(self) -> int:
-        """How many answers a client may still send that does not look at what it is told."""
-        return max(self.exchange.answers - len(self._answers), 0)
-
     def overhear(self, line: bytes) -> None:
-        """Learn what an answer gives away that comes though the exchange is over; nobody is authenticated by it."""
+        """Learn what an answer gives away that comes though the exchange is over; nobody is authenticated by it.
+
+        One that cannot be read takes its place all the same: else a password might be taken for the user.
+        """
+        if len(self._answers) > self.exchange.answers:
+            return
         self._answers.append(_decode(line.decode("ascii", "replace")) or b"")
-        initial = None if self._answers[0] == self._response else self._response  # said again, it is no second answer
+        said = self._answers
+        if self._initial and said[0] != self._response:  # said again, it is no second answer
+            said = [self._response or b"", *said]
         # What a mechanism makes of it that nobody knows, and of answers that are too many, is nothing.
         with contextlib.suppress(StopIteration, MalformedResponseError, NotImplementedError):
-            turns = self.exchange.run(initial)
+            turns = self.exchange.run(None)
             next(turns)
-            for answer in self._answers:
+            for answer in said:
                 turns.send(answer)
 
     def _advance(self, go_on: Callable[[], bytes]) -> Outcome:

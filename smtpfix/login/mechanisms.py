@@ -155,7 +155,10 @@ class Login(Exchange):
 
     def run(self, initial: bytes | None) -> Generator[bytes, bytes, bool]:
         """Ask for the user, then for the password, in the words that clients look for."""
-        self.user = _text(initial or (yield b"Username:"))
+        user = initial or (yield b"Username:")
+        if user.count(b"\0") == 2:  # noqa: PLR2004 - PLAIN's answer, with the password in it
+            raise MalformedResponseError("LOGIN takes a user's name first, not the answer of PLAIN")
+        self.user = _text(user)
         self.password = _text((yield b"Password:"))
         return self._check(self._has_password)
 

@@ -91,7 +91,7 @@ class Recorder:
         self.message_count = 0
         self.injected = b""
         self.is_wary = False
-        """Whether a login was refused in clear, so that stray octets may be what the client answers to it."""
+        """Whether stray octets may be answers in a login: one has begun, or something was injected before TLS."""
         self.proxy: ProxyHeader | None = None
         self.xclient: XClient | None = None
 

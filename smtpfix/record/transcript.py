@@ -45,6 +45,15 @@ class Event(NamedTuple):
     secret_at: int = 0
     """Of SECRET, where in the line the credential begins: what stands before it may be shown."""
 
+    def __repr__(self) -> str:
+        data = repr(self.data)
+        if self.kind is Kind.SECRET:  # failed tests show it
+            data = f"{self.data[: self.secret_at]!r} {shorten(self.data[self.secret_at :])}"
+        return (
+            f"Event(at={self.at!r}, kind={self.kind!r}, data={data}, has_more={self.has_more!r}, "
+            f"secret_at={self.secret_at!r})"
+        )
+
     @property
     def lines(self) -> tuple[str, ...]:
         """The event as printable lines without time and side: control characters escaped, credentials shortened."""

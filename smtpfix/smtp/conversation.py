@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from smtpfix.wire.channel import Channel
 
 _WITHOUT_CREDENTIAL: Final = KNOWN - {"AUTH"}
+_UNREADABLE: Final = b"-"
+"""Stands for an answer in a login that was too long to be kept: no base64."""
 
 
 class SMTPConversation(Conversation[Reply]):
@@ -82,9 +84,11 @@ class SMTPConversation(Conversation[Reply]):
             self.recorder.unfollow()  # what stands behind it is its chunk, and not a command too early
         if verb in _WITHOUT_CREDENTIAL:
             is_secret = False
-            self.login.overdue = 0
+        elif self.login.is_stray_answer(line):
+            is_secret = True
+            self.login.overhear(line)
         else:
-            is_secret = self.login.overhears(line) or carries_credential(line)
+            is_secret = carries_credential(line)
         self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, shown)
         if (refusal := malformed(line, head)) is not None:
             self._refuse_form(line, refusal)
@@ -124,10 +128,16 @@ class SMTPConversation(Conversation[Reply]):
 
     def line_too_long(self) -> None:
         """Answer a line that was over its limit; in a login that ends the login."""
-        reply = replies.LINE_TOO_LONG
-        if self.login.is_running:
+        reply, login, beginning = replies.LINE_TOO_LONG, self.login, self.lines.beginning
+        if login.is_running:
             reply = replies.AUTH_LINE_TOO_LONG
-            self.login.end()
+            login.end()
+            login.overhear(_UNREADABLE)
+        elif begins := asks_for_login(beginning):
+            mechanism = beginning[begins:].partition(b" ")[0].decode("ascii", "replace")
+            login.turn_away(f"{mechanism} {_UNREADABLE.decode()}")
+        elif login.is_stray_answer(beginning):
+            login.overhear(_UNREADABLE)
         self.send(reply)
 
     def timed_out(self) -> None:

@@ -8,22 +8,37 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_AUTH: Final = re.compile(rb"(?i)[ \t\r\v\f]*auth[ \t\r\v\f]+\S+[ \t\r\v\f]+(?=\S)")
-_AUTH_ANYWHERE: Final = re.compile(rb"(?im)^[ \t\r\v\f]*auth\s+\S+\s+\S")
-"""In a block of lines also without an initial response: what stands behind it may be an answer. No line end may be
-matched in two ways, or looking for it costs the square of what a client sends."""
-_COMMAND: Final = re.compile(rb"(?i)[\x00-\x20]*auth\b[\x00-\x20=]*")
+from smtpfix.login.exchange import is_mechanism
+
+_COMMAND: Final = re.compile(rb"(?i)[^\x21-\x7e]*auth(?:enticate)?\b[\x00-\x20=:]*")
+"""AUTH, in whatever form it comes: also behind a byte order mark, or by the name that it has in IMAP."""
+_WORD: Final = re.compile(rb"[^\x00-\x20]+")
 
 
 def carries_credential(octets: bytes) -> bool:
-    """Return whether a line is an AUTH command with an initial response, or one of several is AUTH and not the last."""
-    return b"AUTH" in octets.upper() and _AUTH_ANYWHERE.search(octets) is not None
+    """Return whether a line is an AUTH command with an initial response, or one of several is AUTH and not the last.
+
+    What stands behind it may be an answer.
+    """
+    if b"AUTH" not in octets.upper():
+        return False
+    lines = octets.rstrip().split(b"\n")
+    return any(asks_for_login(line) for line in lines[:-1]) or credential_at(lines[-1]) > 0
 
 
 def credential_at(line: bytes) -> int:
-    """Return where the initial response begins in a line that carries one; 0 in any other."""
-    match = _AUTH.match(line)
-    return match.end() if match else 0
+    """Return where the initial response begins in a line that carries one; 0 in any other.
+
+    What stands in the mechanism's place and is none may be one too.
+    """
+    begins = asks_for_login(line)
+    mechanism = _WORD.match(line, begins) if begins else None
+    if mechanism is None:
+        return 0
+    if not is_mechanism(mechanism[0].decode("ascii", "replace")):
+        return begins
+    response = _WORD.search(line, mechanism.end())
+    return response.start() if response else 0
 
 
 def asks_for_login(line: bytes) -> int:

@@ -6,6 +6,7 @@ Knows no file format.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
@@ -13,6 +14,7 @@ from enum import Enum
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote, quote_plus
 
+from smtpfix.audit.encodings import SHORTEST, base64_cores
 from smtpfix.audit.result import (
     AuditResult,
     Declaration,
@@ -91,6 +93,10 @@ _ENDINGS: Final = {
 _NOT_IN_XML: Final = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")
 """Not characters, by XML 1.0 section 2.2 and by Unicode; `printable` leaves them."""
 
+_BASE64: Final = re.compile("[A-Za-z0-9+/_-]{4,}={0,2}")
+_ESCAPED: Final = re.compile("%[0-9A-F]{2}")
+"""An octet in RFC 3986 section 2.1."""
+
 _LONGEST: Final = 20_000
 """Characters of one text that a report for people shows; the JSON report has all."""
 
@@ -146,31 +152,52 @@ def account(run: Run) -> str:
 
 
 def without_secret(result: AuditResult) -> AuditResult:
-    """Return a result with its password struck out wherever a run's text has it, plain or as it travels in SMTP."""
+    """Return a result with its password struck out wherever a run's text has it, plain or encoded in any usual way."""
     password = result.declaration.password
     if not password:
         return result
-    users = ("", result.declaration.user or "")
-    blobs = {f"{one}\0{result.declaration.user or ''}\0{password}" for one in users} | {password}
-    encoded = {base64.b64encode(blob.encode("utf-8", "surrogatepass")).decode("ascii") for blob in blobs}
-    forms = {password, printable(password), quote(password, errors="replace"), quote_plus(password, errors="replace")}
-    longest_first = sorted({*forms, *encoded}, key=lambda form: (-len(form), form))
-    secrets = re.compile("|".join(map(re.escape, longest_first)))
     result = replace(result, declaration=replace(result.declaration, password=None))
-    return _struck_out(result, secrets, shorten(password))
+    return _struck_out(result, _Eraser(password))
 
 
-def _struck_out(value: _Value, secrets: re.Pattern[str], instead: str) -> _Value:
+class _Eraser:
+    """Strikes a password out of texts."""
+
+    def __init__(self, password: str) -> None:
+        octets = password.encode("utf-8", "surrogatepass")
+        quoted = [quote(password, safe=safe, errors="replace") for safe in ("/", "", "/~")]
+        quoted.append(quote_plus(password, errors="replace"))
+        forms = {password, printable(password), repr(password)[1:-1], json.dumps(password)[1:-1], *quoted}
+        every = "".join(f"%{octet:02X}" if not chr(octet).isalnum() else chr(octet) for octet in octets)
+        quoted += [every, "".join(f"%{octet:02X}" for octet in octets)]
+        forms |= {*quoted} | {_ESCAPED.sub(lambda match: match[0].lower(), form) for form in quoted}
+        forms |= {octets.hex(), octets.hex().upper(), base64.b64encode(octets).decode("ascii")}
+        longest_first = sorted(forms, key=lambda form: (-len(form), form))
+        self._forms = re.compile("|".join(map(re.escape, longest_first)))
+        cores = base64_cores(octets) if len(octets) >= SHORTEST else ()
+        self._cores = [core.decode("ascii") for core in cores]
+        self._instead = shorten(password)
+
+    def erase(self, text: str) -> str:
+        """Return a text without it: in plain, encoded, and with all that is base64 around it."""
+        return self._forms.sub(self._instead, _BASE64.sub(self._without_core, text))
+
+    def _without_core(self, match: re.Match[str]) -> str:
+        run = match[0].replace("-", "+").replace("_", "/")
+        return self._instead if any(core in run for core in self._cores) else match[0]
+
+
+def _struck_out(value: _Value, eraser: _Eraser) -> _Value:
     changed: Any = value
     if isinstance(value, Enum):
         pass
     elif isinstance(value, str):
-        changed = secrets.sub(instead, value)
+        changed = eraser.erase(value)
     elif isinstance(value, tuple):
-        changed = tuple(_struck_out(one, secrets, instead) for one in value)
+        changed = tuple(_struck_out(one, eraser) for one in value)
     elif is_dataclass(value) and not isinstance(value, type):
         names = [one.name for one in fields(value) if one.name not in _CATALOGUE]
-        changed = replace(value, **{name: _struck_out(getattr(value, name), secrets, instead) for name in names})
+        changed = replace(value, **{name: _struck_out(getattr(value, name), eraser) for name in names})
     return cast("_Value", changed)
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from smtpfix import InvalidValueError
 from smtpfix.audit import report
+from smtpfix.audit.digest import lines
 from smtpfix.audit.report import from_json, to_html, to_json, to_junit, to_sarif
 from smtpfix.audit.report.as_json import schema
 from smtpfix.audit.result import AuditResult, Declaration, Ending, Finding, Outcome, Run, Verdict
@@ -121,7 +122,11 @@ def test_counts_and_keys_are_there_for_those_who_only_look():
     assert values["versions"]["smtpfix"] == "0.1.0"
 
 
-@pytest.mark.parametrize("write", [to_json, to_junit, to_html, to_sarif])
+def to_text(result):
+    return "\n".join(lines(result, with_evidence=True))
+
+
+@pytest.mark.parametrize("write", [to_json, to_junit, to_html, to_sarif, to_text])
 @pytest.mark.parametrize(
     "form",
     [
@@ -129,8 +134,12 @@ def test_counts_and_keys_are_there_for_those_who_only_look():
         base64.b64encode(PASSWORD.encode()).decode(),
         base64.b64encode(f"\0ann\0{PASSWORD}".encode()).decode(),
         base64.b64encode(f"ann\0ann\0{PASSWORD}".encode()).decode(),
+        base64.b64encode(f"user=ann\1auth=Bearer {PASSWORD}\1\1".encode()).decode(),
+        base64.urlsafe_b64encode(f"n,a=ann?,\1auth=Bearer {PASSWORD}\1\1".encode()).decode(),
+        PASSWORD.encode().hex().upper(),
+        PASSWORD.replace("-", "%2d"),
     ],
-    ids=["plain", "LOGIN", "PLAIN", "PLAIN with an authorization identity"],
+    ids=["plain", "LOGIN", "PLAIN", "with an authorization identity", "XOAUTH2", "URL-safe", "hex", "percent-encoded"],
 )
 def test_the_password_is_in_no_report_whoever_said_it(write, form):
     said = f"AuthenticationError: could not log in with {form}!"
