@@ -57,6 +57,14 @@ def pytest_configure(config: pytest.Config) -> None:
         atexit.register(subprocess.run, command, cwd=root, env=environment, check=False)
 
 
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    """Let files have the permissions that they are made with."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
 class Wire:
     """A client on a raw socket. It follows no protocol: it sends octets and reads replies."""
 

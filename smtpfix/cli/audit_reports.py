@@ -44,7 +44,7 @@ class ReportFiles:
         failed = None
         for option, file, make in self._wanted():
             try:
-                file.write_text(make(result), encoding="utf-8")
+                _write(file, make(result))
             except OSError as error:
                 failed = InvalidValueError(option, str(file), f"a file that can be written ({error.strerror})")
         if failed is not None:
@@ -59,6 +59,16 @@ class ReportFiles:
         ):
             if file is not None:
                 yield option, file, make
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file, a new one for its owner only: transcripts have addresses and names in them.
+
+    One that is there keeps its permissions: whoever hands it around has said so.
+    """
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(text)
 
 
 def read_baseline(file: Path, declaration: Declaration) -> AuditResult:

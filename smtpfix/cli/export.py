@@ -182,7 +182,7 @@ def _write(directory: Path, files: Sequence[_File], *, force: bool) -> None:
         raise CannotWriteError(f"{there[0]}{more} there already; --force overwrites")
     path = directory
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         for path, file in zip(paths, files, strict=True):
             path.unlink(missing_ok=True)
             mode = 0o600 if file.is_private else 0o644

@@ -147,6 +147,8 @@ class _Run:
                 self._use_rules(self._rules_file)
             for server in servers:
                 opened.enter_context(server)
+            for key in {policy.certificate[1] for policy in policies if isinstance(policy.certificate, tuple)}:
+                _look_at(Path(key))
             return Started(
                 servers=tuple(_listening(server, name) for server, name in self._names.items()),
                 ca_file=authority.ca_file if authority is not None else None,
@@ -282,6 +284,12 @@ class _Run:
 
     def session_ended(self, server: Server, session: Session) -> None:
         self._events.put(SessionEnded(self._names[server], session))
+
+
+def _look_at(key: Path) -> None:
+    """Say so where others can read or write the user's own key; in a repository of tests that may well be meant."""
+    if os.name != "nt" and key.stat().st_mode & 0o077:
+        complain(f"others can read or write the key {key}: it had better be worth nothing elsewhere")
 
 
 def _saver(directory: Path) -> Saver:

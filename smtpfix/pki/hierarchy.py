@@ -104,6 +104,7 @@ class Hierarchy:
             not key.exists() or certificate.with_name(f".{certificate.name}.part").exists()
         ):
             return None
+        _check_private(key)
         try:
             return TrustmeCA.read(certificate.read_bytes(), key.read_bytes(), above)
         except Exception as error:  # cryptography has exceptions that are neither OSError nor ValueError
@@ -119,6 +120,18 @@ def path_length(depth: int) -> int:
     trustme leaves no pathLenConstraint out, and its own for a root is 9.
     """
     return max(MOST_INTERMEDIATES - depth, 0)
+
+
+def _check_private(key: Path) -> None:
+    """Refuse a key that others can read or write, as ssh does: whoever has it can pretend to be any server.
+
+    Repaired without a word, it would still be known to whoever has read it. Windows has no such permissions.
+    """
+    if os.name != "nt" and key.exists() and key.stat().st_mode & 0o077:
+        raise AuthorityError(
+            f"others can read or write {key}, by which one can pretend to be any server to whoever trusts its root; "
+            "if nobody has, run chmod 600 on it, else remove its directory and make a new authority"
+        )
 
 
 def _files(directory: Path, depth: int) -> tuple[Path, Path]:

@@ -12,6 +12,7 @@ import signal
 import smtplib
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ import pytest
 from smtpfix.audit.device import Answer
 from smtpfix.audit.digest import blocks, lines
 from smtpfix.audit.plan import Case
-from smtpfix.audit.report import from_json
+from smtpfix.audit.report import from_json, to_json
 from smtpfix.audit.result import (
     AuditResult,
     Declaration,
@@ -39,6 +40,7 @@ from smtpfix.audit.target import Target
 from smtpfix.cli import main
 from smtpfix.cli.audit import exit_status
 from smtpfix.cli.audit_guide import TerminalGuide
+from smtpfix.cli.audit_reports import ReportFiles
 from smtpfix.cli.audit_terminal import AuditTerminal
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.mode import Mode
@@ -215,6 +217,18 @@ def test_every_report_is_written(tmp_path, capfd):
     assert 'tests="1"' in texts["--junit"]
     assert texts["--html"].startswith("<!doctype html>")
     assert json.loads(texts["--sarif"])["runs"][0]["tool"]["driver"]["name"] == "smtpfix"
+
+
+@pytest.mark.usefixtures("no_umask")
+def test_a_new_report_is_its_owner_s_and_one_that_is_there_keeps_its_permissions(tmp_path):
+    files, told = [tmp_path / option[2:] for option in REPORTS], result()
+    ReportFiles(*files).write(told)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    files[0].chmod(0o644)
+    files[0].write_text("x" * 100_000, encoding="utf-8")
+    ReportFiles(*files).write(told)
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o644, 0o600, 0o600, 0o600]
+    assert from_json(files[0].read_text(encoding="utf-8")) == from_json(to_json(told))
 
 
 @pytest.mark.parametrize(("artifact", "is_there"), [(["--artifact", "src/send.py"], True), ([], False)])

@@ -368,6 +368,16 @@ def test_a_certificate_of_the_user_s_own_is_shown(name, expected, tmp_path):
     assert shown(lambda there: handshake(there, trusted), "implicit-tls:0", **files)[0] == expected
 
 
+@pytest.mark.parametrize(("mode", "complains"), [(0o600, False), (0o644, True)])
+def test_a_key_of_the_user_s_own_that_others_can_read_is_complained_of_and_used(tmp_path, capfd, mode, complains):
+    assert main(["certs", "write", "good", "--out", str(tmp_path)]) == 0
+    files = {"certificate_file": tmp_path / "good-chain.pem", "key_file": tmp_path / "good-key.pem"}
+    files["key_file"].chmod(mode)
+    trusted = tmp_path / "good-ca.pem"
+    assert shown(lambda there: handshake(there, trusted), "implicit-tls:0", **files)[0] == "TLSv1.3"
+    assert (f"others can read or write the key {files['key_file']}" in capfd.readouterr().err) is complains
+
+
 def test_a_key_that_is_not_the_certificate_s_is_an_error_that_names_options_and_files(tmp_path):
     assert main(["certs", "write", "good", "expired", "--out", str(tmp_path)]) == 0
     files = {"certificate_file": tmp_path / "good-chain.pem", "key_file": tmp_path / "expired-key.pem"}

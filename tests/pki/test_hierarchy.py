@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
 import shutil
 import smtplib
 import ssl
@@ -199,6 +198,7 @@ def write_as_before(directory, *, days=3650, kind="p256"):
         directory.mkdir(exist_ok=True)
         (directory / f"{file}.pem").write_text(made.pem)
         (directory / f"{file}.key").write_bytes(keys.pem(made.key))
+        (directory / f"{file}.key").chmod(0o600)
         above = made
 
 
@@ -261,6 +261,7 @@ def test_an_authority_of_somebody_s_own_may_stand_in_the_directory(tmp_path, key
     mine = trustme.CA(key_type=trustme.KeyType[key_type.upper()])
     mine.cert_pem.write_to_path(tmp_path / "ca.pem")
     mine.private_key_pem.write_to_path(tmp_path / "ca.key")
+    (tmp_path / "ca.key").chmod(0o600)
     with Authority(tmp_path) as authority:
         assert authority.ca_pem.encode() == mine.cert_pem.bytes()
         assert deliver(authority, Policy("implicit-tls")) == 1
@@ -321,11 +322,29 @@ def test_a_program_that_dies_while_it_makes_an_authority_leaves_a_directory_that
     assert [path.name for path in tmp_path.glob("*.part")] == []
 
 
+@pytest.mark.usefixtures("no_umask")
 def test_no_umask_lets_others_write_the_root(tmp_path):
-    before = os.umask(0)
-    try:
-        Hierarchy(tmp_path, None)
-    finally:
-        os.umask(before)
+    Hierarchy(tmp_path, None)
     assert stat.S_IMODE((tmp_path / "ca.pem").stat().st_mode) == 0o644
     assert stat.S_IMODE((tmp_path / "ca.key").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["ca.pem", ".ca.pem.part", "ca.key", ".ca.key.part"])
+def test_no_file_is_written_through_a_link(tmp_path, name):
+    directory, victim = tmp_path / "authority", tmp_path / "victim"
+    directory.mkdir()
+    (directory / name).symlink_to(victim)
+    Hierarchy(directory, None)
+    assert not victim.exists()
+    assert not any(path.is_symlink() for path in directory.iterdir())
+
+
+@pytest.mark.parametrize("name", ["ca.key", "intermediate-1.key"])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_key_that_others_can_read_or_write_is_refused(tmp_path, name, mode):
+    made = Hierarchy(tmp_path, None).at(1).pem
+    (tmp_path / name).chmod(mode)
+    with pytest.raises(AuthorityError, match=rf"others can read or write .*{name}.*chmod 600"):
+        Hierarchy(tmp_path, None).at(1)
+    (tmp_path / name).chmod(0o600)
+    assert Hierarchy(tmp_path, None).at(1).pem == made
