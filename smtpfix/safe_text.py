@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_UNPRINTABLE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
-    "\u00ad\u180e\ufff9-\ufffb\U000e0000-\U000e007f]"
+_IGNORABLE: Final = (
+    *((0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F)),
+    *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF)),
+    *((0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF)),
 )
-"""Control characters, those that change the direction or hide text, and undecodable octets."""
+"""Unicode's Default_Ignorable_Code_Point, https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt: what
+is shown as nothing, so that two texts look the same, or one is longer than it looks. Emoji's variation selectors are
+among them: here it counts more what was sent than how it looks."""
+_OTHERS: Final = ((0x00, 0x1F), (0x7F, 0x9F), (0x2028, 0x2029), (0xD800, 0xDFFF), (0xFFF9, 0xFFFB))
+"""Control characters, separators of lines, undecodable octets (PEP 383), and marks of annotations."""
+_UNPRINTABLE: Final = re.compile(f"[{''.join(f'{chr(low)}-{chr(high)}' for low, high in (*_IGNORABLE, *_OTHERS))}]")
 
 
 def printable(text: str | bytes) -> str:

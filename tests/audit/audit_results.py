@@ -22,7 +22,8 @@ PASSWORD = "corr3ct-horse"
 
 HOSTILE = (
     "<script>document.title='run'</script></pre></details>]]>&amp;&<!-- \x00\x07\x1b[2J\x1b]0;title\x07 "
-    "\x85\u202eevil\u2066\ufffe\uffff\ufdd0\udc80\U000e0041 \"'`{0} [click](javascript:alert(1)) % ä漢 שלום"
+    "\x85\u202eevil\u2066\ufffe\uffff\ufdd0\udc80\U000e0041"
+    "\u034f\u115f\u3164\uffa0\ufe0f\U000e0100 \"'`{0} [click](javascript:alert(1)) % ä漢 שלום"
 )
 """Markup, ends of markup, control characters, ANSI escapes, changes of direction, what is no character."""
 

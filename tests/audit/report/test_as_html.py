@@ -245,6 +245,7 @@ def test_hostile_texts_stay_text():
     assert hidden.isprintable()
     assert r"\x1b[2J\x1b]0;title\x07" in hidden
     assert r"\x85\u202eevil\u2066\ufffe\uffff\ufdd0\udc80\U000e0041" in hidden
+    assert r"\u034f\u115f\u3164\uffa0\ufe0f\U000e0100" in hidden
     to_html(ATTACKED).encode("utf-8")
 
 

@@ -103,6 +103,7 @@ def test_hostile_texts_stay_text():
     for element in (failure.text, failure.get("message"), told.get("name"), told.get("classname")):
         assert "<script>document.title='run'</script></pre></details>]]>&amp;&<!--" in element
         assert r"\x00\x07\x1b[2J\x1b]0;title\x07 \x85\u202eevil\u2066\ufffe\uffff\ufdd0\udc80\U000e0041" in element
+        assert r"\u034f\u115f\u3164\uffa0\ufe0f\U000e0100" in element
         assert element.endswith("שלום") or "שלום\n" in element or "שלום/" in element
 
 
