@@ -40,3 +40,11 @@ def test_everything_else_is_as_it_was():
 
 def test_no_octet_of_text_that_is_none_is_lost():
     assert printable(b"a\xff\xe2\x80\xaeb") == "a\\xff\\u202eb"
+
+
+def test_a_failed_wait_hides_nothing_in_a_subject(start_smtp_server, wire):
+    server = start_smtp_server()
+    client = wire(server)
+    client.hello()
+    client.deliver("Subject: a\u3164b\u034f\ufe0f\r\n\r\nx\r\n".encode())
+    assert str(server.inbox.messages[0]).endswith(r"subject 'a\u3164b\u034f\ufe0f'")

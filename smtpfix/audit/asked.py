@@ -37,7 +37,8 @@ def not_asked(asked: Asked, sessions: Iterable[Session], messages: Iterable[Capt
     if asked.message is not None and subjects:
         match = _SUBJECT.search(asked.message)
         if match is not None and match[1] not in subjects:
-            return f"it was asked to send a certain message, {match[1]!r}, and sent another one, {subjects[0]!r}"
+            sent = printable(repr(subjects[0]))
+            return f"it was asked to send a certain message, {match[1]!r}, and sent another one, {sent}"
     return ""
 
 

@@ -293,7 +293,7 @@ class CapturedMessage:
         """Return the message in one line, as failed waits list it."""
         to = ", ".join(self.to[:3]) + (f" and {len(self.to) - 3} more" if len(self.to) > 3 else "")  # noqa: PLR2004
         path = f"from {printable(self.reverse_path) or '<>'} to {printable(to)}"
-        return f"message {self.number}: {path}, subject {self.subject!r}"
+        return f"message {self.number}: {path}, subject {printable(repr(self.subject))}"
 
 
 Headers = Mapping[str, Any]
