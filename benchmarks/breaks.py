@@ -228,6 +228,24 @@ BREAKS: Final = (
         "self.is_plus",
         "who takes the binding out of what is offered is not noticed",
     ),
+    Break(
+        "smtpfix/login",
+        'said = [self._response or b"", *said]',
+        "said = said",
+        "a password is taken for the user whose name came with the command",
+    ),
+    Break(
+        "smtpfix/login",
+        'if user.count(b"\\0") == 2:',
+        "if False:",
+        "a password is in the name of who answers LOGIN as if it were PLAIN",
+    ),
+    Break(
+        "smtpfix/conversation",
+        "        self._recorder.is_wary = True\n",
+        "",
+        "what comes behind an AUTH that was refused is shown",
+    ),
     # record
     Break(
         "smtpfix/record",

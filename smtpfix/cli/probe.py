@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from smtpfix.audit.report.words import Eraser
 from smtpfix.errors import InvalidValueError
 from smtpfix.probe.measurement import Connection, Probe, ProbeResult
 from smtpfix.probe.probe import probe
@@ -28,6 +30,8 @@ def run(stream: TextIO, *, as_json: bool, **options: Any) -> int:
             raise
         option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
         raise InvalidValueError(option, error.value, error.expected) from error
+    if result.probe.password:  # a server may say again what it does not understand
+        result = replace(result, error=Eraser(result.probe.password).erase(result.error))
     if as_json:
         stream.write(json.dumps(as_object(result)) + "\n")
     else:

@@ -150,3 +150,14 @@ def test_where_to_connect_to(where, connection, host, port):
 )
 def test_an_error_names_the_option(fail, options, error):
     assert fail(*options) == f"smtpfix: {error}\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_server_that_says_the_password_again_has_it_not_printed(run, options):
+    with Server(Policy(users=USERS)) as server:
+        server.on("AUTH", Raw(b"535 5.7.8 Who is AUTH PLAIN AGFubgBzM2NyZXQ= or s3cret?\r\n"))
+        status, out, _ = run(server, "--connection", "plain", *LOGIN, *options)
+    assert status == 1
+    assert "Who is AUTH PLAIN" in out
+    assert "AGFubgBzM2NyZXQ" not in out
+    assert "s3cret" not in out

@@ -157,10 +157,10 @@ def without_secret(result: AuditResult) -> AuditResult:
     if not password:
         return result
     result = replace(result, declaration=replace(result.declaration, password=None))
-    return _struck_out(result, _Eraser(password))
+    return _struck_out(result, Eraser(password))
 
 
-class _Eraser:
+class Eraser:
     """Strikes a password out of texts."""
 
     def __init__(self, password: str) -> None:
@@ -187,7 +187,7 @@ class _Eraser:
         return self._instead if any(core in run for core in self._cores) else match[0]
 
 
-def _struck_out(value: _Value, eraser: _Eraser) -> _Value:
+def _struck_out(value: _Value, eraser: Eraser) -> _Value:
     changed: Any = value
     if isinstance(value, Enum):
         pass
