@@ -35,7 +35,7 @@ class Login(ABC, Generic[AnswerT]):
         self._own: AnswerT | None = None
         self._in_clear = False
         self._names_mechanism = False
-        """Whether what stands where the mechanism has to is none, but perhaps a credential."""
+        """Whether a mechanism stands in its place, and not perhaps a credential."""
         self.tls: TLSSide | None = None
         """The TLS that mechanisms bind to, once it is on."""
         self.is_open = False

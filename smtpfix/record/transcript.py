@@ -19,7 +19,7 @@ class Kind(StrEnum):
     CLIENT = "C"
     """A line from the client, without its CRLF."""
     SECRET = "S*"  # noqa: S105 - a tag, not a password
-    """A line from the client that carries a credential."""
+    """A line from the client that carries a credential, or may be an answer in a login."""
     SERVER = "S"
     """A reply, all its lines, each with its CRLF."""
     CONTENT = "content"
