@@ -113,6 +113,11 @@ class Evidence:
             and all(session.tls is None for session in self.sessions)
         )
 
+    def offers(self, version: str) -> bool:
+        """Whether it offered a version of TLS in a ClientHello; without the extension for it, all up to the highest."""
+        hellos = [session.client_hello for session in self.sessions if session.client_hello is not None]
+        return any(version in hello.versions for hello in hellos)
+
     @property
     def gave_away(self) -> bool:
         """Whether it said more than it takes to begin TLS and to leave."""

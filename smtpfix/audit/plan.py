@@ -120,7 +120,14 @@ class Case:
     @property
     def is_old_tls(self) -> bool:
         """Whether nothing is wrong but the version of TLS: below 1.2."""
-        return self.scenario.tls.max in _OLD or self.scenario.tls.legacy == "ssl30"
+        return self.old_version is not None
+
+    @property
+    def old_version(self) -> str | None:
+        """The only version that the server speaks, where that is one below 1.2."""
+        if self.scenario.tls.legacy == "ssl30":
+            return "SSLv3"
+        return self.scenario.tls.max if self.scenario.tls.max in _OLD else None
 
     @property
     def is_about_suites(self) -> bool:

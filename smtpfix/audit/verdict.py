@@ -128,7 +128,10 @@ def _not_met(declaration: Declaration, evidence: Evidence) -> str | None:
 def _never_saw(case: Case, evidence: Evidence) -> bool:
     """Return whether TLS failed for another reason than the one that a scenario is about."""
     is_wrong_tls = case.scenario.group in ("certificates", "tls") and case.scenario.tls.fault is None
-    return case.expected in ("refuse", "lax") and is_wrong_tls and not case.is_about_suites and evidence.no_common_suite
+    if case.expected not in ("refuse", "lax") or not is_wrong_tls or case.is_about_suites:
+        return False
+    version = case.old_version  # which it refuses by not offering it
+    return evidence.no_common_suite and (version is None or evidence.offers(version))
 
 
 def _was_fed(case: Case) -> bool:

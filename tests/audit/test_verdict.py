@@ -34,6 +34,8 @@ from smtpfix.record.session import AuthAttempt
 from smtpfix.record.violation import Violation
 from smtpfix.rules.reply import Reply
 from smtpfix.smtp.reading import SMTPReading
+from smtpfix.tls.client_hello import ClientHello
+from smtpfix.tls.facts import TLSFailure
 
 REQUIRED = Declaration(DeclaredMode.STARTTLS_REQUIRED, Trust.PKI, "ann", "s3cret-word")
 OPPORTUNISTIC = replace(REQUIRED, mode=DeclaredMode.OPPORTUNISTIC)
@@ -161,6 +163,28 @@ def test_whoever_never_connects_was_not_run():
     assert (judgement.outcome, judgement.verdict) == (Outcome.NOT_RUN, Verdict.NOT_RUN)
     assert judgement.reason == "the client never connected and ended with status 75; it said: queued"
     assert judged("expired", TIMED_OUT, Evidence()).outcome is Outcome.HUNG
+
+
+@pytest.mark.parametrize(
+    ("scenario", "alert", "offered", "verdict"),
+    [
+        ("tls10-only", "handshake_failure", ("TLSv1.2", "TLSv1.1", "TLSv1"), "not-run"),
+        ("tls10-only", "handshake_failure", ("TLSv1.3", "TLSv1.2"), "passed"),  # so it was the version after all
+        ("tls10-only", "protocol_version", ("TLSv1.2", "TLSv1.1", "TLSv1"), "passed"),
+        ("ssl30", "handshake_failure", ("TLSv1.2", "TLSv1.1", "TLSv1", "SSLv3"), "not-run"),
+        ("expired", "handshake_failure", ("TLSv1.2",), "not-run"),  # it has not seen the certificate
+        ("expired", "certificate_expired", ("TLSv1.2",), "passed"),
+        ("rc4", "handshake_failure", ("TLSv1.2",), "passed"),  # to know none of its suites is to refuse it
+        ("handshake-alert", "handshake_failure", ("TLSv1.2",), "passed"),
+    ],
+)
+def test_a_handshake_that_failed_for_want_of_a_suite_in_common_says_nothing_of_another_fault(
+    scenario, alert, offered, verdict
+):
+    recorder = Recorder(RecordedServer(Mode.STARTTLS, SMTPReading()), 1, ("127.0.0.1", 1), ("127.0.0.1", 2))
+    recorder.tls_failure = TLSFailure("refused", alert, "server", None)
+    recorder.client_hello = ClientHello(None, offered, (), ())
+    assert judged(scenario, FAILED, Evidence(sessions=(recorder.session(),))).verdict == verdict
 
 
 @pytest.mark.parametrize(
