@@ -308,12 +308,6 @@ def _look_at(key: Path) -> None:
         complain(f"others can read or write the key {key}: it had better be worth nothing elsewhere")
 
 
-def _look_at(key: Path) -> None:
-    """Say so where others can read or write the user's own key; in a repository of tests that may well be meant."""
-    if os.name != "nt" and key.stat().st_mode & 0o077:
-        complain(f"others can read or write the key {key}: it had better be worth nothing elsewhere")
-
-
 def _saver(directory: Path) -> Saver:
     try:
         return Saver(directory)
