@@ -107,8 +107,7 @@ def grade(declaration: Declaration, findings: Collection[Finding], language: str
     bounds = list(_bounds(declaration, behind))
     reached = max((bound for bound, _ in bounds), key=ORDER.index, default=Grade.AUTHENTICATED)
     reasons = [reason for bound, reason in bounds if bound is not Grade.AUTHENTICATED]
-    missing = [reason for floor, reason in _missing(declaration, findings) if reaches(reached, floor)]
-    if missing:
+    if missing := list(_missing(declaration, findings, reached)):
         reached = Grade.UNKNOWN
         reasons += missing
     failed = [one for one in findings if one.verdict is Verdict.FAILED]
@@ -165,10 +164,10 @@ def _named(keys: Collection[str]) -> str:
     return ", ".join(names[:_LISTED]) + more
 
 
-def _missing(declaration: Declaration, findings: Collection[Finding]) -> Iterable[tuple[Grade, str]]:
-    """Return what is not known, and the worst grade that cannot be given without it."""
+def _missing(declaration: Declaration, findings: Collection[Finding], reached: Grade) -> Iterable[str]:
+    """Return what is not known, and has to be for this grade."""
     if not any(one.scenario == GOOD and one.run is not None and one.run.delivered for one in findings):
-        yield Grade.PLAINTEXT, f"It is not known to deliver to a server that does nothing wrong: {_why_not(findings)}"
+        yield f"It is not known to deliver to a server that does nothing wrong: {_why_not(findings)}"
         return
     if best_grade(declaration) in (Grade.OPPORTUNISTIC, Grade.PLAINTEXT):
         return
@@ -179,14 +178,14 @@ def _missing(declaration: Declaration, findings: Collection[Finding]) -> Iterabl
     needed = [(Grade.GAPS, flaw) for flaw in (*_OF_CERTIFICATES[declaration.trust], *_OF_TLS)]
     if declaration.mode is DeclaredMode.STARTTLS_REQUIRED:
         needed += [(Grade.UNAUTHENTICATED, "downgrade"), (Grade.GAPS, "injection")]
-    not_chosen: dict[Grade, list[str]] = {}
-    for floor, flaw in needed:
+    not_chosen = []
+    for flaw in (flaw for floor, flaw in needed if reaches(reached, floor)):
         if flaw not in tried:
-            not_chosen.setdefault(floor, []).append(flaw)
+            not_chosen.append(flaw)
         elif all(one.verdict is Verdict.NOT_RUN for one in tried[flaw]):
-            yield floor, _unknown(flaw, tried[flaw])
-    for floor, flaws in not_chosen.items():
-        yield floor, f"Not known, since no scenario about it was chosen: {', '.join(flaws)}."
+            yield _unknown(flaw, tried[flaw])
+    if not_chosen:
+        yield f"Not known, since no scenario about it was chosen: {', '.join(not_chosen)}."
 
 
 def _tests_for(finding: Finding) -> str:

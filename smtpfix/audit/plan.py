@@ -56,8 +56,8 @@ PATIENCE: Final = 4.0
 """Seconds after which the built-in clients give up on a silent server."""
 _SLOW: Final = 0.1
 """Seconds for one octet from which on a server is slow."""
-_LONG: Final = 60.0
-"""Seconds in which such a server has said what it says, inside TLS too, where a reply is three times as long."""
+_LONG: Final = 15.0
+"""Seconds in which such a server has said what it says, inside TLS too, where a reply is four times as long."""
 _OLD: Final = ("TLSv1", "TLSv1.1")
 _WITHOUT_CERTIFICATE: Final = ("anonymous",)
 """TLS scenarios whose server shows no certificate: nothing else is wrong for whoever looks at none."""

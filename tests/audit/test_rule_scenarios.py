@@ -27,7 +27,7 @@ def shown(name):
     in which mechanisms, depends on the mode.
     """
     scenario = load_scenario(name)
-    if name == "slow-drip-octet":  # octet by octet, TLS takes for ever
+    if name == "slow-drip-octet":  # octet by octet, TLS takes four times as long
         return scenario.modes[:1]
     return dict.fromkeys((scenario.modes[0], scenario.modes[-1]) if scenario.group == "auth" else scenario.modes[-1:])
 
