@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -34,14 +33,14 @@ def run(stream: TextIO, *, as_json: bool, **options: Any) -> int:
             raise
         option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
         raise InvalidValueError(option, error.value, error.expected) from error
-    if result.probe.password:  # a server may say again what it does not understand
-        result = replace(result, error=Eraser(result.probe.password).erase(result.error))
+    password = result.probe.password
+    erase = Eraser(password).erase if password else str  # a server may say again what it does not understand
     if as_json:
-        stream.write(json.dumps(as_object(result)) + "\n")
+        stream.write(json.dumps(_erased(as_object(result), erase)) + "\n")
     else:
         head = f"{printable(result.probe.host)}, port {result.probe.port}, {result.probe.connection}"
         Terminal(stream).lines(
-            [head, *(f"    {label + ':' if label else '':17} {text}" for label, text in _facts(result))]
+            [head, *(f"    {label + ':' if label else '':17} {erase(text)}" for label, text in _facts(result))]
         )
     return 0 if result.succeeded else 1
 
@@ -125,6 +124,15 @@ def as_object(result: ProbeResult) -> dict[str, object]:
         "logged_in": result.logged_in,
         "sent": result.sent,
     }
+
+
+def _erased(value: Any, erase: Callable[[str], str]) -> Any:
+    """Return a JSON value with every text of it passed through `erase`."""
+    if isinstance(value, str):
+        return erase(value)
+    if isinstance(value, dict):
+        return {key: _erased(one, erase) for key, one in value.items()}
+    return [_erased(one, erase) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _facts(result: ProbeResult) -> Iterator[tuple[str, str]]:

@@ -183,6 +183,8 @@ TO_NOBODY_IN_PARTICULAR = declare("none", "none", ("ann", "s3cret-word"))
 class Raw:
     """A client that sends octets, reads what comes, and leaves without a word."""
 
+    language = ""
+
     def __init__(self, octets):
         self.octets = octets
 
@@ -196,7 +198,7 @@ class Raw:
         return None
 
     def run(self, target, *, timeout, stop):
-        with socket.create_connection((target.host, target.port), timeout) as connection:
+        with socket.create_connection((getattr(target, "address", target.host), target.port), timeout) as connection:
             connection.sendall(self.octets)
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(65_536):

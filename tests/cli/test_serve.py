@@ -787,8 +787,11 @@ def test_it_ends_when_nobody_reads_its_output_any_more_even_if_no_client_ever_co
 
 @contextmanager
 def program(*arguments, **environment):
-    """Run ``python -m smtpfix serve`` with every warning an error; ends it if the test does not."""
-    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "smtpfix", "serve", "--timeout", str(BOUND)]
+    """Run ``python -m smtpfix serve`` with every warning an error; ends it if the test does not.
+
+    Not in development mode, where asyncio complains of a busy machine.
+    """
+    command = [sys.executable, "-X", "faulthandler", "-W", "error", "-m", "smtpfix", "serve", "--timeout", str(BOUND)]
     inherited = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "PYTHONIOENCODING")}
     with subprocess.Popen(
         [*command, *arguments],
@@ -796,11 +799,17 @@ def program(*arguments, **environment):
         stderr=subprocess.PIPE,
         encoding="utf-8",
         env={**inherited, "PYTHONIOENCODING": "utf-8", **environment},
+        preexec_fn=_hear_hangups if hasattr(signal, "SIGHUP") else None,  # noqa: PLW1509 - it forks to exec only
     ) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+def _hear_hangups():
+    """Be ended by SIGHUP as usual, also where the tests run under nohup, which has it ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def port_in(row):
