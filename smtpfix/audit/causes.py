@@ -18,7 +18,7 @@ _INNOCENT: Final = ("auth", "replies", "timing", "delivery")
 """Groups whose server takes no TLS away."""
 
 _OF_NAMES: Final = ("part-of-name", "common-name", "same-domain", "name-form")
-_OF_CHAINS: Final = ("leaf-as-issuer", "authority-limits", "weak-signature", "hygiene", "pin")
+_OF_CHAINS: Final = ("leaf-as-issuer", "authority-limits", "weak-authority", "weak-signature", "hygiene", "pin")
 _COVERS: Final = {
     "anything": ("issuer", "name", *_OF_NAMES, *_OF_CHAINS, "validity", "purpose", "critical-extension", "weak-key"),
     "issuer": _OF_CHAINS,

@@ -97,6 +97,30 @@ def test_a_client_that_compares_whole_names_passes():
     assert failed(comparing(lambda name, host: name.lower() == host), NAMES) == set()
 
 
+# What the certificates are
+
+
+def at_level(level):
+    """Return a client that verifies the server, by OpenSSL's security level."""
+
+    def deliver(target):
+        context = ssl.create_default_context(cafile=target.ca_file)
+        context.set_ciphers(f"DEFAULT:@SECLEVEL={level}")
+        with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+            client.starttls(context=context)
+            send(client, target)
+
+    return deliver
+
+
+@pytest.mark.parametrize(("level", "found"), [(0, ["weak-authority"]), (2, [])])
+def test_an_authoritys_weak_keys_and_signatures_are_told_from_its_limits_since_another_change_helps(level, found):
+    ids = ["rsa1024-root", "sha1-intermediate", "pathlen"]
+    causes = audit_client(at_level(level), mode="starttls-required", ids=ids).causes
+    assert [cause.flaw for cause in causes] == found
+    assert all("SECLEVEL=2" in cause.fix and len(cause.keys) == 2 for cause in causes)
+
+
 # In clear, where TLS could not be had
 
 
