@@ -25,8 +25,8 @@ _IN_GENERAL: Final = {
     "leaf-as-issuer": "Accept certificates only from those who may issue them (basicConstraints, keyCertSign).",
     "common-name": "Compare with subjectAltName only, never with the common name (RFC 9525 section 2).",
     "same-domain": "Compare whole names: a host's certificate speaks for that host alone (RFC 9525 section 6.3).",
-    "name-form": "Compare with DNS names and IP addresses in subjectAltName only; let a wildcard stand for one whole "
-    "leftmost label (RFC 9525 section 6.3).",
+    "name-form": "Compare each name in subjectAltName as a whole, whatever octets it has: DNS names with the host's "
+    "name, iPAddress with its address; a wildcard stands for one whole leftmost label (RFC 9525 section 6.3).",
     "validity": "Compare the certificate's notBefore and notAfter with the time.",
     "purpose": "Look at what the certificate is for: key usage (digitalSignature) and extended key usage (serverAuth).",
     "critical-extension": "Refuse certificates with critical extensions that you do not know (RFC 5280 section 4.2).",

@@ -59,6 +59,7 @@ _SLOW: Final = 0.1
 _LONG: Final = 60.0
 """Seconds in which such a server has said what it says, inside TLS too, where a reply is three times as long."""
 _OLD: Final = ("TLSv1", "TLSv1.1")
+_WEAK_SIGNATURES: Final = ("sha1", "md5")
 _WITHOUT_CERTIFICATE: Final = ("anonymous",)
 """TLS scenarios whose server shows no certificate: nothing else is wrong for whoever looks at none."""
 
@@ -126,6 +127,16 @@ class Case:
     def is_about_suites(self) -> bool:
         """Whether what there is to refuse is the cipher suite: to offer none of them is to refuse it."""
         return self.scenario.tls.ciphers is not None or self.scenario.tls.legacy not in (None, "ssl30")
+
+    @property
+    def is_about_signatures(self) -> bool:
+        """Whether what there is to refuse is how a certificate is signed: to offer no such algorithm is to refuse it.
+
+        In signature_algorithms_cert (RFC 8446 section 4.2.3), which servers heed and fail.
+        """
+        scenario = self.scenario
+        intermediates = scenario.intermediates if isinstance(scenario.intermediates, tuple) else ()
+        return any(one.signature in _WEAK_SIGNATURES for one in (scenario.leaf, *intermediates))
 
 
 def stalls(scenario: Scenario) -> bool:

@@ -128,6 +128,8 @@ def _not_met(declaration: Declaration, evidence: Evidence) -> str | None:
 def _never_saw(case: Case, evidence: Evidence) -> bool:
     """Return whether TLS failed for another reason than the one that a scenario is about."""
     is_wrong_tls = case.scenario.group in ("certificates", "tls") and case.scenario.tls.fault is None
+    if case.is_about_signatures and evidence.no_common_signature:
+        return False
     return case.expected in ("refuse", "lax") and is_wrong_tls and not case.is_about_suites and evidence.no_common_suite
 
 

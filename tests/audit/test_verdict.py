@@ -34,6 +34,7 @@ from smtpfix.record.session import AuthAttempt
 from smtpfix.record.violation import Violation
 from smtpfix.rules.reply import Reply
 from smtpfix.smtp.reading import SMTPReading
+from smtpfix.tls.facts import TLSFailure
 
 REQUIRED = Declaration(DeclaredMode.STARTTLS_REQUIRED, Trust.PKI, "ann", "s3cret-word")
 OPPORTUNISTIC = replace(REQUIRED, mode=DeclaredMode.OPPORTUNISTIC)
@@ -156,6 +157,21 @@ def test_whoever_gives_the_login_away_before_refusing_was_late():
     assert judged("auth-535", FAILED, late).outcome is Outcome.REFUSED_CLEAN  # a server to be trusted
 
 
+@pytest.mark.parametrize(
+    ("scenario", "reason", "verdict"),
+    [
+        ("md5-leaf", "NO_SUITABLE_SIGNATURE_ALGORITHM", "passed"),
+        ("sha1-intermediate", "NO_SUITABLE_SIGNATURE_ALGORITHM", "passed"),
+        ("md5-leaf", "NO_SHARED_CIPHER", "not-run"),
+        ("expired", "NO_SUITABLE_SIGNATURE_ALGORITHM", "not-run"),
+    ],
+)
+def test_whoever_offers_no_such_signature_has_refused_it_and_nothing_else(scenario, reason, verdict):
+    failure = TLSFailure("the server had nothing to offer", "handshake_failure", "server", reason)
+    judgement = judged(scenario, FAILED, replace(CONNECTED, sessions=(replace(SESSION, tls_failure=failure),)))
+    assert (judgement.outcome, judgement.verdict) == (Outcome.REFUSED_CLEAN, verdict)
+
+
 def test_whoever_never_connects_was_not_run():
     judgement = judged("expired", Ended(Ending.FAILED, 75, said="first\nqueued"), Evidence())
     assert (judgement.outcome, judgement.verdict) == (Outcome.NOT_RUN, Verdict.NOT_RUN)
@@ -271,7 +287,7 @@ def found(
 
 GOOD = found("good", "delivered", expected="accept")
 CHECKS = ("untrusted-root", "wrong-host", "prefix-san", "signed-by-leaf", "cn-only", "sibling-san", "wildcard-bare")
-CHECKS += ("expired", "eku-client-only", "unknown-critical", "rsa512", "md5-leaf", "pathlen")
+CHECKS += ("expired", "eku-client-only", "unknown-critical", "rsa512", "md5-leaf", "rsa1024-root", "pathlen")
 OF_TLS = tuple(found(one, group="tls") for one in ("null-cipher", "anonymous", "tls10-only", "rc4"))
 OF_STARTTLS = (found("strip-ehlo", group="stripping"), found("inject-late", group="injection"))
 ENOUGH = (GOOD, *map(found, CHECKS), *OF_TLS, *OF_STARTTLS)
