@@ -69,6 +69,7 @@ WENT_ON = replace(CONNECTED, spoke_in_tls=("AUTH", "MAIL"))
 
 SUCCEEDED, FAILED = Ended(Ending.SUCCEEDED, 0), Ended(Ending.FAILED, 1)
 CRASHED, BROKEN_PIPE = Ended(Ending.CRASHED, -11), Ended(Ending.CRASHED, -13)
+GOOD_RUN = Observed(SUCCEEDED, DELIVERED)
 TIMED_OUT = Ended(Ending.TIMED_OUT, None, 10.0)
 
 
@@ -170,6 +171,11 @@ def test_whoever_offers_no_such_signature_has_refused_it_and_nothing_else(scenar
     failure = TLSFailure("the server had nothing to offer", "handshake_failure", "server", reason)
     judgement = judged(scenario, FAILED, replace(CONNECTED, sessions=(replace(SESSION, tls_failure=failure),)))
     assert (judgement.outcome, judgement.verdict) == (Outcome.REFUSED_CLEAN, verdict)
+
+
+def test_a_client_that_an_injected_reply_leaves_one_behind_does_not_misreport_but_the_attacker_does():
+    assert Outcome.MISREPORTED not in judged("inject-greeting-ehlo-answered", FAILED, IN_CLEAR, control=GOOD_RUN).also
+    assert Outcome.MISREPORTED in judged("strip-ehlo", FAILED, IN_CLEAR).also
 
 
 def test_whoever_never_connects_was_not_run():
