@@ -71,7 +71,9 @@ def _by_strict_smtplib(target: Target) -> None:
     else:
         client = smtplib.SMTP(target.host, target.port, target.client_name, timeout=target.patience)
     with closing(client):
-        if target.mode is DeclaredMode.STARTTLS_REQUIRED:
+        client.ehlo_or_helo_if_needed()
+        is_offered = client.has_extn("starttls")
+        if target.mode is DeclaredMode.STARTTLS_REQUIRED or (target.mode is DeclaredMode.OPPORTUNISTIC and is_offered):
             client.starttls(context=context)
         if target.user is not None:
             client.login(target.user, target.password or "")
@@ -168,7 +170,7 @@ def _javamail_version(shop: Workshop) -> str:
 
 
 CLIENTS: Final = (
-    AuditedClient("smtplib, strict", lambda _, __: Call(_by_strict_smtplib, "smtplib"), _python, _REQUIRED),
+    AuditedClient("smtplib, strict", lambda _, __: Call(_by_strict_smtplib, "smtplib"), _python),
     _built_in("smtplib", _python),
     _built_in("smtplib-unverified", _python),
     _built_in("aiosmtplib", lambda _: metadata.version("aiosmtplib")),
