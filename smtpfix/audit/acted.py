@@ -34,12 +34,14 @@ def acted_on(scenario: Scenario, sessions: Iterable[Session]) -> Iterator[str]:
         for at, event in enumerate(events):
             if event.kind is not Kind.SERVER or event.data not in odd or events[at - 1].has_more:
                 continue
-            goes_on = any(verb in SPEAKS_OF_MAIL for verb in islice(verbs(events[at + 1 :]), 1))
-            yield _told(event.data, goes_on=goes_on)
+            behind = [*islice(verbs(events[at + 1 :]), 1)]
+            yield _told(event.data, goes_on=any(verb in SPEAKS_OF_MAIL for verb in behind), says_more=bool(behind))
 
 
-def _told(reply: bytes, *, goes_on: bool) -> str:
+def _told(reply: bytes, *, goes_on: bool, says_more: bool) -> str:
     codes = sorted({code.decode() for code in _CODE.findall(reply)})
+    if len(codes) > 1 and not says_more:
+        return f"it said nothing more behind a reply with the codes {' and '.join(codes)}"
     if len(codes) > 1:
         return f"of the codes {' and '.join(codes)} in one reply it acted on {codes[0] if goes_on else codes[-1]}"
     shown = printable(reply.removesuffix(b"\r\n"))

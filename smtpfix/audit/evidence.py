@@ -32,7 +32,8 @@ _AUTH: Final = re.compile(rb"(?im)^[ \t]*AUTH\b")
 _DIGESTS: Final = ("CRAM-MD5", "DIGEST-MD5")
 _NO_COMMON_SUITE: Final = ("handshake_failure", "server")
 """The alert for it (RFC 5246 section 7.2.2, RFC 8446 section 6.2): an old version has another, protocol_version."""
-_NOTHING_IN_COMMON: Final = (None, "NO_SHARED_CIPHER", "NO_SUITABLE_SIGNATURE_ALGORITHM", "NO_SUITABLE_KEY_SHARE")
+_NO_COMMON_SIGNATURE: Final = "NO_SUITABLE_SIGNATURE_ALGORITHM"
+_NOTHING_IN_COMMON: Final = (None, "NO_SHARED_CIPHER", _NO_COMMON_SIGNATURE, "NO_SUITABLE_KEY_SHARE")
 """What OpenSSL calls it, and tlslite-ng does not: the same alert is for a client's missing certificate."""
 _TLS_BEGINS: Final = b"TLS begins"
 """The note that `conversation` writes."""
@@ -117,6 +118,12 @@ class Evidence:
         """Whether it offered a version of TLS in a ClientHello; without the extension for it, all up to the highest."""
         hellos = [session.client_hello for session in self.sessions if session.client_hello is not None]
         return any(version in hello.versions for hello in hellos)
+
+    @property
+    def no_common_signature(self) -> bool:
+        """Whether it never began since the client offers no algorithm by which the server's certificates are signed."""
+        reasons = {one.tls_failure.openssl_reason for one in self.sessions if one.tls_failure is not None}
+        return reasons == {_NO_COMMON_SIGNATURE}
 
     @property
     def gave_away(self) -> bool:

@@ -25,15 +25,17 @@ _IN_GENERAL: Final = {
     "leaf-as-issuer": "Accept certificates only from those who may issue them (basicConstraints, keyCertSign).",
     "common-name": "Compare with subjectAltName only, never with the common name (RFC 9525 section 2).",
     "same-domain": "Compare whole names: a host's certificate speaks for that host alone (RFC 9525 section 6.3).",
-    "name-form": "Compare with DNS names and IP addresses in subjectAltName only; let a wildcard stand for one whole "
-    "leftmost label (RFC 9525 section 6.3).",
+    "name-form": "Compare each name in subjectAltName as a whole, whatever octets it has: DNS names with the host's "
+    "name, iPAddress with its address; a wildcard stands for one whole leftmost label (RFC 9525 section 6.3).",
     "validity": "Compare the certificate's notBefore and notAfter with the time.",
-    "purpose": "Look at what the certificate is for (extended key usage: serverAuth).",
+    "purpose": "Look at what the certificate is for: key usage (digitalSignature) and extended key usage (serverAuth).",
     "critical-extension": "Refuse certificates with critical extensions that you do not know (RFC 5280 section 4.2).",
     "weak-key": "Refuse RSA keys below 2048 bits; OpenSSL's security level 2 does.",
     "weak-signature": "Refuse signatures made with MD5 or SHA-1; OpenSSL's security level 2 does.",
     "old-version": "Set the lowest version to TLS 1.2.",
     "weak-cipher": "Offer no cipher suites with RC4 or 3DES, and no Diffie-Hellman groups below 2048 bits.",
+    "weak-authority": "Refuse RSA keys below 2048 bits, and signatures made with MD5 or SHA-1, in the whole chain; "
+    "OpenSSL's security level 2 does.",
     "authority-limits": "Verify the whole chain by RFC 5280 section 6: path length, name constraints, key usage and "
     "dates of each authority.",
     "hygiene": "Verify the whole chain as strictly as your library can.",
@@ -51,6 +53,7 @@ _BY_LANGUAGE: Final = {
         "old-version": "Set context.minimum_version = ssl.TLSVersion.TLSv1_2.",
         "weak-key": _PYTHON_LEVEL,
         "weak-signature": _PYTHON_LEVEL,
+        "weak-authority": _PYTHON_LEVEL,
         "weak-cipher": _PYTHON_LEVEL,
         "anonymous": "Leave the context's ciphers as ssl.create_default_context() sets them.",
         "null-cipher": "Leave the context's ciphers as ssl.create_default_context() sets them.",
@@ -134,6 +137,7 @@ _BY_LANGUAGE: Final = {
         "old-version": "Call SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION).",
         "weak-key": "Call SSL_CTX_set_security_level(ctx, 2).",
         "weak-signature": "Call SSL_CTX_set_security_level(ctx, 2).",
+        "weak-authority": "Call SSL_CTX_set_security_level(ctx, 2).",
         "weak-cipher": "Call SSL_CTX_set_security_level(ctx, 2).",
     },
 }

@@ -67,7 +67,7 @@ _OF_CERTIFICATES: Final = {
             "validity",
             "purpose",
         ),
-        *("critical-extension", "weak-key", "weak-signature", "authority-limits"),
+        *("critical-extension", "weak-key", "weak-signature", "weak-authority", "authority-limits"),
     ),
     Trust.PINNED: ("pin",),
     Trust.NONE: (),

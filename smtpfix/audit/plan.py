@@ -59,6 +59,7 @@ _SLOW: Final = 0.1
 _LONG: Final = 15.0
 """Seconds in which such a server has said what it says, inside TLS too, where a reply is four times as long."""
 _OLD: Final = ("TLSv1", "TLSv1.1")
+_WEAK_SIGNATURES: Final = ("sha1", "md5")
 _WITHOUT_CERTIFICATE: Final = ("anonymous",)
 """TLS scenarios whose server shows no certificate: nothing else is wrong for whoever looks at none."""
 
@@ -112,9 +113,13 @@ class Case:
     def loses_the_reply(self) -> bool:
         """Whether the client is not told, or not in order, what became of a message that came whole."""
         scenario = self.scenario
-        return (scenario.tls.fault or "").startswith("truncate-") or any(
-            rule.stage == END_OF_DATA and any(action.ends or isinstance(action, NoReply) for action in rule.actions)
-            for rule in scenario.rules
+        return (
+            scenario.group == "injection"  # whoever takes one reply more for the server's is one behind
+            or (scenario.tls.fault or "").startswith("truncate-")
+            or any(
+                rule.stage == END_OF_DATA and any(action.ends or isinstance(action, NoReply) for action in rule.actions)
+                for rule in scenario.rules
+            )
         )
 
     @property
@@ -134,6 +139,16 @@ class Case:
         """Whether what there is to refuse is the cipher suite: to offer none of them is to refuse it."""
         return self.scenario.tls.ciphers is not None or self.scenario.tls.legacy not in (None, "ssl30")
 
+    @property
+    def is_about_signatures(self) -> bool:
+        """Whether what there is to refuse is how a certificate is signed: to offer no such algorithm is to refuse it.
+
+        In signature_algorithms_cert (RFC 8446 section 4.2.3), which servers heed and fail.
+        """
+        scenario = self.scenario
+        intermediates = scenario.intermediates if isinstance(scenario.intermediates, tuple) else ()
+        return any(one.signature in _WEAK_SIGNATURES for one in (scenario.leaf, *intermediates))
+
 
 def stalls(scenario: Scenario) -> bool:
     """Return whether a scenario's server lets the client wait for something that does not come."""
@@ -142,6 +157,7 @@ def stalls(scenario: Scenario) -> bool:
         or _is_endless(scenario)
         or any(_says_nothing(action) for rule in scenario.rules for action in rule.actions)
         or any(map(_leaves_a_line_open, scenario.rules))
+        or any(map(_changes_its_code, scenario.rules))
     )
 
 
@@ -154,6 +170,12 @@ def _leaves_a_line_open(rule: Rule) -> bool:
     said = b"".join(action.octets for action in rule.actions if isinstance(action, Raw | Repeat))
     is_reply = rule.stage not in (CONNECT, HANDSHAKE, "STARTTLS") and not any(action.ends for action in rule.actions)
     return is_reply and bool(said) and not said.endswith(b"\n")
+
+
+def _changes_its_code(rule: Rule) -> bool:
+    """Return whether lines of one reply have different codes: who waits for one with the first code finds no end."""
+    replies = [action.octets for action in rule.actions if isinstance(action, Raw)]
+    return any(len({line[:3] for line in reply.splitlines()}) > 1 for reply in replies if reply[3:4] == b"-")
 
 
 def _is_endless(scenario: Scenario) -> bool:

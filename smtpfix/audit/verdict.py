@@ -130,6 +130,8 @@ def _never_saw(case: Case, evidence: Evidence) -> bool:
     is_wrong_tls = case.scenario.group in ("certificates", "tls") and case.scenario.tls.fault is None
     if case.expected not in ("refuse", "lax") or not is_wrong_tls or case.is_about_suites:
         return False
+    if case.is_about_signatures and evidence.no_common_signature:
+        return False
     version = case.old_version  # which it refuses by not offering it
     return evidence.no_common_suite and (version is None or evidence.offers(version))
 

@@ -97,6 +97,30 @@ def test_a_client_that_compares_whole_names_passes():
     assert failed(comparing(lambda name, host: name.lower() == host), NAMES) == set()
 
 
+# What the certificates are
+
+
+def at_level(level):
+    """Return a client that verifies the server, by OpenSSL's security level."""
+
+    def deliver(target):
+        context = ssl.create_default_context(cafile=target.ca_file)
+        context.set_ciphers(f"DEFAULT:@SECLEVEL={level}")
+        with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+            client.starttls(context=context)
+            send(client, target)
+
+    return deliver
+
+
+@pytest.mark.parametrize(("level", "found"), [(0, ["weak-authority"]), (2, [])])
+def test_an_authoritys_weak_keys_and_signatures_are_told_from_its_limits_since_another_change_helps(level, found):
+    ids = ["rsa1024-root", "sha1-intermediate", "pathlen"]
+    causes = audit_client(at_level(level), mode="starttls-required", ids=ids).causes
+    assert [cause.flaw for cause in causes] == found
+    assert all("SECLEVEL=2" in cause.fix and len(cause.keys) == 2 for cause in causes)
+
+
 # In clear, where TLS could not be had
 
 
@@ -357,6 +381,32 @@ def where_offered(*, is_careful):
     return deliver
 
 
+class InUpperCase(smtplib.SMTP):
+    """Knows keywords in upper case only."""
+
+    def has_extn(self, opt):
+        return opt.upper() in self.ehlo_resp.decode().split()
+
+
+def looking_for_starttls(kind):
+    def deliver(target):
+        with kind(target.host, target.port, "client.example", timeout=target.patience) as client:
+            client.ehlo()
+            if client.has_extn("starttls"):
+                client.starttls(context=ssl.create_default_context(cafile=target.ca_file))
+                client.ehlo()
+            send(client, target)
+
+    return deliver
+
+
+@pytest.mark.parametrize(("kind", "flaws"), [(InUpperCase, ["downgrade"]), (smtplib.SMTP, [])])
+def test_who_overlooks_starttls_in_lower_case_goes_on_in_clear_as_where_it_is_taken_away(kind, flaws):
+    result = audit_client(looking_for_starttls(kind), ids=["ehlo-lowercase"], mode="opportunistic")
+    assert [cause.flaw for cause in result.causes] == flaws
+    assert result.findings[-1].verdict is (Verdict.FAILED if flaws else Verdict.PASSED)
+
+
 @pytest.mark.parametrize("is_careful", [False, True])
 def test_a_client_that_takes_what_stands_behind_the_greeting_for_the_reply_to_ehlo_gives_its_password_away(is_careful):
     finding = results(
@@ -477,6 +527,33 @@ def test_the_evidence_says_which_of_two_codes_the_client_acted_on(kind, code):
         assert f"Of the codes 250 and 550 in one reply it acted on {code[one]}." in found[one].evidence
         assert found[one].outcome is (Outcome.DELIVERED if code[one] == "250" else Outcome.REFUSED_CLEAN)
         assert found[one].verdict is Verdict.PASSED
+
+
+class UntilTheCodeComesAgain(smtplib.SMTP):
+    """Reads on until a last line has the first line's code, as Go does."""
+
+    def getreply(self):
+        code, text = super().getreply()
+        while code // 100 == 5 and self.last_command == "mail":
+            code, text = super().getreply()
+        return code, text
+
+    def putcmd(self, cmd, args=""):
+        self.last_command = cmd
+        super().putcmd(cmd, args)
+
+
+def without_limit(target):
+    with UntilTheCodeComesAgain(target.host, target.port, "client.example") as client:
+        send(client, target)
+
+
+def test_a_client_that_waits_for_the_rest_of_a_reply_of_two_codes_waits_for_the_server_and_acted_on_neither():
+    DELIVERED.value = 0
+    result = audit_client(without_limit, ids=MIXED[:1], mode="none", timeout=5)
+    finding = result.findings[-1]
+    assert (finding.outcome, finding.verdict, result.flags) == (Outcome.HUNG, Verdict.LAX, ())
+    assert "It said nothing more behind a reply with the codes 250 and 550." in finding.evidence
 
 
 def test_a_client_that_reads_three_digits_of_four_is_told_from_one_that_does_not():

@@ -70,6 +70,7 @@ WENT_ON = replace(CONNECTED, spoke_in_tls=("AUTH", "MAIL"))
 
 SUCCEEDED, FAILED = Ended(Ending.SUCCEEDED, 0), Ended(Ending.FAILED, 1)
 CRASHED, BROKEN_PIPE = Ended(Ending.CRASHED, -11), Ended(Ending.CRASHED, -13)
+GOOD_RUN = Observed(SUCCEEDED, DELIVERED)
 TIMED_OUT = Ended(Ending.TIMED_OUT, None, 10.0)
 
 
@@ -156,6 +157,26 @@ def test_whoever_gives_the_login_away_before_refusing_was_late():
     assert judged("untrusted-root", FAILED, late).outcome is Outcome.REFUSED_LATE
     assert judged("untrusted-root", FAILED, late).verdict is Verdict.FAILED
     assert judged("auth-535", FAILED, late).outcome is Outcome.REFUSED_CLEAN  # a server to be trusted
+
+
+@pytest.mark.parametrize(
+    ("scenario", "reason", "verdict"),
+    [
+        ("md5-leaf", "NO_SUITABLE_SIGNATURE_ALGORITHM", "passed"),
+        ("sha1-intermediate", "NO_SUITABLE_SIGNATURE_ALGORITHM", "passed"),
+        ("md5-leaf", "NO_SHARED_CIPHER", "not-run"),
+        ("expired", "NO_SUITABLE_SIGNATURE_ALGORITHM", "not-run"),
+    ],
+)
+def test_whoever_offers_no_such_signature_has_refused_it_and_nothing_else(scenario, reason, verdict):
+    failure = TLSFailure("the server had nothing to offer", "handshake_failure", "server", reason)
+    judgement = judged(scenario, FAILED, replace(CONNECTED, sessions=(replace(SESSION, tls_failure=failure),)))
+    assert (judgement.outcome, judgement.verdict) == (Outcome.REFUSED_CLEAN, verdict)
+
+
+def test_a_client_that_an_injected_reply_leaves_one_behind_does_not_misreport_but_the_attacker_does():
+    assert Outcome.MISREPORTED not in judged("inject-greeting-ehlo-answered", FAILED, IN_CLEAR, control=GOOD_RUN).also
+    assert Outcome.MISREPORTED in judged("strip-ehlo", FAILED, IN_CLEAR).also
 
 
 def test_whoever_never_connects_was_not_run():
@@ -295,7 +316,7 @@ def found(
 
 GOOD = found("good", "delivered", expected="accept")
 CHECKS = ("untrusted-root", "wrong-host", "prefix-san", "signed-by-leaf", "cn-only", "sibling-san", "wildcard-bare")
-CHECKS += ("expired", "eku-client-only", "unknown-critical", "rsa512", "md5-leaf", "pathlen")
+CHECKS += ("expired", "eku-client-only", "unknown-critical", "rsa512", "md5-leaf", "rsa1024-root", "pathlen")
 OF_TLS = tuple(found(one, group="tls") for one in ("null-cipher", "anonymous", "tls10-only", "rc4"))
 OF_STARTTLS = (found("strip-ehlo", group="stripping"), found("inject-late", group="injection"))
 ENOUGH = (GOOD, *map(found, CHECKS), *OF_TLS, *OF_STARTTLS)
