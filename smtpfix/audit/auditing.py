@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import InvalidValueError, SMTPFixError
@@ -51,7 +52,7 @@ class Audit:
         declaration: Declaration,
         *,
         groups: Collection[str] = (),
-        ids: Collection[str] = (),
+        ids: Collection[str | Path] = (),
         jobs: int | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         deployment: Deployment = HERE,
@@ -160,7 +161,8 @@ class Audit:
 
     def _result(self, started: datetime, seconds: float, *, is_complete: bool) -> AuditResult:
         findings = tuple(map(self._finding, self.plan.cases))
-        grading = grade(self.declaration, findings, self.client.language)
+        own = {case.scenario.id: case.scenario for case in self.plan.cases if case.file is not None}
+        grading = grade(self.declaration, findings, self.client.language, own)
         return AuditResult(
             client=str(self.client),
             declaration=self.declaration,
@@ -243,7 +245,7 @@ def audit_client(
     trust: Trust | str = Trust.PKI,
     credentials: tuple[str, str] | str | None = None,
     groups: Collection[str] = (),
-    ids: Collection[str] = (),
+    ids: Collection[str | Path] = (),
     jobs: int | None = None,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> AuditResult:
@@ -252,8 +254,9 @@ def audit_client(
     `deliver` is a function, or coroutine function, that delivers one message to the `Target` it is given, and raises
     where it fails; it runs in a process of its own each time. Or the name of a built-in client, or a `Command`.
     `mode` and `trust` are what it is meant to do; `credentials`, a user and a password or ``"user:password"``, what it
-    logs in with. `groups` and `ids` choose scenarios, ``groups=["everything"]`` all of them; `jobs` is how many runs
-    go on at a time, as many as there are processors by default; `timeout` is the seconds that each may take.
+    logs in with. `groups` and `ids` choose scenarios, ``groups=["everything"]`` all of them; a `Path` among `ids` is a
+    scenario's file of your own. `jobs` is how many runs go on at a time, as many as there are processors by default;
+    `timeout` is the seconds that each may take.
 
     Raises `InvalidValueError`, `UnknownScenario`, and `KeyboardInterrupt` when it is broken off.
     """

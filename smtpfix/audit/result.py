@@ -170,7 +170,7 @@ class Finding:
     """One scenario in one server mode, and what the client did."""
 
     scenario: str
-    """The catalogue's id."""
+    """The catalogue's id, or the name of a file of one's own without ``.toml``."""
     group: str
     mode: str
     """The server's mode."""

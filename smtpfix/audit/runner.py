@@ -153,7 +153,7 @@ class Runner:
         declaration, scenario = self._declaration, case.scenario
         users = {declaration.user: declaration.password or ""} if declaration.user is not None else None
         policy = self._deployment.at(Policy(case.mode, users=users))
-        return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: scenario.id})
+        return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: case.source})
 
     def _target(self, server: WireServer, folder: Path, case: Case) -> Target:
         declaration, asked = self._declaration, case.scenario.asked

@@ -510,3 +510,24 @@ def test_breaking_off_a_call_is_no_result(monkeypatch):
     monkeypatch.setattr("smtpfix.audit.runner.Runner.run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         audit_client(program("lying"), mode="none", ids=["good"])
+
+
+def test_scenarios_of_ones_own_are_run_and_judged(tmp_path):
+    late, full = tmp_path / "late.toml", tmp_path / "full.toml"
+    late.write_text(
+        'summary = "Past"\nexpected = "refuse"\nstandard = "RFC 5280"\n'
+        "[leaf]\nnot_before = -60\nnot_after = -30\n[openssl]\nverify_code = 10\n"
+    )
+    full.write_text(
+        'summary = "Full"\nexpected = "refuse"\nstandard = "RFC 5321"\ngroup = "delivery"\n'
+        'rules = ["RCPT: 552 5.2.2 full"]\n'
+    )
+    seen = [
+        {
+            one.scenario: (one.outcome, one.flaw)
+            for one in audit_client(client, mode="implicit", ids=[late, full]).findings
+        }
+        for client in ("smtplib", "smtplib-unverified")
+    ]
+    assert [one["late"] for one in seen] == [("refused-clean", ""), ("delivered", "validity")]
+    assert {one["full"] for one in seen} == {("refused-clean", "")}
