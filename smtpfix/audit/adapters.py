@@ -109,7 +109,10 @@ def _curl(declaration: Declaration) -> Client:
     if mode in (DeclaredMode.STARTTLS_REQUIRED, DeclaredMode.OPPORTUNISTIC):
         options.append("--ssl-reqd" if mode is DeclaredMode.STARTTLS_REQUIRED else "--ssl")
     if declaration.user is not None:
-        options += ["--user", "{user}:{password}"]
+        is_token = declaration.mechanisms and all(one in ("XOAUTH2", "OAUTHBEARER") for one in declaration.mechanisms)
+        options += (
+            ["--user", "{user}", "--oauth2-bearer", "{password}"] if is_token else ["--user", "{user}:{password}"]
+        )
     url = f"{scheme}://{{host}}:{{port}}/{{name}}"
     return Command(("curl", *options, url), name="curl", language="curl", finds_names=True, is_isolated=True)
 
@@ -150,7 +153,14 @@ def _swaks(declaration: Declaration) -> Client:
     if mode in tls:
         options += [tls[mode], "--tls-verify", "--tls-ca-path", "{cafile}", "--tls-sni", "{host}"]
     if declaration.user is not None:
-        options += ["--auth", "PLAIN,LOGIN", "--auth-user", "{user}", "--auth-password", "{password}"]
+        options += [
+            "--auth",
+            ",".join(declaration.mechanisms) or "PLAIN,LOGIN",
+            "--auth-user",
+            "{user}",
+            "--auth-password",
+            "{password}",
+        ]
     return Command(("swaks", *options), name="swaks", language="swaks", finds_names=True, is_isolated=True)
 
 

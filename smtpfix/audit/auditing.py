@@ -23,8 +23,8 @@ from .call import Call, Deliver
 from .causes import flaw_shown
 from .deployment import HERE, Deployment
 from .device import Device
-from .encodings import SHORTEST
 from .grade import grade
+from .login import check_login
 from .plan import Case, Plan, plan
 from .process import Ended
 from .result import AuditResult, Declaration, DeclaredMode, Ending, Finding, Outcome, Run, Trust
@@ -244,6 +244,7 @@ def audit_client(
     mode: DeclaredMode | str = DeclaredMode.STARTTLS_REQUIRED,
     trust: Trust | str = Trust.PKI,
     credentials: tuple[str, str] | str | None = None,
+    mechanisms: Sequence[str] | str = (),
     groups: Collection[str] = (),
     ids: Collection[str | Path] = (),
     jobs: int | None = None,
@@ -254,13 +255,14 @@ def audit_client(
     `deliver` is a function, or coroutine function, that delivers one message to the `Target` it is given, and raises
     where it fails; it runs in a process of its own each time. Or the name of a built-in client, or a `Command`.
     `mode` and `trust` are what it is meant to do; `credentials`, a user and a password or ``"user:password"``, what it
-    logs in with. `groups` and `ids` choose scenarios, ``groups=["everything"]`` all of them; a `Path` among `ids` is a
-    scenario's file of your own. `jobs` is how many runs go on at a time, as many as there are processors by default;
-    `timeout` is the seconds that each may take.
+    logs in with; `mechanisms`, by what: ``["XOAUTH2"]`` for a token in the password's place. `groups` and `ids` choose
+    scenarios, ``groups=["everything"]`` all of them; a `Path` among `ids` is a scenario's file of your own. `jobs` is
+    how many runs go on at a time, as many as there are processors by default; `timeout` is the seconds that each may
+    take.
 
     Raises `InvalidValueError`, `UnknownScenario`, and `KeyboardInterrupt` when it is broken off.
     """
-    declaration = declare(mode, trust, credentials)
+    declaration = declare(mode, trust, credentials, mechanisms)
     if isinstance(deliver, str):
         client: Client = adapter(deliver, declaration)
     elif isinstance(deliver, Client):
@@ -276,7 +278,10 @@ def audit_client(
 
 
 def declare(
-    mode: DeclaredMode | str, trust: Trust | str, credentials: tuple[str, str] | str | None = None
+    mode: DeclaredMode | str,
+    trust: Trust | str,
+    credentials: tuple[str, str] | str | None = None,
+    mechanisms: Sequence[str] | str = (),
 ) -> Declaration:
     """Return a declaration from what users write. Raises `InvalidValueError`."""
     try:
@@ -293,24 +298,14 @@ def declare(
         if len(pair) != 2 or not all(isinstance(one, str) and one for one in pair):  # noqa: PLR2004
             raise InvalidValueError("credentials", "something else", "a user and a password: user:password")
         user, password = pair
-    declaration = Declaration(declared, trusting, user, password)
+    names = mechanisms.split(",") if isinstance(mechanisms, str) else mechanisms
+    declaration = Declaration(declared, trusting, user, password, tuple(name.strip().upper() for name in names))
     _check(declaration, None, DEFAULT_TIMEOUT)
     return declaration
 
 
 def _check(declaration: Declaration, jobs: int | None, timeout: float) -> None:
-    password = declaration.password
-    if password is not None and len(password) < SHORTEST:
-        raise InvalidValueError(
-            "credentials",
-            f"a password of {len(password)} characters",
-            f"one of {SHORTEST} or more, and like no other word: it is looked for in all that the client sends",
-        )
-    for word in (declaration.user, password):
-        if word is not None and ("\r" in word or "\n" in word):
-            raise InvalidValueError("credentials", "text with line ends", "a user and a password on one line")
-        if word is not None and any("\ud800" <= letter <= "\udfff" for letter in word):
-            raise InvalidValueError("credentials", "octets that are not UTF-8", "a user and a password in UTF-8")
+    check_login(declaration)
     if jobs is not None and (type(jobs) is not int or jobs < 1):
         raise InvalidValueError("jobs", jobs, "a whole number, 1 or more")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:

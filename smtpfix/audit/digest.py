@@ -107,7 +107,8 @@ def counts(result: AuditResult) -> str:
 def heading(result: AuditResult) -> str:
     """Return what was audited, in one line."""
     declaration = result.declaration
-    login = f", logging in as {declaration.user!r}" if declaration.user is not None else ""
+    by = f" by {', '.join(declaration.mechanisms)}" if declaration.mechanisms else ""
+    login = f", logging in as {declaration.user!r}{by}" if declaration.user is not None else ""
     return printable(f"{result.client}: {declaration.mode}, trust {declaration.trust}{login}")
 
 

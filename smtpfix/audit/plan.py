@@ -19,6 +19,7 @@ from smtpfix.rules.action import Action
 from smtpfix.rules.actions import Drip, NoReply, Raw, Repeat, Stall
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.stages import AUTH_ANSWER, CONNECT, GREETING, HANDSHAKE
+from smtpfix.smtp.edits import Advertise
 from smtpfix.smtp.language import END_OF_DATA
 from smtpfix.smtp.policy import Policy
 
@@ -269,6 +270,8 @@ def _case(scenario: Scenario, modes: Iterable[Mode], declaration: Declaration, f
     mode = next((mode for mode in modes if mode in scenario.modes), None)
     if mode is None or (declaration.user is None and _is_about_login(scenario)):
         return None
+    if not scenario.id.startswith(_CONTROL) and _is_about_others(scenario, declaration.mechanisms):
+        return None
     control = scenario.control if not _is_before_tls(scenario) else ""
     if file is not None:  # what it sets of the policy is checked there, and before anything is run
         try:
@@ -284,6 +287,25 @@ def _is_about_login(scenario: Scenario) -> bool:
         any(rule.stage in ("AUTH", AUTH_ANSWER) for rule in scenario.rules)
         or any(name in ("mechanisms", "require_auth") for name, _ in scenario.policy)
     )
+
+
+def _is_about_others(scenario: Scenario, mechanisms: Collection[str]) -> bool:
+    """Return whether a scenario's server names mechanisms, and none of those that a client is declared to use."""
+    written = [
+        tuple(line.upper().split()[1:])
+        for rule in scenario.rules
+        for action in rule.actions
+        if isinstance(action, Advertise)
+        for line in action.lines
+        if line.upper().startswith("AUTH ")
+    ]
+    offered = {name for names in written or [mechanisms_of(scenario)] for name in names}
+    return bool(mechanisms and offered) and {*scenario.injected_mechanisms, *offered}.isdisjoint(mechanisms)
+
+
+def mechanisms_of(scenario: Scenario) -> tuple[str, ...]:
+    """Return the mechanisms that a scenario sets; none: it does not say."""
+    return tuple(str(name) for key, names in scenario.policy if key == "mechanisms" for name in names)  # type: ignore[attr-defined]
 
 
 def _is_before_tls(scenario: Scenario) -> bool:

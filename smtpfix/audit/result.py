@@ -45,6 +45,9 @@ class Declaration:
     user: str | None = None
     """Whom it logs in as; None: not at all."""
     password: str | None = field(default=None, repr=False)
+    """The password, or the token."""
+    mechanisms: tuple[str, ...] = ()
+    """The SASL mechanisms that it can log in by, which servers offer; empty: PLAIN and LOGIN."""
 
 
 class Outcome(StrEnum):

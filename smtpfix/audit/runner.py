@@ -21,7 +21,8 @@ from smtpfix.smtp.policy import Policy
 from .deployment import HERE, Deployment
 from .device import Device
 from .evidence import gather
-from .plan import GOOD, PATIENCE, Case
+from .login import users_for
+from .plan import GOOD, PATIENCE, Case, mechanisms_of
 from .process import Ended
 from .result import Declaration, Ending, Trust
 from .target import Target, write_message
@@ -151,8 +152,9 @@ class Runner:
 
     def _policy(self, case: Case) -> Policy:
         declaration, scenario = self._declaration, case.scenario
-        users = {declaration.user: declaration.password or ""} if declaration.user is not None else None
-        policy = self._deployment.at(Policy(case.mode, users=users))
+        mechanisms = () if mechanisms_of(scenario) else declaration.mechanisms
+        offered = {"mechanisms": mechanisms} if mechanisms else {}
+        policy = self._deployment.at(Policy(case.mode, users=users_for(declaration)).replace(**offered))
         return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: case.source})
 
     def _target(self, server: WireServer, folder: Path, case: Case) -> Target:

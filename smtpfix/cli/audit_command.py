@@ -29,6 +29,11 @@ class _AuditCommand(click.Command):
 )
 @click.option("--trust", help="What it is meant to trust: pki, pinned (one certificate) or none; without, pki.")
 @click.option("--credentials", metavar="USER:PASSWORD", help="What it is meant to log in with; not at all without.")
+@click.option(
+    "--mechanisms",
+    metavar="NAME,...",
+    help="What it can log in by: SCRAM-SHA-256, say, or XOAUTH2 with USER:TOKEN; without, PLAIN and LOGIN.",
+)
 @click.option("--group", multiple=True, metavar="GROUP", help="Run a whole group of scenarios; repeatable.")
 @click.option("--scenario", multiple=True, metavar="ID", help="Run this scenario, or FILE.toml of yours; repeatable.")
 @click.option("--everything", is_flag=True, help="Run all groups, not only the default set.")

@@ -531,3 +531,86 @@ def test_scenarios_of_ones_own_are_run_and_judged(tmp_path):
     ]
     assert [one["late"] for one in seen] == [("refused-clean", ""), ("delivered", "validity")]
     assert {one["full"] for one in seen} == {("refused-clean", "")}
+
+
+def logging_in(exchange):
+    """Return a client that logs in by an exchange of its own, whatever the server offers."""
+
+    def deliver(target):
+        context = ssl.create_default_context(cafile=target.ca_file)
+        with smtplib.SMTP_SSL(target.host, target.port, timeout=target.patience, context=context) as client:
+            client.ehlo()
+            exchange(client, target.user, target.password)
+            client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+
+    return deliver
+
+
+def answered(client, line, octets=b""):
+    code, reply = client.docmd(f"{line} {base64.b64encode(octets).decode()}".strip())
+    assert code in (235, 334), reply
+    return base64.b64decode(reply) if code == 334 else reply
+
+
+def plain(client, user, password):
+    answered(client, "AUTH PLAIN", f"\0{user}\0{password}".encode())
+
+
+def xoauth2(client, user, token):
+    answered(client, "AUTH XOAUTH2", f"user={user}\x01auth=Bearer {token}\x01\x01".encode())
+
+
+def scram(client, user, password):
+    exchange = pytest.importorskip("scramp").ScramClient(["SCRAM-SHA-256"], user, password)
+    exchange.set_server_first(answered(client, "AUTH SCRAM-SHA-256", exchange.get_client_first().encode()).decode())
+    exchange.set_server_final(answered(client, "", exchange.get_client_final().encode()).decode())
+    client.docmd("")
+
+
+@pytest.mark.parametrize(
+    ("exchange", "mechanisms", "password"),
+    [
+        (plain, (), "pä ss:wörd"),
+        (xoauth2, "xoauth2", "t0ken.of-a_kind=="),
+        (xoauth2, "PLAIN, XOAUTH2", "t0ken"),
+        (scram, ["SCRAM-SHA-256"], "s3cret-word"),
+    ],
+    ids=["any password", "a token", "a token or a password", "SCRAM"],
+)
+def test_the_good_server_offers_what_the_client_is_declared_to_log_in_by(exchange, mechanisms, password):
+    if exchange is scram:
+        pytest.importorskip("scramp")
+    result = audit_client(
+        logging_in(exchange),
+        mode="implicit",
+        ids=["good", "auth-cram-first", "ehlo-lowercase", "tls12-only"],
+        credentials=("ann", password),
+        mechanisms=mechanisms,
+    )
+    assert {"good": "delivered", "tls12-only": "delivered"}.items() <= outcomes(result).items()
+    names = "PLAIN" in mechanisms or not mechanisms
+    assert result.left_out == (() if names else ("auth-cram-first", "ehlo-lowercase"))
+    assert any("'ann' who had logged in" in fact for fact in findings(result)["good"].evidence)
+
+
+def test_a_token_that_goes_over_the_wire_in_clear_is_a_leak():
+    def deliver(target):
+        with smtplib.SMTP(target.host, target.port, timeout=target.patience) as client:
+            client.ehlo()
+            xoauth2(client, target.user, target.password)
+
+    result = audit_client(deliver, ids=["strip-ehlo"], credentials=("ann", "t0ken"), mechanisms=["XOAUTH2"])
+    assert outcomes(result)["strip-ehlo"] is Outcome.LEAKED_CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    ("credentials", "mechanisms", "expected"),
+    [
+        (("ann", "no token"), "XOAUTH2", "credentials: expected a token"),
+        (None, "XOAUTH2", "mechanisms: expected none without credentials"),
+        (("ann", "s3cret"), "GSSAPI", "mechanisms: expected some of PLAIN, LOGIN, CRAM-MD5"),
+    ],
+)
+def test_mechanisms_that_make_no_sense_are_refused(credentials, mechanisms, expected):
+    with pytest.raises(InvalidValueError, match=expected):
+        declare("implicit", "pki", credentials, mechanisms)
