@@ -25,6 +25,7 @@ from .deployment import HERE, Deployment
 from .device import Device
 from .grade import grade
 from .login import check_login
+from .notes import Seen, notes
 from .plan import Case, Plan, plan
 from .process import Ended
 from .result import AuditResult, Declaration, DeclaredMode, Ending, Finding, Outcome, Run, Trust
@@ -174,12 +175,19 @@ class Audit:
             flags=grading.flags,
             reasons=grading.reasons,
             causes=grading.causes,
+            notes=tuple(notes(self._seen(findings))),
             started=started,
             seconds=seconds,
             is_complete=is_complete,
             versions=_versions(),
             left_out=self.plan.left_out,
         )
+
+    def _seen(self, findings: Sequence[Finding]) -> list[Seen]:
+        """Return each case that was run with what was seen of it and what came of it."""
+        cases = zip(self.plan.cases, findings, strict=True)
+        observed = ((case, self._observed.get(case.key), finding) for case, finding in cases)
+        return [(case, seen.evidence, finding) for case, seen, finding in observed if seen is not None]
 
     def _finding(self, case: Case) -> Finding:
         good = self._observed.get(self.plan.good.key)

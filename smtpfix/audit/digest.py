@@ -30,6 +30,8 @@ _WIDTH: Final = 118
 
 CHANGE: Final = "Change this"
 """How what an attacker can use is headed."""
+NOTES: Final = "Worth knowing"
+"""How what changes no verdict is headed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,10 @@ def lines(result: AuditResult, *, with_evidence: bool = False) -> Iterator[str]:
         if with_evidence:
             for finding in block.findings:
                 yield from (f"    {finding.key}: {printable(fact)}" for fact in finding.evidence)
+    if result.notes:
+        yield ""
+        yield f"{NOTES}:"
+        yield from (f"  {printable(note)}" for note in result.notes)
     yield ""
     yield counts(result)
     yield from broken(result)

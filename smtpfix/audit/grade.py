@@ -166,10 +166,10 @@ def _bounds(declaration: Declaration, behind: Collection[Cause]) -> Iterable[tup
     if declaration.trust is Trust.NONE:
         yield Grade.UNAUTHENTICATED, "The declared trust is none: it does not look at whom it talks to."
     for cause in behind:
-        yield _BOUNDS_OF.get(cause.flaw, _BOUNDS[cause.severity]), f"{cause.what.rstrip('.')}: {_named(cause.keys)}."
+        yield _BOUNDS_OF.get(cause.flaw, _BOUNDS[cause.severity]), f"{cause.what.rstrip('.')}: {listed(cause.keys)}."
 
 
-def _named(keys: Collection[str]) -> str:
+def listed(keys: Collection[str]) -> str:
     """Return the first of some findings' scenarios, in words."""
     names = list(dict.fromkeys(key.partition("/")[0] for key in keys))
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
@@ -212,7 +212,7 @@ def _tests_for(finding: Finding, own: Mapping[str, Scenario]) -> str:
 def _unknown(flaw: str, rows: Collection[Finding]) -> str:
     what = FLAWS[flaw].cause
     whether = f"Not known whether {what[0].lower()}{what[1:].rstrip('.')}"
-    return f"{whether}: {_named([one.key for one in rows])} could not be run ({next(iter(rows)).reason.rstrip('.')})."
+    return f"{whether}: {listed([one.key for one in rows])} could not be run ({next(iter(rows)).reason.rstrip('.')})."
 
 
 def _promise(

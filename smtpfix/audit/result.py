@@ -247,6 +247,9 @@ class AuditResult:
     """Why the grade is not a better one, or not known, each one sentence naming scenarios."""
     causes: tuple[Cause, ...] = ()
     """What to change, the most severe first."""
+    notes: tuple[str, ...] = ()
+    """What is worth knowing and changes no verdict, such as a login that was left out, each one sentence naming
+    scenarios."""
     family: str = ""
     """The documented family it was compared with."""
     differences: tuple[str, ...] = ()

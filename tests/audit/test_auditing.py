@@ -17,6 +17,8 @@ import pytest
 from smtpfix import Flag, Grade, Target, Verdict, audit_client
 from smtpfix.audit.auditing import Audit, declare
 from smtpfix.audit.command import Command
+from smtpfix.audit.digest import lines
+from smtpfix.audit.report import to_html
 from smtpfix.audit.result import DeclaredMode, Ending, Outcome, Trust
 from smtpfix.errors import ExtraMissing, InvalidValueError, UnknownScenario
 
@@ -614,3 +616,28 @@ def test_a_token_that_goes_over_the_wire_in_clear_is_a_leak():
 def test_mechanisms_that_make_no_sense_are_refused(credentials, mechanisms, expected):
     with pytest.raises(InvalidValueError, match=expected):
         declare("implicit", "pki", credentials, mechanisms)
+
+
+def test_what_is_worth_knowing_changes_no_verdict():
+    def deliver(target):  # looks at no revocation, and logs in only where that is offered
+        context = ssl.create_default_context(cafile=target.ca_file)
+        with smtplib.SMTP(target.host, target.port, timeout=target.patience) as client:
+            client.starttls(context=context)
+            client.ehlo()
+            if client.has_extn("auth"):
+                client.login(target.user, target.password)
+            client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+
+    ids = ["auth-none-in-tls", "revoked-crl", "expired"]
+    result = audit_client(deliver, credentials=CREDENTIALS, ids=ids)
+    assert {one.verdict for one in result.findings} == {Verdict.PASSED}
+    sent, revoked = result.notes
+    assert "without the login" in sent
+    assert sent.endswith(": auth-none-in-tls.")
+    assert revoked.endswith(": revoked-crl.")
+    for shown in ("\n".join(lines(result)), to_html(result)):
+        assert "Worth knowing" in shown
+        assert sent in shown
+    careful = audit_client("smtplib", credentials=CREDENTIALS, ids=["auth-none-in-tls"])
+    assert careful.notes == ()
+    assert "Worth knowing" not in "\n".join(lines(careful))
