@@ -8,7 +8,7 @@ from typing import Final
 from .evidence import Evidence
 from .grade import listed
 from .plan import Case
-from .result import Finding, Outcome, Verdict
+from .result import Ending, Finding, Outcome, Verdict
 
 Seen = tuple[Case, Evidence, Finding]
 """A case, what the server saw of it, and what came of it."""
@@ -31,10 +31,17 @@ def _gave_a_digest(_case: Case, evidence: Evidence, _finding: Finding) -> bool:
     return bool(evidence.digests)
 
 
+def _lost_a_recipient(case: Case, evidence: Evidence, finding: Finding) -> bool:
+    reached = {recipient for message in evidence.messages for recipient in message.envelope.recipients}
+    succeeded = finding.run is not None and finding.run.ending is Ending.SUCCEEDED
+    return succeeded and 0 < len(reached) < case.scenario.asked.recipients
+
+
 _NOTES: Final[tuple[tuple[str, Callable[[Case, Evidence, Finding], bool]], ...]] = (
     ("It sends without the login that is declared where the server offers none that it can use", _sent_without_login),
     ("It accepts a certificate that has been revoked, as the server's CRL and OCSP responses say", _took_revoked),
     ("It accepts a certificate that demands a stapled OCSP response (RFC 7633) without one", _took_without_staple),
+    ("It reports success where one of several recipients was refused", _lost_a_recipient),
     ("It sends a digest in clear that a weak password can be guessed from", _gave_a_digest),
 )
 

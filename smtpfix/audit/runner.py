@@ -174,6 +174,7 @@ class Runner:
             subject=subject,
             mode=declaration.mode,
             trust=declaration.trust,
+            more_recipients=tuple(f"recipient{number}@example.org" for number in range(2, asked.recipients + 1)),
             workdir=str(workdir),
             message=str(message),
             user=declaration.user,

@@ -123,7 +123,7 @@ def audit_command(context: click.Context, /, **options: Any) -> int:
       {host} {port}          where to connect to; {address} is the IP address of {host}
       {cafile}               a PEM file with what to trust
       {user} {password}      what to log in with
-      {sender} {recipient}   the envelope; {subject} is a word of this run's
+      {sender} {recipient}   the envelope; {recipients} with commas; {subject} is a word of this run's
       {message}              a file with the message
       {name} {patience}      what to say in EHLO; seconds to wait for a silent server
       {mode} {workdir}       the declared mode, and the run's own directory

@@ -641,3 +641,19 @@ def test_what_is_worth_knowing_changes_no_verdict():
     careful = audit_client("smtplib", credentials=CREDENTIALS, ids=["auth-none-in-tls"])
     assert careful.notes == ()
     assert "Worth knowing" not in "\n".join(lines(careful))
+
+
+def test_a_refused_recipient_is_worth_knowing_where_it_is_hidden_and_not_known_where_there_is_one():
+    def hides(target):
+        with smtplib.SMTP(target.host, target.port, timeout=target.patience) as client:
+            client.sendmail(target.sender, target.recipients, Path(target.message).read_bytes())
+
+    def takes_one(target):
+        with smtplib.SMTP(target.host, target.port, timeout=target.patience) as client:
+            client.sendmail(target.sender, target.recipient, Path(target.message).read_bytes())
+
+    hidden, one = (audit_client(client, mode="none", ids=["rcpt-partial"]) for client in (hides, takes_one))
+    assert hidden.notes == ("It reports success where one of several recipients was refused: rcpt-partial.",)
+    assert findings(hidden)["rcpt-partial"].verdict is Verdict.PASSED
+    assert findings(one)["rcpt-partial"].verdict is Verdict.NOT_RUN
+    assert "RCPT behind the first 1" in findings(one)["rcpt-partial"].reason
