@@ -31,6 +31,7 @@ from .process import Ended
 from .result import AuditResult, Declaration, DeclaredMode, Ending, Finding, Outcome, Run, Trust
 from .runner import Client, Runner
 from .sentences import sentences
+from .stapled import StaplingAuthority
 from .verdict import Observed, judge, unreadable
 
 DEFAULT_TIMEOUT: Final = 10.0
@@ -78,7 +79,8 @@ class Audit:
         is_complete = True
         self.client.start(jobs + waiting)
         try:
-            with Authority(self._deployment.authority, key_type=self._deployment.key_type) as authority:
+            authorities = StaplingAuthority if self.declaration.expects_staple else Authority
+            with authorities(self._deployment.authority, key_type=self._deployment.key_type) as authority:
                 runner = Runner(
                     self.client,
                     self.declaration,
@@ -253,6 +255,7 @@ def audit_client(
     trust: Trust | str = Trust.PKI,
     credentials: tuple[str, str] | str | None = None,
     mechanisms: Sequence[str] | str = (),
+    expect_staple: bool = False,
     groups: Collection[str] = (),
     ids: Collection[str | Path] = (),
     jobs: int | None = None,
@@ -263,14 +266,15 @@ def audit_client(
     `deliver` is a function, or coroutine function, that delivers one message to the `Target` it is given, and raises
     where it fails; it runs in a process of its own each time. Or the name of a built-in client, or a `Command`.
     `mode` and `trust` are what it is meant to do; `credentials`, a user and a password or ``"user:password"``, what it
-    logs in with; `mechanisms`, by what: ``["XOAUTH2"]`` for a token in the password's place. `groups` and `ids` choose
+    logs in with; `mechanisms`, by what: ``["XOAUTH2"]`` for a token in the password's place; `expect_staple`, that it
+    demands a stapled OCSP response. `groups` and `ids` choose
     scenarios, ``groups=["everything"]`` all of them; a `Path` among `ids` is a scenario's file of your own. `jobs` is
     how many runs go on at a time, as many as there are processors by default; `timeout` is the seconds that each may
     take.
 
     Raises `InvalidValueError`, `UnknownScenario`, and `KeyboardInterrupt` when it is broken off.
     """
-    declaration = declare(mode, trust, credentials, mechanisms)
+    declaration = declare(mode, trust, credentials, mechanisms, expect_staple=expect_staple)
     if isinstance(deliver, str):
         client: Client = adapter(deliver, declaration)
     elif isinstance(deliver, Client):
@@ -290,6 +294,8 @@ def declare(
     trust: Trust | str,
     credentials: tuple[str, str] | str | None = None,
     mechanisms: Sequence[str] | str = (),
+    *,
+    expect_staple: bool = False,
 ) -> Declaration:
     """Return a declaration from what users write. Raises `InvalidValueError`."""
     try:
@@ -307,7 +313,9 @@ def declare(
             raise InvalidValueError("credentials", "something else", "a user and a password: user:password")
         user, password = pair
     names = mechanisms.split(",") if isinstance(mechanisms, str) else mechanisms
-    declaration = Declaration(declared, trusting, user, password, tuple(name.strip().upper() for name in names))
+    declaration = Declaration(
+        declared, trusting, user, password, tuple(name.strip().upper() for name in names), expect_staple
+    )
     _check(declaration, None, DEFAULT_TIMEOUT)
     return declaration
 

@@ -313,9 +313,17 @@ def _is_before_tls(scenario: Scenario) -> bool:
     return any(rule.stage == GREETING for rule in scenario.rules)
 
 
+def _lacks_staple(scenario: Scenario) -> bool:
+    """Return whether a client that demands a stapled response that says good, gets none."""
+    demands = any(profile.must_staple for profile in scenario.profiles)
+    return scenario.tls.staple == "revoked" or (demands and scenario.tls.staple is None)
+
+
 def _expected(scenario: Scenario, declaration: Declaration) -> str:
     """Return what a careful client with this declaration does: as its mode has it, and then as its trust has it."""
     expected = scenario.expected_for(declaration.mode)
+    if declaration.expects_staple and expected == "either" and _lacks_staple(scenario):
+        return "refuse"
     if not scenario.is_about_trust or expected in ("accept", "either"):
         if declaration.trust is Trust.PINNED and scenario.tls.rotate_keys:
             return "refuse"

@@ -48,6 +48,8 @@ class Declaration:
     """The password, or the token."""
     mechanisms: tuple[str, ...] = ()
     """The SASL mechanisms that it can log in by, which servers offer; empty: PLAIN and LOGIN."""
+    expects_staple: bool = False
+    """Whether it demands a stapled OCSP response."""
 
 
 class Outcome(StrEnum):

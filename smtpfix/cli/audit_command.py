@@ -34,6 +34,7 @@ class _AuditCommand(click.Command):
     metavar="NAME,...",
     help="What it can log in by: SCRAM-SHA-256, say, or XOAUTH2 with USER:TOKEN; without, PLAIN and LOGIN.",
 )
+@click.option("--expect-staple", is_flag=True, help="It demands a stapled OCSP response: every server has one.")
 @click.option("--group", multiple=True, metavar="GROUP", help="Run a whole group of scenarios; repeatable.")
 @click.option("--scenario", multiple=True, metavar="ID", help="Run this scenario, or FILE.toml of yours; repeatable.")
 @click.option("--everything", is_flag=True, help="Run all groups, not only the default set.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import shutil
 import smtplib
 import socket
 import ssl
@@ -657,3 +658,30 @@ def test_a_refused_recipient_is_worth_knowing_where_it_is_hidden_and_not_known_w
     assert findings(hidden)["rcpt-partial"].verdict is Verdict.PASSED
     assert findings(one)["rcpt-partial"].verdict is Verdict.NOT_RUN
     assert "RCPT behind the first 1" in findings(one)["rcpt-partial"].reason
+
+
+STAPLES = Command(
+    (
+        *("curl", "--disable", "--silent", "--show-error", "--cert-status", "--ssl-reqd", "--cacert", "{cafile}"),
+        *("--max-time", "{patience}", "--upload-file", "{message}", "--mail-from", "{sender}"),
+        *("--mail-rcpt", "{recipient}", "--resolve", "{host}:{port}:{address}", "smtp://{host}:{port}/{name}"),
+    ),
+    finds_names=True,
+    is_isolated=True,
+)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_client_that_demands_a_staple_refuses_for_what_a_scenario_shows():
+    pytest.importorskip("OpenSSL")
+    ids = ["wildcard-ok", "rcpt-550", "wrong-host", "must-staple-without-staple", "revoked-ocsp-staple", "ssl30"]
+    without = audit_client(STAPLES, ids=["good"])
+    assert without.flags == (Flag.BROKEN,)
+    seen = findings(audit_client(STAPLES, ids=ids, expect_staple=True))
+    delivered = [name for name, one in seen.items() if one.outcome is Outcome.DELIVERED]
+    assert sorted(delivered) == ["good", "wildcard-ok"]
+    assert seen["ssl30"].verdict is Verdict.NOT_RUN
+    assert "stapled" in seen["ssl30"].reason
+    assert {one.verdict for name, one in seen.items() if name != "ssl30"} == {Verdict.PASSED}
+    assert seen["revoked-ocsp-staple"].expected == "refuse"
+    assert any("mailbox" in one or "RCPT" in one for one in seen["rcpt-550"].run.transcripts)
