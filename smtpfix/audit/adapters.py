@@ -56,11 +56,13 @@ def _by_smtplib(target: Target, context: Callable[[], ssl.SSLContext | None]) ->
             client.starttls(context=context())
         if target.user is not None:
             client.login(target.user, target.password or "")
-        client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+        refused = client.sendmail(target.sender, target.recipients, Path(target.message).read_bytes())
         with suppress(smtplib.SMTPException, OSError):  # the message has been accepted, whatever comes of this
             client.quit()
     finally:
         client.close()
+    if refused:  # some of several, which sendmail does not raise for
+        raise smtplib.SMTPRecipientsRefused(refused)
 
 
 async def by_aiosmtplib(target: Target) -> None:
@@ -68,10 +70,10 @@ async def by_aiosmtplib(target: Target) -> None:
     import aiosmtplib  # noqa: PLC0415 - need not be installed
 
     start_tls = {DeclaredMode.STARTTLS_REQUIRED: True, DeclaredMode.OPPORTUNISTIC: None}
-    await aiosmtplib.send(
+    refused, _ = await aiosmtplib.send(
         Path(target.message).read_bytes(),  # noqa: ASYNC240 - nothing else waits here
         sender=target.sender,
-        recipients=[target.recipient],
+        recipients=target.recipients,
         hostname=target.host,
         port=target.port,
         local_hostname=target.client_name,
@@ -82,6 +84,10 @@ async def by_aiosmtplib(target: Target) -> None:
         username=target.user,
         password=target.password,
     )
+    if refused:
+        raise smtplib.SMTPRecipientsRefused(
+            {one: (reply.code, reply.message.encode()) for one, reply in refused.items()}
+        )
 
 
 def _call(name: str, deliver: Deliver, module: str) -> Callable[[Declaration], Client]:
@@ -103,15 +109,25 @@ def _curl(declaration: Declaration) -> Client:
     mode = declaration.mode
     scheme = "smtps" if mode is DeclaredMode.IMPLICIT else "smtp"
     options = ["--disable", "--silent", "--show-error", "--max-time", "{patience}", "--upload-file", "{message}"]
-    options += ["--mail-from", "{sender}", "--mail-rcpt", "{recipient}", "--resolve", "{host}:{port}:{address}"]
+    options += ["--mail-from", "{sender}", "--resolve", "{host}:{port}:{address}"]
     if mode is not DeclaredMode.NONE:
         options += ["--cacert", "{cafile}"]
     if mode in (DeclaredMode.STARTTLS_REQUIRED, DeclaredMode.OPPORTUNISTIC):
         options.append("--ssl-reqd" if mode is DeclaredMode.STARTTLS_REQUIRED else "--ssl")
     if declaration.user is not None:
-        options += ["--user", "{user}:{password}"]
+        is_token = declaration.mechanisms and all(one in ("XOAUTH2", "OAUTHBEARER") for one in declaration.mechanisms)
+        options += (
+            ["--user", "{user}", "--oauth2-bearer", "{password}"] if is_token else ["--user", "{user}:{password}"]
+        )
     url = f"{scheme}://{{host}}:{{port}}/{{name}}"
-    return Command(("curl", *options, url), name="curl", language="curl", finds_names=True, is_isolated=True)
+    return Command(
+        ("curl", *options, url),
+        for_each=("--mail-rcpt", "{recipient}"),
+        name="curl",
+        language="curl",
+        finds_names=True,
+        is_isolated=True,
+    )
 
 
 def _msmtp(declaration: Declaration) -> Client:
@@ -127,7 +143,8 @@ def _msmtp(declaration: Declaration) -> Client:
     if declaration.user is not None:
         lines += [f"auth {'plain' if mode is DeclaredMode.NONE else 'on'}", "user {user}", 'password "{password}"']
     return Command(
-        ("msmtp", "--file={template}", "--domain={name}", "--from={sender}", "--", "{recipient}"),
+        ("msmtp", "--file={template}", "--domain={name}", "--from={sender}", "--"),
+        for_each=("{recipient}",),
         template="\n".join([*lines, ""]),
         stdin="{message}",
         name="msmtp",
@@ -141,7 +158,7 @@ def _swaks(declaration: Declaration) -> Client:
     """Return swaks, told to verify."""
     mode = declaration.mode
     options = ["--server", "{address}", "--port", "{port}", "--timeout", "{patience}", "--helo", "{name}"]
-    options += ["--from", "{sender}", "--to", "{recipient}", "--data", "@{message}"]
+    options += ["--from", "{sender}", "--to", "{recipients}", "--data", "@{message}"]
     tls = {
         DeclaredMode.IMPLICIT: "--tls-on-connect",
         DeclaredMode.STARTTLS_REQUIRED: "--tls",
@@ -150,7 +167,14 @@ def _swaks(declaration: Declaration) -> Client:
     if mode in tls:
         options += [tls[mode], "--tls-verify", "--tls-ca-path", "{cafile}", "--tls-sni", "{host}"]
     if declaration.user is not None:
-        options += ["--auth", "PLAIN,LOGIN", "--auth-user", "{user}", "--auth-password", "{password}"]
+        options += [
+            "--auth",
+            ",".join(declaration.mechanisms) or "PLAIN,LOGIN",
+            "--auth-user",
+            "{user}",
+            "--auth-password",
+            "{password}",
+        ]
     return Command(("swaks", *options), name="swaks", language="swaks", finds_names=True, is_isolated=True)
 
 

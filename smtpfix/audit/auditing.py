@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import InvalidValueError, SMTPFixError
@@ -22,13 +23,15 @@ from .call import Call, Deliver
 from .causes import flaw_shown
 from .deployment import HERE, Deployment
 from .device import Device
-from .encodings import SHORTEST
 from .grade import grade
+from .login import check_login
+from .notes import Seen, notes
 from .plan import Case, Plan, plan
 from .process import Ended
 from .result import AuditResult, Declaration, DeclaredMode, Ending, Finding, Outcome, Run, Trust
 from .runner import Client, Runner
 from .sentences import sentences
+from .stapled import StaplingAuthority
 from .verdict import Observed, judge, unreadable
 
 DEFAULT_TIMEOUT: Final = 10.0
@@ -51,7 +54,7 @@ class Audit:
         declaration: Declaration,
         *,
         groups: Collection[str] = (),
-        ids: Collection[str] = (),
+        ids: Collection[str | Path] = (),
         jobs: int | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         deployment: Deployment = HERE,
@@ -76,7 +79,8 @@ class Audit:
         is_complete = True
         self.client.start(jobs + waiting)
         try:
-            with Authority(self._deployment.authority, key_type=self._deployment.key_type) as authority:
+            authorities = StaplingAuthority if self.declaration.expects_staple else Authority
+            with authorities(self._deployment.authority, key_type=self._deployment.key_type) as authority:
                 runner = Runner(
                     self.client,
                     self.declaration,
@@ -160,7 +164,8 @@ class Audit:
 
     def _result(self, started: datetime, seconds: float, *, is_complete: bool) -> AuditResult:
         findings = tuple(map(self._finding, self.plan.cases))
-        grading = grade(self.declaration, findings, self.client.language)
+        own = {case.scenario.id: case.scenario for case in self.plan.cases if case.file is not None}
+        grading = grade(self.declaration, findings, self.client.language, own)
         return AuditResult(
             client=str(self.client),
             declaration=self.declaration,
@@ -172,12 +177,19 @@ class Audit:
             flags=grading.flags,
             reasons=grading.reasons,
             causes=grading.causes,
+            notes=tuple(notes(self._seen(findings))),
             started=started,
             seconds=seconds,
             is_complete=is_complete,
             versions=_versions(),
             left_out=self.plan.left_out,
         )
+
+    def _seen(self, findings: Sequence[Finding]) -> list[Seen]:
+        """Return each case that was run with what was seen of it and what came of it."""
+        cases = zip(self.plan.cases, findings, strict=True)
+        observed = ((case, self._observed.get(case.key), finding) for case, finding in cases)
+        return [(case, seen.evidence, finding) for case, seen, finding in observed if seen is not None]
 
     def _finding(self, case: Case) -> Finding:
         good = self._observed.get(self.plan.good.key)
@@ -242,8 +254,10 @@ def audit_client(
     mode: DeclaredMode | str = DeclaredMode.STARTTLS_REQUIRED,
     trust: Trust | str = Trust.PKI,
     credentials: tuple[str, str] | str | None = None,
+    mechanisms: Sequence[str] | str = (),
+    expect_staple: bool = False,
     groups: Collection[str] = (),
-    ids: Collection[str] = (),
+    ids: Collection[str | Path] = (),
     jobs: int | None = None,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> AuditResult:
@@ -252,12 +266,15 @@ def audit_client(
     `deliver` is a function, or coroutine function, that delivers one message to the `Target` it is given, and raises
     where it fails; it runs in a process of its own each time. Or the name of a built-in client, or a `Command`.
     `mode` and `trust` are what it is meant to do; `credentials`, a user and a password or ``"user:password"``, what it
-    logs in with. `groups` and `ids` choose scenarios, ``groups=["everything"]`` all of them; `jobs` is how many runs
-    go on at a time, as many as there are processors by default; `timeout` is the seconds that each may take.
+    logs in with; `mechanisms`, by what: ``["XOAUTH2"]`` for a token in the password's place; `expect_staple`, that it
+    demands a stapled OCSP response. `groups` and `ids` choose
+    scenarios, ``groups=["everything"]`` all of them; a `Path` among `ids` is a scenario's file of your own. `jobs` is
+    how many runs go on at a time, as many as there are processors by default; `timeout` is the seconds that each may
+    take.
 
     Raises `InvalidValueError`, `UnknownScenario`, and `KeyboardInterrupt` when it is broken off.
     """
-    declaration = declare(mode, trust, credentials)
+    declaration = declare(mode, trust, credentials, mechanisms, expect_staple=expect_staple)
     if isinstance(deliver, str):
         client: Client = adapter(deliver, declaration)
     elif isinstance(deliver, Client):
@@ -273,7 +290,12 @@ def audit_client(
 
 
 def declare(
-    mode: DeclaredMode | str, trust: Trust | str, credentials: tuple[str, str] | str | None = None
+    mode: DeclaredMode | str,
+    trust: Trust | str,
+    credentials: tuple[str, str] | str | None = None,
+    mechanisms: Sequence[str] | str = (),
+    *,
+    expect_staple: bool = False,
 ) -> Declaration:
     """Return a declaration from what users write. Raises `InvalidValueError`."""
     try:
@@ -290,24 +312,16 @@ def declare(
         if len(pair) != 2 or not all(isinstance(one, str) and one for one in pair):  # noqa: PLR2004
             raise InvalidValueError("credentials", "something else", "a user and a password: user:password")
         user, password = pair
-    declaration = Declaration(declared, trusting, user, password)
+    names = mechanisms.split(",") if isinstance(mechanisms, str) else mechanisms
+    declaration = Declaration(
+        declared, trusting, user, password, tuple(name.strip().upper() for name in names), expect_staple
+    )
     _check(declaration, None, DEFAULT_TIMEOUT)
     return declaration
 
 
 def _check(declaration: Declaration, jobs: int | None, timeout: float) -> None:
-    password = declaration.password
-    if password is not None and len(password) < SHORTEST:
-        raise InvalidValueError(
-            "credentials",
-            f"a password of {len(password)} characters",
-            f"one of {SHORTEST} or more, and like no other word: it is looked for in all that the client sends",
-        )
-    for word in (declaration.user, password):
-        if word is not None and ("\r" in word or "\n" in word):
-            raise InvalidValueError("credentials", "text with line ends", "a user and a password on one line")
-        if word is not None and any("\ud800" <= letter <= "\udfff" for letter in word):
-            raise InvalidValueError("credentials", "octets that are not UTF-8", "a user and a password in UTF-8")
+    check_login(declaration)
     if jobs is not None and (type(jobs) is not int or jobs < 1):
         raise InvalidValueError("jobs", jobs, "a whole number, 1 or more")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:

@@ -42,13 +42,15 @@ class Command:
     """Whether it runs where the audit was started, and not in the run's own directory."""
     language: str = ""
     """What it is written in, or is, for fixes in its own words: one of `fixes.LANGUAGES`; empty where not known."""
+    for_each: tuple[str, ...] = ()
+    """More arguments, once for each recipient, which ``{recipient}`` is in them: for programs that take several."""
 
     def __post_init__(self) -> None:
         check_language(self.language, "language")
         if not self.arguments or not self.arguments[0]:
             raise InvalidValueError("command", self.arguments, "a program and its arguments")
         known = (*PLACEHOLDERS, *((TEMPLATE,) if self.template is not None else ()))
-        for argument in self.arguments:
+        for argument in (*self.arguments, *self.for_each):
             check_template("command", argument, known)
         for name, value in self.environment:
             check_template(f"environment, {name}", value, known)
@@ -87,6 +89,8 @@ class Command:
         named = zip(self.arguments[1:], given, strict=True)
         arguments = [_full_path(program) if os.sep in program else program]
         arguments += [given if _has_braces(written) else _full_path(given) for written, given in named]
+        for recipient in target.recipients:
+            arguments += [one.format_map({**values, "recipient": recipient}) for one in self.for_each]
         environment = {**os.environ, **({"HOME": str(folder)} if self.is_isolated else {})}
         environment |= {name: value.format_map(values) for name, value in self.environment}
         if not self.finds_names and hosts.is_needed(target.host):

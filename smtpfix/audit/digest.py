@@ -30,6 +30,8 @@ _WIDTH: Final = 118
 
 CHANGE: Final = "Change this"
 """How what an attacker can use is headed."""
+NOTES: Final = "Worth knowing"
+"""How what changes no verdict is headed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ def counts(result: AuditResult) -> str:
 def heading(result: AuditResult) -> str:
     """Return what was audited, in one line."""
     declaration = result.declaration
-    login = f", logging in as {declaration.user!r}" if declaration.user is not None else ""
+    by = f" by {', '.join(declaration.mechanisms)}" if declaration.mechanisms else ""
+    login = f", logging in as {declaration.user!r}{by}" if declaration.user is not None else ""
     return printable(f"{result.client}: {declaration.mode}, trust {declaration.trust}{login}")
 
 
@@ -127,6 +130,10 @@ def lines(result: AuditResult, *, with_evidence: bool = False) -> Iterator[str]:
         if with_evidence:
             for finding in block.findings:
                 yield from (f"    {finding.key}: {printable(fact)}" for fact in finding.evidence)
+    if result.notes:
+        yield ""
+        yield f"{NOTES}:"
+        yield from (f"  {printable(note)}" for note in result.notes)
     yield ""
     yield counts(result)
     yield from broken(result)

@@ -6,13 +6,14 @@ client says of itself. Each grade has a floor: what has to be known before it is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.flaw import FLAWS, Severity
+from smtpfix.policy.scenario import Scenario
 
 from .causes import causes
 from .plan import GOOD, stalls
@@ -75,6 +76,7 @@ _OF_CERTIFICATES: Final = {
 """The flaws that a client has to be known not to have before it is graded as authenticated, with or without gaps."""
 _BY_GROUP: Final = {"stripping": "downgrade", "injection": "injection"}
 _LISTED: Final = 6
+_NONE: Final[Mapping[str, Scenario]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,18 @@ def reaches(grade: Grade, wanted: Grade) -> bool:
     return grade is not Grade.UNKNOWN and ORDER.index(grade) <= ORDER.index(wanted)
 
 
-def grade(declaration: Declaration, findings: Collection[Finding], language: str = "") -> Grading:
-    """Return what findings add up to, with fixes in the client's language where it is known."""
+def grade(
+    declaration: Declaration, findings: Collection[Finding], language: str = "", own: Mapping[str, Scenario] = _NONE
+) -> Grading:
+    """Return what findings add up to, with fixes in the client's language where it is known.
+
+    `own` has the scenarios that are not in the catalogue, by their ids.
+    """
     behind = causes(findings, language)
     bounds = list(_bounds(declaration, behind))
     reached = max((bound for bound, _ in bounds), key=ORDER.index, default=Grade.AUTHENTICATED)
     reasons = [reason for bound, reason in bounds if bound is not Grade.AUTHENTICATED]
-    if missing := list(_missing(declaration, findings, reached)):
+    if missing := list(_missing(declaration, findings, reached, own)):
         reached = Grade.UNKNOWN
         reasons += missing
     failed = [one for one in findings if one.verdict is Verdict.FAILED]
@@ -117,13 +124,13 @@ def grade(declaration: Declaration, findings: Collection[Finding], language: str
         promise=_promise(declaration, findings, failed, keeps=keeps),
         grade=reached,
         worth=f"{reached.heading}: {WORTH[reached]}",
-        flags=tuple(flag for flag in Flag if flag in {*_flags(findings)}),
+        flags=tuple(flag for flag in Flag if flag in {*_flags(findings, own)}),
         reasons=tuple(reasons),
         causes=behind,
     )
 
 
-def _flags(findings: Iterable[Finding]) -> Iterable[Flag]:
+def _flags(findings: Iterable[Finding], own: Mapping[str, Scenario]) -> Iterable[Flag]:
     for one in findings:
         seen = {one.outcome, *one.also}
         if one.outcome is Outcome.LEAKED_CREDENTIALS:
@@ -135,13 +142,17 @@ def _flags(findings: Iterable[Finding]) -> Iterable[Flag]:
             yield Flag.BROKEN
         if Outcome.MISREPORTED in seen:
             yield Flag.MISREPORTS
-        if Outcome.HUNG in seen and one.verdict is Verdict.FAILED and not _waits(one):
+        if Outcome.HUNG in seen and one.verdict is Verdict.FAILED and not _waits(one, own):
             yield Flag.HANGS
 
 
-def _waits(finding: Finding) -> bool:
+def _waits(finding: Finding, own: Mapping[str, Scenario]) -> bool:
     """Return whether it was the server that said nothing more."""
-    return finding.scenario != GOOD and stalls(load_scenario(finding.scenario))
+    return finding.scenario != GOOD and stalls(_scenario(finding, own))
+
+
+def _scenario(finding: Finding, own: Mapping[str, Scenario]) -> Scenario:
+    return own.get(finding.scenario) or load_scenario(finding.scenario)
 
 
 def _bounds(declaration: Declaration, behind: Collection[Cause]) -> Iterable[tuple[Grade, str]]:
@@ -154,17 +165,19 @@ def _bounds(declaration: Declaration, behind: Collection[Cause]) -> Iterable[tup
     if declaration.trust is Trust.NONE:
         yield Grade.UNAUTHENTICATED, "The declared trust is none: it does not look at whom it talks to."
     for cause in behind:
-        yield _BOUNDS_OF.get(cause.flaw, _BOUNDS[cause.severity]), f"{cause.what.rstrip('.')}: {_named(cause.keys)}."
+        yield _BOUNDS_OF.get(cause.flaw, _BOUNDS[cause.severity]), f"{cause.what.rstrip('.')}: {listed(cause.keys)}."
 
 
-def _named(keys: Collection[str]) -> str:
+def listed(keys: Collection[str]) -> str:
     """Return the first of some findings' scenarios, in words."""
     names = list(dict.fromkeys(key.partition("/")[0] for key in keys))
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more
 
 
-def _missing(declaration: Declaration, findings: Collection[Finding], reached: Grade) -> Iterable[str]:
+def _missing(
+    declaration: Declaration, findings: Collection[Finding], reached: Grade, own: Mapping[str, Scenario]
+) -> Iterable[str]:
     """Return what is not known, and has to be for this grade."""
     if not any(one.scenario == GOOD and one.run is not None and one.run.delivered for one in findings):
         yield f"It is not known to deliver to a server that does nothing wrong: {_why_not(findings)}"
@@ -173,7 +186,7 @@ def _missing(declaration: Declaration, findings: Collection[Finding], reached: G
         return
     tried: dict[str, list[Finding]] = {}
     for one in findings:
-        if flaw := _BY_GROUP.get(one.group) or _tests_for(one):
+        if flaw := _BY_GROUP.get(one.group) or _tests_for(one, own):
             tried.setdefault(flaw, []).append(one)
     needed = [(Grade.GAPS, flaw) for flaw in (*_OF_CERTIFICATES[declaration.trust], *_OF_TLS)]
     if declaration.mode is DeclaredMode.STARTTLS_REQUIRED:
@@ -188,17 +201,17 @@ def _missing(declaration: Declaration, findings: Collection[Finding], reached: G
         yield f"Not known, since no scenario about it was chosen: {', '.join(not_chosen)}."
 
 
-def _tests_for(finding: Finding) -> str:
+def _tests_for(finding: Finding, own: Mapping[str, Scenario]) -> str:
     """Return the flaw that a finding could have shown."""
     if finding.flaw:
         return finding.flaw
-    return load_scenario(finding.scenario).its_flaw if finding.expected in ("refuse", "lax") else ""
+    return _scenario(finding, own).its_flaw if finding.expected in ("refuse", "lax") else ""
 
 
 def _unknown(flaw: str, rows: Collection[Finding]) -> str:
     what = FLAWS[flaw].cause
     whether = f"Not known whether {what[0].lower()}{what[1:].rstrip('.')}"
-    return f"{whether}: {_named([one.key for one in rows])} could not be run ({next(iter(rows)).reason.rstrip('.')})."
+    return f"{whether}: {listed([one.key for one in rows])} could not be run ({next(iter(rows)).reason.rstrip('.')})."
 
 
 def _promise(

@@ -8,17 +8,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, scenario_ids
+from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, read_scenario, scenario_ids
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import GROUPS, Scenario
 from smtpfix.rules.action import Action
 from smtpfix.rules.actions import Drip, NoReply, Raw, Repeat, Stall
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.stages import AUTH_ANSWER, CONNECT, GREETING, HANDSHAKE
+from smtpfix.smtp.edits import Advertise
 from smtpfix.smtp.language import END_OF_DATA
+from smtpfix.smtp.policy import Policy
 
 from .result import Declaration, DeclaredMode, Trust
 
@@ -74,6 +77,13 @@ class Case:
     """What a careful client with the declaration does: one of `scenario.OUTCOMES`."""
     control: str | None = None
     """The id of the scenario that decides about this one; None: it speaks for itself."""
+    file: Path | None = None
+    """Where the scenario stands; None: in the catalogue."""
+
+    @property
+    def source(self) -> str | Path:
+        """What a policy takes for the scenario: its file, or its id."""
+        return self.file or self.scenario.id
 
     @property
     def key(self) -> tuple[str, Mode]:
@@ -197,12 +207,15 @@ class Plan:
     """Ids of what was asked for and cannot be met in the declared mode, or without a login."""
 
 
-def plan(declaration: Declaration, *, groups: Collection[str] = (), ids: Collection[str] = ()) -> Plan:
+def plan(declaration: Declaration, *, groups: Collection[str] = (), ids: Collection[str | Path] = ()) -> Plan:
     """Return what to run: these groups (or ``everything``) and these scenarios; the default set where none is named.
 
-    Raises `InvalidValueError` for a group and `UnknownScenario` for an id that is not there.
+    A `Path`, or a text that ends in ``.toml``, is a scenario's file. Raises `InvalidValueError` for a group that is not
+    there and for a file that is wrong, and `UnknownScenario` for an id that is not there.
     """
-    wanted = _wanted(groups, ids)
+    own = _own(ids)
+    wanted = [*_wanted(groups, [str(one) for one in ids if not is_file(one)], is_default=not groups and not ids)]
+    wanted += [scenario for scenario, _ in own.values()]
     modes = _SERVER_MODES[declaration.mode]
     good = _case(
         load_scenario(GOOD) if declaration.mode is not DeclaredMode.NONE else _plain_good(), modes, declaration
@@ -210,9 +223,10 @@ def plan(declaration: Declaration, *, groups: Collection[str] = (), ids: Collect
     assert good is not None  # noqa: S101 - it can be shown in every mode
     cases, controls, left_out = {good.key: good}, {}, []
     for scenario in wanted:
-        case = _case(scenario, modes, declaration)
         if scenario.id == GOOD:
             continue
+        _, file = own.get(scenario.id, (scenario, None))
+        case = _case(scenario, modes, declaration, file)
         if case is None:
             left_out.append(scenario.id)
             continue
@@ -236,7 +250,29 @@ def _plain_good() -> Scenario:
     )
 
 
-def _wanted(groups: Collection[str], ids: Collection[str]) -> list[Scenario]:
+def is_file(text: str | Path) -> bool:
+    """Return whether a scenario is named by its file, and not by its id."""
+    return isinstance(text, Path) or (isinstance(text, str) and text.endswith(".toml"))
+
+
+def _own(ids: Collection[str | Path]) -> dict[str, tuple[Scenario, Path]]:
+    """Return the scenarios in files of one's own, by their ids."""
+    own: dict[str, tuple[Scenario, Path]] = {}
+    for file in map(Path, filter(is_file, ids)):
+        try:
+            scenario = read_scenario(file)
+        except OSError as error:
+            raise InvalidValueError("ids", str(file), f"a file that can be read ({error.strerror})") from error
+        if scenario.id in scenario_ids():
+            raise InvalidValueError("ids", str(file), f"a name of its own: the catalogue has {scenario.id} already")
+        if own.setdefault(scenario.id, (scenario, file))[1] != file:
+            raise InvalidValueError("ids", str(file), f"a name of its own: {own[scenario.id][1]} has it too")
+        if scenario.control:
+            check_scenario_id(scenario.control, f"{file.name}: control")
+    return own
+
+
+def _wanted(groups: Collection[str], ids: Collection[str], *, is_default: bool) -> list[Scenario]:
     for group in groups:
         if group not in (*GROUPS, EVERYTHING):
             nearest = difflib.get_close_matches(str(group), (*GROUPS, EVERYTHING), n=1)
@@ -244,7 +280,6 @@ def _wanted(groups: Collection[str], ids: Collection[str]) -> list[Scenario]:
             raise InvalidValueError("groups", group, f"some of {', '.join((*GROUPS, EVERYTHING))}{hint}")
     for one in ids:
         check_scenario_id(one, "ids")
-    is_default = not groups and not ids
     if is_default:
         groups, ids = DEFAULT_GROUPS, DEFAULT
     named = frozenset(ids)
@@ -259,13 +294,20 @@ def _wanted(groups: Collection[str], ids: Collection[str]) -> list[Scenario]:
     ]
 
 
-def _case(scenario: Scenario, modes: Iterable[Mode], declaration: Declaration) -> Case | None:
+def _case(scenario: Scenario, modes: Iterable[Mode], declaration: Declaration, file: Path | None = None) -> Case | None:
     """Return a scenario as this client meets it; None where it cannot be shown to it."""
     mode = next((mode for mode in modes if mode in scenario.modes), None)
     if mode is None or (declaration.user is None and _is_about_login(scenario)):
         return None
+    if not scenario.id.startswith(_CONTROL) and _is_about_others(scenario, declaration.mechanisms):
+        return None
     control = scenario.control if not _is_before_tls(scenario) else ""
-    return Case(scenario, mode, _expected(scenario, declaration), control or None)
+    if file is not None:  # what it sets of the policy is checked there, and before anything is run
+        try:
+            Policy(mode).replace(**{scenario.policy_field: file})
+        except InvalidValueError as error:
+            raise error.within(file.name) from error
+    return Case(scenario, mode, _expected(scenario, declaration), control or None, file)
 
 
 def _is_about_login(scenario: Scenario) -> bool:
@@ -276,14 +318,41 @@ def _is_about_login(scenario: Scenario) -> bool:
     )
 
 
+def _is_about_others(scenario: Scenario, mechanisms: Collection[str]) -> bool:
+    """Return whether a scenario's server names mechanisms, and none of those that a client is declared to use."""
+    written = [
+        tuple(line.upper().split()[1:])
+        for rule in scenario.rules
+        for action in rule.actions
+        if isinstance(action, Advertise)
+        for line in action.lines
+        if line.upper().startswith("AUTH ")
+    ]
+    offered = {name for names in written or [mechanisms_of(scenario)] for name in names}
+    return bool(mechanisms and offered) and {*scenario.injected_mechanisms, *offered}.isdisjoint(mechanisms)
+
+
+def mechanisms_of(scenario: Scenario) -> tuple[str, ...]:
+    """Return the mechanisms that a scenario sets; none: it does not say."""
+    return tuple(str(name) for key, names in scenario.policy if key == "mechanisms" for name in names)  # type: ignore[attr-defined]
+
+
 def _is_before_tls(scenario: Scenario) -> bool:
     """Return whether what is injected comes where all is in clear anyway: what it leads to there is seen there."""
     return any(rule.stage == GREETING for rule in scenario.rules)
 
 
+def _lacks_staple(scenario: Scenario) -> bool:
+    """Return whether a client that demands a stapled response that says good, gets none."""
+    demands = any(profile.must_staple for profile in scenario.profiles)
+    return scenario.tls.staple == "revoked" or (demands and scenario.tls.staple is None)
+
+
 def _expected(scenario: Scenario, declaration: Declaration) -> str:
     """Return what a careful client with this declaration does: as its mode has it, and then as its trust has it."""
     expected = scenario.expected_for(declaration.mode)
+    if declaration.expects_staple and expected == "either" and _lacks_staple(scenario):
+        return "refuse"
     if not scenario.is_about_trust or expected in ("accept", "either"):
         if declaration.trust is Trust.PINNED and scenario.tls.rotate_keys:
             return "refuse"

@@ -45,6 +45,11 @@ class Declaration:
     user: str | None = None
     """Whom it logs in as; None: not at all."""
     password: str | None = field(default=None, repr=False)
+    """The password, or the token."""
+    mechanisms: tuple[str, ...] = ()
+    """The SASL mechanisms that it can log in by, which servers offer; empty: PLAIN and LOGIN."""
+    expects_staple: bool = False
+    """Whether it demands a stapled OCSP response."""
 
 
 class Outcome(StrEnum):
@@ -170,7 +175,7 @@ class Finding:
     """One scenario in one server mode, and what the client did."""
 
     scenario: str
-    """The catalogue's id."""
+    """The catalogue's id, or the name of a file of one's own without ``.toml``."""
     group: str
     mode: str
     """The server's mode."""
@@ -244,6 +249,9 @@ class AuditResult:
     """Why the grade is not a better one, or not known, each one sentence naming scenarios."""
     causes: tuple[Cause, ...] = ()
     """What to change, the most severe first."""
+    notes: tuple[str, ...] = ()
+    """What is worth knowing and changes no verdict, such as a login that was left out, each one sentence naming
+    scenarios."""
     family: str = ""
     """The documented family it was compared with."""
     differences: tuple[str, ...] = ()

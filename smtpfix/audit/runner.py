@@ -21,7 +21,8 @@ from smtpfix.smtp.policy import Policy
 from .deployment import HERE, Deployment
 from .device import Device
 from .evidence import gather
-from .plan import GOOD, PATIENCE, Case
+from .login import users_for
+from .plan import GOOD, PATIENCE, Case, mechanisms_of
 from .process import Ended
 from .result import Declaration, Ending, Trust
 from .target import Target, write_message
@@ -151,9 +152,10 @@ class Runner:
 
     def _policy(self, case: Case) -> Policy:
         declaration, scenario = self._declaration, case.scenario
-        users = {declaration.user: declaration.password or ""} if declaration.user is not None else None
-        policy = self._deployment.at(Policy(case.mode, users=users))
-        return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: scenario.id})
+        mechanisms = () if mechanisms_of(scenario) else declaration.mechanisms
+        offered = {"mechanisms": mechanisms} if mechanisms else {}
+        policy = self._deployment.at(Policy(case.mode, users=users_for(declaration)).replace(**offered))
+        return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: case.source})
 
     def _target(self, server: WireServer, folder: Path, case: Case) -> Target:
         declaration, asked = self._declaration, case.scenario.asked
@@ -172,6 +174,7 @@ class Runner:
             subject=subject,
             mode=declaration.mode,
             trust=declaration.trust,
+            more_recipients=tuple(f"recipient{number}@example.org" for number in range(2, asked.recipients + 1)),
             workdir=str(workdir),
             message=str(message),
             user=declaration.user,

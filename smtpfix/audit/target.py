@@ -55,8 +55,15 @@ class Target:
     password: str | None = field(default=None, repr=False)
     patience: float = 4.0
     """Seconds to wait for a silent server before giving up: longer where a server is slow and does nothing wrong."""
+    more_recipients: tuple[str, ...] = ()
+    """Those behind `recipient`, where the scenario is about several."""
     client_name: str = "client.example"
     """What it is to call itself, in EHLO."""
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Whom to deliver to: one, unless the scenario is about several."""
+        return (self.recipient, *self.more_recipients)
 
     @property
     def placeholders(self) -> Mapping[str, str]:
@@ -69,6 +76,7 @@ class Target:
             "user": self.user or "",
             "password": self.password or "",
             "recipient": self.recipient,
+            "recipients": ",".join(self.recipients),
             "sender": self.sender,
             "subject": self.subject,
             "message": self.message,
@@ -80,8 +88,8 @@ class Target:
 
 
 PLACEHOLDERS: Final = (
-    *("host", "port", "address", "cafile", "user", "password", "recipient", "sender", "subject", "message"),
-    *("name", "patience", "mode", "workdir"),
+    *("host", "port", "address", "cafile", "user", "password", "recipient", "recipients", "sender"),
+    *("subject", "message", "name", "patience", "mode", "workdir"),
 )
 """What can stand in braces in a command."""
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.audit.disclosure import may_be_late
-from smtpfix.policy.scenario import Asked
 from smtpfix.safe_text import printable
 
 from .evidence import Evidence
@@ -110,7 +109,7 @@ def judge(
 
 def _may_refuse_unseen(case: Case) -> bool:
     """Return whether what is to be refused is what the client is asked to write, which it can see by itself."""
-    return case.scenario.asked != Asked() and case.expected != "accept"
+    return case.scenario.asked.is_writing and case.expected != "accept"
 
 
 def _not_met(declaration: Declaration, evidence: Evidence) -> str | None:
@@ -251,11 +250,14 @@ def _also(
 
 
 def _misreports(case: Case, evidence: Evidence, ending: Ending) -> bool:
-    """Return whether a client says otherwise than it was; where it could not know, saying that it failed is right."""
+    """Return whether a client says otherwise than it was.
+
+    Where it could not know, and where one of several recipients was refused, saying that it failed is right.
+    """
     if ending is Ending.SUCCEEDED:
         return not evidence.delivered
     if ending in (Ending.FAILED, Ending.CRASHED):
-        return bool(evidence.delivered) and not case.loses_the_reply
+        return bool(evidence.delivered) and not case.loses_the_reply and case.scenario.asked.recipients == 1
     return False
 
 

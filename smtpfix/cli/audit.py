@@ -47,6 +47,8 @@ class AuditOptions:
     mode: str | None = None
     trust: str | None = None
     credentials: str | None = None
+    mechanisms: str | None = None
+    expect_staple: bool = False
     group: Collection[str] = ()
     scenario: Collection[str] = ()
     everything: bool = False
@@ -156,7 +158,10 @@ def _variant(text: str | None) -> Variant | None:
 def _declaration(options: AuditOptions, variant: Variant | None) -> Declaration:
     """Return what is declared: by the options, or else by the family's manual, which they must not contradict."""
     documented = variant.declaration() if variant is not None else Declaration(DeclaredMode.STARTTLS_REQUIRED)
-    declaration = declare(options.mode or documented.mode, options.trust or documented.trust, options.credentials)
+    mode, trust = options.mode or documented.mode, options.trust or documented.trust
+    declaration = declare(
+        mode, trust, options.credentials, options.mechanisms or (), expect_staple=options.expect_staple
+    )
     if variant is not None:
         for option, declared, meant in (
             ("--mode", declaration.mode, variant.mode),

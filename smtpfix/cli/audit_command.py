@@ -29,8 +29,14 @@ class _AuditCommand(click.Command):
 )
 @click.option("--trust", help="What it is meant to trust: pki, pinned (one certificate) or none; without, pki.")
 @click.option("--credentials", metavar="USER:PASSWORD", help="What it is meant to log in with; not at all without.")
+@click.option(
+    "--mechanisms",
+    metavar="NAME,...",
+    help="What it can log in by: SCRAM-SHA-256, say, or XOAUTH2 with USER:TOKEN; without, PLAIN and LOGIN.",
+)
+@click.option("--expect-staple", is_flag=True, help="It demands a stapled OCSP response: every server has one.")
 @click.option("--group", multiple=True, metavar="GROUP", help="Run a whole group of scenarios; repeatable.")
-@click.option("--scenario", multiple=True, metavar="ID", help="Run this scenario; repeatable.")
+@click.option("--scenario", multiple=True, metavar="ID", help="Run this scenario, or FILE.toml of yours; repeatable.")
 @click.option("--everything", is_flag=True, help="Run all groups, not only the default set.")
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set this for the command; repeatable.")
 @click.option(
@@ -118,7 +124,7 @@ def audit_command(context: click.Context, /, **options: Any) -> int:
       {host} {port}          where to connect to; {address} is the IP address of {host}
       {cafile}               a PEM file with what to trust
       {user} {password}      what to log in with
-      {sender} {recipient}   the envelope; {subject} is a word of this run's
+      {sender} {recipient}   the envelope; {recipients} with commas; {subject} is a word of this run's
       {message}              a file with the message
       {name} {patience}      what to say in EHLO; seconds to wait for a silent server
       {mode} {workdir}       the declared mode, and the run's own directory

@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from smtpfix.audit.baseline import Changes
-from smtpfix.audit.digest import Block, blocks, broken, counts, family, heading, lines
+from smtpfix.audit.digest import NOTES, Block, blocks, broken, counts, family, heading, lines
 from smtpfix.audit.report.words import without_secret
 from smtpfix.audit.result import AuditResult, Declaration, Grade, Verdict
 from smtpfix.safe_text import printable
@@ -81,6 +81,11 @@ class AuditTerminal:
         for block in blocks(result):
             self._console.print()
             self._block(block)
+        if result.notes:
+            self._console.print()
+            self._console.print(Text(f"{NOTES}:", style="bold"))
+            for note in result.notes:
+                self._console.print(Padding(Text(printable(note)), (0, 0, 0, 2)))
         self._console.print()
         self._console.print(Text(counts(result), style="dim"))
         for line in broken(result):

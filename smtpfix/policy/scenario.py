@@ -6,7 +6,7 @@ Knows what a scenario says, and not where it is kept: `catalogue_files` does; `a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
@@ -82,9 +82,17 @@ class Asked:
     recipient: str | None = None
     message: str | None = None
     """The whole message, line ends as they stand here; outside ASCII as UTF-8."""
+    recipients: int = 1
+    """How many there are; whose addresses those behind the first have does not matter."""
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether something certain has to be written, and not only more than once."""
+        return replace(self, recipients=1) != Asked()
 
 
 _NOTHING: Final = Asked()
+_MOST_RECIPIENTS: Final = 9
 _LEAF: Final = CertificateProfile("leaf", ca=False)
 _TLS: Final = TLSProfile()
 _ACCEPTED: Final = Evidence(_VERIFIED)
@@ -314,7 +322,10 @@ def _parse_modes(where: str, table: Any) -> tuple[tuple[str, str], ...]:
 def _parse_asked(where: str, table: Any) -> Asked:
     check_table(where, table, (item.name for item in fields(Asked)))
     for key, value in table.items():
-        if not isinstance(value, str):
+        if key == "recipients":
+            if type(value) is not int or not 1 <= value <= _MOST_RECIPIENTS:
+                raise InvalidValueError(f"{where}: {key}", value, f"a number from 1 to {_MOST_RECIPIENTS}")
+        elif not isinstance(value, str):
             raise InvalidValueError(f"{where}: {key}", value, "text")
     return Asked(**table)
 

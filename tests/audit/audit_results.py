@@ -201,6 +201,7 @@ ATTACKED = replace(
     promise=HOSTILE,
     worth=HOSTILE,
     reasons=(HOSTILE,),
+    notes=(HOSTILE,),
     family=HOSTILE,
     differences=(HOSTILE,),
     versions=(("smtpfix", "0.1.0"), (HOSTILE, HOSTILE)),

@@ -14,7 +14,7 @@ import pytest
 from smtpfix import Authority, Policy, Server, Target, audit_client
 from smtpfix.audit.adapters import ADAPTERS, adapter, by_aiosmtplib, by_smtplib, by_smtplib_unverified
 from smtpfix.audit.auditing import declare
-from smtpfix.audit.result import DeclaredMode, Ending, Outcome, Trust
+from smtpfix.audit.result import DeclaredMode, Ending, Outcome, Trust, Verdict
 from smtpfix.audit.target import FILLING, write_message
 from smtpfix.errors import ExtraMissing, InvalidValueError
 
@@ -73,6 +73,17 @@ def test_an_adapter_writes_what_it_is_asked_to_write(name):
     found = {finding.scenario: finding for finding in result.findings}
     assert found["no-8bitmime"].evidence[1].startswith("Body-without-8bitmime: ")  # as it was given to them
     assert found["content-close"].outcome is Outcome.REFUSED_CLEAN
+
+
+@pytest.mark.parametrize("name", [name for name in ADAPTERS if name != "smtplib-unverified"])
+def test_an_adapter_takes_several_recipients_and_all_but_swaks_tell_that_one_was_refused(name):
+    needs(name)
+    result = audit_client(name, mode="none", ids=["rcpt-partial", "rcpt-mixed"])
+    for finding in result.findings[1:]:
+        assert finding.verdict is Verdict.PASSED, finding
+        assert "recipient2@example.org" in finding.run.transcripts[0]
+    assert result.flags == ()
+    assert ("reports success" in "".join(result.notes)) is (name == "swaks")
 
 
 def test_msmtp_has_no_opportunistic_mode():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import shutil
 import smtplib
 import socket
 import ssl
@@ -17,6 +18,8 @@ import pytest
 from smtpfix import Flag, Grade, Target, Verdict, audit_client
 from smtpfix.audit.auditing import Audit, declare
 from smtpfix.audit.command import Command
+from smtpfix.audit.digest import lines
+from smtpfix.audit.report import to_html
 from smtpfix.audit.result import DeclaredMode, Ending, Outcome, Trust
 from smtpfix.errors import ExtraMissing, InvalidValueError, UnknownScenario
 
@@ -510,3 +513,175 @@ def test_breaking_off_a_call_is_no_result(monkeypatch):
     monkeypatch.setattr("smtpfix.audit.runner.Runner.run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         audit_client(program("lying"), mode="none", ids=["good"])
+
+
+def test_scenarios_of_ones_own_are_run_and_judged(tmp_path):
+    late, full = tmp_path / "late.toml", tmp_path / "full.toml"
+    late.write_text(
+        'summary = "Past"\nexpected = "refuse"\nstandard = "RFC 5280"\n'
+        "[leaf]\nnot_before = -60\nnot_after = -30\n[openssl]\nverify_code = 10\n"
+    )
+    full.write_text(
+        'summary = "Full"\nexpected = "refuse"\nstandard = "RFC 5321"\ngroup = "delivery"\n'
+        'rules = ["RCPT: 552 5.2.2 full"]\n'
+    )
+    seen = [
+        {
+            one.scenario: (one.outcome, one.flaw)
+            for one in audit_client(client, mode="implicit", ids=[late, full]).findings
+        }
+        for client in ("smtplib", "smtplib-unverified")
+    ]
+    assert [one["late"] for one in seen] == [("refused-clean", ""), ("delivered", "validity")]
+    assert {one["full"] for one in seen} == {("refused-clean", "")}
+
+
+def logging_in(exchange):
+    """Return a client that logs in by an exchange of its own, whatever the server offers."""
+
+    def deliver(target):
+        context = ssl.create_default_context(cafile=target.ca_file)
+        with smtplib.SMTP_SSL(target.host, target.port, timeout=target.patience, context=context) as client:
+            client.ehlo()
+            exchange(client, target.user, target.password)
+            client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+
+    return deliver
+
+
+def answered(client, line, octets=b""):
+    code, reply = client.docmd(f"{line} {base64.b64encode(octets).decode()}".strip())
+    assert code in (235, 334), reply
+    return base64.b64decode(reply) if code == 334 else reply
+
+
+def plain(client, user, password):
+    answered(client, "AUTH PLAIN", f"\0{user}\0{password}".encode())
+
+
+def xoauth2(client, user, token):
+    answered(client, "AUTH XOAUTH2", f"user={user}\x01auth=Bearer {token}\x01\x01".encode())
+
+
+def scram(client, user, password):
+    exchange = pytest.importorskip("scramp").ScramClient(["SCRAM-SHA-256"], user, password)
+    exchange.set_server_first(answered(client, "AUTH SCRAM-SHA-256", exchange.get_client_first().encode()).decode())
+    exchange.set_server_final(answered(client, "", exchange.get_client_final().encode()).decode())
+    client.docmd("")
+
+
+@pytest.mark.parametrize(
+    ("exchange", "mechanisms", "password"),
+    [
+        (plain, (), "pä ss:wörd"),
+        (xoauth2, "xoauth2", "t0ken.of-a_kind=="),
+        (xoauth2, "PLAIN, XOAUTH2", "t0ken"),
+        (scram, ["SCRAM-SHA-256"], "s3cret-word"),
+    ],
+    ids=["any password", "a token", "a token or a password", "SCRAM"],
+)
+def test_the_good_server_offers_what_the_client_is_declared_to_log_in_by(exchange, mechanisms, password):
+    if exchange is scram:
+        pytest.importorskip("scramp")
+    result = audit_client(
+        logging_in(exchange),
+        mode="implicit",
+        ids=["good", "auth-cram-first", "ehlo-lowercase", "tls12-only"],
+        credentials=("ann", password),
+        mechanisms=mechanisms,
+    )
+    assert {"good": "delivered", "tls12-only": "delivered"}.items() <= outcomes(result).items()
+    names = "PLAIN" in mechanisms or not mechanisms
+    assert result.left_out == (() if names else ("auth-cram-first", "ehlo-lowercase"))
+    assert any("'ann' who had logged in" in fact for fact in findings(result)["good"].evidence)
+
+
+def test_a_token_that_goes_over_the_wire_in_clear_is_a_leak():
+    def deliver(target):
+        with smtplib.SMTP(target.host, target.port, timeout=target.patience) as client:
+            client.ehlo()
+            xoauth2(client, target.user, target.password)
+
+    result = audit_client(deliver, ids=["strip-ehlo"], credentials=("ann", "t0ken"), mechanisms=["XOAUTH2"])
+    assert outcomes(result)["strip-ehlo"] is Outcome.LEAKED_CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    ("credentials", "mechanisms", "expected"),
+    [
+        (("ann", "no token"), "XOAUTH2", "credentials: expected a token"),
+        (None, "XOAUTH2", "mechanisms: expected none without credentials"),
+        (("ann", "s3cret"), "GSSAPI", "mechanisms: expected some of PLAIN, LOGIN, CRAM-MD5"),
+    ],
+)
+def test_mechanisms_that_make_no_sense_are_refused(credentials, mechanisms, expected):
+    with pytest.raises(InvalidValueError, match=expected):
+        declare("implicit", "pki", credentials, mechanisms)
+
+
+def test_what_is_worth_knowing_changes_no_verdict():
+    def deliver(target):  # looks at no revocation, and logs in only where that is offered
+        context = ssl.create_default_context(cafile=target.ca_file)
+        with smtplib.SMTP(target.host, target.port, timeout=target.patience) as client:
+            client.starttls(context=context)
+            client.ehlo()
+            if client.has_extn("auth"):
+                client.login(target.user, target.password)
+            client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+
+    ids = ["auth-none-in-tls", "revoked-crl", "expired"]
+    result = audit_client(deliver, credentials=CREDENTIALS, ids=ids)
+    assert {one.verdict for one in result.findings} == {Verdict.PASSED}
+    sent, revoked = result.notes
+    assert "without the login" in sent
+    assert sent.endswith(": auth-none-in-tls.")
+    assert revoked.endswith(": revoked-crl.")
+    for shown in ("\n".join(lines(result)), to_html(result)):
+        assert "Worth knowing" in shown
+        assert sent in shown
+    careful = audit_client("smtplib", credentials=CREDENTIALS, ids=["auth-none-in-tls"])
+    assert careful.notes == ()
+    assert "Worth knowing" not in "\n".join(lines(careful))
+
+
+def test_a_refused_recipient_is_worth_knowing_where_it_is_hidden_and_not_known_where_there_is_one():
+    def hides(target):
+        with smtplib.SMTP(target.host, target.port, timeout=target.patience) as client:
+            client.sendmail(target.sender, target.recipients, Path(target.message).read_bytes())
+
+    def takes_one(target):
+        with smtplib.SMTP(target.host, target.port, timeout=target.patience) as client:
+            client.sendmail(target.sender, target.recipient, Path(target.message).read_bytes())
+
+    hidden, one = (audit_client(client, mode="none", ids=["rcpt-partial"]) for client in (hides, takes_one))
+    assert hidden.notes == ("It reports success where one of several recipients was refused: rcpt-partial.",)
+    assert findings(hidden)["rcpt-partial"].verdict is Verdict.PASSED
+    assert findings(one)["rcpt-partial"].verdict is Verdict.NOT_RUN
+    assert "RCPT behind the first 1" in findings(one)["rcpt-partial"].reason
+
+
+STAPLES = Command(
+    (
+        *("curl", "--disable", "--silent", "--show-error", "--cert-status", "--ssl-reqd", "--cacert", "{cafile}"),
+        *("--max-time", "{patience}", "--upload-file", "{message}", "--mail-from", "{sender}"),
+        *("--mail-rcpt", "{recipient}", "--resolve", "{host}:{port}:{address}", "smtp://{host}:{port}/{name}"),
+    ),
+    finds_names=True,
+    is_isolated=True,
+)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_a_client_that_demands_a_staple_refuses_for_what_a_scenario_shows():
+    pytest.importorskip("OpenSSL")
+    ids = ["wildcard-ok", "rcpt-550", "wrong-host", "must-staple-without-staple", "revoked-ocsp-staple", "ssl30"]
+    without = audit_client(STAPLES, ids=["good"])
+    assert without.flags == (Flag.BROKEN,)
+    seen = findings(audit_client(STAPLES, ids=ids, expect_staple=True))
+    delivered = [name for name, one in seen.items() if one.outcome is Outcome.DELIVERED]
+    assert sorted(delivered) == ["good", "wildcard-ok"]
+    assert seen["ssl30"].verdict is Verdict.NOT_RUN
+    assert "stapled" in seen["ssl30"].reason
+    assert {one.verdict for name, one in seen.items() if name != "ssl30"} == {Verdict.PASSED}
+    assert seen["revoked-ocsp-staple"].expected == "refuse"
+    assert any("mailbox" in one or "RCPT" in one for one in seen["rcpt-550"].run.transcripts)

@@ -8,6 +8,7 @@ import pytest
 
 from smtpfix.audit.plan import DEFAULT, DEFAULT_GROUPS, EVERYTHING, PATIENCE, plan
 from smtpfix.audit.result import Declaration, DeclaredMode, Trust
+from smtpfix.errors import InvalidValueError, UnknownScenario
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import GROUPS, OUTCOMES
@@ -189,3 +190,34 @@ def test_what_a_scenario_does_to_whoever_waits_is_known(scenario, stalls, loses,
 def test_a_slow_server_is_waited_for(scenario, is_slow):
     case = plan(Declaration(DeclaredMode.NONE), ids=[scenario]).cases[1]
     assert (case.is_slow, case.patience > PATIENCE) == (is_slow, is_slow)
+
+
+def own_file(folder, name="mine", text="", *, group="delivery"):
+    file = folder / f"{name}.toml"
+    head = f'summary = "Mine"\nexpected = "accept"\nstandard = "RFC 5321"\ngroup = "{group}"\n'
+    file.write_text(head + text, encoding="utf-8")
+    return file
+
+
+def test_a_file_of_ones_own_is_run_beside_the_catalogues(tmp_path):
+    file = own_file(tmp_path)
+    made = plan(Declaration(DeclaredMode.IMPLICIT), ids=["rcpt-550", file])
+    assert [(case.scenario.id, case.source) for case in made.cases[1:]] == [("rcpt-550", "rcpt-550"), ("mine", file)]
+    assert plan(Declaration(DeclaredMode.NONE), ids=[str(own_file(tmp_path, group="tls"))]).left_out == ("mine",)
+
+
+def test_a_file_of_ones_own_that_is_wrong_is_named_before_anything_is_run(tmp_path):
+    declaration = Declaration(DeclaredMode.IMPLICIT)
+    (tmp_path / "sub").mkdir()
+    mine = own_file(tmp_path)
+    for files, expected in (
+        ([own_file(tmp_path, "key", 'colour = "red"')], "key.toml: .*colour"),
+        ([own_file(tmp_path, "setting", "[policy]\nsize_limit = -1")], "setting.toml: .*size_limit"),
+        ([own_file(tmp_path, "expired")], "the catalogue has expired already"),
+        ([mine, own_file(tmp_path / "sub")], "mine.toml has it too"),
+        ([tmp_path / "missing.toml"], "No such file.*missing.toml"),
+    ):
+        with pytest.raises(InvalidValueError, match=expected):
+            plan(declaration, ids=files)
+    with pytest.raises(UnknownScenario, match=r"control\.toml: control"):
+        plan(declaration, ids=[own_file(tmp_path, "control", 'control = "nothing"')])

@@ -14,7 +14,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from smtpfix.audit.digest import broken
+from smtpfix.audit.digest import NOTES, broken
 from smtpfix.audit.result import AuditResult, Finding, Grade, Run, Verdict
 
 from .matrix import NAMES, legend, matrix, shape, symbols
@@ -102,6 +102,8 @@ def _head(result: AuditResult, anchors: dict[int, str]) -> Iterator[str]:
     if result.reasons:
         yield '<section class="reasons"><h2>Why it is not graded better</h2>'
         yield f"{_list(result.reasons)}</section>"
+    if result.notes:
+        yield f'<section class="reasons"><h2>{NOTES}</h2>{_list(result.notes)}</section>'
     if result.family:
         behaves = "It does not behave" if result.differences else "It behaves"
         yield f'<section class="reasons"><h2>{behaves} as documented for <bdi>{_text(result.family)}</bdi></h2>'

@@ -100,13 +100,16 @@ _ESCAPED: Final = re.compile("%[0-9A-F]{2}")
 _LONGEST: Final = 20_000
 """Characters of one text that a report for people shows; the JSON report has all."""
 
-_CATALOGUE: Final = frozenset({"scenario", "group", "mode", "summary", "expected", "standard", "user", "versions"})
+_CATALOGUE: Final = frozenset(
+    {"scenario", "group", "mode", "summary", "expected", "standard", "user", "mechanisms", "versions"}
+)
 """Fields whose text is no run's."""
 
 
 def declared(declaration: Declaration) -> tuple[tuple[str, str], ...]:
     """Return a declaration as pairs of a word and what was said."""
-    login = "no" if declaration.user is None else f"as {visible(declaration.user)}"
+    by = f" by {', '.join(declaration.mechanisms)}" if declaration.mechanisms else ""
+    login = "no" if declaration.user is None else f"as {visible(declaration.user)}{by}"
     return (("use TLS", _MODES[declaration.mode]), ("trust", _TRUSTS[declaration.trust]), ("log in", login))
 
 
