@@ -139,7 +139,9 @@ def _msmtp(declaration: Declaration) -> Client:
     lines.append(f"tls {'off' if mode is DeclaredMode.NONE else 'on'}")
     if mode is not DeclaredMode.NONE:
         lines += [f"tls_starttls {'off' if mode is DeclaredMode.IMPLICIT else 'on'}"]
-        lines += ["tls_trust_file {cafile}", "tls_host_override {host}"]
+        is_pinned = declaration.trust is Trust.PINNED
+        lines += ["tls_trust_file", "tls_fingerprint {fingerprint}"] if is_pinned else ["tls_trust_file {cafile}"]
+        lines += ["tls_host_override {host}"]
     if declaration.user is not None:
         lines += [f"auth {'plain' if mode is DeclaredMode.NONE else 'on'}", "user {user}", 'password "{password}"']
     return Command(

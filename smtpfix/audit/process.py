@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 import subprocess
@@ -25,6 +26,8 @@ KEPT: Final = 8_192
 """Octets of what a client printed that are kept, the last ones."""
 LOOK: Final = 0.1
 """Seconds between two looks for whether it was told to stop, and where there is no pidfd, whether it has ended."""
+_LEAVES: Final = 0.5
+"""Seconds that a child which a program leaves behind has to go its own way, before its process group is killed."""
 _WAIT: Final = 2.0
 """Seconds that a killed program may take to go."""
 
@@ -93,6 +96,8 @@ def run_program(
     assert process.stdout is not None  # noqa: S101 - asked for above
     with process.stdout:
         in_time = _follow(process, process.stdout.fileno(), tail, began + timeout, stop)
+        if in_time:
+            _let_go(process.stdout.fileno(), tail)
     end_group(process.pid)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_WAIT)
@@ -133,6 +138,13 @@ def _follow(process: subprocess.Popen[bytes], output: int, tail: Tail, deadline:
             if not is_open and output in selector.get_map():
                 selector.unregister(output)
     return False
+
+
+def _let_go(output: int, tail: Tail) -> None:
+    """Give a child that a program has left a moment to leave its process group: until then it has the output too."""
+    until = time.monotonic() + _LEAVES
+    while drain(output, tail) and (left := until - time.monotonic()) > 0:
+        select.select([output], [], [], left)
 
 
 def drain(descriptor: int, tail: Tail) -> bool:

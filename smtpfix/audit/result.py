@@ -150,7 +150,7 @@ class Ending(StrEnum):
     """Ended by the audit when its time was over."""
     NOT_STARTED = "not-started"
     ELSEWHERE = "elsewhere"
-    """It ran where nobody can see how it ended: on a device."""
+    """It ran where nobody can see how it ended: on a device, or in a child of its own that the client left behind."""
 
 
 @dataclass(frozen=True, slots=True)

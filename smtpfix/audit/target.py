@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ Content-Type: text/plain; charset=us-ascii
 A message of the audit.
 .this line begins with a dot
 """
+_PEM_ENDS: Final = "-----END CERTIFICATE-----"
 FILLING: Final = "What some servers do, they do behind a thousand octets.\n" * 20
 """What follows in that message."""
 
@@ -66,6 +69,16 @@ class Target:
         return (self.recipient, *self.more_recipients)
 
     @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the certificate in `ca_file`, in hexadecimal with colons; empty where there is none."""
+        file = Path(self.ca_file)
+        if not file.is_file():
+            return ""
+        pem = file.read_text(encoding="ascii")
+        octets = ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN") :].partition(_PEM_ENDS)[0] + _PEM_ENDS)
+        return hashlib.sha256(octets).digest().hex(":").upper()
+
+    @property
     def placeholders(self) -> Mapping[str, str]:
         """The values of ``{host}`` and its like."""
         return {
@@ -73,6 +86,7 @@ class Target:
             "port": str(self.port),
             "address": self.address,
             "cafile": self.ca_file,
+            "fingerprint": self.fingerprint,
             "user": self.user or "",
             "password": self.password or "",
             "recipient": self.recipient,
@@ -88,7 +102,7 @@ class Target:
 
 
 PLACEHOLDERS: Final = (
-    *("host", "port", "address", "cafile", "user", "password", "recipient", "recipients", "sender"),
+    *("host", "port", "address", "cafile", "fingerprint", "user", "password", "recipient", "recipients", "sender"),
     *("subject", "message", "name", "patience", "mode", "workdir"),
 )
 """What can stand in braces in a command."""

@@ -122,7 +122,7 @@ def audit_command(context: click.Context, /, **options: Any) -> int:
 
     \b
       {host} {port}          where to connect to; {address} is the IP address of {host}
-      {cafile}               a PEM file with what to trust
+      {cafile}               a PEM file with what to trust; {fingerprint} is the SHA-256 of its certificate
       {user} {password}      what to log in with
       {sender} {recipient}   the envelope; {recipients} with commas; {subject} is a word of this run's
       {message}              a file with the message

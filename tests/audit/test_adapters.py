@@ -86,6 +86,19 @@ def test_an_adapter_takes_several_recipients_and_all_but_swaks_tell_that_one_was
     assert ("reports success" in "".join(result.notes)) is (name == "swaks")
 
 
+@pytest.mark.parametrize("name", ["smtplib", "msmtp"])
+def test_an_adapter_that_pins_takes_the_certificate_itself_and_no_other(name):
+    needs(name)
+    ids = ["good", "self-signed-pinned", "pin-other-key", "strip-ehlo"]
+    result = audit_client(name, mode="starttls-required", trust="pinned", ids=ids)
+    assert {one.scenario: one.outcome for one in result.findings} == {
+        "good": Outcome.DELIVERED,
+        "self-signed-pinned": Outcome.DELIVERED,
+        "pin-other-key": Outcome.REFUSED_CLEAN,
+        "strip-ehlo": Outcome.REFUSED_CLEAN,
+    }
+
+
 def test_msmtp_has_no_opportunistic_mode():
     with pytest.raises(InvalidValueError, match="msmtp has TLS on or off"):
         adapter("msmtp", declare("opportunistic", "pki"))

@@ -685,3 +685,33 @@ def test_a_client_that_demands_a_staple_refuses_for_what_a_scenario_shows():
     assert {one.verdict for name, one in seen.items() if name != "ssl30"} == {Verdict.PASSED}
     assert seen["revoked-ocsp-staple"].expected == "refuse"
     assert any("mailbox" in one or "RCPT" in one for one in seen["rcpt-550"].run.transcripts)
+
+
+LEAVES_A_CHILD = """
+import os, smtplib, ssl, sys
+host, port, cafile = sys.argv[1:]
+if os.fork():
+    os._exit(0)  # at once, as daemon(3) has it: the child is still in its process group
+os.setsid()
+nothing = os.open(os.devnull, os.O_RDWR)
+for output in (1, 2):
+    os.dup2(nothing, output)
+with smtplib.SMTP(host, int(port), timeout=4) as client:
+    client.starttls(context=ssl.create_default_context(cafile=cafile))
+    client.sendmail("ann@example.org", ["bob@example.org"], "Subject: x")
+"""
+
+
+def test_a_client_that_leaves_its_work_to_a_child_is_waited_for_by_its_connection(tmp_path):
+    program = tmp_path / "daemon.py"
+    program.write_text(LEAVES_A_CHILD)
+    client = Command((sys.executable, str(program), "{host}", "{port}", "{cafile}"))
+    result = audit_client(client, ids=["wildcard-ok", "expired", "rcpt-550"])
+    assert {one.scenario: one.outcome for one in result.findings} == {
+        "good": Outcome.DELIVERED,
+        "wildcard-ok": Outcome.DELIVERED,
+        "expired": Outcome.REFUSED_CLEAN,
+        "rcpt-550": Outcome.REFUSED_CLEAN,
+    }
+    assert {one.run.ending for one in result.findings} == {Ending.ELSEWHERE}
+    assert result.flags == ()
