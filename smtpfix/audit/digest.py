@@ -51,8 +51,9 @@ class Block:
     @property
     def folded(self) -> tuple[str, ...]:
         """The scenarios beyond the first few, which tell nothing new where one cause is behind all of them."""
-        is_one_cause = self.head == CHANGE and len(self.findings) > _SHOWN + 1
-        return tuple(finding.scenario for finding in self.findings[_SHOWN:]) if is_one_cause else ()
+        if len(self.findings) <= _SHOWN + 1 or not (self.head == CHANGE or self.verdict is Verdict.NOT_RUN):
+            return ()
+        return tuple(finding.scenario for finding in self.findings[_SHOWN:])
 
     @property
     def rows(self) -> tuple[tuple[str, ...], ...]:

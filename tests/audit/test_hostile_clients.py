@@ -22,6 +22,7 @@ from smtpfix.audit.process import Ended
 from smtpfix.audit.report import to_html, to_json, to_junit, to_sarif
 from smtpfix.audit.report.words import without_secret
 from smtpfix.audit.result import Ending
+from smtpfix.audit.target import Target
 from smtpfix.audit.wire import WireServer, outside_tls
 from smtpfix.cli.audit_terminal import AuditTerminal
 from smtpfix.cli.events import JSONOutput, MessageCaptured, SessionEnded, SessionStarted
@@ -198,7 +199,8 @@ class Raw:
         return None
 
     def run(self, target, *, timeout, stop):
-        with socket.create_connection((getattr(target, "address", target.host), target.port), timeout) as connection:
+        host = target.address if isinstance(target, Target) else target.host  # a server has no name to look up
+        with socket.create_connection((host, target.port), timeout) as connection:
             connection.sendall(self.octets)
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(65_536):

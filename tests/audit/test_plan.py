@@ -172,6 +172,8 @@ def test_what_is_about_a_login_is_left_out_for_whoever_has_none():
         ("reply-1m", False, False, False),
         ("reply-bare-cr", True, False, False),
         ("inject-fragment", False, True, False),
+        ("mixed-codes", True, False, False),
+        ("reply-999", False, False, False),
         ("fake220-silent-continue", True, False, False),
         ("final-dot-lost-reply", True, True, False),
         ("content-close", False, False, False),
