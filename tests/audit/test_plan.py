@@ -162,7 +162,7 @@ def test_what_is_about_a_login_is_left_out_for_whoever_has_none():
         ("handshake-stall", True, False, False),
         ("tls-on-plain-port", True, False, False),
         ("greeting-none", True, False, False),
-        ("control-ignored-ehlo", True, True, False),
+        ("control-ignored-ehlo", True, False, False),
         ("final-dot-stall", True, True, False),
         ("final-dot-close", False, True, False),
         ("final-dot-451", False, False, False),
