@@ -8,11 +8,11 @@ import shutil
 import ssl
 import tempfile
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from smtpfix.clock import monotonic
 from smtpfix.errors import CloseTimeoutError, NoSession, SMTPFixError
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue_files import load_scenario
@@ -142,7 +142,7 @@ class Runner:
                 ended = self._client.watch(server, case, target, timeout=self._timeout, stop=self.stop)
             else:
                 timeout = self._timeout + case.patience - PATIENCE
-                over = time.monotonic() + timeout
+                over = monotonic() + timeout
                 ended = self._client.run(target, timeout=timeout, stop=self.stop)
                 ended = self._with_its_child(server, case, ended, over)
             settle(server)
@@ -225,9 +225,9 @@ class Runner:
 
 def _wait_for_connections(server: WireServer, over: float, stop: threading.Event) -> bool:
     """Wait until somebody has come and gone, or nobody comes; return whether a connection is open when time is over."""
-    since = time.monotonic()
+    since = monotonic()
     while not stop.is_set():
-        sessions, now = tuple(server.sessions), time.monotonic()
+        sessions, now = tuple(server.sessions), monotonic()
         is_open = not all(session.is_over for session in sessions)
         if now > over or (not is_open and now - since > (_QUIET if sessions else _COMES)):
             return is_open
@@ -238,9 +238,9 @@ def _wait_for_connections(server: WireServer, over: float, stop: threading.Event
 
 def settle(server: WireServer) -> None:
     """Wait until the server has worked through all that clients left behind which are gone: their sessions end."""
-    deadline = time.monotonic() + _SETTLE
+    deadline = monotonic() + _SETTLE
     seen = -1
-    while (count := len(server.sessions)) != seen and time.monotonic() < deadline:
+    while (count := len(server.sessions)) != seen and monotonic() < deadline:
         seen = count
         with contextlib.suppress(NoSession):
-            server.sessions.wait(count, timeout=max(0.0, deadline - time.monotonic()))
+            server.sessions.wait(count, timeout=max(0.0, deadline - monotonic()))

@@ -6,12 +6,12 @@ have their say, and ends. Synchronous: a timer runs only where a rule waits. Wha
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol
 
+from smtpfix.clock import monotonic
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
@@ -165,8 +165,8 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         taken, until = 0, 0.0
         while buffer and not (player.is_holding or player.is_stalled or channel.is_closing or channel.is_blocked):
             if taken >= _UNTIMED:
-                until = until or time.monotonic() + _TURN_TIME
-                if taken == _TURN or time.monotonic() > until:
+                until = until or monotonic() + _TURN_TIME
+                if taken == _TURN or monotonic() > until:
                     player.hold(0, _go_on)
                     break
             taken += 1

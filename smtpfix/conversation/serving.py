@@ -9,11 +9,11 @@ import asyncio
 import concurrent.futures
 import functools
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from smtpfix.clock import monotonic
 from smtpfix.policy.mode import Mode
 from smtpfix.record.history import History
 from smtpfix.record.recorder import RecordedServer, Recorder
@@ -176,7 +176,7 @@ class Serving:
 
     def _sweep(self) -> None:
         self._sweeper = None
-        now = time.monotonic()
+        now = monotonic()
         for conversation in tuple(self.conversations):
             conversation.check_time(now)
         if self.conversations:
