@@ -33,6 +33,8 @@ from .wire import WireServer
 CLIENT_NAME: Final = "client.example"
 SENDER: Final = "sender@client.example"
 RECIPIENT: Final = "recipient@example.org"
+_HANDSHAKE: Final = 10.0
+"""Seconds a handshake may take: more than `PATIENCE`, so that it is the client that gives up."""
 NAME: Final = Policy().hostname
 """The name that servers go by unless somebody chose one: of several labels, since some clients treat ``localhost``
 otherwise, or send passwords there in clear."""
@@ -181,7 +183,9 @@ class Runner:
         declaration, scenario = self._declaration, case.scenario
         mechanisms = () if mechanisms_of(scenario) else declaration.mechanisms
         offered = {"mechanisms": mechanisms} if mechanisms else {}
-        policy = self._deployment.at(Policy(case.mode, users=users_for(declaration)).replace(**offered))
+        policy = self._deployment.at(
+            Policy(case.mode, users=users_for(declaration), handshake_timeout=_HANDSHAKE).replace(**offered)
+        )
         return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: case.source})
 
     def _target(self, server: WireServer, folder: Path, case: Case) -> Target:
