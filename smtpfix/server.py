@@ -279,20 +279,33 @@ class Server:
         self._serving.listen(sockets, self._channel)
         return self
 
-    def close(self) -> None:
+    def close(self, *, graceful: bool = False) -> None:
         """Stop listening, end every session, and give everything back; the inbox and the sessions stay readable.
 
+        A `graceful` server says ``421 4.3.2`` to clients that idle (RFC 5321 section 3.8); without, all are cut off.
         Closing twice is fine. Raises `CloseTimeoutError`, naming what hangs, after a second.
         """
-        if (serving := self._begin_close()) is not None:
+        if (serving := self._begin_close(graceful=graceful)) is not None:
             with self._given_back(serving):
-                serving.close()
+                serving.close(graceful=graceful)
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, graceful: bool = False) -> None:
         """Like `close`, awaited: the event loop goes on."""
-        if (serving := self._begin_close()) is not None:
+        if (serving := self._begin_close(graceful=graceful)) is not None:
             with self._given_back(serving):
-                await serving.aclose()
+                await serving.aclose(graceful=graceful)
+
+    def disconnect_idle(self) -> int:
+        """Say ``421 4.3.2``, unasked, to every client that idles, and close its connection; the server goes on.
+
+        Returns how many clients these were. Raises `NotRunningError` before `start` and after `close`.
+        """
+        if self._serving is None or self._is_closing:
+            raise NotRunningError("this server does not run: use it in a with statement, or call start()")
+        if LOOP_THREAD.is_current:
+            raise RuntimeError("a server cannot disconnect clients from its own thread, where observers run")
+        LOOP_THREAD.catch_up()
+        return self._serving.disconnect_idle()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -316,10 +329,12 @@ class Server:
             return None
         return Watch(partial(observer.session_started, self), partial(observer.session_ended, self))
 
-    def _begin_close(self) -> Serving | None:
+    def _begin_close(self, *, graceful: bool) -> Serving | None:
         """Return what is to be closed, to the first who asks."""
         if LOOP_THREAD.is_current:
             raise RuntimeError("a server cannot be closed from its own thread, where observers run")
+        if graceful:  # who has just said something has its answer first
+            LOOP_THREAD.catch_up()
         with self._lock:
             if self._is_closing:
                 return None

@@ -273,6 +273,67 @@ def test_a_server_closes_in_a_second_whatever_its_clients_do(smtp_authority, wir
         client.rest()  # ends: the connection is gone
 
 
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_clients_that_idle_are_told_421(smtp_authority, wire, mode, is_closed):
+    with Server(Policy(mode), authority=smtp_authority) as server:
+        idling, busy = wire(server), wire(server)
+        if mode in {"starttls", "tls-required"}:
+            idling.start_tls()
+            busy.start_tls()
+        idling.hello()
+        in_content(busy, server)
+        assert len(server.sessions) == 2
+        if is_closed:
+            server.close(graceful=True)
+        else:
+            assert server.disconnect_idle() == 1
+        assert idling.reply() == "421 4.3.2 Service shutting down, closing"
+        assert idling.rest() == b""
+        first, second = server.sessions
+        assert first.end is (SessionEnd.SERVER_CLOSED if is_closed else SessionEnd.REFUSED)
+        assert first.violations == ()
+        assert second.end is (SessionEnd.SERVER_CLOSED if is_closed else None)
+        assert "421" not in str(second.transcript)
+        if not is_closed:
+            assert wire(server).say("NOOP") == "250 2.0.0 OK"
+
+
+def test_the_words_at_the_end_are_the_policys(smtp_authority, wire):
+    policy = Policy(replies={"shutting_down": "{hostname} closing connection"})
+    with Server(policy, authority=smtp_authority) as server:
+        client = wire(server)
+        server.disconnect_idle()
+        assert client.reply() == "421 4.3.2 mx.smtpfix.test closing connection"
+
+
+def test_closing_in_order_answers_first_what_was_said_before(smtp_authority, wire):
+    with Server(authority=smtp_authority) as server:
+        client = wire(server)
+        client.send(b"NOOP\r\nNOOP\r\n")
+        asyncio.run(server.aclose(graceful=True))
+        assert [reply[:3] for reply in client.replies(3)] == ["250", "250", "421"]
+
+
+@pytest.mark.parametrize("doing", [*BUSY[:-1], pytest.param(not_reading, marks=pytest.mark.slow)])
+def test_a_server_closes_in_order_in_a_second_whatever_its_clients_do(smtp_authority, wire, doing):
+    server = Server(Policy(users={"ann": "s3cret"}), authority=smtp_authority).start()
+    doing(wire(server), server)
+    assert server.sessions[-1].end is None
+    server.close(graceful=True)  # raises after a second
+    assert server.sessions[-1].end is SessionEnd.SERVER_CLOSED
+
+
+def test_only_a_server_that_runs_disconnects_clients(server):
+    with pytest.raises(NotRunningError):
+        server.disconnect_idle()
+    server.start()
+    assert server.disconnect_idle() == 0
+    server.close()
+    with pytest.raises(NotRunningError):
+        server.disconnect_idle()
+
+
 def test_a_client_that_never_rests_holds_up_neither_others_nor_closing(smtp_authority, wire):
     """It sends commands and reads replies as fast as it can; everybody else still gets a turn."""
     server = Server(authority=smtp_authority).start()

@@ -269,6 +269,22 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         self.recorder.finish(SessionEnd.SERVER_CLOSED)
         self.channel.abort()
 
+    def dismiss(self, end: SessionEnd) -> None:
+        """End the session of a client that idles, in order: the server does not want to go on."""
+        self.end(end)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the client has its answers, and the server waits for a command."""
+        return self.is_free and not (
+            self._header_first is not None
+            or self.incoming is not None
+            or (self._begun is not None and self._begun.instead is not None)
+            or self.channel.is_handshaking
+            or self.channel.is_blocked
+            or self.channel.is_dripping
+        )
+
     def check_time(self, now: float) -> None:
         """End a session that has been silent, or handshaking, for too long; `now` by the monotonic clock."""
         channel = self.channel
