@@ -26,6 +26,7 @@ from smtpfix import (
     Mode,
     NotRunningError,
     Policy,
+    Reply,
     Server,
     SessionEnd,
 )
@@ -116,11 +117,56 @@ def test_a_server_starts_once(server):
     send(server)
 
 
-def test_a_closed_server_does_not_start_again(server):
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_closed_server_starts_again_where_it_was_with_what_it_had(mode):
+    with Server(Policy(mode)) as server:
+        port, trusted = server.port, server.ca_file.read_bytes()
+        server.on("RSET", Reply(451, "4.3.0", "Not now"))
+        send(server)
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", port)) != 0
+    for _ in range(3):
+        with server:
+            assert (server.port, server.ca_file.read_bytes()) == (port, trusted)
+            assert repr(server) == f"<Server {mode} localhost:{port}>"
+            with server.client() as client:
+                assert client.rset()[0] == 451
+            send(server)
+    assert [message.number for message in server.inbox] == [1, 2, 3, 4]
+    assert [session.number for session in server.sessions] == list(range(1, 8))
+    assert {session.end for session in server.sessions} == {SessionEnd.QUIT}
+
+
+def test_a_server_whose_port_somebody_else_has_taken_can_be_started_later(server):
     server.start()
     server.close()
-    with pytest.raises(RuntimeError, match="started already"):
+    port = server.port
+    with Server(Policy(port=port)), pytest.raises(ListenError, match=f"port {port}"):
         server.start()
+    with server:
+        assert server.port == port
+        send(server)
+
+
+def test_a_client_that_is_told_421_comes_again_when_the_server_is_back(server, wire):
+    server.start()
+    client = wire(server)
+    server.close(graceful=True)
+    assert client.reply() == "421 4.3.2 Service shutting down, closing"
+    server.start()
+    assert wire(server).say("NOOP") == "250 2.0.0 OK"
+    server.close()
+
+
+def test_an_awaited_server_starts_again():
+    async def use():
+        server = Server()
+        for _ in range(2):
+            async with server:
+                await asyncio.to_thread(send, server)
+        return len(server.inbox)
+
+    assert asyncio.run(use()) == 2
 
 
 @pytest.mark.parametrize("ask", [lambda s: s.host, lambda s: s.port, lambda s: s.addresses, lambda s: s.client()])
@@ -604,6 +650,7 @@ def test_closing_that_is_cancelled_closes_all_the_same(smtp_authority, wire):
     asyncio.run(use())
     assert client.rest() == b""
     assert server.sessions[-1].end == "server closed"
+    server.start()  # again
     server.close()
 
 

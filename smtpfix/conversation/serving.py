@@ -109,6 +109,11 @@ class Serving:
         return told.result(CLOSE_BOUND)
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing of it is left."""
+        return self._closed is not None and self._closed.done()
+
+    @property
     def open_sessions(self) -> tuple[Session, ...]:
         """The sessions that are not over."""
         return tuple(conversation.recorder.session() for conversation in tuple(self.conversations))
