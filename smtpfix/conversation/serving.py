@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from smtpfix.clock import monotonic
+from smtpfix.event_loops import on_trio, running_library
 from smtpfix.policy.mode import Mode
 from smtpfix.record.history import History
 from smtpfix.record.recorder import RecordedServer, Recorder
@@ -92,6 +93,9 @@ class Serving:
 
     async def aclose(self, *, graceful: bool = False) -> None:
         """Like `close`, awaited: the event loop goes on."""
+        if running_library() == "trio":
+            await on_trio(lambda: self.close(graceful=graceful), to_the_end=True)
+            return
         closed = self._begin_close(graceful=graceful)
         try:
             await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(closed)), CLOSE_BOUND)

@@ -1,4 +1,4 @@
-"""Waiting for the record to grow: threads by a Condition, coroutines of any event loop by a future of their own.
+"""Waiting for the record to grow: threads by a Condition, coroutines by a future of their own, or on trio in a thread.
 
 Knows nothing of what is waited for. The server's thread rings; a waiter looks again.
 """
@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from smtpfix.clock import monotonic
 from smtpfix.errors import BlockingWaitError
+from smtpfix.event_loops import on_trio, running_library
 from smtpfix.forked import tell_in_child
 
 T = TypeVar("T")
@@ -65,10 +66,16 @@ class Bell:
                         self._waiting -= 1
 
     async def wait_async(self, ready: Callable[[], T | None], timeout: float) -> T | None:  # noqa: ASYNC109 - the point
-        """Like `wait`, without blocking the event loop that it is awaited on.
+        """Like `wait`, without blocking the event loop that it is awaited on, asyncio's or trio's.
 
-        A thread wakes it when the time is over: the loop's clock may stand still, stopped by the test.
+        A thread wakes it when the time is over: the loop's clock may stand still, stopped by the test. Raises
+        `BlockingWaitError` on another library's event loop.
         """
+        library = running_library()
+        if library == "trio":
+            return await on_trio(lambda: self.wait(ready, timeout, ""))
+        if library not in {None, "asyncio"}:
+            raise BlockingWaitError(f"this wait can be awaited on asyncio and trio, not on {library}: wait in a thread")
         loop = asyncio.get_running_loop()
         deadline = monotonic() + timeout
         while True:
@@ -103,8 +110,5 @@ def _wake(future: asyncio.Future[None]) -> None:
 
 
 def _refuse_on_a_running_loop(instead: str) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise BlockingWaitError(f"this wait would block the event loop running in this thread; use {instead}")
+    if running_library() is not None:
+        raise BlockingWaitError(f"this wait would block the event loop running in this thread; use {instead}")
