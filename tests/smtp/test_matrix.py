@@ -12,7 +12,6 @@ import aiosmtplib
 import pytest
 
 from smtpfix import Mode, SessionEnd
-from smtpfix.clock import monotonic
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -186,23 +185,6 @@ def test_a_clear_client_on_an_implicit_tls_port_waits_for_a_greeting_until_the_h
         "the TLS handshake was not complete within 0.1 s; it sent nothing, perhaps waiting for a greeting in clear"
     )
     assert session.client_hello is None
-
-
-def test_a_handshake_may_take_five_seconds_unless_the_policy_says_more(start_smtp_server, sweep):
-    usual = start_smtp_server("implicit-tls")
-    patient = start_smtp_server("implicit-tls", handshake_timeout=10)
-    before = monotonic()
-    with (
-        socket.create_connection((usual.host, usual.port), timeout=10) as client,
-        socket.create_connection((patient.host, patient.port), timeout=10),
-    ):
-        sweep(usual, at=before + 4.9)
-        assert usual.sessions[-1].end is None
-        sweep(usual, 5.1)
-        sweep(patient, 5.1)
-        assert client.recv(1) in (b"", b"\x15")
-        assert usual.sessions[-1].end is SessionEnd.HANDSHAKE_FAILED
-        assert patient.sessions[-1].end is None
 
 
 def test_a_client_that_does_not_wait_for_a_greeting_is_recorded_as_clear_text(start_smtp_server):
