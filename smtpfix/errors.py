@@ -49,7 +49,10 @@ class ScenarioFailed(SMTPFixError, AssertionError):  # noqa: N818 - an assertion
 
 
 class BlockingWaitError(SMTPFixError, RuntimeError):
-    """A blocking wait was called on a running event loop, which would stop whatever it waits for."""
+    """A blocking wait was called on a running event loop, which would stop whatever it waits for.
+
+    Also: a wait was awaited on an event loop that is neither asyncio's nor trio's.
+    """
 
 
 class ListenError(SMTPFixError, OSError):

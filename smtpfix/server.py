@@ -104,7 +104,7 @@ class Server:
         self._new_tls: Callable[[], TLSSide] = _no_tls
         self._serving: Serving | None = None
         self._addresses: tuple[tuple[str, int], ...] = ()
-        self._is_closing = False
+        self._is_closing = self._is_closed = False
         self._lock = threading.Lock()
         self.inbox.attach(lambda: self.sessions)
         tell_in_child(self)
@@ -256,10 +256,15 @@ class Server:
     # Start and close
 
     def start(self) -> Self:
-        """Listen and serve, once. Raises `ListenError`, and `RuntimeError` when called again."""
-        if self._serving is not None:
-            raise RuntimeError("this server was started already; make another one")
-        sockets = listen(self.policy.host, self.policy.port)
+        """Listen and serve. Raises `ListenError`, and `RuntimeError` while it runs.
+
+        A server that was closed starts again on the port that it had, with its inbox, sessions, rules and certificate
+        authority; what clients have used up of `Policy.limits` and `Policy.greylist` is forgotten.
+        """
+        if self._serving is not None and not self._is_closed:
+            raise RuntimeError("this server was started already; close it first, or make another one")
+        before = self._addresses
+        sockets = listen(self.policy.host, self.port if before else self.policy.port)
         try:
             self._addresses = tuple(
                 (str(name[0]), int(name[1])) for name in (opened.getsockname() for opened in sockets)
@@ -267,7 +272,7 @@ class Server:
             if self.policy.uses_tls:
                 self._new_tls = self.authority.tls_factory(self.policy, self.place)
         except BaseException:
-            self._addresses = ()
+            self._addresses = before
             for opened in sockets:
                 opened.close()
             self._close_authority()
@@ -275,24 +280,38 @@ class Server:
         loop = LOOP_THREAD.hold()
         intake = Intake(self.inbox.next_number, self._capture)
         service = self._protocol.service(self.policy, self._rulebook, loop, self._new_tls, intake)
+        self._is_closing = self._is_closed = False
         self._serving = Serving(self._protocol, service, self.sessions, self._watch)
         self._serving.listen(sockets, self._channel)
         return self
 
-    def close(self) -> None:
+    def close(self, *, graceful: bool = False) -> None:
         """Stop listening, end every session, and give everything back; the inbox and the sessions stay readable.
 
+        A `graceful` server says ``421 4.3.2`` to clients that idle (RFC 5321 section 3.8); without, all are cut off.
         Closing twice is fine. Raises `CloseTimeoutError`, naming what hangs, after a second.
         """
-        if (serving := self._begin_close()) is not None:
+        if (serving := self._begin_close(graceful=graceful)) is not None:
             with self._given_back(serving):
-                serving.close()
+                serving.close(graceful=graceful)
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, graceful: bool = False) -> None:
         """Like `close`, awaited: the event loop goes on."""
-        if (serving := self._begin_close()) is not None:
+        if (serving := self._begin_close(graceful=graceful)) is not None:
             with self._given_back(serving):
-                await serving.aclose()
+                await serving.aclose(graceful=graceful)
+
+    def disconnect_idle(self) -> int:
+        """Say ``421 4.3.2``, unasked, to every client that idles, and close its connection; the server goes on.
+
+        Returns how many clients these were. Raises `NotRunningError` before `start` and after `close`.
+        """
+        if self._serving is None or self._is_closing:
+            raise NotRunningError("this server does not run: use it in a with statement, or call start()")
+        if LOOP_THREAD.is_current:
+            raise RuntimeError("a server cannot disconnect clients from its own thread, where observers run")
+        LOOP_THREAD.catch_up()
+        return self._serving.disconnect_idle()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -316,10 +335,12 @@ class Server:
             return None
         return Watch(partial(observer.session_started, self), partial(observer.session_ended, self))
 
-    def _begin_close(self) -> Serving | None:
+    def _begin_close(self, *, graceful: bool) -> Serving | None:
         """Return what is to be closed, to the first who asks."""
         if LOOP_THREAD.is_current:
             raise RuntimeError("a server cannot be closed from its own thread, where observers run")
+        if graceful:  # who has just said something has its answer first
+            LOOP_THREAD.catch_up()
         with self._lock:
             if self._is_closing:
                 return None
@@ -344,6 +365,7 @@ class Server:
         finally:
             LOOP_THREAD.release()
             self._close_authority()
+            self._is_closed = serving.is_closed
 
     def _close_authority(self) -> None:
         if self._own_authority is not None:

@@ -15,7 +15,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from smtpfix import Mode, Server
+from smtpfix.clock import monotonic
 from smtpfix.smtp.conversation import SMTPConversation
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -199,7 +199,7 @@ def sweep() -> Callable[..., None]:
 
     def look(server: Server, later: float = 0.0, *, at: float | None = None) -> None:
         assert server.sessions  # for which the server catches up
-        when = time.monotonic() + later if at is None else at
+        when = monotonic() + later if at is None else at
         done = threading.Event()
 
         def check() -> None:

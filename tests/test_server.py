@@ -26,6 +26,7 @@ from smtpfix import (
     Mode,
     NotRunningError,
     Policy,
+    Reply,
     Server,
     SessionEnd,
 )
@@ -116,11 +117,56 @@ def test_a_server_starts_once(server):
     send(server)
 
 
-def test_a_closed_server_does_not_start_again(server):
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_closed_server_starts_again_where_it_was_with_what_it_had(mode):
+    with Server(Policy(mode)) as server:
+        port, trusted = server.port, server.ca_file.read_bytes()
+        server.on("RSET", Reply(451, "4.3.0", "Not now"))
+        send(server)
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", port)) != 0
+    for _ in range(3):
+        with server:
+            assert (server.port, server.ca_file.read_bytes()) == (port, trusted)
+            assert repr(server) == f"<Server {mode} localhost:{port}>"
+            with server.client() as client:
+                assert client.rset()[0] == 451
+            send(server)
+    assert [message.number for message in server.inbox] == [1, 2, 3, 4]
+    assert [session.number for session in server.sessions] == list(range(1, 8))
+    assert {session.end for session in server.sessions} == {SessionEnd.QUIT}
+
+
+def test_a_server_whose_port_somebody_else_has_taken_can_be_started_later(server):
     server.start()
     server.close()
-    with pytest.raises(RuntimeError, match="started already"):
+    port = server.port
+    with Server(Policy(port=port)), pytest.raises(ListenError, match=f"port {port}"):
         server.start()
+    with server:
+        assert server.port == port
+        send(server)
+
+
+def test_a_client_that_is_told_421_comes_again_when_the_server_is_back(server, wire):
+    server.start()
+    client = wire(server)
+    server.close(graceful=True)
+    assert client.reply() == "421 4.3.2 Service shutting down, closing"
+    server.start()
+    assert wire(server).say("NOOP") == "250 2.0.0 OK"
+    server.close()
+
+
+def test_an_awaited_server_starts_again():
+    async def use():
+        server = Server()
+        for _ in range(2):
+            async with server:
+                await asyncio.to_thread(send, server)
+        return len(server.inbox)
+
+    assert asyncio.run(use()) == 2
 
 
 @pytest.mark.parametrize("ask", [lambda s: s.host, lambda s: s.port, lambda s: s.addresses, lambda s: s.client()])
@@ -271,6 +317,67 @@ def test_a_server_closes_in_a_second_whatever_its_clients_do(smtp_authority, wir
     assert session.end is SessionEnd.SERVER_CLOSED
     if doing is not not_reading:
         client.rest()  # ends: the connection is gone
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_clients_that_idle_are_told_421(smtp_authority, wire, mode, is_closed):
+    with Server(Policy(mode), authority=smtp_authority) as server:
+        idling, busy = wire(server), wire(server)
+        if mode in {"starttls", "tls-required"}:
+            idling.start_tls()
+            busy.start_tls()
+        idling.hello()
+        in_content(busy, server)
+        assert len(server.sessions) == 2
+        if is_closed:
+            server.close(graceful=True)
+        else:
+            assert server.disconnect_idle() == 1
+        assert idling.reply() == "421 4.3.2 Service shutting down, closing"
+        assert idling.rest() == b""
+        first, second = server.sessions
+        assert first.end is (SessionEnd.SERVER_CLOSED if is_closed else SessionEnd.REFUSED)
+        assert first.violations == ()
+        assert second.end is (SessionEnd.SERVER_CLOSED if is_closed else None)
+        assert "421" not in str(second.transcript)
+        if not is_closed:
+            assert wire(server).say("NOOP") == "250 2.0.0 OK"
+
+
+def test_the_words_at_the_end_are_the_policys(smtp_authority, wire):
+    policy = Policy(replies={"shutting_down": "{hostname} closing connection"})
+    with Server(policy, authority=smtp_authority) as server:
+        client = wire(server)
+        server.disconnect_idle()
+        assert client.reply() == "421 4.3.2 mx.smtpfix.test closing connection"
+
+
+def test_closing_in_order_answers_first_what_was_said_before(smtp_authority, wire):
+    with Server(authority=smtp_authority) as server:
+        client = wire(server)
+        client.send(b"NOOP\r\nNOOP\r\n")
+        asyncio.run(server.aclose(graceful=True))
+        assert [reply[:3] for reply in client.replies(3)] == ["250", "250", "421"]
+
+
+@pytest.mark.parametrize("doing", [*BUSY[:-1], pytest.param(not_reading, marks=pytest.mark.slow)])
+def test_a_server_closes_in_order_in_a_second_whatever_its_clients_do(smtp_authority, wire, doing):
+    server = Server(Policy(users={"ann": "s3cret"}), authority=smtp_authority).start()
+    doing(wire(server), server)
+    assert server.sessions[-1].end is None
+    server.close(graceful=True)  # raises after a second
+    assert server.sessions[-1].end is SessionEnd.SERVER_CLOSED
+
+
+def test_only_a_server_that_runs_disconnects_clients(server):
+    with pytest.raises(NotRunningError):
+        server.disconnect_idle()
+    server.start()
+    assert server.disconnect_idle() == 0
+    server.close()
+    with pytest.raises(NotRunningError):
+        server.disconnect_idle()
 
 
 def test_a_client_that_never_rests_holds_up_neither_others_nor_closing(smtp_authority, wire):
@@ -543,6 +650,7 @@ def test_closing_that_is_cancelled_closes_all_the_same(smtp_authority, wire):
     asyncio.run(use())
     assert client.rest() == b""
     assert server.sessions[-1].end == "server closed"
+    server.start()  # again
     server.close()
 
 

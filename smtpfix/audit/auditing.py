@@ -6,13 +6,13 @@ import concurrent.futures
 import os
 import platform
 import ssl
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from smtpfix.clock import monotonic
 from smtpfix.errors import InvalidValueError, SMTPFixError
 from smtpfix.pki.authority import Authority
 from smtpfix.safe_text import shorten
@@ -73,7 +73,7 @@ class Audit:
         """Run it. A `KeyboardInterrupt` ends it: the result has what is known by then, and is not complete."""
         if not hasattr(os, "waitid"):  # pragma: no cover - Windows
             raise SMTPFixError("an audit needs processes that can be forked and grouped, as on Linux and macOS")
-        started, began = datetime.now(UTC), time.monotonic()
+        started, began = datetime.now(UTC), monotonic()
         jobs, waiting = self._slots
         self._observed.clear()
         is_complete = True
@@ -97,7 +97,7 @@ class Audit:
                     LOOP_THREAD.release()
         finally:
             self.client.close()
-        return self._result(started, time.monotonic() - began, is_complete=is_complete)
+        return self._result(started, monotonic() - began, is_complete=is_complete)
 
     @property
     def _slots(self) -> tuple[int, int]:

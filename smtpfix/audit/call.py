@@ -26,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
+from smtpfix.clock import monotonic
 from smtpfix.resolver import DOMAIN, resolving
 from smtpfix.safe_text import printable
 
@@ -104,28 +105,26 @@ class _Nursery:
 
     def run(self, target: Target, timeout: float, stop: threading.Event) -> Ended:
         values = {"timeout": timeout, "target": dataclasses.asdict(target)}
-        began = time.monotonic()
+        began = monotonic()
         try:
             self.control.sendall(json.dumps(values).encode() + b"\n")
             while not select.select([self.control], [], [], LOOK)[0]:
-                if time.monotonic() - began > timeout + _WORD:
-                    return Ended(Ending.TIMED_OUT, None, time.monotonic() - began)
+                if monotonic() - began > timeout + _WORD:
+                    return Ended(Ending.TIMED_OUT, None, monotonic() - began)
                 if stop.is_set():
                     self.control.shutdown(socket.SHUT_WR)
                     break
             answer = json.loads(_line(self.control))
         except (OSError, ValueError) as error:
             return Ended(Ending.NOT_STARTED, said=f"the process that runs are forked from is gone: {error}")
-        return Ended(
-            Ending(answer["ending"]), answer["status"], time.monotonic() - began, printable_lines(answer["said"])
-        )
+        return Ended(Ending(answer["ending"]), answer["status"], monotonic() - began, printable_lines(answer["said"]))
 
     def close(self) -> None:
         self.control.close()
         with contextlib.suppress(ChildProcessError):
-            deadline = time.monotonic() + _WORD
+            deadline = monotonic() + _WORD
             while os.waitpid(self.pid, os.WNOHANG) == (0, 0):
-                if time.monotonic() > deadline:
+                if monotonic() > deadline:
                     os.kill(self.pid, signal.SIGKILL)
                     os.waitpid(self.pid, 0)
                     return
@@ -181,7 +180,7 @@ def _one_run(
     control: socket.socket, deliver: Deliver, target: Target, timeout: float
 ) -> dict[str, object]:  # pragma: no cover
     """Run the callable in a child, and return how it ended."""
-    deadline = time.monotonic() + timeout
+    deadline = monotonic() + timeout
     output, printed = os.pipe()
     result, written = os.pipe()
     pid = _forked()
@@ -193,7 +192,7 @@ def _one_run(
     tail, answer, in_time = Tail(), bytearray(), False
     watched: list[int] = [output, result, control.fileno()]
     os.set_blocking(output, False)
-    while (now := time.monotonic()) < deadline:
+    while (now := monotonic()) < deadline:
         ready = select.select(watched, [], [], deadline - now)[0]
         if control.fileno() in ready:  # the audit is over
             break
@@ -206,8 +205,8 @@ def _one_run(
                 in_time = True
                 break
     if in_time:  # it is at its end, or somebody has closed what it does not know of
-        left = time.monotonic() + _WORD
-        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None and time.monotonic() < left:
+        left = monotonic() + _WORD
+        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None and monotonic() < left:
             time.sleep(0.001)
     end_group(pid)
     with contextlib.suppress(ProcessLookupError):

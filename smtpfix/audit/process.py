@@ -12,12 +12,12 @@ import selectors
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from smtpfix.clock import monotonic
 from smtpfix.safe_text import printable
 
 from .result import Ending
@@ -77,7 +77,7 @@ def run_program(
 
     What it has left behind in its process group is killed, whether it ended by itself or not.
     """
-    began = time.monotonic()
+    began = monotonic()
     try:
         with contextlib.ExitStack() as files:
             given = files.enter_context(stdin.open("rb")) if stdin is not None else subprocess.DEVNULL
@@ -101,7 +101,7 @@ def run_program(
     end_group(process.pid)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_WAIT)
-    return Ended(*told(process.returncode, in_time=in_time), seconds=time.monotonic() - began, said=str(tail))
+    return Ended(*told(process.returncode, in_time=in_time), seconds=monotonic() - began, said=str(tail))
 
 
 def told(status: int | None, *, in_time: bool) -> tuple[Ending, int | None]:
@@ -129,7 +129,7 @@ def _follow(process: subprocess.Popen[bytes], output: int, tail: Tail, deadline:
             ended = os.pidfd_open(process.pid)
             stack.callback(os.close, ended)
             selector.register(ended, selectors.EVENT_READ)
-        while (now := time.monotonic()) < deadline and not stop.is_set():
+        while (now := monotonic()) < deadline and not stop.is_set():
             selector.select(min(LOOK, deadline - now))
             is_open = drain(output, tail)
             if has_ended(process.pid):
@@ -142,8 +142,8 @@ def _follow(process: subprocess.Popen[bytes], output: int, tail: Tail, deadline:
 
 def _let_go(output: int, tail: Tail) -> None:
     """Give a child that a program has left a moment to leave its process group: until then it has the output too."""
-    until = time.monotonic() + _LEAVES
-    while drain(output, tail) and (left := until - time.monotonic()) > 0:
+    until = monotonic() + _LEAVES
+    while drain(output, tail) and (left := until - monotonic()) > 0:
         select.select([output], [], [], left)
 
 

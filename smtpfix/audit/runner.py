@@ -8,11 +8,11 @@ import shutil
 import ssl
 import tempfile
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from smtpfix.clock import monotonic
 from smtpfix.errors import CloseTimeoutError, NoSession, SMTPFixError
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue_files import load_scenario
@@ -33,6 +33,8 @@ from .wire import WireServer
 CLIENT_NAME: Final = "client.example"
 SENDER: Final = "sender@client.example"
 RECIPIENT: Final = "recipient@example.org"
+_HANDSHAKE: Final = 10.0
+"""Seconds a handshake may take: more than `PATIENCE`, so that it is the client that gives up."""
 NAME: Final = Policy().hostname
 """The name that servers go by unless somebody chose one: of several labels, since some clients treat ``localhost``
 otherwise, or send passwords there in clear."""
@@ -142,7 +144,7 @@ class Runner:
                 ended = self._client.watch(server, case, target, timeout=self._timeout, stop=self.stop)
             else:
                 timeout = self._timeout + case.patience - PATIENCE
-                over = time.monotonic() + timeout
+                over = monotonic() + timeout
                 ended = self._client.run(target, timeout=timeout, stop=self.stop)
                 ended = self._with_its_child(server, case, ended, over)
             settle(server)
@@ -181,7 +183,9 @@ class Runner:
         declaration, scenario = self._declaration, case.scenario
         mechanisms = () if mechanisms_of(scenario) else declaration.mechanisms
         offered = {"mechanisms": mechanisms} if mechanisms else {}
-        policy = self._deployment.at(Policy(case.mode, users=users_for(declaration)).replace(**offered))
+        policy = self._deployment.at(
+            Policy(case.mode, users=users_for(declaration), handshake_timeout=_HANDSHAKE).replace(**offered)
+        )
         return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: case.source})
 
     def _target(self, server: WireServer, folder: Path, case: Case) -> Target:
@@ -225,9 +229,9 @@ class Runner:
 
 def _wait_for_connections(server: WireServer, over: float, stop: threading.Event) -> bool:
     """Wait until somebody has come and gone, or nobody comes; return whether a connection is open when time is over."""
-    since = time.monotonic()
+    since = monotonic()
     while not stop.is_set():
-        sessions, now = tuple(server.sessions), time.monotonic()
+        sessions, now = tuple(server.sessions), monotonic()
         is_open = not all(session.is_over for session in sessions)
         if now > over or (not is_open and now - since > (_QUIET if sessions else _COMES)):
             return is_open
@@ -238,9 +242,9 @@ def _wait_for_connections(server: WireServer, over: float, stop: threading.Event
 
 def settle(server: WireServer) -> None:
     """Wait until the server has worked through all that clients left behind which are gone: their sessions end."""
-    deadline = time.monotonic() + _SETTLE
+    deadline = monotonic() + _SETTLE
     seen = -1
-    while (count := len(server.sessions)) != seen and time.monotonic() < deadline:
+    while (count := len(server.sessions)) != seen and monotonic() < deadline:
         seen = count
         with contextlib.suppress(NoSession):
-            server.sessions.wait(count, timeout=max(0.0, deadline - time.monotonic()))
+            server.sessions.wait(count, timeout=max(0.0, deadline - monotonic()))

@@ -7,11 +7,11 @@ lines, injected ones, those sent while the server stalls, and those sent after i
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from smtpfix.clock import monotonic
 from smtpfix.conversation.serving import Attach
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.place import Place
@@ -56,7 +56,7 @@ class WireServer(Server):
         self.wires = (*self.wires, kept)
         number = len(self.wires)
         self._lost[number] = None
-        return _Wire(kept, attach, lambda: self._lost.update({number: time.monotonic()}))
+        return _Wire(kept, attach, lambda: self._lost.update({number: monotonic()}))
 
     def was_connected(self, moment: float) -> bool:
         """Return whether a client was connected at a moment, by the monotonic clock."""

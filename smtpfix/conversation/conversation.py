@@ -6,12 +6,12 @@ have their say, and ends. Synchronous: a timer runs only where a rule waits. Wha
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol
 
+from smtpfix.clock import monotonic
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
@@ -165,8 +165,8 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         taken, until = 0, 0.0
         while buffer and not (player.is_holding or player.is_stalled or channel.is_closing or channel.is_blocked):
             if taken >= _UNTIMED:
-                until = until or time.monotonic() + _TURN_TIME
-                if taken == _TURN or time.monotonic() > until:
+                until = until or monotonic() + _TURN_TIME
+                if taken == _TURN or monotonic() > until:
                     player.hold(0, _go_on)
                     break
             taken += 1
@@ -268,6 +268,22 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         """End at once: the server closes."""
         self.recorder.finish(SessionEnd.SERVER_CLOSED)
         self.channel.abort()
+
+    def dismiss(self, end: SessionEnd) -> None:
+        """End the session of a client that idles, in order: the server does not want to go on."""
+        self.end(end)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the client has its answers, and the server waits for a command."""
+        return self.is_free and not (
+            self._header_first is not None
+            or self.incoming is not None
+            or (self._begun is not None and self._begun.instead is not None)
+            or self.channel.is_handshaking
+            or self.channel.is_blocked
+            or self.channel.is_dripping
+        )
 
     def check_time(self, now: float) -> None:
         """End a session that has been silent, or handshaking, for too long; `now` by the monotonic clock."""

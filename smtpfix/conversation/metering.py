@@ -6,11 +6,11 @@ the server's thread only, but for `Ledger.advance`.
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
+from smtpfix.clock import monotonic
 from smtpfix.policy.limits import Limits, Rate
 from smtpfix.record.recorder import Recorder
 
@@ -21,7 +21,7 @@ _MOST: Final = 100_000
 class Ledger:
     """One server's account of its clients, over its life."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: Limits, clock: Callable[[], float] = monotonic) -> None:
         self.limits = limits
         self._clock = clock
         self._advanced = 0.0

@@ -5,9 +5,9 @@ The header's syntax is `wire.proxy_header`'s.
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final
 
+from smtpfix.clock import monotonic
 from smtpfix.record.session import SessionEnd
 from smtpfix.safe_text import printable
 from smtpfix.wire.proxy_header import Malformed, parse_header
@@ -23,7 +23,7 @@ class HeaderFirst:
 
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
-        self.began = time.monotonic()
+        self.began = monotonic()
         """When the connection began, by the monotonic clock."""
 
     def take(self, buffer: bytearray) -> bool:

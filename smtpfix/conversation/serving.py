@@ -9,11 +9,12 @@ import asyncio
 import concurrent.futures
 import functools
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from smtpfix.clock import monotonic
+from smtpfix.event_loops import on_trio, running_library
 from smtpfix.policy.mode import Mode
 from smtpfix.record.history import History
 from smtpfix.record.recorder import RecordedServer, Recorder
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 CLOSE_BOUND: Final = 1.0
 """Seconds that closing may take."""
+_HEARS: Final = CLOSE_BOUND / 4
+"""Seconds that a client has to take in that the server closes."""
 _SWEEP: Final = 1.0
 """Seconds between two looks for silent clients, at the most."""
 
@@ -81,18 +84,38 @@ class Serving:
         self._listening = sockets
         self._loop.call_soon_threadsafe(self._open)
 
-    def close(self) -> None:
-        """Stop listening and end every session, once. Raises `TimeoutError` after `CLOSE_BOUND`."""
-        self._begin_close().result(CLOSE_BOUND)
+    def close(self, *, graceful: bool = False) -> None:
+        """Stop listening and end every session, once. Raises `TimeoutError` after `CLOSE_BOUND`.
 
-    async def aclose(self) -> None:
+        A `graceful` server tells clients that idle.
+        """
+        self._begin_close(graceful=graceful).result(CLOSE_BOUND)
+
+    async def aclose(self, *, graceful: bool = False) -> None:
         """Like `close`, awaited: the event loop goes on."""
-        closed = self._begin_close()
+        if running_library() == "trio":
+            await on_trio(lambda: self.close(graceful=graceful), to_the_end=True)
+            return
+        closed = self._begin_close(graceful=graceful)
         try:
             await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(closed)), CLOSE_BOUND)
         except asyncio.CancelledError:
             concurrent.futures.wait((closed,), CLOSE_BOUND)  # what has begun to close is closed to the end
             raise
+
+    def disconnect_idle(self) -> int:
+        """Tell clients that idle, and end their sessions; return how many.
+
+        Raises `TimeoutError` after `CLOSE_BOUND`.
+        """
+        told: concurrent.futures.Future[int] = concurrent.futures.Future()
+        self._loop.call_soon_threadsafe(lambda: told.set_result(self._dismiss(SessionEnd.REFUSED)))
+        return told.result(CLOSE_BOUND)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing of it is left."""
+        return self._closed is not None and self._closed.done()
 
     @property
     def open_sessions(self) -> tuple[Session, ...]:
@@ -113,10 +136,10 @@ class Serving:
                 os.dup2(nowhere, number, inheritable=False)
         os.close(nowhere)
 
-    def _begin_close(self) -> concurrent.futures.Future[None]:
+    def _begin_close(self, *, graceful: bool) -> concurrent.futures.Future[None]:
         closed: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.service.closing.has_begun = True
-        self._loop.call_soon_threadsafe(self._shut_down, closed)
+        self._loop.call_soon_threadsafe(self._shut_down, closed, graceful)
         return closed
 
     # In the loop thread
@@ -176,20 +199,31 @@ class Serving:
 
     def _sweep(self) -> None:
         self._sweeper = None
-        now = time.monotonic()
+        now = monotonic()
         for conversation in tuple(self.conversations):
             conversation.check_time(now)
         if self.conversations:
             self._sweep_later()
 
-    def _shut_down(self, closed: concurrent.futures.Future[None]) -> None:
+    def _dismiss(self, end: SessionEnd) -> int:
+        """Tell clients that idle, and end their sessions; return how many."""
+        idle = [conversation for conversation in self.conversations if conversation.is_idle]
+        for conversation in idle:
+            conversation.dismiss(end)
+        return len(idle)
+
+    def _shut_down(self, closed: concurrent.futures.Future[None], graceful: bool) -> None:  # noqa: FBT001 - a callback
         assert self._door is not None  # noqa: S101 - who closes has listened
         self._closed = closed
         self._door.close()
         for arrival in self._door.arriving:
             arrival.add_done_callback(self._tell_closed)
         for conversation in tuple(self.conversations):
-            conversation.shut_down()
+            if graceful and conversation.is_idle:
+                conversation.dismiss(SessionEnd.SERVER_CLOSED)
+                self._loop.call_later(_HEARS, conversation.shut_down)
+            else:
+                conversation.shut_down()
         if self._sweeper is not None:
             self._sweeper.cancel()
         self._tell_closed()

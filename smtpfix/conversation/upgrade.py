@@ -5,9 +5,9 @@ Knows what came in clear behind the command; what is forgotten once TLS is there
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
+from smtpfix.clock import monotonic
 from smtpfix.record.session import SessionEnd
 from smtpfix.rules.stages import HANDSHAKE
 from smtpfix.tls.client_hello import parse_client_hello
@@ -75,7 +75,7 @@ class Upgrade:
             self.instead = Instead(fault, channel, connection.recorder)
             connection.has_detour = True
             return True
-        self.began = time.monotonic()
+        self.began = monotonic()
         gate = None
         if HANDSHAKE in service.rulebook.by_stage:
             from .handshake import Handshake  # noqa: PLC0415 - few rules stand there

@@ -95,8 +95,8 @@ class ServerPolicy(Checked):
     """Longest command line in octets with its CRLF; RFC 5321 section 4.5.3.1.4 asks for 512 at least."""
     timeout: float = 300.0
     """Seconds a connected client may be silent; RFC 5321 section 4.5.3.2.7 asks for 5 minutes."""
-    handshake_timeout: float = 10.0
-    """Seconds a TLS handshake may take."""
+    handshake_timeout: float = 5.0
+    """Seconds a TLS handshake may take: fewer than clients and tests wait as a rule, so that the server says why."""
 
     max_messages: int = 100_000
     """Messages kept; the oldest go first, and are counted."""

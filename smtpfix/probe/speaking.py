@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import smtplib
 import socket
-import time
 from collections.abc import Callable
 from typing import Final
 
+from smtpfix.clock import monotonic
 from smtpfix.safe_text import printable
 
 from .measurement import INTERNAL_ERROR
@@ -38,7 +38,7 @@ class Stopped(smtplib.SMTPServerDisconnected):
 class Deadline:
     """When all of a probe has to be over."""
 
-    def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float, now: Callable[[], float] = monotonic) -> None:
         self._now = now
         self._end = now() + seconds
         self.text = f"it was not over after {seconds:g} s, the deadline"

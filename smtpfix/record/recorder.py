@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from smtpfix.clock import monotonic
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import DEFAULT_MAX_EVENTS, DEFAULT_MAX_TRANSCRIPT_OCTETS
 from smtpfix.safe_text import excerpt
@@ -91,7 +92,7 @@ class Recorder:
         self.client = self.peer = client
         self._server_address = address
         self._started = time.time()
-        self._began = time.monotonic()
+        self._began = monotonic()
         self._ended: float | None = None
         # One list a column, when and what and which octets: a tuple an event would cost five times the memory.
         # The last has the places of those that had more behind them: few, where there are any.
@@ -120,7 +121,7 @@ class Recorder:
     def add(self, kind: Kind, data: bytes) -> None:
         """Record an event of the transcript."""
         times, kinds, octets, _ = self._columns
-        times.append(time.monotonic())
+        times.append(monotonic())
         kinds.append(kind)
         octets.append(data)  # last: readers in other threads go by its length
         self._count += 1
@@ -191,7 +192,7 @@ class Recorder:
         """Record how the session ended; the first word counts."""
         if self.end is None:
             self.note(f"end: {end}")
-            self._ended = time.monotonic()
+            self._ended = monotonic()
             self.end = end
             self.weight = self._octets + self._count * _EVENT
             if self.auth:

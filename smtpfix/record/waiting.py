@@ -1,4 +1,4 @@
-"""Waiting for the record to grow: threads by a Condition, coroutines of any event loop by a future of their own.
+"""Waiting for the record to grow: threads by a Condition, coroutines by a future of their own, or on trio in a thread.
 
 Knows nothing of what is waited for. The server's thread rings; a waiter looks again.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from smtpfix.clock import monotonic
 from smtpfix.errors import BlockingWaitError
+from smtpfix.event_loops import on_trio, running_library
 from smtpfix.forked import tell_in_child
 
 T = TypeVar("T")
@@ -39,8 +40,7 @@ class Bell:
         if self._waiting:
             self._changed.notify_all()
         for future in self._futures:
-            with contextlib.suppress(RuntimeError):  # the waiter's loop has been closed: nobody waits there any more
-                future.get_loop().call_soon_threadsafe(_wake, future)
+            _wake_from_afar(future)
         self._futures.clear()
 
     def wait(self, ready: Callable[[], T | None], timeout: float, instead: str) -> T | None:
@@ -50,27 +50,36 @@ class Bell:
         if the bell rang meanwhile. Raises `BlockingWaitError`, naming what to call `instead`, where an event loop runs
         in this thread and would have to stand still for the answer.
         """
-        deadline = time.monotonic() + timeout
+        deadline = monotonic() + timeout
         while True:
-            rings, is_last = self._rings, time.monotonic() >= deadline
+            rings, is_last = self._rings, monotonic() >= deadline
             if (result := ready()) is not None or is_last:
                 return result
             _refuse_on_a_running_loop(instead)
             with self.lock:
-                left = deadline - time.monotonic()
+                left = deadline - monotonic()
                 if rings == self._rings and left > 0:
                     self._waiting += 1
                     try:
-                        self._changed.wait(left)
+                        self._changed.wait(min(left, threading.TIMEOUT_MAX))
                     finally:
                         self._waiting -= 1
 
     async def wait_async(self, ready: Callable[[], T | None], timeout: float) -> T | None:  # noqa: ASYNC109 - the point
-        """Like `wait`, without blocking the event loop that it is awaited on."""
+        """Like `wait`, without blocking the event loop that it is awaited on, asyncio's or trio's.
+
+        A thread wakes it when the time is over: the loop's clock may stand still, stopped by the test. Raises
+        `BlockingWaitError` on another library's event loop.
+        """
+        library = running_library()
+        if library == "trio":
+            return await on_trio(lambda: self.wait(ready, timeout, ""))
+        if library not in {None, "asyncio"}:
+            raise BlockingWaitError(f"this wait can be awaited on asyncio and trio, not on {library}: wait in a thread")
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        deadline = monotonic() + timeout
         while True:
-            rings, is_last = self._rings, loop.time() >= deadline
+            rings, is_last = self._rings, monotonic() >= deadline
             if (result := ready()) is not None or is_last:
                 return result
             future: asyncio.Future[None] = loop.create_future()
@@ -79,13 +88,20 @@ class Bell:
                     self._futures.add(future)
                 else:
                     loop.call_soon(_wake, future)  # whoever else is on this loop has a turn first
+            alarm = threading.Timer(min(deadline - monotonic(), threading.TIMEOUT_MAX), _wake_from_afar, (future,))
+            alarm.daemon = True
+            alarm.start()
             try:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout_at(deadline):
-                        await future
+                await future
             finally:
+                alarm.cancel()
                 with self.lock:
                     self._futures.discard(future)
+
+
+def _wake_from_afar(future: asyncio.Future[None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the waiter's loop has been closed: nobody waits there any more
+        future.get_loop().call_soon_threadsafe(_wake, future)
 
 
 def _wake(future: asyncio.Future[None]) -> None:
@@ -94,8 +110,5 @@ def _wake(future: asyncio.Future[None]) -> None:
 
 
 def _refuse_on_a_running_loop(instead: str) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise BlockingWaitError(f"this wait would block the event loop running in this thread; use {instead}")
+    if running_library() is not None:
+        raise BlockingWaitError(f"this wait would block the event loop running in this thread; use {instead}")

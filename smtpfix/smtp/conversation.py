@@ -148,6 +148,10 @@ class SMTPConversation(Conversation[Reply]):
         """Say that the client has been silent for too long, and end the session."""
         self.send(replies.IDLE_TOO_LONG, SessionEnd.TIMEOUT)
 
+    def dismiss(self, end: SessionEnd) -> None:
+        """Say 421 unasked, as RFC 5321 section 3.8 has it of a server that shuts down, and end the session."""
+        self.send(replies.SHUTTING_DOWN, end)
+
     def may_read_on(self, incoming: Any, buffer: bytearray) -> bool:
         """Let rules inside a content have their say; return whether to read on."""
         return self.delivery.may_go_on(incoming, buffer)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from typing import Final
 
+from smtpfix.clock import monotonic
 from smtpfix.conversation.metering import Ledger, Meter
 from smtpfix.policy.limits import Limits
 from smtpfix.record.recorder import Recorder
@@ -33,7 +33,7 @@ _MOST: Final = 100_000
 class MailLedger(Ledger):
     """One server's account of its clients, and of what it has seen of their mail."""
 
-    def __init__(self, policy: Policy, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, policy: Policy, clock: Callable[[], float] = monotonic) -> None:
         super().__init__(policy.limits or _NONE, clock)
         self.greylist = policy.greylist
         self._seen: dict[bytes, float] = {}

@@ -22,6 +22,7 @@ RECIPIENT_ACCEPTED: Final = Reply(250, "2.1.5", "Recipient OK")
 START_CONTENT: Final = Reply(354, None, "End data with <CR><LF>.<CR><LF>")
 
 IDLE_TOO_LONG: Final = Reply(421, "4.4.2", "Idle for too long, closing")
+SHUTTING_DOWN: Final = Reply(421, "4.3.2", "Service shutting down, closing")
 TOO_MANY_CONNECTIONS: Final = Reply(421, "4.7.0", "Too many connections")
 TOO_MANY_MESSAGES: Final = Reply(421, "4.7.0", "Too many messages on this connection")
 TOO_MANY_LOGINS: Final = Reply(421, "4.7.0", "Too many failed logins")

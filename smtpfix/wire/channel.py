@@ -9,10 +9,10 @@ import asyncio
 import socket
 import ssl
 import struct
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
+from smtpfix.clock import monotonic
 from smtpfix.tls.facts import TLSFailure
 from smtpfix.tls.side import HandshakeFailedError, TLSSide
 
@@ -81,7 +81,7 @@ class Channel(asyncio.BufferedProtocol):
         self._out: list[bytes] = []
         self.received = bytearray()
         """Octets that have come, decrypted, and are not used up yet; the listener deletes what it takes."""
-        self.last_active = time.monotonic()
+        self.last_active = monotonic()
         """When something last came, by the monotonic clock."""
         self.is_blocked = False
         """Whether too many replies wait, for a client that does not read them or since they drip: the listener stops
@@ -117,7 +117,7 @@ class Channel(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take in a read."""
         self._reads.activity += 1
-        self.last_active = time.monotonic()
+        self.last_active = monotonic()
         if self.is_closing:
             return
         if self._rate is not None:

@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import logging
 import socket
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeAlias
+
+from smtpfix.clock import monotonic
 
 try:
     import resource
@@ -106,7 +107,7 @@ class Door:
     def _warn(self, what: str) -> None:
         """Say it, but not again and again."""
         self._unsaid += 1
-        now = time.monotonic()
+        now = monotonic()
         if now - self._said >= _QUIET:
             times = f" ({self._unsaid} times up to now)" if self._unsaid > 1 else ""
             _log.warning("%s%s; see RLIMIT_NOFILE, ulimit -n", what, times)

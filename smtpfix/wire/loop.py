@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-import time
 from typing import Final
 
+from smtpfix.clock import monotonic
 from smtpfix.forked import tell_in_child
 
 from .channel import Reads
@@ -43,7 +44,7 @@ class LoopThread:
         """Return the running loop; it goes on until each holder has called `release`."""
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
+                self._loop = _new_loop()
                 self._thread = threading.Thread(target=_run, args=(self._loop,), name="smtpfix", daemon=True)
                 self._thread.start()
             self._holders += 1
@@ -70,14 +71,14 @@ class LoopThread:
 
         Lets a test look at what a client did the moment the client is done, without sleeping.
         """
-        loop, deadline = self._loop, time.monotonic() + _CATCH_UP_BOUND
+        loop, deadline = self._loop, monotonic() + _CATCH_UP_BOUND
         if loop is None or self.is_current:
             return
         done = threading.Event()
 
         def look_again(quiet: int, activity: int) -> None:
             quiet = quiet + 1 if activity == self.reads.activity else 0
-            if quiet >= _QUIET_ROUNDS or time.monotonic() > deadline:
+            if quiet >= _QUIET_ROUNDS or monotonic() > deadline:
                 done.set()
             else:
                 loop.call_soon(look_again, quiet, self.reads.activity)
@@ -87,6 +88,14 @@ class LoopThread:
         except RuntimeError:  # another thread has let go of the loop in the meantime: there is nothing left to do
             return
         done.wait(_CATCH_UP_BOUND)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return a loop whose timers go on where a test has stopped the time."""
+    loop = asyncio.new_event_loop()
+    with contextlib.suppress(TypeError):  # a loop that is not Python's own has its own clock
+        vars(loop)["time"] = monotonic
+    return loop
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

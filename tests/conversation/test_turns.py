@@ -1,7 +1,6 @@
 """Turns: a client that says much at once does not hold the others up, neither by number nor by cost."""
 
 import itertools
-from types import SimpleNamespace
 
 import pytest
 
@@ -25,7 +24,7 @@ def pauses(monkeypatch):
 
 def use_clock(monkeypatch, step):
     ticks = itertools.count(0, step)
-    monkeypatch.setattr(conversation, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    monkeypatch.setattr(conversation, "monotonic", lambda: next(ticks))
 
 
 @pytest.mark.parametrize(("commands", "turns_over"), [(1, 0), (500, 0), (501, 1), (1200, 2)])
@@ -49,7 +48,7 @@ def test_a_client_that_waits_for_each_reply_never_looks_at_the_clock(monkeypatch
     def forbidden():
         raise AssertionError("nobody was to ask for the time")
 
-    monkeypatch.setattr(conversation, "time", SimpleNamespace(monotonic=forbidden))
+    monkeypatch.setattr(conversation, "monotonic", forbidden)
     client = wire(start_smtp_server())
     client.hello()
     client.deliver()

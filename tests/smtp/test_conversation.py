@@ -7,11 +7,11 @@ import random
 import re
 import socket
 import ssl
-import time
 
 import pytest
 
 from smtpfix import Delay, SessionEnd
+from smtpfix.clock import monotonic
 from smtpfix.wire.channel import READ_SIZE
 
 SIZE_EXPECTED = "501 5.5.4 Parameter SIZE has a malformed value, expected octets, 1 to 20 digits (RFC 1870 section 3)"
@@ -591,7 +591,7 @@ def test_a_client_that_goes_silent_without_reading_its_replies_is_dropped(start_
 def test_a_client_that_speaks_now_and_then_is_not_idle(start_smtp_server, wire, sweep):
     server = start_smtp_server(timeout=300)
     client = wire(server)
-    later = time.monotonic()
+    later = monotonic()
     assert client.say("NOOP") == OK
     sweep(server, at=later + 300)
     assert server.sessions[-1].end is None

@@ -220,14 +220,14 @@ def test_a_handshake_that_stalls_is_given_up(start_smtp_server, wire, sweep, mod
     if mode == "starttls":
         client.say("STARTTLS")
     client.send(client_hello(server.ssl_context())[:part])
-    sweep(server, 9)
+    sweep(server, 3)
     assert server.sessions[-1].end is None
-    sweep(server, 10.1)
+    sweep(server, 5.1)
     client.rest()
     session = server.sessions[-1]
     assert session.end is SessionEnd.HANDSHAKE_FAILED
     hint = SENT_NOTHING if (mode, part) == ("implicit-tls", 0) else ""
-    assert session.tls_failure.reason == f"the TLS handshake was not complete within 10 s{hint}"
+    assert session.tls_failure.reason == f"the TLS handshake was not complete within 5 s{hint}"
     assert session.tls_failure.alert is None
 
 
