@@ -117,7 +117,6 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "smtp.content._ends": ("",),
     "smtp.credentials._COMMAND": ("", "AUTH", "AUTH ", "\0", "\0AUTH"),
     "smtp.credentials._WORD": ("", "AUTH"),
-    "smtp.engine._STATUS": ("", "250", "250 2.1.0", "501 Syntax: "),
     "smtp.extensions.VALUES": ("", "a;", "utf-8;", "0", "SUCCESS,", "2030-01-31T12:00:00."),
     "smtp.grammar._BRACKETS": ("", "<", '<"', "<\\"),
     "smtp.grammar._HELLO": ("", "a", "a-", "a.", "[", "[1.", "[a:"),

@@ -132,7 +132,7 @@ class Commands:
                 names = names - {BDAT}
             if self._policy.protocol == "lmtp":
                 names = names - HELLOS | {"LHLO"}
-            self._conversation.send(forced or Reply(214, "2.0.0", "Commands: " + " ".join(sorted(names))))
+            self._conversation.send(forced or replies.detailed(replies.HELP, "Commands: " + " ".join(sorted(names))))
 
     def _starttls(self, argument: str, forced: Reply | None) -> None:
         """Answer STARTTLS (RFC 3207 section 4); behind a 220 TLS begins."""

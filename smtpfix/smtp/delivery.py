@@ -151,7 +151,9 @@ class Delivery:
     def _answer_chunk(self, chunk: Chunk, forced: Reply | None) -> None:
         own = chunk.refusal
         if own is None:
-            own = Reply(250, "2.0.0", f"{chunk.size} octets received") if chunk.fits else replies.TOO_MUCH_DATA
+            own = replies.TOO_MUCH_DATA
+            if chunk.fits:
+                own = replies.detailed(replies.CHUNK_ACCEPTED, f"{chunk.size} octets received")
         if own.is_positive and (forced is None or forced.is_positive):
             chunk.keep()
         else:

@@ -12,7 +12,15 @@ from typing import Final, NamedTuple
 from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
-from .replies import LINE_TOO_LONG, MALFORMED_ADDRESS, MALFORMED_SENDER, NO_ARGUMENT_ALLOWED
+from .replies import (
+    LINE_TOO_LONG,
+    MALFORMED_ADDRESS,
+    MALFORMED_COMMAND,
+    MALFORMED_SENDER,
+    NO_ARGUMENT_ALLOWED,
+    UNREADABLE_COMMAND,
+    detailed,
+)
 
 _LONGEST: Final = 512
 """Octets of a command line with its CRLF, RFC 5321 section 4.5.3.1.4."""
@@ -115,7 +123,5 @@ _SECTIONS: Final = {"MAIL": "RFC 5321 section 4.1.1.2", "RCPT": "RFC 5321 sectio
 
 
 def _fault(name: str, explanation: str, standard: str, *, is_unreadable: bool = False) -> Fault:
-    code, enhanced = (500, "5.5.2") if is_unreadable else (501, "5.5.4")
-    return Fault(
-        name, explanation, standard, Reply(code, enhanced, f"Expected the grammar of {standard}: {explanation}")
-    )
+    reply = UNREADABLE_COMMAND if is_unreadable else MALFORMED_COMMAND
+    return Fault(name, explanation, standard, detailed(reply, f"Expected the grammar of {standard}: {explanation}"))
