@@ -119,6 +119,7 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "smtp.credentials._WORD": ("", "AUTH"),
     "smtp.extensions.VALUES": ("", "a;", "utf-8;", "0", "SUCCESS,", "2030-01-31T12:00:00."),
     "smtp.grammar._BRACKETS": ("", "<", '<"', "<\\"),
+    "smtp.grammar._CONTROL": ("", "+", "+0"),
     "smtp.grammar._HELLO": ("", "a", "a-", "a.", "[", "[1.", "[a:"),
     "smtp.grammar._PATHS": ("<", '<"', "<@a,", "<@a:b", "<a@", "<a@b.", "<a@[", "<a@[a:"),
     "smtp.lines._CONTROL": ("",),

@@ -58,9 +58,15 @@ def split_path(keyword: str, argument: str | None) -> PathArgument | None:
     rest = argument[len(keyword) :].strip()
     if match := _PLAIN.match(rest):
         return PathArgument(f"<{match[1]}>", match[1], tuple((match[2] or "").split()))
-    if match := _PATH.match(rest):
+    if (match := _PATH.match(rest)) and (match[1][0] == "<" or not has_display_name(rest)):
         return PathArgument(match[1], None, tuple((match[2] or "").split()))
     return None
+
+
+def has_display_name(text: str) -> bool:
+    """Return whether a text that begins with no path is an address with a name: ``Ann Lee <ann@example.org>``."""
+    name, opens, address = text.removeprefix("<").rpartition("<")
+    return bool(opens) and "@" in address and ">" in address and bool(name.strip()) and not name.endswith("=")
 
 
 def refuse_parameters(parameters: tuple[str, ...], known: Collection[str], size_limit: int | None) -> Reply | None:

@@ -21,6 +21,7 @@ VIOLATIONS: Final = (
     *("pipelining-not-offered", "pipelined-too-far", "no-quit", "no-ehlo"),
     *("command-bare-line-feed", "command-too-long", "malformed-command", "malformed-client-name", "malformed-path"),
     *("path-without-brackets", "space-before-path", "extra-space", "trailing-space", "unexpected-argument"),
+    *("display-name-in-path", "address-too-long", "malformed-parameter"),
 )
 """Every `Violation.id` of a message or a session."""
 
