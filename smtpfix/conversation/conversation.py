@@ -81,6 +81,8 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         self._is_mute = False
         self._has_greeted = False
         self._begun: Upgrade | None = None
+        self.named: Callable[[], None] | None = None
+        """Is told once a proxy has said whose the session is."""
         self._header_first: HeaderFirst | None = None
         """What waits for the PROXY protocol header."""
         self.player = Player(self)
@@ -203,6 +205,8 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
             if not self._header_first.take(buffer):
                 return True
             self._header_first = None
+            if self.named is not None:
+                self.named()
             self._open()
         if self._begun is not None and self._begun.instead is not None:
             self._begun.instead.take(buffer)
