@@ -174,6 +174,10 @@ class Delivery:
             limit = self._service.policy.line_limit
             if limit is not None and not _is_binary(envelope) and max(map(len, octets.split(b"\r\n"))) > limit:
                 own = replies.CONTENT_LINE_TOO_LONG
+            elif (refused := self._service.policy.refuse) and not _is_binary(envelope):
+                from .refusing import refuse_content  # noqa: PLC0415 - few servers look at contents
+
+                own = refuse_content(octets, envelope, refused) or own
             self._pending = (envelope, content, octets)
         if self._service.is_usual and self._early is None:
             self._conversation.at_stage(
