@@ -52,7 +52,7 @@ class Observer(Protocol):
     """Is told what happens, as it happens, in the server's thread: it must neither block nor raise."""
 
     def session_started(self, server: Server, session: Session) -> None:
-        """Note that a client has connected."""
+        """Note that a client has connected; behind a proxy (`Policy.proxy_protocol`), once its header has named it."""
 
     def message_captured(self, server: Server, message: CapturedMessage) -> None:
         """Note that a message came whole; `CapturedMessage.accepted` says what became of it. It is not answered yet.

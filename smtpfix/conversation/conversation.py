@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol
 from smtpfix.clock import monotonic
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
-from smtpfix.record.transcript import Kind
+from smtpfix.record.transcript import EARLY, Kind
 from smtpfix.rules.rule import Moment
 from smtpfix.rules.stages import CONNECT, GREETING
 from smtpfix.tls.client_hello import looks_like_tls
@@ -79,7 +79,10 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         self._greeting: AnswerT | None = None
         """What a rule has in place of the server's own."""
         self._is_mute = False
+        self._has_greeted = False
         self._begun: Upgrade | None = None
+        self.named: Callable[[], None] | None = None
+        """Is told once a proxy has said whose the session is."""
         self._header_first: HeaderFirst | None = None
         """What waits for the PROXY protocol header."""
         self.player = Player(self)
@@ -202,6 +205,8 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
             if not self._header_first.take(buffer):
                 return True
             self._header_first = None
+            if self.named is not None:
+                self.named()
             self._open()
         if self._begun is not None and self._begun.instead is not None:
             self._begun.instead.take(buffer)
@@ -352,9 +357,19 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
             self._is_mute = False
             self.recorder.note(f"not sent, as a rule has it: {own}")
         elif self._rulebook.by_stage:
-            self.at_stage(GREETING, self.recorder.client[0], lambda forced: self.send(forced or own))
+            self.at_stage(GREETING, self.recorder.client[0], lambda forced: self._say_greeting(forced or own))
         else:
-            self.send(own)
+            self._say_greeting(own)
+
+    def _say_greeting(self, greeting: AnswerT) -> None:
+        """Send the greeting; a client that has not waited for the first one is noted."""
+        if not self._has_greeted and not self.service.tls_on_connect:
+            is_ruled = CONNECT in self._rulebook.by_stage or GREETING in self._rulebook.by_stage
+            early = self.channel.received or (self.channel.peek() if is_ruled else b"")
+            if early and not _FIRST_RECORD <= early[0] <= _LAST_RECORD:
+                self.recorder.note(EARLY.decode())
+        self._has_greeted = True
+        self.send(greeting)
 
     def forget(self, user: str | None = None) -> None:
         """Forget all that the client has said; it is this user if somebody else has said so."""

@@ -66,6 +66,8 @@ class Serving:
         self._protocol = protocol
         self._sessions = sessions
         self._watch = watch
+        self._unknown: set[Conversation[Any]] = set()
+        """Those whose client a proxy has still to name, and the watch has not heard of."""
         self._recorded = RecordedServer(
             Mode(policy.mode), protocol.reading, policy.max_events, policy.max_transcript_octets
         )
@@ -184,12 +186,23 @@ class Serving:
         elif self._sweeper is None:
             self._sweep_later()
         if self._watch is not None:
-            self._watch.started(recorder.session())
+            if self.service.policy.proxy_protocol:
+                self._unknown.add(conversation)
+                conversation.named = functools.partial(self._introduce, conversation)
+            else:
+                self._watch.started(recorder.session())
         return conversation
+
+    def _introduce(self, conversation: Conversation[Any]) -> None:
+        """Tell the watch of a session that it has not heard of."""
+        if self._watch is not None and conversation in self._unknown:
+            self._unknown.remove(conversation)
+            self._watch.started(conversation.recorder.session())
 
     def _ended(self, conversation: Conversation[Any]) -> None:
         self.conversations.discard(conversation)
         self._sessions.ring(conversation.recorder)
+        self._introduce(conversation)  # where no proxy has ever named its client
         if self._watch is not None:
             self._watch.ended(conversation.recorder.session())
         self._tell_closed()

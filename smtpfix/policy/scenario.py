@@ -39,7 +39,7 @@ _IN_EVERY_MODE: Final = ("auth", "replies", "timing", "delivery")
 _POLICY_FIELDS: Final = (
     *("users", "require_auth", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "hide", "size_limit"),
     *("line_limit", "max_recipients", "limits", "greylist", "timeout"),
-    *("offer", "syntax", "max_recipient_domains"),
+    *("offer", "syntax", "max_recipient_domains", "refuse"),
 )
 """The fields of a policy that a scenario may decide."""
 _TRUSTED: Final = ("root", "authority", "leaf", "other-key")

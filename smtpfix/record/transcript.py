@@ -32,6 +32,10 @@ CUT: Final = b"the line was "
 """How the note begins that tells of a command that was too long: the event before it is only its beginning."""
 
 
+EARLY: Final = b"the client spoke before the greeting"
+"""The note that tells so: what it said comes as events behind the greeting."""
+
+
 class Event(NamedTuple):
     """One thing that happened."""
 

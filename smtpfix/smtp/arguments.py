@@ -11,7 +11,14 @@ from typing import Final, NamedTuple
 
 from smtpfix.rules.reply import Reply
 
-from .replies import TOO_MUCH_DATA
+from .replies import (
+    MALFORMED_PARAMETER,
+    MALFORMED_VALUE,
+    REPEATED_PARAMETER,
+    TOO_MUCH_DATA,
+    UNKNOWN_PARAMETER,
+    detailed,
+)
 
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN: Final = re.compile(rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>(?: +(.*))?\Z")
@@ -51,9 +58,15 @@ def split_path(keyword: str, argument: str | None) -> PathArgument | None:
     rest = argument[len(keyword) :].strip()
     if match := _PLAIN.match(rest):
         return PathArgument(f"<{match[1]}>", match[1], tuple((match[2] or "").split()))
-    if match := _PATH.match(rest):
+    if (match := _PATH.match(rest)) and (match[1][0] == "<" or not has_display_name(rest)):
         return PathArgument(match[1], None, tuple((match[2] or "").split()))
     return None
+
+
+def has_display_name(text: str) -> bool:
+    """Return whether a text that begins with no path is an address with a name: ``Ann Lee <ann@example.org>``."""
+    name, opens, address = text.removeprefix("<").rpartition("<")
+    return bool(opens) and "@" in address and ">" in address and bool(name.strip()) and not name.endswith("=")
 
 
 def refuse_parameters(parameters: tuple[str, ...], known: Collection[str], size_limit: int | None) -> Reply | None:
@@ -65,19 +78,19 @@ def refuse_parameters(parameters: tuple[str, ...], known: Collection[str], size_
     for parameter in parameters:
         match = _PARAMETER.match(parameter)
         if match is None:
-            return Reply(501, "5.5.4", "Malformed parameter")
+            return MALFORMED_PARAMETER
         keyword, value = match[1].upper(), match[2]
         is_whole = value is not None and parameter.upper() in known
         if keyword not in known and not is_whole:
-            return Reply(555, "5.5.4", f"Parameter {keyword} not recognized or not implemented")
+            return detailed(UNKNOWN_PARAMETER, f"Parameter {keyword} not recognized or not implemented")
         if keyword in seen:
-            return Reply(501, "5.5.4", f"Parameter {keyword} is given twice")
+            return detailed(REPEATED_PARAMETER, f"Parameter {keyword} is given twice")
         seen.add(keyword)
         pattern, expected = _VALUES.get(keyword) or _optional(keyword)
         if not is_whole and not pattern.match(value or ""):
             if f"{keyword}=BINARYMIME" in known:
                 expected += ", or BINARYMIME (RFC 3030 section 3)"
-            return Reply(501, "5.5.4", f"Parameter {keyword} has a malformed value, expected {expected}")
+            return detailed(MALFORMED_VALUE, f"Parameter {keyword} has a malformed value, expected {expected}")
         if keyword == "SIZE" and size_limit is not None and int(value) > size_limit:
             return TOO_MUCH_DATA
     return None

@@ -5,7 +5,7 @@ HELP and QUIT are its own; STARTTLS is `upgrade`'s, AUTH `login`'s, DATA `delive
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -126,13 +126,24 @@ class Commands:
     def _help(self, _argument: str, forced: Reply | None) -> None:
         if not self._policy.has("HELP"):
             self._conversation.send(forced or replies.NOT_IMPLEMENTED)
-        else:
-            names = KNOWN if self._policy.xclient else KNOWN - {"XCLIENT"}
-            if "CHUNKING" not in self._policy.offer:
-                names = names - {BDAT}
-            if self._policy.protocol == "lmtp":
-                names = names - HELLOS | {"LHLO"}
-            self._conversation.send(forced or Reply(214, "2.0.0", "Commands: " + " ".join(sorted(names))))
+            return
+        names = sorted(self._names())
+        self._conversation.send(forced or replies.detailed(replies.HELP, "Commands: " + " ".join(names)))
+
+    def _names(self) -> Iterator[str]:
+        """Yield the commands that there are now, whether or not it is their time."""
+        policy = self._policy
+        is_there = {
+            "AUTH": policy.has_auth,
+            BDAT: "CHUNKING" in policy.offer,
+            "EHLO": policy.protocol != "lmtp",
+            "EXPN": False,
+            "HELO": policy.protocol != "lmtp",
+            "LHLO": policy.protocol == "lmtp",
+            "STARTTLS": policy.has_starttls and not self._channel.in_tls,
+            "XCLIENT": policy.xclient,
+        }
+        return (name for name in KNOWN | HELLOS if is_there.get(name, True))
 
     def _starttls(self, argument: str, forced: Reply | None) -> None:
         """Answer STARTTLS (RFC 3207 section 4); behind a 220 TLS begins."""

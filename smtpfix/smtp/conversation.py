@@ -95,6 +95,10 @@ class SMTPConversation(Conversation[Reply]):
             return
         argument = rest.strip().decode("utf-8", "surrogateescape")
         if not self._is_usual:
+            if "pipelining" in self.policy.refuse and self.channel.received and self._is_too_early(verb):
+                self.send(replies.SPOKE_TOO_EARLY)
+                self.end(SessionEnd.REFUSED)
+                return
             if self.policy.syntax == "strict" and (refusal := against_grammar(shown)) is not None:
                 self._refuse_form(line, refusal)
                 return
@@ -119,6 +123,13 @@ class SMTPConversation(Conversation[Reply]):
                 self.at_stage(UNKNOWN, line.strip().decode("utf-8", "surrogateescape"), perform)
         else:
             self._commands.perform(verb, argument, None)
+
+    def _is_too_early(self, verb: str) -> bool:
+        """Return whether what stands behind a command came too early; the chunk of BDAT belongs to it."""
+        from .refusing import is_too_early  # noqa: PLC0415 - few servers look at it
+
+        offers = self.policy.has("PIPELINING") and self.engine.is_extended
+        return verb != BDAT and is_too_early(verb, offers_pipelining=offers)
 
     def _refuse_form(self, line: bytes, refusal: Reply) -> None:
         """Answer what is no command for its form; who wanted to log in by it has tried to."""

@@ -14,7 +14,7 @@ from smtpfix.record.recorder import Recorder
 from smtpfix.rules.reply import Reply
 
 from .policy import Policy
-from .replies import PLACEHOLDER, standard_replies
+from .replies import PLACEHOLDER, Detailed, standard_replies
 
 
 class CustomReplies:
@@ -29,7 +29,7 @@ class CustomReplies:
 
     def say(self, reply: Reply, recorder: Recorder) -> Reply:
         """Return what is said in the place of a standard reply; any other reply as it is."""
-        own = self._replies.get(id(reply))
+        own = self._replies.get(id(reply.standard if isinstance(reply, Detailed) else reply))
         return reply if own is None else self.fill(own, recorder)
 
     def fill(self, reply: Reply, recorder: Recorder) -> Reply:

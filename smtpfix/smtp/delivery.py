@@ -151,7 +151,9 @@ class Delivery:
     def _answer_chunk(self, chunk: Chunk, forced: Reply | None) -> None:
         own = chunk.refusal
         if own is None:
-            own = Reply(250, "2.0.0", f"{chunk.size} octets received") if chunk.fits else replies.TOO_MUCH_DATA
+            own = replies.TOO_MUCH_DATA
+            if chunk.fits:
+                own = replies.detailed(replies.CHUNK_ACCEPTED, f"{chunk.size} octets received")
         if own.is_positive and (forced is None or forced.is_positive):
             chunk.keep()
         else:
@@ -172,6 +174,10 @@ class Delivery:
             limit = self._service.policy.line_limit
             if limit is not None and not _is_binary(envelope) and max(map(len, octets.split(b"\r\n"))) > limit:
                 own = replies.CONTENT_LINE_TOO_LONG
+            elif (refused := self._service.policy.refuse) and not _is_binary(envelope):
+                from .refusing import refuse_content  # noqa: PLC0415 - few servers look at contents
+
+                own = refuse_content(octets, envelope, refused) or own
             self._pending = (envelope, content, octets)
         if self._service.is_usual and self._early is None:
             self._conversation.at_stage(

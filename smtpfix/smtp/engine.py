@@ -11,9 +11,8 @@ import asyncio
 import collections
 import functools
 import logging
-import re
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable
 from typing import Any, Final
 
 from aiosmtpd.smtp import SMTP
@@ -26,24 +25,33 @@ from smtpfix.rules.reply import Reply
 from .arguments import refuse_parameters, split_path
 from .policy import Policy
 from .replies import (
+    ASCII_RECIPIENT,
+    ASCII_SENDER,
+    CANNOT_VERIFY,
+    EHLO_SYNTAX,
+    HELLO,
     HELO_FIRST,
+    HELO_SYNTAX,
     MAIL_FIRST,
+    MAIL_SYNTAX,
     MALFORMED_ADDRESS,
     MALFORMED_SENDER,
     NESTED_MAIL,
+    NO_ARGUMENT_ALLOWED,
+    NO_PARAMETERS,
+    NOT_IMPLEMENTED,
+    OK,
     PATH_TOO_LONG,
+    RCPT_SYNTAX,
     RECIPIENT_ACCEPTED,
     SENDER_ACCEPTED,
+    TOO_MANY_DOMAINS,
     TOO_MANY_RECIPIENTS,
+    VRFY_SYNTAX,
+    detailed,
 )
 
-_MAIL_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
-_RCPT_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")
-_ASCII_SENDER: Final = Reply(550, "5.6.7", "A sender outside ASCII needs the parameter SMTPUTF8")
-_ASCII_RECIPIENT: Final = Reply(553, "5.6.7", "A recipient outside ASCII needs MAIL with the parameter SMTPUTF8")
-_TOO_MANY_DOMAINS: Final = Reply(452, "4.5.3", "Too many recipient domains")
 _NULL_PATH: Final = "<>"
-_CANNOT_VRFY: Final = 502
 _LONGEST_PATH: Final = 256
 """Octets of a path with its punctuation (RFC 5321 section 4.5.3.1.3); what is longer costs the full parser too much."""
 _MOST_RECIPIENT_OCTETS: Final = 16_777_216
@@ -182,19 +190,25 @@ class Engine(SMTP):
             return self._rcpt(argument)
         if verb == "VRFY":
             return self._vrfy(argument)
-        if self._is_lenient and verb in ("EHLO", "HELO"):
-            argument = argument or "unknown"
-        return _translate(verb, self._run(_COMMANDS[verb](self, argument)))
+        if verb in ("EHLO", "HELO"):
+            return self._hello(verb, argument)
+        if verb == "EXPN":
+            return NOT_IMPLEMENTED
+        if verb == "RSET":
+            if argument:
+                return NO_ARGUMENT_ALLOWED
+            self._run(self.smtp_RSET(""))
+        return OK  # to NOOP too, whatever stands behind it
 
-    def _run(self, command: Coroutine[Any, Any, None]) -> str:
-        """Run one of aiosmtpd's commands to its end, and return its reply."""
+    def _run(self, command: Coroutine[Any, Any, None]) -> int:
+        """Run one of aiosmtpd's commands to its end, and return its reply's code: the words are ours."""
         self._pushed = []
         _here.working = True
         try:
             command.send(None)
         except StopIteration:
             status = self._pushed[-1]
-            return status.decode() if isinstance(status, bytes) else status
+            return int(status[:3])
         finally:
             _here.working = False
         command.close()  # pragma: no cover - none of them waits for anything
@@ -216,13 +230,21 @@ class Engine(SMTP):
             ),
         )
 
+    def _hello(self, verb: str, argument: str | None) -> Reply:
+        """Begin a session anew (RFC 5321 section 4.1.1.1); what EHLO is answered is the service's to say."""
+        name = argument or ("unknown" if self._is_lenient else "")
+        if not name:
+            return EHLO_SYNTAX if verb == "EHLO" else HELO_SYNTAX
+        self._run(self.smtp_EHLO(name) if verb == "EHLO" else self.smtp_HELO(name))
+        return detailed(HELLO, self._policy.hostname)
+
     def _mail(self, argument: str | None) -> Reply:
         """Begin a transaction (RFC 5321 section 4.1.1.2)."""
         if not self.greeted:
             return HELO_FIRST
         found = split_path("FROM:", argument)
         if found is None:
-            return _MAIL_SYNTAX
+            return MAIL_SYNTAX
         envelope = self._smtp_envelope
         if envelope.mail_from is not None:
             return NESTED_MAIL
@@ -235,7 +257,7 @@ class Engine(SMTP):
                 if _is_too_long(found.path):
                     return PATH_TOO_LONG
                 if self._refuses_utf8(found.path, found.parameters):
-                    return _ASCII_SENDER
+                    return ASCII_SENDER
                 self._judge(super().smtp_MAIL(f"FROM:{found.path}"))
                 if envelope.mail_from is None:
                     return MALFORMED_SENDER
@@ -251,7 +273,7 @@ class Engine(SMTP):
             return MAIL_FIRST
         found = split_path("TO:", argument)
         if found is None:
-            return _RCPT_SYNTAX
+            return RCPT_SYNTAX
         if found.parameters and (refusal := self._refuse(found.parameters, self._policy.recipient_parameters)):
             return refusal
         envelope = self._smtp_envelope
@@ -266,15 +288,15 @@ class Engine(SMTP):
         if self._policy.max_recipient_domains is not None:
             domains |= {found.address.rpartition("@")[2].lower()}
             if len(domains) > self._policy.max_recipient_domains:
-                return _TOO_MANY_DOMAINS
+                return TOO_MANY_DOMAINS
         if found.plain is None:
             if _is_too_long(found.path):
                 return PATH_TOO_LONG
             if self._refuses_utf8(found.path, envelope.mail_options):
-                return _ASCII_RECIPIENT
-            refusal = self._judge(super().smtp_RCPT(f"TO:{found.path}"))
+                return ASCII_RECIPIENT
+            code = self._judge(super().smtp_RCPT(f"TO:{found.path}"))
             if len(recipients) == count:
-                return refusal
+                return RCPT_SYNTAX if code == RCPT_SYNTAX.code else MALFORMED_ADDRESS
             del recipients[count:]
         self._domains = domains
         self._recipient_octets = octets
@@ -286,13 +308,13 @@ class Engine(SMTP):
         """Neither confirm nor deny that an address exists (RFC 5321 section 3.5.3)."""
         if argument is not None and _is_too_long(argument):
             return PATH_TOO_LONG
-        reply = self._judge(super().smtp_VRFY(argument))
-        # What one Python's parser fails on, another one's refuses.
-        return MALFORMED_ADDRESS if reply.code == _CANNOT_VRFY else reply
+        if not argument:
+            return VRFY_SYNTAX
+        return CANNOT_VERIFY if self._judge(super().smtp_VRFY(argument)) == CANNOT_VERIFY.code else MALFORMED_ADDRESS
 
     def _refuse(self, parameters: tuple[str, ...], known: tuple[str, ...]) -> Reply | None:
         if not self.is_extended:
-            return Reply(555, "5.5.4", "Parameters need EHLO")
+            return NO_PARAMETERS
         policy = self._policy
         refusal = refuse_parameters(parameters, known, policy.size_limit)
         if refusal is None and policy.offer:
@@ -306,27 +328,18 @@ class Engine(SMTP):
         declared = any(parameter.upper() == "SMTPUTF8" for parameter in mail_parameters)
         return not path.isascii() and not declared and not self._is_lenient
 
-    def _judge(self, command: Coroutine[Any, Any, None]) -> Reply:
-        """Let aiosmtpd's full parser judge an address; it is the standard library's, which can fail in many ways.
+    def _judge(self, command: Coroutine[Any, Any, None]) -> int:
+        """Return the code of aiosmtpd's full parser for an address; it is the standard library's, and can fail anyhow.
 
         Its result is not used: it decodes RFC 2047 words, in which a CRLF may hide, and drops quotes and comments.
         """
         try:
-            return _translate("", self._run(command))
+            return self._run(command)
         except Exception:  # noqa: BLE001 - whatever it is, the address is malformed
-            return MALFORMED_ADDRESS
+            return MALFORMED_ADDRESS.code
 
 
-_COMMANDS: Final[Mapping[str, Callable[[Engine, Any], Coroutine[Any, Any, None]]]] = {
-    "HELO": Engine.smtp_HELO,
-    "EHLO": Engine.smtp_EHLO,
-    "RSET": Engine.smtp_RSET,
-    "NOOP": Engine.smtp_NOOP,
-    "EXPN": Engine.smtp_EXPN,
-}
-"""The commands that are aiosmtpd's alone."""
-
-VERBS: Final = frozenset({*_COMMANDS, "MAIL", "RCPT", "VRFY"})
+VERBS: Final = frozenset({"HELO", "EHLO", "RSET", "NOOP", "EXPN", "MAIL", "RCPT", "VRFY"})
 """The commands an engine performs; the others belong to the conversation."""
 
 
@@ -343,30 +356,3 @@ def _no_parameters(count: int) -> tuple[tuple[str, ...], ...]:
 @functools.cache
 def _command_methods() -> list[str]:
     return [name for name in dir(SMTP) if name.startswith("smtp_")]
-
-
-_STATUS: Final = re.compile(r"(\d{3}) ?(?:([245]\.\d{1,3}\.\d{1,3}) )?(.*)\Z", re.DOTALL)
-
-_ENHANCED: Final = {
-    250: "2.0.0",
-    252: "2.0.0",
-    500: "5.5.2",
-    501: "5.5.4",
-    502: "5.5.1",
-    503: "5.5.1",
-    553: "5.1.3",
-}
-"""Enhanced status codes for aiosmtpd's replies, which have none (RFC 3463)."""
-
-
-@functools.lru_cache(maxsize=256)
-def _translate(verb: str, status: str) -> Reply:
-    """Return aiosmtpd's reply with an enhanced status code where one is due (RFC 2034 section 4)."""
-    match = _STATUS.match(status)
-    if match is None:  # pragma: no cover - aiosmtpd sends no such thing
-        return Reply(451, "4.3.0", "Internal error")
-    code, enhanced, text = int(match[1]), match[2], match[3].removeprefix("Error: ")
-    if verb in ("EHLO", "HELO"):
-        return Reply(code, None, text)
-    text = text[:1].upper() + text[1:]
-    return Reply(code, enhanced or _ENHANCED.get(code), text)

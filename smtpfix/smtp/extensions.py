@@ -14,6 +14,7 @@ from smtpfix.rules.reply import Reply
 
 from .keywords import OPTIONAL_EXTENSIONS
 from .policy import Policy
+from .replies import CANNOT_HOLD, MALFORMED_VALUE, TLS_FOR_REQUIRETLS, UNKNOWN_PARAMETER, detailed
 
 _XTEXT: Final = r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})"
 """A character of ``xtext``, RFC 3461 section 4."""
@@ -92,19 +93,20 @@ def refuse_mail(parameters: Iterable[str], policy: Policy, *, in_tls: bool) -> R
     values = dict(_split(parameters))
     if "REQUIRETLS" in values and not in_tls:
         if not policy.uses_tls:
-            return Reply(555, "5.5.4", "Parameter REQUIRETLS not recognized or not implemented: there is no TLS here")
-        return Reply(530, "5.7.10", "REQUIRETLS is for messages inside TLS only: issue STARTTLS first")
+            text = "Parameter REQUIRETLS not recognized or not implemented: there is no TLS here"
+            return detailed(UNKNOWN_PARAMETER, text)
+        return TLS_FOR_REQUIRETLS
     if "HOLDFOR" in values and "HOLDUNTIL" in values:
-        return Reply(501, "5.5.4", "HOLDFOR and HOLDUNTIL exclude each other")
+        return detailed(MALFORMED_VALUE, "HOLDFOR and HOLDUNTIL exclude each other")
     if int(values.get("HOLDFOR", 0)) > policy.max_hold:
-        return Reply(501, "5.5.4", f"HOLDFOR is more than {policy.max_hold} seconds, the most there is")
+        return detailed(CANNOT_HOLD, f"HOLDFOR is more than {policy.max_hold} seconds, the most there is")
     if "HOLDUNTIL" in values:
         try:
             until = datetime.fromisoformat(values["HOLDUNTIL"])
         except ValueError:
-            return Reply(501, "5.5.4", f"HOLDUNTIL is no date, expected {VALUES['HOLDUNTIL'].expected}")
+            return detailed(MALFORMED_VALUE, f"HOLDUNTIL is no date, expected {VALUES['HOLDUNTIL'].expected}")
         if until > _latest(policy):
-            return Reply(501, "5.5.4", f"HOLDUNTIL is more than {policy.max_hold} seconds away, the most there is")
+            return detailed(CANNOT_HOLD, f"HOLDUNTIL is more than {policy.max_hold} seconds away, the most there is")
     return None
 
 

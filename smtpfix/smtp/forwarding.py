@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.record.xclient import XClient
-from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
 from . import replies
 from .xclient import parse_attributes
 
 if TYPE_CHECKING:
+    from smtpfix.rules.reply import Reply
+
     from .conversation import SMTPConversation
 
 
@@ -20,7 +21,7 @@ def take_xclient(argument: str, forced: Reply | None, conversation: SMTPConversa
     """Answer XCLIENT; where it is taken, the session begins anew, with a greeting."""
     recorder = conversation.recorder
     said = recorder.xclient or XClient()
-    own = None
+    own: Reply | None = None
     if not conversation.policy.xclient:
         own = replies.NOT_AUTHORIZED
     elif conversation.engine.has_sender:
@@ -29,7 +30,7 @@ def take_xclient(argument: str, forced: Reply | None, conversation: SMTPConversa
         try:
             said = parse_attributes(argument, said)
         except InvalidValueError as error:
-            own = Reply(501, "5.5.4", f"{error.field}: expected {error.expected}")
+            own = replies.detailed(replies.MALFORMED_XCLIENT, f"{error.field}: expected {error.expected}")
     if own is not None:
         conversation.send(forced or own)
         return

@@ -5,6 +5,7 @@ Knows single lines, and nothing of when one is due. Strict servers refuse by it,
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Generator, Iterator
 from typing import Final, NamedTuple
@@ -12,14 +13,30 @@ from typing import Final, NamedTuple
 from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
-from .replies import LINE_TOO_LONG, MALFORMED_ADDRESS, MALFORMED_SENDER, NO_ARGUMENT_ALLOWED
+from .arguments import has_display_name
+from .replies import (
+    LINE_TOO_LONG,
+    MALFORMED_ADDRESS,
+    MALFORMED_COMMAND,
+    MALFORMED_SENDER,
+    NO_ARGUMENT_ALLOWED,
+    PATH_TOO_LONG,
+    UNREADABLE_COMMAND,
+    detailed,
+)
 
 _LONGEST: Final = 512
 """Octets of a command line with its CRLF, RFC 5321 section 4.5.3.1.4."""
+_LONGEST_LOCAL_PART: Final = 64
+_LONGEST_DOMAIN: Final = 255
+_LONGEST_PATH: Final = 256
+"""Octets, RFC 5321 sections 4.5.3.1.1 to 4.5.3.1.3."""
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
 _LABEL: Final = r"[A-Za-z0-9\u0080-\U0010ffff](?:[A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?"
 _DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
-_LITERAL: Final = r"\[(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[A-Za-z0-9-]*[A-Za-z0-9]:[!-Z^-~]+)\]"
+_OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
+_LITERAL: Final = rf"\[(?:{_OCTET}(?:\.{_OCTET}){{3}}|[A-Za-z0-9-]*[A-Za-z0-9]:[!-Z^-~]+)\]"
+"""``address-literal`` of RFC 5321 section 4.1.3; whether what stands behind ``IPv6:`` is an address comes later."""
 _LOCAL_PART: Final = rf'(?:{_ATOM}(?:\.{_ATOM})*|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*")'
 _MAILBOX: Final = rf"{_LOCAL_PART}@(?:{_DOMAIN}|{_LITERAL})"
 """``Mailbox`` of RFC 5321 section 4.1.2, with the characters that RFC 6531 section 3.3 adds."""
@@ -36,6 +53,10 @@ _PATHS: Final = {
 }
 _BRACKETS: Final = re.compile(r"""<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>""")
 """A path in angle brackets, whatever is in it."""
+_XTEXT: Final = {"ENVID": "RFC 3461 section 4.4", "ORCPT": "RFC 3461 section 4.2", "AUTH": "RFC 4954 section 5"}
+"""Parameters whose values are xtext, and where it says so: decoded, they are printable."""
+_CONTROL: Final = re.compile(r"\+(?:0[0-8A-F]|1[0-9A-F]|7F)")
+"""A control character in xtext (RFC 3461 section 4), but for the tab, which is white space."""
 _ALONE: Final = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
 """Commands without arguments: RFC 5321 section 4.1.1, and RFC 3207 section 4."""
 
@@ -72,7 +93,12 @@ def faults(line: bytes) -> Iterator[Fault]:
         path = yield from _path_faults(verb, argument)
     elif verb in _HELLO:
         pattern, expected = _HELLO[verb]
-        if not argument.isascii() or not pattern.match(argument):
+        if (
+            not argument.isascii()
+            or not pattern.match(argument)
+            or len(argument) > _LONGEST_DOMAIN
+            or _has_wrong_literal(argument)
+        ):
             explanation = f"{verb} is followed by {expected}, and not by {argument[:64]!a}"
             yield _fault("malformed-client-name", explanation, "RFC 5321 section 4.1.1.1")
     elif argument and verb in _ALONE:
@@ -95,27 +121,69 @@ def _path_faults(verb: str, argument: str) -> Generator[Fault, None, str]:
         yield _fault("space-before-path", f"white space between {keyword} and the path", _SECTIONS[verb])
         rest = rest.lstrip()
     found = _BRACKETS.match(rest)
+    if found is None and has_display_name(rest):
+        explanation = f"a display name has no place in {keyword}<address>"
+        yield _fault("display-name-in-path", explanation, "RFC 5321 section 4.1.2")
+        return argument
     if found is None:
         yield _fault("path-without-brackets", "a path without its angle brackets", "RFC 5321 section 4.1.2")
         path, _, parameters = rest.partition(" ")
     else:
         path, parameters = found[0], rest[found.end() :]
         match = pattern.match(path)
-        if match is None or match.end() != len(path):
+        if match is None or match.end() != len(path) or _has_wrong_literal(path[:-1]):
             yield Fault("malformed-path", f"{path[:64]!a} is no path", "RFC 5321 section 4.1.2", malformed)
+        else:
+            yield from _lengths(path)
         if parameters and not parameters.startswith(" "):
             yield _fault("malformed-command", f"no space behind {path[:64]!a}", "RFC 5321 section 4.1.2")
         parameters = parameters[1:]
     if parameters and "" in parameters.split(" "):
         yield _fault("extra-space", f"more than one space between the parameters of {verb}", "RFC 5321 section 4.1.2")
+    for parameter in parameters.split(" ") if "+" in parameters else ():
+        name, _, value = parameter.partition("=")
+        if (standard := _XTEXT.get(name.upper())) and _CONTROL.search(value):
+            yield _fault("malformed-parameter", f"{name.upper()} has a control character in its xtext", standard)
     return f"{keyword}{path}"
+
+
+def _has_wrong_literal(text: str) -> bool:
+    """Return whether a text ends with a literal for IPv6 that is no address (RFC 5321 section 4.1.3)."""
+    if not text.endswith("]"):
+        return False
+    tag, _, address = text[text.rindex("[") + 1 : -1].partition(":")
+    if tag.upper() != "IPV6":
+        return False
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        return True
+    return "%" in address  # a scope, which Python knows and SMTP does not
+
+
+def _lengths(path: str) -> Iterator[Fault]:
+    """Yield what in a path of the grammar is too long; the first thing only."""
+    mailbox = path[1:-1]
+    if mailbox.startswith("@"):
+        mailbox = mailbox.partition(":")[2]
+    local_part, _, domain = mailbox.rpartition("@")
+    for name, part, longest, section in (
+        ("local part", local_part, _LONGEST_LOCAL_PART, "4.5.3.1.1"),
+        ("domain", domain, _LONGEST_DOMAIN, "4.5.3.1.2"),
+        ("path", path, _LONGEST_PATH, "4.5.3.1.3"),
+    ):
+        if (octets := len(part.encode())) > longest:
+            explanation = f"a {name} of {octets} octets, {longest} are allowed"
+            standard = f"RFC 5321 section {section}"
+            yield Fault(
+                "address-too-long", explanation, standard, detailed(PATH_TOO_LONG, f"{explanation} ({standard})")
+            )
+            return
 
 
 _SECTIONS: Final = {"MAIL": "RFC 5321 section 4.1.1.2", "RCPT": "RFC 5321 section 4.1.1.3"}
 
 
 def _fault(name: str, explanation: str, standard: str, *, is_unreadable: bool = False) -> Fault:
-    code, enhanced = (500, "5.5.2") if is_unreadable else (501, "5.5.4")
-    return Fault(
-        name, explanation, standard, Reply(code, enhanced, f"Expected the grammar of {standard}: {explanation}")
-    )
+    reply = UNREADABLE_COMMAND if is_unreadable else MALFORMED_COMMAND
+    return Fault(name, explanation, standard, detailed(reply, f"Expected the grammar of {standard}: {explanation}"))

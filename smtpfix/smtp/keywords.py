@@ -28,6 +28,9 @@ OPTIONAL_EXTENSIONS: Final = (
 )
 """The EHLO keywords of `Policy.offer`, in the order it offers them, behind the others."""
 
+REFUSABLE: Final = ("nul", "bare-lf", "bare-cr", "8bit", "long-line", "pipelining")
+"""What `Policy.refuse` may name."""
+
 MAIL_PARAMETERS: Final = (
     ("SIZE", "SIZE"),  # RFC 1870 section 3
     ("8BITMIME", "BODY"),  # RFC 6152 section 2

@@ -60,7 +60,8 @@ class SMTPLogin(Login[Reply]):
                 return Reply(_CHALLENGE, None, outcome.encoded)
             case Malformed():
                 # RFC 4954 section 4 has a code of its own for an initial response where the server speaks first.
-                return Reply(501, "5.7.0" if outcome.server_first else "5.5.2", outcome.reason)
+                standard = replies.RESPONSE_TOO_EARLY if outcome.server_first else replies.MALFORMED_RESPONSE
+                return replies.detailed(standard, outcome.reason)
 
     def is_challenge(self, answer: Reply) -> bool:
         """Return whether a reply is 334, whatever it says."""

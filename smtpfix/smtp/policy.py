@@ -13,7 +13,14 @@ from smtpfix.policy.checks import is_collection
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
 
-from .keywords import EXTENSIONS, MAIL_PARAMETERS, OPTIONAL_EXTENSIONS, OPTIONAL_MAIL_PARAMETERS, RECIPIENT_PARAMETERS
+from .keywords import (
+    EXTENSIONS,
+    MAIL_PARAMETERS,
+    OPTIONAL_EXTENSIONS,
+    OPTIONAL_MAIL_PARAMETERS,
+    RECIPIENT_PARAMETERS,
+    REFUSABLE,
+)
 
 if TYPE_CHECKING:
     from smtpfix.policy.limits import Limits
@@ -72,6 +79,11 @@ class Policy(ServerPolicy):
     """What is said in the place of this server's own replies: by name, such as ``bad_credentials``, the names of
     `smtpfix.smtp.replies.standard_replies`; a Reply, or a text that keeps the codes. Texts may hold the same."""
 
+    refuse: Collection[str] = frozenset()
+    """What is refused at the end of a message's content: ``bare-lf``, ``bare-cr``, ``nul``, ``8bit`` (octets outside
+    ASCII without BODY=8BITMIME or SMTPUTF8), ``long-line`` (more than 998 octets); none of them is looked for in
+    BINARYMIME. ``pipelining``: a client that sends more behind a command than RFC 2920 allows is turned away with
+    554. `replies` may have other words for it."""
     limits: Limits | None = None
     """What one client, or all of them, may have before they are refused; None refuses nobody."""
     greylist: float | None = None
@@ -113,6 +125,9 @@ class Policy(ServerPolicy):
             raise self._fail("protocol", "'smtp' or 'lmtp'")
         self._check_type("xclient", bool, "True or False")
         self._set("hide", frozenset(self._names("hide", EXTENSIONS)))
+        if not is_collection(self.refuse) or not all(name in REFUSABLE for name in self.refuse):
+            raise self._fail("refuse", "a collection of names out of " + ", ".join(REFUSABLE))
+        self._set("refuse", frozenset(self.refuse))
         self._set("offer", frozenset(self._names("offer", OPTIONAL_EXTENSIONS)))
         if "BINARYMIME" in self.offer and "CHUNKING" not in self.offer:
             raise self._fail("offer", "CHUNKING beside BINARYMIME, which is for BDAT only (RFC 3030 section 3)")

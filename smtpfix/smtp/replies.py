@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.rules.reply import Reply
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detailed(Reply):
+    """One of the replies below that tells more, such as the parameter that it is about."""
+
+    standard: Reply = field(kw_only=True)
+    """The one below."""
+
+
+def detailed(standard: Reply, text: str) -> Detailed:
+    """Return a reply below with a text that tells more; what a policy says in its place stands in for both."""
+    return Detailed(standard.code, standard.enhanced, text, standard=standard)
+
 
 # The texts of this server, each once. Enhanced status codes by RFC 3463 and the IANA registry of RFC 5248.
 BYE: Final = Reply(221, "2.0.0", "Bye")
@@ -19,6 +34,10 @@ AUTHENTICATED: Final = Reply(235, "2.7.0", "Authentication successful")
 START_TLS: Final = Reply(220, "2.0.0", "Ready to start TLS")
 SENDER_ACCEPTED: Final = Reply(250, "2.1.0", "Sender OK")
 RECIPIENT_ACCEPTED: Final = Reply(250, "2.1.5", "Recipient OK")
+HELLO: Final = Reply(250, None, "{hostname}")
+CHUNK_ACCEPTED: Final = Reply(250, "2.0.0", "Octets received")
+CANNOT_VERIFY: Final = Reply(252, "2.0.0", "Cannot VRFY user, but will accept message and attempt delivery")
+HELP: Final = Reply(214, "2.0.0", "Commands")
 START_CONTENT: Final = Reply(354, None, "End data with <CR><LF>.<CR><LF>")
 
 IDLE_TOO_LONG: Final = Reply(421, "4.4.2", "Idle for too long, closing")
@@ -31,6 +50,7 @@ MAIL_RATE_EXCEEDED: Final = Reply(450, "4.7.1", "Too much mail, try again later"
 RECIPIENT_RATE_EXCEEDED: Final = Reply(450, "4.7.1", "Too many recipients, try again later")
 GREYLISTED: Final = Reply(450, "4.7.1", "Greylisted, try again later")
 TOO_MANY_RECIPIENTS: Final = Reply(452, "4.5.3", "Too many recipients")
+TOO_MANY_DOMAINS: Final = Reply(452, "4.5.3", "Too many recipient domains")
 
 LINE_TOO_LONG: Final = Reply(500, "5.5.2", "Command line too long")
 AUTH_LINE_TOO_LONG: Final = Reply(500, "5.5.6", "Authentication exchange line is too long")
@@ -40,11 +60,25 @@ CONTROL_CHARACTER: Final = Reply(500, "5.5.2", "Control character in the command
 NOT_ASCII: Final = Reply(500, "5.5.2", "Command verbs are ASCII letters")
 NOT_UTF8: Final = Reply(501, "5.5.4", "The argument is neither ASCII nor UTF-8")
 NO_EHLO_IN_LMTP: Final = Reply(500, "5.5.1", "This is LMTP: send LHLO (RFC 2033 section 4.1)")
+UNREADABLE_COMMAND: Final = Reply(500, "5.5.2", "Expected the grammar of a line")
 UNKNOWN_COMMAND: Final = Reply(500, "5.5.1", "Command unrecognized")
 NO_ARGUMENT_ALLOWED: Final = Reply(501, "5.5.4", "This command takes no argument")
+MALFORMED_COMMAND: Final = Reply(501, "5.5.4", "Expected the grammar of a command")
+EHLO_SYNTAX: Final = Reply(501, None, "Syntax: EHLO hostname")
+HELO_SYNTAX: Final = Reply(501, None, "Syntax: HELO hostname")
+MAIL_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
+RCPT_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")
+VRFY_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: VRFY <address>")
+MALFORMED_XCLIENT: Final = Reply(501, "5.5.4", "Malformed attribute of XCLIENT")
+MALFORMED_PARAMETER: Final = Reply(501, "5.5.4", "Malformed parameter")
+REPEATED_PARAMETER: Final = Reply(501, "5.5.4", "A parameter is given twice")
+MALFORMED_VALUE: Final = Reply(501, "5.5.4", "A parameter has a malformed value")
+CANNOT_HOLD: Final = Reply(501, "5.5.4", "A message cannot be held back for so long")
 PATH_TOO_LONG: Final = Reply(501, "5.5.4", "Path too long (RFC 5321 section 4.5.3.1.3)")
 AUTH_SYNTAX: Final = Reply(501, "5.5.4", "Syntax: AUTH mechanism [initial-response]")
 AUTH_CANCELLED: Final = Reply(501, "5.7.0", "Authentication cancelled")
+MALFORMED_RESPONSE: Final = Reply(501, "5.5.2", "Malformed response of an authentication")
+RESPONSE_TOO_EARLY: Final = Reply(501, "5.7.0", "The server speaks first in this mechanism")
 NOT_BASE64: Final = Reply(501, "5.5.2", "Cannot decode base64")
 NOT_IMPLEMENTED: Final = Reply(502, "5.5.1", "Command not implemented")
 TLS_ALREADY_ON: Final = Reply(503, "5.5.1", "TLS is already active")
@@ -64,11 +98,21 @@ UNKNOWN_MECHANISM: Final = Reply(504, "5.5.4", "Unrecognized authentication mech
 TLS_REQUIRED: Final = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
 AUTH_REQUIRED: Final = Reply(530, "5.7.0", "Authentication required")
 BAD_CREDENTIALS: Final = Reply(535, "5.7.8", "Authentication credentials invalid")
+TLS_FOR_REQUIRETLS: Final = Reply(530, "5.7.10", "REQUIRETLS is for messages inside TLS only: issue STARTTLS first")
 ENCRYPTION_REQUIRED: Final = Reply(538, "5.7.11", "Encryption required for requested authentication mechanism")
+BARE_LF: Final = Reply(550, "5.5.2", "Error: bare <LF> received")
+BARE_CR: Final = Reply(550, "5.5.2", "Error: bare <CR> received")
+UNDECLARED_8BIT: Final = Reply(550, "5.6.0", "improper use of 8-bit data in message body")
+NUL_IN_CONTENT: Final = Reply(550, "5.6.0", "Error: NUL received")
 NOT_AUTHORIZED: Final = Reply(550, "5.7.0", "Insufficient authorization")
+ASCII_SENDER: Final = Reply(550, "5.6.7", "A sender outside ASCII needs the parameter SMTPUTF8")
 TOO_MUCH_DATA: Final = Reply(552, "5.3.4", "Message size exceeds the limit")
 MALFORMED_ADDRESS: Final = Reply(553, "5.1.3", "Malformed address")
 MALFORMED_SENDER: Final = Reply(553, "5.1.7", "Malformed sender address")
+ASCII_RECIPIENT: Final = Reply(553, "5.6.7", "A recipient outside ASCII needs MAIL with the parameter SMTPUTF8")
+SPOKE_TOO_EARLY: Final = Reply(554, "5.5.0", "Error: SMTP protocol synchronization")
+NO_PARAMETERS: Final = Reply(555, "5.5.4", "Parameters need EHLO")
+UNKNOWN_PARAMETER: Final = Reply(555, "5.5.4", "Parameter not recognized or not implemented")
 
 PLACEHOLDERS: Final = ("hostname", "client", "session_id", "queue_id", "date")
 """What the texts of `Policy.replies`, `Policy.greeting` and `Policy.ehlo_greet` may hold in braces: the server's name,

@@ -48,6 +48,7 @@ class SMTPService(Service):
             policy.protocol == "smtp"
             and policy.syntax != "strict"
             and "CHUNKING" not in policy.offer
+            and not policy.refuse
             and self.custom_replies is None
             and self.ledger is None
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from smtpfix.mail.violations import MESSAGE_VIOLATIONS
-from smtpfix.record.transcript import CUT, Event, Kind
+from smtpfix.record.transcript import CUT, EARLY, Event, Kind
 from smtpfix.record.violation import Violation
 
 _ANYWHERE: Final = frozenset({"RSET", "MAIL", "RCPT", "SEND", "SOML", "SAML", "BDAT"})
@@ -21,6 +21,7 @@ VIOLATIONS: Final = (
     *("pipelining-not-offered", "pipelined-too-far", "no-quit", "no-ehlo"),
     *("command-bare-line-feed", "command-too-long", "malformed-command", "malformed-client-name", "malformed-path"),
     *("path-without-brackets", "space-before-path", "extra-space", "trailing-space", "unexpected-argument"),
+    *("spoke-before-greeting", "display-name-in-path", "address-too-long", "malformed-parameter"),
 )
 """Every `Violation.id` of a message or a session."""
 
@@ -58,6 +59,11 @@ def _against_grammar(events: Sequence[Event]) -> Iterator[Violation]:
     for event, following in zip(events, (*events[1:], None), strict=False):
         if event.kind is Kind.SERVER and last == "STARTTLS" and event.data.startswith(b"220"):
             is_greeted = False  # as in `pipelined`
+        if event.kind is Kind.NOTE and event.data == EARLY:
+            explanation = "it did not wait for the server's greeting"
+            found.setdefault(
+                "spoke-before-greeting", Violation("spoke-before-greeting", explanation, "RFC 5321 section 4.3.1")
+            )
         if event.kind is not Kind.CLIENT or event.data.endswith(b"\r\n") or b"\n" in event.data[:-1]:
             continue  # clear text where TLS has to begin is no command
         last = event.verb

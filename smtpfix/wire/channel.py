@@ -268,6 +268,17 @@ class Channel(asyncio.BufferedProtocol):
         self._is_paused = False
         self._read_on()
 
+    def peek(self) -> bytes:
+        """Return the first octet of what has come and was not taken in, as while paused; it stays where it is."""
+        opened = self._transport.get_extra_info("socket")
+        if opened is None:
+            return b""
+        try:
+            with opened.dup() as same:  # asyncio's own cannot be read from
+                return bytes(same.recv(1, socket.MSG_PEEK))  # it does not block, as asyncio's does not
+        except OSError:
+            return b""
+
     def _rest(self, seconds: float) -> None:
         """Read nothing for some seconds."""
         self._is_throttled = True

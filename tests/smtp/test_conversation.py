@@ -71,7 +71,7 @@ def greet(start_smtp_server, wire):
         # arguments
         ("EHLO", "501 Syntax: EHLO hostname"),
         ("HELO", "501 Syntax: HELO hostname"),
-        ("RSET now", "501 5.5.4 Syntax: RSET"),
+        ("RSET now", "501 5.5.4 This command takes no argument"),
         ("QUIT now", "501 5.5.4 This command takes no argument"),
         ("NOOP anything", OK),
         ("noop", OK),

@@ -48,6 +48,14 @@ RIGHT = [
     "MAIL FROM:<@relay.example,@other.example:ann@example.org>",
     "MAIL FROM:<ann@[192.0.2.1]>",
     "MAIL FROM:<ann@[IPv6:2001:db8::1]>",
+    "MAIL FROM:<ann@[255.249.199.001]>",
+    "MAIL FROM:<ann@[ipv6:::ffff:192.0.2.1]>",
+    "MAIL FROM:<ann@[x-tag:1::2::3]>",
+    f"MAIL FROM:<{'a' * 64}@example.org>",
+    f"MAIL FROM:<@relay.example:{'a' * 64}@example.org>",
+    f"MAIL FROM:<a@{'b.' * 124}org>",
+    "MAIL FROM:<ann@example.org> ENVID=a+20+2B+7E ORCPT=rfc822;a+09b AUTH=e+3Dmc2@example.org",
+    "MAIL FROM:<ann@example.org> X=+0A",
     "MAIL FROM:<zoë@exämple.org> SMTPUTF8",
     "RCPT TO:<Postmaster>",
     "RCPT TO:<bob@example.org> NOTIFY=NEVER",
@@ -102,7 +110,32 @@ WRONG = [
     ("QUIT x", "unexpected-argument"),
     ("STARTTLS x", "unexpected-argument"),
     ("NOOP " + "x" * 506, "command-too-long"),
-    ("MAIL FROM:<" + "x" * 500 + "@example.org>", "command-too-long"),
+    ("EHLO [127.0.0.256]", "malformed-client-name"),
+    ("EHLO [IPv6:1::2::3]", "malformed-client-name"),
+    ("EHLO " + "a." * 127 + "org", "malformed-client-name"),
+    ("MAIL FROM:<ann@[999.999.999.999]>", "malformed-path"),
+    ("MAIL FROM:<ann@[192.0.2.256]>", "malformed-path"),
+    ("MAIL FROM:<ann@[192.0.2]>", "malformed-path"),
+    ("RCPT TO:<ann@[IPv6:1::2::3]>", "malformed-path"),
+    ("RCPT TO:<ann@[IPv6:fe80::1%eth0]>", "malformed-path"),
+    ("RCPT TO:<ann@[IPv6:192.0.2.1]>", "malformed-path"),
+    ("MAIL FROM:<ilo.@example.org>", "malformed-path"),
+    ("MAIL FROM:<" + "a" * 65 + "@example.org>", "address-too-long"),
+    ("MAIL FROM:<@relay.example:" + "a" * 65 + "@example.org>", "address-too-long"),
+    ('RCPT TO:<"' + "a" * 63 + '"@example.org>', "address-too-long"),
+    ("RCPT TO:<" + "é" * 33 + "@example.org>", "address-too-long"),
+    ("RCPT TO:<a@" + "b." * 127 + "org>", "address-too-long"),
+    ("RCPT TO:<" + "a" * 60 + "@" + "b." * 100 + "org>", "address-too-long"),
+    ("MAIL FROM:<ann@example.org> ENVID=a+0D+0Ab", "malformed-parameter"),
+    ("MAIL FROM:<ann@example.org> AUTH=a+00", "malformed-parameter"),
+    ("RCPT TO:<bob@example.org> orcpt=rfc822;a+7F", "malformed-parameter"),
+    ("MAIL FROM:Anne Person <anne@example.com>", "display-name-in-path"),
+    ("MAIL FROM:Anne <anne@example.com>", "display-name-in-path"),
+    ("MAIL FROM:Anne<anne@example.com> SIZE=1", "display-name-in-path"),
+    ('RCPT TO:"Anne Person" <anne@example.com>', "display-name-in-path"),
+    ("RCPT TO:<Anne Person <anne@example.com>>", "display-name-in-path"),
+    ("MAIL FROM:ann@example.org AUTH=<>", "path-without-brackets"),
+    ("MAIL FROM:ann@example.org AUTH=<ann@example.org>", "path-without-brackets"),
 ]
 
 
@@ -115,7 +148,7 @@ def test_what_the_grammar_has_is_right(line):
 def test_what_the_grammar_has_not_is_a_fault_with_its_section(line, expected):
     (fault,) = faults(line if isinstance(line, bytes) else line.encode())
     assert fault.id == expected
-    assert re.fullmatch(r"RFC (5321|3207) section \d(\.\d+)*", fault.standard)
+    assert re.fullmatch(r"RFC (5321|3207|3461|4954) section \d(\.\d+)*", fault.standard)
     assert fault.reply.code in (500, 501, 553)
     assert fault.reply.enhanced.startswith("5.")
 
@@ -123,6 +156,10 @@ def test_what_the_grammar_has_not_is_a_fault_with_its_section(line, expected):
 def test_the_longest_command_has_512_octets():
     assert ids("NOOP " + "x" * 505) == []
     assert ids("NOOP " + "x" * 506) == ["command-too-long"]
+
+
+def test_an_address_can_be_too_long_beside_its_command():
+    assert ids("MAIL FROM:<" + "x" * 500 + "@example.org>") == ["address-too-long", "command-too-long"]
 
 
 def test_several_faults_of_one_line_are_told_one_by_one():
@@ -191,6 +228,9 @@ TAKEN = [
     ("MAIL  FROM:<ann@example.org>", "extra-space"),
     ("MAIL FROM:<ann@example.org>  SIZE=1", "extra-space"),
     ("MAIL FROM:<ann..b@example.org>", "malformed-path"),
+    ("MAIL FROM:<ann@[999.999.999.999]>", "malformed-path"),
+    ("MAIL FROM:<" + "a" * 65 + "@example.org>", "address-too-long"),
+    ("MAIL FROM:<ann@example.org> ENVID=a+0Ab", "malformed-parameter"),
 ]
 
 
@@ -203,6 +243,19 @@ def test_other_servers_take_it_and_tell(connect, syntax, line, expected):
     (violation,) = server.sessions[-1].violations
     assert violation.id == expected
     assert repr(line)[1:-1] in violation.explanation
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize(
+    "path", ["Anne Person <anne@example.com>", '"Anne" <anne@example.com>', "<Anne <a@b.example>>"]
+)
+def test_a_display_name_in_the_envelope_is_refused_and_told(connect, syntax, path):
+    server, client = connect(syntax)
+    client.hello()
+    assert client.say(f"MAIL FROM:{path}").startswith("501 5.5.4 ")
+    client.say(ANN)
+    assert client.say(f"RCPT TO:{path}").startswith("501 5.5.4 ")
+    assert [violation.id for violation in server.sessions[-1].violations] == ["display-name-in-path"]
 
 
 @pytest.mark.parametrize(("syntax", "code"), [("strict", "500"), ("usual", "250"), ("lenient", "250")])

@@ -101,7 +101,7 @@ def test_the_size_limit_is_offered_and_0_means_none(enter, limit, keyword):
     [
         ((), "NOOP", "250 2.0.0 OK"),
         (("ENHANCEDSTATUSCODES",), "NOOP", "250 OK"),
-        ((), "HELP", re.compile(r"214 2\.0\.0 Commands: .*\bSTARTTLS\b.*")),
+        ((), "HELP", re.compile(r"214 2\.0\.0 Commands: .*\bVRFY\b.*")),
         (("HELP",), "HELP", NOT_IMPLEMENTED),
         ((), ANN, AUTHENTICATED),
         (("AUTH",), ANN, NOT_IMPLEMENTED),
@@ -152,6 +152,34 @@ def test_replies_to_ehlo_and_helo_have_no_enhanced_status_code_also_when_they_re
         "501 Syntax: HELO hostname",
         "250 mx.smtpfix.test",
     ]
+
+
+ALWAYS = {"DATA", "EHLO", "HELO", "HELP", "MAIL", "NOOP", "QUIT", "RCPT", "RSET", "VRFY"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "others"),
+    [
+        ({}, set()),
+        ({"users": {}, "mechanisms": ["PLAIN"]}, {"AUTH"}),
+        ({"mode": "starttls"}, {"STARTTLS"}),
+        ({"mode": "starttls", "hide": ["STARTTLS"]}, set()),
+        ({"offer": ["CHUNKING"], "xclient": True}, {"BDAT", "XCLIENT"}),
+    ],
+)
+def test_help_lists_the_commands_that_there_are_and_no_others(start_smtp_server, wire, fields, others):
+    client = wire(start_smtp_server(**fields))
+    said = client.say("HELP").removeprefix("214 2.0.0 Commands: ").split(" ")
+    assert said == sorted(ALWAYS | others)
+    for verb in {*said} - {"QUIT", "STARTTLS"}:
+        assert not client.say(verb).startswith(("500", "502")), verb
+
+
+def test_help_inside_tls_does_not_list_the_way_into_it(start_smtp_server, wire):
+    client = wire(start_smtp_server("starttls"))
+    client.hello()
+    client.start_tls()
+    assert client.say("HELP").removeprefix("214 2.0.0 Commands: ").split(" ") == sorted(ALWAYS)
 
 
 # Commands before TLS and in it

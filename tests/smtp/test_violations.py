@@ -2,6 +2,7 @@
 
 import re
 import smtplib
+import threading
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from smtpfix import (
     Alert,
+    Delay,
     Disconnect,
     Hide,
     KeepInjected,
@@ -179,6 +181,56 @@ def test_commands_said_one_by_one_are_not_pipelined(server):
     assert session.pipelined == ()
     assert session.violations == ()
     assert not any(event.has_more for event in session.transcript)
+
+
+# The greeting
+
+
+class Gate:
+    """Keeps a server from greeting a client until the test says so."""
+
+    def __init__(self):
+        self.open = threading.Event()
+
+    def session_started(self, _server, _session):
+        assert self.open.wait(60)
+
+    def session_ended(self, _server, _session):
+        pass
+
+
+@pytest.mark.parametrize("stage", ["CONNECT", "GREETING"])
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (b"EHLO client.example\r\n", ["spoke-before-greeting"]),
+        (b"", []),
+        (b"\x16\x03\x01\x00\x05", []),  # TLS has to begin with the client, if on another port
+    ],
+)
+def test_a_client_that_speaks_before_a_delayed_greeting_is_told(wire, stage, said, expected):
+    gate = Gate()
+    with Server(observer=gate) as server:
+        server.on(stage, Delay(0))
+        client = wire(server, greeted=False)
+        client.send(said)
+        gate.open.set()
+        assert client.reply().startswith("220 ")
+        found = server.sessions[-1].violations
+        assert [violation.id for violation in found if violation.id == "spoke-before-greeting"] == expected
+
+
+@pytest.mark.parametrize(("said", "expected"), [(b"EHLO client.example\r\n", ["spoke-before-greeting"]), (b"", [])])
+def test_so_is_one_that_speaks_with_its_proxy_s_header(wire, said, expected):
+    with Server(Policy(proxy_protocol=True, xclient=True)) as server:
+        client = wire(server, greeted=False)
+        client.send(b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 25\r\n" + said)
+        assert client.reply().startswith("220 ")
+        client.reply() if said else client.hello()
+        client.send(b"XCLIENT NAME=a.example\r\nEHLO a.example\r\n")  # behind which it is greeted again
+        assert client.reply().startswith("220 ")
+        found = [violation.id for violation in server.sessions[-1].violations]
+        assert found == [*expected, "pipelined-too-far"]
 
 
 def test_content_may_begin_a_group(server, wire):

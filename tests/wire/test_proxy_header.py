@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smtpfix import InvalidValueError, Mode, ProxyTLS, Reply, SessionEnd
+from smtpfix import InvalidValueError, Mode, Policy, ProxyTLS, Reply, Server, SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.wire.proxy_header import CRC32C, SIGNATURE, SSL, Malformed, ProxyHeader, _crc32c, parse_header
 
@@ -336,6 +336,48 @@ def test_a_scenario_that_goes_on_in_clear_does_so_behind_the_header(start_smtp_s
     client = wire(server, greeted=False)
     client.send(LINE + b"NOOP\r\n")
     assert client.replies(2) == [GREETING, "250 2.0.0 OK"]
+
+
+class Told:
+    """An observer that notes what it is told."""
+
+    def __init__(self):
+        self.said = []
+
+    def session_started(self, _server, session):
+        self.said.append(("started", session.client, session.proxy is not None))
+
+    def message_captured(self, _server, _message):
+        pass
+
+    def session_ended(self, _server, session):
+        self.said.append(("ended", session.client, session.proxy is not None))
+
+
+def test_an_observer_hears_of_a_session_when_its_client_is_known(wire):
+    told = Told()
+    with Server(Policy(proxy_protocol=True), observer=told) as server:
+        client = wire(server, greeted=False)
+        client.send(LINE[:10])
+        assert not server.sessions[-1].is_over
+        assert told.said == []
+        client.send(LINE[10:])
+        assert client.reply() == GREETING
+        assert told.said == [("started", CLIENT, True)]
+        client.say("QUIT")
+        server.sessions.wait(1)
+    assert told.said == [("started", CLIENT, True), ("ended", CLIENT, True)]
+
+
+def test_it_hears_of_one_without_a_header_at_its_end(wire):
+    told = Told()
+    with Server(Policy(proxy_protocol=True), observer=told) as server:
+        client = wire(server, greeted=False)
+        proxy = client.socket.getsockname()
+        client.send(b"EHLO client.example\r\n")
+        assert client.reply() == ""
+        server.sessions.wait(1)
+    assert told.said == [("started", proxy, False), ("ended", proxy, False)]
 
 
 def test_the_server_s_own_client_says_that_it_cannot_send_a_header(start_smtp_server):
