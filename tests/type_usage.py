@@ -254,6 +254,7 @@ def test_message(smtp_server: Server) -> None:
     assert_type(message.envelope, Envelope)
     assert_type(message.envelope.parameter("NOTIFY", "bob@example.org"), str | None)
     assert_type(message.chunks, tuple[int, ...])
+    assert_type(CapturedMessage.from_file("message.eml"), CapturedMessage)
     assert_type(message.parsed, EmailMessage)
     assert_type(message.header("X-Id"), str | None)
     assert_type(message.attachments, tuple[Attachment, ...])

@@ -129,6 +129,12 @@ def addresses(text: str) -> Iterator[str]:
             others.append(piece)
 
 
+def normal(address: str) -> str:
+    """Return an address as it compares: a domain's case says nothing, a local part's may (RFC 5321 section 2.4)."""
+    local_part, at, domain = address.rpartition("@")
+    return f"{local_part}{at}{domain.lower()}"
+
+
 def _bare(pieces: list[str]) -> str:
     """Return what may be an address without angle brackets: one word, blanks only beside its ``@`` and dots."""
     text = "".join(pieces).strip()

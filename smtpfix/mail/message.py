@@ -6,11 +6,12 @@ Parses only when asked, never while a connection is served, and in time that gro
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from email.message import EmailMessage
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 from smtpfix.record.session import Session
 from smtpfix.record.violation import Violation
@@ -26,6 +27,9 @@ from .violations import BARE_CR, BARE_LF, END_OF_HEADERS, end_like, in_message, 
 
 __all__ = ("Attachment", "CapturedMessage", "Headers", "SessionSource")
 
+_LONGEST_SHOWN: Final = 320
+"""Characters of an address or a subject in a line; the longest address has so many (RFC 5321 section 4.5.3.1)."""
+
 
 class SessionSource(Protocol):
     """Where a message gets its session from: the recorder that still writes it."""
@@ -34,6 +38,15 @@ class SessionSource(Protocol):
 
     def session(self) -> Session:
         """Return the session as it stands now."""
+
+
+class _NoSession:
+    """Stands for the session of a message that came in none."""
+
+    number = 0
+
+    def session(self) -> Session:
+        raise LookupError("the message was read from a file: it came in no session")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +76,24 @@ class CapturedMessage:
     _split: tuple[Part, tuple[str, ...]] | None = field(default=None, init=False, repr=False)
     _parsed: tuple[EmailMessage, str | None] | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
+    _attachments: tuple[Attachment, ...] | None = field(default=None, init=False, repr=False)
+    _violations: tuple[Violation, ...] | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> CapturedMessage:
+        """Read a message from a file, such as one that ``smtpfix serve --save`` wrote. Raises `OSError`.
+
+        A file tells no envelope, so it is what the headers say: From, and To, Cc and Bcc. Its `number` is 0, it has no
+        `reply`, and asking for its `session` raises `LookupError`. Where every line ends with LF alone, as in a text
+        file, `content` has CRLF in its place, as a client sends it.
+        """
+        path = Path(path)
+        content = path.read_bytes()
+        if b"\r" not in content:
+            content = content.replace(b"\n", b"\r\n")
+        received = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        read = cls(0, Envelope("", ()), content, received, None, in_tls=False, user=None, _source=_NoSession())
+        return replace(read, envelope=Envelope(read.sender, read.addressees))
 
     @property
     def session(self) -> Session:
@@ -224,7 +255,10 @@ class CapturedMessage:
     @property
     def attachments(self) -> tuple[Attachment, ...]:
         """The attachments, in order."""
-        return tuple(attachments(self._parts[0]))
+        if self._attachments is None:
+            object.__setattr__(self, "_attachments", tuple(attachments(self._parts[0])))
+        assert self._attachments is not None  # noqa: S101 - set just above
+        return self._attachments
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -282,8 +316,14 @@ class CapturedMessage:
 
         A Bcc header is shown when a recipient it does not name got it: a copy for those it names may have one.
         """
+        if self._violations is None:
+            object.__setattr__(self, "_violations", tuple(self._found_violations()))
+        assert self._violations is not None  # noqa: S101 - set just above
+        return self._violations
+
+    def _found_violations(self) -> Iterator[Violation]:
         bcc = self._addresses("bcc", "resent-bcc")
-        found = in_message(
+        return in_message(
             self.content,
             addresses=(self.reverse_path, *self.to),
             mail_parameters=self.envelope.mail_parameters,
@@ -292,13 +332,22 @@ class CapturedMessage:
             bcc=bcc,
             not_bcc=without(self.to, bcc),
         )
-        return tuple(found)
 
     def __str__(self) -> str:
         """Return the message in one line, as failed waits list it."""
-        to = ", ".join(self.to[:3]) + (f" and {len(self.to) - 3} more" if len(self.to) > 3 else "")  # noqa: PLR2004
-        path = f"from {printable(self.reverse_path) or '<>'} to {printable(to)}"
-        return f"message {self.number}: {path}, subject {printable(repr(self.subject))}"
+        to = ", ".join(map(_shown, self.to[:3]))
+        more = f" and {len(self.to) - 3} more" if len(self.to) > 3 else ""  # noqa: PLR2004
+        path = f"from {_shown(self.reverse_path) or '<>'} to {to}{more}"
+        return f"message {self.number}: {path}, subject {_shown(repr(self.subject))}"
+
+    def __repr__(self) -> str:
+        """Return the same line in brackets: a list of messages, or a failed assertion, says which they are."""
+        return f"<{self}>"
+
+
+def _shown(text: str) -> str:
+    """Return a text that can be shown in a line, or its beginning."""
+    return printable(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
 
 
 Headers = Mapping[str, Any]

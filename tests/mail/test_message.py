@@ -439,8 +439,50 @@ def test_its_line_cannot_move_the_terminals_cursor():
     assert shown.isprintable()
 
 
-def test_the_repr_does_not_hold_the_content():
-    assert "secret" not in repr(message(b"Subject: x\r\n\r\nsecret"))
+def test_the_repr_says_which_message_it_is_and_not_its_content():
+    captured = message(b"Subject: Hi\r\n\r\nsecret")
+    assert repr(captured) == "<message 3: from ann@example.org to bob@example.org, subject 'Hi'>"
+
+
+def test_its_line_is_short_whatever_the_message():
+    captured = message(b"Subject: " + b"\x1b" * 100_000 + b"\r\n\r\n", reverse_path="a" * 5000, to=("b" * 5000,) * 50)
+    assert repr(captured).isprintable()
+    assert len(repr(captured)) < 5000
+    assert len(repr(message(b"Subject: " + b"s" * 300 + b"\r\n\r\n"))) > 300
+
+
+# Read once, and from a file
+
+
+@pytest.mark.parametrize("name", ["violations", "attachments"])
+def test_what_was_found_is_kept(name):
+    captured = message(MULTIPART + b"--b\r\nContent-Disposition: attachment\r\n\r\n\x80\n\r\n--b--\r\n")
+    assert getattr(captured, name) != ()
+    assert getattr(captured, name) is getattr(captured, name)
+
+
+NAMED = b"From: Ann <ann@x>\r\nTo: bob@x\r\nBcc: eve@x\r\nSubject: Hi\r\n\r\nhello\r\n"
+
+
+@pytest.mark.parametrize(
+    ("octets", "content"),
+    [
+        (NAMED, NAMED),
+        (NAMED.replace(b"\r\n", b"\n"), NAMED),  # a text file
+        (NAMED + b"bare\n", NAMED + b"bare\n"),  # what was captured so stays so
+    ],
+)
+def test_a_message_is_read_from_a_file_with_the_envelope_its_headers_say(tmp_path, octets, content):
+    path = tmp_path / "message.eml"
+    path.write_bytes(octets)
+    captured = CapturedMessage.from_file(path)
+    assert captured.content == content
+    assert (captured.reverse_path, captured.to) == ("ann@x", ("bob@x", "eve@x"))
+    assert (captured.subject, captured.number, captured.reply, captured.session_number) == ("Hi", 0, None, 0)
+    assert captured.received.tzinfo is UTC
+    assert CapturedMessage.from_file(str(path)).size == captured.size
+    with pytest.raises(LookupError, match="came in no session"):
+        _ = captured.session
 
 
 @given(
