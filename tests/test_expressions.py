@@ -89,6 +89,7 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "mail.header_values._UP_TO_SEMICOLON": ("", '"', 'a="'),
     "mail.header_values._WORD": ("", "=?", "=?utf-8?q?"),
     "mail.header_values.decoded": ("",),
+    "mail.header_violations._DATE": ("", "Mon, ", "1 Jan 2030", "1 Jan 2030 10:00"),
     "mail.mime._DASHES": ("", "\n--"),
     "mail.mime._EMPTY_LINE": ("",),
     "mail.mime._MAILBOX_LINE": ("", "From "),

@@ -6,6 +6,7 @@ Parses only when asked, never while a connection is served, and in time that gro
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,7 +21,8 @@ from smtpfix.safe_text import printable
 
 from .bodies import Attachment, attachments, body_text
 from .envelope import USUAL, Envelope, Transfer
-from .header_values import addresses, unfolded, words
+from .header_values import addresses, sound, unfolded, words
+from .header_violations import in_headers
 from .mime import Part, split
 from .parsing import LONGEST_VALUE, links_in_html, parse, parse_headers, plain_subject, urls_in_text
 from .violations import BARE_CR, BARE_LF, END_OF_HEADERS, end_like, in_message, without
@@ -206,6 +208,27 @@ class CapturedMessage:
                 return str(self.headers[name])
         return words(unfolded(raw))
 
+    def raw_header(self, name: str) -> str | None:
+        """Return the first header of this name as it stands, folds and encoded words included; None if there is none.
+
+        Octets outside ASCII are read as UTF-8.
+        """
+        raw = self._raw(name)
+        return None if raw is None else sound(raw)
+
+    @property
+    def one_click_unsubscribe(self) -> str | None:
+        """The https URL by which one click unsubscribes (RFC 8058 section 3.1).
+
+        None unless List-Unsubscribe has it and List-Unsubscribe-Post says so, both as they stand.
+        """
+        post = unfolded(self._raw("List-Unsubscribe-Post") or "")
+        if post.lower() != "list-unsubscribe=one-click":
+            return None
+        places = unfolded(self._raw("List-Unsubscribe") or "").split("<")[1:]
+        urls = ("".join(place.partition(">")[0].split()) for place in places)
+        return next((url for url in urls if url.lower().startswith("https://")), None)
+
     def _raw(self, name: str) -> str | None:
         """Return the first header of this name as it stands."""
         return next((value for key, value in self.headers.raw_items() if key.lower() == name.lower()), None)
@@ -312,7 +335,7 @@ class CapturedMessage:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """What is against the standards in how it came: line ends and lengths, dots, undeclared 8-bit, Bcc shown.
+        """What is against the standards in how it came: line ends and lengths, dots, undeclared 8-bit, Bcc, headers.
 
         A Bcc header is shown when a recipient it does not name got it: a copy for those it names may have one.
         """
@@ -323,7 +346,7 @@ class CapturedMessage:
 
     def _found_violations(self) -> Iterator[Violation]:
         bcc = self._addresses("bcc", "resent-bcc")
-        return in_message(
+        yield from in_message(
             self.content,
             addresses=(self.reverse_path, *self.to),
             mail_parameters=self.envelope.mail_parameters,
@@ -332,6 +355,8 @@ class CapturedMessage:
             bcc=bcc,
             not_bcc=without(self.to, bcc),
         )
+        inside = (part.fields for part in itertools.islice(self._parts[0].walk(), 1, None))
+        yield from in_headers(self.headers.raw_items(), inside)
 
     def __str__(self) -> str:
         """Return the message in one line, as failed waits list it."""

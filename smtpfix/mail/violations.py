@@ -13,6 +13,7 @@ from smtpfix.record.violation import Violation
 from smtpfix.safe_text import printable
 
 from .header_values import normal
+from .header_violations import HEADER_VIOLATIONS
 
 BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 BARE_CR: Final = re.compile(rb"\r(?!\n)")
@@ -28,6 +29,7 @@ _SHOWN: Final = 5
 MESSAGE_VIOLATIONS: Final = (
     *("bare-line-feed", "bare-carriage-return", "smuggled-end-of-data", "line-too-long", "dot-not-stuffed"),
     *("address-without-smtputf8", "headers-without-smtputf8", "body-without-8bitmime", "bcc-in-headers"),
+    *HEADER_VIOLATIONS,
 )
 """Every `Violation.id` of a message."""
 

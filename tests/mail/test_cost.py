@@ -55,6 +55,8 @@ SHAPES = {
         for unit in (b"=?utf-8?q?a?= ", b"=?", b"=?utf-8?b?", b"a ", b"=?punycode?q?a-?= ")
     },
     "one long encoded word": of(b"a", b"Subject: =?utf-8?q?", b"?=\r\n\r\n"),
+    **{f"{name.decode()} of words": value(name, b"=?a?q?b?= ") for name in (b"From", b"List-Unsubscribe", b"Date")},
+    "many List-Unsubscribe-Post": of(b"<a", b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nList-Unsubscribe: "),
     "headers": of(b"A: b\r\n"),
     "headers without a name": of(b":\n"),
     "many To headers": of(b"To: a@b\r\n"),

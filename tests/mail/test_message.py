@@ -496,3 +496,27 @@ def test_a_subject_that_can_be_seen_without_parsing_is_what_the_parser_would_giv
     unparsed, parsed = message(content), message(content)
     assert parsed.headers is not None
     assert unparsed.subject == parsed.subject
+
+
+def test_a_raw_header_is_what_was_sent():
+    captured = message("Subject: =?utf-8?q?a?=\r\n b\r\nX: für\r\n\r\n".encode())
+    assert captured.raw_header("subject") == "=?utf-8?q?a?=\r\n b"
+    assert captured.raw_header("X") == "für"
+    assert captured.raw_header("Y") is None
+
+
+@pytest.mark.parametrize(
+    ("unsubscribe", "post", "url"),
+    [
+        ("<mailto:a@x>,\r\n <https://x/ 7>", "List-Unsubscribe=One-Click", "https://x/7"),
+        ("<https://x/7>", "list-unsubscribe=one-click", "https://x/7"),
+        ("<https://x/7>", "yes", None),
+        ("<http://x/7>, <mailto:a@x>", "List-Unsubscribe=One-Click", None),
+        ("https://x/7", "List-Unsubscribe=One-Click", None),
+        ("=?utf-8?q?=3Chttps=3A//x=3E?=", "List-Unsubscribe=One-Click", None),
+    ],
+)
+def test_one_click_unsubscribes_where_both_headers_say_so(unsubscribe, post, url):
+    header = f"List-Unsubscribe: {unsubscribe}\r\n"
+    assert message(f"{header}List-Unsubscribe-Post: {post}\r\n\r\n".encode()).one_click_unsubscribe == url
+    assert message(f"{header}\r\n".encode()).one_click_unsubscribe is None

@@ -20,6 +20,7 @@ from smtpfix import (
     UnexpectedMessage,
     Violation,
 )
+from smtpfix.mail import header_violations
 from smtpfix.mail import violations as message_violations
 from smtpfix.mail.violations import in_message, without
 from smtpfix.policy.mode import Mode
@@ -468,7 +469,8 @@ def test_every_violation_there_is_has_its_id_in_the_table(deliver):
     assert len(shown) == 5
     assert shown < set(VIOLATIONS)
     source = "".join(
-        Path(room.__file__).read_text(encoding="utf-8") for room in (message_violations, violations, grammar)
+        Path(room.__file__).read_text(encoding="utf-8")
+        for room in (message_violations, header_violations, violations, grammar)
     )
     assert set(re.findall(r'(?:Violation|Fault|_fault)\(\s*"([a-z0-9-]+)"', source)) == set(VIOLATIONS)
 
