@@ -257,6 +257,7 @@ def test_message(smtp_server: Server) -> None:
     assert_type(CapturedMessage.from_file("message.eml"), CapturedMessage)
     assert_type(message.parsed, EmailMessage)
     assert_type(message.header("X-Id"), str | None)
+    assert_type(message.recommendations, tuple[Violation, ...])
     assert_type(message.raw_header("X-Id"), str | None)
     assert_type(message.one_click_unsubscribe, str | None)
     assert_type(message.attachments, tuple[Attachment, ...])

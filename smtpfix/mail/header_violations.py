@@ -17,8 +17,12 @@ from smtpfix.safe_text import printable
 
 from .header_values import misplaced_word, outside_comments
 
-HEADER_VIOLATIONS: Final = ("duplicate-header", "malformed-date", "encoded-word-misplaced")
+HEADER_VIOLATIONS: Final = (
+    *("missing-from", "missing-date", "duplicate-header", "malformed-date", "encoded-word-misplaced"),
+)
 """Every `Violation.id` of a message's header fields."""
+RECOMMENDATIONS: Final = ("missing-message-id",)
+"""Every `Violation.id` of what they should have."""
 
 _ONCE: Final = {
     **dict.fromkeys(
@@ -73,6 +77,10 @@ def in_headers(fields: Iterable[tuple[str, str]], parts: Iterable[Mapping[str, s
     by_name: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for name, value in fields:
         by_name[name.lower()].append((name, value))
+    if "from" not in by_name:
+        yield Violation("missing-from", "there is no From header", "RFC 5322 section 3.6")
+    if "date" not in by_name:
+        yield Violation("missing-date", "there is no Date header", "RFC 5322 section 3.6")
     for name, those in by_name.items():
         if name in _ONCE and len(those) > 1:
             yield Violation(
@@ -80,7 +88,7 @@ def in_headers(fields: Iterable[tuple[str, str]], parts: Iterable[Mapping[str, s
                 f"{printable(those[0][0])} is there {len(those)} times: {_shown([value for _, value in those])}",
                 _ONCE[name],
             )
-    for name, value in itertools.chain(by_name["date"], by_name["resent-date"]):
+    for name, value in itertools.chain(by_name.get("date", ()), by_name.get("resent-date", ())):
         if not _is_date(value):
             yield Violation(
                 "malformed-date",
@@ -101,6 +109,12 @@ def in_headers(fields: Iterable[tuple[str, str]], parts: Iterable[Mapping[str, s
                 f"{printable(name)} has {_shown([word])} where no encoded word may stand, so it is what it says",
                 "RFC 2047 section 5",
             )
+
+
+def recommended(fields: Iterable[tuple[str, str]]) -> Iterator[Violation]:
+    """Yield what header fields should have, and have not."""
+    if not any(name.lower() == "message-id" for name, _ in fields):
+        yield Violation("missing-message-id", "there is no Message-ID header", "RFC 5322 section 3.6.4")
 
 
 def _is_date(value: str) -> bool:

@@ -22,7 +22,7 @@ from smtpfix.safe_text import printable
 from .bodies import Attachment, attachments, body_text
 from .envelope import USUAL, Envelope, Transfer
 from .header_values import addresses, sound, unfolded, words
-from .header_violations import in_headers
+from .header_violations import in_headers, recommended
 from .mime import Part, split
 from .parsing import LONGEST_VALUE, links_in_html, parse, parse_headers, plain_subject, urls_in_text
 from .violations import BARE_CR, BARE_LF, END_OF_HEADERS, end_like, in_message, without
@@ -337,12 +337,18 @@ class CapturedMessage:
     def violations(self) -> tuple[Violation, ...]:
         """What is against the standards in how it came: line ends and lengths, dots, undeclared 8-bit, Bcc, headers.
 
+        What a standard only recommends is in `recommendations`.
         A Bcc header is shown when a recipient it does not name got it: a copy for those it names may have one.
         """
         if self._violations is None:
             object.__setattr__(self, "_violations", tuple(self._found_violations()))
         assert self._violations is not None  # noqa: S101 - set just above
         return self._violations
+
+    @property
+    def recommendations(self) -> tuple[Violation, ...]:
+        """What the standards recommend and it has not, such as a Message-ID; most mail has."""
+        return tuple(recommended(self.headers.raw_items()))
 
     def _found_violations(self) -> Iterator[Violation]:
         bcc = self._addresses("bcc", "resent-bcc")

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpfix.mail.header_violations import in_headers
+from smtpfix.mail.header_violations import in_headers, recommended
 from smtpfix.mail.mime import split
 from smtpfix.mail.parsing import parse_headers
+
+DATE = b"Date: Mon, 7 Jan 2030 10:00:00 +0000\r\n"
 
 
 def violations(content):
@@ -17,7 +19,19 @@ def violations(content):
 
 
 def ids(content):
-    return [violation.id for violation in violations(content)]
+    """Return the ids of what is wrong beside what is missing."""
+    return [violation.id for violation in violations(content) if not violation.id.startswith("missing-")]
+
+
+def test_a_message_has_from_and_date_and_should_have_a_message_id():
+    assert [str(violation) for violation in violations(b"X-From: a@x\r\n\r\nDate: x\r\n")] == [
+        "missing-from: there is no From header (RFC 5322 section 3.6)",
+        "missing-date: there is no Date header (RFC 5322 section 3.6)",
+    ]
+    right = [("FROM", "a@x"), ("date", "7 Jan 2030 10:00:00 +0000")]
+    assert list(in_headers(right, ())) == []
+    assert [violation.id for violation in recommended(right)] == ["missing-message-id"]
+    assert list(recommended([("message-id", "<7@x>")])) == []
 
 
 @pytest.mark.parametrize("name", ["From", "to", "Subject", "DATE", "Message-ID", "Content-Type", "MIME-Version"])
@@ -30,7 +44,7 @@ def test_a_header_that_may_be_there_once_is_there_once(name):
 
 def test_a_header_that_is_there_twice_is_told_with_its_values():
     (violation,) = violations(
-        b"From: a@x\r\nX: 1\r\nFROM: b@x\r\nX: 2\r\nReceived: a\r\nReceived: b\r\n\r\nFrom: c\r\n"
+        DATE + b"From: a@x\r\nX: 1\r\nFROM: b@x\r\nX: 2\r\nReceived: a\r\nReceived: b\r\n\r\nFrom: c\r\n"
     )
     assert str(violation) == "duplicate-header: From is there 2 times: 'a@x', 'b@x' (RFC 5322 section 3.6)"
 
@@ -115,6 +129,7 @@ def test_an_encoded_word_anywhere_else_is_a_violation(header):
 
 def test_a_long_url_that_the_standard_library_folds_is_a_violation():
     message = EmailMessage()
+    message["From"], message["Date"] = "a@x", "Mon, 7 Jan 2030 10:00:00 +0000"
     message["List-Unsubscribe"] = f"<https://shop.example/{'a' * 200}>"
     (violation,) = violations(message.as_bytes())
     assert violation.id == "encoded-word-misplaced"
@@ -123,7 +138,9 @@ def test_a_long_url_that_the_standard_library_folds_is_a_violation():
 
 def test_encoded_words_about_a_part_are_told_once_each():
     part = f'--b\r\nContent-Disposition: attachment; filename="{WORD}"\r\n\r\nx\r\n'.encode()
-    found = violations(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 3 + b"--b--\r\n")
+    found = violations(
+        DATE + b"From: a@x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 3 + b"--b--\r\n"
+    )
     assert [violation.explanation.split()[0] for violation in found] == ["Content-Disposition"]
 
 
