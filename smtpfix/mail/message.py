@@ -14,12 +14,13 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from smtpfix.errors import InvalidValueError
 from smtpfix.record.session import Session
 from smtpfix.record.violation import Violation
 from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
-from .bodies import Attachment, attachments, body_text
+from .bodies import Attachment, attachments, body_text, part_of
 from .envelope import USUAL, Envelope, Transfer
 from .header_values import addresses, sound, unfolded, words
 from .header_violations import in_headers, recommended
@@ -78,7 +79,9 @@ class CapturedMessage:
     _split: tuple[Part, tuple[str, ...]] | None = field(default=None, init=False, repr=False)
     _parsed: tuple[EmailMessage, str | None] | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
-    _attachments: tuple[Attachment, ...] | None = field(default=None, init=False, repr=False)
+    _attachments: tuple[tuple[Attachment, ...], tuple[Attachment, ...]] | None = field(
+        default=None, init=False, repr=False
+    )
     _violations: tuple[Violation, ...] | None = field(default=None, init=False, repr=False)
 
     @classmethod
@@ -277,11 +280,31 @@ class CapturedMessage:
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
-        """The attachments, in order."""
+        """The attachments, in order; a message in the message is one, and what is shown inside the text is none."""
+        return self._attached[0]
+
+    @property
+    def inlines(self) -> tuple[Attachment, ...]:
+        """What has a name or a Content-ID and is shown inside the text, such as an HTML body's images, in order."""
+        return self._attached[1]
+
+    @property
+    def _attached(self) -> tuple[tuple[Attachment, ...], tuple[Attachment, ...]]:
         if self._attachments is None:
-            object.__setattr__(self, "_attachments", tuple(attachments(self._parts[0])))
+            found = tuple(attachments(self._parts[0]))
+            saved = tuple(one for one in found if not one.is_inline)
+            object.__setattr__(self, "_attachments", (saved, tuple(one for one in found if one.is_inline)))
         assert self._attachments is not None  # noqa: S101 - set just above
         return self._attachments
+
+    def part(self, wanted: str) -> Attachment | None:
+        """Return the first part of a media type, ``text/calendar``, or that a ``cid:`` URL names; None without one.
+
+        The parts of a message in the message are not looked at.
+        """
+        if "/" not in wanted and not wanted.lower().startswith("cid:"):
+            raise InvalidValueError("CapturedMessage.part", wanted, "a media type such as text/calendar, or a cid: URL")
+        return part_of(self._parts[0], wanted)
 
     @property
     def links(self) -> tuple[str, ...]:

@@ -70,6 +70,7 @@ SHAPES = {
     "45 levels, dashes": nested(45, b"--\n"),
     "45 levels, delimiters": nested(45, b"--b44\n"),
     "nothing but levels": lambda size: nested(size // 50, b"x\n")(10),
+    "messages beside messages": of(b"--b\nContent-Type: message/rfc822\nContent-ID: a\n\n\nx\n", PARTS),
     "messages in messages": of(b"Content-Type: message/rfc822\n\n"),
     "parts": of(b"--b\n\nx\n", PARTS),
     "parts with long types": lambda size: (
@@ -117,6 +118,8 @@ def reading(content):
                 getattr(message, name)
         for name in HEADERS:
             message.header(name)
+        message.part("text/calendar")
+        message.part("cid:logo")
         str(message)
 
     return read

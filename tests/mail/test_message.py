@@ -352,7 +352,7 @@ def test_messages_in_messages_in_messages_are_survived(header):
     captured = message(b"Subject: deep\r\n" + header * (sys.getrecursionlimit() * 2))
     assert captured.parsed["Subject"] == captured.subject == "deep"
     assert captured.text == ""
-    assert captured.attachments == ()
+    assert [attachment.content_type for attachment in captured.attachments] == ["message/rfc822"]
     assert captured.truncated[0] == "a part inside 50 others is not taken apart"
 
 
