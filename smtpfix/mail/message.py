@@ -24,8 +24,9 @@ from .bodies import Attachment, attachments, body_text, part_of
 from .envelope import USUAL, Envelope, Transfer
 from .header_values import addresses, sound, unfolded, words
 from .header_violations import in_headers, recommended
+from .links import links_in_html, urls_in_text
 from .mime import Part, split
-from .parsing import LONGEST_VALUE, links_in_html, parse, parse_headers, plain_subject, urls_in_text
+from .parsing import LONGEST_VALUE, parse, parse_headers, plain_subject
 from .violations import BARE_CR, BARE_LF, END_OF_HEADERS, end_like, in_message, without
 
 __all__ = ("Attachment", "CapturedMessage", "Headers", "SessionSource")
@@ -308,7 +309,10 @@ class CapturedMessage:
 
     @property
     def links(self) -> tuple[str, ...]:
-        """The http, https and mailto links of the HTML body, then the http and https URLs of the text, each once."""
+        """The http, https and mailto links of the HTML body, then the http and https URLs of the text, each once.
+
+        In HTML they are what ``<a>`` and ``<area>`` lead to.
+        """
         return tuple(dict.fromkeys((*links_in_html(self.html), *urls_in_text(self.text))))
 
     # How it was on the wire

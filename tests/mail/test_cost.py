@@ -80,10 +80,27 @@ SHAPES = {
     "reports in reports": of(b"Content-Type: message/delivery-status\n\n"),
     **{
         f"HTML of {unit.decode()}": of(unit, HTML)
-        for unit in (b"<", b" href", b" href=", b" ", b"=\t ", b' href="http:&#9">', b"<a href=http:&amp")
+        for unit in (
+            b"<a b='",
+            b'<a b="x',
+            b"<!--",
+            b"<!",
+            b"<title>",
+            b"</title",
+            b"</style ",
+            b"<a/",
+            b"<",
+            b" href",
+            b" href=",
+            b" ",
+            b"=\t ",
+            b' href="http:&#9">',
+            b"<a href=http:&amp",
+        )
     },
     "a long character reference": of(b"9", HTML + b' href="http:&#', b';">'),
     "URLs": of(b"http://"),
+    "brackets behind a URL": of(b")", b"\r\nhttp://x/("),
     **{f"lines of {unit!r}": of(unit, b"\r\n") for unit in (b"\n", b"\r", b"\n.", b"\r.\n", b"\xff", b"\n--")},
     **{
         f"{encoding.decode()} of {unit.decode()}": of(
