@@ -338,6 +338,24 @@ BREAKS: Final = (
         "itertools.islice(reversed(self._messages), count - seen + 1)",
         "a wait counts a message twice",
     ),
+    Break(
+        "smtpfix/mail",
+        'if not part.media_type.startswith("message/"):',
+        "if part.parts:",
+        "what a message in the message has attached is the message's own",
+    ),
+    Break(
+        "smtpfix/mail",
+        "places = itertools.chain((piece for piece in pieces if piece[0] in '<\"'), addresses(text))",
+        "places = addresses(text)",
+        "an encoded word in quotes is taken for a name",
+    ),
+    Break(
+        "smtpfix/mail",
+        'elif name in ("a", "area") and markup[3]:',
+        "elif markup[3]:",
+        "every href is a link",
+    ),
     # conversation
     Break(
         "smtpfix/conversation",

@@ -4,26 +4,46 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
-from .header_values import decoded, from_base64
+from .header_values import decoded, from_base64, unfolded
 from .mime import Part
 
 _UU_ENCODINGS: Final = frozenset(("x-uuencode", "uuencode", "uue", "x-uue"))
 _UU_BEGIN: Final = re.compile(rb"^begin [0-7]++ [^\n]*+\n", re.MULTILINE)
 
 
+_MESSAGES: Final = frozenset(("message/rfc822", "message/global"))
+
+
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A part of a message that is meant to be saved, not shown."""
+    """A part of a message: what is meant to be saved, what is shown inside the text, or one that was asked for."""
 
     filename: str | None
     content_type: str
     """Media type in lower case, such as ``application/pdf``."""
     content: bytes = field(repr=False)
-    """The octets with the transfer encoding removed."""
+    """The octets with the transfer encoding removed; those of a message in the message are all of it."""
+    disposition: str = field(default="", compare=False)
+    """``attachment`` or ``inline`` (RFC 2183 section 2), in lower case; ``""`` where it says none."""
+    content_id: str | None = field(default=None, compare=False)
+    """Its Content-ID without angle brackets, so that HTML names it by ``cid:`` and this."""
+    params: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """The media type's parameters by name in lower case, decoded, such as an invitation's ``method``."""
+
+    @property
+    def text(self) -> str:
+        r"""Its content decoded by its charset, with ``\n`` line ends."""
+        return _text(self.content, self.params)
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether it is shown inside the text: it says so, or has a Content-ID and says nothing."""
+        return self.disposition == "inline" or (not self.disposition and self.content_id is not None)
 
 
 def body_text(message: Part, subtype: str) -> str:
@@ -31,18 +51,55 @@ def body_text(message: Part, subtype: str) -> str:
     part = next(_bodies(message, subtype), None)
     if part is None:
         return ""
-    return decoded(_octets(part), part.parameters.get("charset", "ascii")).replace("\r\n", "\n")
+    return _text(_octets(part), part.parameters)
 
 
 def attachments(message: Part) -> Iterator[Attachment]:
-    """Yield what has a file name, or says that it is an attachment, in order; a message in the message is none."""
-    for part in message.walk():
-        if part.parts or part.media_type.startswith("message/"):
+    """Yield what has a file name, is a message, is shown inside the text, or says that it is an attachment, in order.
+
+    A message in the message is one, whatever it has attached.
+    """
+    for part in _own(message):
+        is_message = part.media_type in _MESSAGES
+        if part.parts and not is_message:
             continue
-        disposition = part.value("disposition")
-        filename = disposition.parameters.get("filename", part.parameters.get("name"))
-        if filename or disposition.main == "attachment":
-            yield Attachment(filename if filename is None else filename.strip(), part.media_type, _octets(part))
+        found = _attachment(part)
+        shown_by_id = found.content_id is not None and not part.media_type.startswith("text/")
+        if is_message or found.filename or found.disposition == "attachment" or shown_by_id:
+            yield found
+
+
+def part_of(message: Part, wanted: str) -> Attachment | None:
+    """Return the first part of a media type, or with the Content-ID of a ``cid:`` URL (RFC 2392 section 2)."""
+    scheme, _, content_id = wanted.partition(":")
+    if scheme.lower() == "cid":
+        content_id = unquote(content_id)
+        return next((_attachment(part) for part in _own(message) if _content_id(part) == content_id), None)
+    return next((_attachment(part) for part in _own(message) if part.media_type == wanted.lower()), None)
+
+
+def _own(part: Part) -> Iterator[Part]:
+    """Yield a part and all in it, but for what is in a message in the message, in order."""
+    yield part
+    if not part.media_type.startswith("message/"):
+        for one in part.parts:
+            yield from _own(one)
+
+
+def _attachment(part: Part) -> Attachment:
+    disposition = part.value("disposition")
+    filename = disposition.parameters.get("filename", part.parameters.get("name", "")).strip()
+    return Attachment(
+        filename or None, part.media_type, _octets(part), disposition.main, _content_id(part), part.parameters
+    )
+
+
+def _content_id(part: Part) -> str | None:
+    return unfolded(part.fields.get("id", "")).removeprefix("<").removesuffix(">") or None
+
+
+def _text(octets: bytes, parameters: Mapping[str, str]) -> str:
+    return decoded(octets, parameters.get("charset", "ascii")).replace("\r\n", "\n")
 
 
 def _bodies(part: Part, subtype: str) -> Iterator[Part]:

@@ -64,7 +64,7 @@ class Value(NamedTuple):
 
 def structured(text: str) -> Value:
     """Take a value apart into what it says and its parameters (RFC 2045 section 5.1)."""
-    main, *parameters = _UP_TO_SEMICOLON.findall(_without_comments(unfolded(text)))
+    main, *parameters = _UP_TO_SEMICOLON.findall(outside_comments(text))
     return Value(main.strip().lower(), _parameters(parameters))
 
 
@@ -111,11 +111,31 @@ def words(text: str) -> str:
     return "".join((*pieces, sound(text[end:])))
 
 
+def misplaced_word(text: str, *, in_names: bool) -> str | None:
+    """Return the first encoded word in a structured value that stands where none may (RFC 2047 section 5).
+
+    It may stand in a comment, and with `in_names` in a display name that is not quoted.
+    """
+    if "=?" not in text:
+        return None
+    outside = outside_comments(text)
+    places: Iterable[str] = (outside,)
+    if in_names:
+        pieces = (match[0] for match in _IN_ADDRESSES.finditer(outside))
+        places = itertools.chain((piece for piece in pieces if piece[0] in '<"'), addresses(text))
+    return next((match[0] for match in map(_WORD.search, places) if match is not None), None)
+
+
+def outside_comments(text: str) -> str:
+    """Return a value in one line, with a blank in the place of each comment (RFC 5322 section 3.2.2)."""
+    return _without_comments(unfolded(text))
+
+
 def addresses(text: str) -> Iterator[str]:
     """Yield the addresses in a list of mailboxes and groups (RFC 5322 section 3.4), without their display names."""
     in_brackets: str | None = None
     others: list[str] = []
-    for match in itertools.chain(_IN_ADDRESSES.finditer(_without_comments(unfolded(sound(text)))), (None,)):
+    for match in itertools.chain(_IN_ADDRESSES.finditer(outside_comments(sound(text))), (None,)):
         piece = "," if match is None else match[0]
         if piece[0] in ",;" or (piece[0] == "<" and in_brackets is not None):  # some forget what separates
             if address := _bare(others) if in_brackets is None else _routeless(in_brackets):
@@ -127,6 +147,12 @@ def addresses(text: str) -> Iterator[str]:
             in_brackets = match[1]
         elif piece[0] not in ",;":
             others.append(piece)
+
+
+def normal(address: str) -> str:
+    """Return an address as it compares: a domain's case says nothing, a local part's may (RFC 5321 section 2.4)."""
+    local_part, at, domain = address.rpartition("@")
+    return f"{local_part}{at}{domain.lower()}"
 
 
 def _bare(pieces: list[str]) -> str:

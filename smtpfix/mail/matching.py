@@ -8,6 +8,7 @@ from typing import Any, Final, TypedDict
 
 from smtpfix.safe_text import printable
 
+from .header_values import normal
 from .message import CapturedMessage
 
 
@@ -15,7 +16,7 @@ class Criteria(TypedDict, total=False):
     """What a message may be asked for: each by a string, a compiled pattern (searched), or any object with ``==``."""
 
     to: Any
-    """One of the envelope's recipients."""
+    """One of the envelope's recipients. In all addresses a domain's case says nothing, a local part's does."""
     reverse_path: Any
     """The envelope's reverse-path, ``""`` for the null one."""
     sender: Any
@@ -40,6 +41,8 @@ _ONE_OF: Final[Mapping[str, Callable[[CapturedMessage], tuple[Any, ...]]]] = {
 }
 _EXACT: Final = ("reverse_path", "sender", "subject", "user")
 _CONTAINED: Final = ("text", "html")
+_ADDRESSES: Final = ("to", "reverse_path", "sender")
+"""Criteria whose domains compare without case."""
 _NAMES: Final = (*_ONE_OF, *_EXACT, *_CONTAINED, "headers")
 
 
@@ -48,6 +51,12 @@ def equals(expected: Any, actual: Any) -> bool:
     if isinstance(expected, re.Pattern):
         return isinstance(actual, str) and expected.search(actual) is not None
     return bool(expected == actual)
+
+
+def _fits(name: str, expected: Any, actual: Any) -> bool:
+    if name in _ADDRESSES and isinstance(expected, str):
+        return normal(expected) == normal(actual)
+    return equals(expected, actual)
 
 
 class Matcher:
@@ -77,12 +86,12 @@ class Matcher:
                 continue
             if name in _ONE_OF:
                 values = _ONE_OF[name](message)
-                if not any(equals(expected, value) for value in values):
+                if not any(_fits(name, expected, value) for value in values):
                     found.append(_line(name, expected, values))
                 continue
             actual = getattr(message, name)
             contained = name in _CONTAINED and isinstance(expected, str) and expected in actual
-            if not contained and not equals(expected, actual):
+            if not contained and not _fits(name, expected, actual):
                 found.append(_line(name, expected, actual))
         return found
 

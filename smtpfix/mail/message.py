@@ -6,25 +6,33 @@ Parses only when asked, never while a connection is served, and in time that gro
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from email.message import EmailMessage
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
+from smtpfix.errors import InvalidValueError
 from smtpfix.record.session import Session
 from smtpfix.record.violation import Violation
 from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
-from .bodies import Attachment, attachments, body_text
+from .bodies import Attachment, attachments, body_text, part_of
 from .envelope import USUAL, Envelope, Transfer
-from .header_values import addresses, unfolded, words
+from .header_values import addresses, sound, unfolded, words
+from .header_violations import in_headers, recommended
+from .links import links_in_html, urls_in_text
 from .mime import Part, split
-from .parsing import LONGEST_VALUE, links_in_html, parse, parse_headers, plain_subject, urls_in_text
+from .parsing import LONGEST_VALUE, parse, parse_headers, plain_subject
 from .violations import BARE_CR, BARE_LF, END_OF_HEADERS, end_like, in_message, without
 
 __all__ = ("Attachment", "CapturedMessage", "Headers", "SessionSource")
+
+_LONGEST_SHOWN: Final = 320
+"""Characters of an address or a subject in a line; the longest address has so many (RFC 5321 section 4.5.3.1)."""
 
 
 class SessionSource(Protocol):
@@ -34,6 +42,15 @@ class SessionSource(Protocol):
 
     def session(self) -> Session:
         """Return the session as it stands now."""
+
+
+class _NoSession:
+    """Stands for the session of a message that came in none."""
+
+    number = 0
+
+    def session(self) -> Session:
+        raise LookupError("the message was read from a file: it came in no session")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +80,26 @@ class CapturedMessage:
     _split: tuple[Part, tuple[str, ...]] | None = field(default=None, init=False, repr=False)
     _parsed: tuple[EmailMessage, str | None] | None = field(default=None, init=False, repr=False)
     _headers: EmailMessage | None = field(default=None, init=False, repr=False)
+    _attachments: tuple[tuple[Attachment, ...], tuple[Attachment, ...]] | None = field(
+        default=None, init=False, repr=False
+    )
+    _violations: tuple[Violation, ...] | None = field(default=None, init=False, repr=False)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> CapturedMessage:
+        """Read a message from a file, such as one that ``smtpfix serve --save`` wrote. Raises `OSError`.
+
+        A file tells no envelope, so it is what the headers say: From, and To, Cc and Bcc. Its `number` is 0, it has no
+        `reply`, and asking for its `session` raises `LookupError`. Where every line ends with LF alone, as in a text
+        file, `content` has CRLF in its place, as a client sends it.
+        """
+        path = Path(path)
+        content = path.read_bytes()
+        if b"\r" not in content:
+            content = content.replace(b"\n", b"\r\n")
+        received = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        read = cls(0, Envelope("", ()), content, received, None, in_tls=False, user=None, _source=_NoSession())
+        return replace(read, envelope=Envelope(read.sender, read.addressees))
 
     @property
     def session(self) -> Session:
@@ -175,6 +212,27 @@ class CapturedMessage:
                 return str(self.headers[name])
         return words(unfolded(raw))
 
+    def raw_header(self, name: str) -> str | None:
+        """Return the first header of this name as it stands, folds and encoded words included; None if there is none.
+
+        Octets outside ASCII are read as UTF-8.
+        """
+        raw = self._raw(name)
+        return None if raw is None else sound(raw)
+
+    @property
+    def one_click_unsubscribe(self) -> str | None:
+        """The https URL by which one click unsubscribes (RFC 8058 section 3.1).
+
+        None unless List-Unsubscribe has it and List-Unsubscribe-Post says so, both as they stand.
+        """
+        post = unfolded(self._raw("List-Unsubscribe-Post") or "")
+        if post.lower() != "list-unsubscribe=one-click":
+            return None
+        places = unfolded(self._raw("List-Unsubscribe") or "").split("<")[1:]
+        urls = ("".join(place.partition(">")[0].split()) for place in places)
+        return next((url for url in urls if url.lower().startswith("https://")), None)
+
     def _raw(self, name: str) -> str | None:
         """Return the first header of this name as it stands."""
         return next((value for key, value in self.headers.raw_items() if key.lower() == name.lower()), None)
@@ -223,12 +281,38 @@ class CapturedMessage:
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
-        """The attachments, in order."""
-        return tuple(attachments(self._parts[0]))
+        """The attachments, in order; a message in the message is one, and what is shown inside the text is none."""
+        return self._attached[0]
+
+    @property
+    def inlines(self) -> tuple[Attachment, ...]:
+        """What has a name or a Content-ID and is shown inside the text, such as an HTML body's images, in order."""
+        return self._attached[1]
+
+    @property
+    def _attached(self) -> tuple[tuple[Attachment, ...], tuple[Attachment, ...]]:
+        if self._attachments is None:
+            found = tuple(attachments(self._parts[0]))
+            saved = tuple(one for one in found if not one.is_inline)
+            object.__setattr__(self, "_attachments", (saved, tuple(one for one in found if one.is_inline)))
+        assert self._attachments is not None  # noqa: S101 - set just above
+        return self._attachments
+
+    def part(self, wanted: str) -> Attachment | None:
+        """Return the first part of a media type, ``text/calendar``, or that a ``cid:`` URL names; None without one.
+
+        The parts of a message in the message are not looked at.
+        """
+        if "/" not in wanted and not wanted.lower().startswith("cid:"):
+            raise InvalidValueError("CapturedMessage.part", wanted, "a media type such as text/calendar, or a cid: URL")
+        return part_of(self._parts[0], wanted)
 
     @property
     def links(self) -> tuple[str, ...]:
-        """The http, https and mailto links of the HTML body, then the http and https URLs of the text, each once."""
+        """The http, https and mailto links of the HTML body, then the http and https URLs of the text, each once.
+
+        In HTML they are what ``<a>`` and ``<area>`` lead to.
+        """
         return tuple(dict.fromkeys((*links_in_html(self.html), *urls_in_text(self.text))))
 
     # How it was on the wire
@@ -278,12 +362,24 @@ class CapturedMessage:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """What is against the standards in how it came: line ends and lengths, dots, undeclared 8-bit, Bcc shown.
+        """What is against the standards in how it came: line ends and lengths, dots, undeclared 8-bit, Bcc, headers.
 
+        What a standard only recommends is in `recommendations`.
         A Bcc header is shown when a recipient it does not name got it: a copy for those it names may have one.
         """
+        if self._violations is None:
+            object.__setattr__(self, "_violations", tuple(self._found_violations()))
+        assert self._violations is not None  # noqa: S101 - set just above
+        return self._violations
+
+    @property
+    def recommendations(self) -> tuple[Violation, ...]:
+        """What the standards recommend and it has not, such as a Message-ID; most mail has."""
+        return tuple(recommended(self.headers.raw_items()))
+
+    def _found_violations(self) -> Iterator[Violation]:
         bcc = self._addresses("bcc", "resent-bcc")
-        found = in_message(
+        yield from in_message(
             self.content,
             addresses=(self.reverse_path, *self.to),
             mail_parameters=self.envelope.mail_parameters,
@@ -292,13 +388,24 @@ class CapturedMessage:
             bcc=bcc,
             not_bcc=without(self.to, bcc),
         )
-        return tuple(found)
+        inside = (part.fields for part in itertools.islice(self._parts[0].walk(), 1, None))
+        yield from in_headers(self.headers.raw_items(), inside)
 
     def __str__(self) -> str:
         """Return the message in one line, as failed waits list it."""
-        to = ", ".join(self.to[:3]) + (f" and {len(self.to) - 3} more" if len(self.to) > 3 else "")  # noqa: PLR2004
-        path = f"from {printable(self.reverse_path) or '<>'} to {printable(to)}"
-        return f"message {self.number}: {path}, subject {printable(repr(self.subject))}"
+        to = ", ".join(map(_shown, self.to[:3]))
+        more = f" and {len(self.to) - 3} more" if len(self.to) > 3 else ""  # noqa: PLR2004
+        path = f"from {_shown(self.reverse_path) or '<>'} to {to}{more}"
+        return f"message {self.number}: {path}, subject {_shown(repr(self.subject))}"
+
+    def __repr__(self) -> str:
+        """Return the same line in brackets: a list of messages, or a failed assertion, says which they are."""
+        return f"<{self}>"
+
+
+def _shown(text: str) -> str:
+    """Return a text that can be shown in a line, or its beginning."""
+    return printable(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
 
 
 Headers = Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""A message as the standard library's parser has it, as far as that takes no long time; plain subjects; links.
+"""A message as the standard library's parser has it, as far as that takes no long time; plain subjects.
 
 Knows octets and limits; what a test asks for is `message`'s.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as default_policy
@@ -85,28 +84,3 @@ def plain_subject(content: bytes) -> str | None:
     if match is None or b"=?" in match[1]:
         return None
     return match[1].decode("ascii")
-
-
-_HREF: Final = re.compile(r"""<[^<>]*?\shref\s*=\s*(?:"([^"<>]*)|'([^'<>]*)|([^"'\s<>]+))""", re.IGNORECASE)
-_URL: Final = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
-_LONG_REFERENCE: Final = re.compile(r"&#[0-9]{8,}+;?")
-"""A character reference to no character; Python does not even convert the longest (`int`)."""
-
-
-def links_in_html(text: str) -> Iterator[str]:
-    """Yield the http, https and mailto links of an HTML body."""
-    for quoted in _HREF.findall(text):
-        href = _unescape("".join(quoted)).strip()
-        if href.lower().startswith(("http:", "https:", "mailto:")):
-            yield href
-
-
-def urls_in_text(text: str) -> Iterator[str]:
-    """Yield the http and https URLs of a plain text, without the punctuation behind them."""
-    return (url.rstrip(".,;:!?)'\"") for url in _URL.findall(text))
-
-
-def _unescape(text: str) -> str:
-    import html  # noqa: PLC0415 - rarely needed
-
-    return html.unescape(_LONG_REFERENCE.sub("\ufffd", text))

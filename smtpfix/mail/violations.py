@@ -12,6 +12,9 @@ from typing import Final
 from smtpfix.record.violation import Violation
 from smtpfix.safe_text import printable
 
+from .header_values import normal
+from .header_violations import HEADER_VIOLATIONS
+
 BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 BARE_CR: Final = re.compile(rb"\r(?!\n)")
 END_LIKE: Final = re.compile(
@@ -26,6 +29,7 @@ _SHOWN: Final = 5
 MESSAGE_VIOLATIONS: Final = (
     *("bare-line-feed", "bare-carriage-return", "smuggled-end-of-data", "line-too-long", "dot-not-stuffed"),
     *("address-without-smtputf8", "headers-without-smtputf8", "body-without-8bitmime", "bcc-in-headers"),
+    *HEADER_VIOLATIONS,
 )
 """Every `Violation.id` of a message."""
 
@@ -136,13 +140,8 @@ def _line_of(pattern: re.Pattern[bytes], content: bytes) -> int | None:
 
 def without(addresses: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
     """Return the addresses that are not among the others, in order; a domain's case says nothing (RFC 5321 2.4)."""
-    known = {_normal(address) for address in others}
-    return tuple(address for address in addresses if _normal(address) not in known)
-
-
-def _normal(address: str) -> str:
-    local_part, at, domain = address.rpartition("@")
-    return f"{local_part}{at}{domain.lower()}"
+    known = {normal(address) for address in others}
+    return tuple(address for address in addresses if normal(address) not in known)
 
 
 def _listed(addresses: Sequence[str]) -> str:

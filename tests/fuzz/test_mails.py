@@ -46,8 +46,8 @@ PIECES = [
 VALUES = {
     **dict.fromkeys(("subject", "sender", "text", "html", "message_id", "reverse_path"), str),
     **dict.fromkeys(("addressees", "blind_recipients", "to", "truncated", "links", "end_like_sequences"), str),
-    "attachments": Attachment,
-    "violations": Violation,
+    **dict.fromkeys(("attachments", "inlines"), Attachment),
+    **dict.fromkeys(("violations", "recommendations"), Violation),
     "headers": EmailMessage,
     "parsed": EmailMessage,
     **dict.fromkeys(("has_bare_line_feeds", "has_bare_carriage_returns", "is_8bit", "accepted"), bool),

@@ -55,6 +55,8 @@ SHAPES = {
         for unit in (b"=?utf-8?q?a?= ", b"=?", b"=?utf-8?b?", b"a ", b"=?punycode?q?a-?= ")
     },
     "one long encoded word": of(b"a", b"Subject: =?utf-8?q?", b"?=\r\n\r\n"),
+    **{f"{name.decode()} of words": value(name, b"=?a?q?b?= ") for name in (b"From", b"List-Unsubscribe", b"Date")},
+    "many List-Unsubscribe-Post": of(b"<a", b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nList-Unsubscribe: "),
     "headers": of(b"A: b\r\n"),
     "headers without a name": of(b":\n"),
     "many To headers": of(b"To: a@b\r\n"),
@@ -68,6 +70,7 @@ SHAPES = {
     "45 levels, dashes": nested(45, b"--\n"),
     "45 levels, delimiters": nested(45, b"--b44\n"),
     "nothing but levels": lambda size: nested(size // 50, b"x\n")(10),
+    "messages beside messages": of(b"--b\nContent-Type: message/rfc822\nContent-ID: a\n\n\nx\n", PARTS),
     "messages in messages": of(b"Content-Type: message/rfc822\n\n"),
     "parts": of(b"--b\n\nx\n", PARTS),
     "parts with long types": lambda size: (
@@ -77,10 +80,27 @@ SHAPES = {
     "reports in reports": of(b"Content-Type: message/delivery-status\n\n"),
     **{
         f"HTML of {unit.decode()}": of(unit, HTML)
-        for unit in (b"<", b" href", b" href=", b" ", b"=\t ", b' href="http:&#9">', b"<a href=http:&amp")
+        for unit in (
+            b"<a b='",
+            b'<a b="x',
+            b"<!--",
+            b"<!",
+            b"<title>",
+            b"</title",
+            b"</style ",
+            b"<a/",
+            b"<",
+            b" href",
+            b" href=",
+            b" ",
+            b"=\t ",
+            b' href="http:&#9">',
+            b"<a href=http:&amp",
+        )
     },
     "a long character reference": of(b"9", HTML + b' href="http:&#', b';">'),
     "URLs": of(b"http://"),
+    "brackets behind a URL": of(b")", b"\r\nhttp://x/("),
     **{f"lines of {unit!r}": of(unit, b"\r\n") for unit in (b"\n", b"\r", b"\n.", b"\r.\n", b"\xff", b"\n--")},
     **{
         f"{encoding.decode()} of {unit.decode()}": of(
@@ -115,6 +135,8 @@ def reading(content):
                 getattr(message, name)
         for name in HEADERS:
             message.header(name)
+        message.part("text/calendar")
+        message.part("cid:logo")
         str(message)
 
     return read

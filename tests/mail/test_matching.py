@@ -129,6 +129,15 @@ def test_a_message_that_is_meant_matches_and_differs_in_nothing(criteria):
     assert matcher.matches(MESSAGE)
 
 
+def test_domains_compare_without_case_and_local_parts_with_it():
+    for name in ("to", "reverse_path", "sender"):
+        address = {"to": "eve", "reverse_path": "bounce", "sender": "ann"}[name]
+        assert Matcher({name: f"{address}@EXAMPLE.org"}).matches(MESSAGE)
+        assert not Matcher({name: f"{address.upper()}@example.org"}).matches(MESSAGE)
+        assert not Matcher({name: re.compile(f"{address}@EXAMPLE.org")}).matches(MESSAGE)
+    assert not Matcher({"user": "ann@EXAMPLE.org"}).matches(message(user="ann@example.org"))
+
+
 @pytest.mark.parametrize(("criteria", "line"), DIFFERENCES, ids=str)
 def test_a_message_that_is_not_meant_names_the_field_that_differs(criteria, line):
     matcher = Matcher(criteria)

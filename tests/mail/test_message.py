@@ -309,6 +309,25 @@ def test_attachments_before_one_that_cannot_be_read_are_still_listed():
         ),
         ("", "<https://example.org/a>", ("https://example.org/a",)),
         ("", "ftp://example.org/ or example.org", ()),
+        ("", "(see https://x/Salt_(chemistry)), https://x/a[1].", ("https://x/Salt_(chemistry)", "https://x/a[1]")),
+        (
+            "",
+            "[https://x/a] (https://x/b) http://[::1]/ https://x/).",
+            ("https://x/a", "https://x/b", "http://[::1]/", "https://x/"),
+        ),
+        ('<link href="https://x/style.css"><base href="https://x/"><area href="https://x/a">', "", ("https://x/a",)),
+        (
+            '<!-- <a href="https://x/no"> --><!--><a href="https://x/a"><!-- <a href="https://x/no">',
+            "",
+            ("https://x/a",),
+        ),
+        ('<a title="a > b" href="https://x/a">b</a>', "", ("https://x/a",)),
+        ("<a title='\"' data-href=https://x/no href = 'https://x/a'href=https://x/2>", "", ("https://x/a",)),
+        ('<img alt="<a href=https://x/no>"><abbr href="https://x/no"></a href="https://x/no">', "", ()),
+        ('<script>"<a href=https://x/no>"</scripted></SCRIPT><a\nhref="https://x/a"/>', "", ("https://x/a",)),
+        ("<a title=it's href=https://x/a?b=c&amp;d>", "", ("https://x/a?b=c&d",)),
+        ('<![if !mso]><a href="https://x/a"><![endif]><a href="https://x/no', "", ("https://x/a",)),
+        ('1 < 2 <a href="https://x/a">', "", ("https://x/a",)),
         (
             '<a href="https://example.org/a">',
             "https://example.org/b https://example.org/a",
@@ -352,7 +371,7 @@ def test_messages_in_messages_in_messages_are_survived(header):
     captured = message(b"Subject: deep\r\n" + header * (sys.getrecursionlimit() * 2))
     assert captured.parsed["Subject"] == captured.subject == "deep"
     assert captured.text == ""
-    assert captured.attachments == ()
+    assert [attachment.content_type for attachment in captured.attachments] == ["message/rfc822"]
     assert captured.truncated[0] == "a part inside 50 others is not taken apart"
 
 
@@ -439,8 +458,50 @@ def test_its_line_cannot_move_the_terminals_cursor():
     assert shown.isprintable()
 
 
-def test_the_repr_does_not_hold_the_content():
-    assert "secret" not in repr(message(b"Subject: x\r\n\r\nsecret"))
+def test_the_repr_says_which_message_it_is_and_not_its_content():
+    captured = message(b"Subject: Hi\r\n\r\nsecret")
+    assert repr(captured) == "<message 3: from ann@example.org to bob@example.org, subject 'Hi'>"
+
+
+def test_its_line_is_short_whatever_the_message():
+    captured = message(b"Subject: " + b"\x1b" * 100_000 + b"\r\n\r\n", reverse_path="a" * 5000, to=("b" * 5000,) * 50)
+    assert repr(captured).isprintable()
+    assert len(repr(captured)) < 5000
+    assert len(repr(message(b"Subject: " + b"s" * 300 + b"\r\n\r\n"))) > 300
+
+
+# Read once, and from a file
+
+
+@pytest.mark.parametrize("name", ["violations", "attachments"])
+def test_what_was_found_is_kept(name):
+    captured = message(MULTIPART + b"--b\r\nContent-Disposition: attachment\r\n\r\n\x80\n\r\n--b--\r\n")
+    assert getattr(captured, name) != ()
+    assert getattr(captured, name) is getattr(captured, name)
+
+
+NAMED = b"From: Ann <ann@x>\r\nTo: bob@x\r\nBcc: eve@x\r\nSubject: Hi\r\n\r\nhello\r\n"
+
+
+@pytest.mark.parametrize(
+    ("octets", "content"),
+    [
+        (NAMED, NAMED),
+        (NAMED.replace(b"\r\n", b"\n"), NAMED),  # a text file
+        (NAMED + b"bare\n", NAMED + b"bare\n"),  # what was captured so stays so
+    ],
+)
+def test_a_message_is_read_from_a_file_with_the_envelope_its_headers_say(tmp_path, octets, content):
+    path = tmp_path / "message.eml"
+    path.write_bytes(octets)
+    captured = CapturedMessage.from_file(path)
+    assert captured.content == content
+    assert (captured.reverse_path, captured.to) == ("ann@x", ("bob@x", "eve@x"))
+    assert (captured.subject, captured.number, captured.reply, captured.session_number) == ("Hi", 0, None, 0)
+    assert captured.received.tzinfo is UTC
+    assert CapturedMessage.from_file(str(path)).size == captured.size
+    with pytest.raises(LookupError, match="came in no session"):
+        _ = captured.session
 
 
 @given(
@@ -454,3 +515,27 @@ def test_a_subject_that_can_be_seen_without_parsing_is_what_the_parser_would_giv
     unparsed, parsed = message(content), message(content)
     assert parsed.headers is not None
     assert unparsed.subject == parsed.subject
+
+
+def test_a_raw_header_is_what_was_sent():
+    captured = message("Subject: =?utf-8?q?a?=\r\n b\r\nX: für\r\n\r\n".encode())
+    assert captured.raw_header("subject") == "=?utf-8?q?a?=\r\n b"
+    assert captured.raw_header("X") == "für"
+    assert captured.raw_header("Y") is None
+
+
+@pytest.mark.parametrize(
+    ("unsubscribe", "post", "url"),
+    [
+        ("<mailto:a@x>,\r\n <https://x/ 7>", "List-Unsubscribe=One-Click", "https://x/7"),
+        ("<https://x/7>", "list-unsubscribe=one-click", "https://x/7"),
+        ("<https://x/7>", "yes", None),
+        ("<http://x/7>, <mailto:a@x>", "List-Unsubscribe=One-Click", None),
+        ("https://x/7", "List-Unsubscribe=One-Click", None),
+        ("=?utf-8?q?=3Chttps=3A//x=3E?=", "List-Unsubscribe=One-Click", None),
+    ],
+)
+def test_one_click_unsubscribes_where_both_headers_say_so(unsubscribe, post, url):
+    header = f"List-Unsubscribe: {unsubscribe}\r\n"
+    assert message(f"{header}List-Unsubscribe-Post: {post}\r\n\r\n".encode()).one_click_unsubscribe == url
+    assert message(f"{header}\r\n".encode()).one_click_unsubscribe is None

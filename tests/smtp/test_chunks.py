@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("nothing_logged")
 MAIL = "MAIL FROM:<ann@example.org>"
 RCPT = "RCPT TO:<bob@example.org>"
 BINARY = f"{MAIL} BODY=BINARYMIME"
-OCTETS = b"Subject: x\r\n\r\n\x00\xff.\r\n.\r\n\n\r"
+OCTETS = b"From: ann@example.org\r\nDate: Mon, 7 Jan 2030 10:00:00 +0000\r\n\r\n\x00\xff.\r\n.\r\n\n\r"
 """What DATA could not carry: dots at the beginning of lines, NUL, bare CR and LF."""
 ACCEPTED = "250 2.0.0 OK, message captured"
 

@@ -312,7 +312,7 @@ def test_an_address_outside_ascii_without_smtputf8_is_taken_by_a_lenient_server_
         assert client.say("RCPT TO:<zoë@example.org>").startswith("250 ")
         client.say("DATA")
         client.say("x\r\n.")
-        assert [violation.id for violation in server.inbox.one().violations] == ["address-without-smtputf8"]
+        assert server.inbox.one().violations[0].id == "address-without-smtputf8"
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)

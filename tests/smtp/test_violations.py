@@ -22,6 +22,7 @@ from smtpfix import (
     UnexpectedMessage,
     Violation,
 )
+from smtpfix.mail import header_violations
 from smtpfix.mail import violations as message_violations
 from smtpfix.mail.violations import in_message, without
 from smtpfix.policy.mode import Mode
@@ -31,7 +32,9 @@ from smtpfix.smtp import grammar, violations
 from smtpfix.smtp.reading import SMTPReading
 from smtpfix.smtp.violations import VIOLATIONS
 
-HEADERS = b"Subject: x\r\n\r\n"
+REQUIRED = b"From: ann@example.org\r\nDate: Mon, 7 Jan 2030 10:00:00 +0000\r\n"
+"""The headers that every message has to have."""
+HEADERS = REQUIRED + b"\r\n"
 TRANSACTION = b"MAIL FROM:<ann@example.org>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n"
 
 
@@ -241,7 +244,7 @@ def test_content_may_begin_a_group(server, wire):
     client.send(HEADERS + b".\r\nMAIL FROM:<ann@example.org>\r\nQUIT\r\n")
     assert client.replies(3)[-1].startswith("221")
     (session,) = server.sessions
-    assert session.pipelined[1] == ("<14 octets of content>", "MAIL FROM:<ann@example.org>", "QUIT")
+    assert session.pipelined[1] == (f"<{len(HEADERS)} octets of content>", "MAIL FROM:<ann@example.org>", "QUIT")
     assert session.violations == ()
 
 
@@ -403,9 +406,9 @@ def test_stuffed_dots_are_counted(deliver):
 
 
 def test_a_line_whose_dot_was_not_stuffed_lost_it(deliver):
-    message = deliver(b".first\r\n\r\n.a\r\n..b\r\n")
+    message = deliver(HEADERS + b".first\r\n\r\n.a\r\n..b\r\n")
     assert (message.stuffed_lines, message.unstuffed_lines) == (1, 2)
-    assert message.content == b"first\r\n\r\na\r\n.b\r\n"
+    assert message.content == HEADERS + b"first\r\n\r\na\r\n.b\r\n"
     (violation,) = message.violations
     assert str(violation) == (
         "dot-not-stuffed: 2 lines that begin with a dot came without a second one, so the dot is lost "
@@ -421,9 +424,9 @@ def test_content_without_dots_has_neither(deliver):
 @pytest.mark.parametrize(
     ("line", "id_", "explanation"),
     [
-        (b"a\r\nb\nc\r\n", "bare-line-feed", "an LF without its CR ends line 4"),
-        (b"a\rb\r\n", "bare-carriage-return", "a CR without its LF is in line 3"),
-        (b"a" * 999 + b"\r\n", "line-too-long", "line 3 has 999 octets, 998 are allowed"),
+        (b"a\r\nb\nc\r\n", "bare-line-feed", "an LF without its CR ends line 5"),
+        (b"a\rb\r\n", "bare-carriage-return", "a CR without its LF is in line 4"),
+        (b"a" * 999 + b"\r\n", "line-too-long", "line 4 has 999 octets, 998 are allowed"),
     ],
 )
 def test_line_ends_and_lengths_are_told_with_their_line(deliver, line, id_, explanation):
@@ -437,7 +440,7 @@ def test_a_line_of_998_octets_is_allowed(deliver):
 
 
 EIGHT_BIT_BODY = HEADERS + "für\r\n".encode()
-EIGHT_BIT_HEADERS = "Subject: für\r\n\r\n".encode()
+EIGHT_BIT_HEADERS = REQUIRED + "Subject: für\r\n\r\n".encode()
 
 
 @pytest.mark.parametrize(
@@ -520,14 +523,18 @@ def test_every_violation_there_is_has_its_id_in_the_table(deliver):
     assert len(shown) == 5
     assert shown < set(VIOLATIONS)
     source = "".join(
-        Path(room.__file__).read_text(encoding="utf-8") for room in (message_violations, violations, grammar)
+        Path(room.__file__).read_text(encoding="utf-8")
+        for room in (message_violations, header_violations, violations, grammar)
     )
-    assert set(re.findall(r'(?:Violation|Fault|_fault)\(\s*"([a-z0-9-]+)"', source)) == set(VIOLATIONS)
+    assert set(re.findall(r'(?:Violation|Fault|_fault)\(\s*"([a-z0-9-]+)"', source)) == {
+        *VIOLATIONS,
+        *header_violations.RECOMMENDATIONS,
+    }
 
 
 # The envelope against the headers
 
-NAMED = b"To: Bob <bob@example.org>\r\nCc: eve@example.org\r\n"
+NAMED = REQUIRED + b"To: Bob <bob@example.org>\r\nCc: eve@example.org\r\n"
 
 
 def test_recipients_no_header_names_are_blind(deliver):
@@ -551,12 +558,14 @@ def test_a_bcc_header_in_the_copy_of_those_it_names_or_an_empty_one_is_none(deli
 
 
 def test_a_from_header_that_differs_from_the_reverse_path_is_none(deliver):
-    message = deliver(b"From: shop@example.org\r\n\r\n", sender="<>")
+    message = deliver(HEADERS.replace(b"ann@", b"shop@"), sender="<>")
     assert (message.sender, message.reverse_path, message.violations) == ("shop@example.org", "", ())
 
 
 def test_broken_address_headers_name_nobody(deliver):
-    message = deliver(b"To: <<\xff,;:@@\r\nCc: " + b"a" * 40 + b"\r\nBcc: (\r\n\r\n", sender="<a@example.org> SMTPUTF8")
+    message = deliver(
+        REQUIRED + b"To: <<\xff,;:@@\r\nCc: " + b"a" * 40 + b"\r\nBcc: (\r\n\r\n", sender="<a@example.org> SMTPUTF8"
+    )
     assert message.blind_recipients == ("bob@example.org",)
     assert message.violations == ()
 

@@ -1,0 +1,71 @@
+"""The links of an HTML body and the URLs of a plain text, in one pass, whatever comes.
+
+Reads tags as a browser does (WHATWG HTML, section 13.2.5), and no document: the standard library's HTML parser takes
+time that grows with the square of some inputs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+_MARKUP: Final = re.compile(
+    r"""<!--(?:-?>|.*?(?:--!?>|\Z))|<[!?][^>]*+(?:>|\Z)"""
+    r"""|<(/?[a-z][^\s/>]*+)((?:[^>"'=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))|["'=])*+)(?:(>)|\Z)""",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A comment, a declaration, or a tag: its name, its attributes, and whether it ends."""
+_ATTRIBUTE: Final = re.compile(
+    r"""([^\s/=][^\s/=]*+)(?:\s*+=\s*+(?:"([^"]*+)"?|'([^']*+)'?|([^\s"']\S*+)))?""", re.DOTALL
+)
+_TEXT_ONLY: Final = frozenset(("script", "style", "textarea", "title"))
+"""Elements in which no tag begins."""
+_TEXT_END: Final = re.compile(r"</(script|style|textarea|title)(?=[\s/>])", re.IGNORECASE)
+_URL: Final = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+_OPENING: Final = {")": "(", "]": "["}
+_LONG_REFERENCE: Final = re.compile(r"&#[0-9]{8,}+;?")
+"""A character reference to no character; Python does not even convert the longest (`int`)."""
+
+
+def links_in_html(text: str) -> Iterator[str]:
+    """Yield the http, https and mailto links of an HTML body: what its ``<a>`` and ``<area>`` lead to."""
+    at = 0
+    while (markup := _MARKUP.search(text, at)) is not None:
+        at = markup.end()
+        name = (markup[1] or "").lower()
+        if name in _TEXT_ONLY:
+            at = next((end.start() for end in _TEXT_END.finditer(text, at) if end[1].lower() == name), len(text))
+        elif name in ("a", "area") and markup[3]:
+            href = _unescape(_href(markup[2])).strip()
+            if href.lower().startswith(("http:", "https:", "mailto:")):
+                yield href
+
+
+def _href(attributes: str) -> str:
+    """Return the value of the first href among a tag's attributes; ``""`` without one."""
+    for name, *values in _ATTRIBUTE.findall(attributes):
+        if name.lower() == "href":
+            return "".join(values)
+    return ""
+
+
+def urls_in_text(text: str) -> Iterator[str]:
+    """Yield the http and https URLs of a plain text, without the punctuation behind them."""
+    return map(_without_punctuation, _URL.findall(text))
+
+
+def _without_punctuation(url: str) -> str:
+    """Return a URL without what the sentence around it has at its end; a bracket that it opened itself is its own."""
+    end, unopened = len(url), {one: url.count(one) - url.count(opening) for one, opening in _OPENING.items()}
+    while url[end - 1] in ".,;:!?'\"" or unopened.get(url[end - 1], 0) > 0:
+        end -= 1
+        if url[end] in unopened:
+            unopened[url[end]] -= 1
+    return url[:end]
+
+
+def _unescape(text: str) -> str:
+    import html  # noqa: PLC0415 - rarely needed
+
+    return html.unescape(_LONG_REFERENCE.sub("\ufffd", text))
