@@ -27,6 +27,12 @@ def running_library() -> str | None:
     return "asyncio"
 
 
+def has_green_threads() -> bool:
+    """Return whether gevent has replaced Python's threads: the server's event loop then runs in everybody's."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
 async def on_trio(call: Callable[[], T], *, to_the_end: bool = False) -> T:
     """Await a blocking call on trio's event loop, in a thread; one that is cancelled is left to itself.
 

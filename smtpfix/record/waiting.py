@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from smtpfix.clock import monotonic
 from smtpfix.errors import BlockingWaitError
-from smtpfix.event_loops import on_trio, running_library
+from smtpfix.event_loops import has_green_threads, on_trio, running_library
 from smtpfix.forked import tell_in_child
 
 T = TypeVar("T")
@@ -111,4 +111,9 @@ def _wake(future: asyncio.Future[None]) -> None:
 
 def _refuse_on_a_running_loop(instead: str) -> None:
     if running_library() is not None:
+        if has_green_threads():
+            raise BlockingWaitError(
+                "gevent has replaced Python's threads, and the server needs one: run it in a process of its own, by "
+                "'smtpfix serve'"
+            )
         raise BlockingWaitError(f"this wait would block the event loop running in this thread; use {instead}")

@@ -1,7 +1,9 @@
 """The sessions of a server: as they stand now, bounded, and waiting for their end."""
 
 import asyncio
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -172,6 +174,16 @@ async def test_a_blocking_wait_on_a_running_loop_is_refused_naming_what_to_call(
         server.history.wait(timeout=LONG)
     server.end(recorder)
     assert numbers(server.history.wait(timeout=LONG)) == [1]
+
+
+@pytest.mark.parametrize(("is_patched", "said"), [(True, "'smtpfix serve'"), (False, "await sessions")])
+@pytest.mark.asyncio
+async def test_a_wait_where_gevent_has_replaced_threads_says_so(server, monkeypatch, is_patched, said):
+    gevent = SimpleNamespace(is_module_patched={"threading": is_patched}.__getitem__)
+    monkeypatch.setitem(sys.modules, "gevent.monkey", gevent)
+    server.begin()
+    with pytest.raises(BlockingWaitError, match=said):
+        server.history.wait(timeout=LONG)
 
 
 @pytest.mark.asyncio
