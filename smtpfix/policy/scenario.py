@@ -229,7 +229,7 @@ class Scenario:
             f"a number from 0 to {MOST_INTERMEDIATES}, or [[intermediate]] tables",
         )
         self._check("notes", isinstance(self.notes, str), "text")
-        self._check("flaw", self.flaw == "" or self.flaw in FLAWS, f"one of {', '.join(FLAWS)}")
+        self._check("flaw", self.flaw in ("", *FLAWS), f"one of {', '.join(FLAWS)}")
         mechanisms = self.injected_mechanisms
         good = isinstance(mechanisms, tuple) and all(isinstance(one, str) and one.isupper() for one in mechanisms)
         self._check("injected_mechanisms", good, "a list of SASL mechanisms in upper case")
