@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from smtpfix.policy.flaw import FLAWS, NEEDS
 
 from .fixes import fix
-from .plan import Case
+from .plan import GOOD, Case
 from .result import Cause, Finding, Outcome, Verdict
 from .verdict import Judgement
 
@@ -20,6 +20,7 @@ _INNOCENT: Final = ("auth", "replies", "timing", "delivery")
 _OF_NAMES: Final = ("part-of-name", "common-name", "same-domain", "name-form")
 _OF_CHAINS: Final = ("leaf-as-issuer", "authority-limits", "weak-authority", "weak-signature", "hygiene", "pin")
 _COVERS: Final = {
+    "clear": ("downgrade",),
     "anything": ("issuer", "name", *_OF_NAMES, *_OF_CHAINS, "validity", "purpose", "critical-extension", "weak-key"),
     "issuer": _OF_CHAINS,
     "name": _OF_NAMES,
@@ -49,7 +50,7 @@ def causes(findings: Iterable[Finding], language: str = "") -> tuple[Cause, ...]
     for finding in findings:
         if finding.flaw:
             rows.setdefault(finding.flaw, []).append(finding.key)
-    behind = dict(_behind(rows.keys()))
+    behind = dict(_behind(rows))
     merged: dict[str, list[str]] = {}
     for flaw, keys in rows.items():
         merged.setdefault(behind.get(flaw, flaw), []).extend(keys)
@@ -62,10 +63,10 @@ def causes(findings: Iterable[Finding], language: str = "") -> tuple[Cause, ...]
     )
 
 
-def _behind(shown: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Return which flaw is explained by which."""
-    shown = frozenset(shown)
-    wide = ("anything",) if {"issuer", "name"} <= shown else ("issuer", "name")
+def _behind(shown: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str]]:
+    """Return which flaw is explained by which; `shown` has the findings of each."""
+    wide = ["anything"] if {"issuer", "name"} <= shown.keys() else [one for one in ("issuer", "name") if one in shown]
+    if any(key.startswith(f"{GOOD}/") for key in shown.get("clear", ())):
+        wide.append("clear")  # nobody has to take TLS away from who does so anyway
     for cause in wide:
-        if cause == "anything" or cause in shown:
-            yield from ((flaw, cause) for flaw in _COVERS[cause])
+        yield from ((flaw, cause) for flaw in _COVERS[cause])

@@ -124,18 +124,23 @@ def grade(
         promise=_promise(declaration, findings, failed, keeps=keeps),
         grade=reached,
         worth=f"{reached.heading}: {WORTH[reached]}",
-        flags=tuple(flag for flag in Flag if flag in {*_flags(findings, own)}),
+        flags=_raised({*_flags(findings, own)}),
         reasons=tuple(reasons),
         causes=behind,
     )
+
+
+def _raised(flags: Collection[Flag]) -> tuple[Flag, ...]:
+    """Return flags in order; what is given to whoever listens need not be taken by whoever gets in between."""
+    is_passive = Flag.LEAKS_CREDENTIALS_PASSIVE in flags
+    return tuple(one for one in Flag if one in flags and not (is_passive and one is Flag.LEAKS_CREDENTIALS_ACTIVE))
 
 
 def _flags(findings: Iterable[Finding], own: Mapping[str, Scenario]) -> Iterable[Flag]:
     for one in findings:
         seen = {one.outcome, *one.also}
         if one.outcome is Outcome.LEAKED_CREDENTIALS:
-            is_active = one.flaw == "downgrade"
-            yield Flag.LEAKS_CREDENTIALS_ACTIVE if is_active else Flag.LEAKS_CREDENTIALS_PASSIVE
+            yield Flag.LEAKS_CREDENTIALS_ACTIVE if one.flaw == "downgrade" else Flag.LEAKS_CREDENTIALS_PASSIVE
         if Outcome.ACTED_ON_INJECTION in seen:
             yield Flag.INJECTABLE
         if one.scenario == GOOD and one.outcome is not Outcome.NOT_RUN and one.run and not one.run.delivered:
