@@ -109,16 +109,14 @@ def _s_nail(shop: Workshop, declaration: Declaration) -> Client:
     )
 
 
-def _perl(shop: Workshop, declaration: Declaration) -> Client:
-    arguments = ("{mode}", "{host}", "{port}", "{cafile}", *_ENVELOPE, "{message}", "{patience}", *_login(declaration))
-    command = (shop.program("perl"), str(PROGRAMS / "net_smtp.pl"), *arguments)
-    return Command(command, name="Net::SMTP", language="perl")
+def _script(language: str, file: str, name: str, what: str = "{message}") -> Callable[[Workshop, Declaration], Client]:
+    """Return what makes a client of a script, whose language is called as its interpreter is."""
 
+    def make(shop: Workshop, declaration: Declaration) -> Client:
+        arguments = ("{mode}", "{host}", "{port}", "{cafile}", *_ENVELOPE, what, "{patience}", *_login(declaration))
+        return Command((shop.program(language), str(PROGRAMS / file), *arguments), name=name, language=language)
 
-def _ruby(shop: Workshop, declaration: Declaration) -> Client:
-    arguments = ("{mode}", "{host}", "{port}", "{cafile}", *_ENVELOPE, "{message}", "{patience}", *_login(declaration))
-    command = (shop.program("ruby"), str(PROGRAMS / "net_smtp.rb"), *arguments)
-    return Command(command, name="net-smtp", language="ruby")
+    return make
 
 
 def _go(how: str) -> Callable[[Workshop, Declaration], Client]:
@@ -129,12 +127,6 @@ def _go(how: str) -> Callable[[Workshop, Declaration], Client]:
         return Command(command, environment=environment, name="net/smtp", language="go")
 
     return make
-
-
-def _phpmailer(shop: Workshop, declaration: Declaration) -> Client:
-    arguments = ("{mode}", "{host}", "{port}", "{cafile}", *_ENVELOPE, "{subject}", "{patience}", *_login(declaration))
-    command = (shop.program("php"), str(PROGRAMS / "phpmailer.php"), *arguments)
-    return Command(command, name="PHPMailer", language="php")
 
 
 def _javamail(identity: str) -> Callable[[Workshop, Declaration], Client]:
@@ -179,11 +171,19 @@ CLIENTS: Final = (
     _built_in("msmtp", _says("msmtp", "--version", word=2), _REQUIRED),
     _built_in("swaks", _says("swaks", "--version", word=2)),
     AuditedClient("s-nail", _s_nail, _says("s-nail", "--version", word=1), _REQUIRED),
-    AuditedClient("Perl Net::SMTP", _perl, _says("perl", "-MNet::SMTP", "-e", "print Net::SMTP->VERSION")),
-    AuditedClient("Ruby net-smtp", _ruby, _says("ruby", "-rnet/smtp", "-e", "print Net::SMTP::VERSION")),
+    AuditedClient(
+        "Perl Net::SMTP",
+        _script("perl", "net_smtp.pl", "Net::SMTP"),
+        _says("perl", "-MNet::SMTP", "-e", "print Net::SMTP->VERSION"),
+    ),
+    AuditedClient(
+        "Ruby net-smtp",
+        _script("ruby", "net_smtp.rb", "net-smtp"),
+        _says("ruby", "-rnet/smtp", "-e", "print Net::SMTP::VERSION"),
+    ),
     AuditedClient("Go smtp.SendMail", _go("sendmail"), _says("go", "version", word=2), (DeclaredMode.OPPORTUNISTIC,)),
     AuditedClient("Go smtp.Client", _go("client"), _says("go", "version", word=2), _REQUIRED),
-    AuditedClient("PHPMailer", _phpmailer, _phpmailer_version),
+    AuditedClient("PHPMailer", _script("php", "phpmailer.php", "PHPMailer", "{subject}"), _phpmailer_version),
     AuditedClient("JavaMail", _javamail("false"), _javamail_version, is_slow=True),
     AuditedClient("JavaMail, checkserveridentity", _javamail("true"), _javamail_version, is_slow=True),
     AuditedClient("nodemailer 7.0.13", _nodemailer("nodemailer@7.0.13"), _nodemailer_version("nodemailer@7.0.13")),

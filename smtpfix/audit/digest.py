@@ -56,6 +56,11 @@ class Block:
         return tuple(finding.scenario for finding in self.findings[_SHOWN:])
 
     @property
+    def more(self) -> str:
+        """What is folded, in words; empty where nothing is."""
+        return printable(f"and {len(self.folded)} more: {', '.join(self.folded)}") if self.folded else ""
+
+    @property
     def rows(self) -> tuple[tuple[str, ...], ...]:
         """The scenario, what the client did, where the standard speaks of it, and the fix where it differs."""
         shown = self.findings[:_SHOWN] if self.folded else self.findings
@@ -125,9 +130,7 @@ def lines(result: AuditResult, *, with_evidence: bool = False) -> Iterator[str]:
         if block.fix:
             yield f"  Fix: {block.fix}"
         yield from (f"  {line}" for line in aligned(block.rows))
-        if block.folded:
-            more = f"and {len(block.folded)} more: {', '.join(block.folded)}"
-            yield from textwrap.wrap(more, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+        yield from (f"  {line}" for line in textwrap.wrap(block.more, _WIDTH - 2, break_on_hyphens=False))
         if with_evidence:
             for finding in block.findings:
                 yield from (f"    {finding.key}: {printable(fact)}" for fact in finding.evidence)

@@ -114,9 +114,8 @@ class AuditTerminal:
         for row in rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
         self._console.print(table)
-        if block.folded:
-            more = f"and {len(block.folded)} more: {', '.join(block.folded)}"
-            self._console.print(Padding(Text(printable(more), style="dim"), (0, 0, 0, 2)))
+        if block.more:
+            self._console.print(Padding(Text(block.more, style="dim"), (0, 0, 0, 2)))
 
     def _line(self, text: str) -> None:
         self._console.file.write(f"{text}\n")

@@ -372,13 +372,17 @@ def where_offered(*, is_careful):
             if is_careful and client.file and client.file.peek():
                 raise smtplib.SMTPException("something stands behind the greeting")
             client.sock.settimeout(target.patience)
-            client.ehlo()
-            if client.has_extn("starttls"):
-                client.starttls(context=ssl.create_default_context(cafile=target.ca_file))
-                client.ehlo()
-            send(client, target)
+            send_in_tls_if_offered(client, target)
 
     return deliver
+
+
+def send_in_tls_if_offered(client, target):
+    client.ehlo()
+    if client.has_extn("starttls"):
+        client.starttls(context=ssl.create_default_context(cafile=target.ca_file))
+        client.ehlo()
+    send(client, target)
 
 
 class InUpperCase(smtplib.SMTP):
@@ -391,11 +395,7 @@ class InUpperCase(smtplib.SMTP):
 def looking_for_starttls(kind):
     def deliver(target):
         with kind(target.host, target.port, "client.example", timeout=target.patience) as client:
-            client.ehlo()
-            if client.has_extn("starttls"):
-                client.starttls(context=ssl.create_default_context(cafile=target.ca_file))
-                client.ehlo()
-            send(client, target)
+            send_in_tls_if_offered(client, target)
 
     return deliver
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from email.message import EmailMessage
-from types import SimpleNamespace
 
 import fuzzing
 from hypothesis import given
+from mails import mail
 
-from smtpfix import Attachment, CapturedMessage, Envelope, Reply, Violation
+from smtpfix import Attachment, Violation
 
 SEEDS = fuzzing.octets("mails")
 PIECES = [
@@ -56,21 +55,8 @@ VALUES = {
 """What each property is, or is a tuple of."""
 
 
-def message(content):
-    return CapturedMessage(
-        number=1,
-        envelope=Envelope("ann@example.org", ("bob@example.org",)),
-        content=content,
-        received=datetime(2030, 1, 2, tzinfo=UTC),
-        reply=Reply(250),
-        in_tls=False,
-        user=None,
-        _source=SimpleNamespace(number=1, session=lambda: None),
-    )
-
-
 def test_the_seeds_are_mails():
-    read = {name: message(content) for name, content in SEEDS.items()}
+    read = {name: mail(content) for name, content in SEEDS.items()}
     assert read["text"].subject == "Héllo wörld"
     assert read["parts"].text == "hé llo"
     assert [(one.filename, one.content) for one in read["parts"].attachments] == [("€.pdf", b"%PDF-1.4")]
@@ -79,7 +65,7 @@ def test_the_seeds_are_mails():
 @fuzzing.budget(300)
 @given(fuzzing.mutants(list(SEEDS.values()), PIECES))
 def test_whatever_a_mail_is_made_of_it_can_be_read(content):
-    read = message(content)
+    read = mail(content)
     for name, kind in VALUES.items():
         value = getattr(read, name)
         assert all(isinstance(one, kind) for one in (value if isinstance(value, tuple) else (value,))), name

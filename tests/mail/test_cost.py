@@ -1,14 +1,10 @@
 """Reading a message takes time that grows with its size, and no faster, whatever comes."""
 
-from datetime import UTC, datetime
-from types import SimpleNamespace
-
 import pytest
 from growth import assert_linear
+from mails import mail
 
-from smtpfix.mail.envelope import Envelope
 from smtpfix.mail.message import CapturedMessage
-from smtpfix.rules.reply import Reply
 
 SIZE = 50_000
 GROWTH = 10
@@ -120,16 +116,7 @@ def reading(content):
     """Return what makes a message of a content and reads everything of it."""
 
     def read():
-        message = CapturedMessage(
-            number=1,
-            envelope=Envelope("ann@example.org", ("bob@example.org",)),
-            content=content,
-            received=datetime(2030, 1, 2, tzinfo=UTC),
-            reply=Reply(250),
-            in_tls=False,
-            user=None,
-            _source=SimpleNamespace(number=1, session=lambda: None),
-        )
+        message = mail(content)
         for name, attribute in vars(CapturedMessage).items():
             if isinstance(attribute, property):
                 getattr(message, name)
