@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import gc
@@ -48,7 +49,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave one file of coverage's, whose subprocesses write hundreds, when the whole run is over."""
+    """Have no event loop that nobody closes, and leave one file of coverage's when the whole run is over."""
+    # pytest-asyncio asks which loop there is. Without this answer, Python up to 3.12 makes one that nobody closes.
+    asyncio.set_event_loop(None)
+    # Coverage's subprocesses write hundreds of files.
     if "COVERAGE_PROCESS_CONFIG" in os.environ and not hasattr(config, "workerinput"):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
         command = [sys.executable, "-m", "coverage", "combine", "-q"]
