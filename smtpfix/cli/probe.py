@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from smtpfix.audit.report.words import Eraser
+from smtpfix.erasing import Eraser
 from smtpfix.errors import InvalidValueError
 from smtpfix.probe.measurement import Connection, Probe, ProbeResult
 from smtpfix.probe.probe import probe
