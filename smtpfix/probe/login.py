@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hmac
 from collections.abc import Callable, Generator, Iterable
 from typing import Final, TypeAlias
@@ -85,7 +86,8 @@ def _encoded(speaker: Speaker, answer: str | bytes) -> str:
 def _cancelled(speaker: Speaker, reply: Reply, reason: str) -> Stopped:
     """Take AUTH back (RFC 4954 section 4) and return what ends the probe: the reply that cannot be answered."""
     lines = speaker.last_reply
-    speaker.say("*")
+    with contextlib.suppress(OSError, Stopped):
+        speaker.say("*")
     speaker.last_reply = lines
     return speaker.refused(reply, reason)
 

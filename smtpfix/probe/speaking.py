@@ -121,8 +121,8 @@ class Speaker:
 
     def refused(self, reply: Reply, detail: str = "") -> Stopped:
         """Return what ends the probe with the server's own code and words."""
-        text = f"{reply.code} {self.secrets.text(reply.text)}"
-        return Stopped(reply.code, f"{text} ({detail})" if detail else text)
+        words = (str(reply.code), self.secrets.text(reply.text), f"({detail})" if detail else "")
+        return Stopped(reply.code, " ".join(filter(None, words)))
 
     def read(self) -> Reply:
         """Read one reply."""

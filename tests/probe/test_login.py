@@ -81,7 +81,7 @@ def test_where_there_is_no_mechanism_for_it_nothing_is_tried(hello, error):
 @pytest.mark.parametrize(
     ("replies", "code", "error"),
     [
-        ([b"334 \r\n", b"501 Cancelled\r\n"], 334, "334  (PLAIN has nothing more to say)"),
+        ([b"334 \r\n", b"501 Cancelled\r\n"], 334, "334 (PLAIN has nothing more to say)"),
         ([b"334 ???\r\n", b"501 Cancelled\r\n"], 334, "334 ??? (a challenge is to be base64)"),
         ([b"503 5.5.1 Already\r\n"], 503, "503 5.5.1 Already"),
         ([b"250 Fine\r\n"], 250, "250 Fine"),  # not RFC 4954's 235
