@@ -66,6 +66,11 @@ def sentences(case: Case, declaration: Declaration, observed: Observed, judgemen
     if observed.evidence.forbidden:
         first = observed.evidence.forbidden[0]
         return FORBIDDEN.get(first.id, (f"It does what {first.standard} forbids.", f"Do not: {first.explanation}."))
+    if observed.evidence.smuggled and judgement.verdict is Verdict.LAX:
+        return (
+            "Whoever chooses an address has the message sent to another one, behind a line end, that no check may see.",
+            FORBIDDEN["pipelining-not-offered"][1],
+        )
     consequence, fix = _of_outcome(case, declaration, judgement.outcome)
     if consequence and judgement.outcome is not Outcome.HUNG:
         return consequence, fix
