@@ -130,9 +130,7 @@ def test_a_line_end_that_becomes_a_command_is_told_with_its_consequence():
 
 def test_an_address_that_a_line_end_brought_in_is_told_with_its_consequence():
     finding = audited(making(display_name_and_address), "crlf-in-address")
-    command = (
-        "It said 'RCPT TO:<eve@example.net>': that address stands behind a line end in what it was asked to write."
-    )
+    command = "It said 'RCPT TO:<eve@example.net>': the address stood behind a line end in what it was asked to write."
     assert command in finding.evidence
     assert finding.consequence.startswith("Whoever chooses an address has the message sent to another one")
     assert finding.fix == "Refuse CR and LF in everything that becomes a part of a command."
