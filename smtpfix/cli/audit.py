@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TextIO, TypedDict
@@ -26,6 +25,7 @@ from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue_files import check_scenario_id
 from smtpfix.policy.certificate_profile import check_key_type
 
+from . import option_names
 from .audit_guide import TerminalGuide
 from .audit_reports import ReportFiles, read_baseline
 
@@ -87,24 +87,13 @@ _OPTIONS: Final = {
     "groups": "--group",
     "expect_staple": "--expect-staple",
     "adapter": "CLIENT",
+    "Policy.hostname": "--hostname",
     **{name: f"--{name}" for name in ("jobs", "timeout", "mode", "trust", "credentials", "mechanisms", "ports")},
-    **{name: f"--{name}" for name in ("baseline", "family", "hostname", "host")},
 }
 """How the command line calls what an audit in Python is told."""
 
 
-@contextlib.contextmanager
-def _by_option() -> Iterator[None]:
-    """Name the option in an error about what it says."""
-    try:
-        yield
-    except InvalidValueError as error:
-        if (option := _OPTIONS.get(error.field.removeprefix("Policy."))) is None:
-            raise
-        raise InvalidValueError(option, error.value, error.expected) from error
-
-
-@_by_option()
+@option_names.named(_OPTIONS)
 def run_audit(options: AuditOptions, stream: TextIO, answers: TextIO) -> int:
     """Run it, show what is found, and return the exit status. Raises `InvalidValueError` before anything is run.
 
@@ -113,9 +102,8 @@ def run_audit(options: AuditOptions, stream: TextIO, answers: TextIO) -> int:
     from .audit_terminal import AuditTerminal  # noqa: PLC0415 - errors need no rich
 
     wanted = _grade(options)
-    for one in options.scenario:
-        if not is_file(one):
-            check_scenario_id(one, "--scenario")
+    for one in (one for one in options.scenario if not is_file(one)):
+        check_scenario_id(one, "--scenario")
     check_language(options.language or "", "--language")
     variant = _variant(options.family)
     declaration = _declaration(options, variant)

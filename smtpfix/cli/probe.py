@@ -9,17 +9,27 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.probe.measurement import Connection, Probe, ProbeResult
+from smtpfix.probe.measurement import Connection, Probe
 from smtpfix.probe.probe import probe
 from smtpfix.probe.thresholds import read_ranges
 from smtpfix.safe_text import printable
 
+from .option_names import named
 from .probe_nagios import State, line, report
 from .probe_prometheus import exposition
 from .probe_reports import as_object, facts
 from .terminal import Terminal
 
 _WHERE: Final = re.compile(r"(?:\[(?P<ipv6>[^][]+)]|(?P<host>[^][:]+))(?::(?P<port>[0-9]{1,5}))?")
+
+_OPTIONS: Final = {
+    "Probe.host": "HOST[:PORT]",
+    "Probe.port": "HOST[:PORT]",
+    "Probe.sender": "--from",
+    "Probe.recipient": "--to",
+    "Probe.ehlo_name": "--ehlo",
+}
+"""How the command line calls a probe's fields, where it is not the same."""
 
 
 def run(
@@ -34,10 +44,11 @@ def run(
 ) -> int:
     """Probe a server, print what was found, return the exit status. Raises `InvalidValueError`."""
     try:
-        _check_output(as_json + nagios + prometheus, None if nagios else [*warn, *critical])
-        if nagios:
-            return _as_plugin(stream, warn, critical, options)
-        result = _probed(read_probe(**options))
+        with named(_OPTIONS, "Probe"):
+            _check_output(as_json + nagios + prometheus, None if nagios else [*warn, *critical])
+            if nagios:
+                return _as_plugin(stream, warn, critical, options)
+            result = probe(read_probe(**options))
     except InvalidValueError as error:
         if not nagios:
             raise
@@ -65,24 +76,9 @@ def _check_output(forms: int, ranges: list[str] | None) -> None:
 def _as_plugin(stream: TextIO, warn: Sequence[str], critical: Sequence[str], options: dict[str, Any]) -> int:
     settings = read_probe(**options)
     warnings, criticals = read_ranges(warn, "--warn", settings), read_ranges(critical, "--critical", settings)
-    state, text = report(_probed(settings), warnings, criticals)
+    state, text = report(probe(settings), warnings, criticals)
     stream.write(text + "\n")
     return state
-
-
-def _probed(settings: Probe) -> ProbeResult:
-    try:
-        return probe(settings)
-    except InvalidValueError as error:
-        raise _by_option(error) from error
-
-
-def _by_option(error: InvalidValueError) -> InvalidValueError:
-    """Return an error by the option that a probe's field has."""
-    name = error.field.removeprefix("Probe.")
-    if name == error.field:
-        return error
-    return InvalidValueError(_OPTIONS.get(name, f"--{name.replace('_', '-')}"), error.value, error.expected)
 
 
 def read_probe(
@@ -105,23 +101,16 @@ def read_probe(
         raise InvalidValueError("--connection", connection, f"one of {', '.join(Connection)}")
     kind = Connection(connection)
     given = {name: value for name, value in others.items() if value is not None}
-    try:
-        return Probe(
-            match["ipv6"] or match["host"],
-            int(match["port"] or kind.default_port),
-            kind,
-            password=_secret(password, password_file, "--password"),
-            token=_secret(token, token_file, "--token"),
-            verify=not no_verify,
-            ca_file=ca_file,
-            **given,
-        )
-    except InvalidValueError as error:
-        raise _by_option(error) from error
-
-
-_OPTIONS: Final = {"host": "HOST[:PORT]", "port": "HOST[:PORT]", "sender": "--from", "ehlo_name": "--ehlo"}
-"""How the command line calls a probe's fields, where it is not the same."""
+    return Probe(
+        match["ipv6"] or match["host"],
+        int(match["port"] or kind.default_port),
+        kind,
+        password=_secret(password, password_file, "--password"),
+        token=_secret(token, token_file, "--token"),
+        verify=not no_verify,
+        ca_file=ca_file,
+        **given,
+    )
 
 
 def _secret(text: str | None, file: Path | None, option: str) -> str | None:

@@ -144,6 +144,15 @@ def test_where_to_connect_to(where, connection, host, port):
             "--user: expected a user with a password or a token, or none of them, got 'ann'",
         ),
         (("localhost", "--to", "ann@example.org"), "--from: expected a sender with a recipient, got None"),
+        (
+            ("localhost", "--from", "a@example.org", "--to", "a\nb"),
+            "--to: expected one line of text, got 'a\\nb'",
+        ),
+        (
+            ("localhost", "--mechanism", "NTLM"),
+            "--mechanism: expected one for a password: PLAIN, LOGIN, CRAM-MD5, got 'NTLM'",
+        ),
+        (("localhost", "--ehlo", "a b"), "--ehlo: expected a name in ASCII, without blanks, got 'a b'"),
         (("localhost", "--timeout", "0"), "--timeout: expected seconds above 0, got 0.0"),
         (
             ("localhost", "--connection", "starttls", "--ca-file", "none.pem"),
