@@ -482,7 +482,7 @@ BREAKS: Final = (
         "a client that reports success without a delivery is believed",
     ),
     Break(
-        "smtpfix/audit",
+        "smtpfix/erasing.py",
         "for before in range(3):",
         "for before in range(2):",
         "a secret is not found at every alignment of base64",

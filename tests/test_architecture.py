@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FLOORS = (
     ("errors",),
     ("resolver", "safe_text", "bounded", "clock", "early_signals", "event_loops", "forked", "login", "rules"),
-    ("policy",),
+    ("policy", "erasing"),
     ("tls",),
     ("wire",),
     ("record",),

@@ -1,4 +1,4 @@
-"""What a client made of what a scenario asks it to write, such as a certain recipient: `not_asked`, `without_asked`.
+"""What a client made of what a scenario asks it to write, such as a certain recipient.
 
 What it made of it may differ: a line end taken out, the text encoded. So only what has to be left of it is looked for.
 """
@@ -40,6 +40,20 @@ def not_asked(asked: Asked, sessions: Iterable[Session], messages: Iterable[Capt
             sent = printable(repr(subjects[0]))
             return f"it was asked to send a certain message, {match[1]!r}, and sent another one, {sent}"
     return ""
+
+
+def smuggled(asked: Asked, sessions: Iterable[Session]) -> Iterator[str]:
+    """Return each command whose address stood behind a line end in what was asked, each one sentence.
+
+    Where the line end was taken out, what stands before it is in the command too.
+    """
+    sessions = tuple(sessions)
+    for wanted in filter(None, (asked.client_name, asked.sender, asked.recipient)):
+        beginning, *others = wanted.splitlines()
+        addresses = [one.rpartition("<")[2].partition(">")[0] for one in others]
+        for line in _said(sessions, ("MAIL", "RCPT")):
+            if any("@" in one and _is_in(one, line) for one in addresses) and not _is_in(beginning, line):
+                yield f"it said {printable(line)!r}: the address stood behind a line end in what it was asked to write"
 
 
 def without_asked(asked: Asked, octets: bytes) -> bytes:

@@ -203,7 +203,7 @@ class Audit:
 
     def _judged(self, case: Case, observed: Observed, control: Observed | None, *, delivers: bool) -> Finding:
         judgement = judge(case, self.declaration, observed, control, delivers=delivers)
-        consequence, fix = sentences(case, self.declaration, observed, judgement)
+        consequence, fix = sentences(case, self.declaration, observed, judgement, self.client.language)
         was_run = judgement.outcome is not Outcome.NOT_RUN
         scenario = case.scenario
         return Finding(

@@ -6,7 +6,6 @@ has no line ends: encodings make their own of them.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import quopri
 import re
@@ -14,8 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-SHORTEST: Final = 4
-"""Characters that a secret needs: shorter ones stand anywhere by chance."""
+from smtpfix.erasing import base64_cores
 
 _SOFT_BREAK: Final = re.compile(rb"=\r?\n")
 _WHITE: Final = re.compile(rb"\s+")
@@ -47,13 +45,3 @@ def _encodings(text: bytes, octets: bytes) -> Iterator[str]:
         yield "in quoted-printable"
     if b"%" in octets and (text in unquote_to_bytes(octets) or text in unquote_to_bytes(octets.replace(b"+", b" "))):
         yield "percent-encoded"
-
-
-def base64_cores(text: bytes) -> tuple[bytes, ...]:
-    """Return what a text looks like inside base64, whatever stands before and behind it: one for each alignment."""
-    cores = []
-    for before in range(3):
-        first = -(-8 * before // 6)
-        last = 8 * (before + len(text)) // 6
-        cores.append(base64.b64encode(bytes(before) + text)[first:last])
-    return tuple(cores)

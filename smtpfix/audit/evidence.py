@@ -21,7 +21,7 @@ from smtpfix.rules.rule import Rule
 from smtpfix.safe_text import printable
 
 from .acted import acted_on
-from .asked import not_asked, without_asked
+from .asked import not_asked, smuggled, without_asked
 from .encodings import find
 from .result import Declaration
 from .wire import WireServer
@@ -69,6 +69,8 @@ class Evidence:
     beside_asked: str = ""
     """What it wrote in the place of what the scenario asks for, one sentence; empty where it did as it was asked, or
     wrote nothing."""
+    smuggled: tuple[str, ...] = ()
+    """What it made commands of that stood behind a line end in what it was asked to write, each one sentence."""
     never_met: tuple[str, ...] = ()
     """At what the scenario's rules would have answered, where none of them has."""
     is_connected: bool = True
@@ -170,6 +172,7 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario, ove
         ways_on=tuple(dict.fromkeys(filter(None, map(_way_on, sessions)))),
         forbidden=tuple(_forbidden(scenario, sessions, messages)),
         beside_asked=not_asked(scenario.asked, sessions, messages),
+        smuggled=tuple(dict.fromkeys(smuggled(scenario.asked, sessions))),
         never_met=_never_met(server),
         is_connected=over is None or server.was_connected(over),
         acted_on=tuple(acted_on(scenario, sessions)),
@@ -284,6 +287,7 @@ def _facts(
             yield f"{len(session.injected)} octets came behind STARTTLS in clear"
     yield from evidence.acted_on
     yield from map(str, evidence.forbidden)
+    yield from evidence.smuggled
     yield from evidence.leaks
     yield from evidence.digests
     if evidence.user_in_clear and not evidence.leaks:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from smtpfix.erasing import SHORTEST
 from smtpfix.errors import InvalidValueError
 from smtpfix.login.mechanisms import SCRAM, Token, Users
 from smtpfix.smtp.policy import Policy
 
-from .encodings import SHORTEST
 from .result import Declaration
 
 _BY_TOKEN: Final = ("XOAUTH2", "OAUTHBEARER")

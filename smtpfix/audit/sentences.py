@@ -1,4 +1,7 @@
-"""What a finding means for its user, and what to change in the client: one sentence each, for every outcome."""
+"""What a finding means for its user, and what to change in the client: one sentence each, for every outcome.
+
+What to change so that a flaw is gone is `fixes`'; here stands what it takes where no flaw of theirs was shown.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,11 @@ from typing import Final
 
 from smtpfix.policy.scenario import Scenario
 
+from .causes import flaw_shown
+from .fixes import fix
 from .plan import Case
 from .result import Declaration, DeclaredMode, Outcome, Verdict
 from .verdict import Judgement, Observed, crashed
-
-_OPENSSL_SAYS: Final = {
-    7: "check the signatures of the chain",
-    9: "look at the certificate's notBefore",
-    10: "look at the certificate's notAfter",
-    18: "trust no certificate that vouches for itself, unless it is the pinned one",
-    20: "accept only chains that end at an authority you trust",
-    25: "keep to the authorities' path length",
-    26: "look at what the certificate is for (extended key usage: serverAuth)",
-    34: "refuse certificates with critical extensions that you do not know",
-    47: "keep to the authorities' name constraints",
-    48: "keep to the authorities' name constraints",
-    62: "compare the certificate's names (subjectAltName) with the server's name",
-    64: "compare the certificate's IP addresses with the one you connected to",
-    66: "refuse keys that are too small: OpenSSL's security level 2 does",
-    67: "refuse authorities whose keys are too small",
-    68: "refuse signatures made with MD5 or SHA-1",
-    79: "accept certificates only from those who may issue them (basicConstraints, keyCertSign)",
-}
-"""What a client does not do that accepts what OpenSSL refuses, by OpenSSL's verify code."""
-
-_NAMES_IN_SUBJECT: Final = ("cn-only", "cn-match-san-only-ip", "empty-san", "leaf-v1", "wildcard-cn")
-"""Certificates whose only name is in the subject, which most libraries can be told not to look at."""
-
 
 FORBIDDEN: Final = {
     "smuggled-end-of-data": (
@@ -59,16 +40,24 @@ FORBIDDEN: Final = {
 """What it means to do what a scenario forbids, and what to do better, by `Violation.id`."""
 
 
-def sentences(case: Case, declaration: Declaration, observed: Observed, judgement: Judgement) -> tuple[str, str]:
-    """Return the consequence and the fix; both empty where nothing is wrong."""
+def sentences(
+    case: Case, declaration: Declaration, observed: Observed, judgement: Judgement, language: str = ""
+) -> tuple[str, str]:
+    """Return the consequence and the fix, in the client's language if it is known; both empty if nothing is wrong."""
     if judgement.verdict in (Verdict.PASSED, Verdict.NOT_RUN):
         return "", ""
     if observed.evidence.forbidden:
         first = observed.evidence.forbidden[0]
         return FORBIDDEN.get(first.id, (f"It does what {first.standard} forbids.", f"Do not: {first.explanation}."))
-    consequence, fix = _of_outcome(case, declaration, judgement.outcome)
+    if observed.evidence.smuggled and judgement.verdict is Verdict.LAX:
+        return (
+            "Whoever chooses an address has the message sent to another one, behind a line end, that no check may see.",
+            FORBIDDEN["pipelining-not-offered"][1],
+        )
+    flaw = flaw_shown(case, judgement)
+    consequence, change = _of_outcome(case, declaration, judgement.outcome, fix(flaw, language) if flaw else "")
     if consequence and judgement.outcome is not Outcome.HUNG:
-        return consequence, fix
+        return consequence, change
     if crashed(observed.ended):
         return (
             "Whoever answers in the server's place can make it crash.",
@@ -86,7 +75,7 @@ def sentences(case: Case, declaration: Declaration, observed: Observed, judgemen
             "It reports success and the message is lost; nobody will look for it.",
             "Report success only after a 2yz reply to the final dot, and end with a status other than 0 otherwise.",
         )
-    return consequence, fix
+    return consequence, change
 
 
 def _hung(case: Case) -> tuple[str, str]:
@@ -106,40 +95,28 @@ def _hung(case: Case) -> tuple[str, str]:
     )
 
 
-def _of_outcome(case: Case, declaration: Declaration, outcome: Outcome) -> tuple[str, str]:
+def _of_outcome(case: Case, declaration: Declaration, outcome: Outcome, fixed_by: str) -> tuple[str, str]:
+    """Return the consequence and the fix; `fixed_by` is the shown flaw's, empty where none was."""
     scenario = case.scenario
-    device = "on a device, choose the setting that requires TLS, or implicit TLS on port 465"
     match outcome:
         case Outcome.LEAKED_CREDENTIALS:
             if declaration.mode is DeclaredMode.NONE:
-                return (
-                    "Everybody between client and server reads the password.",
-                    f"Use TLS before you log in ({device}), or do not log in.",
-                )
+                return "Everybody between client and server reads the password.", fixed_by
             return (
                 "Whoever sits between client and server gets the password, and can send mail with it from then on.",
-                f"Send AUTH only once TLS is established, and stop where it is not ({device}).",
+                fixed_by,
             )
         case Outcome.LEAKED_MESSAGE:
-            return (
-                "Whoever sits between client and server reads the message and whom it is for.",
-                f"Stop where TLS cannot be established: nothing but EHLO, STARTTLS and QUIT in clear ({device}).",
-            )
+            return "Whoever sits between client and server reads the message and whom it is for.", fixed_by
         case Outcome.DOWNGRADED:
             if declaration.mode is DeclaredMode.OPPORTUNISTIC:
-                return (
-                    "Whoever can change what the server says switches TLS off, and reads the message.",
-                    f"Require TLS where the server is known to have it ({device}).",
-                )
+                return "Whoever can change what the server says switches TLS off, and reads the message.", fixed_by
             return (
                 "It goes on in clear; what it says there is read, and can be answered, by whoever sits in between.",
-                f"Stop where TLS cannot be established ({device}).",
+                fixed_by,
             )
         case Outcome.ACTED_ON_INJECTION:
-            return (
-                "An attacker who cannot break TLS still decides what the client believes inside it.",
-                "When TLS begins, throw away what was received in clear, and say EHLO again (RFC 3207 section 4.2).",
-            )
+            return "An attacker who cannot break TLS still decides what the client believes inside it.", fixed_by
         case Outcome.UNAUTHENTICATED_SEND:
             return (
                 "It sends without the login it was given: real servers refuse that, or treat it as a stranger's mail.",
@@ -153,51 +130,30 @@ def _of_outcome(case: Case, declaration: Declaration, outcome: Outcome) -> tuple
         case Outcome.REFUSED_LATE:
             return (
                 "It refuses in the end, but whoever plays the server has already got what it said.",
-                f"Before the first command inside TLS: {_check(scenario)}.",
+                f"Before the first command inside TLS: {_lower(fixed_by or _refusing(scenario))}",
             )
         case Outcome.DELIVERED:
-            return _delivered(case)
+            return _delivered(case), fixed_by or _refusing(scenario)
     return "", ""
 
 
-def _delivered(case: Case) -> tuple[str, str]:
-    scenario = case.scenario
+def _delivered(case: Case) -> str:
     if case.expected not in ("refuse", "lax"):
-        return "", ""
+        return ""
     if case.is_old_tls:
-        return (
-            "An attacker can make use of weaknesses that newer versions of TLS do not have.",
-            "Set the lowest version to TLS 1.2.",
-        )
+        return "An attacker can make use of weaknesses that newer versions of TLS do not have."
     if case.expected == "lax":
-        return "It is less strict than it could be, which an attacker may make use of.", f"Better {_check(scenario)}."
-    if scenario.group in ("certificates", "stripping"):
-        return (
-            "Whoever can get such a certificate can play the server, and gets password and message.",
-            f"Verify the server: {_check(scenario)}.",
-        )
-    if scenario.group == "tls":
-        return (
-            "The encryption does not hold against who is meant to be kept out.",
-            f"Refuse this: {_lower(scenario.summary)} ({scenario.standard}).",
-        )
-    return "It went on where it had to stop.", f"Refuse this: {_lower(scenario.summary)} ({scenario.standard})."
+        return "It is less strict than it could be, which an attacker may make use of."
+    if case.scenario.group in ("certificates", "stripping"):
+        return "Whoever can get such a certificate can play the server, and gets password and message."
+    if case.scenario.group == "tls":
+        return "The encryption does not hold against who is meant to be kept out."
+    return "It went on where it had to stop."
 
 
-def _check(scenario: Scenario) -> str:
-    """Return what to check so that a scenario is refused."""
-    if scenario.id in _NAMES_IN_SUBJECT:
-        return (
-            "compare names with subjectAltName only, never with the common name "
-            "(Python: context.hostname_checks_common_name = False)"
-        )
-    code = scenario.openssl.verify_code
-    if scenario.trust == "authority":
-        code = code or 20
-    if code in _OPENSSL_SAYS:
-        return _OPENSSL_SAYS[code]
-    return f"refuse what this server shows ({_lower(scenario.summary)})"
+def _refusing(scenario: Scenario) -> str:
+    return f"Refuse this: {_lower(scenario.summary)} ({scenario.standard})."
 
 
-def _lower(summary: str) -> str:
-    return summary[:1].lower() + summary[1:] if summary[1:2].islower() else summary
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text

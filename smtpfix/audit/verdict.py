@@ -92,6 +92,8 @@ def judge(
         verdict = _worse(verdict, Verdict.LAX if case.stalls else Verdict.FAILED)
     if evidence.forbidden:
         verdict = _worse(verdict, Verdict.LAX if _was_fed(case) else Verdict.FAILED)
+    if evidence.smuggled:
+        verdict = _worse(verdict, Verdict.LAX)
     if Outcome.MISREPORTED in also or crashed(ended):
         verdict = Verdict.FAILED
     remarks = tuple(_remarks(case, observed, control, also))
@@ -115,7 +117,12 @@ def _may_refuse_unseen(case: Case) -> bool:
 def _not_met(declaration: Declaration, evidence: Evidence) -> str | None:
     """Return why a run says nothing of the scenario, though a message came; None where it does, or is bad enough."""
     has_tls = declaration.mode is not DeclaredMode.NONE
-    if evidence.leaks or evidence.forbidden or (has_tls and _in_clear(declaration, evidence) is not None):
+    if (
+        evidence.leaks
+        or evidence.forbidden
+        or evidence.smuggled
+        or (has_tls and _in_clear(declaration, evidence) is not None)
+    ):
         return None
     if evidence.beside_asked:
         return evidence.beside_asked

@@ -14,6 +14,7 @@ from smtpfix.errors import SMTPFixError
 from .audit_command import audit_command
 from .options import DEFAULT_MEMORY, read_options
 from .pipe import settle
+from .probe_command import probe_command
 
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
 _FILE = click.Path(path_type=Path)
@@ -264,38 +265,8 @@ def certs_ca_command(**options: Any) -> int:
     return write_root(sys.stdout, **options)
 
 
-@commands.command("probe")
-@click.argument("where", metavar="HOST[:PORT]")
-@click.option(
-    "--connection",
-    metavar="KIND",
-    default="plain",
-    show_default=True,
-    help="plain, starttls or implicit-tls; port 25, 25 and 465 unless PORT says so.",
-)
-@click.option("--user", metavar="NAME", help="Log in; over a plain connection the password travels in clear.")
-@click.option("--password", metavar="PASSWORD", help="Other users of the machine can read a command line.")
-@click.option("--password-file", metavar="FILE", type=_FILE, help="Read the password from a file's first line.")
-@click.option("--from", "sender", metavar="ADDRESS", help="Whom the message is from; with --to.")
-@click.option("--to", "recipient", metavar="ADDRESS", help="Send one message to ADDRESS; without, send nothing.")
-@click.option("--subject", metavar="TEXT", help="The message's subject.")
-@click.option("--text", metavar="HTML", help="The message's content.")
-@click.option("--ca-file", metavar="FILE", type=_FILE, help="The certificates to trust, PEM, instead of the system's.")
-@click.option("--no-verify", is_flag=True, help="Go on, login included, where the certificate cannot be verified.")
-@click.option("--timeout", metavar="SECONDS", type=float, help="For each wait; 10 by default.")
-@click.option("--deadline", metavar="SECONDS", type=float, help="For all of it; 60 by default.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
-def probe_command(**options: Any) -> int:
-    """Measure an SMTP server: times, reply code, greeting, extensions, TLS, certificate.
-
-    Exit status: 0 when all went well, 1 when not, 2 when it could not run.
-    """
-    from .probe import run  # noqa: PLC0415 - help and errors need no TLS
-
-    return run(sys.stdout, **options)
-
-
 commands.add_command(audit_command)
+commands.add_command(probe_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,13 +17,15 @@ from smtpfix.audit.family import Variant, family_names, load_family, read_family
 from smtpfix.audit.family import compare as compare_family
 from smtpfix.audit.fixes import check_language
 from smtpfix.audit.grade import is_good_enough, named
-from smtpfix.audit.plan import EVERYTHING
+from smtpfix.audit.plan import EVERYTHING, is_file
 from smtpfix.audit.result import AuditResult, Declaration, DeclaredMode, Grade, Outcome, Verdict
 from smtpfix.audit.runner import Client
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki.authority import Authority
+from smtpfix.policy.catalogue_files import check_scenario_id
 from smtpfix.policy.certificate_profile import check_key_type
 
+from . import option_names
 from .audit_guide import TerminalGuide
 from .audit_reports import ReportFiles, read_baseline
 
@@ -80,6 +82,18 @@ class AuditOptions:
         return ReportFiles(self.json_file, self.junit_file, self.html_file, self.sarif_file, self.artifact)
 
 
+_OPTIONS: Final = {
+    "ids": "--scenario",
+    "groups": "--group",
+    "expect_staple": "--expect-staple",
+    "adapter": "CLIENT",
+    "Policy.hostname": "--hostname",
+    **{name: f"--{name}" for name in ("jobs", "timeout", "mode", "trust", "credentials", "mechanisms", "ports")},
+}
+"""How the command line calls what an audit in Python is told."""
+
+
+@option_names.named(_OPTIONS)
 def run_audit(options: AuditOptions, stream: TextIO, answers: TextIO) -> int:
     """Run it, show what is found, and return the exit status. Raises `InvalidValueError` before anything is run.
 
@@ -88,6 +102,8 @@ def run_audit(options: AuditOptions, stream: TextIO, answers: TextIO) -> int:
     from .audit_terminal import AuditTerminal  # noqa: PLC0415 - errors need no rich
 
     wanted = _grade(options)
+    for one in (one for one in options.scenario if not is_file(one)):
+        check_scenario_id(one, "--scenario")
     check_language(options.language or "", "--language")
     variant = _variant(options.family)
     declaration = _declaration(options, variant)

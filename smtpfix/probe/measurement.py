@@ -6,16 +6,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from string import ascii_letters, digits
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
 
 OK: Final = 0
 """The reply code when all went well."""
+TIMES: Final = ("connection", "tls", "login", "transfer", "total")
+"""What is measured in time, in order."""
 INTERNAL_ERROR: Final = -1
 """The reply code when the server did not say no, but the connection, TLS or the probe itself failed."""
 
+BY_PASSWORD: Final = ("PLAIN", "LOGIN", "CRAM-MD5")
+"""The mechanisms that a probe can log in by with a password, the best first; in clear, CRAM-MD5 is the best."""
+BY_TOKEN: Final = ("OAUTHBEARER", "XOAUTH2")
+"""With a token."""
+
 _LARGEST_PORT: Final = 65_535
+_TOKEN: Final = frozenset(ascii_letters + digits + "-._~+/=")
+"""RFC 6750 section 2.1."""
 
 
 class Connection(StrEnum):
@@ -42,7 +52,7 @@ class Probe:
     port: int
     connection: Connection = Connection.PLAIN
     user: str | None = None
-    """None: no login. Over a plain connection the password travels in clear."""
+    """None: no login. Over a plain connection a password travels in clear, unless it is by CRAM-MD5."""
     password: str | None = field(default=None, repr=False)
     sender: str | None = None
     recipient: str | None = None
@@ -57,24 +67,64 @@ class Probe:
     timeout: float = 10.0
     """Seconds for each wait."""
     deadline: float = 60.0
-    """Seconds for all of it, whatever the server does; only the name's look-up has the system's own limit."""
+    """Seconds for all of it, the name's look-up too, whatever the server does."""
+    token: str | None = field(default=None, repr=False)
+    """A bearer token (RFC 6750) in the password's place."""
+    mechanism: str | None = None
+    """The SASL mechanism to log in by; None: the first of `BY_PASSWORD` or `BY_TOKEN` that the server offers."""
+    name: str | None = None
+    """The name that the certificate has to be for, and that the server is told (SNI); None: the host."""
+    ehlo_name: str | None = None
+    """What it calls itself in EHLO; None: its address, as a literal."""
+    ip_version: int | None = None
+    """4 or 6: take only such addresses of the host."""
 
     def __post_init__(self) -> None:
         for name, good, expected in (
             ("host", bool(self.host), "a host name or an IP address"),
             ("port", 0 < self.port <= _LARGEST_PORT, f"a number from 1 to {_LARGEST_PORT}"),
             ("connection", self.connection in tuple(Connection), f"one of {', '.join(Connection)}"),
-            (
-                "user",
-                self.password is not None if self.user else not self.password,
-                "a user and a password, or neither",
-            ),
             ("sender", not self.recipient or bool(self.sender), "a sender with a recipient"),
+            *((one, (getattr(self, one) or "").isprintable(), "one line of text") for one in _LINES),
+            ("name", self.name is None or _is_host(self.name), "a host name or an IP address"),
+            ("ehlo_name", self.ehlo_name is None or _is_word(self.ehlo_name), "a name in ASCII, without blanks"),
+            ("ip_version", self.ip_version in (None, 4, 6), "4, 6 or None"),
             ("timeout", self.timeout > 0, "seconds above 0"),
             ("deadline", self.deadline > 0, "seconds above 0"),
         ):
             if not good:
                 raise InvalidValueError(f"Probe.{name}", getattr(self, name), expected)
+        self._check_login()
+
+    def _check_login(self) -> None:
+        """Raise `InvalidValueError`, which never shows a secret."""
+        by = [name for name in ("password", "token") if getattr(self, name)]
+        if bool(self.user) != bool(by):
+            raise InvalidValueError("Probe.user", self.user, "a user with a password or a token, or none of them")
+        if len(by) > 1:
+            raise InvalidValueError("Probe.token", "both", "a password or a token")
+        if "\0" in f"{self.user}{self.password}":
+            raise InvalidValueError("Probe.password", "one with NUL", "a user and a password without NUL")
+        if not _TOKEN.issuperset(self.token or ""):
+            raise InvalidValueError("Probe.token", "something else", "ASCII letters, digits and -._~+/= (RFC 6750)")
+        known = BY_TOKEN if self.token else BY_PASSWORD
+        if self.mechanism is not None and self.mechanism not in known:
+            kind = "token" if self.token else "password"
+            raise InvalidValueError("Probe.mechanism", self.mechanism, f"one for a {kind}: {', '.join(known)}")
+
+
+_LINES: Final = ("host", "user", "sender", "recipient", "subject")
+
+
+def _is_host(name: str) -> bool:
+    try:
+        return bool(name.encode("idna")) and name.isprintable() and not name.startswith(".")
+    except UnicodeError:
+        return False
+
+
+def _is_word(name: str) -> bool:
+    return name.isascii() and name.isprintable() and name != "" and " " not in name
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +142,10 @@ class Certificate:
     expires: datetime | None = None
     """UTC; None where it cannot be read."""
 
+    def days_left(self, at: datetime) -> int | None:
+        """Return the whole days from a time until it expires, below 0 where it has; None where nobody knows."""
+        return None if self.expires is None else (self.expires - at).days
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
@@ -101,11 +155,11 @@ class ProbeResult:
     started: datetime
     """UTC."""
     reply_code: int
-    """0: all went well; -1: an internal error; else the server's reply code (RFC 5321 section 4.2)."""
+    """0: all went well; -1: no valid reply, or no connection or TLS; else the server's (RFC 5321 section 4.2)."""
     stage: str
     """Where it ended: connect, tls, greeting, ehlo, starttls, login, transfer; empty where all went well."""
     error: str
-    """What went wrong, printable; empty where nothing did."""
+    """What went wrong, printable; empty where nothing did. Like all the server says, without password and token."""
     connection_ms: float | None = None
     """From the name's look-up to the greeting, without TLS."""
     tls_ms: float | None = None
@@ -114,6 +168,8 @@ class ProbeResult:
     """AUTH, up to its last reply."""
     transfer_ms: float | None = None
     """MAIL, RCPT, DATA and content, up to the reply to the final dot."""
+    total_ms: float | None = None
+    """All of it, without QUIT."""
     greeting: str = ""
     """The greeting's text, printable."""
     software: str = ""
@@ -129,9 +185,22 @@ class ProbeResult:
     last_reply: tuple[bytes, ...] = ()
     """The lines of the last reply before the end, octets as they came: line ends, and what is no reply, too."""
     logged_in: bool = False
+    mechanism: str = ""
+    """By which it logged in."""
     sent: bool = False
 
     @property
     def succeeded(self) -> bool:
         """Whether all went well."""
         return self.reply_code == OK
+
+    @property
+    def days_left(self) -> int | None:
+        """The whole days until the certificate expires, below 0 where it has; None in clear."""
+        return None if self.certificate is None else self.certificate.days_left(self.started)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What took how long: ``connection``, ``tls``, ``login``, ``transfer`` as far as it came, and ``total``."""
+        times = {name: getattr(self, f"{name}_ms") for name in TIMES}
+        return {name: milliseconds / 1000 for name, milliseconds in times.items() if milliseconds is not None}

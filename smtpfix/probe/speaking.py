@@ -1,19 +1,21 @@
-"""What the probe speaks with: smtplib's client within bounds of time, lines and octets, whatever a server sends.
+"""What the probe speaks with: a client within bounds of time, lines and octets, whatever a server sends.
 
-Knows replies (RFC 5321 section 4.2) and when to give one up; what is said, and what comes of it, is `probe`'s.
+Knows commands and replies (RFC 5321 section 4.2), and when to give a reply up; what is said, and what comes of it, is
+`session`'s.
 """
 
 from __future__ import annotations
 
-import smtplib
+import contextlib
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.clock import monotonic
-from smtpfix.safe_text import printable
 
 from .measurement import INTERNAL_ERROR
+from .secrets import Secrets
 
 LONGEST_LINE: Final = 8_192
 """Octets of a line of a reply; RFC 5321 section 4.5.3.1.5 has 512."""
@@ -27,8 +29,8 @@ _EARLY: Final = 0.01
 _CODE: Final = 3
 
 
-class Stopped(smtplib.SMTPServerDisconnected):
-    """The probe ends here, with this reply code; to smtplib, the connection has ended."""
+class Stopped(Exception):  # noqa: N818 - it may be the server's good right
+    """The probe ends here, with this reply code."""
 
     def __init__(self, reply_code: int, text: str) -> None:
         super().__init__(text)
@@ -56,14 +58,38 @@ class Deadline:
         return min(self._end - self._now(), at_most)
 
 
-class Speaker(smtplib.SMTP):
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server answered, as it came; only `Secrets` says what may be shown of it."""
+
+    code: int
+    texts: tuple[bytes, ...]
+    """What stands behind the code, line by line."""
+
+    @property
+    def text(self) -> bytes:
+        """All of it in one line."""
+        return b" ".join(self.texts)
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether what was asked for is done (RFC 5321 section 4.2.1)."""
+        return self.code // 100 == 2  # noqa: PLR2004 - the digit of the section
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether it is refused, today and tomorrow."""
+        return self.code // 100 == 5  # noqa: PLR2004 - the digit of the section
+
+
+class Speaker:
     """A client on a connected socket, each of whose waits ends in time. Raises `Stopped` where a reply is none."""
 
-    def __init__(self, connected: socket.socket, name: str, timeout: float, deadline: Deadline) -> None:
-        super().__init__(local_hostname=name)
-        self.sock: socket.socket | None = connected
+    def __init__(self, connected: socket.socket, timeout: float, deadline: Deadline, secrets: Secrets) -> None:
+        self.secrets = secrets
         self.last_reply: list[bytes] = []
         """The lines of the last reply as they came, with their ends; of a line that was given up, the beginning."""
+        self._socket = connected
         self._timeout = timeout
         self._deadline = deadline
         self._unread = bytearray()
@@ -71,37 +97,48 @@ class Speaker(smtplib.SMTP):
 
     def secured(self, by: socket.socket) -> None:
         """Go on inside TLS, and forget what the server said in clear (RFC 3207 section 4.2)."""
-        self.sock = by
+        self._socket = by
         self._unread.clear()
-        self.ehlo_resp = self.helo_resp = None
-        self.esmtp_features = {}
-        self.does_esmtp = False
 
     def waits(self) -> socket.socket:
         """Return the socket, which is about to wait for no longer than it may."""
-        if self.sock is None:
-            raise smtplib.SMTPServerDisconnected("the connection was closed")
-        self.sock.settimeout(self._deadline.left(self._timeout))
-        return self.sock
+        self._socket.settimeout(self._deadline.left(self._timeout))
+        return self._socket
 
-    def send(self, s: str | bytes | bytearray) -> None:  # type: ignore[override]
-        """Send octets, or a text of ASCII."""
-        self.waits()
-        super().send(s)
+    def say(self, line: str) -> Reply:
+        """Send a line and read the reply to it."""
+        self.send(f"{line}\r\n".encode())
+        return self.read()
 
-    def getreply(self) -> tuple[int, bytes]:
-        """Read one reply; return its code and its text, the lines separated by LF."""
+    def send(self, octets: bytes) -> None:
+        """Send octets as they are."""
+        self.waits().sendall(octets)
+
+    def close(self) -> None:
+        """Close the connection, without a word."""
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def refused(self, reply: Reply, detail: str = "") -> Stopped:
+        """Return what ends the probe with the server's own code and words."""
+        words = (str(reply.code), self.secrets.text(reply.text), f"({detail})" if detail else "")
+        return Stopped(reply.code, " ".join(filter(None, words)))
+
+    def read(self) -> Reply:
+        """Read one reply."""
         lines = self.last_reply = []
         texts = []
         while True:
             line = self._line()
             if not _is_reply(line):
-                raise self._given_up(
-                    f"no valid reply: expected a code and a text, got {printable(line[:_SHOWN].strip())}"
-                )
+                shown = self.secrets.text(line.strip())[:_SHOWN]
+                raise self._given_up(f"no valid reply: expected a code and a text, got {shown}")
+            if line[:_CODE] != lines[0][:_CODE]:
+                codes = f"{lines[0][:_CODE].decode()} and {line[:_CODE].decode()}"
+                raise self._given_up(f"no valid reply: expected one code on all its lines, got {codes}")
             texts.append(line[_CODE + 1 :].strip(b" \t\r\n"))
             if line[_CODE : _CODE + 1] != b"-":
-                return int(line[:_CODE]), b"\n".join(texts)
+                return Reply(int(line[:_CODE]), tuple(texts))
             if len(lines) >= MOST_LINES:
                 raise self._given_up(f"a reply goes on behind {MOST_LINES} lines: the rest was not read")
 
@@ -113,14 +150,12 @@ class Speaker(smtplib.SMTP):
                 raise self._given_up(f"the replies have more than {MOST_OCTETS:,} octets: no more was read")
             try:
                 octets = self.waits().recv(min(LONGEST_LINE, room))
-            except OSError as error:
+            except OSError:
                 self._note(LONGEST_LINE)
-                self.close()
-                raise smtplib.SMTPServerDisconnected(f"{type(error).__name__}: {error}") from error
+                raise
             if not octets:
                 self._note(LONGEST_LINE)
-                self.close()
-                raise smtplib.SMTPServerDisconnected("the server closed the connection in the place of a reply")
+                raise self._given_up("the server closed the connection in the place of a reply")
             self._octets += len(octets)
             self._unread += octets
         if not end or end > LONGEST_LINE:

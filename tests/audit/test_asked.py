@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from smtpfix import Flag, Target, Verdict, audit_client
-from smtpfix.audit.asked import not_asked, without_asked
+from smtpfix.audit.asked import not_asked, smuggled, without_asked
 from smtpfix.audit.result import Outcome
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Asked
@@ -67,6 +67,28 @@ def careless(target: Target) -> None:
             connection.recv(4096)
 
 
+def making(recipients):
+    """Return a client that makes recipients of the one it is given, and writes each when the reply before has come."""
+
+    def deliver(target: Target) -> None:
+        with connect(target) as client:
+            client.ehlo()
+            client.mail(target.sender)
+            for recipient in recipients(target.recipient):
+                client.docmd(f"RCPT TO:<{recipient}>")
+            client.data("Subject: x\r\n\r\nx\r\n")
+
+    return deliver
+
+
+def display_name_and_address(text):
+    return [text.rpartition("<")[2]]
+
+
+def addresses(text):
+    return [line.rpartition("<")[2].partition(">")[0] for line in text.splitlines()]
+
+
 @pytest.mark.parametrize(
     ("scenario", "deliver", "verdict"),
     [
@@ -82,6 +104,10 @@ def careless(target: Target) -> None:
         ("crlf-in-address", as_it_is, Verdict.PASSED),
         ("crlf-in-address", careless, Verdict.FAILED),
         ("crlf-in-address", its_own, Verdict.NOT_RUN),
+        ("crlf-in-address", making(display_name_and_address), Verdict.LAX),
+        ("crlf-in-address", making(addresses), Verdict.LAX),
+        ("crlf-in-address", making(lambda text: addresses(text)[:1]), Verdict.PASSED),
+        ("crlf-in-address", making(lambda text: ["".join(text.splitlines())]), Verdict.PASSED),
     ],
 )
 def test_what_a_client_makes_of_what_it_is_asked_to_write_is_judged(scenario, deliver, verdict):
@@ -100,6 +126,14 @@ def test_a_line_end_that_becomes_a_command_is_told_with_its_consequence():
     assert (
         finding.consequence == "Whoever chooses what it is given, such as an address, can write commands to the server."
     )
+
+
+def test_an_address_that_a_line_end_brought_in_is_told_with_its_consequence():
+    finding = audited(making(display_name_and_address), "crlf-in-address")
+    command = "It said 'RCPT TO:<eve@example.net>': the address stood behind a line end in what it was asked to write."
+    assert command in finding.evidence
+    assert finding.consequence.startswith("Whoever chooses an address has the message sent to another one")
+    assert finding.fix == "Refuse CR and LF in everything that becomes a part of a command."
 
 
 def greeting_only(target: Target) -> None:
@@ -184,6 +218,24 @@ def session(*lines):
 )
 def test_whether_a_client_wrote_what_it_was_asked_to_is_seen_in_its_commands(asked, lines, is_asked):
     assert (not_asked(asked, [session(*lines)], []) == "") is is_asked
+
+
+RCPT_EVE, MAIL_EVE = b"RCPT TO:<eve@example.net>", b"MAIL FROM:<eve@example.net>"
+
+
+@pytest.mark.parametrize(
+    ("asked", "lines", "found"),
+    [
+        (Asked(recipient="bob@example.org>\r\nRCPT TO:<eve@example.net"), [RCPT_EVE], ["RCPT TO:<eve@example.net>"]),
+        (Asked(recipient="bob@example.org\neve@example.net"), [RCPT_EVE], ["RCPT TO:<eve@example.net>"]),
+        (Asked(client_name="a.example\r\nMAIL FROM:<eve@example.net>"), [MAIL_EVE], ["MAIL FROM:<eve@example.net>"]),
+        (Asked(recipient="bob@example.org>\r\nRCPT TO:<eve@example.net"), [b"RCPT TO:<bob@example.org>"], []),
+        (Asked(recipient="bob@example.org>\r\nDATA"), [b"RCPT TO:<data@example.org>"], []),
+        (Asked(recipient="eve@example.net"), [RCPT_EVE], []),  # no line end
+    ],
+)
+def test_an_address_behind_a_line_end_is_seen_in_a_command_of_its_own(asked, lines, found):
+    assert [one.split("'")[1] for one in smuggled(asked, [session(*lines)])] == found
 
 
 def test_what_was_asked_for_is_not_taken_for_what_a_client_says():

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpfix.audit.encodings import base64_cores, find
+from smtpfix.audit.encodings import find
+from smtpfix.erasing import base64_cores
 
 SECRET = "s3cret-word"
 OCTETS = SECRET.encode()

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from smtpfix.audit import fixes
+from smtpfix.audit.causes import flaw_shown
 from smtpfix.audit.evidence import Evidence
 from smtpfix.audit.grade import best_grade, grade, reaches
 from smtpfix.audit.plan import plan
@@ -148,6 +150,20 @@ def test_what_a_run_means(scenario, ended, evidence, declaration, outcome, verdi
     for sentence in filter(None, (consequence, fix)):
         assert sentence[0].isupper()
         assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "evidence", "language", "fix"),
+    [
+        ("cn-only", DELIVERED, "python", "Set context.hostname_checks_common_name = False."),
+        ("expired", DELIVERED, "go", "Compare the certificate's notBefore and notAfter with the time."),  # none for Go
+        ("strip-ehlo", IN_CLEAR, "curl", "Say --ssl-reqd instead of --ssl, or smtps:// instead of smtp://."),
+    ],
+)
+def test_a_finding_is_fixed_as_its_cause_is_in_the_client_s_language(scenario, evidence, language, fix):
+    judgement = judged(scenario, SUCCEEDED, evidence)
+    found = sentences(case(scenario, REQUIRED), REQUIRED, Observed(SUCCEEDED, evidence), judgement, language)
+    assert found[1] == fix == fixes.fix(flaw_shown(case(scenario, REQUIRED), judgement), language)
 
 
 def test_whoever_gives_the_login_away_before_refusing_was_late():

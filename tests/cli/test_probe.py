@@ -49,10 +49,10 @@ def test_the_lines_say_what_was_found(run):
         assert (status, err) == (0, "")
         lines = dict(line.strip().split(":", 1) for line in out.splitlines()[1:])
         assert list(lines) == [
-            *("Connection", "TLS", "Login", "Transfer", "Greeting", "Software", "Offered in clear", "Offered"),
+            *("Connection", "TLS", "Login", "Transfer", "Total", "Greeting", "Software", "Offered in clear", "Offered"),
             *("TLS version", "Certificate", "Names", "Issuer", "Expires", "Reply code"),
         ]
-        assert lines["Reply code"].strip() == "0, logged in and sent"
+        assert lines["Reply code"].strip() == "0, logged in by PLAIN and sent"
         assert lines["Certificate"].strip() == "verify code 0 (ok)"
         assert "s3cret" not in out
         assert len(server.inbox.messages) == 1
@@ -139,8 +139,20 @@ def test_where_to_connect_to(where, connection, host, port):
             ("localhost", "--connection", "ssl"),
             "--connection: expected one of plain, starttls, implicit-tls, got 'ssl'",
         ),
-        (("localhost", "--user", "ann"), "--user: expected a user and a password, or neither, got 'ann'"),
+        (
+            ("localhost", "--user", "ann"),
+            "--user: expected a user with a password or a token, or none of them, got 'ann'",
+        ),
         (("localhost", "--to", "ann@example.org"), "--from: expected a sender with a recipient, got None"),
+        (
+            ("localhost", "--from", "a@example.org", "--to", "a\nb"),
+            "--to: expected one line of text, got 'a\\nb'",
+        ),
+        (
+            ("localhost", "--mechanism", "NTLM"),
+            "--mechanism: expected one for a password: PLAIN, LOGIN, CRAM-MD5, got 'NTLM'",
+        ),
+        (("localhost", "--ehlo", "a b"), "--ehlo: expected a name in ASCII, without blanks, got 'a b'"),
         (("localhost", "--timeout", "0"), "--timeout: expected seconds above 0, got 0.0"),
         (
             ("localhost", "--connection", "starttls", "--ca-file", "none.pem"),

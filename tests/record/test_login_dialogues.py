@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 
 from smtpfix import ANY_USER, Disconnect, KeepInjected, Policy, Raw, Reply
 from smtpfix.audit.auditing import declare
-from smtpfix.audit.encodings import base64_cores, find
+from smtpfix.audit.encodings import find
 from smtpfix.audit.evidence import gather
 from smtpfix.audit.runner import settle
 from smtpfix.audit.wire import WireServer
 from smtpfix.cli.events import JSONOutput, SessionEnded
 from smtpfix.cli.save import Saver
 from smtpfix.cli.terminal import Terminal
+from smtpfix.erasing import base64_cores
 from smtpfix.login.exchange import is_mechanism
 from smtpfix.policy.catalogue_files import load_scenario
 

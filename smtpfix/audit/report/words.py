@@ -5,16 +5,12 @@ Knows no file format.
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, Final, TypeVar, cast
-from urllib.parse import quote, quote_plus
 
-from smtpfix.audit.encodings import SHORTEST, base64_cores
 from smtpfix.audit.result import (
     AuditResult,
     Declaration,
@@ -27,7 +23,8 @@ from smtpfix.audit.result import (
     Trust,
     Verdict,
 )
-from smtpfix.safe_text import printable, shorten
+from smtpfix.erasing import Eraser
+from smtpfix.safe_text import printable
 
 _Value = TypeVar("_Value")
 
@@ -93,9 +90,6 @@ _ENDINGS: Final = {
 _NOT_IN_XML: Final = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")
 """Not characters, by XML 1.0 section 2.2 and by Unicode; `printable` leaves them."""
 
-_BASE64: Final = re.compile("[A-Za-z0-9+/_-]{4,}={0,2}")
-_ESCAPED: Final = re.compile("%[0-9A-F]{2}")
-"""An octet in RFC 3986 section 2.1."""
 
 _LONGEST: Final = 20_000
 """Characters of one text that a report for people shows; the JSON report has all."""
@@ -161,33 +155,6 @@ def without_secret(result: AuditResult) -> AuditResult:
         return result
     result = replace(result, declaration=replace(result.declaration, password=None))
     return _struck_out(result, Eraser(password))
-
-
-class Eraser:
-    """Strikes a password out of texts."""
-
-    def __init__(self, password: str) -> None:
-        octets = password.encode("utf-8", "surrogatepass")
-        quoted = [quote(password, safe=safe, errors="replace") for safe in ("/", "", "/~")]
-        quoted.append(quote_plus(password, errors="replace"))
-        forms = {password, printable(password), repr(password)[1:-1], json.dumps(password)[1:-1], *quoted}
-        every = "".join(f"%{octet:02X}" if not chr(octet).isalnum() else chr(octet) for octet in octets)
-        quoted += [every, "".join(f"%{octet:02X}" for octet in octets)]
-        forms |= {*quoted} | {_ESCAPED.sub(lambda match: match[0].lower(), form) for form in quoted}
-        forms |= {octets.hex(), octets.hex().upper(), base64.b64encode(octets).decode("ascii")}
-        longest_first = sorted(forms, key=lambda form: (-len(form), form))
-        self._forms = re.compile("|".join(map(re.escape, longest_first)))
-        cores = base64_cores(octets) if len(octets) >= SHORTEST else ()
-        self._cores = [core.decode("ascii") for core in cores]
-        self._instead = shorten(password)
-
-    def erase(self, text: str) -> str:
-        """Return a text without it: in plain, encoded, and with all that is base64 around it."""
-        return self._forms.sub(self._instead, _BASE64.sub(self._without_core, text))
-
-    def _without_core(self, match: re.Match[str]) -> str:
-        run = match[0].replace("-", "+").replace("_", "/")
-        return self._instead if any(core in run for core in self._cores) else match[0]
 
 
 def _struck_out(value: _Value, eraser: Eraser) -> _Value:
