@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack, cast
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, cast
 
 from .conversation.protocol import ServedProtocol
 from .conversation.service import Intake
@@ -22,9 +22,10 @@ from .policy.place import Place
 from .policy.server_policy import ServerPolicy
 from .record.history import History
 from .resolver import resolving
-from .rules.rule import ArgumentMatch, Conditions, Rule
 from .rules.rulebook import Rulebook
+from .running import RUNNING
 from .smtp.policy import Policy
+from .smtp.ruled import Ruled
 from .wire.channel import Channel
 from .wire.listen import listen
 from .wire.loop import LOOP_THREAD
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from .mail.message import CapturedMessage
     from .pki.authority import Authority
     from .record.session import Session
-    from .rules.action import Action
     from .tls.side import TLSSide
 
 _SHOWN: Final = 5
@@ -64,13 +64,16 @@ class Observer(Protocol):
         """Note that a client is gone."""
 
 
-class Server:
+class Server(Ruled):
     """A local SMTP server.
 
     ``with Server(Policy("starttls")) as server:`` or ``async with``; or `start` and `close`. Every server serves one
     policy; another policy is another server. `authority` and `inbox` may be shared between servers. Raises
     `ExtraMissing` where the policy has mechanisms that need a package that is not installed.
     """
+
+    is_reported: ClassVar[bool] = True
+    """Whether the report of a failing test tells what the clients of such a server did."""
 
     def __init__(
         self,
@@ -98,9 +101,7 @@ class Server:
         self._authority = authority
         self._own_authority: Authority | None = None
         self._observer = observer
-        self._rulebook = Rulebook(protocol.language)
-        for rule in reversed(self.policy.rules):
-            self._rulebook.add(rule)
+        self._rulebook = Rulebook(protocol.language, self.policy.rules)
         self._new_tls: Callable[[], TLSSide] = _no_tls
         self._serving: Serving | None = None
         self._addresses: tuple[tuple[str, int], ...] = ()
@@ -191,56 +192,6 @@ class Server:
             client: smtplib.SMTP = self._protocol.client(self, timeout=timeout)
             return client
 
-    # Rules
-
-    def on(
-        self,
-        stage: str,
-        *actions: Action,
-        times: int | None = None,
-        argument: ArgumentMatch = None,
-        **conditions: Unpack[Conditions],
-    ) -> Rule:
-        """Let actions answer a stage: ``on("RCPT", Reply(450, "4.2.1", "Greylisted"), times=1)``.
-
-        Stages and conditions are those of `Rule`. May be called while clients are connected. A new rule is asked before
-        the older ones. Returns the rule, for `off` and `fired`. Raises `InvalidValueError`.
-        """
-        return self.add_rule(Rule(stage, actions, times=times, argument=argument, **conditions))
-
-    def add_rule(self, rule: Rule) -> Rule:
-        """Put a rule that was made before, such as by `parse_rule`, in front of all others, and return it."""
-        self._rulebook.add(rule)
-        return rule
-
-    def off(self, *rules: Rule) -> None:
-        """Take rules out; without any, all of them."""
-        if rules:
-            self._rulebook.remove(*rules)
-        else:
-            self._rulebook.clear()
-
-    def use_rules(self, rules: Iterable[Rule], *, instead_of: Iterable[Rule] | None = None) -> None:
-        """Put rules, the first to be asked first, in the place of some others, or of all there are, at once.
-
-        Sessions that are running see the old rules or the new ones, and never a mixture.
-        """
-        self._rulebook.replace(rules, instead_of=instead_of)
-
-    def fired(self, rule: Rule) -> int:
-        """Return how often a rule has answered."""
-        return self._rulebook.fired(rule)
-
-    @property
-    def unused_rules(self) -> tuple[Rule, ...]:
-        """The rules in force that have never answered: a test whose rule never fires tests nothing."""
-        return self._rulebook.unused
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules in force, in the order they are asked."""
-        return self._rulebook.script.rules
-
     # Time
 
     def advance(self, seconds: float) -> None:
@@ -252,6 +203,21 @@ class Server:
             raise NotRunningError("this server was not started: use it in a with statement, or call start()")
         if (ledger := self._serving.service.ledger) is not None:
             ledger.advance(seconds)
+
+    # Used by many
+
+    def reset(self) -> None:
+        """Forget what was: messages, sessions that are over, rules of `on`, and how often each rule has answered.
+
+        So a server that many tests use is as good as new. The rules of the policy's scenario are in force again, and
+        what clients have used up of `Policy.limits` and `Policy.greylist` is forgotten. Clients stay connected, and
+        numbering goes on. An inbox that is shared is emptied as a whole.
+        """
+        sessions = self.sessions.clear()
+        self.inbox.clear()
+        self._rulebook.reset(sessions)
+        if self._serving is not None and (ledger := self._serving.service.ledger) is not None:
+            ledger.forget()
 
     # Start and close
 
@@ -283,6 +249,8 @@ class Server:
         self._is_closing = self._is_closed = False
         self._serving = Serving(self._protocol, service, self.sessions, self._watch)
         self._serving.listen(sockets, self._channel)
+        if self.is_reported:
+            RUNNING.add(self)
         return self
 
     def close(self, *, graceful: bool = False) -> None:

@@ -27,8 +27,10 @@ class History(Sequence[Session]):
         self._octets = 0
         self._recorders: deque[Recorder] = deque()
         self._weights: dict[int, int] = {}
-        self._count = 0
+        self._count = self._dropped = 0
         self._over_count = 0
+        self._forgotten: set[int] = set()
+        """Numbers of the sessions that were over and have not rung when the history was cleared."""
         self._catch_up = catch_up
 
     @overload
@@ -56,8 +58,7 @@ class History(Sequence[Session]):
     @property
     def dropped(self) -> int:
         """How many sessions had to go because no more are kept than the policy says, by their number or octets."""
-        with self._bell.lock:
-            return self._count - len(self._recorders)
+        return self._dropped
 
     def wait(self, count: int = 1, *, timeout: float = 5.0) -> tuple[Session, ...]:
         """Return the first `count` sessions that have ended, waiting up to `timeout` seconds for their end.
@@ -87,6 +88,20 @@ class History(Sequence[Session]):
         lines = [f"expected {count} ended sessions within {timeout:g} s, got {over} of {len(sessions)}"]
         raise NoSession("\n".join([*lines, *(f"  {session}" for session in sessions[-10:])]))
 
+    def clear(self) -> int:
+        """Forget every session that is over, and that any was dropped; return how many there have ever been.
+
+        Numbering goes on. One that lasts stays: what its client does next belongs to whoever looks next.
+        """
+        self._catch_up()
+        with self._bell.lock:
+            over = [recorder.number for recorder in self._recorders if recorder.end is not None]
+            self._forgotten.update(number for number in over if number not in self._weights)
+            self._recorders = deque(recorder for recorder in self._recorders if recorder.end is None)
+            self._weights.clear()
+            self._octets = self._over_count = self._dropped = 0
+            return self._count
+
     # For the server
 
     def next_number(self) -> int:
@@ -105,6 +120,9 @@ class History(Sequence[Session]):
     def ring(self, recorder: Recorder) -> None:
         """Say that a session has ended."""
         with self._bell.lock:
+            if self._forgotten and recorder.number in self._forgotten:
+                self._forgotten.remove(recorder.number)
+                return
             self._over_count += 1
             if self._recorders and recorder.number >= self._recorders[0].number:
                 self._weights[recorder.number] = weight = recorder.weight
@@ -115,4 +133,5 @@ class History(Sequence[Session]):
 
     def _drop(self) -> None:
         """Let go of the oldest session, whether it is over or not."""
+        self._dropped += 1
         self._octets -= self._weights.pop(self._recorders.popleft().number, 0)

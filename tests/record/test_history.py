@@ -115,6 +115,24 @@ def test_sessions_that_end_after_they_had_to_go_count_no_more():
     assert numbers(server.history) == [2, 3]
 
 
+def test_a_cleared_history_has_the_sessions_that_last_and_nothing_else():
+    server = Server(max_sessions=3)
+    first, second, third, _ = (server.begin() for _ in range(4))
+    server.end(second)
+    third.finish(SessionEnd.QUIT)  # its connection is about to go
+    assert server.history.clear() == 4
+    assert server.caught_up
+    assert numbers(server.history) == [4]
+    assert server.history.dropped == 0
+    server.history.ring(third)
+    server.end(first)  # it had been dropped
+    assert server.history.dropped == 0
+    fifth = server.begin()
+    assert fifth.number == 5
+    server.end(fifth)
+    assert numbers(server.history.wait(1, timeout=0)) == [5]
+
+
 def test_wait_returns_the_sessions_that_have_ended(server):
     first, second, third = server.begin(), server.begin(), server.begin()
     server.end(third)
