@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, cast
@@ -96,7 +96,7 @@ class Server(Ruled):
             check_installed((*self.policy.mechanisms, *(self.policy.mechanisms_in_clear or ())))
         self.inbox = inbox if inbox is not None else Inbox(self.policy.max_messages, self.policy.max_octets)
         """The captured messages."""
-        self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up, self.policy.max_octets)
+        self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up, self.policy.max_octets, self.hints)
         """What each client did, one session a connection, oldest first."""
         self._authority = authority
         self._own_authority: Authority | None = None
@@ -107,7 +107,7 @@ class Server(Ruled):
         self._addresses: tuple[tuple[str, int], ...] = ()
         self._is_closing = self._is_closed = False
         self._lock = threading.Lock()
-        self.inbox.attach(lambda: self.sessions)
+        self.inbox.attach(lambda: self.sessions, self.hints)
         tell_in_child(self)
 
     # Where it is
@@ -116,6 +116,11 @@ class Server(Ruled):
     def mode(self) -> Mode:
         """The policy's mode."""
         return Mode(self.policy.mode)
+
+    @property
+    def is_running(self) -> bool:
+        """True from `start` until it is closed."""
+        return self._serving is not None and not self._is_closing
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
@@ -203,6 +208,22 @@ class Server(Ruled):
             raise NotRunningError("this server was not started: use it in a with statement, or call start()")
         if (ledger := self._serving.service.ledger) is not None:
             ledger.advance(seconds)
+
+    # Where clients fail
+
+    def hints(self, sessions: Iterable[Session] | None = None) -> tuple[str, ...]:
+        """Return what may help where a client came to nothing for a known reason, a sentence each; mostly none.
+
+        It is about all sessions, or about those given. Failed waits and reports of failed tests have it.
+        """
+        from .record.hints import hints, where_to_connect  # noqa: PLC0415 - only where something has failed
+
+        sessions = tuple(self.sessions if sessions is None else sessions)
+        if sessions:
+            return hints(sessions, self.policy, self._protocol.reading)
+        if not self._addresses:
+            return ("the server was never started",)
+        return where_to_connect(self.host, self.port, self.place.address)
 
     # Used by many
 

@@ -36,6 +36,7 @@ FLOORS = (
     ("smtp", "probe"),
     ("server",),
     ("audit",),
+    ("fixtures",),
     ("cli", "conftest_plugin"),
     ("__main__",),
 )

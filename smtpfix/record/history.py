@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, overload
 
-from smtpfix.errors import NoSession
+from smtpfix.clock import monotonic
+from smtpfix.errors import NoSession, SessionIndexError
 from smtpfix.policy.server_policy import DEFAULT_MAX_OCTETS
 
 from .recorder import Recorder
 from .session import Session
 from .waiting import Bell
+
+_SHOWN = 10
+_HINTS_SHOWN = 5
+
+
+class Mark(NamedTuple):
+    """A moment of a server's history."""
+
+    begun: int
+    """Sessions that had begun."""
+    at: float
+    """The time, by the process's own clock."""
 
 
 class History(Sequence[Session]):
@@ -21,7 +36,14 @@ class History(Sequence[Session]):
     Reading lets that thread catch up first with all that the operating system has received, so no test has to sleep.
     """
 
-    def __init__(self, max_sessions: int, catch_up: Callable[[], None], max_octets: int = DEFAULT_MAX_OCTETS) -> None:
+    def __init__(
+        self,
+        max_sessions: int,
+        catch_up: Callable[[], None],
+        max_octets: int = DEFAULT_MAX_OCTETS,
+        advice: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        self._advice = advice
         self._bell = Bell()
         self._most, self._most_octets = max_sessions, max_octets
         self._octets = 0
@@ -38,10 +60,15 @@ class History(Sequence[Session]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Session, ...]: ...
     def __getitem__(self, index: int | slice) -> Session | tuple[Session, ...]:
+        __tracebackhide__ = True
         self._catch_up()
         if isinstance(index, slice):
             return tuple(recorder.session() for recorder in self._now()[index])
-        return self._recorders[index].session()
+        try:
+            return self._recorders[index].session()
+        except IndexError:
+            at = operator.index(index)
+            raise SessionIndexError(self._explain(f"{at + 1 if at >= 0 else -at} sessions", None)) from None
 
     def __len__(self) -> int:
         self._catch_up()
@@ -50,6 +77,13 @@ class History(Sequence[Session]):
     def __iter__(self) -> Iterator[Session]:
         self._catch_up()
         return (recorder.session() for recorder in self._now())
+
+    def __repr__(self) -> str:
+        """Return its sessions in one line, so that a failed ``assert len(server.sessions) == 1`` lists them."""
+        sessions = self[-_SHOWN:]
+        left_out = len(self._recorders) - len(sessions)
+        more = f"{left_out} more; " if left_out > 0 else ""
+        return f"<History of {len(self._recorders)}: {more}{'; '.join(map(str, sessions))}>"
 
     def _now(self) -> tuple[Recorder, ...]:
         with self._bell.lock:
@@ -83,10 +117,29 @@ class History(Sequence[Session]):
 
     def _fail(self, count: int, timeout: float) -> tuple[Session, ...]:
         __tracebackhide__ = True
+        over = sum(session.is_over for session in self)
+        raise NoSession(self._explain(f"{count} ended sessions within {timeout:g} s", over))
+
+    def _explain(self, wanted: str, found: int | None) -> str:
         sessions = tuple(self)
-        over = sum(session.is_over for session in sessions)
-        lines = [f"expected {count} ended sessions within {timeout:g} s, got {over} of {len(sessions)}"]
-        raise NoSession("\n".join([*lines, *(f"  {session}" for session in sessions[-10:])]))
+        got = len(sessions) if found is None else f"{found} of {len(sessions)}"
+        lines = [f"expected {wanted}, got {got}", *(f"  {session}" for session in sessions[-_SHOWN:])]
+        return "\n".join([*lines, *(f"hint: {hint}" for hint in itertools.islice(self._advice(), _HINTS_SHOWN))])
+
+    def mark(self) -> Mark:
+        """Return the present moment, for `since`."""
+        self._catch_up()
+        with self._bell.lock:
+            return Mark(self._count, monotonic())
+
+    def since(self, mark: Mark) -> tuple[Session, ...]:
+        """Return what clients did since then: sessions that have begun, and of earlier ones what was said since."""
+        self._catch_up()
+        found = (
+            recorder.session() if recorder.number > mark.begun else recorder.session_since(mark.at)
+            for recorder in self._now()
+        )
+        return tuple(session for session in found if session is not None)
 
     def clear(self) -> int:
         """Forget every session that is over, and that any was dropped; return how many there have ever been.

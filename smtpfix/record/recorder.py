@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -252,6 +252,17 @@ class Recorder:
             truncated=self._truncated,
             _reading=self._reading,
         )
+
+    def session_since(self, moment: float) -> Session | None:
+        """Return the session with what was said since a moment of the clock; None if nothing was said."""
+        if self._ended is not None and self._ended <= moment:
+            return None
+        session = self.session()
+        events = tuple(event for event in session.transcript if event.at > moment - self._began)
+        if all(event.kind is Kind.NOTE for event in events):
+            return None
+        left_out = Event(events[0].at, Kind.NOTE, f"{len(session.transcript) - len(events)} earlier events".encode())
+        return replace(session, transcript=Transcript((left_out, *events)))
 
 
 def _within(items: Iterable[bytes], octets: int) -> int:
