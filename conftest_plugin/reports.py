@@ -26,6 +26,8 @@ _MESSAGES_SHOWN: Final = 5
 _HINTS_SHOWN: Final = 5
 _SHOWN_LINES: Final = 200
 """Lines of a transcript that a report has, from its beginning and from its end."""
+_SHORTEST_SECRET: Final = 4
+"""Characters of a password that is struck out of messages: a shorter one stands in any text, and would show by it."""
 _MOST_SECRETS: Final = 100
 """Passwords that are looked for in every form; of more, in messages, those that stand there as they are."""
 
@@ -123,12 +125,15 @@ def _eraser(told: Iterable[_Told]) -> Callable[[str], str]:
     for one in told:
         secrets.update(dict.fromkeys(_shown_to(one.sessions)))
         secrets.update(dict.fromkeys(_known_to(one.server.policy.users)))
-    erasers = {secret: Eraser(secret) for secret in list(filter(None, secrets))[:_MOST_SECRETS]}
+    known = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+    erasers = {secret: Eraser(secret) for secret in known[:_MOST_SECRETS]}
 
     def strike_out(text: str) -> str:
-        for secret in filter(None, secrets):
-            if secret in erasers or secret in text:
-                text = erasers.setdefault(secret, Eraser(secret)).erase(text)
+        for secret in known:
+            if secret in text and secret not in erasers:
+                erasers[secret] = Eraser(secret)
+            if secret in erasers:
+                text = erasers[secret].erase(text)
         return text
 
     return strike_out

@@ -35,7 +35,7 @@ def where_to_connect(host: str, port: int, address: str) -> tuple[str, ...]:
     if host == DOMAIN or host.endswith(f".{DOMAIN}"):
         hint += (
             f"; names under {DOMAIN} are known in this process only, while smtpfix.resolving is on: "
-            f"another one has to connect to {address}"
+            f"another one connects to {address}"
         )
     return (hint,)
 

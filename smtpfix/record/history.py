@@ -68,7 +68,7 @@ class History(Sequence[Session]):
             return self._recorders[index].session()
         except IndexError:
             at = operator.index(index)
-            raise SessionIndexError(self._explain(f"{at + 1 if at >= 0 else -at} sessions", None)) from None
+            raise SessionIndexError(self._explain(_count(at + 1 if at >= 0 else -at), None)) from None
 
     def __len__(self) -> int:
         self._catch_up()
@@ -80,10 +80,11 @@ class History(Sequence[Session]):
 
     def __repr__(self) -> str:
         """Return its sessions in one line, so that a failed ``assert len(server.sessions) == 1`` lists them."""
-        sessions = self[-_SHOWN:]
-        left_out = len(self._recorders) - len(sessions)
+        count, sessions = len(self), self[-_SHOWN:]
+        left_out = count - len(sessions)
         more = f"{left_out} more; " if left_out > 0 else ""
-        return f"<History of {len(self._recorders)}: {more}{'; '.join(map(str, sessions))}>"
+        listed = f": {more}{'; '.join(map(str, sessions))}" if sessions else ""
+        return f"<History of {_count(count)}{listed}>"
 
     def _now(self) -> tuple[Recorder, ...]:
         with self._bell.lock:
@@ -188,3 +189,7 @@ class History(Sequence[Session]):
         """Let go of the oldest session, whether it is over or not."""
         self._dropped += 1
         self._octets -= self._weights.pop(self._recorders.popleft().number, 0)
+
+
+def _count(sessions: int) -> str:
+    return f"{sessions} session{'' if sessions == 1 else 's'}"

@@ -261,8 +261,9 @@ class Recorder:
         events = tuple(event for event in session.transcript if event.at > moment - self._began)
         if all(event.kind is Kind.NOTE for event in events):
             return None
-        left_out = Event(events[0].at, Kind.NOTE, f"{len(session.transcript) - len(events)} earlier events".encode())
-        return replace(session, transcript=Transcript((left_out, *events)))
+        earlier = len(session.transcript) - len(events)
+        note = f"{earlier} earlier event{'' if earlier == 1 else 's'}"
+        return replace(session, transcript=Transcript((Event(events[0].at, Kind.NOTE, note.encode()), *events)))
 
 
 def _within(items: Iterable[bytes], octets: int) -> int:
