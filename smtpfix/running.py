@@ -20,9 +20,9 @@ class Running:
 
     def forget(self, server: object) -> None:
         """Note that a server has closed and nobody asks for it any more."""
-        for number, known in list(self._started.items()):
-            if known is server:
-                self._started.pop(number, None)
+        for reference in self._started.valuerefs():
+            if reference() is server:
+                self._started.pop(reference.key, None)
 
     @property
     def servers(self) -> tuple[Any, ...]:
