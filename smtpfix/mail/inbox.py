@@ -152,7 +152,7 @@ class Inbox(Sequence[CapturedMessage]):
             asked = "" if message_id is None else f"Message-ID {message_id}, "
             lines = [f"expected an attempt ({asked}{matcher}), got none of {_count(len(seen), 'message')} that came"]
             lines += [f"  {message.message_id or 'no Message-ID'}: {message}" for message in seen[-_NEAR_MISSES:]]
-            raise NoMessage("\n".join(lines))
+            raise NoMessage("\n".join([*lines, *self._told()]))
         return Attempts(tuple(message for message in seen if message.message_id in identities))
 
     def wait(
@@ -253,14 +253,17 @@ class Inbox(Sequence[CapturedMessage]):
             lines.append(f"  and {len(misses) - _NEAR_MISSES} more that differ")
         for message in self.refused[-_NEAR_MISSES:]:
             lines.append(f"  not accepted, answered {str(message.reply) if message.reply else 'nothing'!r}: {message}")
+        return "\n".join([*lines, *self._told()])
+
+    def _told(self) -> Iterator[str]:
+        """Yield what the clients did, and what may help them."""
         told = [(witness(), advice) for witness, advice in self._witnesses]
         sessions = [session for own, _ in told for session in own]
-        lines.append(f"what the clients did: {_count(len(sessions), 'session')}")
-        lines += [f"  {session}" for session in sessions[-_SESSIONS_SHOWN:]]
+        yield f"what the clients did: {_count(len(sessions), 'session')}"
+        yield from (f"  {session}" for session in sessions[-_SESSIONS_SHOWN:])
         # Where some server has met a client, nobody has to be told of one that has not.
         advised = (hint for own, advice in told if own or not sessions for hint in advice())
-        lines += [f"hint: {hint}" for hint in itertools.islice(dict.fromkeys(advised), _HINTS_SHOWN)]
-        return "\n".join(lines)
+        yield from (f"hint: {hint}" for hint in itertools.islice(dict.fromkeys(advised), _HINTS_SHOWN))
 
 
 class _Search:

@@ -102,7 +102,12 @@ def test_a_client_that_does_well_or_meets_what_a_scenario_wants_gets_no_hint(smt
 
 def test_where_nobody_connected_the_address_is_named(start_smtp_server):
     server = start_smtp_server()
-    for ask in (server.inbox.one, lambda: server.inbox.wait(timeout=0), lambda: server.sessions.wait(timeout=0)):
+    for ask in (
+        server.inbox.one,
+        server.inbox.attempts,
+        lambda: server.inbox.wait(timeout=0),
+        lambda: server.sessions.wait(timeout=0),
+    ):
         with pytest.raises(AssertionError, match=rf"\nhint: nobody connected to localhost, port {server.port}: "):
             ask()
 
