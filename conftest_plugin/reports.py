@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from smtpfix.record.session import Session
     from smtpfix.server import Server
 
+_LOOKED_AT: Final = 100
+"""Sessions in which hints and passwords are looked for."""
 _SESSIONS_SHOWN: Final = 10
 _MESSAGES_SHOWN: Final = 5
 _HINTS_SHOWN: Final = 5
@@ -83,7 +85,9 @@ class _Told:
         self.server = server
         self.is_wanted = is_wanted or before is None
         """Whether the test uses it, as far as can be told: it is told that nobody connected."""
-        self.sessions = tuple(server.sessions) if before is None else server.sessions.since(before.sessions)
+        self.sessions = (
+            server.sessions[-_LOOKED_AT:] if before is None else server.sessions.since(before.sessions, _LOOKED_AT)
+        )
         self._newest = 0 if before is None else before.newest
 
     def conversations(self, *, has_others: bool) -> Iterator[tuple[str, str]]:

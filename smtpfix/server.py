@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 5
 """Sessions that an error names."""
+_ADVISED: Final = 100
+"""Sessions that hints are about."""
 _REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where a server that listens on every address is connected to."""
 
@@ -214,11 +216,11 @@ class Server(Ruled):
     def hints(self, sessions: Iterable[Session] | None = None) -> tuple[str, ...]:
         """Return what may help where a client came to nothing for a known reason, a sentence each; mostly none.
 
-        It is about all sessions, or about those given. Failed waits and reports of failed tests have it.
+        It is about the newest sessions, or about those given. Failed waits and reports of failed tests have it.
         """
         from .record.hints import hints, where_to_connect  # noqa: PLC0415 - only where something has failed
 
-        sessions = tuple(self.sessions if sessions is None else sessions)
+        sessions = self.sessions[-_ADVISED:] if sessions is None else tuple(sessions)
         if sessions:
             return hints(sessions, self.policy, self._protocol.reading)
         if not self._addresses:

@@ -258,8 +258,8 @@ class Inbox(Sequence[CapturedMessage]):
     def _told(self) -> Iterator[str]:
         """Yield what the clients did, and what may help them."""
         told = [(witness(), advice) for witness, advice in self._witnesses]
-        sessions = [session for own, _ in told for session in own]
-        yield f"what the clients did: {_count(len(sessions), 'session')}"
+        sessions = [session for own, _ in told for session in own[-_SESSIONS_SHOWN:]]
+        yield f"what the clients did: {_count(sum(len(own) for own, _ in told), 'session')}"
         yield from (f"  {session}" for session in sessions[-_SESSIONS_SHOWN:])
         # Where some server has met a client, nobody has to be told of one that has not.
         advised = (hint for own, advice in told if own or not sessions for hint in advice())

@@ -122,9 +122,9 @@ class History(Sequence[Session]):
         raise NoSession(self._explain(f"{count} ended sessions within {timeout:g} s", over))
 
     def _explain(self, wanted: str, found: int | None) -> str:
-        sessions = tuple(self)
-        got = len(sessions) if found is None else f"{found} of {len(sessions)}"
-        lines = [f"expected {wanted}, got {got}", *(f"  {session}" for session in sessions[-_SHOWN:])]
+        count = len(self)
+        got = f"{count}" if found is None else f"{found} of {count}"
+        lines = [f"expected {wanted}, got {got}", *(f"  {session}" for session in self[-_SHOWN:])]
         return "\n".join([*lines, *(f"hint: {hint}" for hint in itertools.islice(self._advice(), _HINTS_SHOWN))])
 
     def mark(self) -> Mark:
@@ -133,12 +133,16 @@ class History(Sequence[Session]):
         with self._bell.lock:
             return Mark(self._count, monotonic())
 
-    def since(self, mark: Mark) -> tuple[Session, ...]:
-        """Return what clients did since then: sessions that have begun, and of earlier ones what was said since."""
+    def since(self, mark: Mark, most: int | None = None) -> tuple[Session, ...]:
+        """Return what clients did since then: sessions that have begun, and of earlier ones what was said since.
+
+        With `most`, only the newest are looked at.
+        """
         self._catch_up()
+        recorders = [one for one in self._now() if one.number > mark.begun or one.lasted_beyond(mark.at)]
         found = (
             recorder.session() if recorder.number > mark.begun else recorder.session_since(mark.at)
-            for recorder in self._now()
+            for recorder in recorders[-most if most else None :]
         )
         return tuple(session for session in found if session is not None)
 

@@ -253,10 +253,12 @@ class Recorder:
             _reading=self._reading,
         )
 
+    def lasted_beyond(self, moment: float) -> bool:
+        """Return whether the session was not over at a moment of the clock."""
+        return self._ended is None or self._ended > moment
+
     def session_since(self, moment: float) -> Session | None:
         """Return the session with what was said since a moment of the clock; None if nothing was said."""
-        if self._ended is not None and self._ended <= moment:
-            return None
         session = self.session()
         events = tuple(event for event in session.transcript if event.at > moment - self._began)
         if all(event.kind is Kind.NOTE for event in events):

@@ -9,7 +9,10 @@ import ssl
 
 import pytest
 
-from smtpfix import ANY_USER, Policy, Server, resolving
+from smtpfix import ANY_USER, Alert, Mode, Policy, Server, resolving
+from smtpfix.record.hints import hints
+from smtpfix.record.recorder import RecordedServer, Recorder
+from smtpfix.smtp.reading import SMTPReading
 
 TIMEOUT = 10.0
 
@@ -78,6 +81,23 @@ def test_a_client_that_came_to_nothing_for_a_known_reason_is_helped(smtp_authori
         with pytest.raises(AssertionError) as caught:
             server.inbox.one()
         assert f"hint: {server.hints()[0]}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sender", "name", "is_distrust"),
+    [
+        ("client", "unknown_ca", True),
+        ("client", "bad_certificate", True),
+        ("client", "certificate_unknown", True),
+        ("client", "handshake_failure", False),
+        ("server", "unknown_ca", False),
+    ],
+)
+def test_libraries_say_by_different_alerts_that_they_do_not_know_the_authority(sender, name, is_distrust):
+    recorder = Recorder(RecordedServer(Mode.STARTTLS, SMTPReading()), 1, ("127.0.0.1", 4711), ("127.0.0.1", 25))
+    recorder.alerts.append(Alert(sender, name, is_fatal=True))
+    found = hints((recorder.session(),), Policy("starttls"), SMTPReading())
+    assert [f"(alert {name})" in hint for hint in found] == [True] * is_distrust
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,7 @@ def test_since_a_mark_there_are_new_sessions_and_of_those_that_lasted_what_was_s
         ("NOOP after",),
         ("end: quit",),
     ]
+    assert numbers(server.history.since(mark, 1)) == [4]
     assert server.history.since(server.history.mark()) == ()
 
 
