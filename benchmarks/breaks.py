@@ -570,14 +570,14 @@ BREAKS: Final = (
     # conftest_plugin
     Break(
         "conftest_plugin",
-        'item.stash[_PASSED] = call.when == "call" and report.passed',
-        'item.stash[_PASSED] = call.when == "call"',
+        'item.stash[PASSED] = call.when == "call" and report.passed',
+        'item.stash[PASSED] = call.when == "call"',
         "a test that failed fails once more for rules that never answered",
     ),
     Break(
         "conftest_plugin",
-        'for marker in reversed(list(request.node.iter_markers("smtp"))):',
-        'for marker in request.node.iter_markers("smtp"):',
+        'for marker in reversed(list(item.iter_markers("smtp"))):',
+        'for marker in item.iter_markers("smtp"):',
         "the marker of a module overrides that of a test",
     ),
     Break(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         UnknownProvider,
         UnknownScenario,
     )
+    from .fixtures import RunAudit, StartServer
     from .login.mechanisms import ANY_USER, Token
     from .mail.attempts import Attempts
     from .mail.envelope import Envelope
@@ -57,6 +58,8 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .server import Server
     from .smtp.edits import Advertise, Hide
     from .smtp.policy import Policy
+    from .smtp.policy_fields import PolicyFields
+    from .smtp.ruled import Stage
     from .tls.facts import Alert, TLSFailure, TLSInfo
     from .wire.proxy_header import ProxyHeader, ProxyTLS
 
@@ -97,6 +100,7 @@ __all__ = [
     "NotRunningError",
     "Outcome",
     "Policy",
+    "PolicyFields",
     "ProxyHeader",
     "ProxyTLS",
     "Rate",
@@ -105,6 +109,7 @@ __all__ = [
     "Reply",
     "Reset",
     "Rule",
+    "RunAudit",
     "RunningScenario",
     "SMTPFixError",
     "Scenario",
@@ -112,7 +117,9 @@ __all__ = [
     "Server",
     "Session",
     "SessionEnd",
+    "Stage",
     "Stall",
+    "StartServer",
     "TLSFailure",
     "TLSInfo",
     "Target",
@@ -130,6 +137,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "fixtures": {"RunAudit", "StartServer"},
     "mail.attempts": {"Attempts"},
     "audit.auditing": {"audit_client"},
     "audit.result": {
@@ -157,6 +165,8 @@ _HOMES = {
     "server": {"Server"},
     "smtp.edits": {"Advertise", "Hide"},
     "smtp.policy": {"Policy"},
+    "smtp.policy_fields": {"PolicyFields"},
+    "smtp.ruled": {"Stage"},
     "record.session": {"AuthAttempt", "Session", "SessionEnd"},
     "tls.facts": {"Alert", "TLSFailure", "TLSInfo"},
     "record.xclient": {"XClient"},

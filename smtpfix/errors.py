@@ -36,12 +36,20 @@ class NoMessage(SMTPFixError, AssertionError):  # noqa: N818 - an assertion that
     """No message, or fewer than asked for, matched; the text says what came near and what the clients did instead."""
 
 
+class MessageIndexError(NoMessage, IndexError):
+    """The inbox has no message at this place: `NoMessage`, for ``inbox[0]``."""
+
+
 class UnexpectedMessage(SMTPFixError, AssertionError):  # noqa: N818 - the counterpart of NoMessage
     """A message matched where none, or only one, was expected."""
 
 
 class NoSession(SMTPFixError, AssertionError):  # noqa: N818 - the counterpart of NoMessage for sessions
     """Fewer sessions ended than were waited for."""
+
+
+class SessionIndexError(NoSession, IndexError):
+    """There is no session at this place: `NoSession`, for ``server.sessions[0]``."""
 
 
 class ScenarioFailed(SMTPFixError, AssertionError):  # noqa: N818 - an assertion that failed

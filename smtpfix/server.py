@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack, cast
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, cast
 
 from .conversation.protocol import ServedProtocol
 from .conversation.service import Intake
@@ -22,9 +22,10 @@ from .policy.place import Place
 from .policy.server_policy import ServerPolicy
 from .record.history import History
 from .resolver import resolving
-from .rules.rule import ArgumentMatch, Conditions, Rule
 from .rules.rulebook import Rulebook
+from .running import RUNNING
 from .smtp.policy import Policy
+from .smtp.ruled import Ruled
 from .wire.channel import Channel
 from .wire.listen import listen
 from .wire.loop import LOOP_THREAD
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
     from .mail.message import CapturedMessage
     from .pki.authority import Authority
     from .record.session import Session
-    from .rules.action import Action
     from .tls.side import TLSSide
 
 _SHOWN: Final = 5
 """Sessions that an error names."""
+_ADVISED: Final = 100
+"""Sessions that hints are about."""
 _REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where a server that listens on every address is connected to."""
 
@@ -64,13 +66,16 @@ class Observer(Protocol):
         """Note that a client is gone."""
 
 
-class Server:
+class Server(Ruled):
     """A local SMTP server.
 
     ``with Server(Policy("starttls")) as server:`` or ``async with``; or `start` and `close`. Every server serves one
     policy; another policy is another server. `authority` and `inbox` may be shared between servers. Raises
     `ExtraMissing` where the policy has mechanisms that need a package that is not installed.
     """
+
+    is_reported: ClassVar[bool] = True
+    """Whether the report of a failing test tells what the clients of such a server did."""
 
     def __init__(
         self,
@@ -93,20 +98,18 @@ class Server:
             check_installed((*self.policy.mechanisms, *(self.policy.mechanisms_in_clear or ())))
         self.inbox = inbox if inbox is not None else Inbox(self.policy.max_messages, self.policy.max_octets)
         """The captured messages."""
-        self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up, self.policy.max_octets)
+        self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up, self.policy.max_octets, self.hints)
         """What each client did, one session a connection, oldest first."""
         self._authority = authority
         self._own_authority: Authority | None = None
         self._observer = observer
-        self._rulebook = Rulebook(protocol.language)
-        for rule in reversed(self.policy.rules):
-            self._rulebook.add(rule)
+        self._rulebook = Rulebook(protocol.language, self.policy.rules)
         self._new_tls: Callable[[], TLSSide] = _no_tls
         self._serving: Serving | None = None
         self._addresses: tuple[tuple[str, int], ...] = ()
         self._is_closing = self._is_closed = False
         self._lock = threading.Lock()
-        self.inbox.attach(lambda: self.sessions)
+        self.inbox.attach(lambda: self.sessions, self.hints)
         tell_in_child(self)
 
     # Where it is
@@ -115,6 +118,11 @@ class Server:
     def mode(self) -> Mode:
         """The policy's mode."""
         return Mode(self.policy.mode)
+
+    @property
+    def is_running(self) -> bool:
+        """True from `start` until it is closed."""
+        return self._serving is not None and not self._is_closing
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
@@ -191,56 +199,6 @@ class Server:
             client: smtplib.SMTP = self._protocol.client(self, timeout=timeout)
             return client
 
-    # Rules
-
-    def on(
-        self,
-        stage: str,
-        *actions: Action,
-        times: int | None = None,
-        argument: ArgumentMatch = None,
-        **conditions: Unpack[Conditions],
-    ) -> Rule:
-        """Let actions answer a stage: ``on("RCPT", Reply(450, "4.2.1", "Greylisted"), times=1)``.
-
-        Stages and conditions are those of `Rule`. May be called while clients are connected. A new rule is asked before
-        the older ones. Returns the rule, for `off` and `fired`. Raises `InvalidValueError`.
-        """
-        return self.add_rule(Rule(stage, actions, times=times, argument=argument, **conditions))
-
-    def add_rule(self, rule: Rule) -> Rule:
-        """Put a rule that was made before, such as by `parse_rule`, in front of all others, and return it."""
-        self._rulebook.add(rule)
-        return rule
-
-    def off(self, *rules: Rule) -> None:
-        """Take rules out; without any, all of them."""
-        if rules:
-            self._rulebook.remove(*rules)
-        else:
-            self._rulebook.clear()
-
-    def use_rules(self, rules: Iterable[Rule], *, instead_of: Iterable[Rule] | None = None) -> None:
-        """Put rules, the first to be asked first, in the place of some others, or of all there are, at once.
-
-        Sessions that are running see the old rules or the new ones, and never a mixture.
-        """
-        self._rulebook.replace(rules, instead_of=instead_of)
-
-    def fired(self, rule: Rule) -> int:
-        """Return how often a rule has answered."""
-        return self._rulebook.fired(rule)
-
-    @property
-    def unused_rules(self) -> tuple[Rule, ...]:
-        """The rules in force that have never answered: a test whose rule never fires tests nothing."""
-        return self._rulebook.unused
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules in force, in the order they are asked."""
-        return self._rulebook.script.rules
-
     # Time
 
     def advance(self, seconds: float) -> None:
@@ -252,6 +210,37 @@ class Server:
             raise NotRunningError("this server was not started: use it in a with statement, or call start()")
         if (ledger := self._serving.service.ledger) is not None:
             ledger.advance(seconds)
+
+    # Where clients fail
+
+    def hints(self, sessions: Iterable[Session] | None = None) -> tuple[str, ...]:
+        """Return what may help where a client came to nothing for a known reason, a sentence each; mostly none.
+
+        It is about the newest sessions, or about those given. Failed waits and reports of failed tests have it.
+        """
+        from .record.hints import hints, where_to_connect  # noqa: PLC0415 - only where something has failed
+
+        sessions = self.sessions[-_ADVISED:] if sessions is None else tuple(sessions)
+        if sessions:
+            return hints(sessions, self.policy, self._protocol.reading)
+        if not self._addresses:
+            return ("the server was never started",)
+        return where_to_connect(self.host, self.port, self.place.address)
+
+    # Used by many
+
+    def reset(self) -> None:
+        """Forget what was: messages, sessions that are over, rules of `on`, and how often each rule has answered.
+
+        So a server that many tests use is as good as new. The rules of the policy's scenario are in force again, and
+        what clients have used up of `Policy.limits` and `Policy.greylist` is forgotten. Clients stay connected, and
+        numbering goes on. An inbox that is shared is emptied as a whole.
+        """
+        sessions = self.sessions.clear()
+        self.inbox.clear()
+        self._rulebook.reset(sessions)
+        if self._serving is not None and (ledger := self._serving.service.ledger) is not None:
+            ledger.forget()
 
     # Start and close
 
@@ -283,6 +272,8 @@ class Server:
         self._is_closing = self._is_closed = False
         self._serving = Serving(self._protocol, service, self.sessions, self._watch)
         self._serving.listen(sockets, self._channel)
+        if self.is_reported:
+            RUNNING.add(self)
         return self
 
     def close(self, *, graceful: bool = False) -> None:

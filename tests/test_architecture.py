@@ -22,7 +22,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 FLOORS = (
     ("errors",),
-    ("resolver", "safe_text", "bounded", "clock", "early_signals", "event_loops", "forked", "login", "rules"),
+    (
+        *("resolver", "safe_text", "bounded", "clock", "early_signals", "event_loops", "forked", "running"),
+        *("login", "rules"),
+    ),
     ("policy", "erasing"),
     ("tls",),
     ("wire",),
@@ -33,6 +36,7 @@ FLOORS = (
     ("smtp", "probe"),
     ("server",),
     ("audit",),
+    ("fixtures",),
     ("cli", "conftest_plugin"),
     ("__main__",),
 )

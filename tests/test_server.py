@@ -22,10 +22,13 @@ from smtpfix import (
     CloseTimeoutError,
     Delay,
     Inbox,
+    Limits,
     ListenError,
     Mode,
+    NoSession,
     NotRunningError,
     Policy,
+    Rate,
     Reply,
     Server,
     SessionEnd,
@@ -264,6 +267,89 @@ def test_the_oldest_sessions_go_first(start_smtp_server):
         send(server)
     assert [session.number for session in server.sessions] == [3, 4, 5]
     assert server.sessions.dropped == 2
+
+
+# Used by many
+
+
+def test_a_reset_server_is_as_good_as_new_and_its_clients_stay(start_smtp_server, wire):
+    server = start_smtp_server()
+    client = wire(server)
+    client.hello()
+    client.deliver()
+    send(server)
+    server.on("MAIL", Reply(451), argument="*@slow.example")
+    server.reset()
+    assert (len(server.inbox), len(server.inbox.refused), server.rules) == (0, 0, ())
+    assert [session.number for session in server.sessions] == [1], "its client is still there"
+    assert server.sessions.dropped == server.inbox.dropped == 0
+    assert client.say("MAIL FROM:<ann@slow.example>").startswith("250 ")
+    client.close()
+    send(server)
+    assert [session.number for session in server.sessions.wait(2)] == [1, 3]
+    server.reset()
+    assert len(server.sessions) == 0
+    with pytest.raises(NoSession):
+        server.sessions.wait(timeout=0)
+
+
+def test_off_leaves_a_scenario_in_force_and_reset_brings_it_back(start_smtp_server, wire):
+    server = start_smtp_server("starttls", scenario="strip-ehlo")
+    own = server.rules
+    server.on("EHLO", Reply(250, None, "mx.smtpfix.test\nSTARTTLS"))
+    assert "STARTTLS" in wire(server).hello()
+    server.off()
+    assert server.rules == own
+    assert "STARTTLS" not in wire(server).hello()
+    server.off(*own)
+    assert "STARTTLS" in wire(server).hello()
+    server.reset()
+    assert server.rules == own
+    assert "STARTTLS" not in wire(server).hello()
+
+
+def test_reset_lets_a_scenario_begin_anew(start_smtp_server, wire):
+    server = start_smtp_server(scenario="greylisting")
+
+    def first_replies():
+        client = wire(server)
+        client.hello()
+        client.say("MAIL FROM:<ann@example.org>")
+        return [client.say("RCPT TO:<bob@example.org>")[:3] for _ in range(2)]
+
+    before = first_replies()
+    assert before == ["450", "250"]
+    assert first_replies() == ["250", "250"]
+    server.reset()
+    assert server.unused_rules == server.rules
+    assert first_replies() == before
+
+
+def test_reset_forgets_what_clients_have_used_up(start_smtp_server, wire):
+    server = start_smtp_server(greylist=300, limits=Limits(connection_rate=Rate(2, 3600)))
+
+    def greeting_and_recipient():
+        client = wire(server, greeted=False)
+        yield client.reply()[:3]
+        client.hello()
+        client.say("MAIL FROM:<ann@example.org>")
+        yield client.say("RCPT TO:<bob@example.org>")[:3]
+
+    assert list(greeting_and_recipient()) == ["220", "450"]
+    server.advance(400)
+    assert list(greeting_and_recipient()) == ["220", "250"]
+    assert next(greeting_and_recipient()) == "421"
+    server.reset()
+    assert list(greeting_and_recipient()) == ["220", "450"]
+
+
+def test_the_nth_session_of_a_rule_is_counted_from_reset(start_smtp_server, wire):
+    server = start_smtp_server()
+    for _ in range(3):
+        wire(server)
+    server.reset()
+    server.on("NOOP", Reply(451), session=2)
+    assert [wire(server).say("NOOP")[:3] for _ in range(3)] == ["250", "451", "250"]
 
 
 # Close

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -34,12 +34,14 @@ from smtpfix import (
     NoMessage,
     Outcome,
     Policy,
+    PolicyFields,
     ProxyHeader,
     ProxyTLS,
     Rate,
     Repeat,
     Reply,
     Rule,
+    RunAudit,
     RunningScenario,
     Scenario,
     ScenarioFailed,
@@ -47,6 +49,8 @@ from smtpfix import (
     Session,
     SessionEnd,
     SMTPFixError,
+    Stage,
+    StartServer,
     Target,
     TLSFailure,
     TLSInfo,
@@ -115,6 +119,44 @@ def test_two_servers(start_smtp_server: Callable[..., Server], smtp_message: Ema
     assert_type(second, Server)
     with first.client() as client:
         client.send_message(smtp_message)
+
+
+@pytest.fixture(scope="session")
+def shared(smtp_server_factory: StartServer) -> Server:
+    return smtp_server_factory(Policy("starttls"), users={"ann": "s3cret"})
+
+
+@pytest.fixture
+def clean(shared: Server) -> Iterator[Server]:
+    shared.reset()
+    yield shared
+    assert_type(shared.hints(), tuple[str, ...])
+
+
+# What makes no sense is no sense to type checkers either: here pyright and mypy have to find each fault.
+
+
+def test_arguments_are_checked(start_smtp_server: StartServer) -> None:
+    inbox = Inbox()
+    assert_type(start_smtp_server(inbox=inbox, size_limit=1000, hide={"SIZE"}), Server)
+    assert_type(start_smtp_server(Mode.IMPLICIT_TLS, like="gmail", limits=Limits(connections=1)), Server)
+    start_smtp_server("tls")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    start_smtp_server(usres={"ann": "s3cret"})  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    start_smtp_server(size_limit="1000")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    start_smtp_server(syntax="strickt")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Policy.like("gmail", usres=ANY_USER)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def test_fields_can_be_handed_on(start_smtp_server: StartServer) -> None:
+    fields: PolicyFields = {"users": ANY_USER, "require_auth": True}
+    assert_type(start_smtp_server("starttls", **fields), Server)
+
+
+def test_stages_are_checked(smtp_server: Server) -> None:
+    stages: list[Stage] = ["MAIL", "END-OF-DATA", "*"]
+    for stage in stages:
+        smtp_server.on(stage, Reply(450))
+    smtp_server.on("RCTP", Reply(450))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 # 4  every scenario, each with the outcome it calls for
@@ -346,7 +388,7 @@ async def adeliver_to(target: Target) -> None:
     """Stand for the user's own coroutine function."""
 
 
-def audits(smtp_audit: Callable[..., AuditResult]) -> None:
+def audits(smtp_audit: RunAudit) -> None:
     result = audit_client(deliver_to, mode="implicit", trust="pki", credentials=("ann", "s3cret"), ids=["expired"])
     assert_type(result, AuditResult)
     assert_type(result.grade, Grade)
@@ -354,4 +396,5 @@ def audits(smtp_audit: Callable[..., AuditResult]) -> None:
     audit_client(adeliver_to, mode=DeclaredMode.NONE, trust=Trust.NONE, jobs=1, timeout=5)
     audit_client(Command(("send", "{host}", "{port}")), groups={"stripping"})
     audit_client("curl")
-    smtp_audit(deliver_to, grade=Grade.AUTHENTICATED, deviations={"cn-only/starttls"})
+    assert_type(smtp_audit(deliver_to, grade=Grade.AUTHENTICATED, deviations={"cn-only/starttls"}), AuditResult)
+    smtp_audit("curl", mode="implicit", timeuot=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

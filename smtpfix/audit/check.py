@@ -172,6 +172,8 @@ class RunningScenario:
         ]
         for session in sessions:
             lines += [f"{session}", *(f"  {line}" for line in str(session.transcript).splitlines())]
+        if sessions:
+            lines += [f"hint: {hint}" for hint in self.server.hints(sessions)]
         return "\n".join(lines)
 
 

@@ -34,6 +34,8 @@ _HEADER: Final = 5
 class WireServer(Server):
     """A `Server` whose connections are kept as raw octets too."""
 
+    is_reported = False  # the audit's own evidence does
+
     def __init__(
         self, policy: Policy | None = None, *, authority: Authority | None = None, known_as: str | None = None
     ) -> None:

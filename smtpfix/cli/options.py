@@ -131,7 +131,7 @@ def read_options(
         "max_messages": KEPT,
         "max_sessions": KEPT,
     }
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
         base = Policy().replace(**changes) if provider is None else Policy.like(provider.name, **changes)
     except InvalidValueError as error:

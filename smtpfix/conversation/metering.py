@@ -1,7 +1,7 @@
 """How many connections clients have, and how often they do something: a `Ledger` a server, a `Meter` a session.
 
 Knows when something is too much; what is counted beside connections, and what is said then, is the protocol's. Used in
-the server's thread only, but for `Ledger.advance`.
+the server's thread only, but for `Ledger.advance` and `Ledger.forget`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ class Ledger:
     def advance(self, seconds: float) -> None:
         """Let so much time pass at once."""
         self._advanced += seconds
+
+    def forget(self) -> None:
+        """Forget what clients have used up; connections that are open still count."""
+        self._past.clear()
 
     def left(self, client: str) -> None:
         """Note that a connection of a client is gone."""

@@ -6,11 +6,12 @@ A message is here before its reply is sent, so a client that waits for replies n
 from __future__ import annotations
 
 import itertools
+import operator
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import Unpack, overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias, Unpack, overload
 
-from smtpfix.errors import NoMessage, UnexpectedMessage
+from smtpfix.errors import MessageIndexError, NoMessage, UnexpectedMessage
 from smtpfix.policy.server_policy import DEFAULT_MAX_OCTETS
 from smtpfix.record.waiting import Bell
 
@@ -20,6 +21,14 @@ from .message import CapturedMessage
 
 _NEAR_MISSES = 5
 _SESSIONS_SHOWN = 5
+_HINTS_SHOWN = 5
+_LISTED = 10
+"""Messages that the repr of an inbox has."""
+
+Witness: TypeAlias = Callable[[], Sequence[object]]
+"""Returns what each client did."""
+Advice: TypeAlias = Callable[[], Iterable[str]]
+"""Returns what may help clients that came to nothing."""
 
 
 class Inbox(Sequence[CapturedMessage]):
@@ -34,7 +43,7 @@ class Inbox(Sequence[CapturedMessage]):
         self._accepted_count = self._cleared_count = 0
         self.next_number: Callable[[], int] = itertools.count(1).__next__
         """Return the number of the message about to be added; for the server."""
-        self._witnesses: list[Callable[[], Sequence[object]]] = []
+        self._witnesses: list[tuple[Witness, Advice]] = []
 
     # Reading
 
@@ -43,15 +52,30 @@ class Inbox(Sequence[CapturedMessage]):
     @overload
     def __getitem__(self, index: slice) -> tuple[CapturedMessage, ...]: ...
     def __getitem__(self, index: int | slice) -> CapturedMessage | tuple[CapturedMessage, ...]:
+        __tracebackhide__ = True
         if isinstance(index, slice):
             return self.messages[index]
-        return self._messages[index]
+        try:
+            return self._messages[index]
+        except IndexError:
+            at = operator.index(index)
+            raise MessageIndexError(self._explain(at + 1 if at >= 0 else -at, None, Matcher({}), "")) from None
 
     def __len__(self) -> int:
         return len(self._messages)
 
     def __iter__(self) -> Iterator[CapturedMessage]:
         return iter(self.messages)
+
+    def __repr__(self) -> str:
+        """Return its messages in one line, so that a failed ``assert len(inbox) == 1`` lists them."""
+        messages, refused = self.messages, self.refused
+        facts = [_count(len(messages), "message")] + ([f"{len(refused)} refused"] if refused else [])
+        listed = [str(message) for message in messages[:_LISTED]]
+        listed += [f"refused {message}" for message in refused[: _LISTED - len(listed)]]
+        left_out = len(messages) + len(refused) - len(listed)
+        listed += [f"and {left_out} more"] if left_out else []
+        return f"<Inbox of {', '.join(facts)}{': ' if listed else ''}{'; '.join(listed)}>"
 
     @property
     def messages(self) -> tuple[CapturedMessage, ...]:
@@ -64,6 +88,12 @@ class Inbox(Sequence[CapturedMessage]):
         """The messages that came whole but were not answered with a 250: their content was seen, not accepted."""
         with self._bell.lock:
             return tuple(self._refused)
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest message, accepted or refused; 0 where none is here."""
+        with self._bell.lock:
+            return max((kept[-1].number for kept in (self._messages, self._refused) if kept), default=0)
 
     @property
     def dropped(self) -> int:
@@ -122,7 +152,7 @@ class Inbox(Sequence[CapturedMessage]):
             asked = "" if message_id is None else f"Message-ID {message_id}, "
             lines = [f"expected an attempt ({asked}{matcher}), got none of {_count(len(seen), 'message')} that came"]
             lines += [f"  {message.message_id or 'no Message-ID'}: {message}" for message in seen[-_NEAR_MISSES:]]
-            raise NoMessage("\n".join(lines))
+            raise NoMessage("\n".join([*lines, *self._told()]))
         return Attempts(tuple(message for message in seen if message.message_id in identities))
 
     def wait(
@@ -203,17 +233,18 @@ class Inbox(Sequence[CapturedMessage]):
             new = list(itertools.islice(reversed(self._messages), count - seen))
         return new[::-1], count
 
-    def attach(self, witness: Callable[[], Sequence[object]]) -> None:
-        """Let a server tell a failed wait what its clients did: a callable that returns its sessions."""
-        self._witnesses.append(witness)
+    def attach(self, witness: Witness, advice: Advice = tuple) -> None:
+        """Let a server tell a failed wait what its clients did, by a callable that returns its sessions, and advise."""
+        self._witnesses.append((witness, advice))
 
     def _fail(self, search: _Search, timeout: float) -> tuple[CapturedMessage, ...]:
         __tracebackhide__ = True
         raise NoMessage(self._explain(search.count, len(search.found), search.matcher, f" within {timeout:g} s"))
 
-    def _explain(self, wanted: int, found: int, matcher: Matcher, when: str) -> str:
+    def _explain(self, wanted: int, found: int | None, matcher: Matcher, when: str) -> str:
         messages = self.messages
-        lines = [f"expected {_count(wanted, 'message')} ({matcher}){when}, got {found} of {len(messages)} captured"]
+        got = "" if found is None else f"{found} of "
+        lines = [f"expected {_count(wanted, 'message')} ({matcher}){when}, got {got}{len(messages)} captured"]
         misses = [(difference, message) for message in messages if (difference := matcher.difference(message))]
         misses.sort(key=lambda miss: len(miss[0]))
         for difference, message in misses[:_NEAR_MISSES]:
@@ -222,10 +253,17 @@ class Inbox(Sequence[CapturedMessage]):
             lines.append(f"  and {len(misses) - _NEAR_MISSES} more that differ")
         for message in self.refused[-_NEAR_MISSES:]:
             lines.append(f"  not accepted, answered {str(message.reply) if message.reply else 'nothing'!r}: {message}")
-        sessions = [session for witness in self._witnesses for session in witness()]
-        lines.append(f"what the clients did: {_count(len(sessions), 'session')}")
-        lines += [f"  {session}" for session in sessions[-_SESSIONS_SHOWN:]]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._told()])
+
+    def _told(self) -> Iterator[str]:
+        """Yield what the clients did, and what may help them."""
+        told = [(witness(), advice) for witness, advice in self._witnesses]
+        sessions = [session for own, _ in told for session in own[-_SESSIONS_SHOWN:]]
+        yield f"what the clients did: {_count(sum(len(own) for own, _ in told), 'session')}"
+        yield from (f"  {session}" for session in sessions[-_SESSIONS_SHOWN:])
+        # Where some server has met a client, nobody has to be told of one that has not.
+        advised = (hint for own, advice in told if own or not sessions for hint in advice())
+        yield from (f"hint: {hint}" for hint in itertools.islice(dict.fromkeys(advised), _HINTS_SHOWN))
 
 
 class _Search:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from .transcript import Event
 from .violation import Violation
+
+if TYPE_CHECKING:
+    from .session import Session
 
 
 class Reading:
@@ -32,4 +36,8 @@ class Reading:
 
     def violations(self, events: Sequence[Event], *, left_unsaid: bool) -> Iterable[Violation]:  # noqa: ARG002 - as above
         """Yield what is wrong with how a client spoke; `left_unsaid` if it closed the connection without a word."""
+        return ()
+
+    def hints(self, session: Session, policy: Any) -> Iterable[str]:  # noqa: ARG002 - as above
+        """Yield what may help a client that failed for a known reason, by what the server was told: its `policy`."""
         return ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -252,6 +252,20 @@ class Recorder:
             truncated=self._truncated,
             _reading=self._reading,
         )
+
+    def lasted_beyond(self, moment: float) -> bool:
+        """Return whether the session was not over at a moment of the clock."""
+        return self._ended is None or self._ended > moment
+
+    def session_since(self, moment: float) -> Session | None:
+        """Return the session with what was said since a moment of the clock; None if nothing was said."""
+        session = self.session()
+        events = tuple(event for event in session.transcript if event.at > moment - self._began)
+        if all(event.kind is Kind.NOTE for event in events):
+            return None
+        earlier = len(session.transcript) - len(events)
+        note = f"{earlier} earlier event{'' if earlier == 1 else 's'}"
+        return replace(session, transcript=Transcript((Event(events[0].at, Kind.NOTE, note.encode()), *events)))
 
 
 def _within(items: Iterable[bytes], octets: int) -> int:

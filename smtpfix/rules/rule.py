@@ -78,7 +78,7 @@ class Rule:
     in_tls: bool | None = None
     """Answers inside TLS only, or outside only; None: both."""
     session: int | None = None
-    """Answers in the server's nth session only."""
+    """Answers in the server's nth session only, counted from its start or from `Server.reset`."""
     octets: int = 0
     """At ``CONTENT``, how many octets of content have to have come, as they are on the wire. The rule answers once in
     each content; what has come together with these octets has been read by then."""

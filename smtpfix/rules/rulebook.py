@@ -49,19 +49,21 @@ class Script:
 class Rulebook:
     """The script in force and how often each rule has answered; any thread may change it while sessions run.
 
-    A change swaps the whole script at once, so a session sees the old rules or the new ones and never a mixture.
+    A change swaps the whole script at once, so a session sees the old rules or the new ones and never a mixture. Its
+    `own` rules are in force from the start, the first to be asked first.
     """
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, own: Iterable[Rule] = ()) -> None:
         self._language = language
         self._stages = frozenset(language.stages)
-        self.script = Script(language)
-        self.by_stage: Mapping[str, tuple[Rule, ...]] = {}
-        """`Script.by_stage` of the script in force; empty without rules, so asking costs one truth test."""
-        self._fired: dict[Rule, int] = {}
-        self._met: dict[Rule, int] = {}
-        self._chances: dict[Rule, Random] = {}
         self._lock = threading.Lock()
+        self._own = tuple(own)
+        for rule in self._own:
+            language.check(rule)
+        self.script: Script
+        self.by_stage: Mapping[str, tuple[Rule, ...]]
+        """`Script.by_stage` of the script in force; empty without rules, so asking costs one truth test."""
+        self.reset()
 
     def add(self, rule: Rule) -> None:
         """Put a rule in front of all others. Raises `InvalidValueError` for one that the protocol has no place for."""
@@ -75,9 +77,18 @@ class Rulebook:
             self._use(self.script.without(rules))
 
     def clear(self) -> None:
-        """Take all rules out."""
+        """Take all rules out but its own."""
         with self._lock:
-            self._use(Script(self._language))
+            self._use(Script(self._language, tuple(rule for rule in self.script.rules if rule in self._own)))
+
+    def reset(self, sessions: int = 0) -> None:
+        """Begin anew with its own rules, as if none had ever answered; `Rule.session` counts from these `sessions`."""
+        with self._lock:
+            self._fired: dict[Rule, int] = {}
+            self._met: dict[Rule, int] = {}
+            self._chances: dict[Rule, Random] = {}
+            self._sessions = sessions
+            self._use(Script(self._language, self._own))
 
     def replace(self, rules: Iterable[Rule], *, instead_of: Iterable[Rule] | None = None) -> None:
         """Put rules, the first to be asked first, in the place of some others, or of all, at once."""
@@ -102,6 +113,8 @@ class Rulebook:
 
     def pick(self, stage: str, argument: str, moment: Moment = NOW) -> Rule | None:
         """Return the first rule that answers this stage, counting it as having answered; None if there is none."""
+        if self._sessions:
+            moment = moment._replace(session=moment.session - self._sessions)
         for rule in self.by_stage.get(stage if stage in self._stages else ANY, ()):
             if rule.applies_to(argument, moment) and self._takes_its_turn(rule):
                 return rule

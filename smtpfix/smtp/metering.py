@@ -38,6 +38,11 @@ class MailLedger(Ledger):
         self.greylist = policy.greylist
         self._seen: dict[bytes, float] = {}
 
+    def forget(self) -> None:
+        """Forget what clients have used up, and every triplet."""
+        super().forget()
+        self._seen.clear()
+
     def is_greylisted(self, client: str, sender: str, recipient: str) -> bool:
         """Return whether a triplet has to come back later; one that is new has to."""
         if self.greylist is None:

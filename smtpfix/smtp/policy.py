@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast
 
 from smtpfix.login.mechanisms import ANY_USER
 from smtpfix.policy.checks import is_collection
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from smtpfix.policy.limits import Limits
     from smtpfix.policy.protocol import Protocol
     from smtpfix.rules.reply import Reply
+
+    from .policy_fields import PolicyFields
 
 SYNTAXES: Final = ("strict", "usual", "lenient")
 """How `Policy.syntax` may be."""
@@ -218,7 +220,7 @@ class Policy(ServerPolicy):
         return PROTOCOL
 
     @classmethod
-    def like(cls, provider: str, *mode: str, **changes: Any) -> Policy:
+    def like(cls, provider: str, *modes: str, **changes: Unpack[PolicyFields]) -> Policy:
         """Return a policy like a provider's, as publicly documented: ``Policy.like("gmail", users={"ann": "s3cret"})``.
 
         `changes` are other fields. The mode is the one the provider's submission has, unless given; everybody may log
@@ -227,5 +229,10 @@ class Policy(ServerPolicy):
         from .providers import load_provider  # noqa: PLC0415 - few servers are like somebody's
 
         found = load_provider(provider)
-        given = {"mode": found.mode, "users": ANY_USER, **found.fields_for(OPTIONAL_EXTENSIONS), **changes}
-        return cls().replace(*mode, **given)
+        given: dict[str, Any] = {
+            "mode": found.mode,
+            "users": ANY_USER,
+            **found.fields_for(OPTIONAL_EXTENSIONS),
+            **changes,
+        }
+        return cls().replace(*modes, **given)

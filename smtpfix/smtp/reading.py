@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from smtpfix.record.reading import Reading
 from smtpfix.record.transcript import Event
 from smtpfix.record.violation import Violation
 
 from .credentials import carries_credential, credential_at
+
+if TYPE_CHECKING:
+    from smtpfix.record.session import Session
+
+    from .policy import Policy
 
 
 class SMTPReading(Reading):
@@ -39,3 +45,9 @@ class SMTPReading(Reading):
         from .violations import in_session  # noqa: PLC0415 - as above
 
         return in_session(events, left_unsaid=left_unsaid)
+
+    def hints(self, session: Session, policy: Policy) -> Iterable[str]:
+        """Yield what may help a client that misses STARTTLS or AUTH."""
+        from .hints import on_extensions  # noqa: PLC0415 - as above
+
+        return on_extensions(session, policy)

@@ -339,6 +339,12 @@ def test_a_failure_tells_scenario_standard_expectation_and_the_whole_conversatio
     assert error.__cause__ is None
 
 
+def test_a_failure_says_what_may_help_where_the_reason_is_known(scenario):
+    running = scenario("wildcard-ok")
+    with pytest.raises(ScenarioFailed, match=r"hint: .*let it trust server\.ca_file"):
+        running.check(lambda server: connect(server, ssl.create_default_context()))
+
+
 def test_a_failure_quotes_what_the_client_raised_and_chains_it(scenario):
     text, error = text_of(scenario("good"), broken)
     assert "  the client: raised KeyError: 'template'" in text.splitlines()

@@ -29,8 +29,10 @@ from smtpfix.cli.events import JSONOutput, MessageCaptured, SessionEnded, Sessio
 from smtpfix.cli.save import _text as text_of_a_session
 from smtpfix.cli.terminal import Terminal
 from smtpfix.mail.attempts import Attempts
+from smtpfix.mail.outline import outline
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.mode import Mode
+from smtpfix.record.hints import hints
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session import SessionEnd as Ends
 from smtpfix.record.transcript import CUT, Kind
@@ -143,6 +145,8 @@ def test_whatever_is_recorded_of_a_client_can_be_read_and_shown(events, followed
     recorder.finish(Ends.CLIENT_CLOSED)
     session = recorder.session()
     read(session)
+    read(recorder.session_since(0))
+    read(hints((session,), Policy(), SMTPReading()))
     shown(session, ())
 
 
@@ -234,9 +238,12 @@ def test_whatever_comes_over_the_wire_can_be_read_shown_and_judged(said, content
             read(value)
         for message in messages:
             read([message.header(name) for name in ("Subject", "To", "Date", "Content-Type")])
+            assert all(line.isprintable() for line in outline(message).split("\n"))
         shown(session, messages)
         with pytest.raises(NoMessage, match="expected"):
             server.inbox.one(subject="another", text=re.compile("another"), headers={"To": "nobody"}, to="nobody@x")
+        read(server.hints())
+        assert (repr(server.inbox) + repr(server.sessions)).isprintable()
         with pytest.raises(NoSession, match="expected"):
             server.sessions.wait(2, timeout=0)
         for scenario in ("crlf-in-address", "end-of-data"):

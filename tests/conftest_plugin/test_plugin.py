@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
-
-# A child session in this process forgets what it imported, and cryptography cannot be imported twice: so it is here.
-for name in ("aiosmtplib", "faker", "smtpfix.pki.authority", "smtpfix.server"):
-    importlib.import_module(name)
-
-SEND = """
-def send(server, to="bob@example.org", text="hello"):
-    with server.client() as client:
-        if server.policy.users:
-            client.login("ann", "s3cret")
-        client.sendmail("ann@example.org", [to], f"Subject: hi\\r\\n\\r\\n{text}\\r\\n".encode())
-"""
-
-
-@pytest.fixture
-def child(pytester, monkeypatch):
-    """Run a child session over a test file, with this plugin alone: loading all others takes a second a session."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-
-    def run(code, *options):
-        pytester.makepyfile(SEND + textwrap.dedent(code))
-        return pytester.runpytest_inprocess("-p", "smtpfix.conftest_plugin", "-p", "no:cacheprovider", *options)
-
-    return run
+from child_sessions import SEND
 
 
 def test_the_fixture_alone_gives_a_plain_server_with_an_empty_inbox_to_every_test(child):
@@ -131,12 +106,14 @@ def test_the_factory_starts_servers_of_different_policies_and_closes_them_all(ch
 
     addresses = []
 
-    @pytest.mark.smtp("starttls")
+    @pytest.mark.smtp("starttls", hostname="b.example.org")
     def test_it(smtp_server, start_smtp_server):
         servers = [smtp_server, start_smtp_server("implicit-tls"), start_smtp_server(Policy(hostname="a.example.org")),
-                   start_smtp_server(size_limit=1000)]
-        assert [server.mode for server in servers] == ["starttls", "implicit-tls", "plain", "plain"]
-        assert servers[2].policy.hostname == "a.example.org" and servers[3].policy.size_limit == 1000
+                   start_smtp_server(size_limit=1000, hostname="c.example.org"), start_smtp_server(like="gmail")]
+        assert [server.mode for server in servers] == ["starttls", "implicit-tls", "plain", "starttls", "tls-required"]
+        names = [server.policy.hostname[:13] for server in servers]
+        assert names[:4] == ["b.example.org", "b.example.org", "a.example.org", "c.example.org"]
+        assert servers[3].policy.size_limit == 1000
         for server in servers:
             send(server)
             assert len(server.inbox) == 1

@@ -101,6 +101,49 @@ def test_is_a_sequence_of_its_accepted_messages(inbox, add):
         inbox[3]
 
 
+@pytest.mark.parametrize(("index", "expected"), [(0, "1 message"), (2, "3 messages"), (-1, "1 message")])
+def test_a_message_that_is_not_there_is_explained_and_still_an_index_error(inbox, add, index, expected):
+    add(reply=Reply(451, "4.3.0", "Try later"))
+    inbox.attach(lambda: ["session 1: reset"], lambda: ["look elsewhere"])
+    with pytest.raises(IndexError) as caught:
+        inbox[index]
+    assert isinstance(caught.value, NoMessage)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"expected {expected} (any), got 0 captured"
+    assert lines[1].startswith("  not accepted, answered '451 4.3.0 Try later'")
+    assert lines[-3:] == ["what the clients did: 1 session", "  session 1: reset", "hint: look elsewhere"]
+
+
+def test_the_repr_lists_the_messages_in_a_line(inbox, add):
+    assert repr(inbox) == "<Inbox of 0 messages>"
+    add("One\r\n\ttwo \x1b[31m")
+    assert repr(inbox) == (
+        r"<Inbox of 1 message: message 1: from ann@example.org to bob@example.org, subject 'One\ttwo \x1b[31m'>"
+    )
+    add(reply=Reply(451))
+    assert repr(inbox).endswith("; refused message 2: from ann@example.org to bob@example.org, subject 'Hello'>")
+    for _ in range(50):
+        add()
+    assert repr(inbox).startswith("<Inbox of 51 messages, 1 refused: message 1: ")
+    assert repr(inbox).endswith("; and 42 more>")
+    assert len(repr(inbox).splitlines()) == 1
+
+
+def test_a_failed_assertion_on_the_length_shows_the_messages(inbox, add):
+    add("Hello")
+    with pytest.raises(AssertionError, match=r"where 1 = len\(<Inbox of 1 message: message 1: .*subject 'Hello'>\)"):
+        assert len(inbox) == 2
+
+
+def test_the_newest_message_is_told_by_its_number(inbox, add):
+    assert inbox.newest == 0
+    add()
+    add(reply=Reply(451))
+    assert inbox.newest == 2
+    inbox.clear()
+    assert inbox.newest == 0
+
+
 def test_messages_number_themselves_from_one(inbox, add):
     assert [add().number, add().number] == [1, 2]
     inbox.clear()

@@ -15,6 +15,7 @@ from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.smtp.reading import SMTPReading
 
+HINTS = ("look elsewhere",)
 LONG = 60.0
 """A timeout that never passes, unless the test fails."""
 
@@ -24,7 +25,7 @@ class Server:
 
     def __init__(self, max_sessions=100, max_octets=1_000_000):
         self.caught_up = 0
-        self.history = History(max_sessions, self._catch_up, max_octets)
+        self.history = History(max_sessions, self._catch_up, max_octets, lambda: [] if len(self.history) else HINTS)
 
     def _catch_up(self):
         self.caught_up += 1
@@ -64,6 +65,44 @@ def test_is_a_sequence_of_sessions_oldest_first(server):
     assert isinstance(server.history[1:], tuple)
     with pytest.raises(IndexError):
         server.history[3]
+
+
+@pytest.mark.parametrize(("index", "expected"), [(0, "1 session"), (-2, "2 sessions")])
+def test_a_session_that_is_not_there_is_explained_and_still_an_index_error(server, index, expected):
+    with pytest.raises(IndexError) as caught:
+        server.history[index]
+    assert isinstance(caught.value, NoSession)
+    assert str(caught.value).splitlines() == [f"expected {expected}, got 0", "hint: look elsewhere"]
+
+
+def test_the_repr_lists_the_newest_sessions_in_a_line(server):
+    assert repr(server.history) == "<History of 0 sessions>"
+    server.end(server.begin())
+    assert repr(server.history) == "<History of 1 session: session 1 (plain): in clear; 0 messages; quit>"
+    for _ in range(50):
+        server.begin()
+    assert repr(server.history).startswith("<History of 51 sessions: 41 more; session 42 ")
+
+
+def test_since_a_mark_there_are_new_sessions_and_of_those_that_lasted_what_was_said_since(server):
+    gone, quiet, busy = server.begin(), server.begin(), server.begin()
+    busy.add(Kind.CLIENT, b"EHLO before")
+    server.end(gone)
+    mark = server.history.mark()
+    quiet.note("nothing was said")
+    busy.add(Kind.CLIENT, b"NOOP after")
+    server.end(busy)
+    server.begin()
+    sessions = server.history.since(mark)
+    assert numbers(sessions) == [3, 4]
+    assert sessions[0].transcript.commands == ("NOOP after",)
+    assert [event.lines for event in sessions[0].transcript] == [
+        ("1 earlier event",),
+        ("NOOP after",),
+        ("end: quit",),
+    ]
+    assert numbers(server.history.since(mark, 1)) == [4]
+    assert server.history.since(server.history.mark()) == ()
 
 
 def test_each_access_shows_a_session_as_it_stands_now(server):
@@ -113,6 +152,24 @@ def test_sessions_that_end_after_they_had_to_go_count_no_more():
     first.add(Kind.CLIENT, b"x" * 200_000)
     server.end(first)
     assert numbers(server.history) == [2, 3]
+
+
+def test_a_cleared_history_has_the_sessions_that_last_and_nothing_else():
+    server = Server(max_sessions=3)
+    first, second, third, _ = (server.begin() for _ in range(4))
+    server.end(second)
+    third.finish(SessionEnd.QUIT)  # its connection is about to go
+    assert server.history.clear() == 4
+    assert server.caught_up
+    assert numbers(server.history) == [4]
+    assert server.history.dropped == 0
+    server.history.ring(third)
+    server.end(first)  # it had been dropped
+    assert server.history.dropped == 0
+    fifth = server.begin()
+    assert fifth.number == 5
+    server.end(fifth)
+    assert numbers(server.history.wait(1, timeout=0)) == [5]
 
 
 def test_wait_returns_the_sessions_that_have_ended(server):

@@ -211,6 +211,26 @@ def test_rules_can_be_taken_out_one_by_one_or_all_at_once():
     assert rulebook.pick("MAIL", "") is None
 
 
+def test_a_rulebook_s_own_rules_stay_when_the_others_go_and_begin_anew_when_it_is_reset():
+    own = (Rule("MAIL", WAIT, times=1), Rule("MAIL", WAIT, after=1))
+    rulebook = Rulebook(LANGUAGE, own)
+    rulebook.add(Rule("MAIL", WAIT))
+    rulebook.clear()
+    assert rulebook.script.rules == own
+    answers = [rulebook.pick("MAIL", "") for _ in range(3)]
+    assert answers == [own[0], None, own[1]]
+    rulebook.reset()
+    assert rulebook.unused == own
+    assert [rulebook.pick("MAIL", "") for _ in range(3)] == answers
+
+
+def test_chance_begins_anew_when_a_rulebook_is_reset():
+    rulebook = Rulebook(LANGUAGE, [Rule("MAIL", WAIT, probability=0.5, seed=7)])
+    answers = [rulebook.pick("MAIL", "") is None for _ in range(20)]
+    rulebook.reset()
+    assert [rulebook.pick("MAIL", "") is None for _ in range(20)] == answers
+
+
 def test_threads_together_never_fire_a_rule_more_often_than_allowed():
     rulebook = Rulebook(LANGUAGE)
     rule = Rule("MAIL", WAIT, times=50)

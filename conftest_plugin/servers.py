@@ -1,0 +1,118 @@
+"""How the fixtures start servers, from a policy, markers and arguments, and what strict rules ask of a test.
+
+Imported only where a test asks for a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.server import Server
+from smtpfix.smtp.policy import Policy
+
+from . import PASSED, SERVERS
+
+if TYPE_CHECKING:
+    from smtpfix.fixtures import StartServer
+    from smtpfix.mail.inbox import Inbox
+
+_STRICT = "strict_rules"
+"""The marker's own keyword; all others are the policy's."""
+
+
+@contextmanager
+def starting_for_all(request: pytest.FixtureRequest) -> Iterator[StartServer]:
+    """Give out a function that starts servers for many tests, from `Policy` alone: `smtp_policy` may be one test's."""
+    with ExitStack() as servers:
+
+        def start(policy: Policy | str | None = None, *, inbox: Inbox | None = None, **fields: Any) -> Server:
+            return servers.enter_context(_running(request, _asked(Policy(), policy, **fields), inbox))
+
+        yield start
+
+
+@contextmanager
+def starting(request: pytest.FixtureRequest, policy: Policy) -> Iterator[StartServer]:
+    """Give out a function that starts servers for one test, from a policy and what the test's markers say.
+
+    A test that passed fails at the end for rules that never answered, where its markers are strict about them.
+    """
+    base, is_strict, started = _marked(request.node, policy), _has_strict_rules(request.node), []
+    with ExitStack() as servers:
+
+        def start(policy: Policy | str | None = None, *, inbox: Inbox | None = None, **fields: Any) -> Server:
+            server = servers.enter_context(running_for(request, _asked(base, policy, **fields), inbox))
+            started.append(server)
+            return server
+
+        yield start
+        if is_strict:
+            _fail_for_unused_rules(request.node, started)
+
+
+@contextmanager
+def running_for(request: pytest.FixtureRequest, policy: Policy, inbox: Inbox | None = None) -> Iterator[Server]:
+    """Run a server that the test's report tells of; the test, which outlives it, does not keep what it captured."""
+    servers = request.node.stash.setdefault(SERVERS, [])
+    with _running(request, policy, inbox) as server:
+        servers.append(server)
+        yield server
+        servers.remove(server)  # after a failure at teardown the report lets go of it
+
+
+@contextmanager
+def _running(request: pytest.FixtureRequest, policy: Policy, inbox: Inbox | None) -> Iterator[Server]:
+    # A plain server never needs the authority, whose imports cost more than the server itself.
+    authority = request.getfixturevalue("smtp_authority") if policy.uses_tls else None
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(policy, authority=authority, inbox=inbox))
+        if policy.uses_tls and not policy.is_good:
+            from smtpfix.resolver import DOMAIN, resolving  # noqa: PLC0415 - few scenarios need it
+
+            stack.enter_context(resolving(DOMAIN, server.host, to=server.place.host))
+        yield server
+
+
+def _asked(base: Policy, policy: Policy | str | None, **fields: Any) -> Policy:
+    """Return the policy that a whole one, or else a mode, and fields ask for; `base` says what they do not."""
+    if policy is not None and not isinstance(policy, str):
+        return _changed(policy, **fields)
+    return _changed(base, *filter(None, [policy]), **fields)
+
+
+def _changed(policy: Policy, *mode: str, like: str | None = None, **fields: Any) -> Policy:
+    """Return a policy with other fields; with `like`, a provider's profile takes the policy's place first."""
+    return policy.replace(*mode, **fields) if like is None else policy.like(like, *mode, **fields)
+
+
+def _marked(item: pytest.Item, policy: Policy) -> Policy:
+    """Return a policy with what a test's markers say; the nearest one has the last word."""
+    for marker in reversed(list(item.iter_markers("smtp"))):
+        policy = _changed(policy, *marker.args, **{key: marker.kwargs[key] for key in marker.kwargs if key != _STRICT})
+    return policy
+
+
+def _has_strict_rules(item: pytest.Item) -> bool:
+    """Return what the nearest marker that has it says of rules that never answer."""
+    values = [marker.kwargs[_STRICT] for marker in item.iter_markers("smtp") if _STRICT in marker.kwargs]
+    if values and not isinstance(values[0], bool):
+        raise InvalidValueError(f"smtp({_STRICT})", values[0], "True or False")
+    return bool(values and values[0])
+
+
+def _fail_for_unused_rules(item: pytest.Item, servers: list[Server]) -> None:
+    """Fail a test that passed and that set rules which never answered; those of a scenario are not the test's."""
+    if not item.stash.get(PASSED, False):
+        return
+    for server in servers:
+        len(server.sessions)  # the server catches up with what clients said last
+    unused = [f"  {rule}" for server in servers for rule in server.unused_rules if rule not in server.policy.rules]
+    if unused:
+        head = "1 rule never answered" if len(unused) == 1 else f"{len(unused)} rules never answered"
+        text = f"{head}, so nothing of this test shows what they are for ({_STRICT}=True):"
+        pytest.fail("\n".join([text, *unused, "Let the client come to them, or take them out."]), pytrace=False)

@@ -1,0 +1,58 @@
+"""The types of the pytest plugin's fixtures that are functions, for annotations in tests: `StartServer`, `RunAudit`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Protocol, Unpack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .audit.call import Deliver
+    from .audit.result import AuditResult, DeclaredMode, Grade, Trust
+    from .audit.runner import Client
+    from .mail.inbox import Inbox
+    from .policy.mode import Mode, ModeName
+    from .server import Server
+    from .smtp.policy import Policy
+    from .smtp.policy_fields import PolicyFields
+
+
+class StartServer(Protocol):
+    """The fixtures ``start_smtp_server`` and ``smtp_server_factory``."""
+
+    def __call__(
+        self,
+        policy: Policy | Mode | ModeName | None = None,
+        *,
+        inbox: Inbox | None = None,
+        like: str | None = None,
+        **fields: Unpack[PolicyFields],
+    ) -> Server:
+        """Start a server and return it; the fixture closes it.
+
+        `policy` is a whole policy or a mode, `like` a provider's name, `fields` are those of `Policy`. Servers that
+        are given the same `inbox` put their messages into it.
+        """
+
+
+class RunAudit(Protocol):
+    """The fixture ``smtp_audit``."""
+
+    def __call__(
+        self,
+        deliver: Deliver | Client | str,
+        *,
+        grade: Grade | str | None = None,
+        deviations: Collection[str] | None = None,
+        mode: DeclaredMode | str = ...,
+        trust: Trust | str = ...,
+        credentials: tuple[str, str] | str | None = None,
+        mechanisms: Sequence[str] | str = (),
+        expect_staple: bool = False,
+        groups: Collection[str] = (),
+        ids: Collection[str | Path] = (),
+        jobs: int | None = None,
+        timeout: float = ...,
+    ) -> AuditResult:
+        """Audit a client as `audit_client` does; fail the test where it falls short of `grade` or of `deviations`."""

@@ -1,0 +1,59 @@
+"""`PolicyFields`: the fields of `Policy` as keyword arguments of whatever makes one, for type checkers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from smtpfix.login.mechanisms import Users
+    from smtpfix.policy.limits import Limits
+    from smtpfix.policy.mode import Mode, ModeName
+    from smtpfix.rules.reply import Reply
+
+
+class PolicyFields(TypedDict, total=False):
+    """What each means is said at the fields of `Policy`."""
+
+    mode: Mode | ModeName
+    users: Users
+    auth_in_clear: bool | None
+    mechanisms: Sequence[str]
+    mechanisms_in_clear: Sequence[str] | None
+    certificate: str | Path | tuple[str | Path, str | Path]
+    scenario: str | Path | None
+    tls_min: str
+    tls_max: str
+    client_certificate: Literal["none", "optional", "required"]
+    alpn: Sequence[str]
+    host: str
+    port: int
+    hostname: str
+    proxy_protocol: bool
+    command_limit: int
+    timeout: float
+    handshake_timeout: float
+    max_messages: int
+    max_sessions: int
+    max_events: int
+    max_transcript_octets: int
+    max_octets: int
+    require_auth: bool
+    protocol: Literal["smtp", "lmtp"]
+    xclient: bool
+    hide: Collection[str]
+    offer: Collection[str]
+    syntax: Literal["strict", "usual", "lenient"]
+    capabilities: Sequence[str] | None
+    ehlo_greet: str
+    greeting: str
+    replies: Mapping[str, Reply | str] | None
+    refuse: Collection[str]
+    limits: Limits | None
+    greylist: float | None
+    size_limit: int | None
+    line_limit: int | None
+    max_recipients: int
+    max_recipient_domains: int | None
+    max_hold: int

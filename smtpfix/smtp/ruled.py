@@ -1,0 +1,91 @@
+"""`Ruled`: what a test does with a server's rules while it serves, and the names of the stages as users write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, TypeAlias, Unpack
+
+from smtpfix.rules.action import Action
+from smtpfix.rules.rule import ArgumentMatch, Conditions, Rule
+from smtpfix.rules.rulebook import Rulebook
+
+Stage: TypeAlias = Literal[
+    "CONNECT",
+    "HANDSHAKE",
+    "GREETING",
+    "EHLO",
+    "HELO",
+    "STARTTLS",
+    "AUTH",
+    "AUTH-ANSWER",
+    "MAIL",
+    "RCPT",
+    "DATA",
+    "CONTENT",
+    "BDAT",
+    "END-OF-DATA",
+    "RSET",
+    "NOOP",
+    "VRFY",
+    "EXPN",
+    "HELP",
+    "XCLIENT",
+    "QUIT",
+    "UNKNOWN",
+    "*",
+]
+"""The stages of SMTP, for type checkers; when the program runs, any case will do."""
+
+
+class Ruled:
+    """A server, as far as its rules go."""
+
+    _rulebook: Rulebook
+
+    def on(
+        self,
+        stage: Stage,
+        *actions: Action,
+        times: int | None = None,
+        argument: ArgumentMatch = None,
+        **conditions: Unpack[Conditions],
+    ) -> Rule:
+        """Let actions answer a stage: ``on("RCPT", Reply(450, "4.2.1", "Greylisted"), times=1)``.
+
+        Stages and conditions are those of `Rule`. May be called while clients are connected. A new rule is asked before
+        the older ones. Returns the rule, for `off` and `fired`. Raises `InvalidValueError`.
+        """
+        return self.add_rule(Rule(stage, actions, times=times, argument=argument, **conditions))
+
+    def add_rule(self, rule: Rule) -> Rule:
+        """Put a rule that was made before, such as by `parse_rule`, in front of all others, and return it."""
+        self._rulebook.add(rule)
+        return rule
+
+    def off(self, *rules: Rule) -> None:
+        """Take rules out; without any, all but those of the policy's scenario."""
+        if rules:
+            self._rulebook.remove(*rules)
+        else:
+            self._rulebook.clear()
+
+    def use_rules(self, rules: Iterable[Rule], *, instead_of: Iterable[Rule] | None = None) -> None:
+        """Put rules, the first to be asked first, in the place of some others, or of all there are, at once.
+
+        Sessions that are running see the old rules or the new ones, and never a mixture.
+        """
+        self._rulebook.replace(rules, instead_of=instead_of)
+
+    def fired(self, rule: Rule) -> int:
+        """Return how often a rule has answered."""
+        return self._rulebook.fired(rule)
+
+    @property
+    def unused_rules(self) -> tuple[Rule, ...]:
+        """The rules in force that have never answered: a test whose rule never fires tests nothing."""
+        return self._rulebook.unused
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in force, in the order they are asked."""
+        return self._rulebook.script.rules
