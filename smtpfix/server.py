@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, Unpack, cast
 
 from .conversation.protocol import ServedProtocol
 from .conversation.service import Intake
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .pki.authority import Authority
     from .record.session import Session
     from .rules.action import Action
+    from .settings.account import Account
     from .tls.side import TLSSide
 
 _SHOWN: Final = 5
@@ -190,6 +191,42 @@ class Server:
         ):
             client: smtplib.SMTP = self._protocol.client(self, timeout=timeout)
             return client
+
+    # Applications that are configured from outside
+
+    def url(
+        self, style: str = "smtp", *, user: str | None = None, password: str | None = None, host: str | None = None
+    ) -> str:
+        """Return this server as a URL: ``smtp://ann:s3cret@localhost:2525``, or as another project spells it.
+
+        `style` is one of `smtpfix.settings.urls.URL_STYLES`. `user` logs in, with its password: the first user that has
+        one, unless named; ``""`` is nobody. `host` is what to connect to, where that has another name, such as
+        ``host.docker.internal``. Raises `InvalidValueError`, and `NotRunningError` before `start`.
+        """
+        from .settings.urls import url  # noqa: PLC0415 - few servers are told to applications
+
+        return url(self._account(user, password, host), style)
+
+    def environ(
+        self, style: str = "env", *, user: str | None = None, password: str | None = None, host: str | None = None
+    ) -> dict[str, Any]:
+        """Return the settings of an application that is to deliver here, in the names that its framework documents.
+
+        `style` is one of `smtpfix.settings.styles.STYLES`: environment variables, as text, with those that say what to
+        trust (``env``, ``smtp``, ``mail``, ``symfony``, ``laravel``, …), or a framework's settings with its own types
+        (``django``, ``flask-mail``, ``fastapi-mail``, ``nodemailer``, ``rails``, ``spring``). The rest is as for `url`.
+        """
+        from .settings.styles import find_style, settings  # noqa: PLC0415 - as above
+
+        return settings(self._account(user, password, host), find_style(style))
+
+    def _account(self, user: str | None, password: str | None, host: str | None) -> Account:
+        from .settings.account import Account, credentials  # noqa: PLC0415 - as above
+
+        policy = self.policy
+        name, secret = credentials(policy.users, user, password, required=policy.require_auth)
+        trusted = self.ca_file if policy.uses_tls else None
+        return Account(host or self.host, self.port, self.mode, policy.protocol, name, secret, trusted)
 
     # Rules
 

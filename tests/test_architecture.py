@@ -24,7 +24,7 @@ FLOORS = (
     ("errors",),
     ("resolver", "safe_text", "bounded", "clock", "early_signals", "event_loops", "forked", "login", "rules"),
     ("policy",),
-    ("tls",),
+    ("settings", "tls"),
     ("wire",),
     ("record",),
     ("mail",),
