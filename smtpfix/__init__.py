@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .record.session import AuthAttempt, Session, SessionEnd
     from .record.violation import Violation
     from .record.xclient import XClient
+    from .redirecting import redirect
     from .resolver import resolving
     from .rules.actions import (
         Delay,
@@ -126,6 +127,7 @@ __all__ = [
     "Violation",
     "XClient",
     "audit_client",
+    "redirect",
     "resolving",
 ]
 
@@ -150,6 +152,7 @@ _HOMES = {
         *("Raw", "Repeat", "Reset", "Stall", "Throttle"),
     },
     "rules.reply": {"Reply"},
+    "redirecting": {"redirect"},
     "resolver": {"resolving"},
     "login.mechanisms": {"ANY_USER", "Token"},
     "policy.scenario": {"Scenario"},

@@ -32,7 +32,7 @@ FLOORS = (
     ("conversation",),
     ("smtp", "probe"),
     ("server",),
-    ("audit",),
+    ("audit", "redirecting"),
     ("cli", "conftest_plugin"),
     ("__main__",),
 )
@@ -214,6 +214,9 @@ RARE = {
         "smtp.forwarding",
         "smtp.lmtp",
         "wire.proxy_header",
+        "wire.unix_socket",
+        "settings.account",
+        "settings.styles",
         "policy.catalogue_files",
         "policy.scenario",
         "smtp.xclient",

@@ -36,7 +36,7 @@ def commands(context: click.Context) -> None:
     multiple=True,
     help="Serve this instead of the default four; repeatable. MODE is plain, starttls, tls-required or implicit-tls. "
     "Port 0 takes a free one; an IPv6 HOST stands in brackets: starttls@[::1]:2525. lmtp:2424 and lmtp+starttls:2424 "
-    "speak LMTP.",
+    "speak LMTP, lmtp+unix:PATH on a UNIX socket.",
 )
 @click.option(
     "--conventional-ports",

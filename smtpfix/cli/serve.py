@@ -332,6 +332,8 @@ def _listening(server: Server, name: str) -> Listening:
     addresses = tuple(address for address, _ in server.addresses)
     connect = server.host if server.host != server.place.host else None
     ca_file = server.ca_file if server.policy.uses_tls else None
+    if server.policy.unix_socket is not None:
+        return Listening(name, server.policy, server.host, server.port, addresses)
     return Listening(name, server.policy, server.place.host, server.port, addresses, connect, ca_file)
 
 

@@ -212,7 +212,7 @@ def _grouped(pairs: Iterable[tuple[_Key, Listening]]) -> list[tuple[_Key, tuple[
 
 def _row(server: Listening) -> tuple[str, str, str, str]:
     policy = server.policy
-    address = f"{_bracketed(policy.host)}:{server.port}"
+    address = server.host if policy.unix_socket is not None else f"{_bracketed(policy.host)}:{server.port}"
     return server.name, address, _TLS_BEGINS[Mode(policy.mode)], _auth_policy(policy)
 
 

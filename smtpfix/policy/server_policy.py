@@ -86,6 +86,9 @@ class ServerPolicy(Checked):
     """Where to listen: ``localhost`` is every loopback address there is, 127.0.0.1 and ::1, on one port."""
     port: int = 0
     """TCP port, 0 to 65535; 0 takes a free one, to be read back from the server."""
+    unix_socket: str | Path | None = None
+    """Path of a UNIX socket to listen on instead of `host` and `port`, in mode ``plain``; only its owner can connect.
+    A socket that nobody listens on any more is replaced; it is removed when the server closes."""
     hostname: str = "mx.smtpfix.test"
     """The server's own name, in its greeting and EHLO reply, and in its certificate."""
     proxy_protocol: bool = False
@@ -235,6 +238,18 @@ class ServerPolicy(Checked):
         if not isinstance(self.hostname, str) or not _DOMAIN.match(self.hostname):
             raise self._fail("hostname", "a domain or address literal (RFC 5321 section 4.1.2)")
         self._check_type("proxy_protocol", bool, "True or False")
+        if self.unix_socket is not None:
+            self._check_unix_socket()
+
+    def _check_unix_socket(self) -> None:
+        path = self.unix_socket
+        if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
+            raise self._fail("unix_socket", "the path of a socket, or None")
+        if self.uses_tls:
+            raise self._fail("unix_socket", f"None where the mode is {self.mode}: what leaves no machine needs no TLS")
+        if self.port:
+            raise self._fail("unix_socket", "None where there is a port, or port 0")
+        self._set("unix_socket", Path(path).absolute())
 
     def _check_numbers(self) -> None:
         self._check_range("port", 0, 65535)
