@@ -248,7 +248,9 @@ class Server:
 
         One of your own, and one whose scenario says what is wrong with it, stays as it is.
         """
-        if not self.policy.uses_tls or not (self.policy.is_good or self.policy.chain_scenario.is_plain):
+        policy = self.policy
+        is_ours = policy.is_good or (not policy.has_own_certificate and policy.chain_scenario.is_plain)
+        if not policy.uses_tls or not is_ours:
             yield
             return
         self._name((*self._names, *names))

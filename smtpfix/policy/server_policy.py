@@ -19,6 +19,8 @@ from .checks import Checked, is_collection
 from .mode import Mode, ModeName
 
 if TYPE_CHECKING:
+    import ssl
+
     from smtpfix.rules.rule import Rule
 
     from .protocol import Protocol
@@ -67,9 +69,10 @@ class ServerPolicy(Checked):
     offers those that are named here before TLS as well, as some servers do, and answers them 530 (RFC 3207 section 4)
     unless `auth_in_clear` is True; False offers none."""
 
-    certificate: str | Path | tuple[str | Path, str | Path] = "good"
-    """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or the files of a
-    chain and its key, PEM: ``("chain.pem", "key.pem")``."""
+    certificate: str | Path | tuple[str | Path, str | Path] | bytes | ssl.SSLContext = "good"
+    """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or a certificate of
+    your own: the files of a chain and its key, PEM, ``("chain.pem", "key.pem")``, or the octets of both in one bytes;
+    or an `ssl.SSLContext` for servers, which then decides all of TLS: versions, ciphers, client certificates, ALPN."""
     scenario: str | Path | None = None
     """Scenario of any other kind: an id of the catalogue, or a `Path` to a file of your own; None is a server as it
     should be. Fields that are left as they are take what the scenario says; its rules are in force from the start."""
@@ -187,21 +190,40 @@ class ServerPolicy(Checked):
 
     def _check_certificate(self) -> None:
         certificate = self.certificate
-        if isinstance(certificate, tuple | list):
-            if len(certificate) != 2 or not all(isinstance(file, str | Path) for file in certificate):  # noqa: PLR2004
-                raise self._fail("certificate", 'the files of a chain and of its key: ("chain.pem", "key.pem")')
-            self._set("certificate", tuple(map(Path, certificate)))
+        if certificate == "good":  # which is there, and costs nothing until somebody wants TLS
+            return
+        from .own_certificate import EXPECTED, normalized, shown  # noqa: PLC0415 - good servers need none
+
+        try:
+            own = normalized(certificate)
+        except ValueError as error:
+            raise InvalidValueError(f"{type(self).__name__}.certificate", shown(certificate), str(error)) from None
+        if own is not None:
+            self._set("certificate", own)
+            if not isinstance(own, bytes | tuple):
+                self._check_context()
         elif not isinstance(certificate, str | Path):
-            raise self._fail(
-                "certificate", "a scenario's id, a Path to a scenario's file, or a chain's and key's files"
-            )
+            raise self._fail("certificate", EXPECTED)
         elif isinstance(certificate, str) and certificate.endswith(".toml"):
             raise self._fail("certificate", "an id of the catalogue; for a file of your own, write Path(...)")
-        elif certificate != "good":  # which is there, and costs nothing until somebody wants TLS
+        else:
             scenario = self._find_scenario("certificate")
             if isinstance(certificate, str) and scenario.group != "certificates":
                 raise self._fail("certificate", "a certificate's scenario; this one is for Policy.scenario")
             self._set("_issued", scenario)
+
+    def _check_context(self) -> None:
+        """Check that nothing else says what a context of the user's own has already decided."""
+        from .tls_profile import TLSProfile  # noqa: PLC0415 - as above
+
+        for item in fields(self):
+            if item.name in ("tls_min", "tls_max", "client_certificate", "alpn"):
+                value = getattr(self, item.name)
+                if value != item.default:
+                    raise self._fail(item.name, "nothing where Policy.certificate is a context, which decides it")
+        played = self._played
+        if played is not None and replace(played.tls, where="tls", fault=None) != TLSProfile():
+            raise self._fail("scenario", "one that leaves TLS as it is where Policy.certificate is a context")
 
     def _find_scenario(self, name: str) -> Scenario:
         """Return the scenario that a field names, by its id or by its file."""
@@ -270,6 +292,11 @@ class ServerPolicy(Checked):
     def is_good(self) -> bool:
         """Whether no scenario was asked for: the catalogue, which costs more than a good server, need not be read."""
         return self.certificate == "good" and self.scenario is None
+
+    @property
+    def has_own_certificate(self) -> bool:
+        """Whether `certificate` is none of an authority of this package's, but the user's own."""
+        return not isinstance(self.certificate, str | Path)
 
     @property
     def chain_scenario(self) -> Scenario:
