@@ -55,7 +55,8 @@ def url(account: Account, style: str = "smtp") -> str:
 def _userinfo(account: Account) -> str:
     if account.user is None:
         return ""
-    return f"{quote(account.user, safe='')}:{quote(account.password or '', safe='')}@"
+    user, password = (quote(text or "", safe="", errors="surrogateescape") for text in (account.user, account.password))
+    return f"{user}:{password}@"
 
 
 def _bracketed(host: str) -> str:
