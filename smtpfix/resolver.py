@@ -117,6 +117,8 @@ class _Connections(_Detour):
             if isinstance(address, tuple) and (route := self._route(*address[:2])) is not None:
                 is_ipv6 = connecting.family == socket.AF_INET6
                 fitting = next((one for one in route.addresses if (":" in one) == is_ipv6), None)
+                if fitting is None and original.__name__ == "connect_ex":
+                    return errno.ECONNREFUSED
                 if fitting is None:
                     raise ConnectionRefusedError(errno.ECONNREFUSED, f"{route.to} has no address of this family")
                 return original(connecting, (fitting, route.to_port, *address[2:]))

@@ -6,6 +6,7 @@ import contextlib
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, Self, Unpack, cast
@@ -232,15 +233,17 @@ class Server:
         """
         from .settings.styles import find_style, settings  # noqa: PLC0415 - as above
 
-        return settings(self._account(user, password, host), find_style(style))
+        account = self._account(user, password, host)
+        if self.policy.uses_tls:
+            account = replace(account, ca_file=self.ca_file)
+        return settings(account, find_style(style))
 
     def _account(self, user: str | None, password: str | None, host: str | None) -> Account:
         from .settings.account import Account, credentials  # noqa: PLC0415 - as above
 
         policy = self.policy
         name, secret = credentials(policy.users, user, password, required=policy.require_auth)
-        trusted = self.ca_file if policy.uses_tls else None
-        return Account(host or self.host, self.port, self.mode, policy.protocol, name, secret, trusted)
+        return Account(host or self.host, self.port, self.mode, policy.protocol, name, secret)
 
     @contextlib.contextmanager
     def also_named(self, *names: str) -> Iterator[None]:

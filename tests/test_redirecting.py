@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import smtplib
 import socket
 import ssl
@@ -78,8 +79,10 @@ def test_a_socket_of_a_family_that_the_server_has_not_is_refused_and_connected_n
     server = start_smtp_server(host="127.0.0.1")
     with redirect("[2001:db8::25]:25", to=server):
         assert say_hello("2001:db8::25", 25) == 250  # it was looked up
-        with socket.socket(socket.AF_INET6) as client, pytest.raises(ConnectionRefusedError, match="of this family"):
-            client.connect(("2001:db8::25", 25))
+        with socket.socket(socket.AF_INET6) as client:
+            assert client.connect_ex(("2001:db8::25", 25)) == errno.ECONNREFUSED
+            with pytest.raises(ConnectionRefusedError, match="of this family"):
+                client.connect(("2001:db8::25", 25))
 
 
 def test_a_socket_that_is_connected_by_name_is_led_too(start_smtp_server):

@@ -157,6 +157,7 @@ def test_applications_are_told_of_a_server(smtp_server: Server, pem: bytes, cont
     with redirect("smtp.gmail.com:587", "192.0.2.25", to=smtp_server):
         pass
     Policy("starttls", certificate=pem)
+    Policy("starttls", certificate=(pem, pem))
     Policy("starttls", certificate=context)
     Policy(protocol="lmtp", unix_socket=Path("lmtp"))
 

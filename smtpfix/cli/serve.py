@@ -159,8 +159,8 @@ class _Run:
                 opened.enter_context(server)
             if self._options.emit is not None and self._settings is not None:
                 emit(self._options.emit.text(servers[0]), self._settings)
-            for key in {policy.certificate[1] for policy in policies if isinstance(policy.certificate, tuple)}:
-                _look_at(Path(key))
+            for key in {files[1] for policy in policies if (files := policy.certificate_files) is not None}:
+                _look_at(key)
             return Started(
                 servers=tuple(_listening(server, name) for server, name in self._names.items()),
                 ca_file=authority.ca_file if authority is not None else None,

@@ -69,7 +69,7 @@ class ServerPolicy(Checked):
     offers those that are named here before TLS as well, as some servers do, and answers them 530 (RFC 3207 section 4)
     unless `auth_in_clear` is True; False offers none."""
 
-    certificate: str | Path | tuple[str | Path, str | Path] | bytes | ssl.SSLContext = "good"
+    certificate: str | Path | tuple[str | Path, str | Path] | tuple[bytes, bytes] | bytes | ssl.SSLContext = "good"
     """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or a certificate of
     your own: the files of a chain and its key, PEM, ``("chain.pem", "key.pem")``, or the octets of both in one bytes;
     or an `ssl.SSLContext` for servers, which then decides all of TLS: versions, ciphers, client certificates, ALPN."""
@@ -297,6 +297,14 @@ class ServerPolicy(Checked):
     def has_own_certificate(self) -> bool:
         """Whether `certificate` is none of an authority of this package's, but the user's own."""
         return not isinstance(self.certificate, str | Path)
+
+    @property
+    def certificate_files(self) -> tuple[Path, Path] | None:
+        """The files of the user's own chain and its key; None where there are none."""
+        match self.certificate:
+            case (Path() as chain, Path() as key):
+                return chain, key
+        return None
 
     @property
     def chain_scenario(self) -> Scenario:

@@ -173,7 +173,7 @@ STYLES: Final[Mapping[str, Style]] = {
         },
         ("fastapi",),
     ),
-    # https://laravel.com/docs/mail: before version 11 it reads MAIL_ENCRYPTION, and since then MAIL_SCHEME.
+    # https://laravel.com/docs/mail: newer versions read MAIL_SCHEME, older ones MAIL_ENCRYPTION.
     "laravel": Style(
         Form.ENVIRONMENT,
         {

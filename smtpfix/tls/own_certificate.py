@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from smtpfix.errors import InvalidValueError
@@ -26,10 +25,10 @@ _FLIGHTS: Final = 4
 
 def load_own(context: ssl.SSLContext, policy: ServerPolicy) -> None:
     """Put a policy's files or PEM octets into a context. Raises `InvalidValueError`."""
-    certificate = policy.certificate
-    if isinstance(certificate, tuple):
-        load_files(context, *map(Path, certificate))
+    if (files := policy.certificate_files) is not None:
+        load_files(context, *files)
         return
+    certificate = policy.certificate
     assert isinstance(certificate, PEM)  # noqa: S101 - the policy's normal form
     try:
         with_file(certificate, lambda path: context.load_cert_chain(path, password=""))
@@ -52,10 +51,9 @@ def own_context(policy: ServerPolicy) -> ssl.SSLContext | None:
 
 def own_octets(policy: ServerPolicy) -> tuple[bytes, bytes]:
     """Return chain and key, PEM. Raises `InvalidValueError` for a context, which gives out no key."""
+    if (files := policy.certificate_files) is not None:
+        return files[0].read_bytes(), files[1].read_bytes()
     certificate = policy.certificate
-    if isinstance(certificate, tuple):
-        chain, key = (Path(file).read_bytes() for file in certificate)
-        return chain, key
     if isinstance(certificate, PEM):
         return certificate, certificate
     raise InvalidValueError(
