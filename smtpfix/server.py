@@ -256,18 +256,18 @@ class Server:
         if not policy.uses_tls or not is_ours:
             yield
             return
-        self._name((*self._names, *names))
+        self._rename(add=names)
         try:
             yield
         finally:
-            left = list(self._names)
-            for name in names:
-                left.remove(name)
-            self._name(tuple(left))
+            self._rename(remove=names)
 
-    def _name(self, names: tuple[str, ...]) -> None:
+    def _rename(self, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> None:
         with self._lock:
-            self._names = names
+            names = [*self._names, *add]
+            for name in remove:
+                names.remove(name)
+            self._names = tuple(names)
             self._renew()
 
     def _renew(self) -> None:

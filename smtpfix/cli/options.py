@@ -153,6 +153,8 @@ def read_options(
     shown_fields |= {"max_octets": octets // 4 // len(policies)}
     shown = tuple(policy.replace(**shown_fields) for policy in policies)
     others |= {"emit": None if emit is None else Emission.parse(emit)}
+    if emit is not None and shown[0].unix_socket is not None:
+        raise InvalidValueError("--emit", f"lmtp+unix:{shown[0].unix_socket}", "a first server with a port")
     others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     return ServeOptions(shown, scenarios, left_out, **others)
 

@@ -93,6 +93,13 @@ def test_an_unknown_style_is_an_error_that_lists_them(text, expected):
         read_options(emit=text)
 
 
+def test_a_unix_socket_has_no_settings():
+    with pytest.raises(
+        InvalidValueError, match="--emit: expected a first server with a port, got 'lmtp\\+unix:/run/lmtp'"
+    ):
+        read_options(listen=["lmtp+unix:/run/lmtp"], emit="env")
+
+
 @pytest.mark.parametrize(
     ("fields", "host"),
     [
