@@ -22,6 +22,55 @@ class Break(NamedTuple):
 
 
 BREAKS: Final = (
+    # settings, and what else leads applications to a server
+    Break(
+        "smtpfix/settings",
+        "if mode.has_starttls:",
+        "if mode is Mode.STARTTLS:",
+        "an application is told that a server which requires TLS has none",
+    ),
+    Break(
+        "smtpfix/settings",
+        """quote(text or "", safe="", """,
+        """quote(text or "", """,
+        "a password with a slash ends the URL",
+    ),
+    Break(
+        "smtpfix/redirecting.py",
+        "with to.also_named(*(host for host, _ in found)), leading(*routes):",
+        "with leading(*routes):",
+        "a place that is hard-coded leads to a certificate of another name",
+    ),
+    Break(
+        "smtpfix/resolver.py",
+        "    _CONNECTIONS.add(routes)\n",
+        "    _CONNECTIONS.add(())\n",
+        "asyncio connects to a hard-coded address, and the mail leaves the machine",
+    ),
+    Break(
+        "smtpfix/policy",
+        """        return f"<PEM, {self.count(_CERTIFICATE)} certificates>"\n""",
+        "        return bytes.__repr__(self)\n",
+        "a policy's text shows the key that it was given",
+    ),
+    Break(
+        "smtpfix/wire",
+        "            self._path.chmod(0o600)  # nobody can have connected yet\n",
+        "",
+        "every user of the machine can deliver to a UNIX socket",
+    ),
+    Break(
+        "smtpfix/wire",
+        "error.errno != errno.EADDRINUSE or not self._is_stale()",
+        "error.errno != errno.EADDRINUSE",
+        "a server takes the UNIX socket of another that runs",
+    ),
+    Break(
+        "smtpfix/cli",
+        "={shlex.quote(value)}",
+        "={value}",
+        "a shell runs what is in a password",
+    ),
     # wire
     Break(
         "smtpfix/wire",

@@ -35,7 +35,12 @@ BESIDE: Final = {
         "tests/fuzz/test_octets.py",
     ),
     "smtpfix/pki": ("tests/policy/test_catalogue.py", "tests/cli/test_certs.py"),
-    "smtpfix/policy": ("tests/smtp/test_auth_scenarios.py", "tests/login", "tests/audit/test_plan.py"),
+    "smtpfix/policy": (
+        *("tests/smtp/test_auth_scenarios.py", "tests/login", "tests/audit/test_plan.py"),
+        "tests/tls/test_own_certificate.py",
+    ),
+    "smtpfix/redirecting.py": ("tests/test_redirecting.py",),
+    "smtpfix/resolver.py": ("tests/test_redirecting.py", "tests/test_resolver.py"),
     "smtpfix/login": ("tests/smtp/test_auth.py", "tests/record/test_login_dialogues.py"),
     "smtpfix/record": ("tests/mail/test_inbox.py", "tests/smtp/test_chunks.py", "tests/smtp/test_violations.py"),
     "smtpfix/mail": ("tests/smtp/test_violations.py",),

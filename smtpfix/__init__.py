@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .record.session import AuthAttempt, Session, SessionEnd
     from .record.violation import Violation
     from .record.xclient import XClient
+    from .redirecting import redirect
     from .resolver import resolving
     from .rules.actions import (
         Delay,
@@ -133,6 +134,7 @@ __all__ = [
     "Violation",
     "XClient",
     "audit_client",
+    "redirect",
     "resolving",
 ]
 
@@ -158,6 +160,7 @@ _HOMES = {
         *("Raw", "Repeat", "Reset", "Stall", "Throttle"),
     },
     "rules.reply": {"Reply"},
+    "redirecting": {"redirect"},
     "resolver": {"resolving"},
     "login.mechanisms": {"ANY_USER", "Token"},
     "policy.scenario": {"Scenario"},

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, cast
 
+from .configuring import Configuring
 from .conversation.protocol import ServedProtocol
 from .conversation.service import Intake
 from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
@@ -27,16 +28,19 @@ from .running import RUNNING
 from .smtp.policy import Policy
 from .smtp.ruled import Ruled
 from .wire.channel import Channel
+from .wire.door import server_address
 from .wire.listen import listen
 from .wire.loop import LOOP_THREAD
 
 if TYPE_CHECKING:
     import smtplib
+    import socket
 
     from .mail.message import CapturedMessage
     from .pki.authority import Authority
     from .record.session import Session
     from .tls.side import TLSSide
+    from .wire.unix_socket import SocketFile
 
 _SHOWN: Final = 5
 """Sessions that an error names."""
@@ -66,7 +70,7 @@ class Observer(Protocol):
         """Note that a client is gone."""
 
 
-class Server(Ruled):
+class Server(Ruled, Configuring):
     """A local SMTP server.
 
     ``with Server(Policy("starttls")) as server:`` or ``async with``; or `start` and `close`. Every server serves one
@@ -107,6 +111,8 @@ class Server(Ruled):
         self._new_tls: Callable[[], TLSSide] = _no_tls
         self._serving: Serving | None = None
         self._addresses: tuple[tuple[str, int], ...] = ()
+        self._names: tuple[str, ...] = ()
+        self._socket_file: SocketFile | None = None
         self._is_closing = self._is_closed = False
         self._lock = threading.Lock()
         self.inbox.attach(lambda: self.sessions, self.hints)
@@ -126,36 +132,45 @@ class Server(Ruled):
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
-        """The IP addresses and ports it listens on. Raises `NotRunningError` before `start`."""
+        """The IP addresses and ports it listens on; or the path of a UNIX socket, and 0.
+
+        Raises `NotRunningError` before `start`.
+        """
         if not self._addresses:
             raise NotRunningError("this server was not started: use it in a with statement, or call start()")
         return self._addresses
 
     @property
     def host(self) -> str:
-        """The name to connect to: the policy's host, or the one that the scenario needs.
+        """The name to connect to: the policy's host, or the one that the scenario needs; or a UNIX socket's path.
 
         Names below ``smtpfix.test`` are known to Python while `smtpfix.resolving` is on, as it is in the pytest
         fixtures. Raises `NotRunningError` before `start`.
         """
+        if self.policy.unix_socket is not None:
+            return self.addresses[0][0]
         if self.policy.is_good or not self.policy.uses_tls:
             return self.place.host
         return self.place.expand(self.policy.chain_scenario.connect)
 
     @property
+    def reached_at(self) -> tuple[str, ...]:
+        """The IP addresses to connect to. Raises `NotRunningError` before `start`."""
+        return tuple(_REACHED_AT.get(address, address) for address, _ in self.addresses)
+
+    @property
     def place(self) -> Place:
         """The names and addresses it goes by. Raises `NotRunningError` before `start`."""
-        addresses = [_REACHED_AT.get(address, address) for address, _ in self.addresses]
         return Place(
             host=_REACHED_AT.get(self.addresses[0][0], self.policy.host),
             hostname=self.policy.hostname,
-            address=addresses[0],
-            others=("localhost", *addresses[1:]),
+            address=self.reached_at[0],
+            others=("localhost", *self.reached_at[1:], *self._names),
         )
 
     @property
     def port(self) -> int:
-        """The port to connect to. Raises `NotRunningError` before `start`."""
+        """The port to connect to; 0 on a UNIX socket. Raises `NotRunningError` before `start`."""
         return self.addresses[0][1]
 
     # What clients need
@@ -198,6 +213,37 @@ class Server(Ruled):
         ):
             client: smtplib.SMTP = self._protocol.client(self, timeout=timeout)
             return client
+
+    # Names and certificate
+
+    @contextlib.contextmanager
+    def also_named(self, *names: str) -> Iterator[None]:
+        """Let a good certificate of this server be for these names too, for whoever connects meanwhile.
+
+        One of your own, and one whose scenario says what is wrong with it, stays as it is.
+        """
+        policy = self.policy
+        is_ours = policy.is_good or (not policy.has_own_certificate and policy.chain_scenario.is_plain)
+        if not policy.uses_tls or not is_ours:
+            yield
+            return
+        self._rename(add=names)
+        try:
+            yield
+        finally:
+            self._rename(remove=names)
+
+    def _rename(self, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = ()) -> None:
+        with self._lock:
+            names = [*self._names, *add]
+            for name in remove:
+                names.remove(name)
+            self._names = tuple(names)
+            self._renew()
+
+    def _renew(self) -> None:
+        if self.policy.uses_tls:
+            self._new_tls = self.authority.tls_factory(self.policy, self.place)
 
     # Time
 
@@ -253,28 +299,33 @@ class Server(Ruled):
         if self._serving is not None and not self._is_closed:
             raise RuntimeError("this server was started already; close it first, or make another one")
         before = self._addresses
-        sockets = listen(self.policy.host, self.port if before else self.policy.port)
+        sockets = self._listen()
         try:
-            self._addresses = tuple(
-                (str(name[0]), int(name[1])) for name in (opened.getsockname() for opened in sockets)
-            )
-            if self.policy.uses_tls:
-                self._new_tls = self.authority.tls_factory(self.policy, self.place)
+            self._addresses = tuple(server_address(opened.getsockname()) for opened in sockets)
+            self._renew()
         except BaseException:
             self._addresses = before
             for opened in sockets:
                 opened.close()
-            self._close_authority()
+            self._clean_up()
             raise
         loop = LOOP_THREAD.hold()
         intake = Intake(self.inbox.next_number, self._capture)
-        service = self._protocol.service(self.policy, self._rulebook, loop, self._new_tls, intake)
+        service = self._protocol.service(self.policy, self._rulebook, loop, self._tls_side, intake)
         self._is_closing = self._is_closed = False
         self._serving = Serving(self._protocol, service, self.sessions, self._watch)
         self._serving.listen(sockets, self._channel)
         if self.is_reported:
             RUNNING.add(self)
         return self
+
+    def _listen(self) -> list[socket.socket]:
+        if (path := self.policy.unix_socket) is None:
+            return listen(self.policy.host, self.port if self._addresses else self.policy.port)
+        from .wire.unix_socket import SocketFile  # noqa: PLC0415 - few servers have one
+
+        self._socket_file = SocketFile(Path(path))
+        return [self._socket_file.listen()]
 
     def close(self, *, graceful: bool = False) -> None:
         """Stop listening, end every session, and give everything back; the inbox and the sessions stay readable.
@@ -317,7 +368,7 @@ class Server(Ruled):
         await self.aclose()
 
     def __repr__(self) -> str:
-        where = f"{self.host}:{self.port}" if self._addresses else "not started"
+        where = f"{self.host}:{self.port}".removesuffix(":0") if self._addresses else "not started"
         return f"<Server {self.mode} {where}{', closed' if self._is_closing else ''}>"
 
     @property
@@ -337,7 +388,7 @@ class Server(Ruled):
                 return None
             self._is_closing = self._serving is not None
         if self._serving is None:
-            self._close_authority()
+            self._clean_up()
         return self._serving
 
     @contextlib.contextmanager
@@ -355,10 +406,12 @@ class Server(Ruled):
             ) from error
         finally:
             LOOP_THREAD.release()
-            self._close_authority()
+            self._clean_up()
             self._is_closed = serving.is_closed
 
-    def _close_authority(self) -> None:
+    def _clean_up(self) -> None:
+        if self._socket_file is not None:
+            self._socket_file.remove()
         if self._own_authority is not None:
             self._own_authority.close()
 
@@ -373,6 +426,9 @@ class Server(Ruled):
 
     def _channel(self, attach: Attach) -> Channel:
         return Channel(LOOP_THREAD.reads, attach)
+
+    def _tls_side(self) -> TLSSide:
+        return self._new_tls()
 
     def _capture(self, message: CapturedMessage) -> None:
         self.inbox.add(message)

@@ -62,6 +62,7 @@ from smtpfix import (
     Violation,
     XClient,
     audit_client,
+    redirect,
     resolving,
 )
 from smtpfix.audit.baseline import Changes, compare
@@ -189,6 +190,18 @@ def run_with_names() -> None:
 
 
 # 5  rules: an action is a value
+
+
+def test_applications_are_told_of_a_server(smtp_server: Server, pem: bytes, context: ssl.SSLContext) -> None:
+    assert_type(smtp_server.url("symfony", user="ann", password="s3cret", host="mail.example"), str)
+    environ: dict[str, str] = smtp_server.environ()
+    assert environ["SMTP_HOST"] == smtp_server.environ("django", user="")["EMAIL_HOST"]
+    with redirect("smtp.gmail.com:587", "192.0.2.25", to=smtp_server):
+        pass
+    Policy("starttls", certificate=pem)
+    Policy("starttls", certificate=(pem, pem))
+    Policy("starttls", certificate=context)
+    Policy(protocol="lmtp", unix_socket=Path("lmtp"))
 
 
 def test_rules(smtp_server: Server) -> None:

@@ -28,7 +28,7 @@ class StaplingAuthority(Authority):
             name = str(policy.scenario or policy.certificate)
             raise InvalidValueError("expect_staple", name, "a scenario whose TLS can have a stapled response")
         demands = any(profile.must_staple for profile in policy.chain_scenario.profiles)
-        if stack is not None or demands or isinstance(policy.certificate, tuple):
+        if stack is not None or demands or policy.has_own_certificate:
             return super().tls_factory(policy, place)
         if not policy.tls_profile.rotate_keys:
             return self._stapling(policy, place)

@@ -37,7 +37,7 @@ def commands(context: click.Context) -> None:
     multiple=True,
     help="Serve this instead of the default four; repeatable. MODE is plain, starttls, tls-required or implicit-tls. "
     "Port 0 takes a free one; an IPv6 HOST stands in brackets: starttls@[::1]:2525. lmtp:2424 and lmtp+starttls:2424 "
-    "speak LMTP.",
+    "speak LMTP, lmtp+unix:PATH on a UNIX socket.",
 )
 @click.option(
     "--conventional-ports",
@@ -157,6 +157,12 @@ def commands(context: click.Context) -> None:
     show_default=True,
     help="Keep no more MiB of messages and transcripts in memory; the oldest go first. Files of --save stay.",
 )
+@click.option(
+    "--emit",
+    metavar="STYLE",
+    help="Print how an application reaches the first server, and all else on stderr: env for a shell, docker for an "
+    "env file, django, flask-mail, fastapi-mail, node, rails, spring, symfony, laravel, ...; see docs/outside.md.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each event, for programs.")
 @click.option("--exit-after", metavar="N", type=int, help="End once N messages have been accepted.")
 @click.option(
@@ -180,7 +186,10 @@ def serve_command(**options: Any) -> int:
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     from .serve import serve  # noqa: PLC0415 - help and errors need no rich
 
-    return serve(read_options(**options), sys.stdout)
+    options_read = read_options(**options)
+    if options_read.emit is None:
+        return serve(options_read, sys.stdout)
+    return serve(options_read, sys.stderr, settings=sys.stdout)
 
 
 @commands.command("providers")

@@ -39,8 +39,17 @@ def unprivileged(provider: Provider | None) -> Iterable[tuple[Mode, int]]:
 
 
 def listener(base: Policy, text: str) -> Policy:
-    """Return the policy of a server for MODE[@HOST]:PORT. Raises `InvalidValueError`, which names the option."""
-    expected = "MODE[@HOST]:PORT, such as plain:2525, starttls@[::1]:2525 or lmtp+starttls:2424"
+    """Return the policy of a server for MODE[@HOST]:PORT, or for lmtp+unix:PATH.
+
+    Raises `InvalidValueError`, which names the option.
+    """
+    expected = "MODE[@HOST]:PORT, such as plain:2525, starttls@[::1]:2525 or lmtp+starttls:2424, or lmtp+unix:PATH"
+    scheme, _, path = text.partition(":")
+    if scheme == "lmtp+unix":
+        try:
+            return base.replace(Mode.PLAIN, protocol="lmtp", unix_socket=path)
+        except InvalidValueError as error:
+            raise InvalidValueError("--listen", text, f"{expected}, with PATH {error.expected}") from error
     match = _LISTENER.fullmatch(text)
     if match is None:
         raise InvalidValueError("--listen", text, expected)

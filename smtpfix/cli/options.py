@@ -25,6 +25,7 @@ from smtpfix.smtp.language import LANGUAGE
 from smtpfix.smtp.policy import Policy
 from smtpfix.smtp.providers import Provider, load_provider
 
+from .emit import Emission
 from .listening import at_ports, conventional, listener, unprivileged
 
 KEPT: Final = 1000
@@ -56,6 +57,8 @@ class ServeOptions:
     """Accepted messages after which it ends; None does not count."""
     rules: tuple[Rule, ...] = ()
     """What the servers do otherwise, beside the scenario's rules; the first is asked first."""
+    emit: Emission | None = None
+    """What settings to print for an application; None prints none."""
     rules_file: RulesFile | None = None
     """More rules, asked before these, from a file that can be read again; None: no file."""
     timeout: float | None = None
@@ -100,6 +103,7 @@ def read_options(
     tls_min: str | None = None,
     tls_max: str | None = None,
     key_type: str | None = None,
+    emit: str | None = None,
     max_memory: int = DEFAULT_MEMORY,
     **others: Any,
 ) -> ServeOptions:
@@ -148,6 +152,9 @@ def read_options(
     octets = max_memory * _MEBIBYTE
     shown_fields |= {"max_octets": octets // 4 // len(policies)}
     shown = tuple(policy.replace(**shown_fields) for policy in policies)
+    others |= {"emit": None if emit is None else Emission.parse(emit)}
+    if emit is not None and shown[0].unix_socket is not None:
+        raise InvalidValueError("--emit", f"lmtp+unix:{shown[0].unix_socket}", "a first server with a port")
     others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     return ServeOptions(shown, scenarios, left_out, **others)
 

@@ -30,6 +30,7 @@ from smtpfix.record.session import Session
 from smtpfix.rules.rule import Rule
 from smtpfix.server import Server
 
+from .emit import emit
 from .events import (
     ClientEvent,
     JSONOutput,
@@ -69,12 +70,14 @@ class CannotServeError(SMTPFixError):
     """It cannot start, or cannot go on; the text is one line for people."""
 
 
-def serve(options: ServeOptions, stream: TextIO) -> int:
+def serve(options: ServeOptions, stream: TextIO, settings: TextIO | None = None) -> int:
     """Serve until something ends it, and return the exit status; in the main thread, for it takes the signals.
+
+    With `ServeOptions.emit`, the first server's settings go to `settings`, and nothing else does.
 
     The status is 0, or 1 when the time was up before the messages asked for had come. Raises `CannotServeError`.
     """
-    run = _Run(options, stream)
+    run = _Run(options, stream, settings)
     with _signals(run.end, None if options.rules_file is None else run.read_rules_soon):
         return run.run()
 
@@ -82,9 +85,10 @@ def serve(options: ServeOptions, stream: TextIO) -> int:
 class _Run:
     """One run: what it has to do, and how far it is."""
 
-    def __init__(self, options: ServeOptions, stream: TextIO) -> None:
+    def __init__(self, options: ServeOptions, stream: TextIO, settings: TextIO | None) -> None:
         self._options = options
         self._stream = stream
+        self._settings = settings
         output: Output = JSONOutput(stream) if options.as_json else Terminal(stream)
         self._memory = options.max_memory // 4  # half of all is the inbox's, a quarter the sessions', a quarter events'
         self._printer = Printer(output, self._output_failed, self._memory // 2)
@@ -153,8 +157,10 @@ class _Run:
                 self._use_rules(self._rules_file)
             for server in servers:
                 opened.enter_context(server)
-            for key in {policy.certificate[1] for policy in policies if isinstance(policy.certificate, tuple)}:
-                _look_at(Path(key))
+            if self._options.emit is not None and self._settings is not None:
+                emit(self._options.emit.text(servers[0]), self._settings)
+            for key in {files[1] for policy in policies if (files := policy.certificate_files) is not None}:
+                _look_at(key)
             return Started(
                 servers=tuple(_listening(server, name) for server, name in self._names.items()),
                 ca_file=authority.ca_file if authority is not None else None,
@@ -332,6 +338,8 @@ def _listening(server: Server, name: str) -> Listening:
     addresses = tuple(address for address, _ in server.addresses)
     connect = server.host if server.host != server.place.host else None
     ca_file = server.ca_file if server.policy.uses_tls else None
+    if server.policy.unix_socket is not None:
+        return Listening(name, server.policy, server.host, server.port, addresses)
     return Listening(name, server.policy, server.place.host, server.port, addresses, connect, ca_file)
 
 

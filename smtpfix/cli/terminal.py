@@ -155,8 +155,8 @@ def _banner(event: Started) -> Iterator[Text]:
 
 def _tls(policy: Policy) -> Iterator[Text]:
     """Say what else differs from good TLS; all servers have it from the same options."""
-    if isinstance(policy.certificate, tuple):
-        yield Text.assemble("Certificate: ", (str(policy.certificate[0]), "bold"))
+    if (files := policy.certificate_files) is not None:
+        yield Text.assemble("Certificate: ", (str(files[0]), "bold"))
     lowest, highest = policy.tls_min, policy.tls_max
     if (lowest, highest) != (_USUAL.tls_min, _USUAL.tls_max):
         yield Text(f"TLS versions: {f'{lowest} only' if lowest == highest else f'{lowest} to {highest}'}")
@@ -212,7 +212,7 @@ def _grouped(pairs: Iterable[tuple[_Key, Listening]]) -> list[tuple[_Key, tuple[
 
 def _row(server: Listening) -> tuple[str, str, str, str]:
     policy = server.policy
-    address = f"{_bracketed(policy.host)}:{server.port}"
+    address = server.host if policy.unix_socket is not None else f"{_bracketed(policy.host)}:{server.port}"
     return server.name, address, _TLS_BEGINS[Mode(policy.mode)], _auth_policy(policy)
 
 

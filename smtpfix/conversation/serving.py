@@ -21,7 +21,7 @@ from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.wire.channel import Channel, Listener
-from smtpfix.wire.door import Address, Door
+from smtpfix.wire.door import Address, Door, server_address
 
 from .conversation import Conversation
 from .protocol import ServedProtocol
@@ -159,8 +159,8 @@ class Serving:
 
     def _turn_away(self, connected: socket.socket, peer: Address) -> None:
         """Tell a client for which there is no room, and record that it was here."""
-        here = connected.getsockname()
-        recorder = Recorder(self._recorded, self._sessions.next_number(), peer, (str(here[0]), int(here[1])))
+        here = server_address(connected.getsockname())
+        recorder = Recorder(self._recorded, self._sessions.next_number(), peer, here)
         self._sessions.add(recorder)
         if self._watch is not None:
             self._watch.started(recorder.session())

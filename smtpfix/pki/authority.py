@@ -25,7 +25,8 @@ from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import Scenario
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.policy.tls_profile import TLSProfile
-from smtpfix.tls.contexts import load, load_files, needed_stack, needs_weak_security, server_context
+from smtpfix.tls import own_certificate
+from smtpfix.tls.contexts import load, needed_stack, needs_weak_security, server_context
 from smtpfix.tls.side import TLS, TLSSide
 
 from .certificates import day
@@ -91,8 +92,8 @@ class Authority:
 
     def trusted_pem(self, policy: ServerPolicy, place: Place) -> str:
         """Return what a careful client of such a server trusts, PEM."""
-        if isinstance(policy.certificate, tuple):
-            return _last_certificate(Path(policy.certificate[0]))
+        if policy.has_own_certificate:
+            return own_certificate.trusted_pem(policy)
         scenario = policy.chain_scenario
         return self.ca_pem if scenario.is_plain else self.chain(scenario, place).trusted.pem
 
@@ -149,9 +150,9 @@ class Authority:
     def _stapling(self, policy: ServerPolicy, place: Place) -> Callable[[], TLSSide]:
         with _needed(policy, "pyOpenSSL", "stapling"):
             from smtpfix.tls.stapling import StaplingTLS, stapling_context  # noqa: PLC0415 - an extra
-        if isinstance(policy.certificate, tuple):
+        if policy.has_own_certificate:
             raise InvalidValueError(
-                "Policy.certificate", "files", f"a scenario: in {policy.scenario} the issuer signs the OCSP response"
+                "Policy.certificate", "your own", f"a scenario: in {policy.scenario} the issuer signs the OCSP response"
             )
         profile, chain = policy.tls_profile, self._shown(policy, place)
         issuer = chain.path[1] if len(chain.path) > 1 else chain.leaf
@@ -165,8 +166,8 @@ class Authority:
     def _legacy(self, policy: ServerPolicy, place: Place) -> Callable[[], TLSSide]:
         with _needed(policy, "tlslite-ng", "legacy-tls"):
             from smtpfix.tls.legacy import LegacyContext, LegacyTLS  # noqa: PLC0415 - an extra
-        if isinstance(policy.certificate, tuple):
-            octets, key = (Path(file).read_bytes() for file in policy.certificate)
+        if policy.has_own_certificate:
+            octets, key = own_certificate.own_octets(policy)
         else:
             chain = self._shown(policy, place)
             octets, key = chain.chain_pem.encode(), chain.key_pem
@@ -177,7 +178,7 @@ class Authority:
         certificate = policy.certificate
         key = (
             certificate if isinstance(certificate, str) else policy.chain_scenario,
-            certificate if isinstance(certificate, tuple) else None,
+            certificate if policy.has_own_certificate else None,
             policy.scenario if not isinstance(policy.scenario, Path) else policy.chain_scenario,
             policy.tls_profile if isinstance(policy.scenario, Path) else None,
             place,
@@ -194,12 +195,13 @@ class Authority:
     def new_server_context(self, policy: ServerPolicy, place: Place) -> ssl.SSLContext:
         """Return another context for the same server, with another leaf where its key rotates."""
         profile = policy.tls_profile
-        if isinstance(policy.certificate, tuple):
-            files = [Path(file) for file in policy.certificate]
+        if (own := own_certificate.own_context(policy)) is not None:
+            return own
+        if policy.has_own_certificate:
             return server_context(
                 policy,
                 profile,
-                lambda context: load_files(context, *files),
+                lambda context: own_certificate.load_own(context, policy),
                 weak=False,
                 client_authority_pem=self.ca_pem,
             )
@@ -300,9 +302,3 @@ def _needed(policy: ServerPolicy, package: str, extra: str) -> Iterator[None]:
         raise ExtraMissing(
             f"scenario {str(scenario)!r} needs {package}: pip install 'smtpfix[{extra}]' ({error})"
         ) from error
-
-
-def _last_certificate(chain: Path) -> str:
-    """Return the last certificate of a PEM file: a root, or the nearest to it that there is."""
-    text = chain.read_text(encoding="ascii", errors="replace")
-    return text[text.rindex("-----BEGIN CERTIFICATE-----") :]

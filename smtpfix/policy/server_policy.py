@@ -19,6 +19,8 @@ from .checks import Checked, is_collection
 from .mode import Mode, ModeName
 
 if TYPE_CHECKING:
+    import ssl
+
     from smtpfix.rules.rule import Rule
 
     from .protocol import Protocol
@@ -67,9 +69,10 @@ class ServerPolicy(Checked):
     offers those that are named here before TLS as well, as some servers do, and answers them 530 (RFC 3207 section 4)
     unless `auth_in_clear` is True; False offers none."""
 
-    certificate: str | Path | tuple[str | Path, str | Path] = "good"
-    """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or the files of a
-    chain and its key, PEM: ``("chain.pem", "key.pem")``."""
+    certificate: str | Path | tuple[str | Path, str | Path] | tuple[bytes, bytes] | bytes | ssl.SSLContext = "good"
+    """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or a certificate of
+    your own: the files of a chain and its key, PEM, ``("chain.pem", "key.pem")``, or the octets of both in one bytes;
+    or an `ssl.SSLContext` for servers, which then decides all of TLS: versions, ciphers, client certificates, ALPN."""
     scenario: str | Path | None = None
     """Scenario of any other kind: an id of the catalogue, or a `Path` to a file of your own; None is a server as it
     should be. Fields that are left as they are take what the scenario says; its rules are in force from the start."""
@@ -86,6 +89,9 @@ class ServerPolicy(Checked):
     """Where to listen: ``localhost`` is every loopback address there is, 127.0.0.1 and ::1, on one port."""
     port: int = 0
     """TCP port, 0 to 65535; 0 takes a free one, to be read back from the server."""
+    unix_socket: str | Path | None = None
+    """Path of a UNIX socket to listen on instead of `host` and `port`, in mode ``plain``; only its owner can connect.
+    A socket that nobody listens on any more is replaced; it is removed when the server closes."""
     hostname: str = "mx.smtpfix.test"
     """The server's own name, in its greeting and EHLO reply, and in its certificate."""
     proxy_protocol: bool = False
@@ -184,21 +190,40 @@ class ServerPolicy(Checked):
 
     def _check_certificate(self) -> None:
         certificate = self.certificate
-        if isinstance(certificate, tuple | list):
-            if len(certificate) != 2 or not all(isinstance(file, str | Path) for file in certificate):  # noqa: PLR2004
-                raise self._fail("certificate", 'the files of a chain and of its key: ("chain.pem", "key.pem")')
-            self._set("certificate", tuple(map(Path, certificate)))
+        if certificate == "good":  # which is there, and costs nothing until somebody wants TLS
+            return
+        from .own_certificate import EXPECTED, normalized, shown  # noqa: PLC0415 - good servers need none
+
+        try:
+            own = normalized(certificate)
+        except ValueError as error:
+            raise InvalidValueError(f"{type(self).__name__}.certificate", shown(certificate), str(error)) from None
+        if own is not None:
+            self._set("certificate", own)
+            if not isinstance(own, bytes | tuple):
+                self._check_context()
         elif not isinstance(certificate, str | Path):
-            raise self._fail(
-                "certificate", "a scenario's id, a Path to a scenario's file, or a chain's and key's files"
-            )
+            raise self._fail("certificate", EXPECTED)
         elif isinstance(certificate, str) and certificate.endswith(".toml"):
             raise self._fail("certificate", "an id of the catalogue; for a file of your own, write Path(...)")
-        elif certificate != "good":  # which is there, and costs nothing until somebody wants TLS
+        else:
             scenario = self._find_scenario("certificate")
             if isinstance(certificate, str) and scenario.group != "certificates":
                 raise self._fail("certificate", "a certificate's scenario; this one is for Policy.scenario")
             self._set("_issued", scenario)
+
+    def _check_context(self) -> None:
+        """Check that nothing else says what a context of the user's own has already decided."""
+        from .tls_profile import TLSProfile  # noqa: PLC0415 - as above
+
+        for item in fields(self):
+            if item.name in ("tls_min", "tls_max", "client_certificate", "alpn"):
+                value = getattr(self, item.name)
+                if value != item.default:
+                    raise self._fail(item.name, "nothing where Policy.certificate is a context, which decides it")
+        played = self._played
+        if played is not None and replace(played.tls, where="tls", fault=None) != TLSProfile():
+            raise self._fail("scenario", "one that leaves TLS as it is where Policy.certificate is a context")
 
     def _find_scenario(self, name: str) -> Scenario:
         """Return the scenario that a field names, by its id or by its file."""
@@ -235,6 +260,18 @@ class ServerPolicy(Checked):
         if not isinstance(self.hostname, str) or not _DOMAIN.match(self.hostname):
             raise self._fail("hostname", "a domain or address literal (RFC 5321 section 4.1.2)")
         self._check_type("proxy_protocol", bool, "True or False")
+        if self.unix_socket is not None:
+            self._check_unix_socket()
+
+    def _check_unix_socket(self) -> None:
+        path = self.unix_socket
+        if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
+            raise self._fail("unix_socket", "the path of a socket, or None")
+        if self.uses_tls:
+            raise self._fail("unix_socket", f"None where the mode is {self.mode}: what leaves no machine needs no TLS")
+        if self.port:
+            raise self._fail("unix_socket", "None where there is a port, or port 0")
+        self._set("unix_socket", Path(path).absolute())
 
     def _check_numbers(self) -> None:
         self._check_range("port", 0, 65535)
@@ -255,6 +292,19 @@ class ServerPolicy(Checked):
     def is_good(self) -> bool:
         """Whether no scenario was asked for: the catalogue, which costs more than a good server, need not be read."""
         return self.certificate == "good" and self.scenario is None
+
+    @property
+    def has_own_certificate(self) -> bool:
+        """Whether `certificate` is none of an authority of this package's, but the user's own."""
+        return not isinstance(self.certificate, str | Path)
+
+    @property
+    def certificate_files(self) -> tuple[Path, Path] | None:
+        """The files of the user's own chain and its key; None where there are none."""
+        match self.certificate:
+            case (Path() as chain, Path() as key):
+                return chain, key
+        return None
 
     @property
     def chain_scenario(self) -> Scenario:

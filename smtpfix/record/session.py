@@ -113,9 +113,10 @@ class Session:
     mode: Mode
     """The mode of the server it came to."""
     client: tuple[str, int]
-    """The client's IP address and port; behind a proxy, what its PROXY header or XCLIENT says they are."""
+    """The client's IP address and port; behind a proxy, what its PROXY header or XCLIENT says they are; ``local`` and 0
+    on a UNIX socket."""
     server: tuple[str, int]
-    """The IP address and port it came to."""
+    """The IP address and port it came to; or the path of a UNIX socket, and 0."""
     started: datetime
     """When it connected, UTC."""
     duration: float

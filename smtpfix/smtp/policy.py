@@ -50,7 +50,8 @@ class Policy(ServerPolicy):
     """
 
     require_auth: bool = False
-    """Answer ``530 5.7.0`` to MAIL, RCPT, DATA, VRFY and EXPN before authentication (RFC 4954 section 6)."""
+    """Answer ``530 5.7.0`` to MAIL, RCPT, DATA, VRFY and EXPN before authentication (RFC 4954 section 6). In mode
+    ``plain`` with `auth_in_clear` False nobody can log in, as on a server that was set up so by mistake."""
 
     protocol: Literal["smtp", "lmtp"] = "smtp"
     """``lmtp`` serves LMTP (RFC 2033), in any mode: LHLO, and a reply for each recipient at the final dot. Section 5
@@ -117,14 +118,12 @@ class Policy(ServerPolicy):
             raise self._fail("require_auth", "False where Policy.users names nobody, or users to log in as")
         if self.require_auth and not self._has_mechanisms:
             raise self._fail("require_auth", "False where Policy.mechanisms is empty, or a mechanism")
-        if self.require_auth and self.mode is Mode.PLAIN and self.auth_in_clear is False:
-            raise self._fail(
-                "require_auth", "False where mode is plain and auth_in_clear is False: nobody could log in"
-            )
 
     def _check_extensions(self) -> None:
         if self.protocol not in ("smtp", "lmtp"):
             raise self._fail("protocol", "'smtp' or 'lmtp'")
+        if self.unix_socket is not None and self.protocol != "lmtp":
+            raise self._fail("unix_socket", "None where the protocol is SMTP, or protocol='lmtp'")
         self._check_type("xclient", bool, "True or False")
         self._set("hide", frozenset(self._names("hide", EXTENSIONS)))
         if not is_collection(self.refuse) or not all(name in REFUSABLE for name in self.refuse):

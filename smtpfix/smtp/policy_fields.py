@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
+    import ssl
+
     from smtpfix.login.mechanisms import Users
     from smtpfix.policy.limits import Limits
     from smtpfix.policy.mode import Mode, ModeName
@@ -21,7 +23,7 @@ class PolicyFields(TypedDict, total=False):
     auth_in_clear: bool | None
     mechanisms: Sequence[str]
     mechanisms_in_clear: Sequence[str] | None
-    certificate: str | Path | tuple[str | Path, str | Path]
+    certificate: str | Path | tuple[str | Path, str | Path] | tuple[bytes, bytes] | bytes | ssl.SSLContext
     scenario: str | Path | None
     tls_min: str
     tls_max: str
@@ -41,6 +43,7 @@ class PolicyFields(TypedDict, total=False):
     max_octets: int
     require_auth: bool
     protocol: Literal["smtp", "lmtp"]
+    unix_socket: str | Path | None
     xclient: bool
     hide: Collection[str]
     offer: Collection[str]

@@ -16,6 +16,7 @@ from smtpfix.clock import monotonic
 from smtpfix.tls.facts import TLSFailure
 from smtpfix.tls.side import HandshakeFailedError, TLSSide
 
+from .door import client_address, server_address
 from .drip import Drip
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class Channel(asyncio.BufferedProtocol):
     def address(self, which: str) -> tuple[str, int]:
         """Return the IP address and port of one end: ``peername`` or ``sockname``."""
         address = self._transport.get_extra_info(which) or (which == "peername" and self.peer) or ("", 0)
-        return (str(address[0]), int(address[1]))
+        return server_address(address) if which == "sockname" else client_address(address)
 
     @property
     def number(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeAlias
@@ -29,6 +30,8 @@ _QUIET: Final = 60.0
 """Seconds between two warnings."""
 
 Address: TypeAlias = tuple[str, int]
+_LOCAL: Final = "local"
+"""Stands for the client's address on a UNIX socket, where clients have none."""
 
 _log: Final = logging.getLogger("smtpfix")
 
@@ -96,11 +99,11 @@ class Door:
         # The system gives the lowest number there is: this one says how many are in use, whoever uses them.
         if self._most is not None and connected.fileno() >= self._most:
             with connected, contextlib.suppress(OSError):
-                self._turn_away(connected, (str(peer[0]), int(peer[1])))
+                self._turn_away(connected, client_address(peer))
             self._warn(f"turned a client away: {self._most} file descriptors are in use, the rest is not for clients")
             return
         connected.setblocking(False)
-        arrival = self._loop.create_task(self._welcome(connected, peer))
+        arrival = self._loop.create_task(self._welcome(connected, client_address(peer)))
         self.arriving[arrival] = connected
         arrival.add_done_callback(self.arriving.pop)
 
@@ -112,6 +115,16 @@ class Door:
             times = f" ({self._unsaid} times up to now)" if self._unsaid > 1 else ""
             _log.warning("%s%s; see RLIMIT_NOFILE, ulimit -n", what, times)
             self._said, self._unsaid = now, 0
+
+
+def client_address(name: Any) -> Address:
+    """Return the IP address and port of a client, as a socket names it; ``local`` and 0 on a UNIX socket."""
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else (_LOCAL, 0)
+
+
+def server_address(name: Any) -> Address:
+    """Return the IP address and port that a socket listens on; the path of a UNIX socket, and 0."""
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) else (os.fsdecode(name), 0)
 
 
 def _most() -> int | None:

@@ -71,6 +71,13 @@ def test_anything_else_is_no_listener_and_the_error_says_what_was_expected_and_w
         read_options(listen=[text])
 
 
+def test_a_listener_is_a_unix_socket_for_lmtp(tmp_path):
+    (policy,) = read_options(listen=[f"lmtp+unix:{tmp_path}/a:b"]).policies
+    assert (policy.protocol, policy.mode, policy.unix_socket) == ("lmtp", "plain", tmp_path / "a:b")
+    with pytest.raises(InvalidValueError, match=r"--listen: expected .*with PATH the path of a socket.*'lmtp\+unix:'"):
+        read_options(listen=["lmtp+unix:"])
+
+
 @pytest.mark.parametrize(("text", "mode"), [("lmtp:2424", "plain"), ("lmtp+starttls@[::1]:2424", "starttls")])
 def test_a_listener_speaks_lmtp_where_that_stands_before_its_mode_and_the_others_smtp(text, mode):
     lmtp, smtp = read_options(listen=[text, f"{mode}:0"]).policies

@@ -146,7 +146,7 @@ def test_four_modes_are_served_at_once_into_one_inbox():
     assert [event["end"] for event in printed.of("session-ended")] == ["quit"] * 4
 
 
-def test_lmtp_servers_are_named_as_they_were_asked_for_and_say_who_was_refused():
+def test_lmtp_servers_are_named_as_they_were_asked_for_and_say_who_was_refused(tmp_path):
     def client(listening):
         for server in listening:
             connected = smtplib.LMTP(server["host"], server["port"], "client.example", timeout=BOUND)
@@ -154,13 +154,17 @@ def test_lmtp_servers_are_named_as_they_were_asked_for_and_say_who_was_refused()
             connected.close()  # smtplib reads one of the two replies
 
     rules = ["END-OF-DATA eve@*: 550 5.1.1 No such mailbox"]
-    _, printed = run(client, "lmtp:0", "lmtp+starttls:0", rule=rules, exit_after=2)
+    path = tmp_path / "socket"
+    _, printed = run(client, "lmtp:0", "lmtp+starttls:0", f"lmtp+unix:{path}", rule=rules, exit_after=3)
     messages = printed.of("message")
     assert [(event["server"], event["mode"]) for event in messages] == [
         ("lmtp", "plain"),
         ("lmtp+starttls", "starttls"),
+        ("lmtp-2", "plain"),
     ]
-    assert [(event["accepted"], event["refused_recipients"]) for event in messages] == [(True, ["eve@example.org"])] * 2
+    assert [(event["accepted"], event["refused_recipients"]) for event in messages] == [(True, ["eve@example.org"])] * 3
+    assert [event["client"] for event in printed.of("session-ended")].count("local") == 1
+    assert not path.exists()
 
 
 def test_behind_a_proxy_sessions_are_those_of_the_clients():

@@ -421,12 +421,16 @@ def test_each_tls_stack_knows_the_certificate_it_showed(start_smtp_server, wire,
     assert tls.channel_binding("tls-exporter") is None
 
 
-def test_a_server_with_files_of_ones_own_binds_to_their_certificate(connect, tmp_path):
+@pytest.mark.parametrize("as_context", [False, True])
+def test_a_server_with_a_certificate_of_ones_own_binds_to_it(connect, tmp_path, as_context):
     with Authority() as authority:
         chain = authority.chain(load_scenario("good"), PLACE)
     (tmp_path / "chain.pem").write_text("a note\n" + chain.chain_pem)
     (tmp_path / "key.pem").write_bytes(chain.key_pem)
-    _, client = connect("implicit-tls", certificate=(tmp_path / "chain.pem", tmp_path / "key.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "chain.pem", tmp_path / "key.pem")
+    certificate = context if as_context else (tmp_path / "chain.pem", tmp_path / "key.pem")
+    _, client = connect("implicit-tls", certificate=certificate)
     assert client.auth("SCRAM-SHA-256-PLUS", scram("SCRAM-SHA-256-PLUS", binding=(END_POINT, client.sock)))[0] == 235
 
 

@@ -253,6 +253,13 @@ def test_a_secret_sent_too_early_is_recorded_as_given_away_in_clear(
     assert server.sessions[-1].auth == (attempt(mechanism, "ann", password, accepted=False, in_clear=True),)
 
 
+def test_a_server_may_demand_what_it_does_not_offer_so_that_nobody_can_send(greet):
+    _, client = greet("plain", in_tls=False, auth_in_clear=False, require_auth=True)
+    assert client.say("MAIL FROM:<ann@example.org>") == "530 5.7.0 Authentication required"
+    assert client.say(f"AUTH PLAIN {ANN}") == NO_TLS_YET
+    assert client.say("MAIL FROM:<ann@example.org>") == "530 5.7.0 Authentication required"
+
+
 def test_a_careful_client_gives_nothing_away_before_tls(greet):
     """The other case: without an initial response the same refusals leave a name of a mechanism and no more."""
     server, client = greet("starttls", in_tls=False)

@@ -579,11 +579,14 @@ def test_what_tlslite_cannot_do_is_refused(authority, fields, match):
 
 
 @needs_legacy
-def test_a_user_s_own_files_are_shown_by_the_other_stack(authority, tmp_path):
+@pytest.mark.parametrize("as_octets", [False, True])
+def test_a_user_s_own_certificate_is_shown_by_the_other_stack(authority, tmp_path, as_octets):
     chain = authority.chain(load_scenario("rsa2048"), PLACE)
     (tmp_path / "chain.pem").write_text(chain.chain_pem)
     (tmp_path / "key.pem").write_bytes(chain.key_pem)
-    policy = Policy("implicit-tls", scenario="3des", certificate=(tmp_path / "chain.pem", tmp_path / "key.pem"))
+    octets = chain.chain_pem.encode() + chain.key_pem
+    certificate = octets if as_octets else (tmp_path / "chain.pem", tmp_path / "key.pem")
+    policy = Policy("implicit-tls", scenario="3des", certificate=certificate)
     meeting = meet(authority, policy)
     meeting.tls.receive(_hello_with_3des())
     assert not meeting.tls.handshake()
