@@ -133,6 +133,8 @@ class Stopped:
     messages: int
     """Accepted messages."""
     sessions: int
+    unused_rules: tuple[str, ...] = ()
+    """The rules that were asked for and never answered, as they were written."""
 
 
 ClientEvent: TypeAlias = SessionStarted | MessageCaptured | SessionEnded
@@ -199,6 +201,7 @@ def _objects(event: ServeEvent) -> Iterator[dict[str, Any]]:
                 "reason": event.reason,
                 "messages": event.messages,
                 "sessions": event.sessions,
+                "unused_rules": event.unused_rules,
             }
 
 

@@ -11,7 +11,6 @@ import os
 import queue
 import signal
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
+from smtpfix.clock import monotonic
 from smtpfix.early_signals import EARLY_SIGNALS
 from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
 from smtpfix.mail.inbox import Inbox
@@ -111,7 +111,8 @@ class _Run:
                     self._watch()
                 finally:
                     self._close(opened)
-            self._show(Stopped(self._reason or Reason.FAILED, self._accepted, self._sessions))
+            reason = self._reason or Reason.FAILED
+            self._show(Stopped(reason, self._accepted, self._sessions, self._unused_rules()))
         finally:
             has_finished = self._printer.finish(_LAST_WORDS)
         if self._printer.dropped:
@@ -177,9 +178,9 @@ class _Run:
 
     def _watch(self) -> None:
         timeout = self._options.timeout
-        deadline = time.monotonic() + (math.inf if timeout is None else timeout)
+        deadline = monotonic() + (math.inf if timeout is None else timeout)
         while self._reason is None:
-            now = time.monotonic()
+            now = monotonic()
             if self._enough_since is not None and (not self._connected or now > self._enough_since + _FAREWELL):
                 self.end(Reason.ENOUGH)
             elif now >= deadline:
@@ -218,7 +219,7 @@ class _Run:
             case MessageCaptured(message=message) if message.accepted:
                 self._accepted += 1
                 if self._accepted == self._options.exit_after:
-                    self._enough_since = time.monotonic()
+                    self._enough_since = monotonic()
             case _:
                 pass
         if isinstance(event, SessionEnded):
@@ -248,6 +249,11 @@ class _Run:
             server.use_rules(rules, instead_of=self._file_rules.get(server, ()))
             self._file_rules[server] = rules
         self._events.put(RulesRead(file.path, file.count, datetime.now(UTC)))
+
+    def _unused_rules(self) -> tuple[str, ...]:
+        """Return the rules of the command line and of the file, as it is now, that answered on no server."""
+        asked = dict.fromkeys((*self._options.rules, *(rule for some in self._file_rules.values() for rule in some)))
+        return tuple(str(rule.written) for rule in asked if not any(server.fired(rule) for server in self._names))
 
     def _saved(self, event: ClientEvent) -> ClientEvent:
         """Save what came to an end. Raises `OSError`, once it has seen to it that the run ends."""

@@ -95,7 +95,7 @@ class Terminal:
                 ended = session.started + timedelta(seconds=session.duration)
                 self._print(ended, f"{server} #{session.number}", _session_facts(event))
             case Stopped():
-                self._console.print(_goodbye(event))
+                self._console.print(Text("\n").join(_goodbye(event)))
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table, of which the longer columns wrap on a terminal."""
@@ -304,10 +304,12 @@ def _auth_fact(attempt: AuthAttempt) -> Fact:
 # The end
 
 
-def _goodbye(event: Stopped) -> Text:
+def _goodbye(event: Stopped) -> Iterator[Text]:
+    for rule in event.unused_rules:
+        yield Text.assemble("This rule never answered: ", (printable(rule), _CAREFUL))
     messages = f"{event.messages} message{'' if event.messages == 1 else 's'}"
     sessions = f"{event.sessions} session{'' if event.sessions == 1 else 's'}"
-    return Text(f"Stopped, {_GOODBYE[event.reason]}: {messages} in {sessions}.", style="bold")
+    yield Text(f"Stopped, {_GOODBYE[event.reason]}: {messages} in {sessions}.", style="bold")
 
 
 def _listed(items: list[str]) -> str:

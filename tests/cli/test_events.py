@@ -209,11 +209,12 @@ def test_rules_that_were_read_and_rules_that_were_not_are_told():
 
 
 def test_the_end_tells_why_and_how_many():
-    assert json.loads(printed(Stopped(Reason.TERMINATED, 2, 3))) == {
+    assert json.loads(printed(Stopped(Reason.TERMINATED, 2, 3, ("NOOP: 451",)))) == {
         "event": "stopped",
         "reason": "SIGTERM",
         "messages": 2,
         "sessions": 3,
+        "unused_rules": ["NOOP: 451"],
     }
 
 

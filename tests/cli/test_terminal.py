@@ -346,6 +346,10 @@ def test_a_closed_pipe_is_the_callers_business():
     ("event", "expected"),
     [
         (Stopped(Reason.INTERRUPTED, 1, 1), "Stopped, interrupted: 1 message in 1 session.\n"),
+        (
+            Stopped(Reason.TERMINATED, 0, 0, ("NOOP \x1b: 451 x1",)),
+            "This rule never answered: NOOP \\x1b: 451 x1\nStopped, terminated: 0 messages in 0 sessions.\n",
+        ),
         (Stopped(Reason.ENOUGH, 2, 3), "Stopped, the messages asked for have come: 2 messages in 3 sessions.\n"),
     ],
 )
