@@ -142,7 +142,7 @@ class Server:
             host=_REACHED_AT.get(self.addresses[0][0], self.policy.host),
             hostname=self.policy.hostname,
             address=addresses[0],
-            others=("localhost", *addresses[1:]),
+            others=("localhost", *addresses[1:], *self.policy.other_names),
         )
 
     @property

@@ -39,6 +39,7 @@ OURS = {
             *("rules.written_conditions._CONDITIONS", "rules.written_conditions._PERCENT"),
             *("rules.written_conditions._COUNT", "rules.written_conditions._NUMBER"),
             "rules.written_conditions._mistyped",
+            *("login.hashed._APR1", "login.hashed.is_hashed"),
             *("rules.text.grammar", "rules.text._split_head", "rules.text._action", "smtp.language._REPLY"),
         ),
         "policies, rules and catalogue files are written by whoever starts the server",

@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from smtpfix.errors import SMTPFixError
 
 from .audit_command import audit_command
+from .config import Kind, read_config
 from .options import DEFAULT_MEMORY, read_options
 from .pipe import settle
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
 _FILE = click.Path(path_type=Path)
 _KEY_TYPE = "Keys of the authority and below it: ecdsa or rsa; without, what DIR has, and ecdsa for a new one."
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+class _Lines(click.types.StringParamType):
+    """Text of which an environment variable holds one a line: it may have spaces in it."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line.strip() for line in rv.splitlines() if line.strip()]
+
+
+def _switch(option: str, *name: str, **attributes: Any) -> Callable[[_Command], _Command]:
+    """Return an option that can be taken back, where a file or the environment has it on."""
+    return click.option(f"{option}/--no-{option.removeprefix('--')}", *name, **{"default": False, **attributes})
+
+
+def _use_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Let a file say what neither the command line nor the environment does."""
+    if path is None:
+        return
+    options = {}
+    for parameter in context.command.params:
+        if isinstance(parameter, click.Option) and parameter.name not in ("config", None):
+            kind = Kind.SWITCH if parameter.is_flag else Kind.MANY if parameter.multiple else Kind.ONE
+            options[parameter.opts[0].removeprefix("--")] = (str(parameter.name), kind)
+    found = read_config(path, {option: kind for option, (_, kind) in options.items()})
+    context.default_map = {options[option][0]: value for option, value in found.items()}
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SMTPFIX"},
+    invoke_without_command=True,
+)
 @click.version_option(package_name="smtpfix")
 @click.pass_context
 def commands(context: click.Context) -> None:
@@ -31,6 +61,16 @@ def commands(context: click.Context) -> None:
 
 @commands.command("serve")
 @click.option(
+    "--config",
+    metavar="FILE.toml",
+    type=_FILE,
+    is_eager=True,
+    expose_value=False,
+    callback=_use_config,
+    help="Read options from a file, by their names: listen = ['plain:2525'], any-user = true. The environment "
+    "(SMTPFIX_SERVE_LISTEN, ...) overrules it, and the command line both.",
+)
+@click.option(
     "--listen",
     metavar="MODE[@HOST]:PORT",
     multiple=True,
@@ -38,9 +78,8 @@ def commands(context: click.Context) -> None:
     "Port 0 takes a free one; an IPv6 HOST stands in brackets: starttls@[::1]:2525. lmtp:2424 and lmtp+starttls:2424 "
     "speak LMTP.",
 )
-@click.option(
+@_switch(
     "--conventional-ports",
-    is_flag=True,
     help="Serve plain on 25, starttls on 587 and implicit-tls on 465 instead of the default four.",
 )
 @click.option(
@@ -51,27 +90,47 @@ def commands(context: click.Context) -> None:
     help="Where to listen unless --listen says so; 0.0.0.0 lets other machines in.",
 )
 @click.option(
-    "--hostname", metavar="NAME", help="The server's own name or IP address, in greeting, EHLO reply and certificate."
+    "--hostname",
+    metavar="NAME",
+    multiple=True,
+    help="The server's own name or IP address, in greeting, EHLO reply and certificate; repeatable: the certificate "
+    "holds all of them.",
 )
 @click.option(
-    "--user", metavar="NAME:PASSWORD", multiple=True, help="Who may log in; repeatable. '*' is the same as --any-user."
+    "--user",
+    metavar="NAME:PASSWORD",
+    multiple=True,
+    type=_Lines(),
+    help="Who may log in; repeatable. '*' is the same as --any-user.",
+)
+@click.option(
+    "--users",
+    metavar="FILE",
+    type=_FILE,
+    help="Who may log in, a NAME:PASSWORD line each; passwords in clear or as 'htpasswd -m' and '-s' write them.",
 )
 @click.option(
     "--token",
     metavar="NAME:TOKEN",
     multiple=True,
+    type=_Lines(),
     help="Who may log in with a bearer token; repeatable. XOAUTH2 and OAUTHBEARER are offered then.",
 )
-@click.option("--any-user", is_flag=True, help="Accept every user with every password, and say who came.")
+@_switch("--any-user", help="Accept every user with every password, and say who came.")
 @click.option(
     "--mechanism",
     metavar="NAME",
     multiple=True,
     help="Offer this SASL mechanism instead of PLAIN and LOGIN; repeatable, in this order: CRAM-MD5, SCRAM-SHA-256, …",
 )
-@click.option("--require-auth", is_flag=True, help="Answer 530 to mail from clients that have not logged in.")
-@click.option("--proxy-protocol", is_flag=True, help="Take connections with a PROXY protocol header, and no others.")
-@click.option("--xclient", is_flag=True, help="Let everybody say by XCLIENT who the client is.")
+@_switch("--require-auth", help="Answer 530 to mail from clients that have not logged in.")
+@_switch(
+    "--auth-in-clear",
+    default=None,
+    help="Take logins outside TLS in every mode, or in none; without, in mode plain only.",
+)
+@_switch("--proxy-protocol", help="Take connections with a PROXY protocol header, and no others.")
+@_switch("--xclient", help="Let everybody say by XCLIENT who the client is.")
 @click.option("--size-limit", metavar="OCTETS", type=int, help="Largest message; larger ones are answered 552.")
 @click.option(
     "--like",
@@ -134,6 +193,7 @@ def commands(context: click.Context) -> None:
     "--rule",
     metavar="RULE",
     multiple=True,
+    type=_Lines(),
     help="Answer a command otherwise: 'RCPT *@slow.example: 450 4.2.1 Greylisted x1'; repeatable, see docs/rules.md.",
 )
 @click.option(
@@ -156,7 +216,7 @@ def commands(context: click.Context) -> None:
     show_default=True,
     help="Keep no more MiB of messages and transcripts in memory; the oldest go first. Files of --save stay.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each event, for programs.")
+@_switch("--json", "as_json", help="Print one JSON object a line for each event, for programs.")
 @click.option("--exit-after", metavar="N", type=int, help="End once N messages have been accepted.")
 @click.option(
     "--timeout",

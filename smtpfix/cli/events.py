@@ -36,6 +36,8 @@ class Listening:
     """The name that clients have to connect to for the scenario to mean anything; None: `host`."""
     ca_file: Path | None = None
     """What a careful client of this server trusts; None where it knows no TLS."""
+    hostname: str | None = None
+    """What ``--hostname`` has clients connect to; None where it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,7 @@ def _listening(server: Listening, ca_file: Path | None) -> dict[str, Any]:
         "host": server.host,
         "port": server.port,
         "addresses": server.addresses,
-        "connect": server.connect or server.host,
+        "connect": server.connect or server.hostname or server.host,
         "ca_file": _path(ca_file),
     }
 

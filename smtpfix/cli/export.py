@@ -22,7 +22,7 @@ from smtpfix.safe_text import printable
 from smtpfix.smtp.policy import Policy
 
 from .certs import HERE
-from .options import find_scenario, is_scenario_file
+from .shown import find_scenario, is_scenario_file
 from .terminal import Terminal
 
 

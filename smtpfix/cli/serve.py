@@ -157,7 +157,7 @@ class _Run:
             for key in {policy.certificate[1] for policy in policies if isinstance(policy.certificate, tuple)}:
                 _look_at(Path(key))
             return Started(
-                servers=tuple(_listening(server, name) for server, name in self._names.items()),
+                servers=tuple(_listening(server, name, self._options.hostname) for server, name in self._names.items()),
                 ca_file=authority.ca_file if authority is not None else None,
                 ca_is_kept=directory is not None,
                 save=self._options.save,
@@ -334,11 +334,11 @@ def _names(servers: Sequence[Server]) -> Iterator[str]:
         yield f"{name}-{count[name]}" if count[name] > 1 else name
 
 
-def _listening(server: Server, name: str) -> Listening:
+def _listening(server: Server, name: str, hostname: str | None) -> Listening:
     addresses = tuple(address for address, _ in server.addresses)
     connect = server.host if server.host != server.place.host else None
     ca_file = server.ca_file if server.policy.uses_tls else None
-    return Listening(name, server.policy, server.place.host, server.port, addresses, connect, ca_file)
+    return Listening(name, server.policy, server.place.host, server.port, addresses, connect, ca_file, hostname)
 
 
 @contextmanager

@@ -156,14 +156,15 @@ def test_extensions_and_syntax_are_those_of_every_server():
 
 
 def test_host_name_and_size_limit_are_those_of_every_server():
-    options = read_options(hostname="mail.example", size_limit=1000)
+    options = read_options(hostname=["mail.example"], size_limit=1000)
     assert {(policy.hostname, policy.size_limit) for policy in options.policies} == {("mail.example", 1000)}
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"hostname": "a b"}, "--hostname: expected a domain .* got 'a b'"),
+        ({"hostname": ["a b"]}, "--hostname: expected a domain .* got 'a b'"),
+        ({"hostname": ["a", "b c"]}, "--hostname: expected a collection of domains and IP addresses"),
         ({"offer": ["8BITMIME"]}, "--offer: expected a collection of names out of CHUNKING"),
         ({"offer": ["BINARYMIME"]}, "--offer: expected CHUNKING beside BINARYMIME"),
         ({"syntax": "loose"}, "--syntax: expected one of strict, usual, lenient, got 'loose'"),

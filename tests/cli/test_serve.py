@@ -106,6 +106,36 @@ def send_one_and_leave(listening):
 # What is served
 
 
+def test_every_hostname_is_in_the_certificate_and_the_first_is_where_json_has_clients_connect():
+    def client(listening):
+        seen.extend((server["connect"], server["host"]) for server in listening)
+        context = ssl.create_default_context(cafile=listening[0]["ca_file"])
+        for name in (*names, "localhost"):
+            with socket.create_connection((listening[0]["host"], listening[0]["port"]), timeout=BOUND) as raw:
+                context.wrap_socket(raw, server_hostname=name).close()
+        end_it()
+
+    seen = []
+    names = ["mail.example", "relay.example", "192.0.2.7", "2001:db8::7"]
+    status, _ = run(client, "implicit-tls:0", "plain:0", hostname=names)
+    assert status == 0
+    assert seen == [("mail.example", "localhost")] * 2
+
+
+def test_users_of_a_file_log_in_with_hashed_passwords_also_in_clear_where_that_is_asked_for(tmp_path):
+    def client(listening):
+        with smtplib.SMTP(listening[0]["host"], listening[0]["port"], "client.example", timeout=BOUND) as connected:
+            with pytest.raises(smtplib.SMTPAuthenticationError):
+                connected.login("ann", "other")
+            connected.login("ann", "s3cret")
+            send(connected)
+
+    file = tmp_path / "users"
+    file.write_text("ann:$apr1$abcdefgh$M2T3erDstkD7SsE2QQnfH0\n")
+    _, printed = run(client, "starttls:0", users=file, auth_in_clear=True, require_auth=True, exit_after=1)
+    assert [event["user"] for event in printed.of("message")] == ["ann"]
+
+
 def test_rules_that_answered_on_no_server_are_named_at_the_end_as_they_were_written(tmp_path):
     def client(listening):
         with connect(listening[0]) as connected:
@@ -219,7 +249,7 @@ def test_the_options_reach_the_servers():
             send(connected)
 
     _, printed = run(
-        client, user=["ann:s3cret"], require_auth=True, hostname="mail.example", size_limit=100, exit_after=1
+        client, user=["ann:s3cret"], require_auth=True, hostname=["mail.example"], size_limit=100, exit_after=1
     )
     assert replies == [b"mail.example", 530, 235, 552]
     assert printed.of("message")[0]["user"] == "ann"
