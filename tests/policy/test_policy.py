@@ -53,7 +53,7 @@ SANE = [
     {"hostname": "[IPv6:::1]"},
     {"hostname": "a" * 63 + ".test"},
     {"hostname": "MX-1.Example.ORG"},
-    {"other_names": ["mx-2.example.org", "192.0.2.1", "2001:db8::1"]},
+    {"other_names": ("mx-2.example.org", "192.0.2.1", "2001:db8::1")},
     {"protocol": "lmtp", "mode": "tls-required"},
     {"proxy_protocol": True},
     {"xclient": True},
