@@ -13,7 +13,7 @@ from smtpfix.errors import SMTPFixError
 
 from .audit_command import audit_command
 from .config import Kind, read_config
-from .options import DEFAULT_MEMORY, read_options
+from .options import DEFAULT_MEMORY, WAYS_TO_SAVE, read_options
 from .pipe import settle
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -173,6 +173,13 @@ def commands(context: click.Context) -> None:
     metavar="DIR",
     type=_DIRECTORY,
     help="Write each message, its exact octets, and each session's transcript to a file of its own in DIR.",
+)
+@click.option(
+    "--save-as",
+    metavar="WAY",
+    default=WAYS_TO_SAVE[0],
+    show_default=True,
+    help="What DIR of --save is: files, or a maildir that mail readers open.",
 )
 @click.option(
     "--certificate",

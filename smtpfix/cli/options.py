@@ -30,6 +30,8 @@ KEPT: Final = 1000
 """Messages and sessions kept in memory: what has been shown and saved need not stay."""
 DEFAULT_MEMORY: Final = 256
 """``--max-memory``: MiB of these, and of events that wait to be shown."""
+WAYS_TO_SAVE: Final = ("files", "maildir")
+"""``--save-as``; the first is the default."""
 _MEBIBYTE: Final = 1_048_576
 _OPTIONS: Final = {"mechanisms": "mechanism", "other_names": "hostname"}
 """Options that have another name than the field of `Policy`."""
@@ -53,6 +55,8 @@ class ServeOptions:
     """What keys the authority has, ``ecdsa`` or ``rsa``; None: what the directory has, or ``ecdsa``."""
     save: Path | None = None
     """Directory for messages and transcripts; None writes no files."""
+    save_as: str = "files"
+    """How messages are saved, one of `WAYS_TO_SAVE`."""
     as_json: bool = False
     """Print for programs, not for people."""
     exit_after: int | None = None
@@ -69,6 +73,10 @@ class ServeOptions:
     def __post_init__(self) -> None:
         if self.key_type is not None:
             check_key_type(self.key_type, "--key-type")
+        if self.save_as not in WAYS_TO_SAVE:
+            raise InvalidValueError("--save-as", self.save_as, f"one of {', '.join(WAYS_TO_SAVE)}")
+        if self.save_as != WAYS_TO_SAVE[0] and self.save is None:
+            raise InvalidValueError("--save", self.save, "a directory where --save-as says how to save")
         if self.exit_after is not None and self.exit_after < 1:
             raise InvalidValueError("--exit-after", self.exit_after, "a number of messages, 1 or more")
         if self.timeout is not None and not self.timeout > 0:

@@ -46,10 +46,11 @@ from .events import (
     Stopped,
     weight,
 )
+from .maildir import MaildirSaver
 from .options import KEPT, ServeOptions
 from .pipe import complain, reader_is_gone
 from .printer import Printer
-from .save import Saver
+from .save import Saver, Saving
 from .terminal import Terminal
 
 _TICK: Final = 0.2
@@ -90,7 +91,7 @@ class _Run:
         self._printer = Printer(output, self._output_failed, self._memory // 2)
         self._put = self._taken = 0
         """Octets of events that were put into the queue, in the servers' thread, and taken out again, in this one."""
-        self._saver = _saver(options.save) if options.save is not None else None
+        self._saver = _saver(options.save, options.save_as) if options.save is not None else None
         self._names: dict[Server, str] = {}
         self._events: queue.SimpleQueue[ClientEvent | RulesRead | None] = queue.SimpleQueue()
         self._rules_file = options.rules_file
@@ -140,7 +141,7 @@ class _Run:
     def _start(self, opened: ExitStack) -> Started:
         """Start every server, or none."""
         policies, directory = self._options.policies, self._options.authority
-        inbox = Inbox(KEPT, self._options.max_memory // 2)
+        inbox = self._inbox()
         try:
             authority = None
             if directory is not None or any(policy.uses_tls for policy in policies):
@@ -175,6 +176,14 @@ class _Run:
             raise CannotServeError(
                 f"cannot keep the authority in {where}: {error.strerror}; choose a directory that can be written"
             ) from error
+
+    def _inbox(self) -> Inbox:
+        """Return what keeps the messages: what is saved need not stay in memory."""
+        if self._saver is None:
+            return Inbox(KEPT, self._options.max_memory // 2)
+        inbox = Inbox(1, 1)
+        inbox.next_number = self._saver.next_number
+        return inbox
 
     def _watch(self) -> None:
         timeout = self._options.timeout
@@ -314,9 +323,9 @@ def _look_at(key: Path) -> None:
         complain(f"others can read or write the key {key}: it had better be worth nothing elsewhere")
 
 
-def _saver(directory: Path) -> Saver:
+def _saver(directory: Path, way: str) -> Saving:
     try:
-        return Saver(directory)
+        return MaildirSaver(directory) if way == "maildir" else Saver(directory)
     except OSError as error:
         raise CannotServeError(
             f"cannot save in {directory}: {error.strerror}; choose a directory that can be written"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from smtpfix import Server
 from smtpfix.cli import main
 from smtpfix.cli import serve as serve_module
 from smtpfix.cli.options import read_options
@@ -221,6 +222,36 @@ def test_behind_a_proxy_sessions_are_those_of_the_clients():
     assert ended["forwarded_by"] in ("127.0.0.1", "::1")
 
 
+def test_a_message_s_number_is_that_of_its_file_in_later_runs_too(tmp_path):
+    for number in (1, 2):
+        _, printed = run(send_one, exit_after=1, save=tmp_path)
+        (message,) = printed.of("message")
+        assert message["number"] == number
+        assert Path(message["path"]).name == f"000{number}-bob@example.org-Hello.eml"
+
+
+def test_messages_can_be_saved_as_a_maildir(tmp_path):
+    _, printed = run(send_one, exit_after=1, save=tmp_path, save_as="maildir")
+    (message,) = printed.of("message")
+    assert Path(message["path"]).parent == tmp_path / "new"
+    assert Path(message["path"]).read_bytes() == b"Subject: Hello\n\nHi\n"
+
+
+@pytest.mark.parametrize(("given", "kept"), [({}, 3), ({"save": "mails"}, 1)])
+def test_what_is_saved_does_not_stay_in_memory(tmp_path, monkeypatch, given, kept):
+    monkeypatch.chdir(tmp_path)
+    run_of_serve = serve_module._Run(
+        read_options(**{name: Path(value) for name, value in given.items()}), io.StringIO()
+    )
+    inbox = run_of_serve._inbox()
+    with Server(inbox=inbox) as server, server.client() as client:
+        for _ in range(3):
+            send(client)
+    run_of_serve._printer.finish(BOUND)
+    assert len(inbox) == kept
+    assert inbox.dropped == 3 - kept
+
+
 def test_two_servers_of_one_mode_have_names_and_files_of_their_own(tmp_path):
     def client(listening):
         for server in listening:
@@ -230,8 +261,9 @@ def test_two_servers_of_one_mode_have_names_and_files_of_their_own(tmp_path):
     _, printed = run(client, "plain:0", "plain@127.0.0.1:0", exit_after=2, save=tmp_path)
     assert [event["server"] for event in printed.of("message")] == ["plain", "plain-2"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "0001-plain.eml",
-        "0002-plain-2.eml",
+        ".numbers",
+        "0001-bob@example.org-Hello.eml",
+        "0002-bob@example.org-Hello.eml",
         "session-plain-0001.txt",
         "session-plain-2-0001.txt",
     ]
