@@ -241,7 +241,7 @@ def test_no_leaf_outlives_an_authority_that_a_directory_has_kept(tmp_path, days,
     (tmp_path / "intermediate-1.key").unlink()
     with Authority(tmp_path) as authority:
         leaf, intermediate, root = (one.certificate for one in authority.chain(GOOD, PLACE).path)
-        client = x509.load_pem_x509_certificate(authority._client_certificate("ann@example.org")[0])
+        client = x509.load_pem_x509_certificate(authority.client_certificate("ann@example.org")[0])
     assert root.not_valid_after_utc < intermediate.not_valid_after_utc
     ends = dt.datetime.now(dt.UTC) + dt.timedelta(days=left)
     for certificate in (leaf, client):
