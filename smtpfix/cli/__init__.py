@@ -12,6 +12,7 @@ import click
 from smtpfix.errors import SMTPFixError
 
 from .audit_command import audit_command
+from .certs_command import KEY_TYPE, certs_group
 from .config import Kind, read_config
 from .options import DEFAULT_MEMORY, WAYS_TO_SAVE, read_options
 from .pipe import settle
@@ -19,7 +20,6 @@ from .pipe import settle
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
 _FILE = click.Path(path_type=Path)
-_KEY_TYPE = "Keys of the authority and below it: ecdsa or rsa; without, what DIR has, and ecdsa for a new one."
 
 
 class _Lines(click.types.StringParamType):
@@ -129,6 +129,11 @@ def commands(context: click.Context) -> None:
     default=None,
     help="Take logins outside TLS in every mode, or in none; without, in mode plain only.",
 )
+@click.option(
+    "--client-certificate",
+    metavar="WHETHER",
+    help="Ask TLS clients for a certificate of 'smtpfix certs client': none, optional or required.",
+)
 @_switch("--proxy-protocol", help="Take connections with a PROXY protocol header, and no others.")
 @_switch("--xclient", help="Let everybody say by XCLIENT who the client is.")
 @click.option("--size-limit", metavar="OCTETS", type=int, help="Largest message; larger ones are answered 552.")
@@ -167,7 +172,7 @@ def commands(context: click.Context) -> None:
     type=_DIRECTORY,
     help="Keep the certificate authority in DIR between runs, so that its ca.pem can be imported once.",
 )
-@click.option("--key-type", metavar="TYPE", help=_KEY_TYPE)
+@click.option("--key-type", metavar="TYPE", help=KEY_TYPE)
 @click.option(
     "--save",
     metavar="DIR",
@@ -258,79 +263,6 @@ def providers_command(name: str | None) -> int:
     return list_providers(sys.stdout) if name is None else show_provider(sys.stdout, name)
 
 
-@commands.group("certs", invoke_without_command=True)
-@click.pass_context
-def certs_group(context: click.Context) -> None:
-    """List the catalogue of scenarios, show their certificates, write them for other servers."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
-
-
-@certs_group.command("list")
-@click.argument("group", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each scenario.")
-@click.option("--markdown", is_flag=True, help="Print tables in Markdown, as in docs/scenarios.md.")
-def certs_list_command(**options: Any) -> int:
-    """List the scenarios, or those of GROUP.
-
-    Groups are certificates, tls, stripping, injection, auth, replies, timing and delivery.
-    """
-    from .certs import list_scenarios  # noqa: PLC0415 - help and errors need no certificates
-
-    return list_scenarios(sys.stdout, **options)
-
-
-@certs_group.command("show")
-@click.argument("name", metavar="ID|FILE.toml")
-def certs_show_command(name: str) -> int:
-    """Show a scenario: what is expected, and each certificate, decoded.
-
-    Names and addresses are those of 'smtpfix serve' without options, and the keys are new ones each time.
-    """
-    from .certs import show  # noqa: PLC0415 - as above
-
-    return show(sys.stdout, name)
-
-
-@certs_group.command("write")
-@click.argument("names", metavar="ID|GROUP|FILE.toml...", nargs=-1, required=True)
-@click.option("--out", metavar="DIR", type=_FILE, required=True, help="Where to write; made if it is not there.")
-@click.option("--hostname", metavar="NAME", help="The server's name, instead of localhost and mx.smtpfix.test.")
-@click.option("--address", metavar="IP", help="The server's IP address, instead of 127.0.0.1.")
-@click.option("--pkcs12", metavar="PASSWORD", help="Write ID.p12 too: key and chain, PKCS#12.")
-@click.option(
-    "--truststore", metavar="PASSWORD", help="Write ID-truststore.p12 too: what to trust, a PKCS#12 that Java reads."
-)
-@click.option(
-    "--authority",
-    metavar="DIR",
-    type=_DIRECTORY,
-    help="Issue from the authority kept in DIR, so that its ca.pem can be imported once.",
-)
-@click.option("--key-type", metavar="TYPE", help=_KEY_TYPE)
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
-def certs_write_command(**options: Any) -> int:
-    """Write scenarios' certificates for other servers: ID-chain.pem, ID-key.pem, ID-ca.pem.
-
-    ID-chain.pem is what the server has to send, ID-key.pem its key, and ID-ca.pem what a careful client trusts.
-    """
-    from .export import WriteOptions, write  # noqa: PLC0415 - as above
-
-    return write(sys.stdout, WriteOptions(**options))
-
-
-@certs_group.command("ca")
-@click.option("--out", "file", metavar="FILE", type=_FILE, required=True, help="Where to write the root, PEM.")
-@click.option("--authority", "directory", metavar="DIR", type=_DIRECTORY, help="The authority kept in DIR.")
-@click.option("--key-type", metavar="TYPE", help=_KEY_TYPE)
-@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
-def certs_ca_command(**options: Any) -> int:
-    """Write the root that clients have to trust."""
-    from .export import write_root  # noqa: PLC0415 - as above
-
-    return write_root(sys.stdout, **options)
-
-
 @commands.command("probe")
 @click.argument("where", metavar="HOST[:PORT]")
 @click.option(
@@ -363,6 +295,7 @@ def probe_command(**options: Any) -> int:
 
 
 commands.add_command(audit_command)
+commands.add_command(certs_group)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,9 @@ except ImportError:  # pragma: no cover - Windows, where nobody can remove a fil
     fcntl = None  # type: ignore[assignment]
 
 _PART: Final = ".part"
+_LONGEST: Final = 40
+"""Characters of a text in a file's name: two of them fit beside a number into the 143 octets that eCryptfs has."""
+_ALLOWED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@._+-")
 _DIGITS: Final = 20
 """Octets of a counter's file that are read."""
 
@@ -110,6 +114,13 @@ class Counter:
         finally:
             os.close(descriptor)
         return number
+
+
+def file_name(text: str) -> str:
+    """Return a text as a part of a file's name that every file system takes: ASCII letters, digits, ``@._+-``."""
+    letters = unicodedata.normalize("NFKD", text[: 2 * _LONGEST])
+    known = "".join(one if one in _ALLOWED else " " for one in letters if unicodedata.category(one) != "Mn")
+    return "-".join(known.split())[:_LONGEST].strip("-.")
 
 
 def _lock(descriptor: int, *, wait: bool = True) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +14,13 @@ from smtpfix.record.session import Session
 from smtpfix.safe_text import printable
 
 from .events import ClientEvent, MessageCaptured, SessionEnded
-from .folder import Counter, Folder
+from .folder import Counter, Folder, file_name
 
 _MESSAGE: Final = re.compile(r"([0-9]{4,})-.*\.eml")
 _SESSION: Final = re.compile(r"session-.*-([0-9]{4,})\.txt")
 _NUMBERS: Final = ".numbers"
 _HEAD: Final = 65_536
 """Octets of a message in which its subject is looked for: it is saved by the thread that serves all clients."""
-_PART_SHOWN: Final = 40
-"""Characters of a recipient, and of a subject, in a file's name: all of it fits into the 143 octets of eCryptfs."""
-_ALLOWED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@._+-")
 
 
 class Saving(Protocol):
@@ -87,20 +83,13 @@ def highest(directory: Path, pattern: re.Pattern[str]) -> int:
 def _names(message: CapturedMessage) -> Iterator[str]:
     """Yield the names that a message's file may have: the second is for one that somebody has put there."""
     head = replace(message, content=message.content[:_HEAD])
-    parts = [_plain(part) for part in (*message.to[:1], head.subject)]
+    parts = [file_name(part) for part in (*message.to[:1], head.subject)]
     name = "-".join((f"{message.number:04}", *(part for part in parts if part)))
     if not any(parts):
         name += "-message"
     yield f"{name}.eml"
     for more in itertools.count(2):
         yield f"{name}-{more}.eml"
-
-
-def _plain(text: str) -> str:
-    """Return a text as a part of a file's name that every file system takes: ASCII letters, digits, ``@._+-``."""
-    letters = unicodedata.normalize("NFKD", text[: 2 * _PART_SHOWN])
-    known = "".join(one if one in _ALLOWED else " " for one in letters if unicodedata.category(one) != "Mn")
-    return "-".join(known.split())[:_PART_SHOWN].strip("-.")
 
 
 def _text(server: str, session: Session) -> str:

@@ -29,7 +29,7 @@ from smtpfix.policy.tls_profile import TLSProfile
 from smtpfix.tls.contexts import load, load_files, needed_stack, needs_weak_security, server_context
 from smtpfix.tls.side import TLS, TLSSide
 
-from .certificates import day
+from .certificates import Issued, day
 from .chains import Chain, Issuer
 from .hierarchy import Hierarchy
 from .renewal import CLIENT_LIFETIME, FOREVER, STAPLE_LIFETIME, Fresh, Renewed, lifetime
@@ -87,6 +87,11 @@ class Authority:
     def ca_pem(self) -> str:
         """The root certificate, PEM: what a careful client trusts, where the scenario does not say otherwise."""
         return self._hierarchy.at(0).pem
+
+    @property
+    def root(self) -> Issued:
+        """The root certificate with its key."""
+        return self._hierarchy.at(0)
 
     @property
     def ca_file(self) -> Path:

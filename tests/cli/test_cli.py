@@ -30,6 +30,7 @@ def test_help_lists_every_option_of_serve(capsys):
         "--offer",
         "--syntax",
         "--authority",
+        "--client-certificate",
         "--key-type",
         "--save ",
         "--save-as",

@@ -123,6 +123,24 @@ def test_every_hostname_is_in_the_certificate_and_the_first_is_where_json_has_cl
     assert seen == [("mail.example", "localhost")] * 2
 
 
+def test_a_client_shows_a_certificate_that_was_issued_from_the_server_s_authority(tmp_path, capsys):
+    def client(listening):
+        context = ssl.create_default_context(cafile=tmp_path / "ca" / "ca.pem")
+        context.load_cert_chain(tmp_path / "out" / "device-7-chain.pem", tmp_path / "out" / "device-7-key.pem")
+        with smtplib.SMTP_SSL(
+            listening[0]["host"], listening[0]["port"], "client.example", timeout=BOUND, context=context
+        ) as connected:
+            send(connected)
+
+    arguments = ["client", "device-7", "--authority", tmp_path / "ca", "--out", tmp_path / "out"]
+    assert main(["certs", *map(str, arguments)]) == 0
+    assert "device-7-key.pem" in capsys.readouterr().out
+    options = {"authority": tmp_path / "ca", "client_certificate": "required"}
+    _, printed = run(client, "implicit-tls:0", exit_after=1, **options)
+    (ended,) = printed.of("session-ended")
+    assert "device-7" in ended["tls"]["client_certificate"]
+
+
 def test_users_of_a_file_log_in_with_hashed_passwords_also_in_clear_where_that_is_asked_for(tmp_path):
     def client(listening):
         with smtplib.SMTP(listening[0]["host"], listening[0]["port"], "client.example", timeout=BOUND) as connected:
