@@ -6,7 +6,7 @@ Never has a password in what it prints, nor a message's content.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +17,7 @@ from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
 from smtpfix.record.session import AuthAttempt, Session
+from smtpfix.record.violation import Violation
 from smtpfix.smtp.policy import Policy
 
 
@@ -266,6 +267,7 @@ def _message(event: MessageCaptured) -> dict[str, Any]:
         "accepted": message.accepted,
         "refused_recipients": message.refused_recipients,
         "reply": None if message.reply is None else str(message.reply),
+        "violations": _violations(message.violations),
         "path": _path(event.path),
     }
 
@@ -279,13 +281,31 @@ def _session_ended(event: SessionEnded) -> dict[str, Any]:
         "client_name": session.client_name,
         "duration": round(session.duration, 6),
         "end": session.end,
+        "client_hello": _client_hello(session),
         "tls": _tls(session),
         "tls_failure": _tls_failure(session),
         "auth": [_auth(attempt) for attempt in session.auth],
         "injected": len(session.injected),
         "messages": session.message_count,
         "refusal": session.refusal,
+        "violations": _violations(session.violations),
         "path": _path(event.path),
+    }
+
+
+def _violations(violations: Iterable[Violation]) -> list[dict[str, str]]:
+    return [{"id": one.id, "explanation": one.explanation, "standard": one.standard} for one in violations]
+
+
+def _client_hello(session: Session) -> dict[str, Any] | None:
+    hello = session.client_hello
+    if hello is None:
+        return None
+    return {
+        "server_name": hello.server_name,
+        "versions": hello.versions,
+        "ciphers": [f"0x{number:04X}" for number in hello.ciphers],
+        "alpn": hello.alpn,
     }
 
 
