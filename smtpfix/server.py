@@ -63,6 +63,8 @@ class Observer(Protocol):
     def session_ended(self, server: Server, session: Session) -> None:
         """Note that a client is gone."""
 
+    # One that has `said(server, session_number, event)` as well is told each `Event` of a session's transcript.
+
 
 class Server:
     """A local SMTP server.
@@ -333,7 +335,12 @@ class Server:
     def _watch(self) -> Watch | None:
         if (observer := self._observer) is None:
             return None
-        return Watch(partial(observer.session_started, self), partial(observer.session_ended, self))
+        said = getattr(observer, "said", None)
+        return Watch(
+            partial(observer.session_started, self),
+            partial(observer.session_ended, self),
+            None if said is None else partial(said, self),
+        )
 
     def _begin_close(self, *, graceful: bool) -> Serving | None:
         """Return what is to be closed, to the first who asks."""

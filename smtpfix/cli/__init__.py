@@ -229,6 +229,7 @@ def commands(context: click.Context) -> None:
     help="Keep no more MiB of messages and transcripts in memory; the oldest go first. Files of --save stay.",
 )
 @_switch("--json", "as_json", help="Print one JSON object a line for each event, for programs.")
+@_switch("--verbose", help="Print everything that is said, as it goes; passwords and tokens are struck out.")
 @click.option("--exit-after", metavar="N", type=int, help="End once N messages have been accepted.")
 @click.option(
     "--timeout",

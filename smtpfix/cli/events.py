@@ -17,6 +17,7 @@ from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
 from smtpfix.record.session import AuthAttempt, Session
+from smtpfix.record.transcript import Event, Kind
 from smtpfix.record.violation import Violation
 from smtpfix.smtp.policy import Policy
 
@@ -112,6 +113,18 @@ class SessionEnded:
     """Where its transcript was saved."""
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Client or server said something, or something happened beside that; told where ``--verbose`` asks for it."""
+
+    server: str
+    """`Listening.name`."""
+    session: int
+    """`Session.number`."""
+    at: datetime
+    event: Event
+
+
 class Reason(StrEnum):
     """Why it ends."""
 
@@ -140,11 +153,13 @@ class Stopped:
     """The rules that were asked for and never answered, as they were written."""
 
 
-ClientEvent: TypeAlias = SessionStarted | MessageCaptured | SessionEnded
+ClientEvent: TypeAlias = SessionStarted | MessageCaptured | SessionEnded | Said
 RulesEvent: TypeAlias = RulesRead | RulesRejected
 ServeEvent: TypeAlias = Started | RulesEvent | ClientEvent | Stopped
 
 
+_SIDES: Final = {Kind.SERVER: "server", Kind.NOTE: "note", Kind.CONTENT: "content"}
+"""Who says an event, for programs; all else is the client's."""
 _EVENT: Final = 200
 """Octets of memory that an event, or one of a transcript's, takes beside what it holds."""
 
@@ -152,6 +167,8 @@ _EVENT: Final = 200
 def weight(event: ServeEvent) -> int:
     """Return about how many octets of memory an event takes while it waits to be shown."""
     match event:
+        case Said(event=said):
+            return _EVENT + len(said.data)
         case MessageCaptured(message=message):
             return _EVENT + message.weight
         case SessionStarted(session=session) | SessionEnded(session=session):
@@ -194,6 +211,8 @@ def _objects(event: ServeEvent) -> Iterator[dict[str, Any]]:
             yield _rules(event)
         case SessionStarted(server, session):
             yield {"event": "session-started", **_whose(server, session), "started": session.started.isoformat()}
+        case Said():
+            yield _said(event)
         case MessageCaptured():
             yield _message(event)
         case SessionEnded():
@@ -246,6 +265,17 @@ def _whose(server: str, session: Session) -> dict[str, Any]:
         "session": session.number,
         "client": session.client[0],
         "client_port": session.client[1],
+    }
+
+
+def _said(event: Said) -> dict[str, Any]:
+    return {
+        "event": "said",
+        "server": event.server,
+        "session": event.session,
+        "at": event.at.isoformat(),
+        "by": _SIDES.get(event.event.kind, "client"),
+        "lines": event.event.lines,
     }
 
 

@@ -59,6 +59,8 @@ class ServeOptions:
     """How messages are saved, one of `WAYS_TO_SAVE`."""
     as_json: bool = False
     """Print for programs, not for people."""
+    verbose: bool = False
+    """Print the conversation too, as it goes."""
     exit_after: int | None = None
     """Accepted messages after which it ends; None does not count."""
     rules: tuple[Rule, ...] = ()

@@ -27,6 +27,7 @@ from smtpfix.pki.authority import Authority
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.record.session import Session
+from smtpfix.record.transcript import Event
 from smtpfix.rules.rule import Rule
 from smtpfix.server import Server
 
@@ -39,6 +40,7 @@ from .events import (
     Reason,
     RulesRead,
     RulesRejected,
+    Said,
     ServeEvent,
     SessionEnded,
     SessionStarted,
@@ -93,6 +95,8 @@ class _Run:
         """Octets of events that were put into the queue, in the servers' thread, and taken out again, in this one."""
         self._saver = _saver(options.save, options.save_as) if options.save is not None else None
         self._names: dict[Server, str] = {}
+        self.said = self._hear if options.verbose else None
+        """What servers look for in an observer: without it they tell nobody what is said."""
         self._events: queue.SimpleQueue[ClientEvent | RulesRead | None] = queue.SimpleQueue()
         self._rules_file = options.rules_file
         self._file_rules: dict[Server, tuple[Rule, ...]] = {}
@@ -304,6 +308,9 @@ class _Run:
 
     def session_started(self, server: Server, session: Session) -> None:
         self._tell(SessionStarted(self._names[server], session))
+
+    def _hear(self, server: Server, session: int, event: Event) -> None:
+        self._tell(Said(self._names[server], session, datetime.now(UTC), event))
 
     def message_captured(self, server: Server, message: CapturedMessage) -> None:
         event = MessageCaptured(self._names[server], server.mode, message)

@@ -19,6 +19,7 @@ from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import OUTCOMES, Scenario
 from smtpfix.record.session import AuthAttempt, SessionEnd
+from smtpfix.record.transcript import Kind
 from smtpfix.record.violation import Violation
 from smtpfix.safe_text import printable
 from smtpfix.smtp.policy import Policy
@@ -31,6 +32,7 @@ from .events import (
     RulesEvent,
     RulesRead,
     RulesRejected,
+    Said,
     ServeEvent,
     SessionEnded,
     SessionStarted,
@@ -68,6 +70,9 @@ _GOODBYE: Final = {
     Reason.FAILED: "it cannot go on",
 }
 
+_SIDES: Final = {Kind.SERVER: ("S:", _ASIDE), Kind.NOTE: ("--", _CAREFUL)}
+"""How an event of a conversation is shown; all else is the client's."""
+
 Fact: TypeAlias = tuple[str, str]
 """A text and its style."""
 
@@ -91,6 +96,10 @@ class Terminal:
                 address, port = session.client
                 facts = [(f"connected from {_bracketed(address)}:{port}", _ASIDE)]
                 self._print(session.started, f"{server} #{session.number}", facts)
+            case Said(server, session, at, said):
+                side, style = _SIDES.get(said.kind, ("C:", ""))
+                for line in said.lines:
+                    self._print(at, f"{server} #{session}", [(f"{side} {line}", style)])
             case MessageCaptured(server, _, message):
                 self._print(message.received, f"{server} #{message.session_number}", _message_facts(event))
             case SessionEnded(server, session):

@@ -155,6 +155,34 @@ def test_users_of_a_file_log_in_with_hashed_passwords_also_in_clear_where_that_i
     assert [event["user"] for event in printed.of("message")] == ["ann"]
 
 
+def test_verbose_tells_everything_that_is_said_as_it_goes_and_no_password():
+    def client(listening):
+        with connect(listening[0]) as connected:
+            assert greeted.wait(BOUND)  # it is told while the client is connected
+            connected.login("ann", "s3cret")
+            send(connected)
+
+    class Watched(Stream):
+        def write(self, text):
+            written = super().write(text)
+            if '"lines": ["220 ' in text:
+                greeted.set()
+            return written
+
+    greeted = threading.Event()
+    stream = Watched(client)
+    run(client, user=["ann:s3cret"], verbose=True, exit_after=1, stream=stream)
+    said = [(event["by"], line) for event in stream.of("said") for line in event["lines"]]
+    assert ("client", "ehlo client.example") in said
+    assert ("client", "mail FROM:<ann@example.org> size=22") in said
+    assert ("server", "235 2.7.0 Authentication successful") in said
+    assert ("note", "end: quit") in said
+    assert any(by == "content" for by, _ in said)
+    assert "s3cret" not in stream.getvalue()
+    assert "AGFubgBzM2NyZXQ=" not in stream.getvalue()
+    assert run(send_one, exit_after=1)[1].of("said") == []
+
+
 def test_rules_that_answered_on_no_server_are_named_at_the_end_as_they_were_written(tmp_path):
     def client(listening):
         with connect(listening[0]) as connected:

@@ -25,6 +25,7 @@ from smtpfix.cli.events import (
     Reason,
     RulesRead,
     RulesRejected,
+    Said,
     SessionEnded,
     SessionStarted,
     Started,
@@ -34,7 +35,7 @@ from smtpfix.cli.terminal import Terminal
 from smtpfix.mail.envelope import Transfer
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.record.recorder import RecordedServer, Recorder
-from smtpfix.record.transcript import Kind
+from smtpfix.record.transcript import Event, Kind
 from smtpfix.smtp.reading import SMTPReading
 from smtpfix.tls.client_hello import ClientHello
 
@@ -239,6 +240,24 @@ def test_many_auth_commands_are_counted_not_listed(recorder):
     assert "'user2'" in text
     assert "'user3'" not in text
     assert "and 2 more AUTH commands" in text
+
+
+def test_what_is_said_is_shown_line_by_line_harmlessly_and_without_secrets():
+    at = datetime(2030, 1, 2, tzinfo=UTC)
+    events = [
+        Event(0.0, Kind.SERVER, b"250-mx\r\n250 SIZE\r\n"),
+        Event(0.1, Kind.SECRET, b"AUTH PLAIN AGFubgBzM2NyZXQ=", secret_at=11),
+        Event(0.2, Kind.CLIENT, b"NOOP \x1b[2J"),
+        Event(0.3, Kind.NOTE, b"end: quit"),
+    ]
+    lines = "".join(shown(Said("plain", 2, at, event)) for event in events).splitlines()
+    assert [line.partition("plain #2")[2].strip() for line in lines] == [
+        "S: 250-mx",
+        "S: 250 SIZE",
+        "C: AUTH PLAIN …(16 octets)",
+        r"C: NOOP \x1b[2J",
+        "-- end: quit",
+    ]
 
 
 # Messages
