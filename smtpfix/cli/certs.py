@@ -18,7 +18,7 @@ from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario
 from smtpfix.policy.tls_profile import FAULTS, TLSProfile
 from smtpfix.safe_text import printable
 
-from .events import scenario_object
+from .json_output import scenario_object
 from .shown import find_scenario
 from .terminal import Terminal
 

@@ -9,17 +9,14 @@ from __future__ import annotations
 import math
 import os
 import queue
-import signal
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
 from smtpfix.clock import monotonic
-from smtpfix.early_signals import EARLY_SIGNALS
 from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
 from smtpfix.mail.inbox import Inbox
 from smtpfix.mail.message import CapturedMessage
@@ -33,7 +30,6 @@ from smtpfix.server import Server
 
 from .events import (
     ClientEvent,
-    JSONOutput,
     Listening,
     MessageCaptured,
     Output,
@@ -48,11 +44,13 @@ from .events import (
     Stopped,
     weight,
 )
+from .json_output import JSONOutput
 from .maildir import MaildirSaver
 from .options import KEPT, ServeOptions
 from .pipe import complain, reader_is_gone
 from .printer import Printer
 from .save import Saver, Saving
+from .signals import signals
 from .terminal import Terminal
 
 _TICK: Final = 0.2
@@ -61,11 +59,6 @@ _FAREWELL: Final = 1.0
 """Seconds that clients have to finish their sessions after the last message asked for."""
 _LAST_WORDS: Final = 0.4
 """Seconds that the output has at the end."""
-_BOUND: Final = 0.95
-"""Seconds from a signal to the end, whatever has not been done by then."""
-_SIGHUP: Final = getattr(signal, "SIGHUP", None)
-"""Reads the file of rules again; Windows has no such signal."""
-_SIGNALS: Final = {signal.SIGINT: Reason.INTERRUPTED, signal.SIGTERM: Reason.TERMINATED}
 
 
 class CannotServeError(SMTPFixError):
@@ -78,7 +71,7 @@ def serve(options: ServeOptions, stream: TextIO) -> int:
     The status is 0, or 1 when the time was up before the messages asked for had come. Raises `CannotServeError`.
     """
     run = _Run(options, stream)
-    with _signals(run.end, None if options.rules_file is None else run.read_rules_soon):
+    with signals(run.end, None if options.rules_file is None else run.read_rules_soon):
         return run.run()
 
 
@@ -190,6 +183,7 @@ class _Run:
         return inbox
 
     def _watch(self) -> None:
+        import smtpfix.smtp.violations  # noqa: F401, PLC0415 - now, for at the end there is no time to import it
         timeout = self._options.timeout
         deadline = monotonic() + (math.inf if timeout is None else timeout)
         while self._reason is None:
@@ -355,37 +349,3 @@ def _listening(server: Server, name: str, hostname: str | None) -> Listening:
     connect = server.host if server.host != server.place.host else None
     ca_file = server.ca_file if server.policy.uses_tls else None
     return Listening(name, server.policy, server.place.host, server.port, addresses, connect, ca_file, hostname)
-
-
-@contextmanager
-def _signals(end: Callable[[Reason], None], read_again: Callable[[], None] | None) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end it instead of breaking it off, however often they come; SIGHUP reads rules again.
-
-    Those that came while the program was starting come now.
-    """
-    watchdog = threading.Timer(_BOUND, _break_off)
-    watchdog.daemon = True
-
-    def end_in_time(got: int, _: object) -> None:
-        end(_SIGNALS[signal.Signals(got)])
-        with suppress(RuntimeError):  # it has been started, by an earlier signal
-            watchdog.start()
-
-    previous = {number: signal.signal(number, end_in_time) for number in _SIGNALS}
-    if _SIGHUP is not None and read_again is not None:
-        previous[_SIGHUP] = signal.signal(_SIGHUP, lambda *_: read_again())
-    try:
-        EARLY_SIGNALS.pass_on()
-        yield
-    finally:
-        watchdog.cancel()
-        if watchdog.is_alive():
-            watchdog.join()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _break_off() -> None:
-    """End at once: a disk, or something else that is waited for, has held up the end."""
-    complain("ended by a signal, before everything was shown and every transcript saved")
-    os._exit(2)

@@ -19,7 +19,6 @@ from smtpfix import (
     TLSInfo,
 )
 from smtpfix.cli.events import (
-    JSONOutput,
     Listening,
     MessageCaptured,
     Reason,
@@ -30,6 +29,7 @@ from smtpfix.cli.events import (
     Started,
     Stopped,
 )
+from smtpfix.cli.json_output import JSONOutput
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.transcript import Kind
