@@ -137,6 +137,8 @@ class _Run:
 
     def _start(self, opened: ExitStack) -> Started:
         """Start every server, or none."""
+        import smtpfix.smtp.grammar  # noqa: F401, PLC0415 - the violations need it: at the end there is no time for that
+
         policies, directory = self._options.policies, self._options.authority
         inbox = self._inbox()
         try:
@@ -183,7 +185,6 @@ class _Run:
         return inbox
 
     def _watch(self) -> None:
-        import smtpfix.smtp.violations  # noqa: F401, PLC0415 - now, for at the end there is no time to import it
         timeout = self._options.timeout
         deadline = monotonic() + (math.inf if timeout is None else timeout)
         while self._reason is None:
