@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +14,9 @@ from smtpfix.errors import SMTPFixError
 
 from .audit_command import audit_command
 from .certs_command import KEY_TYPE, certs_group
-from .config import Kind, read_config
+from .config import Kind, read_config, strangers
 from .options import DEFAULT_MEMORY, WAYS_TO_SAVE, read_options
-from .pipe import settle
+from .pipe import complain, settle
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
@@ -36,13 +37,16 @@ def _switch(option: str, *name: str, **attributes: Any) -> Callable[[_Command], 
 
 def _use_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     """Let a file say what neither the command line nor the environment does."""
-    if path is None:
-        return
     options = {}
     for parameter in context.command.params:
-        if isinstance(parameter, click.Option) and parameter.name not in ("config", None):
+        if isinstance(parameter, click.Option):
             kind = Kind.SWITCH if parameter.is_flag else Kind.MANY if parameter.multiple else Kind.ONE
             options[parameter.opts[0].removeprefix("--")] = (str(parameter.name), kind)
+    for text in strangers(os.environ, options):
+        complain(text)
+    if path is None:
+        return
+    del options["config"]
     found = read_config(path, {option: kind for option, (_, kind) in options.items()})
     context.default_map = {options[option][0]: value for option, value in found.items()}
 

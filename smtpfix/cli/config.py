@@ -1,4 +1,4 @@
-"""The options of `smtpfix serve` from a file, TOML: every key is an option's name without its dashes.
+"""The options of `smtpfix serve` from a file, TOML, with their names without dashes as keys; and from the environment.
 
 Knows neither click nor what the options mean: `Kind` says which form the value of each has.
 """
@@ -6,7 +6,7 @@ Knows neither click nor what the options mean: `Kind` says which form the value 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,8 @@ from typing import Any, Final
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.tables import read_file, read_toml
 
+PREFIX: Final = "SMTPFIX_SERVE_"
+"""How the variables begin that hold options; click builds their names so."""
 _MOST: Final = 1_000_000
 """Octets that the file may have."""
 _NEAR: Final = 3
@@ -42,6 +44,15 @@ def read_config(path: Path, known: Mapping[str, Kind]) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise InvalidValueError(where, str(error), "UTF-8") from error
     return {key: _value(where, key, value, known) for key, value in read_toml(where, text).items()}
+
+
+def strangers(environment: Iterable[str], known: Collection[str]) -> Iterator[str]:
+    """Yield what to say of each variable that looks like an option of serve's and is none; it need not be meant so."""
+    options = [option.replace("-", "_").upper() for option in known]
+    for name in environment:
+        if name.startswith(PREFIX) and (given := name.removeprefix(PREFIX)) not in options:
+            near = difflib.get_close_matches(given, options, n=1, cutoff=_LIKE)
+            yield f"{name} in the environment is no option" + (f"; is {PREFIX}{near[0]} meant?" if near else "")
 
 
 def _value(where: str, key: str, value: Any, known: Mapping[str, Kind]) -> Any:

@@ -64,6 +64,14 @@ def test_the_command_line_overrules_the_environment_and_both_the_file(options):
     assert policy.users is None
 
 
+def test_a_variable_that_is_no_option_is_told_and_does_no_harm(options, capfd):
+    assert options(LISTN="plain:0", SERVICE_XYZ="1", TIMEOUT="3").timeout == 3
+    assert capfd.readouterr().err.splitlines() == [
+        "smtpfix: SMTPFIX_SERVE_LISTN in the environment is no option; is SMTPFIX_SERVE_LISTEN meant?",
+        "smtpfix: SMTPFIX_SERVE_SERVICE_XYZ in the environment is no option",
+    ]
+
+
 def test_the_environment_can_name_the_file(options, tmp_path):
     (tmp_path / "other.toml").write_text("size-limit = 5\n", encoding="utf-8")
     assert options(CONFIG=str(tmp_path / "other.toml")).policies[0].size_limit == 5
