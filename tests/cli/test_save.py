@@ -6,9 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text
 
 from smtpfix import CapturedMessage, Envelope, Mode, SessionEnd
 from smtpfix.cli.events import MessageCaptured, SessionEnded, SessionStarted
+from smtpfix.cli.folder import file_name
 from smtpfix.cli.maildir import MaildirSaver
 from smtpfix.cli.save import Saver
 from smtpfix.record.recorder import RecordedServer, Recorder
@@ -125,6 +128,11 @@ def test_numbers_go_on_where_the_counter_s_file_cannot_be_written(tmp_path):
 def test_a_file_is_found_by_its_recipient_and_subject_on_every_file_system(tmp_path, recipient, subject, name):
     content = f"Subject: {subject}\r\n\r\nHi\r\n".encode()
     assert Saver(tmp_path).save(captured(1, content, recipient)).path.name == name
+
+
+@given(text())
+def test_whatever_a_client_writes_becomes_a_short_and_harmless_part_of_a_name(written):
+    assert re.fullmatch(r"(?:[A-Za-z0-9@_+](?:[A-Za-z0-9@._+-]{0,38}[A-Za-z0-9@_+])?)?", file_name(written))
 
 
 def test_a_maildir_is_one_for_python_s_mailbox(tmp_path):
