@@ -587,7 +587,7 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/cli",
-        "skipped += 1  # another run saves here at the same time",
+        "continue  # another run saves here at the same time",
         "return path, skipped",
         "a message is lost whose name another run has taken",
     ),

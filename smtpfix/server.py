@@ -69,6 +69,8 @@ class Observer(Protocol):
     def session_ended(self, server: Server, session: Session) -> None:
         """Note that a client is gone."""
 
+    # One that has `said(server, session_number, event)` as well is told each `Event` of a session's transcript.
+
 
 class Server(Ruled, Configuring):
     """A local SMTP server.
@@ -165,7 +167,7 @@ class Server(Ruled, Configuring):
             host=_REACHED_AT.get(self.addresses[0][0], self.policy.host),
             hostname=self.policy.hostname,
             address=self.reached_at[0],
-            others=("localhost", *self.reached_at[1:], *self._names),
+            others=("localhost", *self.reached_at[1:], *self.policy.other_names, *self._names),
         )
 
     @property
@@ -375,7 +377,12 @@ class Server(Ruled, Configuring):
     def _watch(self) -> Watch | None:
         if (observer := self._observer) is None:
             return None
-        return Watch(partial(observer.session_started, self), partial(observer.session_ended, self))
+        said = getattr(observer, "said", None)
+        return Watch(
+            partial(observer.session_started, self),
+            partial(observer.session_ended, self),
+            None if said is None else partial(said, self),
+        )
 
     def _begin_close(self, *, graceful: bool) -> Serving | None:
         """Return what is to be closed, to the first who asks."""

@@ -7,6 +7,7 @@ import contextlib
 import math
 import threading
 import time
+from pathlib import Path
 
 import freezegun
 import pytest
@@ -102,3 +103,10 @@ async def test_an_endless_wait_leaves_no_thread_behind():
     assert await waiter == 7
     alarm.join(10)
     assert not alarm.is_alive()
+
+
+@pytest.mark.once
+def test_no_module_but_the_clock_asks_the_one_that_a_test_may_stop():
+    package = Path(__file__).parents[1] / "smtpfix"
+    asking = [str(path) for path in package.rglob("*.py") if "time.monotonic" in path.read_text(encoding="utf-8")]
+    assert asking == [str(package / "clock.py")]

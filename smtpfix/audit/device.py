@@ -7,11 +7,12 @@ come.
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from typing import Final, Protocol
+
+from smtpfix.clock import monotonic
 
 from .plan import Case
 from .process import Ended
@@ -77,8 +78,8 @@ class Device:
         """Wait until somebody has set the device up for a server, or the time is over. Raises `KeyboardInterrupt`."""
         self._first = target.host, _trusted(target)
         self.guide.set_up(target, total)
-        deadline = time.monotonic() + timeout
-        while self._answer() is None and time.monotonic() < deadline and not stop.wait(_LOOK):
+        deadline = monotonic() + timeout
+        while self._answer() is None and monotonic() < deadline and not stop.wait(_LOOK):
             pass
 
     def cannot_reach(self, target: Target) -> str | None:
@@ -103,12 +104,12 @@ class Device:
         The time counts again from its first connection: until then it is that of whoever starts it. A session that is
         open still when the time is over, or is said to be, hangs. Raises `KeyboardInterrupt` where the audit is to end.
         """
-        began = since = time.monotonic()
+        began = since = monotonic()
         self.guide.announce(case, target)
         seen, quiet_since = 0, None
         while not stop.is_set():
             answer = self._answer()  # before the look: what came until then is seen
-            now = time.monotonic()
+            now = monotonic()
             sessions = tuple(server.sessions)
             is_open = not all(session.is_over for session in sessions)
             if sessions and not seen:
@@ -122,7 +123,7 @@ class Device:
             if answer is Answer.DONE or now - since > timeout:
                 return Ended(Ending.TIMED_OUT if is_open else Ending.ELSEWHERE, seconds=now - began)
             stop.wait(_LOOK)
-        return Ended(Ending.ELSEWHERE, seconds=time.monotonic() - began)
+        return Ended(Ending.ELSEWHERE, seconds=monotonic() - began)
 
     def _answer(self) -> Answer | None:
         answer = self.guide.answer()

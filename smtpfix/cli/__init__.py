@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from smtpfix.errors import SMTPFixError
 
 from .audit_command import audit_command
-from .options import DEFAULT_MEMORY, read_options
-from .pipe import settle
+from .certs_command import KEY_TYPE, certs_group
+from .config import Kind, read_config, strangers
+from .options import DEFAULT_MEMORY, WAYS_TO_SAVE, read_options
+from .pipe import complain, settle
 from .probe_command import probe_command
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
 _FILE = click.Path(path_type=Path)
-_KEY_TYPE = "Keys of the authority and below it: ecdsa or rsa; without, what DIR has, and ecdsa for a new one."
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+class _Lines(click.types.StringParamType):
+    """Text of which an environment variable holds one a line: it may have spaces in it."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line.strip() for line in rv.splitlines() if line.strip()]
+
+
+def _switch(option: str, *name: str, **attributes: Any) -> Callable[[_Command], _Command]:
+    """Return an option that can be taken back, where a file or the environment has it on."""
+    return click.option(f"{option}/--no-{option.removeprefix('--')}", *name, **{"default": False, **attributes})
+
+
+def _use_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
+    """Let a file say what neither the command line nor the environment does."""
+    options = {}
+    for parameter in context.command.params:
+        if isinstance(parameter, click.Option):
+            kind = Kind.SWITCH if parameter.is_flag else Kind.MANY if parameter.multiple else Kind.ONE
+            options[parameter.opts[0].removeprefix("--")] = (str(parameter.name), kind)
+    for text in strangers(os.environ, options):
+        complain(text)
+    if path is None:
+        return
+    del options["config"]
+    found = read_config(path, {option: kind for option, (_, kind) in options.items()})
+    context.default_map = {options[option][0]: value for option, value in found.items()}
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SMTPFIX"},
+    invoke_without_command=True,
+)
 @click.version_option(package_name="smtpfix")
 @click.pass_context
 def commands(context: click.Context) -> None:
@@ -32,6 +66,16 @@ def commands(context: click.Context) -> None:
 
 @commands.command("serve")
 @click.option(
+    "--config",
+    metavar="FILE.toml",
+    type=_FILE,
+    is_eager=True,
+    expose_value=False,
+    callback=_use_config,
+    help="Read options from a file, by their names: listen = ['plain:2525'], any-user = true. The environment "
+    "(SMTPFIX_SERVE_LISTEN, ...) overrules it, and the command line both.",
+)
+@click.option(
     "--listen",
     metavar="MODE[@HOST]:PORT",
     multiple=True,
@@ -39,9 +83,8 @@ def commands(context: click.Context) -> None:
     "Port 0 takes a free one; an IPv6 HOST stands in brackets: starttls@[::1]:2525. lmtp:2424 and lmtp+starttls:2424 "
     "speak LMTP, lmtp+unix:PATH on a UNIX socket.",
 )
-@click.option(
+@_switch(
     "--conventional-ports",
-    is_flag=True,
     help="Serve plain on 25, starttls on 587 and implicit-tls on 465 instead of the default four.",
 )
 @click.option(
@@ -52,27 +95,52 @@ def commands(context: click.Context) -> None:
     help="Where to listen unless --listen says so; 0.0.0.0 lets other machines in.",
 )
 @click.option(
-    "--hostname", metavar="NAME", help="The server's own name or IP address, in greeting, EHLO reply and certificate."
+    "--hostname",
+    metavar="NAME",
+    multiple=True,
+    help="The server's own name or IP address, in greeting, EHLO reply and certificate; repeatable: the certificate "
+    "holds all of them.",
 )
 @click.option(
-    "--user", metavar="NAME:PASSWORD", multiple=True, help="Who may log in; repeatable. '*' is the same as --any-user."
+    "--user",
+    metavar="NAME:PASSWORD",
+    multiple=True,
+    type=_Lines(),
+    help="Who may log in; repeatable. '*' is the same as --any-user.",
+)
+@click.option(
+    "--users",
+    metavar="FILE",
+    type=_FILE,
+    help="Who may log in, a NAME:PASSWORD line each; passwords in clear or as 'htpasswd -m' and '-s' write them.",
 )
 @click.option(
     "--token",
     metavar="NAME:TOKEN",
     multiple=True,
+    type=_Lines(),
     help="Who may log in with a bearer token; repeatable. XOAUTH2 and OAUTHBEARER are offered then.",
 )
-@click.option("--any-user", is_flag=True, help="Accept every user with every password, and say who came.")
+@_switch("--any-user", help="Accept every user with every password, and say who came.")
 @click.option(
     "--mechanism",
     metavar="NAME",
     multiple=True,
     help="Offer this SASL mechanism instead of PLAIN and LOGIN; repeatable, in this order: CRAM-MD5, SCRAM-SHA-256, …",
 )
-@click.option("--require-auth", is_flag=True, help="Answer 530 to mail from clients that have not logged in.")
-@click.option("--proxy-protocol", is_flag=True, help="Take connections with a PROXY protocol header, and no others.")
-@click.option("--xclient", is_flag=True, help="Let everybody say by XCLIENT who the client is.")
+@_switch("--require-auth", help="Answer 530 to mail from clients that have not logged in.")
+@_switch(
+    "--auth-in-clear",
+    default=None,
+    help="Take logins outside TLS in every mode, or in none; without, in mode plain only.",
+)
+@click.option(
+    "--client-certificate",
+    metavar="WHETHER",
+    help="Ask TLS clients for a certificate of 'smtpfix certs client': none, optional or required.",
+)
+@_switch("--proxy-protocol", help="Take connections with a PROXY protocol header, and no others.")
+@_switch("--xclient", help="Let everybody say by XCLIENT who the client is.")
 @click.option("--size-limit", metavar="OCTETS", type=int, help="Largest message; larger ones are answered 552.")
 @click.option(
     "--like",
@@ -109,12 +177,19 @@ def commands(context: click.Context) -> None:
     type=_DIRECTORY,
     help="Keep the certificate authority in DIR between runs, so that its ca.pem can be imported once.",
 )
-@click.option("--key-type", metavar="TYPE", help=_KEY_TYPE)
+@click.option("--key-type", metavar="TYPE", help=KEY_TYPE)
 @click.option(
     "--save",
     metavar="DIR",
     type=_DIRECTORY,
     help="Write each message, its exact octets, and each session's transcript to a file of its own in DIR.",
+)
+@click.option(
+    "--save-as",
+    metavar="WAY",
+    default=WAYS_TO_SAVE[0],
+    show_default=True,
+    help="What DIR of --save is: files, or a maildir that mail readers open.",
 )
 @click.option(
     "--certificate",
@@ -135,6 +210,7 @@ def commands(context: click.Context) -> None:
     "--rule",
     metavar="RULE",
     multiple=True,
+    type=_Lines(),
     help="Answer a command otherwise: 'RCPT *@slow.example: 450 4.2.1 Greylisted x1'; repeatable, see docs/rules.md.",
 )
 @click.option(
@@ -163,7 +239,8 @@ def commands(context: click.Context) -> None:
     help="Print how an application reaches the first server, and all else on stderr: env for a shell, docker for an "
     "env file, django, flask-mail, fastapi-mail, node, rails, spring, symfony, laravel, ...; see docs/outside.md.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each event, for programs.")
+@_switch("--json", "as_json", help="Print one JSON object a line for each event, for programs.")
+@_switch("--verbose", help="Print everything that is said, as it goes; passwords and tokens are struck out.")
 @click.option("--exit-after", metavar="N", type=int, help="End once N messages have been accepted.")
 @click.option(
     "--timeout",
@@ -201,80 +278,8 @@ def providers_command(name: str | None) -> int:
     return list_providers(sys.stdout) if name is None else show_provider(sys.stdout, name)
 
 
-@commands.group("certs", invoke_without_command=True)
-@click.pass_context
-def certs_group(context: click.Context) -> None:
-    """List the catalogue of scenarios, show their certificates, write them for other servers."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
-
-
-@certs_group.command("list")
-@click.argument("group", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each scenario.")
-@click.option("--markdown", is_flag=True, help="Print tables in Markdown, as in docs/scenarios.md.")
-def certs_list_command(**options: Any) -> int:
-    """List the scenarios, or those of GROUP.
-
-    Groups are certificates, tls, stripping, injection, auth, replies, timing and delivery.
-    """
-    from .certs import list_scenarios  # noqa: PLC0415 - help and errors need no certificates
-
-    return list_scenarios(sys.stdout, **options)
-
-
-@certs_group.command("show")
-@click.argument("name", metavar="ID|FILE.toml")
-def certs_show_command(name: str) -> int:
-    """Show a scenario: what is expected, and each certificate, decoded.
-
-    Names and addresses are those of 'smtpfix serve' without options, and the keys are new ones each time.
-    """
-    from .certs import show  # noqa: PLC0415 - as above
-
-    return show(sys.stdout, name)
-
-
-@certs_group.command("write")
-@click.argument("names", metavar="ID|GROUP|FILE.toml...", nargs=-1, required=True)
-@click.option("--out", metavar="DIR", type=_FILE, required=True, help="Where to write; made if it is not there.")
-@click.option("--hostname", metavar="NAME", help="The server's name, instead of localhost and mx.smtpfix.test.")
-@click.option("--address", metavar="IP", help="The server's IP address, instead of 127.0.0.1.")
-@click.option("--pkcs12", metavar="PASSWORD", help="Write ID.p12 too: key and chain, PKCS#12.")
-@click.option(
-    "--truststore", metavar="PASSWORD", help="Write ID-truststore.p12 too: what to trust, a PKCS#12 that Java reads."
-)
-@click.option(
-    "--authority",
-    metavar="DIR",
-    type=_DIRECTORY,
-    help="Issue from the authority kept in DIR, so that its ca.pem can be imported once.",
-)
-@click.option("--key-type", metavar="TYPE", help=_KEY_TYPE)
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
-def certs_write_command(**options: Any) -> int:
-    """Write scenarios' certificates for other servers: ID-chain.pem, ID-key.pem, ID-ca.pem.
-
-    ID-chain.pem is what the server has to send, ID-key.pem its key, and ID-ca.pem what a careful client trusts.
-    """
-    from .export import WriteOptions, write  # noqa: PLC0415 - as above
-
-    return write(sys.stdout, WriteOptions(**options))
-
-
-@certs_group.command("ca")
-@click.option("--out", "file", metavar="FILE", type=_FILE, required=True, help="Where to write the root, PEM.")
-@click.option("--authority", "directory", metavar="DIR", type=_DIRECTORY, help="The authority kept in DIR.")
-@click.option("--key-type", metavar="TYPE", help=_KEY_TYPE)
-@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
-def certs_ca_command(**options: Any) -> int:
-    """Write the root that clients have to trust."""
-    from .export import write_root  # noqa: PLC0415 - as above
-
-    return write_root(sys.stdout, **options)
-
-
 commands.add_command(audit_command)
+commands.add_command(certs_group)
 commands.add_command(probe_command)
 
 

@@ -18,8 +18,8 @@ from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario
 from smtpfix.policy.tls_profile import FAULTS, TLSProfile
 from smtpfix.safe_text import printable
 
-from .events import scenario_object
-from .options import find_scenario
+from .json_output import scenario_object
+from .shown import find_scenario
 from .terminal import Terminal
 
 HERE: Final = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("::1",))

@@ -1,22 +1,18 @@
-"""What happens while `smtpfix serve` runs, as values, and each as JSON for other programs.
-
-Never has a password in what it prints, nor a message's content.
-"""
+"""What happens while `smtpfix serve` runs, as values; `json_output` and `terminal` show them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Protocol, TextIO, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
-from smtpfix.record.session import AuthAttempt, Session
+from smtpfix.record.session import Session
+from smtpfix.record.transcript import Event
 from smtpfix.smtp.policy import Policy
 
 
@@ -36,6 +32,8 @@ class Listening:
     """The name that clients have to connect to for the scenario to mean anything; None: `host`."""
     ca_file: Path | None = None
     """What a careful client of this server trusts; None where it knows no TLS."""
+    hostname: str | None = None
+    """What ``--hostname`` has clients connect to; None where it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +107,18 @@ class SessionEnded:
     """Where its transcript was saved."""
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Client or server said something, or something happened beside that; told where ``--verbose`` asks for it."""
+
+    server: str
+    """`Listening.name`."""
+    session: int
+    """`Session.number`."""
+    at: datetime
+    event: Event
+
+
 class Reason(StrEnum):
     """Why it ends."""
 
@@ -133,9 +143,11 @@ class Stopped:
     messages: int
     """Accepted messages."""
     sessions: int
+    unused_rules: tuple[str, ...] = ()
+    """The rules that were asked for and never answered, as they were written."""
 
 
-ClientEvent: TypeAlias = SessionStarted | MessageCaptured | SessionEnded
+ClientEvent: TypeAlias = SessionStarted | MessageCaptured | SessionEnded | Said
 RulesEvent: TypeAlias = RulesRead | RulesRejected
 ServeEvent: TypeAlias = Started | RulesEvent | ClientEvent | Stopped
 
@@ -147,6 +159,8 @@ _EVENT: Final = 200
 def weight(event: ServeEvent) -> int:
     """Return about how many octets of memory an event takes while it waits to be shown."""
     match event:
+        case Said(event=said):
+            return _EVENT + len(said.data)
         case MessageCaptured(message=message):
             return _EVENT + message.weight
         case SessionStarted(session=session) | SessionEnded(session=session):
@@ -160,171 +174,3 @@ class Output(Protocol):
 
     def show(self, event: ServeEvent) -> None:
         """Show one event. Raises `OSError` where it cannot be written."""
-
-
-class JSONOutput:
-    """Prints one JSON object a line; docs/serve.md has the keys."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def show(self, event: ServeEvent) -> None:
-        """Print and flush one event."""
-        for item in _objects(event):
-            # ASCII, whatever the stream's encoding is, and nothing that a terminal would obey.
-            self._stream.write(json.dumps(_sound(item)) + "\n")
-        self._stream.flush()
-
-
-def _objects(event: ServeEvent) -> Iterator[dict[str, Any]]:
-    match event:
-        case Started():
-            for server in event.servers:
-                yield _listening(server, server.ca_file or event.ca_file)
-            for scenario in event.scenarios:
-                yield {"event": "scenario", **scenario_object(scenario)}
-            for mode in event.left_out:
-                yield {"event": "left-out", "mode": mode}
-        case RulesRead() | RulesRejected():
-            yield _rules(event)
-        case SessionStarted(server, session):
-            yield {"event": "session-started", **_whose(server, session), "started": session.started.isoformat()}
-        case MessageCaptured():
-            yield _message(event)
-        case SessionEnded():
-            yield _session_ended(event)
-        case Stopped():
-            yield {
-                "event": "stopped",
-                "reason": event.reason,
-                "messages": event.messages,
-                "sessions": event.sessions,
-            }
-
-
-def scenario_object(scenario: Scenario) -> dict[str, Any]:
-    """Return what is known of a scenario before anything is issued, as JSON has it."""
-    return {
-        "id": scenario.id,
-        "group": scenario.group,
-        "summary": scenario.summary,
-        "expected": scenario.expected,
-        "standard": scenario.standard,
-        "modes": scenario.modes,
-    }
-
-
-def _listening(server: Listening, ca_file: Path | None) -> dict[str, Any]:
-    return {
-        "event": "listening",
-        "server": server.name,
-        "mode": server.policy.mode,
-        "host": server.host,
-        "port": server.port,
-        "addresses": server.addresses,
-        "connect": server.connect or server.host,
-        "ca_file": _path(ca_file),
-    }
-
-
-def _rules(event: RulesEvent) -> dict[str, Any]:
-    outcome = {"event": "rules-read"} if isinstance(event, RulesRead) else {"event": "rules-rejected"}
-    error = {} if isinstance(event, RulesRead) else {"error": event.error}
-    return {**outcome, "file": str(event.file), "rules": event.rules, "at": event.at.isoformat(), **error}
-
-
-def _whose(server: str, session: Session) -> dict[str, Any]:
-    return {
-        "server": server,
-        "mode": session.mode,
-        "session": session.number,
-        "client": session.client[0],
-        "client_port": session.client[1],
-    }
-
-
-def _message(event: MessageCaptured) -> dict[str, Any]:
-    message = event.message
-    return {
-        "event": "message",
-        "server": event.server,
-        "mode": event.mode,
-        "session": message.session_number,
-        "number": message.number,
-        "received": message.received.isoformat(),
-        "reverse_path": message.reverse_path,
-        "recipients": message.to,
-        "subject": message.subject,
-        "size": message.size,
-        "in_tls": message.in_tls,
-        "user": message.user,
-        "accepted": message.accepted,
-        "refused_recipients": message.refused_recipients,
-        "reply": None if message.reply is None else str(message.reply),
-        "path": _path(event.path),
-    }
-
-
-def _session_ended(event: SessionEnded) -> dict[str, Any]:
-    session = event.session
-    return {
-        "event": "session-ended",
-        **_whose(event.server, session),
-        "forwarded_by": None if session.client == session.peer else session.peer[0],
-        "client_name": session.client_name,
-        "duration": round(session.duration, 6),
-        "end": session.end,
-        "tls": _tls(session),
-        "tls_failure": _tls_failure(session),
-        "auth": [_auth(attempt) for attempt in session.auth],
-        "injected": len(session.injected),
-        "messages": session.message_count,
-        "refusal": session.refusal,
-        "path": _path(event.path),
-    }
-
-
-def _tls(session: Session) -> dict[str, Any] | None:
-    tls = session.tls
-    if tls is None:
-        return None
-    return {
-        "version": tls.version,
-        "cipher": tls.cipher,
-        "server_name": tls.server_name,
-        "client_certificate": tls.client_name,
-        "started_by": tls.started_by,
-    }
-
-
-def _tls_failure(session: Session) -> dict[str, Any] | None:
-    failure = session.tls_failure
-    if failure is None:
-        return None
-    return {"reason": failure.reason, "alert": failure.alert, "alert_sender": failure.alert_sender}
-
-
-def _auth(attempt: AuthAttempt) -> dict[str, Any]:
-    return {
-        "mechanism": attempt.mechanism,
-        "user": attempt.user,
-        "accepted": attempt.accepted,
-        "in_clear": attempt.in_clear,
-        "password_in_clear": attempt.in_clear and attempt.password is not None,
-        "token_in_clear": attempt.in_clear and attempt.token is not None,
-    }
-
-
-def _path(path: Path | None) -> str | None:
-    return None if path is None else str(path)
-
-
-def _sound(value: Any) -> Any:
-    """Return the value with undecodable octets escaped: many programs read no lone surrogate (RFC 8259 section 8.2)."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {key: _sound(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_sound(item) for item in value]
-    return value

@@ -13,6 +13,7 @@ from typing import TextIO
 from smtpfix.errors import InvalidValueError, SMTPFixError
 from smtpfix.pki import stores
 from smtpfix.pki.authority import Authority
+from smtpfix.pki.certificates import Issued
 from smtpfix.pki.chains import Chain
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.certificate_profile import check_key_type
@@ -22,7 +23,8 @@ from smtpfix.safe_text import printable
 from smtpfix.smtp.policy import Policy
 
 from .certs import HERE
-from .options import find_scenario, is_scenario_file
+from .folder import file_name
+from .shown import find_scenario, is_scenario_file
 from .terminal import Terminal
 
 
@@ -102,9 +104,53 @@ def write_root(
 ) -> int:
     """Write an authority's root."""
     with _authority(directory, key_type) as authority:
-        _write(file.parent, [_File(file.name, authority.ca_pem.encode(), "")], force=force)
+        form, octets = _form(file, authority.root)
+        _write(file.parent, [_File(file.name, octets, "")], force=force)
     whose = f"of the authority in {directory}" if directory is not None else "of a new authority that is gone already"
-    Terminal(stream).lines([f"{file}  the root {whose}, PEM"])
+    Terminal(stream).lines([f"{file}  the root {whose}, {form}"])
+    return 0
+
+
+def _form(file: Path, root: Issued) -> tuple[str, bytes]:
+    """Return what a file's name asks for, in words, and the root in that form."""
+    if file.suffix == ".der":
+        return "DER", root.octets
+    if file.suffix == ".p12":
+        return f"PKCS#12, its password is {stores.ROOT_PASSWORD}", stores.root_store(root)
+    return "PEM", root.pem.encode()
+
+
+def write_clients(
+    stream: TextIO, names: Sequence[str], directory: Path, out: Path, *, pkcs12: str | None = None, force: bool = False
+) -> int:
+    """Issue certificates for clients, and say what was written."""
+    if pkcs12 == "":
+        raise InvalidValueError("--pkcs12", pkcs12, "a password")
+    files: dict[str, list[_File]] = {}
+    with _authority(directory, None) as authority:
+        for name in names:
+            base = file_name(name)
+            if not base or base in files:
+                raise InvalidValueError("NAME", name, "names of clients, each of which has files of its own")
+            try:
+                chain, key = authority.client_certificate(name)
+            except ValueError as error:  # idna's errors are of this kind
+                expected = f"a host name, an e-mail address or an IP address ({error})"
+                raise InvalidValueError("NAME", name, expected) from error
+            files[base] = [
+                _File(f"{base}-chain.pem", chain, "the certificate, and its issuer's"),
+                _File(f"{base}-key.pem", key, "its private key", is_private=True),
+            ]
+            if pkcs12 is not None:
+                store = stores.client_store(chain, key, pkcs12, base)
+                files[base].append(_File(f"{base}.p12", store, "PKCS#12: key and chain", is_private=True))
+    _write(out, [file for some in files.values() for file in some], force=force)
+    width = max(len(file.name) for some in files.values() for file in some)
+    lines = []
+    for name, some in zip(names, files.values(), strict=True):
+        lines.append(f"{printable(name)}: a client of servers below the authority in {directory}")
+        lines += [f"    {out / file.name.ljust(width)}  {file.what}" for file in some]
+    Terminal(stream).lines(lines)
     return 0
 
 

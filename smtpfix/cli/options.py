@@ -5,20 +5,17 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError, UnknownProvider
-from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
-from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, read_scenario
 from smtpfix.policy.certificate_profile import check_key_type
 from smtpfix.policy.limits import Limits
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.policy.scenario import Scenario
-from smtpfix.policy.server_policy import TLS_VERSIONS
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
 from smtpfix.smtp.language import LANGUAGE
@@ -27,12 +24,18 @@ from smtpfix.smtp.providers import Provider, load_provider
 
 from .emit import Emission
 from .listening import at_ports, conventional, listener, unprivileged
+from .shown import asked_scenarios, certificate_fields, showing, version_fields
+from .users import check_mechanisms, read_users
 
 KEPT: Final = 1000
 """Messages and sessions kept in memory: what has been shown and saved need not stay."""
 DEFAULT_MEMORY: Final = 256
 """``--max-memory``: MiB of these, and of events that wait to be shown."""
+WAYS_TO_SAVE: Final = ("files", "maildir")
+"""``--save-as``; the first is the default."""
 _MEBIBYTE: Final = 1_048_576
+_OPTIONS: Final = {"mechanisms": "mechanism", "other_names": "hostname"}
+"""Options that have another name than the field of `Policy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,18 @@ class ServeOptions:
     """Modes that were asked for, and that cannot show `scenarios`."""
     authority: Path | None = None
     """Directory that keeps the certificate authority between runs; None makes one for this run."""
+    hostname: str | None = None
+    """The name that clients are told to connect to; None: where the servers listen."""
     key_type: str | None = None
     """What keys the authority has, ``ecdsa`` or ``rsa``; None: what the directory has, or ``ecdsa``."""
     save: Path | None = None
     """Directory for messages and transcripts; None writes no files."""
+    save_as: str = "files"
+    """How messages are saved, one of `WAYS_TO_SAVE`."""
     as_json: bool = False
     """Print for programs, not for people."""
+    verbose: bool = False
+    """Print the conversation too, as it goes."""
     exit_after: int | None = None
     """Accepted messages after which it ends; None does not count."""
     rules: tuple[Rule, ...] = ()
@@ -69,6 +78,10 @@ class ServeOptions:
     def __post_init__(self) -> None:
         if self.key_type is not None:
             check_key_type(self.key_type, "--key-type")
+        if self.save_as not in WAYS_TO_SAVE:
+            raise InvalidValueError("--save-as", self.save_as, f"one of {', '.join(WAYS_TO_SAVE)}")
+        if self.save_as != WAYS_TO_SAVE[0] and self.save is None:
+            raise InvalidValueError("--save", self.save, "a directory where --save-as says how to save")
         if self.exit_after is not None and self.exit_after < 1:
             raise InvalidValueError("--exit-after", self.exit_after, "a number of messages, 1 or more")
         if self.timeout is not None and not self.timeout > 0:
@@ -80,12 +93,15 @@ def read_options(
     listen: Collection[str] = (),
     conventional_ports: bool = False,
     host: str = "localhost",
-    hostname: str | None = None,
+    hostname: Collection[str] = (),
     user: Collection[str] = (),
+    users: Path | None = None,
     token: Collection[str] = (),
     any_user: bool = False,
     mechanism: Collection[str] = (),
     require_auth: bool = False,
+    auth_in_clear: bool | None = None,
+    client_certificate: str | None = None,
     size_limit: int | None = None,
     like: str | None = None,
     limit: Collection[str] = (),
@@ -112,19 +128,25 @@ def read_options(
     Raises `InvalidValueError`, `UnknownScenario` and `UnknownProvider`.
     """
     provider = None if like is None else _provider(like)
-    users = _users(user, token, any_user=any_user)
+    known, mechanisms = read_users(user, users, token, any_user=any_user)
+    check_mechanisms(known, mechanism)
     if max_memory < 1:
         raise InvalidValueError("--max-memory", max_memory, "MiB, 1 or more")
     for option, wanted in (("--require-auth", require_auth), ("--mechanism", bool(mechanism) and scenario is None)):
-        if wanted and users is None and provider is None:
-            raise InvalidValueError(option, "nobody", "somebody who can log in (--user, --token or --any-user)")
+        if wanted and known is None and provider is None:
+            raise InvalidValueError(
+                option, "nobody", "somebody who can log in (--user, --users, --token or --any-user)"
+            )
     keywords = tuple(keyword for text in offer for keyword in text.replace(",", " ").split())
     given = {
-        "users": users,
+        "users": known,
         "require_auth": require_auth or None,
-        "hostname": hostname,
+        "auth_in_clear": auth_in_clear,
+        "client_certificate": client_certificate,
+        "hostname": next(iter(hostname), None),
+        "other_names": tuple(hostname)[1:],
         "size_limit": size_limit,
-        "mechanisms": tuple(mechanism) or (_mechanisms(user, token) if provider is None else None),
+        "mechanisms": tuple(mechanism) or (mechanisms if provider is None else None),
         "offer": keywords or None,
         "syntax": syntax,
         "limits": _limits(limit),
@@ -139,13 +161,14 @@ def read_options(
     try:
         base = Policy().replace(**changes) if provider is None else Policy.like(provider.name, **changes)
     except InvalidValueError as error:
-        option = error.field.removeprefix("Policy.").replace("mechanisms", "mechanism").replace("_", "-")
+        field = error.field.removeprefix("Policy.")
+        option = _OPTIONS.get(field, field).replace("_", "-")
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
     policies = at_ports(base, conventional(provider)) if conventional_ports else []
     policies += [listener(base, text) for text in listen]
-    scenarios = _scenarios(certificate, scenario)
-    shown_fields = {**_certificate_fields(certificate, certificate_file, key_file), **_version_fields(tls_min, tls_max)}
-    policies, left_out = _showing(policies or at_ports(base, unprivileged(provider)), scenarios)
+    scenarios = asked_scenarios(certificate, scenario)
+    shown_fields = {**certificate_fields(certificate, certificate_file, key_file), **version_fields(tls_min, tls_max)}
+    policies, left_out = showing(policies or at_ports(base, unprivileged(provider)), scenarios)
     if (shown_fields or key_type is not None) and not any(policy.uses_tls for policy in policies):
         raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
     shown_fields |= {} if scenario is None else {"scenario": scenario}
@@ -156,6 +179,7 @@ def read_options(
     if emit is not None and shown[0].unix_socket is not None:
         raise InvalidValueError("--emit", f"lmtp+unix:{shown[0].unix_socket}", "a first server with a port")
     others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
+    others |= {"hostname": next(iter(hostname), None)}
     return ServeOptions(shown, scenarios, left_out, **others)
 
 
@@ -173,26 +197,6 @@ def _rules_file(path: Path | None) -> RulesFile | None:
         return None if path is None else RulesFile.read(path)
     except InvalidValueError as error:
         raise error.within("--rules") from error
-
-
-def find_scenario(option: str, text: str) -> Scenario:
-    """Return the catalogue's scenario of this id, or that of a user's file, which has to end in ``.toml``.
-
-    Raises `InvalidValueError` and `UnknownScenario`, which name the option.
-    """
-    if not is_scenario_file(text):
-        check_scenario_id(text, option)
-        return load_scenario(text)
-    try:
-        return read_scenario(Path(text))
-    except OSError as error:
-        expected = f"a scenario's id, or a TOML file that can be read ({error.strerror})"
-        raise InvalidValueError(option, text, expected) from error
-
-
-def is_scenario_file(text: str) -> bool:
-    """Return whether a text is the name of a file, and not a scenario's id."""
-    return text.endswith(".toml") or "/" in text or "\\" in text
 
 
 # Providers
@@ -215,111 +219,3 @@ def _limits(texts: Collection[str]) -> Limits | None:
             raise InvalidValueError("--limit", text, "NAME=NUMBER or NAME=RATE, such as message_rate=30/minute")
         table[name] = int(value) if value.isdecimal() else value
     return Limits.parse("--limit", table) if table else None
-
-
-# TLS
-
-
-def _scenarios(certificate: str | None, other: str | None) -> tuple[Scenario, ...]:
-    """Return the scenarios that were asked for, each of its own group."""
-    found = []
-    if certificate is not None:
-        found.append(find_scenario("--certificate", certificate))
-        if found[-1].group != "certificates" and not is_scenario_file(certificate):
-            expected = "a certificate's scenario; this one is for --scenario"
-            raise InvalidValueError("--certificate", certificate, expected)
-    if other is not None:
-        check_scenario_id(other, "--scenario")
-        found.append(load_scenario(other))
-        if found[-1].group == "certificates":
-            raise InvalidValueError("--scenario", other, "a scenario of another kind; this one is for --certificate")
-    return tuple(found)
-
-
-def _certificate_fields(certificate: str | None, chain: Path | None, key: Path | None) -> dict[str, Any]:
-    if certificate is not None:
-        if chain is not None or key is not None:
-            raise InvalidValueError("--certificate", certificate, "nothing beside --certificate-file and --key-file")
-        return {"certificate": Path(certificate) if is_scenario_file(certificate) else certificate}
-    if chain is None and key is None:
-        return {}
-    files = []
-    for option, file, holds in (
-        ("--certificate-file", chain, "the chain of --key-file's key"),
-        ("--key-file", key, "the key of --certificate-file's first certificate"),
-    ):
-        if file is None or not file.is_file():
-            given = None if file is None else str(file)
-            raise InvalidValueError(option, given, f"a PEM file with {holds}")
-        files.append(file)
-    return {"certificate": tuple(files)}
-
-
-_SHORT_VERSIONS: Final = dict(zip(("1.0", "1.1", "1.2", "1.3"), TLS_VERSIONS, strict=True))
-
-
-def _version_fields(lowest: str | None, highest: str | None) -> dict[str, Any]:
-    found = {}
-    for option, text in (("--tls-min", lowest), ("--tls-max", highest)):
-        if text is not None:
-            version = _SHORT_VERSIONS.get(text, text)
-            if version not in TLS_VERSIONS:
-                allowed = ", ".join([*TLS_VERSIONS, *_SHORT_VERSIONS])
-                raise InvalidValueError(option, text, f"one of {allowed}")
-            found[option.removeprefix("--").replace("-", "_")] = version
-    default = Policy()
-    least, most = found.get("tls_min", default.tls_min), found.get("tls_max", default.tls_max)
-    if TLS_VERSIONS.index(least) > TLS_VERSIONS.index(most):
-        if lowest is not None:
-            raise InvalidValueError("--tls-min", lowest, f"at most --tls-max, which is {highest or most!r}")
-        found["tls_min"] = most  # only an old version was asked for
-    return found
-
-
-def _showing(policies: Sequence[Policy], scenarios: Sequence[Scenario]) -> tuple[list[Policy], tuple[Mode, ...]]:
-    """Return the policies that can show the scenarios, and the modes of those that cannot."""
-    if not scenarios:
-        return list(policies), ()
-    able = [policy for policy in policies if all(policy.mode in scenario.modes for scenario in scenarios)]
-    if not able:
-        shown = " with ".join(scenario.id for scenario in scenarios)
-        modes = [str(mode) for mode in Mode if all(mode in scenario.modes for scenario in scenarios)]
-        given = ", ".join(dict.fromkeys(policy.mode for policy in policies))
-        needed = ", ".join(modes) or "there is none"
-        raise InvalidValueError("--listen", given, f"a mode that can show {shown}: {needed}")
-    left_out = dict.fromkeys(Mode(policy.mode) for policy in policies if policy not in able)
-    return able, tuple(left_out)
-
-
-def _users(texts: Collection[str], tokens: Collection[str], *, any_user: bool) -> Users:
-    named = [text for text in texts if text != "*"]
-    if any_user or len(named) < len(texts):
-        for option, given, form in (("--user", named, "NAME:PASSWORD"), ("--token", tokens, "NAME:TOKEN")):
-            if given:
-                raise InvalidValueError(option, "both of them", f"either {form} or everybody ('*', --any-user)")
-        return ANY_USER
-    users: dict[str, tuple[Credential, ...]] = {}
-    for text in named:
-        name, password = _split("--user", text, "NAME:PASSWORD or '*'")
-        users[name] = (password,)
-    for text in tokens:
-        name, value = _split("--token", text, "NAME:TOKEN")
-        try:
-            users[name] = (*users.get(name, ()), Token(value))
-        except InvalidValueError as error:
-            raise error.within("--token") from error
-    return {name: known[0] if len(known) == 1 else known for name, known in users.items()} or None
-
-
-def _split(option: str, text: str, expected: str) -> tuple[str, str]:
-    name, colon, secret = text.partition(":")
-    if not name or not colon:  # the text is not shown, it may be a secret
-        raise InvalidValueError(option, "a text without a name and a colon", expected)
-    return name, secret
-
-
-def _mechanisms(users: Collection[str], tokens: Collection[str]) -> tuple[str, ...] | None:
-    """Return the mechanisms for tokens, beside those for passwords if there are any; None: a policy's own."""
-    if not tokens:
-        return None
-    return (*(DEFAULT_MECHANISMS if users else ()), "XOAUTH2", "OAUTHBEARER")

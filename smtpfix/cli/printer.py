@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
+
+from smtpfix.clock import monotonic
 
 from .events import Output, ServeEvent, weight
 
@@ -50,12 +51,12 @@ class Printer:
         """
         size = weight(event)
         with self._changed:
-            shown, until = self._shown, time.monotonic() + _PATIENCE
+            shown, until = self._shown, monotonic() + _PATIENCE
             while not self._has_room(size) and may_wait() and not (self._is_stalled or self._has_failed):
                 self._changed.wait(_LOOK)
                 if self._shown != shown:
-                    shown, until = self._shown, time.monotonic() + _PATIENCE
-                self._is_stalled = time.monotonic() >= until
+                    shown, until = self._shown, monotonic() + _PATIENCE
+                self._is_stalled = monotonic() >= until
             if self._has_failed:
                 return
             if not self._has_room(size):

@@ -1,121 +1,95 @@
-"""Captured messages and transcripts as files: readable by their owner only, complete from the moment they are there."""
+"""Captured messages and transcripts as files: `Saver`, one file each; and what both ways to save share."""
 
 from __future__ import annotations
 
-import contextlib
-import os
+import itertools
 import re
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
+from smtpfix.mail.message import CapturedMessage
 from smtpfix.record.session import Session
 from smtpfix.safe_text import printable
 
 from .events import ClientEvent, MessageCaptured, SessionEnded
+from .folder import Counter, Folder, file_name
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows, where nobody can remove a file that somebody has open
-    fcntl = None  # type: ignore[assignment]
-
-_PART: Final = ".part"
 _MESSAGE: Final = re.compile(r"([0-9]{4,})-.*\.eml")
 _SESSION: Final = re.compile(r"session-.*-([0-9]{4,})\.txt")
+_NUMBERS: Final = ".numbers"
+_HEAD: Final = 65_536
+"""Octets of a message in which its subject is looked for: it is saved by the thread that serves all clients."""
 
 
-class Saver:
-    """Writes to one directory: ``0001-starttls.eml`` and ``session-starttls-0001.txt``, and so on.
+class Saving(Protocol):
+    """A way to save."""
 
-    Numbers are those of message and session, and go on where an earlier run in the same directory stopped: nothing is
-    ever overwritten, also where several programs save at the same time. What a program that was killed left unfinished
-    is removed. Messages may be saved in one thread and sessions in another. Raises `OSError` for a directory that
-    cannot be made or written.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._directory = directory
-        with self._part():
-            pass  # better now than with the first message
-        self._remove_stale()
-        self._messages_before = self._highest(_MESSAGE)
-        self._sessions_before = self._highest(_SESSION)
+    def next_number(self) -> int:
+        """Return the number of the message that is about to come."""
 
     def save(self, event: ClientEvent) -> ClientEvent:
         """Write what came to an end, and return the event with the file's path. Raises `OSError`."""
-        match event:
-            case MessageCaptured(server=server, message=message):
-                path, skipped = self._write(
-                    lambda skip: f"{self._messages_before + skip + message.number:04}-{server}.eml", message.content
-                )
-                self._messages_before += skipped
-            case SessionEnded(server=server, session=session):
-                path, skipped = self._write(
-                    lambda skip: f"session-{server}-{self._sessions_before + skip + session.number:04}.txt",
-                    _text(server, session).encode(),
-                )
-                self._sessions_before += skipped
-            case _:
-                return event
+
+
+class Transcripts:
+    """Writes transcripts to a folder: ``session-starttls-0001.txt``, and so on from where an earlier run stopped."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._before = highest(folder.path, _SESSION)
+
+    def save(self, event: SessionEnded) -> SessionEnded:
+        """Write one, and return the event with its path. Raises `OSError`."""
+        server, session = event.server, event.session
+        numbers = itertools.count(self._before + session.number)
+        names = (f"session-{server}-{number:04}.txt" for number in numbers)
+        path, skipped = self._folder.write(names, _text(server, session).encode())
+        self._before += skipped
         return replace(event, path=path)
 
-    def _highest(self, pattern: re.Pattern[str]) -> int:
-        matches = (pattern.fullmatch(path.name) for path in self._directory.iterdir())
-        return max((int(match[1]) for match in matches if match), default=0)
 
-    def _write(self, name: Callable[[int], str], data: bytes) -> tuple[Path, int]:
-        """Write a file under the first of its names that is free; return its path, and how many were not."""
-        with self._part() as (descriptor, part):
-            left = memoryview(data)
-            while left:
-                left = left[os.write(descriptor, left) :]
-            skipped = 0
-            while True:
-                path = self._directory / name(skipped)
-                try:
-                    path.hardlink_to(part)  # never onto a file that is there, as a rename would be
-                except FileExistsError:
-                    skipped += 1  # another run saves here at the same time
-                else:
-                    return path, skipped
+class Saver:
+    """Writes to one directory: ``0001-ann@example.org-Tank-empty.eml`` and ``session-starttls-0001.txt``, and so on.
 
-    @contextlib.contextmanager
-    def _part(self) -> Iterator[tuple[int, str]]:
-        """Make a file that only its owner can read, locked as long as it is being written; give its first name up."""
-        while True:
-            descriptor, name = tempfile.mkstemp(prefix=".", suffix=_PART, dir=self._directory)  # 0600
-            _lock(descriptor)
-            if os.fstat(descriptor).st_nlink:
-                break
-            os.close(descriptor)  # taken for a stale one before it was locked
-        try:
-            yield descriptor, name
-        finally:
-            if os.name == "nt":  # pragma: no cover - no open file can be removed there
-                os.close(descriptor)
-                os.unlink(name)  # noqa: PTH108 - mkstemp gives a name
-            else:
-                os.unlink(name)  # noqa: PTH108
-                os.close(descriptor)
+    Numbers go on where an earlier run in the same directory stopped, and a message's is that of its file: nothing is
+    ever overwritten, also where several programs save at the same time. Messages may be saved in one thread and
+    sessions in another. Raises `OSError` for a directory that cannot be made or written.
+    """
 
-    def _remove_stale(self) -> None:
-        """Remove what programs were writing that are dead: a living one holds its lock."""
-        for part in self._directory.glob(f".*{_PART}"):
-            with contextlib.suppress(OSError):
-                descriptor = os.open(part, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-                try:
-                    _lock(descriptor, wait=False)
-                    part.unlink()
-                finally:
-                    os.close(descriptor)
+    def __init__(self, directory: Path) -> None:
+        self._folder = Folder(directory)
+        self._transcripts = Transcripts(self._folder)
+        self.next_number = Counter(directory / _NUMBERS, highest(directory, _MESSAGE)).next
+        """Return a number that no other message in the directory has."""
+
+    def save(self, event: ClientEvent) -> ClientEvent:
+        """Write what came to an end, and return the event with the file's path. Raises `OSError`."""
+        if isinstance(event, SessionEnded):
+            return self._transcripts.save(event)
+        if isinstance(event, MessageCaptured):
+            path, _ = self._folder.write(_names(event.message), event.message.content)
+            return replace(event, path=path)
+        return event
 
 
-def _lock(descriptor: int, *, wait: bool = True) -> None:
-    if fcntl is not None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+def highest(directory: Path, pattern: re.Pattern[str]) -> int:
+    """Return the highest number in the names of a directory's files, 0 without any."""
+    matches = (pattern.fullmatch(path.name) for path in directory.iterdir())
+    return max((int(match[1]) for match in matches if match), default=0)
+
+
+def _names(message: CapturedMessage) -> Iterator[str]:
+    """Yield the names that a message's file may have: the second is for one that somebody has put there."""
+    head = replace(message, content=message.content[:_HEAD])
+    parts = [file_name(part) for part in (*message.to[:1], head.subject)]
+    name = "-".join((f"{message.number:04}", *(part for part in parts if part)))
+    if not any(parts):
+        name += "-message"
+    yield f"{name}.eml"
+    for more in itertools.count(2):
+        yield f"{name}-{more}.eml"
 
 
 def _text(server: str, session: Session) -> str:

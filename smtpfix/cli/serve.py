@@ -9,17 +9,14 @@ from __future__ import annotations
 import math
 import os
 import queue
-import signal
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
-from smtpfix.early_signals import EARLY_SIGNALS
+from smtpfix.clock import monotonic
 from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
 from smtpfix.mail.inbox import Inbox
 from smtpfix.mail.message import CapturedMessage
@@ -27,19 +24,20 @@ from smtpfix.pki.authority import Authority
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.record.session import Session
+from smtpfix.record.transcript import Event
 from smtpfix.rules.rule import Rule
 from smtpfix.server import Server
 
 from .emit import emit
 from .events import (
     ClientEvent,
-    JSONOutput,
     Listening,
     MessageCaptured,
     Output,
     Reason,
     RulesRead,
     RulesRejected,
+    Said,
     ServeEvent,
     SessionEnded,
     SessionStarted,
@@ -47,10 +45,13 @@ from .events import (
     Stopped,
     weight,
 )
+from .json_output import JSONOutput
+from .maildir import MaildirSaver
 from .options import KEPT, ServeOptions
 from .pipe import complain, reader_is_gone
 from .printer import Printer
-from .save import Saver
+from .save import Saver, Saving
+from .signals import signals
 from .terminal import Terminal
 
 _TICK: Final = 0.2
@@ -59,11 +60,6 @@ _FAREWELL: Final = 1.0
 """Seconds that clients have to finish their sessions after the last message asked for."""
 _LAST_WORDS: Final = 0.4
 """Seconds that the output has at the end."""
-_BOUND: Final = 0.95
-"""Seconds from a signal to the end, whatever has not been done by then."""
-_SIGHUP: Final = getattr(signal, "SIGHUP", None)
-"""Reads the file of rules again; Windows has no such signal."""
-_SIGNALS: Final = {signal.SIGINT: Reason.INTERRUPTED, signal.SIGTERM: Reason.TERMINATED}
 
 
 class CannotServeError(SMTPFixError):
@@ -78,7 +74,7 @@ def serve(options: ServeOptions, stream: TextIO, settings: TextIO | None = None)
     The status is 0, or 1 when the time was up before the messages asked for had come. Raises `CannotServeError`.
     """
     run = _Run(options, stream, settings)
-    with _signals(run.end, None if options.rules_file is None else run.read_rules_soon):
+    with signals(run.end, None if options.rules_file is None else run.read_rules_soon):
         return run.run()
 
 
@@ -94,8 +90,10 @@ class _Run:
         self._printer = Printer(output, self._output_failed, self._memory // 2)
         self._put = self._taken = 0
         """Octets of events that were put into the queue, in the servers' thread, and taken out again, in this one."""
-        self._saver = _saver(options.save) if options.save is not None else None
+        self._saver = _saver(options.save, options.save_as) if options.save is not None else None
         self._names: dict[Server, str] = {}
+        self.said = self._hear if options.verbose else None
+        """What servers look for in an observer: without it they tell nobody what is said."""
         self._events: queue.SimpleQueue[ClientEvent | RulesRead | None] = queue.SimpleQueue()
         self._rules_file = options.rules_file
         self._file_rules: dict[Server, tuple[Rule, ...]] = {}
@@ -115,7 +113,8 @@ class _Run:
                     self._watch()
                 finally:
                     self._close(opened)
-            self._show(Stopped(self._reason or Reason.FAILED, self._accepted, self._sessions))
+            reason = self._reason or Reason.FAILED
+            self._show(Stopped(reason, self._accepted, self._sessions, self._unused_rules()))
         finally:
             has_finished = self._printer.finish(_LAST_WORDS)
         if self._printer.dropped:
@@ -142,8 +141,10 @@ class _Run:
 
     def _start(self, opened: ExitStack) -> Started:
         """Start every server, or none."""
+        import smtpfix.smtp.grammar  # noqa: F401, PLC0415 - the violations need it: at the end there is no time for that
+
         policies, directory = self._options.policies, self._options.authority
-        inbox = Inbox(KEPT, self._options.max_memory // 2)
+        inbox = self._inbox()
         try:
             authority = None
             if directory is not None or any(policy.uses_tls for policy in policies):
@@ -162,7 +163,7 @@ class _Run:
             for key in {files[1] for policy in policies if (files := policy.certificate_files) is not None}:
                 _look_at(key)
             return Started(
-                servers=tuple(_listening(server, name) for server, name in self._names.items()),
+                servers=tuple(_listening(server, name, self._options.hostname) for server, name in self._names.items()),
                 ca_file=authority.ca_file if authority is not None else None,
                 ca_is_kept=directory is not None,
                 save=self._options.save,
@@ -181,11 +182,19 @@ class _Run:
                 f"cannot keep the authority in {where}: {error.strerror}; choose a directory that can be written"
             ) from error
 
+    def _inbox(self) -> Inbox:
+        """Return what keeps the messages: what is saved need not stay in memory."""
+        if self._saver is None:
+            return Inbox(KEPT, self._options.max_memory // 2)
+        inbox = Inbox(1, 1)
+        inbox.next_number = self._saver.next_number
+        return inbox
+
     def _watch(self) -> None:
         timeout = self._options.timeout
-        deadline = time.monotonic() + (math.inf if timeout is None else timeout)
+        deadline = monotonic() + (math.inf if timeout is None else timeout)
         while self._reason is None:
-            now = time.monotonic()
+            now = monotonic()
             if self._enough_since is not None and (not self._connected or now > self._enough_since + _FAREWELL):
                 self.end(Reason.ENOUGH)
             elif now >= deadline:
@@ -224,7 +233,7 @@ class _Run:
             case MessageCaptured(message=message) if message.accepted:
                 self._accepted += 1
                 if self._accepted == self._options.exit_after:
-                    self._enough_since = time.monotonic()
+                    self._enough_since = monotonic()
             case _:
                 pass
         if isinstance(event, SessionEnded):
@@ -254,6 +263,11 @@ class _Run:
             server.use_rules(rules, instead_of=self._file_rules.get(server, ()))
             self._file_rules[server] = rules
         self._events.put(RulesRead(file.path, file.count, datetime.now(UTC)))
+
+    def _unused_rules(self) -> tuple[str, ...]:
+        """Return the rules of the command line and of the file, as it is now, that answered on no server."""
+        asked = dict.fromkeys((*self._options.rules, *(rule for some in self._file_rules.values() for rule in some)))
+        return tuple(str(rule.written) for rule in asked if not any(server.fired(rule) for server in self._names))
 
     def _saved(self, event: ClientEvent) -> ClientEvent:
         """Save what came to an end. Raises `OSError`, once it has seen to it that the run ends."""
@@ -296,6 +310,9 @@ class _Run:
     def session_started(self, server: Server, session: Session) -> None:
         self._tell(SessionStarted(self._names[server], session))
 
+    def _hear(self, server: Server, session: int, event: Event) -> None:
+        self._tell(Said(self._names[server], session, datetime.now(UTC), event))
+
     def message_captured(self, server: Server, message: CapturedMessage) -> None:
         event = MessageCaptured(self._names[server], server.mode, message)
         try:
@@ -314,9 +331,9 @@ def _look_at(key: Path) -> None:
         complain(f"others can read or write the key {key}: it had better be worth nothing elsewhere")
 
 
-def _saver(directory: Path) -> Saver:
+def _saver(directory: Path, way: str) -> Saving:
     try:
-        return Saver(directory)
+        return MaildirSaver(directory) if way == "maildir" else Saver(directory)
     except OSError as error:
         raise CannotServeError(
             f"cannot save in {directory}: {error.strerror}; choose a directory that can be written"
@@ -334,44 +351,10 @@ def _names(servers: Sequence[Server]) -> Iterator[str]:
         yield f"{name}-{count[name]}" if count[name] > 1 else name
 
 
-def _listening(server: Server, name: str) -> Listening:
+def _listening(server: Server, name: str, hostname: str | None) -> Listening:
     addresses = tuple(address for address, _ in server.addresses)
     connect = server.host if server.host != server.place.host else None
     ca_file = server.ca_file if server.policy.uses_tls else None
     if server.policy.unix_socket is not None:
         return Listening(name, server.policy, server.host, server.port, addresses)
-    return Listening(name, server.policy, server.place.host, server.port, addresses, connect, ca_file)
-
-
-@contextmanager
-def _signals(end: Callable[[Reason], None], read_again: Callable[[], None] | None) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end it instead of breaking it off, however often they come; SIGHUP reads rules again.
-
-    Those that came while the program was starting come now.
-    """
-    watchdog = threading.Timer(_BOUND, _break_off)
-    watchdog.daemon = True
-
-    def end_in_time(got: int, _: object) -> None:
-        end(_SIGNALS[signal.Signals(got)])
-        with suppress(RuntimeError):  # it has been started, by an earlier signal
-            watchdog.start()
-
-    previous = {number: signal.signal(number, end_in_time) for number in _SIGNALS}
-    if _SIGHUP is not None and read_again is not None:
-        previous[_SIGHUP] = signal.signal(_SIGHUP, lambda *_: read_again())
-    try:
-        EARLY_SIGNALS.pass_on()
-        yield
-    finally:
-        watchdog.cancel()
-        if watchdog.is_alive():
-            watchdog.join()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _break_off() -> None:
-    """End at once: a disk, or something else that is waited for, has held up the end."""
-    complain("ended by a signal, before everything was shown and every transcript saved")
-    os._exit(2)
+    return Listening(name, server.policy, server.place.host, server.port, addresses, connect, ca_file, hostname)

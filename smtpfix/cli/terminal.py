@@ -19,8 +19,11 @@ from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import OUTCOMES, Scenario
 from smtpfix.record.session import AuthAttempt, SessionEnd
+from smtpfix.record.transcript import Kind
+from smtpfix.record.violation import Violation
 from smtpfix.safe_text import printable
 from smtpfix.smtp.policy import Policy
+from smtpfix.tls.client_hello import ClientHello
 
 from .events import (
     Listening,
@@ -29,6 +32,7 @@ from .events import (
     RulesEvent,
     RulesRead,
     RulesRejected,
+    Said,
     ServeEvent,
     SessionEnded,
     SessionStarted,
@@ -66,6 +70,9 @@ _GOODBYE: Final = {
     Reason.FAILED: "it cannot go on",
 }
 
+_SIDES: Final = {Kind.SERVER: ("S:", _ASIDE), Kind.NOTE: ("--", _CAREFUL)}
+"""How an event of a conversation is shown; all else is the client's."""
+
 Fact: TypeAlias = tuple[str, str]
 """A text and its style."""
 
@@ -89,13 +96,17 @@ class Terminal:
                 address, port = session.client
                 facts = [(f"connected from {_bracketed(address)}:{port}", _ASIDE)]
                 self._print(session.started, f"{server} #{session.number}", facts)
+            case Said(server, session, at, said):
+                side, style = _SIDES.get(said.kind, ("C:", ""))
+                for line in said.lines:
+                    self._print(at, f"{server} #{session}", [(f"{side} {line}", style)])
             case MessageCaptured(server, _, message):
                 self._print(message.received, f"{server} #{message.session_number}", _message_facts(event))
             case SessionEnded(server, session):
                 ended = session.started + timedelta(seconds=session.duration)
                 self._print(ended, f"{server} #{session.number}", _session_facts(event))
             case Stopped():
-                self._console.print(_goodbye(event))
+                self._console.print(Text("\n").join(_goodbye(event)))
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table, of which the longer columns wrap on a terminal."""
@@ -116,7 +127,9 @@ class Terminal:
         self._console.print(text)
 
     def _print(self, at: datetime, label: str, facts: Iterable[Fact]) -> None:
-        head = Text.assemble((f"{at.astimezone():%H:%M:%S} ", _ASIDE), (f"{label.ljust(_LABEL_WIDTH)} ", "cyan"))
+        head = Text.assemble(
+            (f"{at.astimezone():%Y-%m-%d %H:%M:%S} ", _ASIDE), (f"{label.ljust(_LABEL_WIDTH)} ", "cyan")
+        )
         tail = Text("; ").join(Text(text, style) for text, style in facts)
         if self._console.is_terminal:
             line = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
@@ -254,6 +267,7 @@ def _message_facts(event: MessageCaptured) -> Iterator[Fact]:
     elif message.refused_recipients:
         refused = _listed([f"<{printable(recipient)}>" for recipient in message.refused_recipients])
         yield f"NOT ACCEPTED for {refused}", _BAD
+    yield from _violation_facts(message.violations)
     if event.path is not None:
         yield f"saved as {event.path.name}", _ASIDE
 
@@ -281,6 +295,8 @@ def _session_facts(event: SessionEnded) -> Iterator[Fact]:
             yield f"client certificate {printable(session.tls.client_name)}", _GOOD
     else:
         yield "in clear", _CAREFUL
+    if session.client_hello is not None:
+        yield _offer(session.client_hello), _ASIDE
     if session.injected:
         yield f"{len(session.injected)} octets injected behind STARTTLS, thrown away", _BAD
     yield from map(_auth_fact, session.auth[:_LISTED])
@@ -289,10 +305,26 @@ def _session_facts(event: SessionEnded) -> Iterator[Fact]:
     yield f"{session.message_count} message{'' if session.message_count == 1 else 's'}", "bold"
     if (refused := session.refusal) is not None:
         yield f"refused with {refused!r}", _BAD
+    yield from _violation_facts(session.violations)
     if session.end is not None and not (session.tls_failure and session.end is SessionEnd.HANDSHAKE_FAILED):
         yield session.end, "" if session.end is SessionEnd.QUIT else _CAREFUL
     if event.path is not None:
         yield f"transcript {event.path.name}", _ASIDE
+
+
+def _offer(hello: ClientHello) -> str:
+    """Return what a client offered in its TLS handshake."""
+    name = "no server name" if hello.server_name is None else f"server name {printable(hello.server_name)}"
+    count = f"{len(hello.ciphers)} cipher suite{'' if len(hello.ciphers) == 1 else 's'}"
+    offered = [", ".join(hello.versions) or "no TLS version", name, count]
+    offered += [f"ALPN {printable(', '.join(hello.alpn[:_LISTED]))}"] if hello.alpn else []
+    return f"offered {', '.join(offered)}"
+
+
+def _violation_facts(violations: Sequence[Violation]) -> Iterator[Fact]:
+    if violations:
+        ids = dict.fromkeys(violation.id for violation in violations)
+        yield f"against the standards: {_listed(list(ids))}", _CAREFUL
 
 
 def _auth_fact(attempt: AuthAttempt) -> Fact:
@@ -304,10 +336,12 @@ def _auth_fact(attempt: AuthAttempt) -> Fact:
 # The end
 
 
-def _goodbye(event: Stopped) -> Text:
+def _goodbye(event: Stopped) -> Iterator[Text]:
+    for rule in event.unused_rules:
+        yield Text.assemble("This rule never answered: ", (printable(rule), _CAREFUL))
     messages = f"{event.messages} message{'' if event.messages == 1 else 's'}"
     sessions = f"{event.sessions} session{'' if event.sessions == 1 else 's'}"
-    return Text(f"Stopped, {_GOODBYE[event.reason]}: {messages} in {sessions}.", style="bold")
+    yield Text(f"Stopped, {_GOODBYE[event.reason]}: {messages} in {sessions}.", style="bold")
 
 
 def _listed(items: list[str]) -> str:

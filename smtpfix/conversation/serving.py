@@ -19,7 +19,7 @@ from smtpfix.policy.mode import Mode
 from smtpfix.record.history import History
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session import SessionEnd
-from smtpfix.record.transcript import Kind
+from smtpfix.record.transcript import Event, Kind
 from smtpfix.wire.channel import Channel, Listener
 from smtpfix.wire.door import Address, Door, server_address
 
@@ -49,6 +49,8 @@ class Watch:
 
     started: Callable[[Session], None]
     ended: Callable[[Session], None]
+    said: Callable[[int, Event], None] | None = None
+    """Is told each event of a session, by its number, where somebody reads along."""
 
 
 class Serving:
@@ -160,7 +162,7 @@ class Serving:
     def _turn_away(self, connected: socket.socket, peer: Address) -> None:
         """Tell a client for which there is no room, and record that it was here."""
         here = server_address(connected.getsockname())
-        recorder = Recorder(self._recorded, self._sessions.next_number(), peer, here)
+        recorder = self._new_recorder(peer, here)
         self._sessions.add(recorder)
         if self._watch is not None:
             self._watch.started(recorder.session())
@@ -175,9 +177,7 @@ class Serving:
         connected.send(words)
 
     def _attach(self, channel: Channel) -> Conversation[Any]:
-        recorder = Recorder(
-            self._recorded, self._sessions.next_number(), channel.address("peername"), channel.address("sockname")
-        )
+        recorder = self._new_recorder(channel.address("peername"), channel.address("sockname"))
         conversation = self._protocol.conversation(self.service, channel, recorder, self._ended)
         self._sessions.add(recorder)
         self.conversations.add(conversation)
@@ -192,6 +192,14 @@ class Serving:
             else:
                 self._watch.started(recorder.session())
         return conversation
+
+    def _new_recorder(self, peer: Address, here: Address) -> Recorder:
+        number = self._sessions.next_number()
+        if self._watch is None or self._watch.said is None:
+            return Recorder(self._recorded, number, peer, here)
+        from smtpfix.record.telling import TellingRecorder  # noqa: PLC0415 - few servers have somebody who reads along
+
+        return TellingRecorder(self._watch.said, self._recorded, number, peer, here)
 
     def _introduce(self, conversation: Conversation[Any]) -> None:
         """Tell the watch of a session that it has not heard of."""

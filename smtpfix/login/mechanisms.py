@@ -19,6 +19,8 @@ from typing import ClassVar, Final, Literal, TypeAlias
 
 from smtpfix.errors import InvalidValueError
 
+from .hashed import HashedPassword
+
 
 class AnyUser(Enum):
     """Type of `ANY_USER`."""
@@ -58,8 +60,8 @@ class Token:
 
 _B64TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
-Credential: TypeAlias = str | Token
-"""What a user is known by: a password or a token."""
+Credential: TypeAlias = str | Token | HashedPassword
+"""What a user is known by: a password, its hash, or a token."""
 
 Users: TypeAlias = Mapping[str, Credential | Sequence[Credential]] | Literal[AnyUser.ANY_USER] | None
 """Who may log in: name to password, token, or several of them; everybody; or nobody."""
@@ -118,10 +120,12 @@ class Exchange:
         if self.authorization_identity not in (None, self.user):
             return False
         known = self._users[self.user]
-        return fits((known,) if isinstance(known, str | Token) else known)
+        return fits((known,) if isinstance(known, Credential) else known)
 
     def _has_password(self, known: Sequence[Credential]) -> bool:
-        return self.password in known
+        return any(
+            one.fits(self.password) if isinstance(one, HashedPassword) else one == self.password for one in known
+        )
 
 
 def _text(octets: bytes) -> str:

@@ -16,8 +16,9 @@ import weakref
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from smtpfix.clock import monotonic
 from smtpfix.errors import ExtraMissing, InvalidValueError
 from smtpfix.forked import tell_in_child
 from smtpfix.policy.certificate_profile import LEAF_DAYS
@@ -29,9 +30,10 @@ from smtpfix.tls import own_certificate
 from smtpfix.tls.contexts import load, needed_stack, needs_weak_security, server_context
 from smtpfix.tls.side import TLS, TLSSide
 
-from .certificates import day
+from .certificates import Issued, day
 from .chains import Chain, Issuer
 from .hierarchy import Hierarchy
+from .renewal import CLIENT_LIFETIME, FOREVER, STAPLE_LIFETIME, Fresh, Renewed, lifetime
 from .revocation import staple
 
 if TYPE_CHECKING:
@@ -60,16 +62,18 @@ class Authority:
         directory: str | os.PathLike[str] | None = None,
         *,
         key_type: str | None = None,
-        now: Callable[[], datetime] = _now,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._lock = threading.RLock()
         self._directory = Path(directory) if directory is not None else None
-        self._now = now
+        self._now = now or _now
+        # Whether something is due does not follow a test that stops or moves the time.
+        self._clock = monotonic if now is None else lambda: now().timestamp()
         self._hierarchy = Hierarchy(self._directory, key_type)
-        self._issuer = Issuer(self._hierarchy, now)
-        self._clients: dict[str, tuple[bytes, bytes]] = {}
-        self._chains: dict[tuple[Scenario, Place], Chain] = {}
-        self._contexts: dict[object, ssl.SSLContext] = {}
+        self._issuer = Issuer(self._hierarchy, self._now)
+        self._clients: dict[str, Fresh[tuple[bytes, bytes]]] = {}
+        self._chains: dict[tuple[Scenario, Place], Fresh[Chain]] = {}
+        self._contexts: dict[object, Fresh[ssl.SSLContext]] = {}
         self._ca_files: dict[str, Path] = {}
         self._folder: Path | None = None
         self._finalizer: weakref.finalize | None = None  # type: ignore[type-arg]
@@ -84,6 +88,11 @@ class Authority:
     def ca_pem(self) -> str:
         """The root certificate, PEM: what a careful client trusts, where the scenario does not say otherwise."""
         return self._hierarchy.at(0).pem
+
+    @property
+    def root(self) -> Issued:
+        """The root certificate with its key."""
+        return self._hierarchy.at(0)
 
     @property
     def ca_file(self) -> Path:
@@ -113,34 +122,47 @@ class Authority:
         if trusted_pem is not None:  # which may be an intermediate, or the leaf: Python 3.13 sets this by itself
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if name is not None:
-            load(context, *self._client_certificate(name))
+            load(context, *self.client_certificate(name))
         return context
 
-    def _client_certificate(self, name: str) -> tuple[bytes, bytes]:
+    def client_certificate(self, name: str) -> tuple[bytes, bytes]:
         """Return a client's certificate with its issuer's, and its key, both PEM; the same for the same name."""
         with self._lock:
-            if name not in self._clients:
+            if self._is_due(self._clients.get(name)):
                 issuer, now = self._hierarchy.at(1), self._now()
                 first, last = (day(one, now) for one in LEAF_DAYS)
-                self._clients[name] = issuer.client_certificate(name, first, min(last, issuer.until))
-            return self._clients[name]
+                certificate = issuer.client_certificate(name, first, min(last, issuer.until))
+                self._clients[name] = Fresh(certificate, self._clock() + CLIENT_LIFETIME)
+            return self._clients[name].value
 
     # What servers need
 
     def tls_factory(self, policy: ServerPolicy, place: Place) -> Callable[[], TLSSide]:
-        """Return what makes the TLS side of each connection to a server that is there.
+        """Return what makes the TLS side of each connection to a server that is there, with a leaf that is valid.
 
-        Raises `ExtraMissing` where the scenario needs another TLS stack than Python's, and that is not installed.
+        A leaf is issued again in time, so a server may run for months; but not one below a root that only its scenario
+        has, which clients would have to trust anew. Raises `ExtraMissing` where the scenario needs another TLS stack
+        than Python's, and that is not installed.
         """
         stack = needed_stack(policy)
         make = {None: self._ordinary, "stapling": self._stapling, "legacy": self._legacy}[stack]
-        if not policy.tls_profile.rotate_keys:
+        if policy.tls_profile.rotate_keys:
+
+            def anew() -> TLSSide:
+                return make(policy, place)()
+
+            return anew
+        if isinstance(policy.certificate, tuple):
             return make(policy, place)
 
-        def anew() -> TLSSide:
-            return make(policy, place)()
+        def fresh() -> Fresh[Callable[[], TLSSide]]:
+            with self._lock:
+                due = self._fresh_chain(policy.chain_scenario, place).due
+                if stack == "stapling":
+                    due = min(due, self._clock() + STAPLE_LIFETIME)
+                return Fresh(make(policy, place), due)
 
-        return anew
+        return Renewed(fresh, self._clock)
 
     def _ordinary(self, policy: ServerPolicy, place: Place) -> Callable[[], TLSSide]:
         if policy.tls_profile.rotate_keys:
@@ -188,9 +210,12 @@ class Authority:
             policy.alpn,
         )
         with self._lock:
-            if key not in self._contexts:
-                self._contexts[key] = self.new_server_context(policy, place)
-            return self._contexts[key]
+            if self._is_due(self._contexts.get(key)):
+                context = self.new_server_context(policy, place)
+                is_own = isinstance(certificate, tuple)
+                due = FOREVER if is_own else self._fresh_chain(policy.chain_scenario, place).due
+                self._contexts[key] = Fresh(context, due)
+            return self._contexts[key].value
 
     def new_server_context(self, policy: ServerPolicy, place: Place) -> ssl.SSLContext:
         """Return another context for the same server, with another leaf where its key rotates."""
@@ -229,12 +254,22 @@ class Authority:
             return self._other().ca_pem if profile.client_authority == "other" else self.ca_pem
 
     def chain(self, scenario: Scenario, place: Place) -> Chain:
-        """Return a scenario's chain for a server that is there, issued on first use."""
+        """Return a scenario's chain for a server that is there, issued on first use, and again once that is due."""
+        return self._fresh_chain(scenario, place).value
+
+    def _fresh_chain(self, scenario: Scenario, place: Place) -> Fresh[Chain]:
         with self._lock:
             key = (scenario, place)
-            if key not in self._chains:
-                self._chains[key] = self._issue(scenario, place)
+            if self._is_due(self._chains.get(key)):
+                chain = self._issue(scenario, place)
+                is_ours = chain.trusted.octets == self._hierarchy.at(0).octets  # or clients would need another root
+                left = (chain.leaf.until - self._now()).total_seconds()
+                self._chains[key] = Fresh(chain, self._clock() + lifetime(scenario, left) if is_ours else FOREVER)
             return self._chains[key]
+
+    def _is_due(self, kept: Fresh[Any] | None) -> bool:
+        """Return whether something has to be made, for the first time or again."""
+        return kept is None or self._clock() >= kept.due
 
     def _issue(self, scenario: Scenario, place: Place, *, with_new_key: bool = False) -> Chain:
         """Issue a chain; one that has URLs gets a responder that answers them."""

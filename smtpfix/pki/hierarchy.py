@@ -50,6 +50,7 @@ class Hierarchy:
         if directory is not None:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.key_type = self.at(0).key_type
+            self._keep_other_forms(directory)
             if key_type not in (None, self.key_type):
                 raise AuthorityError(
                     f"the authority in {directory} is of the key type {self.key_type!r}, and {key_type!r} was asked "
@@ -95,6 +96,21 @@ class Hierarchy:
         part = f"intermediate {depth}" if depth else "root"
         name = f"smtpfix {part} {secrets.token_hex(4)}"
         return trustme_ca.make(above, name, key_type=self.key_type, path_length=path_length(depth))
+
+    def _keep_other_forms(self, directory: Path) -> None:
+        """Keep the root beside its PEM in forms that devices import; a directory may be there to be read only."""
+        root = self.at(0)
+        der, store = directory / "ca.der", directory / "ca.p12"
+        with contextlib.suppress(OSError):
+            if store.exists() and der.exists() and der.read_bytes() == root.octets:
+                return
+            from .stores import root_store  # noqa: PLC0415 - once for each directory
+
+            with _locked(directory):
+                for path, octets in ((store, root_store(root)), (der, root.octets)):
+                    part = path.with_name(f".{path.name}.part")
+                    _write(part, octets, 0o644)
+                    part.replace(path)
 
     def _stored(self, above: TrustmeCA | None) -> TrustmeCA | None:
         if self._directory is None or len(self._made) >= _KEPT:

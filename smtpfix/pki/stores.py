@@ -1,15 +1,20 @@
-"""Certificates and keys in PKCS#12 files (RFC 7292): a server's key store, and a trust store that Java reads."""
+"""Certificates and keys in PKCS#12 files (RFC 7292): key stores, and trust stores that Java and devices read."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key, pkcs12
 
 from .certificates import Issued
-from .chains import Chain
+
+if TYPE_CHECKING:
+    from .chains import Chain
+
+ROOT_PASSWORD: Final = "smtpfix"  # noqa: S105 - what it opens is public
+"""Password of the PKCS#12 file with an authority's root: such files have to have one."""
 
 
 def key_store(chain: Chain, password: str, name: str) -> bytes:
@@ -34,6 +39,19 @@ def trust_store(trusted: Issued, password: str, name: str) -> bytes:
     """
     certificate = pkcs12.PKCS12Certificate(_load(trusted), name.encode())
     return pkcs12.serialize_java_truststore([certificate], BestAvailableEncryption(password.encode()))
+
+
+def client_store(chain: bytes, key: bytes, password: str, name: str) -> bytes:
+    """Return a PKCS#12 file with a client's certificate, what stands above it, and its key, of these PEM texts."""
+    leaf, *above = x509.load_pem_x509_certificates(chain)
+    private: Any = load_pem_private_key(key, None)
+    encryption = BestAvailableEncryption(password.encode())
+    return pkcs12.serialize_key_and_certificates(name.encode(), private, leaf, above, encryption)
+
+
+def root_store(root: Issued) -> bytes:
+    """Return a PKCS#12 file with an authority's root, for devices that take no PEM."""
+    return trust_store(root, ROOT_PASSWORD, "smtpfix root")
 
 
 def _load(issued: Issued) -> x509.Certificate:

@@ -6,8 +6,6 @@ name of a mode, such as ``[starttls]``, for the servers of this mode.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +18,7 @@ from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
 
 from .protocol import load_language
-from .tables import read_toml
+from .tables import read_file, read_toml
 
 _KEY: Final = "rules"
 _MODES: Final = tuple(map(str, Mode))
@@ -44,9 +42,7 @@ class RulesFile:
         """Read a file. Raises `InvalidValueError`, which names the file, the key, and the rule by line and number."""
         where = str(path)
         try:
-            text = _read(path).decode("utf-8")
-        except OSError as error:
-            raise InvalidValueError(where, error.strerror, "a TOML file that can be read") from error
+            text = read_file(path, _MOST, "a TOML file").decode("utf-8")
         except UnicodeDecodeError as error:
             raise InvalidValueError(where, str(error), "UTF-8") from error
         values = read_toml(where, text)
@@ -65,18 +61,6 @@ class RulesFile:
     def count(self) -> int:
         """How many rules are written in it."""
         return len(self.rules) + sum(map(len, self.by_mode.values()))
-
-
-def _read(path: Path) -> bytes:
-    """Read a regular file that is not too large; nothing else, such as a pipe, can hold the reader up."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidValueError(str(path), "something else", "a regular file, TOML")
-        octets = file.read(_MOST + 1)
-    if len(octets) > _MOST:
-        raise InvalidValueError(str(path), "a larger one", f"a TOML file of {_MOST:,} octets at the most")
-    return octets
 
 
 def _table(where: str, mode: str, table: Any, text: str) -> Iterator[Rule]:

@@ -5,6 +5,7 @@ Each protocol has a policy of its own that adds its fields; the class of a polic
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
@@ -13,7 +14,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, MECHANISM_NAMES, SCRAM, SCRAM_PLUS, Token, Users
+from smtpfix.login.mechanisms import (
+    ANY_USER,
+    DEFAULT_MECHANISMS,
+    MECHANISM_NAMES,
+    SCRAM,
+    SCRAM_PLUS,
+    Credential,
+    Users,
+)
 
 from .checks import Checked, is_collection
 from .mode import Mode, ModeName
@@ -94,6 +103,8 @@ class ServerPolicy(Checked):
     A socket that nobody listens on any more is replaced; it is removed when the server closes."""
     hostname: str = "mx.smtpfix.test"
     """The server's own name, in its greeting and EHLO reply, and in its certificate."""
+    other_names: Sequence[str] = ()
+    """More names and IP addresses that clients connect to, for the certificate to hold beside `host` and `hostname`."""
     proxy_protocol: bool = False
     """Whether every connection has to begin with a PROXY protocol header, version 1 or 2; one without it is closed."""
 
@@ -259,6 +270,9 @@ class ServerPolicy(Checked):
             raise self._fail("host", "a host name or IP address")
         if not isinstance(self.hostname, str) or not _DOMAIN.match(self.hostname):
             raise self._fail("hostname", "a domain or address literal (RFC 5321 section 4.1.2)")
+        if not is_collection(self.other_names) or not all(map(_is_name, self.other_names)):
+            raise self._fail("other_names", "a collection of domains and IP addresses")
+        self._set("other_names", tuple(self.other_names))
         self._check_type("proxy_protocol", bool, "True or False")
         if self.unix_socket is not None:
             self._check_unix_socket()
@@ -385,8 +399,21 @@ class ServerPolicy(Checked):
         return replace(self, **changes)
 
 
+def _is_name(value: object) -> bool:
+    """Return whether a certificate can name this as a server's own name or address."""
+    if not isinstance(value, str):
+        return False
+    if ":" not in value:  # an IPv4 address has the form of a domain
+        return bool(_DOMAIN.match(value)) and not value.startswith("[")
+    try:
+        ipaddress.IPv6Address(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_credential(value: object) -> bool:
     """Return whether a value is what a user is known by, or several of these."""
-    return isinstance(value, str | Token) or (
-        isinstance(value, tuple) and all(isinstance(one, str | Token) for one in value)
+    return isinstance(value, Credential) or (
+        isinstance(value, tuple) and all(isinstance(one, Credential) for one in value)
     )

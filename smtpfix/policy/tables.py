@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from smtpfix.errors import InvalidValueError
+
+
+def read_file(path: Path, most: int, kind: str) -> bytes:
+    """Read a regular file of so many octets at the most; nothing else, such as a pipe, can hold the reader up.
+
+    Raises `InvalidValueError` naming it, where it is none or cannot be read.
+    """
+    where = str(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+            is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            octets = file.read(most + 1) if is_regular else b""
+    except OSError as error:
+        raise InvalidValueError(where, error.strerror, f"{kind} that can be read") from error
+    if not is_regular:
+        raise InvalidValueError(where, "something else", f"a regular file: {kind}")
+    if len(octets) > most:
+        raise InvalidValueError(where, "a larger one", f"{kind} of {most:,} octets at the most")
+    return octets
 
 
 def read_toml(where: str, text: str) -> dict[str, Any]:

@@ -87,6 +87,8 @@ class Rule:
     seed: int | None = None
     """What chance begins with: the same seed answers at the same turns again. None takes a random one, which `str`
     and the transcript show."""
+    written: str | None = field(default=None, init=False, repr=False)
+    """The text that it was read from; None for a rule that was made as a value."""
     _glob: re.Pattern[str] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:

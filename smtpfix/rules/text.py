@@ -2,9 +2,10 @@ r"""Rules as one line of text: ``RCPT *@slow.example: 450 4.2.1 Greylisted x1``.
 
 What the command line, rules files and scenarios are written in::
 
-    STAGE [ARGUMENT] [in tls | in clear] [session N] [after N] [after N octets]: ACTION [; ACTION]... [xN]
+    STAGE [ARGUMENT] [CONDITION]...: ACTION [; ACTION]... [xN]
 
-ARGUMENT is a glob; xN is how often the rule answers. An ACTION is an answer of the protocol, such as SMTP's ``450 4.2.1
+ARGUMENT is a glob; the conditions are in a table of their own, `written_conditions`; xN is how often the rule answers.
+An ACTION is an answer of the protocol, such as SMTP's ``450 4.2.1
 Greylisted`` (with `` / `` between the lines of a longer one), or one of the forms that the actions' classes have.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from smtpfix.errors import InvalidValueError
 
@@ -21,10 +22,8 @@ from .action import Action
 from .language import Language
 from .notation import Form
 from .rule import Rule
+from .written_conditions import take_conditions
 
-_CONDITION: Final = re.compile(
-    r"\s+(?:in\s+(tls|clear)|(session|after)\s+([0-9]{1,9})|after\s+([0-9]{1,9})\s+octets)\Z", re.IGNORECASE
-)
 _TIMES: Final = re.compile(r"\s+x([0-9]{1,9})\s*\Z")
 _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|.', re.DOTALL)
 
@@ -66,13 +65,14 @@ def parse_rule(text: str, language: Language) -> Rule:
     stage = written.stage.match(head)
     if stage is None:
         raise InvalidValueError("rule", text, "a stage first, one of " + ", ".join(language.stages))
-    argument, conditions = _conditions(head[stage.end() :].rstrip())
+    argument, conditions = take_conditions(head[stage.end() :], text)
     if times := _TIMES.search(tail):
         tail = tail[: times.start()]
         conditions["times"] = int(times[1])
     actions = tuple(_action(part.strip(), text, language) for part in _split_actions(tail, written.beginning))
-    rule = Rule(stage[1], actions, argument=argument.strip() or None, **conditions)
+    rule = Rule(stage[1], actions, argument=argument or None, **conditions)
     language.check(rule)
+    object.__setattr__(rule, "written", text.strip())
     return rule
 
 
@@ -83,21 +83,6 @@ def _split_head(text: str) -> tuple[str, str, str]:
         return text, "", ""
     stripped = text.strip()
     return stripped[: match.start()], ":", stripped[match.end() :]
-
-
-def _conditions(rest: str) -> tuple[str, dict[str, Any]]:
-    """Take the conditions off the end of what stands behind the stage; return the argument and them."""
-    found: dict[str, Any] = {}
-    rest = " " + rest
-    while match := _CONDITION.search(rest):
-        if match[1]:
-            found["in_tls"] = match[1].lower() == "tls"
-        elif match[4]:
-            found["octets"] = int(match[4])
-        else:
-            found[match[2].lower()] = int(match[3])
-        rest = rest[: match.start()]
-    return rest, found
 
 
 def _split_actions(text: str, beginning: re.Pattern[str]) -> list[str]:

@@ -32,6 +32,7 @@ class PolicyFields(TypedDict, total=False):
     host: str
     port: int
     hostname: str
+    other_names: Sequence[str]
     proxy_protocol: bool
     command_limit: int
     timeout: float

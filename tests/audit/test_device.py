@@ -297,7 +297,7 @@ def test_a_session_that_ends_does_not_hang(audit):
 def test_the_quiet_time_counts_again_from_each_connection(audit, monkeypatch, third, connections):
     """The second connection is 6 s after the first; one 6 s later belongs to the run, one 11 s later not."""
     clock = types.SimpleNamespace(now=0.0)
-    monkeypatch.setattr(device, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(device, "monotonic", lambda: clock.now)
     steps = iter([(0.0, True), (6.0, True), (third, False), (third, True), (99.0, False)])
 
     class Stepping(Person):
@@ -320,7 +320,7 @@ def test_the_quiet_time_counts_again_from_each_connection(audit, monkeypatch, th
 def test_the_time_counts_again_from_the_first_connection(audit, monkeypatch, later, outcome):
     """It comes after 90 of 100 s; by another clock than the real one it is there for 60 s, or for 160 s."""
     clock = types.SimpleNamespace(now=0.0)
-    monkeypatch.setattr(device, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(device, "monotonic", lambda: clock.now)
     monkeypatch.setattr(runner, "_SETTLE", SHORT)
     comes, is_there, goes = (threading.Event() for _ in range(3))
 

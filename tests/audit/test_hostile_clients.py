@@ -25,7 +25,8 @@ from smtpfix.audit.result import Ending
 from smtpfix.audit.target import Target
 from smtpfix.audit.wire import WireServer, outside_tls
 from smtpfix.cli.audit_terminal import AuditTerminal
-from smtpfix.cli.events import JSONOutput, MessageCaptured, SessionEnded, SessionStarted
+from smtpfix.cli.events import MessageCaptured, SessionEnded, SessionStarted
+from smtpfix.cli.json_output import JSONOutput
 from smtpfix.cli.save import _text as text_of_a_session
 from smtpfix.cli.terminal import Terminal
 from smtpfix.mail.attempts import Attempts

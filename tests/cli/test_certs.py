@@ -444,6 +444,49 @@ def test_root_and_chain_have_keys_of_the_type_that_was_asked_for(run, tmp_path, 
         assert program(OPENSSL, "verify", *files, tmp_path / "good-chain.pem")[0] == 0
 
 
+def test_the_root_is_written_in_the_form_that_the_file_s_name_asks_for(run, tmp_path):
+    forms = {suffix: tmp_path / f"root.{suffix}" for suffix in ("pem", "der", "p12")}
+    printed = [run("ca", "--authority", tmp_path / "ca", "--out", file) for file in forms.values()]
+    root = x509.load_pem_x509_certificate(forms["pem"].read_bytes())
+    assert x509.load_der_x509_certificate(forms["der"].read_bytes()) == root
+    (stored,) = pkcs12.load_pkcs12(forms["p12"].read_bytes(), b"smtpfix").additional_certs
+    assert stored.certificate == root
+    assert [re.search(r", ([^,]*(, its .*)?)\n", text)[1] for text in printed] == [
+        "PEM",
+        "DER",
+        "PKCS#12, its password is smtpfix",
+    ]
+
+
+def test_clients_get_certificates_with_their_names_from_a_kept_authority(run, tmp_path):
+    run("client", "ann@example.org", "192.0.2.1", "--authority", tmp_path, "--out", tmp_path / "c", "--pkcs12", "pw")
+    assert len(list((tmp_path / "c").iterdir())) == 6
+    (root,) = x509.load_pem_x509_certificates((tmp_path / "ca.pem").read_bytes())
+    leaf, issuer = x509.load_pem_x509_certificates((tmp_path / "c" / "ann@example.org-chain.pem").read_bytes())
+    leaf.verify_directly_issued_by(issuer)
+    issuer.verify_directly_issued_by(root)
+    key = load_pem_private_key((tmp_path / "c" / "ann@example.org-key.pem").read_bytes(), None)
+    assert key.public_key() == leaf.public_key()
+    assert "CN=ann@example.org" in leaf.subject.rfc4514_string()
+    store = pkcs12.load_pkcs12((tmp_path / "c" / "ann@example.org.p12").read_bytes(), b"pw")
+    assert store.cert.certificate == leaf
+    assert stat.S_IMODE((tmp_path / "c" / "ann@example.org-key.pem").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["a b"], "NAME: expected a host name, an e-mail address or an IP address"),
+        (["..."], "NAME: expected names of clients, each of which has files of its own"),
+        (["fe80::1", "fe80-1"], "NAME: expected names of clients, each of which has files of its own"),
+        ([""], "NAME: expected names of clients"),
+    ],
+)
+def test_what_names_no_client_is_an_error_and_nothing_is_written(fail, tmp_path, names, expected):
+    assert expected in fail("client", *names, "--authority", tmp_path / "ca", "--out", tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
 def test_a_directory_s_authority_has_the_keys_that_it_has(run, fail, tmp_path):
     kept = tmp_path / "kept"
     run("ca", "--out", tmp_path / "root.pem", "--authority", kept, "--key-type", "rsa")

@@ -19,7 +19,6 @@ from smtpfix import (
     TLSInfo,
 )
 from smtpfix.cli.events import (
-    JSONOutput,
     Listening,
     MessageCaptured,
     Reason,
@@ -30,10 +29,12 @@ from smtpfix.cli.events import (
     Started,
     Stopped,
 )
+from smtpfix.cli.json_output import JSONOutput
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.transcript import Kind
 from smtpfix.smtp.reading import SMTPReading
+from smtpfix.tls.client_hello import ClientHello
 
 
 @pytest.fixture
@@ -142,6 +143,10 @@ def test_a_message_has_its_envelope_and_no_content():
         "accepted": True,
         "refused_recipients": [],
         "reply": "250 2.0.0 OK",
+        "violations": [
+            {"id": "missing-from", "explanation": "there is no From header", "standard": "RFC 5322 section 3.6"},
+            {"id": "missing-date", "explanation": "there is no Date header", "standard": "RFC 5322 section 3.6"},
+        ],
         "path": "0007.eml",
     }
     assert "secret content" not in text
@@ -194,6 +199,21 @@ def test_a_session_in_clear_tells_whether_a_password_went_over_the_wire(recorder
     assert (item["tls"], item["refusal"], item["end"]) == (None, "538 5.7.11 Encryption required", None)
 
 
+def test_a_session_tells_what_its_client_offered_and_did_against_the_standards(recorder):
+    item = json.loads(printed(SessionEnded("starttls", recorder.session())))
+    assert (item["client_hello"], item["violations"]) == (None, [])
+    recorder.client_hello = ClientHello("localhost", ("TLSv1.3",), (0x1301, 0x2F), ("smtp",))
+    recorder.finish(SessionEnd.CLIENT_CLOSED)
+    item = json.loads(printed(SessionEnded("starttls", recorder.session())))
+    assert item["client_hello"] == {
+        "server_name": "localhost",
+        "versions": ["TLSv1.3"],
+        "ciphers": ["0x1301", "0x002F"],
+        "alpn": ["smtp"],
+    }
+    assert [violation["id"] for violation in item["violations"]] == ["no-quit"]
+
+
 def test_a_handshake_that_failed_tells_who_sent_which_alert(recorder):
     recorder.tls_failure = TLSFailure("refused by the client", "unknown_ca", "client", None)
     item = json.loads(printed(SessionEnded("starttls", recorder.session())))
@@ -209,11 +229,12 @@ def test_rules_that_were_read_and_rules_that_were_not_are_told():
 
 
 def test_the_end_tells_why_and_how_many():
-    assert json.loads(printed(Stopped(Reason.TERMINATED, 2, 3))) == {
+    assert json.loads(printed(Stopped(Reason.TERMINATED, 2, 3, ("NOOP: 451",)))) == {
         "event": "stopped",
         "reason": "SIGTERM",
         "messages": 2,
         "sessions": 3,
+        "unused_rules": ["NOOP: 451"],
     }
 
 

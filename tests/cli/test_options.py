@@ -163,19 +163,23 @@ def test_extensions_and_syntax_are_those_of_every_server():
 
 
 def test_host_name_and_size_limit_are_those_of_every_server():
-    options = read_options(hostname="mail.example", size_limit=1000)
+    options = read_options(hostname=["mail.example"], size_limit=1000)
     assert {(policy.hostname, policy.size_limit) for policy in options.policies} == {("mail.example", 1000)}
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"hostname": "a b"}, "--hostname: expected a domain .* got 'a b'"),
+        ({"hostname": ["a b"]}, "--hostname: expected a domain .* got 'a b'"),
+        ({"hostname": ["a", "b c"]}, "--hostname: expected a collection of domains and IP addresses"),
         ({"offer": ["8BITMIME"]}, "--offer: expected a collection of names out of CHUNKING"),
         ({"offer": ["BINARYMIME"]}, "--offer: expected CHUNKING beside BINARYMIME"),
         ({"syntax": "loose"}, "--syntax: expected one of strict, usual, lenient, got 'loose'"),
         ({"size_limit": 0}, "--size-limit: expected a whole number from 1 up, got 0"),
         ({"host": ""}, "--host: expected a host name or IP address, got ''"),
+        ({"client_certificate": "yes"}, "--client-certificate: expected 'none', 'optional' or 'required', got 'yes'"),
+        ({"save_as": "mbox"}, "--save-as: expected one of files, maildir, got 'mbox'"),
+        ({"save_as": "maildir"}, "--save: expected a directory where --save-as says how to save, got None"),
         ({"exit_after": 0}, "--exit-after: expected a number of messages, 1 or more, got 0"),
         ({"timeout": 0.0}, "--timeout: expected seconds, more than 0, got 0.0"),
         ({"timeout": float("nan")}, "--timeout: expected seconds, more than 0, got nan"),

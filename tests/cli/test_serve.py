@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from smtpfix import Server
 from smtpfix.cli import main
 from smtpfix.cli import serve as serve_module
 from smtpfix.cli.options import read_options
@@ -106,6 +107,96 @@ def send_one_and_leave(listening):
 # What is served
 
 
+def test_every_hostname_is_in_the_certificate_and_the_first_is_where_json_has_clients_connect():
+    def client(listening):
+        seen.extend((server["connect"], server["host"]) for server in listening)
+        context = ssl.create_default_context(cafile=listening[0]["ca_file"])
+        for name in (*names, "localhost"):
+            with socket.create_connection((listening[0]["host"], listening[0]["port"]), timeout=BOUND) as raw:
+                context.wrap_socket(raw, server_hostname=name).close()
+        end_it()
+
+    seen = []
+    names = ["mail.example", "relay.example", "192.0.2.7", "2001:db8::7"]
+    status, _ = run(client, "implicit-tls:0", "plain:0", hostname=names)
+    assert status == 0
+    assert seen == [("mail.example", "localhost")] * 2
+
+
+def test_a_client_shows_a_certificate_that_was_issued_from_the_server_s_authority(tmp_path, capsys):
+    def client(listening):
+        context = ssl.create_default_context(cafile=tmp_path / "ca" / "ca.pem")
+        context.load_cert_chain(tmp_path / "out" / "device-7-chain.pem", tmp_path / "out" / "device-7-key.pem")
+        with smtplib.SMTP_SSL(
+            listening[0]["host"], listening[0]["port"], "client.example", timeout=BOUND, context=context
+        ) as connected:
+            send(connected)
+
+    arguments = ["client", "device-7", "--authority", tmp_path / "ca", "--out", tmp_path / "out"]
+    assert main(["certs", *map(str, arguments)]) == 0
+    assert "device-7-key.pem" in capsys.readouterr().out
+    options = {"authority": tmp_path / "ca", "client_certificate": "required"}
+    _, printed = run(client, "implicit-tls:0", exit_after=1, **options)
+    (ended,) = printed.of("session-ended")
+    assert "device-7" in ended["tls"]["client_certificate"]
+
+
+def test_users_of_a_file_log_in_with_hashed_passwords_also_in_clear_where_that_is_asked_for(tmp_path):
+    def client(listening):
+        with smtplib.SMTP(listening[0]["host"], listening[0]["port"], "client.example", timeout=BOUND) as connected:
+            with pytest.raises(smtplib.SMTPAuthenticationError):
+                connected.login("ann", "other")
+            connected.login("ann", "s3cret")
+            send(connected)
+
+    file = tmp_path / "users"
+    file.write_text("ann:$apr1$abcdefgh$M2T3erDstkD7SsE2QQnfH0\n")
+    _, printed = run(client, "starttls:0", users=file, auth_in_clear=True, require_auth=True, exit_after=1)
+    assert [event["user"] for event in printed.of("message")] == ["ann"]
+
+
+def test_verbose_tells_everything_that_is_said_as_it_goes_and_no_password():
+    def client(listening):
+        with connect(listening[0]) as connected:
+            assert greeted.wait(BOUND)  # it is told while the client is connected
+            connected.login("ann", "s3cret")
+            send(connected)
+
+    class Watched(Stream):
+        def write(self, text):
+            written = super().write(text)
+            if '"lines": ["220 ' in text:
+                greeted.set()
+            return written
+
+    greeted = threading.Event()
+    stream = Watched(client)
+    run(client, user=["ann:s3cret"], verbose=True, exit_after=1, stream=stream)
+    said = [(event["by"], line) for event in stream.of("said") for line in event["lines"]]
+    assert ("client", "ehlo client.example") in said
+    assert ("client", "mail FROM:<ann@example.org> size=22") in said
+    assert ("server", "235 2.7.0 Authentication successful") in said
+    assert ("note", "end: quit") in said
+    assert any(by == "content" for by, _ in said)
+    assert "s3cret" not in stream.getvalue()
+    assert "AGFubgBzM2NyZXQ=" not in stream.getvalue()
+    assert run(send_one, exit_after=1)[1].of("said") == []
+
+
+def test_rules_that_answered_on_no_server_are_named_at_the_end_as_they_were_written(tmp_path):
+    def client(listening):
+        with connect(listening[0]) as connected:
+            connected.docmd("NOOP")
+            send(connected)
+
+    file = tmp_path / "rules.toml"
+    file.write_text('rules = ["DATA session 9: 451 4.3.0 Later"]\n[starttls]\nrules = ["STARTTLS: 454 4.7.0 No"]\n')
+    rules = ["NOOP: 250 2.0.0 yes", "VRFY  ann: 252 2.1.5 x1"]
+    _, printed = run(client, "plain:0", "plain:0", rule=rules, rules=file, exit_after=1)
+    (stopped,) = printed.of("stopped")
+    assert stopped["unused_rules"] == ["VRFY  ann: 252 2.1.5 x1", "DATA session 9: 451 4.3.0 Later"]
+
+
 def test_rules_answer_in_the_order_they_were_given_in():
     def client(listening):
         with connect(listening[0]) as connected:
@@ -181,6 +272,36 @@ def test_behind_a_proxy_sessions_are_those_of_the_clients():
     assert ended["forwarded_by"] in ("127.0.0.1", "::1")
 
 
+def test_a_message_s_number_is_that_of_its_file_in_later_runs_too(tmp_path):
+    for number in (1, 2):
+        _, printed = run(send_one, exit_after=1, save=tmp_path)
+        (message,) = printed.of("message")
+        assert message["number"] == number
+        assert Path(message["path"]).name == f"000{number}-bob@example.org-Hello.eml"
+
+
+def test_messages_can_be_saved_as_a_maildir(tmp_path):
+    _, printed = run(send_one, exit_after=1, save=tmp_path, save_as="maildir")
+    (message,) = printed.of("message")
+    assert Path(message["path"]).parent == tmp_path / "new"
+    assert Path(message["path"]).read_bytes() == b"Subject: Hello\n\nHi\n"
+
+
+@pytest.mark.parametrize(("given", "kept"), [({}, 3), ({"save": "mails"}, 1)])
+def test_what_is_saved_does_not_stay_in_memory(tmp_path, monkeypatch, given, kept):
+    monkeypatch.chdir(tmp_path)
+    run_of_serve = serve_module._Run(
+        read_options(**{name: Path(value) for name, value in given.items()}), io.StringIO()
+    )
+    inbox = run_of_serve._inbox()
+    with Server(inbox=inbox) as server, server.client() as client:
+        for _ in range(3):
+            send(client)
+    run_of_serve._printer.finish(BOUND)
+    assert len(inbox) == kept
+    assert inbox.dropped == 3 - kept
+
+
 def test_two_servers_of_one_mode_have_names_and_files_of_their_own(tmp_path):
     def client(listening):
         for server in listening:
@@ -190,8 +311,9 @@ def test_two_servers_of_one_mode_have_names_and_files_of_their_own(tmp_path):
     _, printed = run(client, "plain:0", "plain@127.0.0.1:0", exit_after=2, save=tmp_path)
     assert [event["server"] for event in printed.of("message")] == ["plain", "plain-2"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "0001-plain.eml",
-        "0002-plain-2.eml",
+        ".numbers",
+        "0001-bob@example.org-Hello.eml",
+        "0002-bob@example.org-Hello.eml",
         "session-plain-0001.txt",
         "session-plain-2-0001.txt",
     ]
@@ -209,7 +331,7 @@ def test_the_options_reach_the_servers():
             send(connected)
 
     _, printed = run(
-        client, user=["ann:s3cret"], require_auth=True, hostname="mail.example", size_limit=100, exit_after=1
+        client, user=["ann:s3cret"], require_auth=True, hostname=["mail.example"], size_limit=100, exit_after=1
     )
     assert replies == [b"mail.example", 530, 235, 552]
     assert printed.of("message")[0]["user"] == "ann"
@@ -616,7 +738,13 @@ def test_the_signal_s_handler_is_as_before_afterwards_and_untouched_without_a_fi
 def test_it_ends_with_status_0_once_the_messages_asked_for_have_come():
     status, printed = run(send_one, exit_after=1)
     assert status == 0
-    assert printed.events[-1] == {"event": "stopped", "reason": "exit-after", "messages": 1, "sessions": 1}
+    assert printed.events[-1] == {
+        "event": "stopped",
+        "reason": "exit-after",
+        "messages": 1,
+        "sessions": 1,
+        "unused_rules": [],
+    }
 
 
 def test_it_ends_with_status_1_when_the_time_is_up_before_they_have_come():
@@ -694,7 +822,7 @@ def test_a_signal_ends_it_with_status_0_and_nothing_lost(number, tmp_path):
     assert status == 0
     assert len(printed.of("message")) == len(list(tmp_path.glob("*.eml"))) == 20
     assert len(printed.of("session-ended")) == len(list(tmp_path.glob("*.txt"))) == 1
-    assert printed.events[-1] == {"event": "stopped", "reason": number.name, "messages": 20, "sessions": 1}
+    assert printed.events[-1].items() >= {"reason": number.name, "messages": 20, "sessions": 1}.items()
     assert signal.getsignal(number) is handler
 
 

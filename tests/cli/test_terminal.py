@@ -25,6 +25,7 @@ from smtpfix.cli.events import (
     Reason,
     RulesRead,
     RulesRejected,
+    Said,
     SessionEnded,
     SessionStarted,
     Started,
@@ -34,8 +35,9 @@ from smtpfix.cli.terminal import Terminal
 from smtpfix.mail.envelope import Transfer
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.record.recorder import RecordedServer, Recorder
-from smtpfix.record.transcript import Kind
+from smtpfix.record.transcript import Event, Kind
 from smtpfix.smtp.reading import SMTPReading
+from smtpfix.tls.client_hello import ClientHello
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m")
 
@@ -62,6 +64,9 @@ def captured(content=b"Subject: Hello\r\n\r\nHi", **changes):
         "_source": SimpleNamespace(number=3),
     }
     return MessageCaptured("starttls", Mode.STARTTLS, CapturedMessage(content=content, **{**fields, **changes}))
+
+
+GOOD = b"From: ann@example.org\r\nDate: Mon, 7 Jan 2030 10:00:00 +0000\r\nSubject: Hello\r\n\r\nHi\r\n"
 
 
 def shown(event):
@@ -170,7 +175,7 @@ def test_the_table_says_where_files_are_saved_if_they_are():
 
 def test_a_session_that_starts_shows_who_came(recorder):
     text = shown(SessionStarted("starttls", recorder.session()))
-    assert re.fullmatch(r"\d\d:\d\d:\d\d starttls #3 +connected from \[::1\]:40000\n", text)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d starttls #3 +connected from \[::1\]:40000\n", text)
 
 
 def test_a_careful_session_shows_tls_version_and_login_and_nothing_alarming(recorder):
@@ -192,7 +197,7 @@ def test_a_password_in_clear_stands_out_whether_it_was_accepted_or_not(recorder)
     recorder.finish(SessionEnd.CLIENT_CLOSED)
     text = shown(SessionEnded("starttls", recorder.session()))
     assert "; in clear; PASSWORD IN CLEAR: AUTH PLAIN as 'plc', password …(6 characters), refused" in text
-    assert text.endswith("0 messages; client closed\n")
+    assert text.endswith("0 messages; against the standards: no-quit; client closed\n")
     assert "s3cret" not in text
 
 
@@ -237,17 +242,52 @@ def test_many_auth_commands_are_counted_not_listed(recorder):
     assert "and 2 more AUTH commands" in text
 
 
+def test_what_is_said_is_shown_line_by_line_harmlessly_and_without_secrets():
+    at = datetime(2030, 1, 2, tzinfo=UTC)
+    events = [
+        Event(0.0, Kind.SERVER, b"250-mx\r\n250 SIZE\r\n"),
+        Event(0.1, Kind.SECRET, b"AUTH PLAIN AGFubgBzM2NyZXQ=", secret_at=11),
+        Event(0.2, Kind.CLIENT, b"NOOP \x1b[2J"),
+        Event(0.3, Kind.NOTE, b"end: quit"),
+    ]
+    lines = "".join(shown(Said("plain", 2, at, event)) for event in events).splitlines()
+    assert [line.partition("plain #2")[2].strip() for line in lines] == [
+        "S: 250-mx",
+        "S: 250 SIZE",
+        "C: AUTH PLAIN …(16 octets)",
+        r"C: NOOP \x1b[2J",
+        "-- end: quit",
+    ]
+
+
 # Messages
 
 
 def test_a_message_shows_envelope_subject_size_and_tls():
-    text = shown(captured())
-    assert text.endswith('message 7 from <ann@example.org> to <bob@example.org>; subject "Hello"; 20 octets; in TLS\n')
+    text = shown(captured(content=GOOD))
+    assert re.match(r"2030-01-0[123] \d\d:\d\d:05 ", text)  # in local time
+    assert text.endswith('message 7 from <ann@example.org> to <bob@example.org>; subject "Hello"; 83 octets; in TLS\n')
 
 
 def test_a_message_in_clear_with_a_login_and_a_file_shows_them():
-    text = shown(replace(captured(in_tls=False, user="ann"), path=Path("mails/0001-plain.eml")))
+    text = shown(replace(captured(in_tls=False, user="ann", content=GOOD), path=Path("mails/0001-plain.eml")))
     assert text.endswith("; in clear; logged in as 'ann'; saved as 0001-plain.eml\n")
+
+
+def test_what_a_message_and_a_session_did_against_the_standards_is_named(recorder):
+    assert "; against the standards: missing-from, missing-date\n" in shown(captured())
+    recorder.add(Kind.CLIENT, b"MAIL FROM: <ann@example.org>")
+    text = shown(SessionEnded("starttls", recorder.session()))
+    assert "; against the standards: no-ehlo, space-before-path" in text
+
+
+def test_what_a_client_offered_in_its_handshake_is_shown_harmlessly(recorder):
+    recorder.client_hello = ClientHello("mx\x1b[2J", ("TLSv1.3", "TLSv1.2"), (0x1301, 0x1302), ("smtp",))
+    text = shown(SessionEnded("starttls", recorder.session()))
+    assert "; offered TLSv1.3, TLSv1.2, server name mx\\x1b[2J, 2 cipher suites, ALPN smtp;" in text
+    recorder.client_hello = ClientHello(None, (), (0x2F,), ())
+    text = shown(SessionEnded("starttls", recorder.session()))
+    assert "; offered no TLS version, no server name, 1 cipher suite;" in text
 
 
 @pytest.mark.parametrize(
@@ -315,8 +355,9 @@ def test_a_terminal_gets_colours_and_lines_that_wrap_beside_the_label(monkeypatc
     monkeypatch.setenv("COLUMNS", "80")
     text = shown(captured())
     assert COLOUR.search(text)
-    first, second = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
-    assert first.index("message 7") == len(second) - len(second.lstrip())
+    first, *others = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    assert others
+    assert {first.index("message 7")} == {len(line) - len(line.lstrip()) for line in others}
 
 
 def test_a_terminal_gets_no_colours_with_no_color_set(monkeypatch):
@@ -346,6 +387,10 @@ def test_a_closed_pipe_is_the_callers_business():
     ("event", "expected"),
     [
         (Stopped(Reason.INTERRUPTED, 1, 1), "Stopped, interrupted: 1 message in 1 session.\n"),
+        (
+            Stopped(Reason.TERMINATED, 0, 0, ("NOOP \x1b: 451 x1",)),
+            "This rule never answered: NOOP \\x1b: 451 x1\nStopped, terminated: 0 messages in 0 sessions.\n",
+        ),
         (Stopped(Reason.ENOUGH, 2, 3), "Stopped, the messages asked for have come: 2 messages in 3 sessions.\n"),
     ],
 )
@@ -364,7 +409,7 @@ def test_the_end_says_why_and_how_many(event, expected):
     ],
 )
 def test_what_became_of_the_file_of_rules_is_told_in_one_line(event, expected):
-    assert re.fullmatch(rf"[0-9:]{{8}} rules +{re.escape(expected)}\n", shown(event))
+    assert re.fullmatch(rf"[0-9-]{{10}} [0-9:]{{8}} rules +{re.escape(expected)}\n", shown(event))
 
 
 def test_every_reason_to_end_has_words():

@@ -54,6 +54,8 @@ WORDS = [
         " session 2",
         " after 3",
         " octets",
+        " probability 0.5",
+        " seed 7",
     ),
     *(" x2", " every 1", "250", " / ", "9" * 5000, "\t", "\n", "\0", "\ud800", "\u0663", "*", "<", "[", "é"),
 ]
@@ -71,7 +73,7 @@ def parsed(text):
 
 
 def values(rule):
-    names = ("stage", "argument", "in_tls", "session", "after", "octets", "actions", "times")
+    names = ("stage", "argument", "in_tls", "session", "after", "octets", "actions", "times", "probability", "seed")
     return {name: getattr(rule, name) for name in names}
 
 
@@ -113,6 +115,7 @@ def text_of(rule):
     parts = [rule.stage, rule.argument or "", f"after {rule.after}", f"after {rule.octets} octets"]
     parts += [f"session {rule.session}"] if rule.session is not None else []
     parts += ["in tls" if rule.in_tls else "in clear"] if rule.in_tls is not None else []
+    parts += [f"probability {rule.probability:.9f} seed {rule.seed}"] if rule.probability < 1 else []
     times = f" x{rule.times}" if rule.times is not None else ""
     return f"{' '.join(parts)}: {'; '.join(map(written, rule.actions))}{times}"
 

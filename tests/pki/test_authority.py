@@ -202,7 +202,9 @@ def test_a_directory_keeps_root_and_intermediate_between_runs(tmp_path, temporar
         again = shake_hands(second.server_context(STARTTLS, PLACE), first.client_context())._sslobj.get_verified_chain()
         assert [item.public_bytes() for item in chain[1:]] == [item.public_bytes() for item in again[1:]]
     assert sorted(path.name for path in directory.iterdir()) == [
+        "ca.der",
         "ca.key",
+        "ca.p12",
         "ca.pem",
         "intermediate-1.key",
         "intermediate-1.pem",

@@ -18,6 +18,7 @@ import pytest
 import trustme  # noqa: TID251 - whose authorities a directory may hold
 from cryptography import x509  # noqa: TID251 - to read dates
 from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: TID251 - to tell keys apart
+from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: TID251 - to read what devices read
 
 from smtpfix import Policy, Server
 from smtpfix.errors import AuthorityError, InvalidValueError
@@ -234,6 +235,22 @@ def test_and_shows_every_scenario(tmp_path, scenario_id, code):
         assert caught.value.verify_code == code
 
 
+def test_a_directory_has_the_root_in_forms_for_devices_too_also_one_that_is_older(tmp_path):
+    with Authority(tmp_path) as authority:
+        root = authority.root
+    assert (tmp_path / "ca.der").read_bytes() == root.octets
+    store = tmp_path / "ca.p12"
+    (stored,) = pkcs12.load_pkcs12(store.read_bytes(), b"smtpfix").additional_certs
+    assert stored.certificate == root.certificate
+    written = store.read_bytes()
+    Authority(tmp_path).close()
+    assert store.read_bytes() == written
+    (tmp_path / "ca.der").write_bytes(b"another's")
+    Authority(tmp_path).close()
+    assert (tmp_path / "ca.der").read_bytes() == root.octets
+    assert not list(tmp_path.glob("*.part"))
+
+
 @pytest.mark.parametrize(("days", "left"), [(3650, 90), (30, 30)])
 def test_no_leaf_outlives_an_authority_that_a_directory_has_kept(tmp_path, days, left):
     write_as_before(tmp_path, days=days)
@@ -241,7 +258,7 @@ def test_no_leaf_outlives_an_authority_that_a_directory_has_kept(tmp_path, days,
     (tmp_path / "intermediate-1.key").unlink()
     with Authority(tmp_path) as authority:
         leaf, intermediate, root = (one.certificate for one in authority.chain(GOOD, PLACE).path)
-        client = x509.load_pem_x509_certificate(authority._client_certificate("ann@example.org")[0])
+        client = x509.load_pem_x509_certificate(authority.client_certificate("ann@example.org")[0])
     assert root.not_valid_after_utc < intermediate.not_valid_after_utc
     ends = dt.datetime.now(dt.UTC) + dt.timedelta(days=left)
     for certificate in (leaf, client):

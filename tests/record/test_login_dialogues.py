@@ -22,7 +22,8 @@ from smtpfix.audit.encodings import find
 from smtpfix.audit.evidence import gather
 from smtpfix.audit.runner import settle
 from smtpfix.audit.wire import WireServer
-from smtpfix.cli.events import JSONOutput, SessionEnded
+from smtpfix.cli.events import SessionEnded
+from smtpfix.cli.json_output import JSONOutput
 from smtpfix.cli.save import Saver
 from smtpfix.cli.terminal import Terminal
 from smtpfix.erasing import base64_cores

@@ -1,5 +1,7 @@
 """Rules as one line of text: what can be written, and what is said of what cannot."""
 
+import re
+
 import pytest
 
 from smtpfix import (
@@ -72,6 +74,63 @@ def test_conditions_and_several_actions():
     assert rule.actions == (Delay(1), Reply(450, "4.2.1", "Grey; listed; DELAYED"), Stall())
     assert rule.argument == "*@slow.example"
     assert (rule.in_tls, rule.session, rule.after, rule.times) == (True, 2, 3, 1)
+
+
+def test_chance_and_its_seed_are_written_as_they_stand_in_a_rule():
+    rule = parse_rule("RCPT *@slow.example probability 0.25 seed 7 session 2: 450", LANGUAGE)
+    assert (rule.argument, rule.probability, rule.seed, rule.session) == ("*@slow.example", 0.25, 7, 2)
+    assert parse_rule("RCPT probability 0.5: 450", LANGUAGE).seed is not None
+    assert parse_rule("RCPT: 450", LANGUAGE).probability == 1
+
+
+def test_a_rule_that_was_read_knows_its_text():
+    assert parse_rule(" NOOP: 451 x1\n", LANGUAGE).written == "NOOP: 451 x1"
+
+
+@pytest.mark.parametrize(
+    ("head", "shown"),
+    [
+        ("RCPT probability: 450", "probability 0.5"),
+        ("RCPT probability 50%: 450", "probability 0.5"),
+        ("RCPT probability=0.5: 450", "probability 0.5"),
+        ("RCPT probabilty 0.5: 450", "probability 0.5"),
+        ("RCPT chance 0.5: 450", "probability 0.5"),
+        ("RCPT 50%: 450", "probability 0.5"),
+        ("RCPT probability 0.5 *@slow.example: 450", "probability 0.5"),
+        ("RCPT sesion 2: 450", "session N"),
+        ("RCPT session two: 450", "session N"),
+        ("RCPT after -1: 450", "after N"),
+        ("RCPT in TLSv1.3: 450", "in tls or in clear"),
+        ("RCPT in_tls: 450", "in tls or in clear"),
+        ("RCPT x2: 450", "xN, behind the actions"),
+        ("RCPT times 2: 450", "xN, behind the actions"),
+    ],
+)
+def test_a_mistyped_condition_is_an_error_that_says_how_it_is_written_and_no_pattern(head, shown):
+    with pytest.raises(InvalidValueError, match=f"argument: expected {re.escape(shown)}, where a condition is meant"):
+        parse_rule(head, LANGUAGE)
+
+
+@pytest.mark.parametrize(
+    "argument", ["*@after.example", "session@*", "[s]ession", "*SIZE=*", "LOGIN 2", "<in@*> BODY=7BIT", "rafter"]
+)
+def test_what_only_resembles_a_condition_is_an_argument(argument):
+    assert parse_rule(f"MAIL {argument} after 1: 450", LANGUAGE).argument == argument
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("RCPT session 1 session 2: 450", "each condition once"),
+        ("RCPT in clear in tls: 450", "each condition once"),
+        ("RCPT seed 7: 450", "probability 0.5 beside a seed"),
+        ("RCPT probability 0: 450", "a number above 0"),
+        ("RCPT probability 1.5: 450", "a number above 0 and up to 1"),
+    ],
+)
+def test_conditions_that_make_no_sense_are_refused(head, expected):
+    with pytest.raises(InvalidValueError, match=expected):
+        parse_rule(head, LANGUAGE)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+"""The options of `smtpfix serve` from a file, TOML, with their names without dashes as keys; and from the environment.
+
+Knows neither click nor what the options mean: `Kind` says which form the value of each has.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.policy.tables import read_file, read_toml
+
+PREFIX: Final = "SMTPFIX_SERVE_"
+"""How the variables begin that hold options; click builds their names so."""
+_MOST: Final = 1_000_000
+"""Octets that the file may have."""
+_NEAR: Final = 3
+"""Names that an unknown key is told."""
+
+
+_LIKE: Final = 0.6
+"""How near to a key they are, from 0 to 1."""
+
+
+class Kind(Enum):
+    """The form of an option's value."""
+
+    SWITCH = "true or false"
+    ONE = "text or a number"
+    MANY = "a list of texts"
+
+
+def read_config(path: Path, known: Mapping[str, Kind]) -> dict[str, Any]:
+    """Return the options of a file by their names. Raises `InvalidValueError`, which names the file and the key."""
+    where = f"--config: {path}"
+    try:
+        text = read_file(path, _MOST, "a TOML file").decode("utf-8")
+    except InvalidValueError as error:
+        raise error.within("--config") from error
+    except UnicodeDecodeError as error:
+        raise InvalidValueError(where, str(error), "UTF-8") from error
+    return {key: _value(where, key, value, known) for key, value in read_toml(where, text).items()}
+
+
+def strangers(environment: Iterable[str], known: Collection[str]) -> Iterator[str]:
+    """Yield what to say of each variable that looks like an option of serve's and is none; it need not be meant so."""
+    options = [option.replace("-", "_").upper() for option in known]
+    for name in environment:
+        if name.startswith(PREFIX) and (given := name.removeprefix(PREFIX)) not in options:
+            near = difflib.get_close_matches(given, options, n=1, cutoff=_LIKE)
+            yield f"{name} in the environment is no option" + (f"; is {PREFIX}{near[0]} meant?" if near else "")
+
+
+def _value(where: str, key: str, value: Any, known: Mapping[str, Kind]) -> Any:
+    kind = known.get(key)
+    if kind is None:
+        near = difflib.get_close_matches(key.replace("_", "-").lstrip("-").lower(), known, n=_NEAR, cutoff=_LIKE)
+        listed = " or ".join(near) if near else "one of " + ", ".join(sorted(known))
+        raise InvalidValueError(where, key, f"an option's name without its dashes, such as {listed}")
+    if kind is Kind.SWITCH:
+        fits = isinstance(value, bool)
+    elif kind is Kind.ONE:
+        fits = _is_one(value)
+    else:
+        value = value if isinstance(value, list) else [value]
+        fits = all(map(_is_one, value))
+    if not fits:
+        raise InvalidValueError(f"{where}, {key}", type(value).__name__, kind.value)  # it may hold a secret
+    return value
+
+
+def _is_one(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)

@@ -1,0 +1,107 @@
+"""What `smtpfix serve` shows of TLS, as its options say: scenarios, certificates, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, read_scenario
+from smtpfix.policy.mode import Mode
+from smtpfix.policy.scenario import Scenario
+from smtpfix.policy.server_policy import TLS_VERSIONS
+from smtpfix.smtp.policy import Policy
+
+
+def find_scenario(option: str, text: str) -> Scenario:
+    """Return the catalogue's scenario of this id, or that of a user's file, which has to end in ``.toml``.
+
+    Raises `InvalidValueError` and `UnknownScenario`, which name the option.
+    """
+    if not is_scenario_file(text):
+        check_scenario_id(text, option)
+        return load_scenario(text)
+    try:
+        return read_scenario(Path(text))
+    except OSError as error:
+        expected = f"a scenario's id, or a TOML file that can be read ({error.strerror})"
+        raise InvalidValueError(option, text, expected) from error
+
+
+def is_scenario_file(text: str) -> bool:
+    """Return whether a text is the name of a file, and not a scenario's id."""
+    return text.endswith(".toml") or "/" in text or "\\" in text
+
+
+def asked_scenarios(certificate: str | None, other: str | None) -> tuple[Scenario, ...]:
+    """Return the scenarios that were asked for, each of its own group."""
+    found = []
+    if certificate is not None:
+        found.append(find_scenario("--certificate", certificate))
+        if found[-1].group != "certificates" and not is_scenario_file(certificate):
+            expected = "a certificate's scenario; this one is for --scenario"
+            raise InvalidValueError("--certificate", certificate, expected)
+    if other is not None:
+        check_scenario_id(other, "--scenario")
+        found.append(load_scenario(other))
+        if found[-1].group == "certificates":
+            raise InvalidValueError("--scenario", other, "a scenario of another kind; this one is for --certificate")
+    return tuple(found)
+
+
+def certificate_fields(certificate: str | None, chain: Path | None, key: Path | None) -> dict[str, Any]:
+    """Return the fields of a policy for the certificate to show: a scenario's, or a user's own files."""
+    if certificate is not None:
+        if chain is not None or key is not None:
+            raise InvalidValueError("--certificate", certificate, "nothing beside --certificate-file and --key-file")
+        return {"certificate": Path(certificate) if is_scenario_file(certificate) else certificate}
+    if chain is None and key is None:
+        return {}
+    files = []
+    for option, file, holds in (
+        ("--certificate-file", chain, "the chain of --key-file's key"),
+        ("--key-file", key, "the key of --certificate-file's first certificate"),
+    ):
+        if file is None or not file.is_file():
+            given = None if file is None else str(file)
+            raise InvalidValueError(option, given, f"a PEM file with {holds}")
+        files.append(file)
+    return {"certificate": tuple(files)}
+
+
+_SHORT_VERSIONS: Final = dict(zip(("1.0", "1.1", "1.2", "1.3"), TLS_VERSIONS, strict=True))
+
+
+def version_fields(lowest: str | None, highest: str | None) -> dict[str, Any]:
+    """Return the fields of a policy for the versions of TLS."""
+    found = {}
+    for option, text in (("--tls-min", lowest), ("--tls-max", highest)):
+        if text is not None:
+            version = _SHORT_VERSIONS.get(text, text)
+            if version not in TLS_VERSIONS:
+                allowed = ", ".join([*TLS_VERSIONS, *_SHORT_VERSIONS])
+                raise InvalidValueError(option, text, f"one of {allowed}")
+            found[option.removeprefix("--").replace("-", "_")] = version
+    default = Policy()
+    least, most = found.get("tls_min", default.tls_min), found.get("tls_max", default.tls_max)
+    if TLS_VERSIONS.index(least) > TLS_VERSIONS.index(most):
+        if lowest is not None:
+            raise InvalidValueError("--tls-min", lowest, f"at most --tls-max, which is {highest or most!r}")
+        found["tls_min"] = most  # only an old version was asked for
+    return found
+
+
+def showing(policies: Sequence[Policy], scenarios: Sequence[Scenario]) -> tuple[list[Policy], tuple[Mode, ...]]:
+    """Return the policies that can show the scenarios, and the modes of those that cannot."""
+    if not scenarios:
+        return list(policies), ()
+    able = [policy for policy in policies if all(policy.mode in scenario.modes for scenario in scenarios)]
+    if not able:
+        shown = " with ".join(scenario.id for scenario in scenarios)
+        modes = [str(mode) for mode in Mode if all(mode in scenario.modes for scenario in scenarios)]
+        given = ", ".join(dict.fromkeys(policy.mode for policy in policies))
+        needed = ", ".join(modes) or "there is none"
+        raise InvalidValueError("--listen", given, f"a mode that can show {shown}: {needed}")
+    left_out = dict.fromkeys(Mode(policy.mode) for policy in policies if policy not in able)
+    return able, tuple(left_out)
