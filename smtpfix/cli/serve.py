@@ -81,7 +81,7 @@ def serve(options: ServeOptions, stream: TextIO, settings: TextIO | None = None)
 class _Run:
     """One run: what it has to do, and how far it is."""
 
-    def __init__(self, options: ServeOptions, stream: TextIO, settings: TextIO | None) -> None:
+    def __init__(self, options: ServeOptions, stream: TextIO, settings: TextIO | None = None) -> None:
         self._options = options
         self._stream = stream
         self._settings = settings
