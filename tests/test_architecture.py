@@ -33,7 +33,7 @@ FLOORS = (
     ("smtp", "probe"),
     ("server",),
     ("audit",),
-    ("cli", "conftest_plugin"),
+    ("cli", "compat", "conftest_plugin"),
     ("__main__",),
 )
 """The wings, floor by floor from the ground up; imports go down, and never along a floor or in a ring."""
@@ -44,7 +44,7 @@ IMPORTERS = {
     "click": {"cli"},
     "cryptography": {"pki", "tls.binding"},
     "OpenSSL": {"tls.stapling"},
-    "pytest": {"conftest_plugin"},  # the plugin is made of it
+    "pytest": {"conftest_plugin", "compat.smtpdfix", "compat.pytest_localserver"},  # fixtures are made of it
     "rich": {"cli"},
     "scramp": {"login.scram"},
     "tlslite": {"tls.legacy"},

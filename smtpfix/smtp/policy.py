@@ -115,10 +115,6 @@ class Policy(ServerPolicy):
             raise self._fail("require_auth", "False where Policy.users names nobody, or users to log in as")
         if self.require_auth and not self._has_mechanisms:
             raise self._fail("require_auth", "False where Policy.mechanisms is empty, or a mechanism")
-        if self.require_auth and self.mode is Mode.PLAIN and self.auth_in_clear is False:
-            raise self._fail(
-                "require_auth", "False where mode is plain and auth_in_clear is False: nobody could log in"
-            )
 
     def _check_extensions(self) -> None:
         if self.protocol not in ("smtp", "lmtp"):
