@@ -8,7 +8,7 @@ from __future__ import annotations
 import email
 from collections.abc import Callable, Iterator
 from email.message import Message
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -16,13 +16,21 @@ from smtpfix.mail.message import CapturedMessage
 from smtpfix.server import Server
 from smtpfix.smtp.policy import Policy
 
+from .hooks import Hooks, LoginPassword
 from .outbox import Outbox
 from .smtpdfix_config import Config
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ("AuthController", "Config", "SMTPDFix", "smtpd")
+__all__ = ("AuthController", "Authenticator", "Config", "SMTPDFix", "smtpd")
+
+
+class Authenticator(Protocol):
+    """Who decides on logins in the place of a `Config`."""
+
+    def validate(self, username: str, password: str) -> bool:
+        """Return whether this is the user's password."""
 
 
 class AuthController:
@@ -35,6 +43,7 @@ class AuthController:
         port: int | None = None,
         config: Config | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        authenticator: Authenticator | None = None,
         start: Callable[[Policy], Server] | None = None,
     ) -> None:
         self.config = config or Config()
@@ -44,8 +53,12 @@ class AuthController:
         if port is not None:
             self.config.port = port
         self._ssl_context = ssl_context
+        self._authenticator = authenticator
+        self._hooks: Hooks | None = None
         self._start = start or self._start_own
         self._server: Server | None = None
+        self._told: Policy | None = None
+        """What the server goes by; a free port is a certain one here."""
         self._outbox = Outbox(_with_envelope)
 
     @property
@@ -53,7 +66,7 @@ class AuthController:
         """The server as smtpfix has it, with sessions, rules and all. Raises `RuntimeError` while there is none."""
         if self._server is None:
             raise RuntimeError("this server does not run: call start(), or use the fixture smtpd")
-        if self._server.policy != self._policy():
+        if self._policy() != self._told:
             self._restart()
         return self._server
 
@@ -74,9 +87,12 @@ class AuthController:
 
     def start(self) -> None:
         """Listen, from here on also with other settings. Raises `smtpfix.ListenError` and `FileNotFoundError`."""
+        if self._authenticator is not None:
+            self._hooks = Hooks(None, _by(self._authenticator))
         self._server = server = self._start(self._policy())
         self._outbox.follow(server.inbox)
         self.config.port = server.port
+        self._told = self._policy()
         self.config.OnChanged += self._restart
 
     def stop(self) -> None:
@@ -85,6 +101,8 @@ class AuthController:
             self.config.OnChanged -= self._restart
             self._server.close()
             self._server = None
+            if self._hooks is not None:
+                self._hooks.workers.close()
 
     def reset(self, persist_messages: bool = True) -> None:  # noqa: FBT001, FBT002 - as it is called
         """Cut all clients off and start again, by the settings as they are now."""
@@ -98,8 +116,11 @@ class AuthController:
         self.start()
 
     def _policy(self) -> Policy:
-        policy = self.config.policy(**({} if self._ssl_context is None else {"certificate": "good"}))
-        return policy if self._server is None else policy.replace(port=self._server.port)
+        """Return what the settings say now."""
+        changes: dict[str, Any] = {} if self._ssl_context is None else {"certificate": "good"}
+        return (
+            self.config.policy(**changes) if self._hooks is None else self.config.policy(hooks=self._hooks, **changes)
+        )
 
     def _start_own(self, policy: Policy) -> Server:
         if self._ssl_context is None:
@@ -130,6 +151,13 @@ def smtpd(start_smtp_server: Callable[[Policy], Server]) -> Iterator[AuthControl
     controller.start()
     yield controller
     controller.stop()
+
+
+def _by(authenticator: Authenticator) -> Callable[..., bool]:
+    def authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, login: LoginPassword) -> bool:
+        return authenticator.validate(login.login.decode(), login.password.decode())
+
+    return authenticate
 
 
 def _with_envelope(message: CapturedMessage) -> Message:

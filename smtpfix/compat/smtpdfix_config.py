@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.login.mechanisms import ANY_USER
 from smtpfix.policy.mode import Mode
 from smtpfix.rules.reply import Reply
 from smtpfix.smtp.policy import Policy
 
+from .hooked import HookedPolicy
+from .hooks import Hooks
+
 _TRUE: Final = ("y", "yes", "t", "true", "on", "1")
 _FALSE: Final = ("n", "no", "f", "false", "off", "0")
 _MECHANISMS: Final = ("CRAM-MD5", "LOGIN", "PLAIN")
+_WITH_PASSWORD: Final = ("LOGIN", "PLAIN")
+"""What an authenticator can decide on: these tell it the password."""
 _REPLIES: Final = {"already_authenticated": Reply(503, None, "Already authenticated")}
 """What tests compare as a whole."""
 
@@ -111,22 +117,27 @@ class Config:
         "The files of a certificate and its key, or one file of both; ``issued`` until set: smtpfix issues one.",
     )
 
-    def policy(self, **fields: Any) -> Policy:
-        """Return what the server does by the settings as they are now. Raises `FileNotFoundError`."""
+    def policy(self, *, hooks: Hooks | None = None, **fields: Any) -> Policy:
+        """Return what the server does by the settings as they are now, with other fields; `hooks` decide on logins.
+
+        Raises `FileNotFoundError`.
+        """
         mode = Mode.TLS_REQUIRED if self.use_starttls else Mode.IMPLICIT_TLS if self.use_ssl else Mode.PLAIN
+        fields = {
+            "host": self.host,
+            "port": self.port,
+            "users": {self.login_username: self.login_password},
+            "mechanisms": _MECHANISMS,
+            "auth_in_clear": not self.auth_require_tls,
+            "require_auth": self.enforce_auth,
+            "replies": _REPLIES,
+            **fields,
+        }
         if mode is not Mode.PLAIN and "certificate" not in fields and self.ssl_cert_files != "issued":
             certificate, key = self.ssl_cert_files
             if certificate is None:
                 raise FileNotFoundError("ssl_cert_files: expected the file of a certificate, got None")
             fields["certificate"] = (certificate, key or certificate)
-        return Policy(
-            mode,
-            host=self.host,
-            port=self.port,
-            users={self.login_username: self.login_password},
-            mechanisms=_MECHANISMS,
-            auth_in_clear=not self.auth_require_tls,
-            require_auth=self.enforce_auth,
-            replies=_REPLIES,
-            **fields,
-        )
+        if hooks is None:
+            return Policy(mode, **fields)
+        return HookedPolicy(mode, **{**fields, "hooks": hooks, "users": ANY_USER, "mechanisms": _WITH_PASSWORD})

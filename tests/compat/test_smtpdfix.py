@@ -113,6 +113,21 @@ def test_certificates_of_the_suite_s_own(tmp_path, letter):
         AuthController(config=config).start()
 
 
+def test_an_authenticator_of_the_suite_s_own_decides():
+    class Authenticator:
+        def validate(self, username, password):
+            return password == username[::-1]
+
+    server = AuthController(authenticator=Authenticator())
+    server.config.auth_require_tls = False
+    server.start()
+    with smtplib.SMTP(server.hostname, server.port) as client:
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            client.login("user", "password")
+        assert client.login("ann", "nna")[0] == 235
+    server.stop()
+
+
 def test_reset_keeps_the_messages_unless_told_otherwise(letter):
     with SMTPDFix() as server:
         send(server, letter)
