@@ -163,10 +163,12 @@ class HookedConversation(SMTPConversation):
             then(answer)
             self.readable()
 
-        async def find() -> None:
-            answer = await question()
+        def tell(answer: Any) -> None:
             with suppress(RuntimeError):  # the server has closed, and its loop too
                 loop.call_soon_threadsafe(go_on, answer)
+
+        async def find() -> Callable[[], None]:
+            return partial(tell, await question())
 
         self.channel.pause()
         self.player.is_holding = True

@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias
 
 from smtpfix.clock import monotonic
 
-Job: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
-"""What a thread is to do; it raises nothing."""
+Job: TypeAlias = Callable[[], Coroutine[Any, Any, Callable[[], None]]]
+"""What a thread is to do, and raises nothing; it returns what is called once the thread is free for another."""
 
 _MOST: Final = 64
 """Threads at once; what is to be done beyond that waits for one of them."""
@@ -110,8 +110,9 @@ class _Worker(threading.Thread):
 
     async def _work(self, job: Job | None) -> None:
         while job is not None:
-            await job()
+            tell = await job()
             job = self._next_job(self)
+            tell()
 
     def stop(self) -> None:
         """End, as soon as what does not wait is done."""
