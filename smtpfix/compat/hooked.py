@@ -142,7 +142,6 @@ class HookedConversation(SMTPConversation):
         self._session: Session | None = None
         self.asks_for: tuple[str, str] | None = None
         """The command whose hook is asked before a positive reply to it is sent."""
-        self._is_over = False
 
     @property
     def side(self) -> HookServer:
@@ -156,7 +155,7 @@ class HookedConversation(SMTPConversation):
         loop = self.service.loop
 
         def go_on(answer: Any) -> None:
-            if self._is_over or self.channel.is_closing:
+            if self.channel.is_closing:
                 return
             self.player.is_holding = False
             self.channel.resume()
@@ -240,8 +239,3 @@ class HookedConversation(SMTPConversation):
         """Forget all that the client has said."""
         super().forget(user)
         self._session, self.envelope = None, Envelope()
-
-    def released(self) -> None:
-        """Let go: what a hook still has to say is not wanted any more."""
-        self._is_over = True
-        super().released()

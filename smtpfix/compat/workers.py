@@ -75,7 +75,8 @@ class Workers:
             worker.stop()
         until = monotonic() + _CLOSE_BOUND
         for worker in workers:
-            worker.join(max(0.0, until - monotonic()))
+            if worker is not threading.current_thread():  # where a hook itself closes the server
+                worker.join(max(0.0, until - monotonic()))
 
 
 class _Worker(threading.Thread):

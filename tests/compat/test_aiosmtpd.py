@@ -101,12 +101,15 @@ def test_every_hook_is_called_and_what_it_returns_is_answered():
             assert client.docmd("DATA")[0] == 503  # nobody is there to have it
             assert client.rcpt("drop@example.org") == (250, b"recipient")
             assert client.docmd("DATA")[0] == 503  # the handler kept nobody
+            assert client.rcpt("eve@example.org") == (250, b"recipient")
             assert client.rset() == (250, b"forgotten")
             assert client.mail("ann@example.org")[0] == client.rcpt("bob@example.org")[0] == 250
+            assert client.rcpt("nobody@example.org")[0] == 450
             assert client.data(LETTER) == (250, b"2.0.0 kept as 17")
             assert client.quit() == (221, b"so long")
         assert [call[0] for call in handler.calls] == [
-            *("HELO", "EHLO", "NOOP", "VRFY", "MAIL", "MAIL", "RCPT", "RCPT", "RSET", "MAIL", "RCPT", "DATA", "QUIT")
+            *("HELO", "EHLO", "NOOP", "VRFY", "MAIL", "MAIL", "RCPT", "RCPT", "RCPT", "RSET"),
+            *("MAIL", "RCPT", "RCPT", "DATA", "QUIT"),
         ]
         assert ("MAIL", "ann@example.org", ["SIZE=9"]) in handler.calls
         content = b"Subject: Hello\r\n\r\n..Hello.\r\n"
@@ -250,6 +253,47 @@ def test_more_hooks_than_threads_wait_for_one(monkeypatch):
         assert one.getreply()[0] == other.getreply()[0] == 250
 
 
+def test_a_hook_that_waits_for_a_thread_is_not_called_once_the_server_has_closed(monkeypatch):
+    monkeypatch.setattr("smtpfix.compat.workers._MOST", 1)
+    monkeypatch.setattr("smtpfix.compat.workers._CLOSE_BOUND", 0.0)
+    blocked, go_on, threads = threading.Event(), threading.Event(), []
+
+    class Blocking:
+        async def handle_NOOP(self, server, session, envelope, arg):
+            threads.append(threading.current_thread())
+            blocked.set()
+            go_on.wait(20)
+            return "250 OK"
+
+    with running(Blocking()) as controller, contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(connected(controller)).putcmd("NOOP")
+            assert blocked.wait(20)
+        assert controller.server.sessions  # for which the server catches up
+        controller.stop()
+        go_on.set()
+        threads[0].join(20)
+    assert len(threads) == 1
+
+
+def test_a_client_cannot_fill_the_memory_while_a_hook_runs(wire):
+    blocked, go_on = threading.Event(), threading.Event()
+
+    class Blocking:
+        async def handle_NOOP(self, server, session, envelope, arg):
+            blocked.set()
+            go_on.wait(20)
+            return "250 OK"
+
+    with running(Blocking()) as controller:
+        client = wire(controller.server)
+        client.send(b"NOOP\r\n")
+        assert blocked.wait(20)
+        client.flood(b"RSET\r\n" * 100_000)
+        go_on.set()
+        assert client.reply() == "250 OK"
+
+
 def test_a_loop_of_the_users_own_runs_the_hooks():
     class Looking:
         async def handle_NOOP(self, server, session, envelope, arg):
@@ -308,6 +352,26 @@ def test_a_client_that_leaves_while_a_hook_runs_leaves_nothing_behind(nothing_lo
         go_on.set()
         (session,) = controller.server.sessions.wait(1, timeout=20)
         assert session.end is SessionEnd.CLIENT_CLOSED
+
+
+def test_what_a_hook_says_after_the_end_is_not_in_the_record():
+    done = threading.Event()
+
+    class Stopping:
+        async def handle_NOOP(self, server, session, envelope, arg):
+            controller.stop()  # which a hook can do itself
+            asyncio.get_running_loop().call_later(0, done.set)
+            return "250 too late"
+
+    with Server() as other, running(Stopping()) as controller, contextlib.ExitStack() as stack:
+        server = controller.server
+        client = stack.enter_context(connected(controller))
+        with pytest.raises(smtplib.SMTPServerDisconnected):
+            client.noop()
+        assert done.wait(20)
+        assert len(other.sessions) == 0  # for which the loop that both share catches up
+        assert "too late" not in str(server.sessions[0].transcript)
+        assert repr(controller).endswith("not running>")
 
 
 def test_commands_that_were_sent_ahead_wait_for_the_hook():
@@ -375,6 +439,21 @@ def test_the_authenticator_decides(caplog):
         assert [attempt.accepted for attempt in controller.server.sessions[0].auth][-1]
 
 
+def test_a_rule_decides_before_the_authenticator():
+    def authenticator(server, session, envelope, mechanism, login):
+        raise AssertionError("it is not asked")
+
+    with running(None, authenticator=authenticator, auth_require_tls=False) as controller:
+        controller.server.on("AUTH-ANSWER", Reply(454, "4.7.0", "Later"))
+        controller.server.on("AUTH", Reply(454, "4.7.0", "Later"), argument="PLAIN *")
+        with connected(controller) as client:
+            client.ehlo()
+            client.user, client.password = "ann", "x"
+            for mechanism, exchange in (("LOGIN", client.auth_login), ("PLAIN", client.auth_plain)):
+                with pytest.raises(smtplib.SMTPAuthenticationError, match="454"):
+                    client.auth(mechanism, exchange)
+
+
 def test_a_callback_decides_or_else_nobody_gets_in():
     def callback(mechanism, user, password):
         return (user, password) == (b"ann", b"x")
@@ -397,22 +476,28 @@ def contexts():
 def test_starttls_with_a_context_of_the_users_own(contexts):
     own, trusting = contexts
     handler, welcome = Everything(), [True, False]
-    handler.handle_STARTTLS = lambda server, session, envelope: welcome.pop(0) and session.ssl is not None
+
+    def starttls(server, session, envelope):  # the third time it raises
+        return welcome.pop(0) and session.ssl is not None
+
+    handler.handle_STARTTLS = starttls
     with running(handler, tls_context=own, require_starttls=True) as controller:
         with connected(controller) as client:
             assert client.docmd("MAIL FROM:<ann@example.org>")[0] == 530
             client.starttls(context=trusting)
             send(client)
             assert handler.session.ssl.version.startswith("TLS")
-        with connected(controller) as client:
-            client.starttls(context=trusting)
-            with pytest.raises(smtplib.SMTPServerDisconnected):
-                client.ehlo()
+        for _ in range(2):
+            with connected(controller) as client:
+                client.starttls(context=trusting)
+                with pytest.raises(smtplib.SMTPServerDisconnected):
+                    client.ehlo()
 
 
 def test_tls_from_the_first_byte_with_a_context_of_the_users_own(contexts):
     own, trusting = contexts
     handler = Everything()
+    handler.handle_STARTTLS = lambda server, session, envelope: False  # of no concern here
     with running(handler, ssl_context=own) as controller:
         with smtplib.SMTP_SSL("localhost", controller.port, context=trusting) as client:
             send(client)
