@@ -67,4 +67,6 @@ def test_it_is_alive_until_it_is_stopped():
 def test_one_line_in_conftest_is_enough(pytester):
     pytester.makeconftest('pytest_plugins = ["smtpfix.compat.pytest_localserver"]')
     pytester.makepyfile("def test_it(smtpserver):\n    assert smtpserver.addr[1] > 0")
-    pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess(
+        "-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:faker", "-p", "no:hypothesispytest", "-p", "no:anyio"
+    ).assert_outcomes(passed=1)

@@ -156,6 +156,8 @@ def test_one_line_in_conftest_is_enough_and_a_failure_shows_the_sessions(pyteste
             assert len(smtpd.messages) == 1
         """
     )
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio")
+    result = pytester.runpytest_inprocess(
+        "-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:faker", "-p", "no:hypothesispytest", "-p", "no:anyio"
+    )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*smtp session 1 (plain)*", "*C: noop"])
