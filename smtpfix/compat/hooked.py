@@ -60,6 +60,18 @@ class HookedSMTP(SMTP):
         return HookedConversation(self._hooks, service, channel, recorder, ended)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command that is being performed."""
+
+    verb: str
+    argument: str
+    is_ruled: bool
+    """Whether a rule has decided what it is answered."""
+    recipients: int
+    """How many there were before it."""
+
+
 class HookedLogin(SMTPLogin):
     """One session's."""
 
@@ -84,14 +96,14 @@ class HookedDelivery(Delivery):
     _conversation: HookedConversation
 
     def _conclude(self, reply: Reply) -> None:
-        """Show the message to the handler before it is answered."""
+        """Show the message to the handler before it is answered, unless a rule has an answer."""
         connection = self._conversation
         if self._pending is not None and reply.is_positive:
             connection.envelope.original_content = octets = self._pending[2]
             connection.envelope.content = octets
             if connection.hooks.decode_data:
                 connection.envelope.content = octets.decode("utf-8", "surrogateescape")
-            if connection.hooks.has("DATA"):
+            if reply is replies.ACCEPTED and connection.hooks.has("DATA"):
                 connection.ask(partial(connection.hooks.reply, "DATA", connection.side), self._concluded)
                 return
         self._concluded(reply)
@@ -115,9 +127,10 @@ class HookedCommands(Commands):
             return
         if forced is None and verb == "DATA" and connection.engine.has_recipients and not connection.envelope.rcpt_tos:
             forced = replies.RCPT_FIRST  # the handler took the recipients, and kept none
-        connection.asks_for = (verb, argument) if forced is None else None
+        is_ruled = forced is not None or self._player.is_silent
+        connection.asked = Asked(verb, argument, is_ruled, connection.engine.recipient_count)
         super().perform(verb, argument, forced)
-        connection.asks_for = None
+        connection.asked = None
 
 
 class HookedConversation(SMTPConversation):
@@ -140,7 +153,7 @@ class HookedConversation(SMTPConversation):
         self.envelope = Envelope()
         """The transaction as the handler has left it."""
         self._session: Session | None = None
-        self.asks_for: tuple[str, str] | None = None
+        self.asked: Asked | None = None
         """The command whose hook is asked before a positive reply to it is sent."""
 
     @property
@@ -175,34 +188,32 @@ class HookedConversation(SMTPConversation):
 
     def send(self, answer: Reply, end: SessionEnd = SessionEnd.REFUSED) -> None:
         """Send a reply; where a command would succeed, ask its hook first."""
-        if self.asks_for is None or not answer.is_positive:
-            super().send(answer, end)
-            return
-        (verb, argument), self.asks_for = self.asks_for, None
-        question = self._question(verb, argument, answer)
-        if question is None:
+        asked, self.asked = self.asked, None
+        question = self._question(asked, answer) if asked is not None and answer.is_positive else None
+        if asked is None or question is None:
             super().send(answer, end)
         else:
-            self.ask(question, partial(self._answer, verb))
+            self.ask(question, partial(self._answer, asked.verb))
 
-    def _question(self, verb: str, argument: str, answer: Reply) -> Question | None:
+    def _question(self, asked: Asked, answer: Reply) -> Question | None:
         """Take note of a command that would succeed, and return what its hook is asked; None without one."""
+        verb, argument = asked.verb, asked.argument
         if verb in _BEGIN_ANEW:
             self.envelope = Envelope()
-        side, has_hook = self.side, self.hooks.has(verb)
+        side, has_hook = self.side, not asked.is_ruled and self.hooks.has(verb)
         given: tuple[Any, ...] = (argument,)
         match verb:
             case "EHLO" | "HELO":
                 side.session.host_name, side.session.extended_smtp = argument, verb == "EHLO"
                 if has_hook and verb == "EHLO":
                     return partial(self.hooks.greet, side, argument, answer)
-            case "MAIL":
+            case "MAIL" if self.engine.has_sender:
                 sender, parameters = self.engine.reverse_path, list(self.engine.mail_parameters)
                 self.envelope.smtp_utf8 = "SMTPUTF8" in map(str.upper, parameters)
                 given = (sender, parameters)
                 if not has_hook:
                     self.envelope.mail_from, self.envelope.mail_options = given
-            case "RCPT":
+            case "RCPT" if self.engine.recipient_count > asked.recipients:
                 recipient, options = self.engine.last_recipient
                 given = (recipient, list(options))
                 if not has_hook:

@@ -166,6 +166,11 @@ class Engine(SMTP):
         return tuple(self._smtp_envelope.mail_options)
 
     @property
+    def recipient_count(self) -> int:
+        """How many recipients were accepted."""
+        return len(self._smtp_envelope.rcpt_tos)
+
+    @property
     def last_recipient(self) -> tuple[str, tuple[str, ...]]:
         """The recipient that was accepted last, with the parameters that RCPT had."""
         envelope = self._smtp_envelope

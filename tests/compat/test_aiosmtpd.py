@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from smtpfix import Authority, InvalidValueError, Policy, Reply, Server, SessionEnd
+from smtpfix import Authority, InvalidValueError, NoReply, Policy, Reply, Server, SessionEnd
 from smtpfix.compat.aiosmtpd import AuthResult, Controller, LoginPassword
 
 LETTER = "Subject: Hello\r\n\r\n..Hello.\r\n"
@@ -395,6 +395,25 @@ def test_a_rule_has_the_last_word_and_the_hook_never_hears_of_it():
         controller.server.on("NOOP", Reply(421, "4.3.2", "Later"))
         assert client.noop()[0] == 421
     assert ("NOOP", "") not in handler.calls
+
+
+def test_where_a_rule_says_yes_or_nothing_the_envelope_is_the_client_s():
+    handler = Everything()
+    with running(handler) as controller, connected(controller) as client:
+        client.ehlo()
+        controller.server.on("MAIL", NoReply())
+        controller.server.on("RCPT", Reply(250, None, "why not"))
+        client.putcmd("MAIL", "FROM:<ann@example.org>")
+        assert client.docmd("RCPT", "TO:<bob@example.org>") == (250, b"why not")
+        assert client.docmd("RCPT", "TO:<bob@@example.org>") == (250, b"why not")  # which is no address
+        assert client.data(LETTER)[0] == 250
+        controller.server.on("END-OF-DATA", Reply(250, None, "whatever"))
+        client.putcmd("MAIL", "FROM:<ann@example.org>")
+        assert client.docmd("RCPT", "TO:<bob@example.org>")[0] == 250
+        assert client.data(LETTER) == (250, b"whatever")
+    (data,) = [call for call in handler.calls if call[0] == "DATA"]
+    assert data[1:3] == ("ann@example.org", ["bob@example.org"])
+    assert [call[0] for call in handler.calls if call[0] in ("MAIL", "RCPT")] == []
 
 
 def test_an_old_hook_for_ehlo_has_the_last_line():
