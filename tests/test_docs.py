@@ -13,6 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
 
+MARKS = {"README.md": (), "frameworks.md": (pytest.mark.once,)}
+"""What is not marked slow. The frameworks are the extra ``samples``, which not every environment of ``.ci/run`` has."""
+
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECTION = re.compile(r"^## ", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
@@ -31,7 +34,8 @@ def write_examples(page: str, folder: Path) -> int:
     """Write a page's examples as files, return how many of them are to be run.
 
     One that begins with ``# name.py`` is a module that the rest of the page can import; a ``conftest.py`` is for its
-    own section. One without a test is a script, and becomes a test.
+    own section, unless it names plugins, which pytest reads in the topmost one only. One without a test is a script,
+    and becomes a test.
     """
     count = 0
     for match in FENCE.finditer(page):
@@ -39,7 +43,7 @@ def write_examples(page: str, folder: Path) -> int:
         section = folder / f"section_{len(SECTION.findall(page, 0, match.start()))}"
         section.mkdir(exist_ok=True)
         if name := re.match(r"# (\w+\.py)\n", code):
-            home = section if name[1] == "conftest.py" else folder
+            home = section if name[1] == "conftest.py" and "pytest_plugins" not in code else folder
             (home / name[1]).write_text(code, encoding="utf-8")
             continue
         if not re.search(r"^ *(async )?def test_", code, re.MULTILINE):
@@ -53,7 +57,7 @@ def write_examples(page: str, folder: Path) -> int:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(name, marks=[] if name == "README.md" else [pytest.mark.slow])
+        pytest.param(name, marks=MARKS.get(name, (pytest.mark.slow,)))
         for name, text in PAGES.items()
         if FENCE.search(text)
     ],
@@ -70,7 +74,7 @@ def test_the_examples_run(page, tmp_path):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("page", ["README.md", "fixture.md", "asserting.md"])
+@pytest.mark.parametrize("page", ["README.md", "fixture.md", "asserting.md", "frameworks.md", "migrating.md"])
 def test_a_how_to_has_examples(page):
     assert FENCE.search(PAGES[page])
 

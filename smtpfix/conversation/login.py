@@ -117,7 +117,7 @@ class Login(ABC, Generic[AnswerT]):
         """Answer the command that begins a login."""
         if not self.is_open:  # with rules, it has been heard
             self.hear(argument)
-        self._connection.send(self.settle(forced))
+        self._settled(forced)
 
     def answer(self, line: bytes) -> None:
         """Take the client's answer to a challenge, and go on, or let the rules."""
@@ -132,7 +132,7 @@ class Login(ABC, Generic[AnswerT]):
             argument = f"{dialogue.mechanism} {dialogue.responses}"
             self._connection.at_stage(AUTH_ANSWER, argument, self._settled)
         else:
-            self._connection.send(self.settle())
+            self._settled(None)
 
     def settle(self, forced: AnswerT | None = None) -> AnswerT:
         """Return the answer to what was heard, or the one that a rule has in its place.

@@ -161,6 +161,27 @@ class Engine(SMTP):
         return bool(self._smtp_envelope.rcpt_tos)
 
     @property
+    def mail_parameters(self) -> tuple[str, ...]:
+        """The parameters that MAIL had."""
+        return tuple(self._smtp_envelope.mail_options)
+
+    @property
+    def recipient_count(self) -> int:
+        """How many recipients were accepted."""
+        return len(self._smtp_envelope.rcpt_tos)
+
+    @property
+    def last_recipient(self) -> tuple[str, tuple[str, ...]]:
+        """The recipient that was accepted last, with the parameters that RCPT had."""
+        envelope = self._smtp_envelope
+        return envelope.rcpt_tos[-1], tuple(envelope.rcpt_options[-1].split())
+
+    def drop_last_recipient(self) -> None:
+        """Forget the recipient that was accepted last: somebody above refuses it."""
+        envelope = self._smtp_envelope
+        del envelope.rcpt_tos[-1], envelope.rcpt_options[-1]
+
+    @property
     def is_binary(self) -> bool:
         """Whether the transaction is for binary content (RFC 3030 section 3)."""
         return any(option.upper() == "BODY=BINARYMIME" for option in self._smtp_envelope.mail_options)

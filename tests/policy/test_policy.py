@@ -26,6 +26,7 @@ SANE = [
     {"users": USERS, "require_auth": True},
     {"users": ANY_USER, "require_auth": True},
     {"users": USERS, "require_auth": True, "mode": "starttls", "auth_in_clear": False},
+    {"users": USERS, "require_auth": True, "auth_in_clear": False},
     {"users": USERS, "require_auth": True, "hide": ["SIZE"]},
     {"users": USERS, "hide": ["AUTH"]},
     {"auth_in_clear": True},
