@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     )
     from .login.mechanisms import ANY_USER, Token
     from .mail.attempts import Attempts
-    from .mail.envelope import Envelope
+    from .mail.envelope import Envelope, RefusedRecipient
     from .mail.inbox import Inbox
     from .mail.message import Attachment, CapturedMessage
     from .pki.authority import Authority
@@ -101,6 +101,7 @@ __all__ = [
     "ProxyTLS",
     "Rate",
     "Raw",
+    "RefusedRecipient",
     "Repeat",
     "Reply",
     "Reset",
@@ -141,7 +142,7 @@ _HOMES = {
     "audit.check": {"Outcome", "RunningScenario"},
     "mail.inbox": {"Inbox"},
     "policy.limits": {"Limits", "Rate"},
-    "mail.envelope": {"Envelope"},
+    "mail.envelope": {"Envelope", "RefusedRecipient"},
     "mail.message": {"Attachment", "CapturedMessage"},
     "policy.mode": {"Mode"},
     "wire.proxy_header": {"ProxyHeader", "ProxyTLS"},

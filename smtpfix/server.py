@@ -31,6 +31,7 @@ from .wire.loop import LOOP_THREAD
 
 if TYPE_CHECKING:
     import smtplib
+    from datetime import datetime
 
     from .mail.message import CapturedMessage
     from .pki.authority import Authority
@@ -231,6 +232,13 @@ class Server:
         """Return how often a rule has answered."""
         return self._rulebook.fired(rule)
 
+    def fired_at(self, rule: Rule) -> tuple[datetime, ...]:
+        """Return when a rule has answered, in UTC by the system's clock, as `CapturedMessage.received` is.
+
+        Beyond 10,000 times, the latest ones.
+        """
+        return self._rulebook.fired_at(rule)
+
     @property
     def unused_rules(self) -> tuple[Rule, ...]:
         """The rules in force that have never answered: a test whose rule never fires tests nothing."""
@@ -278,7 +286,7 @@ class Server:
             self._close_authority()
             raise
         loop = LOOP_THREAD.hold()
-        intake = Intake(self.inbox.next_number, self._capture)
+        intake = Intake(self.inbox.next_number, self._capture, self.inbox.turn_away, self.inbox.withdraw)
         service = self._protocol.service(self.policy, self._rulebook, loop, self._new_tls, intake)
         self._is_closing = self._is_closed = False
         self._serving = Serving(self._protocol, service, self.sessions, self._watch)

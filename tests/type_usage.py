@@ -37,6 +37,7 @@ from smtpfix import (
     ProxyHeader,
     ProxyTLS,
     Rate,
+    RefusedRecipient,
     Repeat,
     Reply,
     Rule,
@@ -155,6 +156,7 @@ def test_rules(smtp_server: Server) -> None:
     smtp_server.on("MAIL", Delay(0.1), Reply(250), argument=re.compile("ann", re.IGNORECASE))
     assert_type(rule, Rule)
     assert_type(smtp_server.fired(rule), int)
+    assert_type(smtp_server.fired_at(rule), tuple[datetime, ...])
     smtp_server.on("HANDSHAKE", Flight(600), Disconnect(), argument="mail.example")
     smtp_server.on("CONTENT", Repeat(b"x", 3), Disconnect(), octets=1000)
     smtp_server.use_rules([rule], instead_of=smtp_server.rules)
@@ -319,7 +321,10 @@ def test_in_front(smtp_server: Server) -> None:
     message = smtp_server.inbox.one()
     assert_type(message.replies, tuple[Reply | None, ...])
     assert_type(message.accepted_recipients, tuple[str, ...])
-    assert_type(message.refused_recipients, tuple[str, ...])
+    assert_type(message.refused_recipients, tuple[RefusedRecipient, ...])
+    for address, reply in message.refused_recipients:
+        assert_type(address, str)
+        assert_type(reply, Reply | None)
     session = message.session
     assert_type(session.peer, tuple[str, int])
     assert_type(session.proxy, ProxyHeader | None)

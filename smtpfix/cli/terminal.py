@@ -252,7 +252,7 @@ def _message_facts(event: MessageCaptured) -> Iterator[Fact]:
         reply = f"answered {printable(str(message.reply))!r}" if message.reply is not None else "not answered"
         yield f"NOT ACCEPTED: {reply}", _BAD
     elif message.refused_recipients:
-        refused = _listed([f"<{printable(recipient)}>" for recipient in message.refused_recipients])
+        refused = _listed([f"<{printable(recipient)}>" for recipient, _ in message.refused_recipients])
         yield f"NOT ACCEPTED for {refused}", _BAD
     if event.path is not None:
         yield f"saved as {event.path.name}", _ASIDE

@@ -15,9 +15,14 @@ from smtpfix.rules.rulebook import Rulebook
 from smtpfix.tls.side import TLSSide
 
 if TYPE_CHECKING:
+    from smtpfix.mail.attempts import EarlyAttempt
     from smtpfix.record.recorder import Recorder
 
     from .metering import Ledger
+
+
+def _ignored(*_: object) -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,10 @@ class Intake:
     """Returns the number of the message about to be captured."""
     capture: Callable[[CapturedMessage], None]
     """Takes a message in, before it is answered. Raises `OSError` for one that may not be answered: it is not kept."""
+    turned_away: Callable[[EarlyAttempt, int], None] = _ignored
+    """Is told of a message that was refused before its content, and how many octets more it takes to keep that."""
+    withdrawn: Callable[[EarlyAttempt], None] = _ignored
+    """Is told that its content has come all the same."""
 
 
 class Closing:

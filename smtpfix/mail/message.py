@@ -21,7 +21,7 @@ from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
 from .bodies import Attachment, attachments, body_text, part_of
-from .envelope import USUAL, Envelope, Transfer
+from .envelope import USUAL, Envelope, RefusedRecipient, Transfer
 from .header_values import addresses, sound, unfolded, words
 from .header_violations import in_headers, recommended
 from .links import links_in_html, urls_in_text
@@ -67,7 +67,7 @@ class CapturedMessage:
     content: bytes = field(repr=False)
     """The exact octets after dot-unstuffing (RFC 5321 section 4.5.2); nothing added, dropped or re-serialised."""
     received: datetime
-    """When its final dot came, UTC."""
+    """When its final dot came, UTC; or when it was first refused, where that was before its content."""
     reply: Reply | None
     """What the server answered at the final dot; None when a rule or the client closed the connection instead.
     In LMTP the first positive one of `replies`, or the first where none is."""
@@ -119,7 +119,10 @@ class CapturedMessage:
     @property
     def weight(self) -> int:
         """Octets of its content and its envelope, which is what it takes to keep it."""
-        return len(self.content) + self.envelope.octets
+        octets = len(self.content) + self.envelope.octets
+        if refused := self._transfer.refused:
+            octets += sum(recipient.octets for recipient in refused)
+        return octets
 
     @property
     def replies(self) -> tuple[Reply | None, ...]:
@@ -137,12 +140,30 @@ class CapturedMessage:
     @property
     def accepted_recipients(self) -> tuple[str, ...]:
         """The recipients the client was told have it."""
+        if self.refused_before_content:
+            return ()
         return tuple(to for to, reply in zip(self.to, self.replies, strict=True) if reply and reply.is_positive)
 
     @property
-    def refused_recipients(self) -> tuple[str, ...]:
-        """The recipients of the envelope that were refused at the final dot, or got no reply."""
-        return tuple(to for to, reply in zip(self.to, self.replies, strict=True) if not (reply and reply.is_positive))
+    def refused_recipients(self) -> tuple[RefusedRecipient, ...]:
+        """The recipients that it was not taken for, each with its reply: ``address, reply``.
+
+        First those that were refused at RCPT, who are not in the envelope; then those of the envelope that were refused
+        at the final dot, or got no reply. An address that was refused and then accepted is in both lists.
+        """
+        early = tuple(self._transfer.refused)
+        if self.refused_before_content:
+            return early
+        late = zip(self.to, self.replies, strict=True)
+        return early + tuple(RefusedRecipient(to, reply) for to, reply in late if not (reply and reply.is_positive))
+
+    @property
+    def refused_before_content(self) -> bool:
+        """Whether MAIL, RCPT or DATA was refused and no content came: only `Inbox.attempts` has such an attempt.
+
+        Its `content` is empty, `reply` is the last refusal, and `to` has everybody whom the client named.
+        """
+        return self._transfer.is_before_content
 
     # Whom to and from
 
@@ -378,6 +399,8 @@ class CapturedMessage:
         return tuple(recommended(self.headers.raw_items()))
 
     def _found_violations(self) -> Iterator[Violation]:
+        if self.refused_before_content:
+            return
         bcc = self._addresses("bcc", "resent-bcc")
         yield from in_message(
             self.content,
@@ -396,6 +419,8 @@ class CapturedMessage:
         to = ", ".join(map(_shown, self.to[:3]))
         more = f" and {len(self.to) - 3} more" if len(self.to) > 3 else ""  # noqa: PLR2004
         path = f"from {_shown(self.reverse_path) or '<>'} to {to}{more}"
+        if self.refused_before_content:
+            return f"attempt {path if to else path.removesuffix(' to ')}, refused before its content"
         return f"message {self.number}: {path}, subject {_shown(repr(self.subject))}"
 
     def __repr__(self) -> str:

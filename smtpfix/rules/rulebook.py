@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .language import Language
 from .rule import NOW, Moment, Rule, random_from
@@ -14,6 +17,10 @@ from .stages import ANY
 
 if TYPE_CHECKING:
     from random import Random
+
+
+_MOST_TIMES: Final = 10_000
+"""Times at which one rule has answered that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,7 @@ class Rulebook:
         self.by_stage: Mapping[str, tuple[Rule, ...]] = {}
         """`Script.by_stage` of the script in force; empty without rules, so asking costs one truth test."""
         self._fired: dict[Rule, int] = {}
+        self._fired_at: dict[Rule, deque[float]] = {}
         self._met: dict[Rule, int] = {}
         self._chances: dict[Rule, Random] = {}
         self._lock = threading.Lock()
@@ -95,6 +103,11 @@ class Rulebook:
         """Return how often a rule has answered."""
         return self._fired.get(rule, 0)
 
+    def fired_at(self, rule: Rule) -> tuple[datetime, ...]:
+        """Return when a rule has answered, in UTC by the system's clock: the latest `_MOST_TIMES`."""
+        with self._lock:
+            return tuple(datetime.fromtimestamp(at, UTC) for at in self._fired_at.get(rule, ()))
+
     @property
     def unused(self) -> tuple[Rule, ...]:
         """The rules in force that have never answered, in the order they are asked."""
@@ -121,4 +134,5 @@ class Rulebook:
                 if chance.random() >= rule.probability:
                     return False
             self._fired[rule] = fired + 1
+            self._fired_at.setdefault(rule, deque(maxlen=_MOST_TIMES)).append(time.time())
             return True

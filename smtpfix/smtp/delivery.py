@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .chunks import Chunk, Chunks, Whole
     from .conversation import SMTPConversation
     from .lmtp import Answers
+    from .refusals import Attempt, Refusals
 
 
 class Marks:
@@ -57,6 +58,17 @@ class Delivery:
         """LMTP's replies to a message, while some are due."""
         self._marks: Marks | None = None
         self._early: Reply | None = None
+        self._refusals: Refusals | None = None
+        self._attempt: Attempt | None = None
+        """What was refused of the message whose content has come."""
+
+    def refuse(self, verb: str, argument: str, reply: Reply) -> Reply:
+        """Note that a command before the content is refused; return the reply as it is said."""
+        if self._refusals is None:
+            from .refusals import Refusals  # noqa: PLC0415 - most sessions are refused nothing
+
+            self._refusals = Refusals(self._conversation)
+        return self._refusals.note(verb, argument, reply)
 
     def data(self, argument: str, forced: Reply | None) -> None:
         """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
@@ -163,6 +175,8 @@ class Delivery:
     def content_ended(self, content: Content | Whole) -> None:
         """Judge a content that has come to its end, and answer its final dot or its last chunk."""
         self._conversation.incoming = None
+        if self._refusals is not None:
+            self._attempt = self._refusals.take(self._conversation.engine.envelope)
         envelope = self._conversation.engine.take_envelope()
         octets = content.octets
         if not content.chunks:
@@ -271,11 +285,12 @@ class Delivery:
         self._pending = None
         envelope, content, octets = pending
         transfer = USUAL
+        refused = () if self._attempt is None else self._attempt.refused
         if self.answers is not None:
             reply = self.answers.best
-            transfer = Transfer(self.answers.replies, content.chunks, content.dots)
-        elif content.chunks or content.dots is not NO_DOTS:
-            transfer = Transfer(None, content.chunks, content.dots)
+            transfer = Transfer(self.answers.replies, content.chunks, content.dots, refused)
+        elif content.chunks or content.dots is not NO_DOTS or refused:
+            transfer = Transfer(None, content.chunks, content.dots, refused)
         message = CapturedMessage(
             number=self._service.intake.next_number(),
             envelope=envelope,
