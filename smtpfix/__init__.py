@@ -10,9 +10,11 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .audit.check import Outcome, RunningScenario
     from .audit.result import AuditResult, Declaration, DeclaredMode, Finding, Flag, Grade, Trust, Verdict
     from .audit.target import Target
+    from .conversation.turn import Turn
     from .errors import (
         AuthorityError,
         BlockingWaitError,
+        CallbackFailed,
         CloseTimeoutError,
         ExtraMissing,
         InvalidValueError,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         Stall,
         Throttle,
     )
+    from .rules.decisions import Decide
     from .rules.reply import Reply
     from .rules.rule import Rule
     from .server import Server
@@ -71,8 +74,10 @@ __all__ = [
     "Authority",
     "AuthorityError",
     "BlockingWaitError",
+    "CallbackFailed",
     "CapturedMessage",
     "CloseTimeoutError",
+    "Decide",
     "Declaration",
     "DeclaredMode",
     "Delay",
@@ -120,6 +125,7 @@ __all__ = [
     "Throttle",
     "Token",
     "Trust",
+    "Turn",
     "UnexpectedMessage",
     "UnknownProvider",
     "UnknownScenario",
@@ -140,6 +146,7 @@ _HOMES = {
     "pki.authority": {"Authority"},
     "record.violation": {"Violation"},
     "audit.check": {"Outcome", "RunningScenario"},
+    "conversation.turn": {"Turn"},
     "mail.inbox": {"Inbox"},
     "policy.limits": {"Limits", "Rate"},
     "mail.envelope": {"Envelope", "RefusedRecipient"},
@@ -150,6 +157,7 @@ _HOMES = {
         *("KeepInjected", "Delay", "Disconnect", "Drip", "Flight", "NoReply"),
         *("Raw", "Repeat", "Reset", "Stall", "Throttle"),
     },
+    "rules.decisions": {"Decide"},
     "rules.reply": {"Reply"},
     "resolver": {"resolving"},
     "login.mechanisms": {"ANY_USER", "Token"},

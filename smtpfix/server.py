@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Protocol, Self, Unpack, cast
 
+from .conversation.failures import Failures
 from .conversation.protocol import ServedProtocol
 from .conversation.service import Intake
 from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
@@ -22,6 +23,7 @@ from .policy.place import Place
 from .policy.server_policy import ServerPolicy
 from .record.history import History
 from .resolver import resolving
+from .rules.action import Action
 from .rules.rule import ArgumentMatch, Conditions, Rule
 from .rules.rulebook import Rulebook
 from .smtp.policy import Policy
@@ -33,10 +35,10 @@ if TYPE_CHECKING:
     import smtplib
     from datetime import datetime
 
+    from .conversation.turn import Turn
     from .mail.message import CapturedMessage
     from .pki.authority import Authority
     from .record.session import Session
-    from .rules.action import Action
     from .tls.side import TLSSide
 
 _SHOWN: Final = 5
@@ -50,7 +52,11 @@ def _no_tls() -> NoReturn:
 
 
 class Observer(Protocol):
-    """Is told what happens, as it happens, in the server's thread: it must neither block nor raise."""
+    """Is told what happens, as it happens, in the server's thread: it must not block.
+
+    Where it raises, the client is answered 451, its session ends with `SessionEnd.ERROR`, and `Server.close` raises
+    `CallbackFailed`.
+    """
 
     def session_started(self, server: Server, session: Session) -> None:
         """Note that a client has connected; behind a proxy (`Policy.proxy_protocol`), once its header has named it."""
@@ -58,7 +64,7 @@ class Observer(Protocol):
     def message_captured(self, server: Server, message: CapturedMessage) -> None:
         """Note that a message came whole; `CapturedMessage.accepted` says what became of it. It is not answered yet.
 
-        This alone may raise `OSError`, where it could not be kept: then the client is cut off instead of answered.
+        It may raise `OSError`, where it could not be kept: then the client is cut off instead of answered.
         """
 
     def session_ended(self, server: Server, session: Session) -> None:
@@ -106,6 +112,7 @@ class Server:
         self._serving: Serving | None = None
         self._addresses: tuple[tuple[str, int], ...] = ()
         self._is_closing = self._is_closed = False
+        self._failures = Failures()
         self._lock = threading.Lock()
         self.inbox.attach(lambda: self.sessions)
         tell_in_child(self)
@@ -197,7 +204,7 @@ class Server:
     def on(
         self,
         stage: str,
-        *actions: Action,
+        *actions: Action | Callable[[Turn], Action | Sequence[Action] | None],
         times: int | None = None,
         argument: ArgumentMatch = None,
         **conditions: Unpack[Conditions],
@@ -206,8 +213,17 @@ class Server:
 
         Stages and conditions are those of `Rule`. May be called while clients are connected. A new rule is asked before
         the older ones. Returns the rule, for `off` and `fired`. Raises `InvalidValueError`.
+
+        A function may stand for an action: it is given a `Turn`, in a thread of its own while the client waits, and
+        returns an action, several, or None, where the server does what it does by itself. See `Decide`.
         """
-        return self.add_rule(Rule(stage, actions, times=times, argument=argument, **conditions))
+        if any(not isinstance(action, Action) for action in actions):
+            from .rules.decisions import as_actions  # noqa: PLC0415 - few rules ask functions
+
+            actions = as_actions(actions)
+        return self.add_rule(
+            Rule(stage, cast("tuple[Action, ...]", actions), times=times, argument=argument, **conditions)
+        )
 
     def add_rule(self, rule: Rule) -> Rule:
         """Put a rule that was made before, such as by `parse_rule`, in front of all others, and return it."""
@@ -286,8 +302,12 @@ class Server:
             self._close_authority()
             raise
         loop = LOOP_THREAD.hold()
-        intake = Intake(self.inbox.next_number, self._capture, self.inbox.turn_away, self.inbox.withdraw)
-        service = self._protocol.service(self.policy, self._rulebook, loop, self._new_tls, intake)
+        intake = Intake(
+            self.inbox.next_number, self._capture, self.inbox.turn_away, self.inbox.take_back, self.inbox.withdraw
+        )
+        service = self._protocol.service(
+            self.policy, self._rulebook, loop, self._new_tls, intake, failures=self._failures
+        )
         self._is_closing = self._is_closed = False
         self._serving = Serving(self._protocol, service, self.sessions, self._watch)
         self._serving.listen(sockets, self._channel)
@@ -297,7 +317,8 @@ class Server:
         """Stop listening, end every session, and give everything back; the inbox and the sessions stay readable.
 
         A `graceful` server says ``421 4.3.2`` to clients that idle (RFC 5321 section 3.8); without, all are cut off.
-        Closing twice is fine. Raises `CloseTimeoutError`, naming what hangs, after a second.
+        Closing twice is fine. Raises `CloseTimeoutError`, naming what hangs, after a second; and once it is closed
+        `CallbackFailed`, where a function or an observer has raised an exception.
         """
         if (serving := self._begin_close(graceful=graceful)) is not None:
             with self._given_back(serving):
@@ -324,13 +345,15 @@ class Server:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._failures.explain(error)
         self.close()
 
     async def __aenter__(self) -> Self:
         return self.start()
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._failures.explain(error)
         await self.aclose()
 
     def __repr__(self) -> str:
@@ -341,7 +364,8 @@ class Server:
     def _watch(self) -> Watch | None:
         if (observer := self._observer) is None:
             return None
-        return Watch(partial(observer.session_started, self), partial(observer.session_ended, self))
+        told = self._failures.tell
+        return Watch(partial(told, observer.session_started, self), partial(told, observer.session_ended, self))
 
     def _begin_close(self, *, graceful: bool) -> Serving | None:
         """Return what is to be closed, to the first who asks."""
@@ -374,6 +398,7 @@ class Server:
             LOOP_THREAD.release()
             self._close_authority()
             self._is_closed = serving.is_closed
+        self._failures.tell_all()
 
     def _close_authority(self) -> None:
         if self._own_authority is not None:
@@ -382,6 +407,7 @@ class Server:
     def forked(self) -> None:
         """Be closed in a forked child, where its thread is not: the parent goes on serving, and its files stay."""
         self._lock = threading.Lock()
+        self._failures.forked()
         if self._serving is not None:
             self._is_closing = True
             self._serving.abandon()
@@ -394,4 +420,4 @@ class Server:
     def _capture(self, message: CapturedMessage) -> None:
         self.inbox.add(message)
         if self._observer is not None:
-            self._observer.message_captured(self, message)
+            self._failures.tell_of_message(self._observer.message_captured, self, message)

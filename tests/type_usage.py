@@ -20,7 +20,9 @@ from smtpfix import (
     Attempts,
     AuthAttempt,
     Authority,
+    CallbackFailed,
     CapturedMessage,
+    Decide,
     DeclaredMode,
     Delay,
     Disconnect,
@@ -53,6 +55,7 @@ from smtpfix import (
     TLSInfo,
     Token,
     Trust,
+    Turn,
     UnknownProvider,
     UnknownScenario,
     Verdict,
@@ -156,6 +159,8 @@ def test_rules(smtp_server: Server) -> None:
     smtp_server.on("MAIL", Delay(0.1), Reply(250), argument=re.compile("ann", re.IGNORECASE))
     assert_type(rule, Rule)
     assert_type(smtp_server.fired(rule), int)
+    assert_type(smtp_server.on("RCPT", decide, times=1), Rule)
+    assert_type(Rule("RCPT", (Decide(decide),)), Rule)
     assert_type(smtp_server.fired_at(rule), tuple[datetime, ...])
     smtp_server.on("HANDSHAKE", Flight(600), Disconnect(), argument="mail.example")
     smtp_server.on("CONTENT", Repeat(b"x", 3), Disconnect(), octets=1000)
@@ -303,6 +308,23 @@ def test_limits_and_providers() -> None:
     assert_type(policy.limits, Limits | None)
     with Server(Policy(greylist=300, replies={"bye": "See you"}, capabilities=["SIZE"])) as server:
         server.advance(300)
+
+
+def decide(turn: Turn) -> Reply | None:
+    assert_type(turn.session, Session)
+    assert_type(turn.envelope, Envelope)
+    assert_type(turn.message, CapturedMessage | None)
+    assert_type(turn.content, bytes | None)
+    return Reply(550) if turn.address == "eve@example.org" else None
+
+
+def is_known(user: str, password: str) -> bool:
+    return (user, password) == ("ann", "s3cret")
+
+
+def test_functions() -> None:
+    assert_type(Policy(users=is_known), Policy)
+    assert issubclass(CallbackFailed, SMTPFixError)
 
 
 def test_errors() -> None:

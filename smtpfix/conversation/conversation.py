@@ -25,7 +25,7 @@ from smtpfix.wire.channel import Channel
 from .connection import AnswerT, Connection, Perform
 from .lines import SHOWN, TOO_LONG, Lines
 from .login import Login
-from .player import Player
+from .player import Place, Player
 from .service import Service
 from .upgrade import Upgrade
 
@@ -333,9 +333,7 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
         if self._rulebook.by_stage:
             rule = self._rulebook.pick(stage, argument, Moment(self.channel.in_tls, self.recorder.number, octets))
         if rule is not None:
-            if rule.probability < 1:
-                self.recorder.note(f"a rule answers by chance: {rule}")
-            self.player.play(rule.actions, perform)
+            self.player.answer(rule, Place(stage, argument), perform)
         else:
             perform(None)
 

@@ -178,6 +178,15 @@ class Inbox(Sequence[CapturedMessage]):
                 self._accepted_count += 1
                 self._bell.ring()
 
+    def take_back(self, message: CapturedMessage, instead: CapturedMessage) -> None:
+        """Take a message out that was not accepted after all, and take in what it is instead."""
+        with self._bell.lock:
+            if message in self._messages:
+                self._messages.remove(message)
+                self._octets -= message.weight
+                self._cleared_count += 1
+        self.add(instead)
+
     def turn_away(self, attempt: EarlyAttempt, octets: int) -> None:
         """Take in, or note more of, an attempt that was refused before its content; it takes so many octets more."""
         with self._bell.lock:

@@ -51,6 +51,8 @@ class SessionEnd(StrEnum):
     """A rule closed the connection."""
     TRUNCATED = "closed without close_notify"
     """The scenario had the server close the connection without TLS's close_notify (RFC 8446 section 6.1)."""
+    ERROR = "ended by an error in a function or an observer"
+    """Code that the server was given has raised an exception, and the client was answered 451: no fault of its own."""
     SERVER_CLOSED = "server closed"
     """The server was closed while the client was connected."""
 

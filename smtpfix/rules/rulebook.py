@@ -71,6 +71,10 @@ class Rulebook:
         self._chances: dict[Rule, Random] = {}
         self._lock = threading.Lock()
 
+    def check(self, rule: Rule) -> None:
+        """Raise `InvalidValueError` for a rule that the protocol has no place for."""
+        self._language.check(rule)
+
     def add(self, rule: Rule) -> None:
         """Put a rule in front of all others. Raises `InvalidValueError` for one that the protocol has no place for."""
         self._language.check(rule)

@@ -28,6 +28,7 @@ from .service import SMTPService
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from smtpfix.conversation.turn import Turn
     from smtpfix.record.recorder import Recorder
     from smtpfix.wire.channel import Channel
 
@@ -150,6 +151,24 @@ class SMTPConversation(Conversation[Reply]):
         elif login.is_stray_answer(beginning):
             login.overhear(_UNREADABLE)
         self.send(reply)
+
+    def turn(self, stage: str, argument: str) -> Turn:
+        """Return what a function is asked about at a stage: with the envelope, and the message at its end."""
+        from .turns import turn  # noqa: PLC0415 - few rules ask functions
+
+        return turn(self, stage, argument)
+
+    def worded(self, answer: Reply, stage: str, argument: str) -> Reply:
+        """Return a rule's reply with its placeholders filled in."""
+        if "{" not in answer.text:
+            return answer
+        from .turns import worded  # noqa: PLC0415 - few replies have any
+
+        return worded(self, answer, stage, argument)
+
+    def failure(self) -> Reply:
+        """Return 451: what has failed is not the client's (RFC 5321 section 4.2.2)."""
+        return replies.LOCAL_ERROR
 
     def not_a_line(self) -> None:
         """Answer a ClientHello in clear as an unknown command."""

@@ -6,10 +6,12 @@ Knows what is due at each of these; the lines and the rules around them are `con
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from smtpfix.errors import CallbackFailed
 from smtpfix.mail.envelope import NO_DOTS, USUAL, Envelope, Transfer
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.record.session import SessionEnd
@@ -56,6 +58,8 @@ class Delivery:
         self._chunks: Chunks | None = None
         self.answers: Answers | None = None
         """LMTP's replies to a message, while some are due."""
+        self._delivered: CapturedMessage | None = None
+        """The message that these are about, once one recipient has it."""
         self._marks: Marks | None = None
         self._early: Reply | None = None
         self._refusals: Refusals | None = None
@@ -236,10 +240,11 @@ class Delivery:
             if self._service.fault == "truncate-after-reply":
                 self._truncate()
 
-    def _decided(self, reply: Reply, is_last: bool) -> None:  # noqa: FBT001 - what `Answers` calls
-        """Put the message into the inbox as soon as one recipient has it, or none has."""
+    def _decided(self, reply: Reply, is_last: bool) -> bool:  # noqa: FBT001 - what `Answers` calls
+        """Put the message into the inbox as soon as one recipient has it, or none has; return whether to go on."""
         if self._pending is not None and (reply.is_positive or is_last):
-            self._capture(self._pending, reply)
+            return self._capture(self._pending, reply)
+        return True
 
     def _last_chunk_ended(self, envelope: Envelope, given: Reply | None, own: Reply) -> None:
         """Let the rules for the end of the message have their say, unless those for its last chunk refused it."""
@@ -269,8 +274,8 @@ class Delivery:
         if fault == "truncate-before-reply":
             self._truncate()
             return
-        if self._pending is not None:
-            self._capture(self._pending, reply)
+        if self._pending is not None and not self._capture(self._pending, reply):
+            return
         self._conversation.send(reply)
         if fault == "truncate-after-reply":
             self._truncate()
@@ -281,7 +286,8 @@ class Delivery:
         self._recorder.finish(SessionEnd.TRUNCATED)
         self._channel.close(notify=False)
 
-    def _capture(self, pending: tuple[Envelope, Content | Whole, bytes], reply: Reply | None) -> None:
+    def _capture(self, pending: tuple[Envelope, Content | Whole, bytes], reply: Reply | None) -> bool:
+        """Put a message into the inbox; return whether it may be answered so."""
         self._pending = None
         envelope, content, octets = pending
         transfer = USUAL
@@ -302,6 +308,8 @@ class Delivery:
             _source=self._recorder,
             _transfer=transfer,
         )
+        if self.answers is not None:
+            self._delivered = message
         if message.accepted:
             self._recorder.message_count += 1
         try:
@@ -309,6 +317,32 @@ class Delivery:
         except OSError as error:
             self._recorder.note(f"the message could not be kept, so it is not answered: {error.strerror}")
             self._channel.abort()
+            return False
+        except CallbackFailed:
+            self._recorder.message_count -= message.accepted
+            self._service.intake.taken_back(message, replace(message, reply=replies.LOCAL_ERROR))
+            self._conversation.player.give_in("the observer")
+            return False
+        return True
+
+    @property
+    def waiting(self) -> CapturedMessage | None:
+        """The message that waits for its reply, or in LMTP for more of them; None where none does."""
+        if self._pending is None:
+            return None if self.answers is None else self._delivered
+        envelope, content, octets = self._pending
+        refused = () if self._attempt is None else self._attempt.refused
+        return CapturedMessage(
+            number=0,
+            envelope=envelope,
+            content=octets,
+            received=datetime.now(UTC),
+            reply=None,
+            in_tls=self._channel.in_tls,
+            user=self._conversation.login.user,
+            _source=self._recorder,
+            _transfer=Transfer(None, content.chunks, content.dots, refused),
+        )
 
 
 def _is_binary(envelope: Envelope) -> bool:

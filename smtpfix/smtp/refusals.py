@@ -13,6 +13,7 @@ from smtpfix.mail.message import CapturedMessage
 from smtpfix.rules.reply import Reply
 
 from .arguments import split_path
+from .replies import plain
 
 if TYPE_CHECKING:
     from .conversation import SMTPConversation
@@ -82,7 +83,7 @@ class Refusals:
         conversation = self._conversation
         if (custom := conversation.service.custom_replies) is not None:
             reply = custom.say(reply, conversation.recorder)
-        said = None if conversation.player.is_silent else Reply(reply.code, reply.enhanced, reply.text)
+        said = None if conversation.player.is_silent else plain(reply)
         engine = conversation.engine
         octets = 0
         if verb == "MAIL":

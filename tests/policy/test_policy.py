@@ -98,7 +98,7 @@ NONSENSE = [
     ("mode", {"mode": "STARTTLS"}, "'starttls'"),
     ("mode", {"mode": None}, "'plain'"),
     ("mode", {"mode": []}, "'plain'"),
-    ("users", {"users": "ann"}, "a mapping of names to passwords, ANY_USER or None"),
+    ("users", {"users": "ann"}, "a mapping of names to passwords, a function, ANY_USER or None"),
     ("users", {"users": [("ann", "s3cret")]}, "a mapping of names to passwords"),
     ("users", {"users": {"ann": 1}}, "names and passwords as text"),
     ("users", {"users": {b"ann": "s3cret"}}, "names and passwords as text"),
