@@ -14,7 +14,7 @@ from .conversation.failures import Failures
 from .conversation.protocol import ServedProtocol
 from .conversation.service import Intake
 from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
-from .errors import CloseTimeoutError, NotRunningError
+from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
 from .forked import tell_in_child
 from .login.exchange import check_installed
 from .mail.inbox import Inbox
@@ -102,6 +102,9 @@ class Server:
         """The captured messages."""
         self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up, self.policy.max_octets)
         """What each client did, one session a connection, oldest first."""
+        if authority is not None and self.policy.old_ciphers and self.policy.uses_tls and authority.key_type != "rsa":
+            expected = "an authority with RSA keys, Authority(key_type='rsa'), where Policy.old_ciphers is True"
+            raise InvalidValueError("Server.authority", authority.key_type, expected)
         self._authority = authority
         self._own_authority: Authority | None = None
         self._observer = observer
@@ -168,7 +171,7 @@ class Server:
         if self._own_authority is None:
             from .pki.authority import Authority  # noqa: PLC0415 - its imports cost more than a plain server needs
 
-            self._own_authority = Authority()
+            self._own_authority = Authority(key_type="rsa" if self.policy.old_ciphers else None)
         return self._own_authority
 
     @property

@@ -609,8 +609,10 @@ def test_an_observer_that_raises_is_not_the_client_s_fault(wire, where, protocol
     server = Server(Policy(protocol=protocol), observer=observer).start()
     client = wire(server, greeted=False)
     hello = b"LHLO x\r\n" if protocol == "lmtp" else b"EHLO x\r\n"
-    client.send(hello + b"MAIL FROM:<ann@example.org>\r\nRCPT TO:<bob@example.org>\r\nRCPT TO:<eve@example.org>\r\n")
-    client.send(b"DATA\r\nx\r\n.\r\nQUIT\r\n")
+    client.send(
+        hello + b"MAIL FROM:<ann@example.org>\r\nRCPT TO:<bob@example.org>\r\nRCPT TO:<eve@example.org>\r\n"
+        b"DATA\r\nx\r\n.\r\nQUIT\r\n"
+    )
     (session,) = server.sessions.wait(1)
     said = client.rest().decode()
     assert session.end is (SessionEnd.QUIT if where == "ended" else SessionEnd.ERROR)

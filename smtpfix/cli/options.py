@@ -23,6 +23,7 @@ from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
 from smtpfix.smtp.language import LANGUAGE
 from smtpfix.smtp.policy import Policy
+from smtpfix.smtp.presets import OLD_DEVICES
 from smtpfix.smtp.providers import Provider, load_provider
 
 from .listening import at_ports, conventional, listener, unprivileged
@@ -85,6 +86,7 @@ def read_options(
     require_auth: bool = False,
     size_limit: int | None = None,
     like: str | None = None,
+    old_devices: bool = False,
     limit: Collection[str] = (),
     greylist: float | None = None,
     offer: Collection[str] = (),
@@ -107,12 +109,14 @@ def read_options(
 
     Raises `InvalidValueError`, `UnknownScenario` and `UnknownProvider`.
     """
+    if old_devices and like is not None:
+        raise InvalidValueError("--old-devices", f"--like {like}", "nothing beside --like")
     provider = None if like is None else _provider(like)
     users = _users(user, token, any_user=any_user)
     if max_memory < 1:
         raise InvalidValueError("--max-memory", max_memory, "MiB, 1 or more")
     for option, wanted in (("--require-auth", require_auth), ("--mechanism", bool(mechanism) and scenario is None)):
-        if wanted and users is None and provider is None:
+        if wanted and users is None and provider is None and not old_devices:
             raise InvalidValueError(option, "nobody", "somebody who can log in (--user, --token or --any-user)")
     keywords = tuple(keyword for text in offer for keyword in text.replace(",", " ").split())
     given = {
@@ -133,7 +137,8 @@ def read_options(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     try:
-        base = Policy().replace(**changes) if provider is None else Policy.like(provider.name, **changes)
+        profile = OLD_DEVICES if old_devices else None if provider is None else provider.name
+        base = Policy().replace(**changes) if profile is None else Policy.like(profile, **changes)
     except InvalidValueError as error:
         option = error.field.removeprefix("Policy.").replace("mechanisms", "mechanism").replace("_", "-")
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
@@ -148,6 +153,8 @@ def read_options(
     octets = max_memory * _MEBIBYTE
     shown_fields |= {"max_octets": octets // 4 // len(policies)}
     shown = tuple(policy.replace(**shown_fields) for policy in policies)
+    if old_devices and key_type is None and any(policy.uses_tls for policy in shown):
+        key_type = "rsa"
     others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     return ServeOptions(shown, scenarios, left_out, **others)
 

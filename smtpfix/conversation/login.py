@@ -48,7 +48,7 @@ class Login(ABC, Generic[AnswerT]):
         """Whether the client has shown who it is, and was told so."""
         self.user: str | None = None
         """As whom."""
-        self._asks = callable(connection.policy.users)
+        self._asks = False
         """Whether a function is asked who may log in, which may take its time."""
         self._step: Callable[[], Outcome | None] | None = None
         """What is still to be heard, with the function's answer."""
@@ -96,6 +96,7 @@ class Login(ABC, Generic[AnswerT]):
         refusal = self.refuse()
         connection, tls = self._connection, self._recorder.tls
         policy = connection.policy
+        self._asks = callable(policy.users)
         self._in_clear = not connection.channel.in_tls
         has_certificate = tls is not None and tls.client_certificate is not None
         offered = policy.mechanisms_for(in_tls=not self._in_clear, has_certificate=has_certificate)

@@ -101,6 +101,8 @@ class Transfer(NamedTuple):
     """DATA's."""
     refused: Sequence[RefusedRecipient] = ()
     """The recipients that were refused at RCPT."""
+    ended_by: str = ""
+    """What ended the content of DATA, where it was not CRLF.CRLF, such as ``LF.LF``."""
     is_before_content: bool = False
     """Whether it was refused before any content came."""
 

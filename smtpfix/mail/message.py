@@ -407,6 +407,7 @@ class CapturedMessage:
             addresses=(self.reverse_path, *self.to),
             mail_parameters=self.envelope.mail_parameters,
             unstuffed_lines=self.unstuffed_lines,
+            ended_by=self._transfer.ended_by,
             ends=() if self.chunks else self.end_like_sequences,  # in a chunk no dot ends anything
             bcc=bcc,
             not_bcc=without(self.to, bcc),

@@ -91,6 +91,10 @@ class ServerPolicy(Checked):
     """Lowest TLS version, one of `TLS_VERSIONS`."""
     tls_max: str = "TLSv1.3"
     """Highest TLS version, one of `TLS_VERSIONS`."""
+    old_ciphers: bool = False
+    """Whether TLS below 1.3 has the cipher suites of old clients too: those without forward secrecy (TLS_RSA), with
+    Diffie-Hellman over a group of 1,024 bits (DHE), and with SHA-1. They need RSA keys: a server's own authority has
+    them then, and one that is given has to (`Authority.key_type`)."""
     client_certificate: Literal["none", "optional", "required"] = "none"
     """Whether the server asks for a client certificate, from its own authority, and insists on it."""
     alpn: Sequence[str] = ()
@@ -203,6 +207,7 @@ class ServerPolicy(Checked):
                 raise self._fail(name, "one of " + ", ".join(TLS_VERSIONS))
         if TLS_VERSIONS.index(self.tls_min) > TLS_VERSIONS.index(self.tls_max):
             raise self._fail("tls_min", f"at most Policy.tls_max, which is {self.tls_max!r}")
+        self._check_type("old_ciphers", bool, "True or False")
         if self.client_certificate not in ("none", "optional", "required"):
             raise self._fail("client_certificate", "'none', 'optional' or 'required'")
         if not is_collection(self.alpn) or not all(

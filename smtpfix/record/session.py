@@ -17,7 +17,7 @@ from smtpfix.tls.client_hello import ClientHello
 from smtpfix.tls.facts import Alert, TLSFailure, TLSInfo
 
 from .reading import Reading
-from .transcript import Transcript
+from .transcript import STOPPED, UNENDED, Transcript
 from .violation import Violation
 
 if TYPE_CHECKING:
@@ -203,6 +203,7 @@ class Session:
             facts.append("in clear")
         facts += [f"AUTH {attempt}" for attempt in self.auth]
         facts.append(f"{self.message_count} message{'' if self.message_count == 1 else 's'}")
+        facts += [event.lines[0] for event in self.transcript.events if event.data.startswith((UNENDED, STOPPED))][-1:]
         if self.refusal is not None:
             facts.append(f"answered {self.refusal!r}")
         facts.append(str(self.end) if self.end else "still connected")

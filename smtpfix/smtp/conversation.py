@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _WITHOUT_CREDENTIAL: Final = KNOWN - {"AUTH"}
 _UNREADABLE: Final = b"-"
 """Stands for an answer in a login that was too long to be kept: no base64."""
+_STOPS: Final = 0.5
+"""Seconds without an octet after which a content may have come to what its client takes for the end."""
 
 
 class SMTPConversation(Conversation[Reply]):
@@ -56,6 +58,8 @@ class SMTPConversation(Conversation[Reply]):
         self.engine = service.engine.fresh()
         """The transaction's state; another one once TLS is on."""
         self.delivery = Delivery(self)
+        self.has_said_crlf = False
+        """Whether a command has ended as it has to."""
         self._commands = Commands(self)
         self._enhanced = self.policy.has("ENHANCEDSTATUSCODES")
         self._is_usual = service.is_usual
@@ -77,6 +81,7 @@ class SMTPConversation(Conversation[Reply]):
         if line[-1:] == b"\r":
             line = line[:-1]
             shown = line
+            self.has_said_crlf = True
         else:
             shown = line + b"\n"  # a bare LF ends a command too, against RFC 5321 section 2.3.8: it is shown
         head, _, rest = line.partition(b" ")
@@ -178,6 +183,12 @@ class SMTPConversation(Conversation[Reply]):
         """Say that the client has been silent for too long, and end the session."""
         self.send(replies.IDLE_TOO_LONG, SessionEnd.TIMEOUT)
 
+    def check_time(self, now: float) -> None:
+        """Look after a content that does not go on, too: its client may take it for complete."""
+        if self.incoming is not None and now - self.channel.last_active > _STOPS:
+            self.delivery.note_unended(may_go_on=True)
+        super().check_time(now)
+
     def dismiss(self, end: SessionEnd) -> None:
         """Say 421 unasked, as RFC 5321 section 3.8 has it of a server that shuts down, and end the session."""
         self.send(replies.SHUTTING_DOWN, end)
@@ -244,5 +255,7 @@ class SMTPConversation(Conversation[Reply]):
     def end(self, end: SessionEnd, *, notify: bool = True) -> None:
         """End the session in order: say what is due, and close."""
         if not self.channel.is_closing:
+            if self.incoming is not None:
+                self.delivery.note_unended(may_go_on=False)
             self.delivery.give_up()
         super().end(end, notify=notify)

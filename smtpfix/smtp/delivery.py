@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smtpfix.errors import CallbackFailed
 from smtpfix.mail.envelope import NO_DOTS, USUAL, Envelope, Transfer
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.record.session import SessionEnd
-from smtpfix.record.transcript import Kind
+from smtpfix.record.transcript import STOPPED, UNENDED, Kind
 from smtpfix.rules.reply import Reply
 from smtpfix.rules.rule import Rule
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .conversation import SMTPConversation
     from .lmtp import Answers
     from .refusals import Attempt, Refusals
+
+_LATEST: Final = 65_536
+"""Octets of a content that does not end which are looked at."""
 
 
 class Marks:
@@ -63,6 +66,7 @@ class Delivery:
         self._marks: Marks | None = None
         self._early: Reply | None = None
         self._refusals: Refusals | None = None
+        self._is_told_unended = False
         self._attempt: Attempt | None = None
         """What was refused of the message whose content has come."""
 
@@ -93,7 +97,13 @@ class Delivery:
         self._conversation.send(reply)
         if own is replies.START_CONTENT and reply.code == replies.START_CONTENT.code:
             self._marks = self._early = None
-            self._conversation.incoming = Content(self._channel.received, self._service.policy.size_limit)
+            kind = Content
+            if self._service.policy.syntax == "lenient" and not self._conversation.has_said_crlf:
+                from .lf_content import LFContent  # noqa: PLC0415 - few clients know no CRLF
+
+                kind = LFContent
+            self._is_told_unended = False
+            self._conversation.incoming = kind(self._channel.received, self._service.policy.size_limit)
 
     def may_go_on(self, content: Content | Chunk, buffer: bytearray) -> bool:
         """Let the rules have their say whose number of octets has come; return whether to read on."""
@@ -261,10 +271,27 @@ class Delivery:
         if self._pending is not None:
             self._capture(self._pending, None)
 
+    def note_unended(self, *, may_go_on: bool) -> None:
+        """Note what a content that does not end has in it that its client may take for the end.
+
+        A client that has said what it takes for the end says nothing more: so the latest octets are enough.
+        """
+        content = self._conversation.incoming
+        if not isinstance(content, Content) or (may_go_on and self._is_told_unended):
+            return
+        from .lf_content import unended  # noqa: PLC0415 - few contents never end
+
+        if found := unended(bytes(self._channel.received[-_LATEST:])):
+            self._is_told_unended = True
+            said = STOPPED if may_go_on else UNENDED
+            self._recorder.note(f"{said.decode()}; it holds {found}, and CRLF.CRLF is due")
+
     def lost(self) -> None:
         """Note what was cut off: the connection is gone."""
         if self._conversation.incoming is not None:
             come = max(self._conversation.incoming.size, self._marks.come if self._marks is not None else 0)
+            if self._recorder.end is None:  # otherwise `end` has
+                self.note_unended(may_go_on=False)
             self._recorder.note(f"the connection ended inside the content, after {come} octets")
         self.give_up()
 
@@ -294,9 +321,9 @@ class Delivery:
         refused = () if self._attempt is None else self._attempt.refused
         if self.answers is not None:
             reply = self.answers.best
-            transfer = Transfer(self.answers.replies, content.chunks, content.dots, refused)
+            transfer = Transfer(self.answers.replies, content.chunks, content.dots, refused, content.ended_by)
         elif content.chunks or content.dots is not NO_DOTS or refused:
-            transfer = Transfer(None, content.chunks, content.dots, refused)
+            transfer = Transfer(None, content.chunks, content.dots, refused, content.ended_by)
         message = CapturedMessage(
             number=self._service.intake.next_number(),
             envelope=envelope,
@@ -341,7 +368,7 @@ class Delivery:
             in_tls=self._channel.in_tls,
             user=self._conversation.login.user,
             _source=self._recorder,
-            _transfer=Transfer(None, content.chunks, content.dots, refused),
+            _transfer=Transfer(None, content.chunks, content.dots, refused, content.ended_by),
         )
 
 

@@ -24,6 +24,7 @@ from smtpfix.smtp.replies import PLACEHOLDER
 _MODES: Final = ("plain", "starttls", "tls-required", "implicit-tls")
 _POLICY_KEYS: Final = {
     "require_auth": bool,
+    "hello_required": bool,
     "auth_in_clear": bool,
     "mechanisms": list,
     "mechanisms_in_clear": list,
