@@ -103,9 +103,9 @@ class Inbox(Sequence[CapturedMessage]):
 
         Give its Message-ID, criteria, or nothing where there is but one. Raises `NoMessage` if none matches, and
         `UnexpectedMessage` if those that match have several Message-IDs: a retry keeps it (RFC 5322 section 3.6.4).
-        An attempt that was refused before its content, at MAIL, RCPT or DATA, counts where its envelope tells whose it
-        is: it has the sender, and a recipient, of this message and of no other that came. Where no content came at all,
-        `to`, `reverse_path` and `user` are what it can be asked for.
+        An attempt that was refused before its content, at MAIL, RCPT or DATA, or that a rule broke off there, counts
+        where its envelope tells whose it is: it has the sender, and a recipient, of this message and of no other that
+        came. Where no content came at all, `to`, `reverse_path` and `user` are what it can be asked for.
         """
         __tracebackhide__ = True
         with self._bell.lock:

@@ -20,8 +20,9 @@ from smtpfix.record.violation import Violation
 from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
+from .answered import Answered
 from .bodies import Attachment, attachments, body_text, part_of
-from .envelope import USUAL, Envelope, RefusedRecipient, Transfer
+from .envelope import USUAL, Envelope, Transfer
 from .header_values import addresses, sound, unfolded, words
 from .header_violations import in_headers, recommended
 from .links import links_in_html, urls_in_text
@@ -54,7 +55,7 @@ class _NoSession:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CapturedMessage:
+class CapturedMessage(Answered):
     """One message as it arrived.
 
     Everything but `envelope` and `content` is read from `content` when asked for, and survives broken mail: what cannot
@@ -112,11 +113,6 @@ class CapturedMessage:
         return self._source.number
 
     @property
-    def accepted(self) -> bool:
-        """Whether the client was told that it was accepted; in LMTP, for one recipient at least."""
-        return self.reply is not None and self.reply.is_positive
-
-    @property
     def weight(self) -> int:
         """Octets of its content and its envelope, which is what it takes to keep it."""
         octets = len(self.content) + self.envelope.octets
@@ -125,52 +121,11 @@ class CapturedMessage:
         return octets
 
     @property
-    def replies(self) -> tuple[Reply | None, ...]:
-        """What was answered for each recipient of the envelope, in order, as it stands now; None without a reply.
-
-        LMTP has a reply for each (RFC 2033 section 4.2); in SMTP `reply` is everybody's.
-        """
-        return (self.reply,) * len(self.to) if self._transfer.replies is None else tuple(self._transfer.replies)
-
-    @property
     def chunks(self) -> tuple[int, ...]:
         """Octets of each chunk, where it came by BDAT (RFC 3030 section 2); empty where it came by DATA."""
         return self._transfer.chunks
 
-    @property
-    def accepted_recipients(self) -> tuple[str, ...]:
-        """The recipients the client was told have it."""
-        if self.refused_before_content:
-            return ()
-        return tuple(to for to, reply in zip(self.to, self.replies, strict=True) if reply and reply.is_positive)
-
-    @property
-    def refused_recipients(self) -> tuple[RefusedRecipient, ...]:
-        """The recipients that it was not taken for, each with its reply: ``address, reply``.
-
-        First those that were refused at RCPT, who are not in the envelope; then those of the envelope that were refused
-        at the final dot, or got no reply. An address that was refused and then accepted is in both lists.
-        """
-        early = tuple(self._transfer.refused)
-        if self.refused_before_content:
-            return early
-        late = zip(self.to, self.replies, strict=True)
-        return early + tuple(RefusedRecipient(to, reply) for to, reply in late if not (reply and reply.is_positive))
-
-    @property
-    def refused_before_content(self) -> bool:
-        """Whether MAIL, RCPT or DATA was refused and no content came: only `Inbox.attempts` has such an attempt.
-
-        Its `content` is empty, `reply` is the last refusal, and `to` has everybody whom the client named.
-        """
-        return self._transfer.is_before_content
-
     # Whom to and from
-
-    @property
-    def to(self) -> tuple[str, ...]:
-        """The envelope's recipients; the To header is in `headers`."""
-        return self.envelope.recipients
 
     @property
     def reverse_path(self) -> str:

@@ -17,7 +17,7 @@ from smtpfix.tls.client_hello import ClientHello
 from smtpfix.tls.facts import Alert, TLSFailure, TLSInfo
 
 from .reading import Reading
-from .transcript import STOPPED, UNENDED, Transcript
+from .transcript import STOPPED, UNENDED, Kind, Transcript
 from .violation import Violation
 
 if TYPE_CHECKING:
@@ -203,7 +203,8 @@ class Session:
             facts.append("in clear")
         facts += [f"AUTH {attempt}" for attempt in self.auth]
         facts.append(f"{self.message_count} message{'' if self.message_count == 1 else 's'}")
-        facts += [event.lines[0] for event in self.transcript.events if event.data.startswith((UNENDED, STOPPED))][-1:]
+        notes = (event for event in self.transcript.events if event.kind is Kind.NOTE)
+        facts += [event.lines[0] for event in notes if event.data.startswith((UNENDED, STOPPED))][-1:]
         if self.refusal is not None:
             facts.append(f"answered {self.refusal!r}")
         facts.append(str(self.end) if self.end else "still connected")

@@ -257,5 +257,7 @@ class SMTPConversation(Conversation[Reply]):
         if not self.channel.is_closing:
             if self.incoming is not None:
                 self.delivery.note_unended(may_go_on=False)
+            elif end is SessionEnd.DISCONNECTED:
+                self.delivery.cut_off()
             self.delivery.give_up()
         super().end(end, notify=notify)

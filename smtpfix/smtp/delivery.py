@@ -72,11 +72,20 @@ class Delivery:
 
     def refuse(self, verb: str, argument: str, reply: Reply) -> Reply:
         """Note that a command before the content is refused; return the reply as it is said."""
+        return self._noted_refusals().note(verb, argument, reply)
+
+    def cut_off(self) -> None:
+        """Note that a rule ends the connection, where that is within a transaction and before its content."""
+        conversation = self._conversation
+        if conversation.engine.has_sender and conversation.incoming is None and self._pending is None:
+            self._noted_refusals().cut_off()
+
+    def _noted_refusals(self) -> Refusals:
         if self._refusals is None:
             from .refusals import Refusals  # noqa: PLC0415 - most sessions are refused nothing
 
             self._refusals = Refusals(self._conversation)
-        return self._refusals.note(verb, argument, reply)
+        return self._refusals
 
     def data(self, argument: str, forced: Reply | None) -> None:
         """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
@@ -288,6 +297,8 @@ class Delivery:
 
     def lost(self) -> None:
         """Note what was cut off: the connection is gone."""
+        if self._recorder.end is SessionEnd.DISCONNECTED:  # also by a reset, which `end` does not see
+            self.cut_off()
         if self._conversation.incoming is not None:
             come = max(self._conversation.incoming.size, self._marks.come if self._marks is not None else 0)
             if self._recorder.end is None:  # otherwise `end` has

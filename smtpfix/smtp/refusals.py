@@ -84,19 +84,16 @@ class Refusals:
         if (custom := conversation.service.custom_replies) is not None:
             reply = custom.say(reply, conversation.recorder)
         said = None if conversation.player.is_silent else plain(reply)
-        engine = conversation.engine
         octets = 0
         if verb == "MAIL":
             found = split_path("FROM:", argument)
-            if found is None or engine.has_sender:
+            if found is None or conversation.engine.has_sender:
                 return reply
             attempt = Attempt(conversation, None, found.plain or found.address)
-        elif not engine.has_sender:
+        elif not conversation.engine.has_sender:
             return reply
-        elif self._current is not None and self._current.transaction is engine.envelope:
-            attempt = self._current
         else:
-            attempt = self._current = Attempt(conversation, engine.envelope, engine.reverse_path)
+            attempt = self._of_transaction()
         if verb == "RCPT":
             found = split_path("TO:", argument)
             address = argument[:_LONGEST] if found is None else found.plain or found.address
@@ -106,6 +103,19 @@ class Refusals:
             attempt.weight += octets
             conversation.service.intake.turned_away(attempt, octets)
         return reply
+
+    def cut_off(self) -> None:
+        """Note that the transaction ends before its content, and its last command has no reply."""
+        attempt = self._of_transaction()
+        attempt.reply = None
+        self._conversation.service.intake.turned_away(attempt, 0)
+
+    def _of_transaction(self) -> Attempt:
+        """Return what was refused in the transaction that is under way."""
+        engine = self._conversation.engine
+        if self._current is None or self._current.transaction is not engine.envelope:
+            self._current = Attempt(self._conversation, engine.envelope, engine.reverse_path)
+        return self._current
 
     def take(self, transaction: object) -> Attempt | None:
         """Return what was refused in a transaction whose content has come, so that it is no early attempt any more."""

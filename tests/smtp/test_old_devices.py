@@ -152,6 +152,18 @@ def test_elsewhere_the_session_says_that_the_content_never_ended(wire, sweep, fi
     assert len(server.inbox) == 0
 
 
+def test_what_a_client_says_is_not_taken_for_the_server_s_note(start_smtp_server, wire):
+    server = start_smtp_server(users=USERS)
+    client = wire(server)
+    client.hello()
+    client.say("content never ended, says the client")
+    client.say("AUTH LOGIN")
+    client.say("content never ended: s3cret")
+    (session,) = server.sessions
+    assert "never ended" not in str(session)
+    assert "malformed-end-of-data" not in ids(session.violations)
+
+
 @pytest.mark.parametrize(
     ("octets", "told"),
     [

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from smtpfix import NoMessage, NoReply, Policy, RefusedRecipient, Reply, Server, UnexpectedMessage
+from smtpfix import Disconnect, NoMessage, NoReply, Policy, RefusedRecipient, Reply, Reset, Server, UnexpectedMessage
 from smtpfix.smtp import refusals
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
@@ -147,6 +147,31 @@ def test_a_refusal_of_every_command_before_the_content_is_an_attempt(smtp_server
     assert [message.reply.code for message in smtp_server.inbox.attempts()] == [451]
     send(smtp_server, BOB)
     assert [message.reply.code for message in smtp_server.inbox.attempts()] == [451, 250]
+
+
+@pytest.mark.parametrize("action", [Disconnect(), Reset(), Disconnect(notify=False)])
+def test_a_connection_that_a_rule_breaks_off_before_the_content_is_an_attempt_without_a_reply(smtp_server, action):
+    smtp_server.on("RCPT", LATER, argument=EVE)
+    smtp_server.on("DATA", action, times=1)
+    with pytest.raises((smtplib.SMTPException, OSError)):
+        smtp_server.client().sendmail(ANN, [EVE, BOB], "Message-ID: <1@example.org>\r\n\r\nx\r\n")
+    smtp_server.sessions.wait(1)
+    send(smtp_server, BOB)
+    first, second = smtp_server.inbox.attempts("<1@example.org>")
+    assert (first.reply, first.refused_before_content, first.to) == (None, True, (BOB, EVE))
+    assert first.refused_recipients == ((EVE, LATER),)
+    assert second.accepted
+
+
+def test_a_connection_that_a_rule_breaks_off_elsewhere_is_none(smtp_server):
+    smtp_server.on("NOOP", Disconnect(), times=1)
+    smtp_server.on("END-OF-DATA", Disconnect(), times=1)
+    with smtp_server.client() as client, pytest.raises(smtplib.SMTPServerDisconnected):
+        client.noop()
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        smtp_server.client().sendmail(ANN, [BOB], "x")
+    smtp_server.sessions.wait(2)
+    assert [message.refused_before_content for message in smtp_server.inbox.attempts()] == [False]
 
 
 def test_a_policy_s_own_refusal_is_an_attempt_and_a_command_out_of_order_is_none():
