@@ -109,6 +109,8 @@ def read_options(
 
     Raises `InvalidValueError`, `UnknownScenario` and `UnknownProvider`.
     """
+    if like == OLD_DEVICES:
+        like, old_devices = None, True
     if old_devices and like is not None:
         raise InvalidValueError("--old-devices", f"--like {like}", "nothing beside --like")
     provider = None if like is None else _provider(like)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .lmtp import Answers
     from .refusals import Attempt, Refusals
 
-_LATEST: Final = 65_536
+_LATEST: Final = 4_096
 """Octets of a content that does not end which are looked at."""
 
 
@@ -66,7 +66,8 @@ class Delivery:
         self._marks: Marks | None = None
         self._early: Reply | None = None
         self._refusals: Refusals | None = None
-        self._is_told_unended = False
+        self._looked_at = 0.0
+        """When the latest octets came of a content that was looked at, as it did not go on."""
         self._attempt: Attempt | None = None
         """What was refused of the message whose content has come."""
 
@@ -111,7 +112,6 @@ class Delivery:
                 from .lf_content import LFContent  # noqa: PLC0415 - few clients know no CRLF
 
                 kind = LFContent
-            self._is_told_unended = False
             self._conversation.incoming = kind(self._channel.received, self._service.policy.size_limit)
 
     def may_go_on(self, content: Content | Chunk, buffer: bytearray) -> bool:
@@ -286,12 +286,12 @@ class Delivery:
         A client that has said what it takes for the end says nothing more: so the latest octets are enough.
         """
         content = self._conversation.incoming
-        if not isinstance(content, Content) or (may_go_on and self._is_told_unended):
+        if not isinstance(content, Content) or (may_go_on and self._looked_at == self._channel.last_active):
             return
+        self._looked_at = self._channel.last_active
         from .lf_content import unended  # noqa: PLC0415 - few contents never end
 
         if found := unended(bytes(self._channel.received[-_LATEST:])):
-            self._is_told_unended = True
             said = STOPPED if may_go_on else UNENDED
             self._recorder.note(f"{said.decode()}; it holds {found}, and CRLF.CRLF is due")
 
@@ -333,7 +333,7 @@ class Delivery:
         if self.answers is not None:
             reply = self.answers.best
             transfer = Transfer(self.answers.replies, content.chunks, content.dots, refused, content.ended_by)
-        elif content.chunks or content.dots is not NO_DOTS or refused:
+        elif content.chunks or content.dots is not NO_DOTS or refused or content.ended_by:
             transfer = Transfer(None, content.chunks, content.dots, refused, content.ended_by)
         message = CapturedMessage(
             number=self._service.intake.next_number(),

@@ -235,6 +235,6 @@ class Policy(ServerPolicy):
 
         if provider in PRESETS:
             return cls().replace(*mode, **{"users": ANY_USER, **PRESETS[provider], **changes})
-        found = load_provider(provider)
+        found = load_provider(provider, *PRESETS)
         given = {"mode": found.mode, "users": ANY_USER, **found.fields_for(OPTIONAL_EXTENSIONS), **changes}
         return cls().replace(*mode, **given)

@@ -508,6 +508,7 @@ def test_serve_takes_what_old_devices_do():
     assert [one.mode for one in options.policies] == ["plain", "starttls", "tls-required", "implicit-tls"]
     assert all(one.old_ciphers and one.syntax == "lenient" and one.users is ANY_USER for one in options.policies)
     assert options.key_type == "rsa"
+    assert read_options(like="old-devices") == options
     assert read_options(old_devices=True, listen=["plain:0"]).key_type is None
     changed = read_options(old_devices=True, user=["ann:s3cret"], require_auth=True, tls_min="1.2").policies[0]
     assert (changed.users, changed.require_auth, changed.tls_min) == ({"ann": "s3cret"}, True, "TLSv1.2")

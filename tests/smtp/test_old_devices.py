@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smtpfix import ANY_USER, Authority, InvalidValueError, Policy, Server
+from smtpfix import ANY_USER, Authority, InvalidValueError, Policy, Server, UnknownProvider
 from smtpfix.smtp.content import Content
 from smtpfix.smtp.lf_content import LFContent, unended
 
@@ -307,3 +307,5 @@ def test_the_preset_s_fields_can_be_set_otherwise():
     assert Policy.like("old-devices").users is ANY_USER
     with pytest.raises(TypeError):
         Policy.like("old-devices", nonsense=1)
+    with pytest.raises(UnknownProvider, match="Did you mean 'old-devices'"):
+        Policy.like("old-device")
