@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.action import Action, Answer
-from smtpfix.rules.rule import Rule
+from smtpfix.rules.rule import Moment
 
 from .connection import Connection, Perform
 
@@ -50,10 +50,22 @@ class Player:
         self.on_flight: Callable[[int | None, Callable[[Perform[Any]], None]], None] | None = None
         """Holds that handshake back: from how many octets on, and what to do then, given what goes on with it."""
 
-    def answer(self, rule: Rule, place: Place, perform: Perform[Any]) -> None:
-        """Play a rule."""
+    def at_stage(self, place: Place, perform: Perform[Any], octets: int) -> None:
+        """Play the rule that answers a stage, at a mark of so many octets; or perform it, where none does."""
+        connection = self._connection
+        recorder, service = connection.recorder, connection.service
+        try:
+            rule = service.rulebook.pick(*place, Moment(connection.channel.in_tls, recorder.number, octets))
+        except BaseException as error:  # noqa: BLE001 - a rule's own function, also pytest.fail; nothing may leave the loop
+            what = f"the argument of a rule at {place.stage}"
+            service.failures.note(what, recorder.number, error)
+            self.fail(what, perform)
+            return
+        if rule is None:
+            perform(None)
+            return
         if rule.probability < 1:
-            self._connection.recorder.note(f"a rule answers by chance: {rule}")
+            recorder.note(f"a rule answers by chance: {rule}")
         self.play(rule.actions, perform, place=place)
 
     def play(self, actions: tuple[Action, ...], perform: Perform[Any], *, place: Place, answered: bool = False) -> None:
@@ -113,7 +125,8 @@ class Player:
         if connection.channel.is_closing:
             return
         connection.recorder.note(f"{what} raised an exception: the client is not to blame")
-        if (answer := connection.failure()) is not None and not connection.channel.is_handshaking:
+        is_in_handshake = self.on_end is not None or connection.channel.is_handshaking
+        if (answer := connection.failure()) is not None and not is_in_handshake:
             perform(answer)
         connection.end(SessionEnd.ERROR)
 

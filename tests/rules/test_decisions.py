@@ -273,6 +273,30 @@ def test_a_function_that_raises_is_not_the_client_s_fault(wire, stage):
     server.close()  # it has been told
 
 
+def test_a_rule_s_argument_that_raises_is_not_the_client_s_fault_either(wire):
+    server = Server().start()
+    server.on("MAIL", LATER, argument=lambda argument: argument["a bug"])
+    client = wire(server)
+    client.hello()
+    assert client.say("MAIL FROM:<ann@example.org>") == "451 4.3.0 Local error in processing"
+    assert client.rest() == b""
+    (session,) = server.sessions.wait(1)
+    assert (session.end, session.violations) == (SessionEnd.ERROR, ())
+    with pytest.raises(CallbackFailed, match="the argument of a rule at MAIL raised TypeError"):
+        server.close()
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit-tls"])
+def test_a_rule_s_argument_that_raises_in_the_handshake_ends_the_session(smtp_authority, mode):
+    server = Server(Policy(mode), authority=smtp_authority).start()
+    server.on("HANDSHAKE", Disconnect(), argument=raises)
+    with pytest.raises((smtplib.SMTPException, OSError)):
+        server.client()
+    assert server.sessions.wait(1)[0].end is SessionEnd.ERROR
+    with pytest.raises(CallbackFailed, match="the argument of a rule at HANDSHAKE raised KeyError"):
+        server.close()
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
