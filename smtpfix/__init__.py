@@ -10,9 +10,11 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .audit.check import Outcome, RunningScenario
     from .audit.result import AuditResult, Declaration, DeclaredMode, Finding, Flag, Grade, Trust, Verdict
     from .audit.target import Target
+    from .conversation.turn import Turn
     from .errors import (
         AuthorityError,
         BlockingWaitError,
+        CallbackFailed,
         CloseTimeoutError,
         ExtraMissing,
         InvalidValueError,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .fixtures import RunAudit, StartServer
     from .login.mechanisms import ANY_USER, Token
     from .mail.attempts import Attempts
-    from .mail.envelope import Envelope
+    from .mail.envelope import Envelope, RefusedRecipient
     from .mail.inbox import Inbox
     from .mail.message import Attachment, CapturedMessage
     from .pki.authority import Authority
@@ -54,6 +56,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         Stall,
         Throttle,
     )
+    from .rules.decisions import Decide
     from .rules.reply import Reply
     from .rules.rule import Rule
     from .server import Server
@@ -75,8 +78,10 @@ __all__ = [
     "Authority",
     "AuthorityError",
     "BlockingWaitError",
+    "CallbackFailed",
     "CapturedMessage",
     "CloseTimeoutError",
+    "Decide",
     "Declaration",
     "DeclaredMode",
     "Delay",
@@ -106,6 +111,7 @@ __all__ = [
     "ProxyTLS",
     "Rate",
     "Raw",
+    "RefusedRecipient",
     "Repeat",
     "Reply",
     "Reset",
@@ -127,6 +133,7 @@ __all__ = [
     "Throttle",
     "Token",
     "Trust",
+    "Turn",
     "UnexpectedMessage",
     "UnknownProvider",
     "UnknownScenario",
@@ -149,9 +156,10 @@ _HOMES = {
     "pki.authority": {"Authority"},
     "record.violation": {"Violation"},
     "audit.check": {"Outcome", "RunningScenario"},
+    "conversation.turn": {"Turn"},
     "mail.inbox": {"Inbox"},
     "policy.limits": {"Limits", "Rate"},
-    "mail.envelope": {"Envelope"},
+    "mail.envelope": {"Envelope", "RefusedRecipient"},
     "mail.message": {"Attachment", "CapturedMessage"},
     "policy.mode": {"Mode"},
     "wire.proxy_header": {"ProxyHeader", "ProxyTLS"},
@@ -159,6 +167,7 @@ _HOMES = {
         *("KeepInjected", "Delay", "Disconnect", "Drip", "Flight", "NoReply"),
         *("Raw", "Repeat", "Reset", "Stall", "Throttle"),
     },
+    "rules.decisions": {"Decide"},
     "rules.reply": {"Reply"},
     "redirecting": {"redirect"},
     "resolver": {"resolving"},

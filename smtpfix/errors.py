@@ -75,6 +75,10 @@ class CloseTimeoutError(SMTPFixError, TimeoutError):
     """Closing took longer than its bound; the text names what hangs."""
 
 
+class CallbackFailed(SMTPFixError, RuntimeError):  # noqa: N818 - named for what has happened
+    """A function or an observer that a server was given has raised an exception, which is the cause of this one."""
+
+
 class ExtraMissing(SMTPFixError, ImportError):  # noqa: N818 - named for what is missing
     """A scenario needs a package that is not installed; the text says what to install."""
 

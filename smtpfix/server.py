@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, cast
 
 from .configuring import Configuring
+from .conversation.failures import Failures
 from .conversation.protocol import ServedProtocol
 from .conversation.service import Intake
 from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
-from .errors import CloseTimeoutError, NotRunningError
+from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
 from .forked import tell_in_child
 from .login.exchange import check_installed
 from .mail.inbox import Inbox
@@ -55,7 +56,11 @@ def _no_tls() -> NoReturn:
 
 
 class Observer(Protocol):
-    """Is told what happens, as it happens, in the server's thread: it must neither block nor raise."""
+    """Is told what happens, as it happens, in the server's thread: it must not block.
+
+    Where it raises, the client is answered 451, its session ends with `SessionEnd.ERROR`, and `Server.close` raises
+    `CallbackFailed`.
+    """
 
     def session_started(self, server: Server, session: Session) -> None:
         """Note that a client has connected; behind a proxy (`Policy.proxy_protocol`), once its header has named it."""
@@ -63,7 +68,7 @@ class Observer(Protocol):
     def message_captured(self, server: Server, message: CapturedMessage) -> None:
         """Note that a message came whole; `CapturedMessage.accepted` says what became of it. It is not answered yet.
 
-        This alone may raise `OSError`, where it could not be kept: then the client is cut off instead of answered.
+        It may raise `OSError`, where it could not be kept: then the client is cut off instead of answered.
         """
 
     def session_ended(self, server: Server, session: Session) -> None:
@@ -106,6 +111,9 @@ class Server(Ruled, Configuring):
         """The captured messages."""
         self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up, self.policy.max_octets, self.hints)
         """What each client did, one session a connection, oldest first."""
+        if authority is not None and self.policy.old_ciphers and self.policy.uses_tls and authority.key_type != "rsa":
+            expected = "an authority with RSA keys, Authority(key_type='rsa'), where Policy.old_ciphers is True"
+            raise InvalidValueError("Server.authority", authority.key_type, expected)
         self._authority = authority
         self._own_authority: Authority | None = None
         self._observer = observer
@@ -116,6 +124,7 @@ class Server(Ruled, Configuring):
         self._names: tuple[str, ...] = ()
         self._socket_file: SocketFile | None = None
         self._is_closing = self._is_closed = False
+        self._failures = Failures()
         self._lock = threading.Lock()
         self.inbox.attach(lambda: self.sessions, self.hints)
         tell_in_child(self)
@@ -185,7 +194,7 @@ class Server(Ruled, Configuring):
         if self._own_authority is None:
             from .pki.authority import Authority  # noqa: PLC0415 - its imports cost more than a plain server needs
 
-            self._own_authority = Authority()
+            self._own_authority = Authority(key_type="rsa" if self.policy.old_ciphers else None)
         return self._own_authority
 
     @property
@@ -312,8 +321,12 @@ class Server(Ruled, Configuring):
             self._clean_up()
             raise
         loop = LOOP_THREAD.hold()
-        intake = Intake(self.inbox.next_number, self._capture)
-        service = self._protocol.service(self.policy, self._rulebook, loop, self._tls_side, intake)
+        intake = Intake(
+            self.inbox.next_number, self._capture, self.inbox.turn_away, self.inbox.take_back, self.inbox.withdraw
+        )
+        service = self._protocol.service(
+            self.policy, self._rulebook, loop, self._tls_side, intake, failures=self._failures
+        )
         self._is_closing = self._is_closed = False
         self._serving = Serving(self._protocol, service, self.sessions, self._watch)
         self._serving.listen(sockets, self._channel)
@@ -333,7 +346,8 @@ class Server(Ruled, Configuring):
         """Stop listening, end every session, and give everything back; the inbox and the sessions stay readable.
 
         A `graceful` server says ``421 4.3.2`` to clients that idle (RFC 5321 section 3.8); without, all are cut off.
-        Closing twice is fine. Raises `CloseTimeoutError`, naming what hangs, after a second.
+        Closing twice is fine. Raises `CloseTimeoutError`, naming what hangs, after a second; and once it is closed
+        `CallbackFailed`, where a function or an observer has raised an exception.
         """
         if (serving := self._begin_close(graceful=graceful)) is not None:
             with self._given_back(serving):
@@ -360,13 +374,15 @@ class Server(Ruled, Configuring):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._failures.explain(error)
         self.close()
 
     async def __aenter__(self) -> Self:
         return self.start()
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._failures.explain(error)
         await self.aclose()
 
     def __repr__(self) -> str:
@@ -377,11 +393,11 @@ class Server(Ruled, Configuring):
     def _watch(self) -> Watch | None:
         if (observer := self._observer) is None:
             return None
-        said = getattr(observer, "said", None)
+        told, said = self._failures.tell, getattr(observer, "said", None)
         return Watch(
-            partial(observer.session_started, self),
-            partial(observer.session_ended, self),
-            None if said is None else partial(said, self),
+            partial(told, observer.session_started, self),
+            partial(told, observer.session_ended, self),
+            None if said is None else partial(told, said, self),
         )
 
     def _begin_close(self, *, graceful: bool) -> Serving | None:
@@ -415,6 +431,7 @@ class Server(Ruled, Configuring):
             LOOP_THREAD.release()
             self._clean_up()
             self._is_closed = serving.is_closed
+        self._failures.tell_all()
 
     def _clean_up(self) -> None:
         if self._socket_file is not None:
@@ -425,6 +442,7 @@ class Server(Ruled, Configuring):
     def forked(self) -> None:
         """Be closed in a forked child, where its thread is not: the parent goes on serving, and its files stay."""
         self._lock = threading.Lock()
+        self._failures.forked()
         if self._serving is not None:
             self._is_closing = True
             self._serving.abandon()
@@ -440,4 +458,4 @@ class Server(Ruled, Configuring):
     def _capture(self, message: CapturedMessage) -> None:
         self.inbox.add(message)
         if self._observer is not None:
-            self._observer.message_captured(self, message)
+            self._failures.tell_of_message(self._observer.message_captured, self, message)

@@ -121,7 +121,7 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "smtp.arguments._SOURCE_ROUTE": ("@", "@a,@"),
     "smtp.arguments._VALUES": ("", "<>", "+"),
     "smtp.chunks._ARGUMENT": ("", "1", "1 "),
-    "smtp.content._ends": ("",),
+    "smtp.content.ends_of_line": ("",),
     "smtp.credentials._COMMAND": ("", "AUTH", "AUTH ", "\0", "\0AUTH"),
     "smtp.credentials._WORD": ("", "AUTH"),
     "smtp.extensions.VALUES": ("", "a;", "utf-8;", "0", "SUCCESS,", "2030-01-31T12:00:00."),
@@ -150,7 +150,7 @@ FUNCTIONS_AROUND: dict[str, Callable[[str], object]] = {
     "mail.header_values.decoded": lambda text: decoded(b"", text),
     "rules.rule.Rule._check_conditions": Rule("RCPT", (Reply(450),), argument="*a*b@*.c").applies_to,
     "rules.rule.Rule.applies_to": Rule("RCPT", (Reply(450),), argument="*x").applies_to,
-    "smtp.content._ends": lambda text: content._ends(text.encode("latin-1", "replace")),
+    "smtp.content.ends_of_line": lambda text: content.ends_of_line(text.encode("latin-1", "replace")),
     "smtp.xclient._value": _xclient,
 }
 """What is measured where the expression stands in the middle of a function."""

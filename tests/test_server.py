@@ -19,6 +19,7 @@ import pytest
 
 from smtpfix import (
     Authority,
+    CallbackFailed,
     CloseTimeoutError,
     Delay,
     Inbox,
@@ -664,6 +665,75 @@ def test_an_observer_is_told_everything_in_order(smtp_authority):
         send(server)
         server.sessions.wait(1)
     assert told == [("started", 1), ("captured", 1, True, 1), ("ended", 1, SessionEnd.QUIT)]
+
+
+class Fails:
+    """An observer that raises where it is told to, and notes what it heard."""
+
+    def __init__(self, where, error):
+        self.where, self.error, self.heard = where, error, []
+
+    def _hear(self, where):
+        self.heard.append(where)
+        if where == self.where:
+            raise self.error
+
+    def session_started(self, _server, _session):
+        self._hear("started")
+
+    def message_captured(self, _server, _message):
+        self._hear("captured")
+
+    def session_ended(self, _server, _session):
+        self._hear("ended")
+
+
+@pytest.mark.parametrize("protocol", ["smtp", "lmtp"])
+@pytest.mark.parametrize("where", ["started", "captured", "ended"])
+def test_an_observer_that_raises_is_not_the_client_s_fault(wire, where, protocol):
+    observer = Fails(where, KeyError("a bug"))
+    server = Server(Policy(protocol=protocol), observer=observer).start()
+    client = wire(server, greeted=False)
+    hello = b"LHLO x\r\n" if protocol == "lmtp" else b"EHLO x\r\n"
+    client.send(
+        hello + b"MAIL FROM:<ann@example.org>\r\nRCPT TO:<bob@example.org>\r\nRCPT TO:<eve@example.org>\r\n"
+        b"DATA\r\nx\r\n.\r\nQUIT\r\n"
+    )
+    (session,) = server.sessions.wait(1)
+    said = client.rest().decode()
+    assert session.end is (SessionEnd.QUIT if where == "ended" else SessionEnd.ERROR)
+    assert ("451 4.3.0 Local error in processing\r\n" in said) is (where != "ended")
+    assert "no-quit" not in {violation.id for violation in session.violations}
+    if where == "captured":
+        assert (len(server.inbox), session.message_count) == (0, 0)
+        assert [message.reply.code for message in server.inbox.refused] == [451]
+        assert said.endswith("\r\n451 4.3.0 Local error in processing\r\n")
+    assert observer.heard[-1] == "ended"
+    with pytest.raises(
+        CallbackFailed, match=r"the observer raised KeyError: 'a bug' \(test_server\.py:\d+, session 1\)"
+    ):
+        server.close()
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit-tls"])
+def test_an_observer_that_raises_before_tls_ends_the_session(smtp_authority, mode):
+    server = Server(
+        Policy(mode), authority=smtp_authority, observer=Fails("started", pytest.fail.Exception("no"))
+    ).start()
+    with pytest.raises((smtplib.SMTPException, OSError)):
+        server.client()
+    assert server.sessions.wait(1)[0].end is SessionEnd.ERROR
+    with pytest.raises(CallbackFailed, match="the observer raised Failed: no"):
+        server.close()
+
+
+def test_an_observer_that_cannot_keep_a_message_cuts_the_client_off_as_ever(smtp_authority):
+    server = Server(authority=smtp_authority, observer=Fails("captured", OSError(28, "No space left"))).start()
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        send(server)
+    (session,) = server.sessions.wait(1)
+    assert "250 2.0.0 OK, message captured" not in str(session.transcript)
+    server.close()
 
 
 def test_a_server_cannot_be_closed_from_its_own_thread(smtp_authority):

@@ -20,7 +20,9 @@ from smtpfix import (
     Attempts,
     AuthAttempt,
     Authority,
+    CallbackFailed,
     CapturedMessage,
+    Decide,
     DeclaredMode,
     Delay,
     Disconnect,
@@ -38,6 +40,7 @@ from smtpfix import (
     ProxyHeader,
     ProxyTLS,
     Rate,
+    RefusedRecipient,
     Repeat,
     Reply,
     Rule,
@@ -56,6 +59,7 @@ from smtpfix import (
     TLSInfo,
     Token,
     Trust,
+    Turn,
     UnknownProvider,
     UnknownScenario,
     Verdict,
@@ -210,6 +214,9 @@ def test_rules(smtp_server: Server) -> None:
     smtp_server.on("MAIL", Delay(0.1), Reply(250), argument=re.compile("ann", re.IGNORECASE))
     assert_type(rule, Rule)
     assert_type(smtp_server.fired(rule), int)
+    assert_type(smtp_server.on("RCPT", decide, times=1), Rule)
+    assert_type(Rule("RCPT", (Decide(decide),)), Rule)
+    assert_type(smtp_server.fired_at(rule), tuple[datetime, ...])
     smtp_server.on("HANDSHAKE", Flight(600), Disconnect(), argument="mail.example")
     smtp_server.on("CONTENT", Repeat(b"x", 3), Disconnect(), octets=1000)
     smtp_server.use_rules([rule], instead_of=smtp_server.rules)
@@ -358,6 +365,23 @@ def test_limits_and_providers() -> None:
         server.advance(300)
 
 
+def decide(turn: Turn) -> Reply | None:
+    assert_type(turn.session, Session)
+    assert_type(turn.envelope, Envelope)
+    assert_type(turn.message, CapturedMessage | None)
+    assert_type(turn.content, bytes | None)
+    return Reply(550) if turn.address == "eve@example.org" else None
+
+
+def is_known(user: str, password: str) -> bool:
+    return (user, password) == ("ann", "s3cret")
+
+
+def test_functions() -> None:
+    assert_type(Policy(users=is_known), Policy)
+    assert issubclass(CallbackFailed, SMTPFixError)
+
+
 def test_errors() -> None:
     with pytest.raises(InvalidValueError) as caught:
         Policy("plain", port=70_000)
@@ -374,7 +398,10 @@ def test_in_front(smtp_server: Server) -> None:
     message = smtp_server.inbox.one()
     assert_type(message.replies, tuple[Reply | None, ...])
     assert_type(message.accepted_recipients, tuple[str, ...])
-    assert_type(message.refused_recipients, tuple[str, ...])
+    assert_type(message.refused_recipients, tuple[RefusedRecipient, ...])
+    for address, reply in message.refused_recipients:
+        assert_type(address, str)
+        assert_type(reply, Reply | None)
     session = message.session
     assert_type(session.peer, tuple[str, int])
     assert_type(session.proxy, ProxyHeader | None)

@@ -149,6 +149,12 @@ def commands(context: click.Context) -> None:
     "--conventional-ports are then its documented ones.",
 )
 @click.option(
+    "--old-devices",
+    is_flag=True,
+    help="Take what old devices do: AUTH without EHLO or in clear, lines and contents that end in LF, TLS 1.0, cipher "
+    "suites without forward secrecy. Everybody may log in.",
+)
+@click.option(
     "--limit",
     metavar="NAME=VALUE",
     multiple=True,

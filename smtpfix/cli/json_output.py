@@ -144,7 +144,7 @@ def _message(event: MessageCaptured) -> dict[str, Any]:
         "in_tls": message.in_tls,
         "user": message.user,
         "accepted": message.accepted,
-        "refused_recipients": message.refused_recipients,
+        "refused_recipients": [recipient.address for recipient in message.refused_recipients],
         "reply": None if message.reply is None else str(message.reply),
         "violations": _violations(message.violations),
         "path": _path(event.path),

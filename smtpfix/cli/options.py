@@ -20,6 +20,7 @@ from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
 from smtpfix.smtp.language import LANGUAGE
 from smtpfix.smtp.policy import Policy
+from smtpfix.smtp.presets import OLD_DEVICES
 from smtpfix.smtp.providers import Provider, load_provider
 
 from .emit import Emission
@@ -104,6 +105,7 @@ def read_options(
     client_certificate: str | None = None,
     size_limit: int | None = None,
     like: str | None = None,
+    old_devices: bool = False,
     limit: Collection[str] = (),
     greylist: float | None = None,
     offer: Collection[str] = (),
@@ -127,13 +129,17 @@ def read_options(
 
     Raises `InvalidValueError`, `UnknownScenario` and `UnknownProvider`.
     """
+    if like == OLD_DEVICES:
+        like, old_devices = None, True
+    if old_devices and like is not None:
+        raise InvalidValueError("--old-devices", f"--like {like}", "nothing beside --like")
     provider = None if like is None else _provider(like)
     known, mechanisms = read_users(user, users, token, any_user=any_user)
     check_mechanisms(known, mechanism)
     if max_memory < 1:
         raise InvalidValueError("--max-memory", max_memory, "MiB, 1 or more")
     for option, wanted in (("--require-auth", require_auth), ("--mechanism", bool(mechanism) and scenario is None)):
-        if wanted and known is None and provider is None:
+        if wanted and known is None and provider is None and not old_devices:
             raise InvalidValueError(
                 option, "nobody", "somebody who can log in (--user, --users, --token or --any-user)"
             )
@@ -159,7 +165,8 @@ def read_options(
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
-        base = Policy().replace(**changes) if provider is None else Policy.like(provider.name, **changes)
+        profile = OLD_DEVICES if old_devices else None if provider is None else provider.name
+        base = Policy().replace(**changes) if profile is None else Policy.like(profile, **changes)
     except InvalidValueError as error:
         field = error.field.removeprefix("Policy.")
         option = _OPTIONS.get(field, field).replace("_", "-")
@@ -178,6 +185,8 @@ def read_options(
     others |= {"emit": None if emit is None else Emission.parse(emit)}
     if emit is not None and shown[0].unix_socket is not None:
         raise InvalidValueError("--emit", f"lmtp+unix:{shown[0].unix_socket}", "a first server with a port")
+    if old_devices and key_type is None and any(policy.uses_tls for policy in shown):
+        key_type = "rsa"
     others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     others |= {"hostname": next(iter(hostname), None)}
     return ServeOptions(shown, scenarios, left_out, **others)

@@ -232,7 +232,10 @@ def _row(server: Listening) -> tuple[str, str, str, str]:
 def _auth_policy(policy: Policy) -> str:
     if not policy.has("AUTH") or policy.users is None:
         return "not offered"
-    who = "any user" if policy.users is ANY_USER else _listed([printable(name) for name in policy.users])
+    if callable(policy.users):
+        who = "whom a function lets in"
+    else:
+        who = "any user" if policy.users is ANY_USER else _listed([printable(name) for name in policy.users])
     where = "in clear" if policy.allows_auth(in_tls=False) else "in TLS only"
     return f"{who}, {where}{', required' if policy.require_auth else ''}"
 
@@ -265,7 +268,7 @@ def _message_facts(event: MessageCaptured) -> Iterator[Fact]:
         reply = f"answered {printable(str(message.reply))!r}" if message.reply is not None else "not answered"
         yield f"NOT ACCEPTED: {reply}", _BAD
     elif message.refused_recipients:
-        refused = _listed([f"<{printable(recipient)}>" for recipient in message.refused_recipients])
+        refused = _listed([f"<{printable(recipient)}>" for recipient, _ in message.refused_recipients])
         yield f"NOT ACCEPTED for {refused}", _BAD
     yield from _violation_facts(message.violations)
     if event.path is not None:

@@ -18,6 +18,7 @@ from smtpfix.wire.channel import Channel
 if TYPE_CHECKING:
     from .player import Player
     from .service import Service
+    from .turn import Turn
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
 """What a protocol answers commands with."""
@@ -54,6 +55,20 @@ class Connection(ABC, Generic[AnswerT]):
     @abstractmethod
     def at_stage(self, stage: str, argument: str, perform: Perform[AnswerT], octets: int = 0) -> None:
         """Let the rules of a stage have their say, and perform it; inside a content, at a mark of so many octets."""
+
+    def turn(self, stage: str, argument: str) -> Turn:
+        """Return what a function is asked about at a stage."""
+        from .turn import Turn  # noqa: PLC0415 - few rules ask functions
+
+        return Turn(stage, argument, self.recorder)
+
+    def worded(self, answer: AnswerT, stage: str, argument: str) -> AnswerT:  # noqa: ARG002 - for protocols with texts
+        """Return a rule's answer at a stage, with its placeholders filled in."""
+        return answer
+
+    def failure(self) -> AnswerT | None:
+        """Return what a client is told where code has failed that the server was given; None where it is cut off."""
+        return None
 
     def not_a_line(self) -> None:
         """Answer octets that stand where a line is due and are none, where the protocol has an answer to that."""

@@ -15,7 +15,6 @@ from smtpfix.clock import monotonic
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import EARLY, Kind
-from smtpfix.rules.rule import Moment
 from smtpfix.rules.stages import CONNECT, GREETING
 from smtpfix.tls.client_hello import looks_like_tls
 from smtpfix.tls.facts import TLSFailure
@@ -25,7 +24,7 @@ from smtpfix.wire.channel import Channel
 from .connection import AnswerT, Connection, Perform
 from .lines import SHOWN, TOO_LONG, Lines
 from .login import Login
-from .player import Player
+from .player import Place, Player
 from .service import Service
 from .upgrade import Upgrade
 
@@ -329,13 +328,8 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
 
     def at_stage(self, stage: str, argument: str, perform: Perform[AnswerT], octets: int = 0) -> None:
         """Let the rules of a stage have their say, and perform it."""
-        rule = None
         if self._rulebook.by_stage:
-            rule = self._rulebook.pick(stage, argument, Moment(self.channel.in_tls, self.recorder.number, octets))
-        if rule is not None:
-            if rule.probability < 1:
-                self.recorder.note(f"a rule answers by chance: {rule}")
-            self.player.play(rule.actions, perform)
+            self.player.at_stage(Place(stage, argument), perform, octets)
         else:
             perform(None)
 

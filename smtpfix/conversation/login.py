@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final, Generic
 
 from smtpfix.login.exchange import CANCEL, Challenge, Dialogue, Outcome, Verdict, exchange_for, is_mechanism
@@ -46,6 +48,10 @@ class Login(ABC, Generic[AnswerT]):
         """Whether the client has shown who it is, and was told so."""
         self.user: str | None = None
         """As whom."""
+        self._asks = False
+        """Whether a function is asked who may log in, which may take its time."""
+        self._step: Callable[[], Outcome | None] | None = None
+        """What is still to be heard, with the function's answer."""
         self._refused: Dialogue | None = None
         """The last one, if it was refused: a client that does not look at replies goes on with its answers."""
 
@@ -79,7 +85,7 @@ class Login(ABC, Generic[AnswerT]):
 
     def forget(self, user: str | None = None) -> None:
         """Begin anew; it is this user if somebody else has said so."""
-        self._dialogue = None
+        self._dialogue = self._step = None
         self.is_open = self.is_running = False
         self._refused = None
         self.is_complete, self.user = user is not None, user
@@ -90,6 +96,7 @@ class Login(ABC, Generic[AnswerT]):
         refusal = self.refuse()
         connection, tls = self._connection, self._recorder.tls
         policy = connection.policy
+        self._asks = callable(policy.users)
         self._in_clear = not connection.channel.in_tls
         has_certificate = tls is not None and tls.client_certificate is not None
         offered = policy.mechanisms_for(in_tls=not self._in_clear, has_certificate=has_certificate)
@@ -109,6 +116,9 @@ class Login(ABC, Generic[AnswerT]):
         if refusal is not None:
             dialogue.peek()
             self._outcome, self._own = None, refusal
+        elif self._asks:
+            dialogue.peek()  # for the record, should a rule break it off
+            self._step = partial(dialogue.begin, offered)
         else:
             self._outcome = outcome = dialogue.begin(offered)
             self._own = self.word(outcome)
@@ -117,7 +127,10 @@ class Login(ABC, Generic[AnswerT]):
         """Answer the command that begins a login."""
         if not self.is_open:  # with rules, it has been heard
             self.hear(argument)
-        self._settled(forced)
+        if self._step is not None:
+            self._ask(partial(self.perform, argument, forced))
+        else:
+            self._settled(forced)
 
     def answer(self, line: bytes) -> None:
         """Take the client's answer to a challenge, and go on, or let the rules."""
@@ -126,13 +139,33 @@ class Login(ABC, Generic[AnswerT]):
         line = line.removesuffix(b"\r")
         self._recorder.add(Kind.CLIENT if line == CANCEL else Kind.SECRET, line)
         self.is_running = False
+        if self._asks and line != CANCEL:
+            self._step = partial(dialogue.answer, line)
+            self._ask(partial(self._answered, dialogue, line))
+            return
         if (outcome := dialogue.answer(line)) is not None:
             self._outcome, self._own = outcome, self.word(outcome)
+        self._answered(dialogue, line)
+
+    def _answered(self, dialogue: Dialogue, line: bytes) -> None:
+        """Answer what has been heard, or let the rules."""
         if self._connection.service.rulebook.by_stage and line != CANCEL:
             argument = f"{dialogue.mechanism} {dialogue.responses}"
             self._connection.at_stage(AUTH_ANSWER, argument, self._settled)
         else:
             self._settled(None)
+
+    def _ask(self, then: Callable[[], None]) -> None:
+        """Hear what a function has to say of the user; everything waits meanwhile."""
+        assert self._step is not None  # noqa: S101 - the caller looked
+
+        def heard(outcome: Outcome | None) -> None:
+            self._step = None
+            if outcome is not None:
+                self._outcome, self._own = outcome, self.word(outcome)
+            then()
+
+        self._connection.player.ask("the function Policy.users", self._step, heard, self._settled)
 
     def settle(self, forced: AnswerT | None = None) -> AnswerT:
         """Return the answer to what was heard, or the one that a rule has in its place.
@@ -191,7 +224,7 @@ class Login(ABC, Generic[AnswerT]):
 
     def end(self, *, accepted: bool = False) -> None:
         """Record the attempt as it has ended."""
-        dialogue = self._dialogue
+        dialogue, self._step = self._dialogue, None
         assert dialogue is not None  # noqa: S101 - there is nothing to end before it has begun
         exchange = dialogue.exchange
         if accepted:

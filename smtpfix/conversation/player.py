@@ -8,13 +8,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from smtpfix.record.session import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.action import Action, Answer
+from smtpfix.rules.rule import Moment
 
 from .connection import Connection, Perform
+
+if TYPE_CHECKING:
+    from .asking import Question
+
+
+class Place(NamedTuple):
+    """Where a rule is played."""
+
+    stage: str
+    argument: str
 
 
 class Player:
@@ -23,6 +34,7 @@ class Player:
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
         self._timer: asyncio.TimerHandle | None = None
+        self._question: Question | None = None
         self.is_holding = False
         """Whether commands have to wait."""
         self.is_stalled = False
@@ -38,9 +50,27 @@ class Player:
         self.on_flight: Callable[[int | None, Callable[[Perform[Any]], None]], None] | None = None
         """Holds that handshake back: from how many octets on, and what to do then, given what goes on with it."""
 
-    def play(self, actions: tuple[Action, ...], perform: Perform[Any], *, answered: bool = False) -> None:
+    def at_stage(self, place: Place, perform: Perform[Any], octets: int) -> None:
+        """Play the rule that answers a stage, at a mark of so many octets; or perform it, where none does."""
+        connection = self._connection
+        recorder, service = connection.recorder, connection.service
+        try:
+            rule = service.rulebook.pick(*place, Moment(connection.channel.in_tls, recorder.number, octets))
+        except BaseException as error:  # noqa: BLE001 - a rule's own function, also pytest.fail; nothing may leave the loop
+            what = f"the argument of a rule at {place.stage}"
+            service.failures.note(what, recorder.number, error)
+            self.fail(what, perform)
+            return
+        if rule is None:
+            perform(None)
+            return
+        if rule.probability < 1:
+            recorder.note(f"a rule answers by chance: {rule}")
+        self.play(rule.actions, perform, place=place)
+
+    def play(self, actions: tuple[Action, ...], perform: Perform[Any], *, place: Place, answered: bool = False) -> None:
         """Do what the actions say, in order; the command is performed by the one that answers, or behind them all."""
-        playing = _Playing(self, self._connection, perform, answered=answered)
+        playing = _Playing(self, self._connection, perform, place, answered=answered)
         for position, action in enumerate(actions):
             if self.on_end is not None and action.ends:
                 self.on_end(action)
@@ -66,8 +96,51 @@ class Player:
         self.is_holding = True
         self._timer = connection.service.loop.call_later(seconds, go_on)
 
+    def ask(self, what: str, question: Callable[[], Any], then: Callable[[Any], None], perform: Perform[Any]) -> None:
+        """Ask a question in a thread of its own, and take no further command before it has come back; then go on.
+
+        Where it raises, that is kept, and the client is told by `perform`.
+        """
+        from .asking import Question  # noqa: PLC0415 - few servers ask anybody
+
+        connection = self._connection
+
+        def go_on(outcome: Any, failure: BaseException | None) -> None:
+            self._question = None
+            self.is_holding = False
+            connection.channel.resume()
+            if failure is None:
+                then(outcome)
+            else:
+                self.fail(what, perform)
+            connection.readable()
+
+        connection.channel.pause()
+        self.is_holding = True
+        self._question = Question(what, question, go_on, connection.service, connection.recorder.number)
+
+    def fail(self, what: str, perform: Perform[Any]) -> None:
+        """Tell the client that code has failed that is not its own, and end the session."""
+        connection = self._connection
+        if connection.channel.is_closing:
+            return
+        connection.recorder.note(f"{what} raised an exception: the client is not to blame")
+        is_in_handshake = self.on_end is not None or connection.channel.is_handshaking
+        if (answer := connection.failure()) is not None and not is_in_handshake:
+            perform(answer)
+        connection.end(SessionEnd.ERROR)
+
+    def give_in(self, what: str) -> None:
+        """Tell the client so unasked, and end the session."""
+        self.fail(what, self._connection.send)
+        self._connection.channel.flush()
+
     def stop(self) -> None:
         """Forget what is still to come: the connection is gone."""
+        if self._question is not None:
+            self._question.forget()
+            self._question = None
+            self.is_holding = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -87,15 +160,20 @@ class _Playing:
     rest: tuple[Action, ...]
     """What stands behind it."""
 
-    def __init__(self, player: Player, connection: Connection[Any], perform: Perform[Any], *, answered: bool) -> None:
+    def __init__(
+        self, player: Player, connection: Connection[Any], perform: Perform[Any], place: Place, *, answered: bool
+    ) -> None:
         self._player = player
         self._connection = connection
         self._perform = perform
+        self._place = place
         self.is_answered = answered
         """Whether something stands for the answer already."""
 
     def perform(self, answer: Answer | None = None) -> None:
         self.is_answered = True
+        if answer is not None:
+            answer = self._connection.worded(answer, *self._place)
         self._perform(answer)
 
     def perform_silently(self) -> None:
@@ -133,8 +211,23 @@ class _Playing:
             channel.write(octets * times)
 
     def wait(self, seconds: float) -> None:
-        play = self._player.play
-        self._player.hold(seconds, partial(play, self.rest, self._perform, answered=self.is_answered))
+        self._player.hold(seconds, partial(self._go_on, self.rest))
+
+    def ask(self, function: Callable[[Any], object]) -> None:
+        from .asking import decision  # noqa: PLC0415 - few rules ask functions
+
+        connection = self._connection
+        question = decision(function, connection.turn(*self._place), connection.service.rulebook)
+        self._player.ask(f"the function at {self._place.stage}", question, self._decided, self._perform)
+
+    def _decided(self, actions: tuple[Action, ...]) -> None:
+        """Do what a function has decided on; it is one of the rule's actions."""
+        if not actions:
+            self.perform()
+        self._go_on((*actions, *self.rest))
+
+    def _go_on(self, actions: tuple[Action, ...]) -> None:
+        self._player.play(actions, self._perform, place=self._place, answered=self.is_answered)
 
     def fall_silent(self) -> None:
         self._connection.recorder.note("the server says nothing more, as a rule has it")
@@ -162,7 +255,7 @@ class _Playing:
     def break_into_flight(self, octets: int | None) -> None:
         hold_back = self._player.on_flight
         assert hold_back is not None  # noqa: S101 - stands at the stage HANDSHAKE only
-        hold_back(octets, partial(self._player.play, self.rest))
+        hold_back(octets, partial(self._player.play, self.rest, place=self._place))
         self._perform(None)
 
     def _end_handshake(self) -> None:

@@ -14,10 +14,17 @@ from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.rules.rulebook import Rulebook
 from smtpfix.tls.side import TLSSide
 
+from .failures import Failures
+
 if TYPE_CHECKING:
+    from smtpfix.mail.attempts import EarlyAttempt
     from smtpfix.record.recorder import Recorder
 
     from .metering import Ledger
+
+
+def _ignored(*_: object) -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,12 @@ class Intake:
     """Returns the number of the message about to be captured."""
     capture: Callable[[CapturedMessage], None]
     """Takes a message in, before it is answered. Raises `OSError` for one that may not be answered: it is not kept."""
+    turned_away: Callable[[EarlyAttempt, int], None] = _ignored
+    """Is told of a message that was refused before its content, and how many octets more it takes to keep that."""
+    taken_back: Callable[[CapturedMessage, CapturedMessage], None] = _ignored
+    """Is told that a message has not been accepted after all, and what it is instead."""
+    withdrawn: Callable[[EarlyAttempt], None] = _ignored
+    """Is told that its content has come all the same."""
 
 
 class Closing:
@@ -47,6 +60,8 @@ class Service:
     """Returns the TLS side of a new connection; only called where the policy uses TLS."""
     intake: Intake
     closing: Closing = field(default_factory=Closing)
+    failures: Failures = field(default_factory=Failures)
+    """What the code has raised that the server was given."""
 
     @cached_property
     def fault(self) -> str | None:

@@ -47,9 +47,10 @@ Attach: TypeAlias = Callable[[Channel], Listener]
 class Watch:
     """Who is told of sessions as they begin and end; in the loop thread."""
 
-    started: Callable[[Session], None]
-    ended: Callable[[Session], None]
-    said: Callable[[int, Event], None] | None = None
+    started: Callable[[Session], bool]
+    """Returns whether nothing went wrong; raises nothing."""
+    ended: Callable[[Session], bool]
+    said: Callable[[int, Event], object] | None = None
     """Is told each event of a session, by its number, where somebody reads along."""
 
 
@@ -190,7 +191,7 @@ class Serving:
                 self._unknown.add(conversation)
                 conversation.named = functools.partial(self._introduce, conversation)
             else:
-                self._watch.started(recorder.session())
+                self._begun(conversation, self._watch)
         return conversation
 
     def _new_recorder(self, peer: Address, here: Address) -> Recorder:
@@ -201,11 +202,16 @@ class Serving:
 
         return TellingRecorder(self._watch.said, self._recorded, number, peer, here)
 
+    def _begun(self, conversation: Conversation[Any], watch: Watch) -> None:
+        """Tell the watch of a session; one that it cannot bear ends at once."""
+        if not watch.started(conversation.recorder.session()):
+            self._loop.call_soon(conversation.player.give_in, "the observer")
+
     def _introduce(self, conversation: Conversation[Any]) -> None:
         """Tell the watch of a session that it has not heard of."""
         if self._watch is not None and conversation in self._unknown:
             self._unknown.remove(conversation)
-            self._watch.started(conversation.recorder.session())
+            self._begun(conversation, self._watch)
 
     def _ended(self, conversation: Conversation[Any]) -> None:
         self.conversations.discard(conversation)

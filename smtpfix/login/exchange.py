@@ -180,6 +180,7 @@ class Dialogue:
 
     def _advance(self, go_on: Callable[[], bytes]) -> Outcome:
         """Let the mechanism go on: to its next challenge or to its end."""
+        self.exchange.asks = True
         try:
             return Challenge(go_on())
         except StopIteration as stop:
@@ -188,6 +189,8 @@ class Dialogue:
         except MalformedResponseError as error:
             self._turns = None
             return Malformed(str(error), isinstance(error, ServerFirstError))
+        finally:
+            self.exchange.asks = False
 
 
 def check_installed(mechanisms: Collection[str]) -> None:

@@ -63,8 +63,11 @@ _B64TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 Credential: TypeAlias = str | Token | HashedPassword
 """What a user is known by: a password, its hash, or a token."""
 
-Users: TypeAlias = Mapping[str, Credential | Sequence[Credential]] | Literal[AnyUser.ANY_USER] | None
-"""Who may log in: name to password, token, or several of them; everybody; or nobody."""
+Users: TypeAlias = (
+    Mapping[str, Credential | Sequence[Credential]] | Callable[[str, str], bool] | Literal[AnyUser.ANY_USER] | None
+)
+"""Who may log in: name to password, token, or several of them; whom a function of name and password, or token, lets in;
+everybody; or nobody."""
 
 
 class MalformedResponseError(Exception):
@@ -97,6 +100,8 @@ class Exchange:
         """Whom the user wants to act as, if somebody else."""
         self.refusal: str | None = None
         """Why the client is refused, where the mechanism has a word for it."""
+        self.asks = False
+        """Whether a function that knows the users is asked; not where somebody only listens."""
 
     def run(self, initial: bytes | None) -> Generator[bytes, bytes, bool]:
         """Yield challenges, receive answers, return whether the client is who it says.
@@ -115,12 +120,24 @@ class Exchange:
         """Return whether the user is known, acts as itself, and what it is known by fits."""
         if self._users is ANY_USER:
             return True
+        if callable(self._users):
+            return self.asks and self._is_let_in_by(self._users)
         if self._users is None or self.user is None or self.user not in self._users:
             return False
         if self.authorization_identity not in (None, self.user):
             return False
         known = self._users[self.user]
         return fits((known,) if isinstance(known, Credential) else known)
+
+    def _is_let_in_by(self, knows: Callable[[str, str], bool]) -> bool:
+        """Return what a function says of the user. Raises `TypeError` where it says neither yes nor no."""
+        secret = self.password if self.password is not None else self.token
+        if secret is None or self.authorization_identity not in (None, self.user):
+            return False
+        answer: object = knows(self.user or "", secret)
+        if not isinstance(answer, bool):
+            raise TypeError(f"it returned {answer!r}, expected True or False")
+        return answer
 
     def _has_password(self, known: Sequence[Credential]) -> bool:
         return any(
@@ -320,6 +337,9 @@ SCRAM: Final = ("SCRAM-SHA-1", "SCRAM-SHA-256", *SCRAM_PLUS)
 
 MECHANISM_NAMES: Final = (*MECHANISMS, *SCRAM)
 """Every mechanism there is."""
+
+ASKING: Final = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
+"""The mechanisms that show the server a password or a token, which a function can be asked about."""
 
 DEFAULT_MECHANISMS: Final = ("PLAIN", "LOGIN")
 """The mechanisms offered unless the policy says otherwise, in this order."""

@@ -1,4 +1,4 @@
-"""How a message came: its `Envelope`, and what of its transfer few messages have: `Transfer`.
+"""How a message came: its `Envelope`, and what of its transfer few messages have: `Transfer`, `RefusedRecipient`.
 
 Values only; whoever takes a message in fills them.
 """
@@ -58,6 +58,24 @@ class Envelope:
         return None
 
 
+class RefusedRecipient(NamedTuple):
+    """A recipient that a message was not taken for: ``address, reply = message.refused_recipients[0]``."""
+
+    address: str
+    """Without angle brackets; what stood in its place where it was none."""
+    reply: Reply | None
+    """What refused it, at RCPT or behind the content; None where nothing was said."""
+
+    @property
+    def octets(self) -> int:
+        """About how much memory it takes."""
+        return len(self.address) + (0 if self.reply is None else len(self.reply.text)) + _REFUSAL
+
+
+_REFUSAL: Final = 200
+"""Octets of memory that a refusal takes beside its texts."""
+
+
 class Dots(NamedTuple):
     """The lines of a content that began with a dot on the wire (RFC 5321 section 4.5.2)."""
 
@@ -81,6 +99,12 @@ class Transfer(NamedTuple):
     """BDAT's."""
     dots: Dots = NO_DOTS
     """DATA's."""
+    refused: Sequence[RefusedRecipient] = ()
+    """The recipients that were refused at RCPT."""
+    ended_by: str = ""
+    """What ended the content of DATA, where it was not CRLF.CRLF, such as ``LF.LF``."""
+    is_before_content: bool = False
+    """Whether it was refused before any content came."""
 
 
 USUAL: Final = Transfer()

@@ -15,7 +15,7 @@ from smtpfix.errors import MessageIndexError, NoMessage, UnexpectedMessage
 from smtpfix.policy.server_policy import DEFAULT_MAX_OCTETS
 from smtpfix.record.waiting import Bell
 
-from .attempts import Attempts
+from .attempts import Attempts, EarlyAttempt, select
 from .matching import Criteria, Matcher
 from .message import CapturedMessage
 
@@ -40,6 +40,10 @@ class Inbox(Sequence[CapturedMessage]):
         self._refused: deque[CapturedMessage] = deque(maxlen=max_messages)
         self._most_octets = max_octets
         self._octets = 0
+        self._turned_away: dict[EarlyAttempt, int] = {}
+        """What was refused before its content, with the number of the last message that was here before it."""
+        self._early_octets = 0
+        self._last_number = 0
         self._accepted_count = self._cleared_count = 0
         self.next_number: Callable[[], int] = itertools.count(1).__next__
         """Return the number of the message about to be added; for the server."""
@@ -129,31 +133,17 @@ class Inbox(Sequence[CapturedMessage]):
 
         Give its Message-ID, criteria, or nothing where there is but one. Raises `NoMessage` if none matches, and
         `UnexpectedMessage` if those that match have several Message-IDs: a retry keeps it (RFC 5322 section 3.6.4).
-        An attempt whose content never came, as all recipients were refused, cannot be told; `Server.sessions` has it.
+        An attempt that was refused before its content, at MAIL, RCPT or DATA, or that a rule broke off there, counts
+        where its envelope tells whose it is: it has the sender, and a recipient, of this message and of no other that
+        came. Where no content came at all, `to`, `reverse_path` and `user` are what it can be asked for.
         """
         __tracebackhide__ = True
         with self._bell.lock:
             seen = [*self._messages, *self._refused]
+            early = list(self._turned_away.items())
         seen.sort(key=lambda message: message.number)
-        matcher = Matcher(criteria)
-        wanted = None if message_id is None else message_id.strip().strip("<>")
-        found = [message for message in seen if wanted in (None, message.message_id.strip("<>"))]
-        found = [message for message in found if matcher.matches(message)]
-        identities = dict.fromkeys(message.message_id for message in found)
-        if len(identities) > 1:
-            listed = "\n".join(
-                f"  {message.message_id or 'no Message-ID'}: {message}" for message in found[:_NEAR_MISSES]
-            )
-            raise UnexpectedMessage(
-                f"expected attempts at one message ({matcher}), but there are {len(identities)} Message-IDs; "
-                f"a retry keeps its Message-ID (RFC 5322 section 3.6.4):\n{listed}"
-            )
-        if not found:
-            asked = "" if message_id is None else f"Message-ID {message_id}, "
-            lines = [f"expected an attempt ({asked}{matcher}), got none of {_count(len(seen), 'message')} that came"]
-            lines += [f"  {message.message_id or 'no Message-ID'}: {message}" for message in seen[-_NEAR_MISSES:]]
-            raise NoMessage("\n".join([*lines, *self._told()]))
-        return Attempts(tuple(message for message in seen if message.message_id in identities))
+        anonymous = [(attempt.message(), behind) for attempt, behind in early]
+        return select(seen, anonymous, message_id, Matcher(criteria), self._told)
 
     def wait(
         self, count: int = 1, *, timeout: float = 5.0, **criteria: Unpack[Criteria]
@@ -197,7 +187,8 @@ class Inbox(Sequence[CapturedMessage]):
         with self._bell.lock:
             self._messages.clear()
             self._refused.clear()
-            self._octets = 0
+            self._turned_away.clear()
+            self._octets = self._early_octets = 0
             self._cleared_count = self._accepted_count
 
     # For the server
@@ -209,6 +200,7 @@ class Inbox(Sequence[CapturedMessage]):
             oldest = kept[0] if kept else None
             kept.append(message)
             self._octets += message.weight
+            self._last_number = message.number
             if oldest is not None and kept[0] is not oldest:
                 self._octets -= oldest.weight
             while self._octets > self._most_octets and len(self._messages) + len(self._refused) > 1:
@@ -216,6 +208,36 @@ class Inbox(Sequence[CapturedMessage]):
             if message.accepted:
                 self._accepted_count += 1
                 self._bell.ring()
+
+    def take_back(self, message: CapturedMessage, instead: CapturedMessage) -> None:
+        """Take a message out that was not accepted after all, and take in what it is instead."""
+        with self._bell.lock:
+            if message in self._messages:
+                self._messages.remove(message)
+                self._octets -= message.weight
+                self._cleared_count += 1
+        self.add(instead)
+
+    def turn_away(self, attempt: EarlyAttempt, octets: int) -> None:
+        """Take in, or note more of, an attempt that was refused before its content; it takes so many octets more."""
+        with self._bell.lock:
+            self._turned_away.setdefault(attempt, self._last_number)
+            self._early_octets += octets
+            most = self._messages.maxlen or 0
+            while len(self._turned_away) > most or (
+                self._early_octets > self._most_octets and len(self._turned_away) > 1
+            ):
+                self._forget(next(iter(self._turned_away)))
+
+    def withdraw(self, attempt: EarlyAttempt) -> None:
+        """Let go of such an attempt: its content has come all the same."""
+        with self._bell.lock:
+            if attempt in self._turned_away:
+                self._forget(attempt)
+
+    def _forget(self, attempt: EarlyAttempt) -> None:
+        del self._turned_away[attempt]
+        self._early_octets -= attempt.weight
 
     def _oldest(self) -> deque[CapturedMessage]:
         """Return where the oldest message is."""

@@ -20,6 +20,7 @@ from smtpfix.record.violation import Violation
 from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
+from .answered import Answered
 from .bodies import Attachment, attachments, body_text, part_of
 from .envelope import USUAL, Envelope, Transfer
 from .header_values import addresses, sound, unfolded, words
@@ -54,7 +55,7 @@ class _NoSession:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CapturedMessage:
+class CapturedMessage(Answered):
     """One message as it arrived.
 
     Everything but `envelope` and `content` is read from `content` when asked for, and survives broken mail: what cannot
@@ -67,7 +68,7 @@ class CapturedMessage:
     content: bytes = field(repr=False)
     """The exact octets after dot-unstuffing (RFC 5321 section 4.5.2); nothing added, dropped or re-serialised."""
     received: datetime
-    """When its final dot came, UTC."""
+    """When its final dot came, UTC; or when it was first refused, where that was before its content."""
     reply: Reply | None
     """What the server answered at the final dot; None when a rule or the client closed the connection instead.
     In LMTP the first positive one of `replies`, or the first where none is."""
@@ -112,44 +113,19 @@ class CapturedMessage:
         return self._source.number
 
     @property
-    def accepted(self) -> bool:
-        """Whether the client was told that it was accepted; in LMTP, for one recipient at least."""
-        return self.reply is not None and self.reply.is_positive
-
-    @property
     def weight(self) -> int:
         """Octets of its content and its envelope, which is what it takes to keep it."""
-        return len(self.content) + self.envelope.octets
-
-    @property
-    def replies(self) -> tuple[Reply | None, ...]:
-        """What was answered for each recipient of the envelope, in order, as it stands now; None without a reply.
-
-        LMTP has a reply for each (RFC 2033 section 4.2); in SMTP `reply` is everybody's.
-        """
-        return (self.reply,) * len(self.to) if self._transfer.replies is None else tuple(self._transfer.replies)
+        octets = len(self.content) + self.envelope.octets
+        if refused := self._transfer.refused:
+            octets += sum(recipient.octets for recipient in refused)
+        return octets
 
     @property
     def chunks(self) -> tuple[int, ...]:
         """Octets of each chunk, where it came by BDAT (RFC 3030 section 2); empty where it came by DATA."""
         return self._transfer.chunks
 
-    @property
-    def accepted_recipients(self) -> tuple[str, ...]:
-        """The recipients the client was told have it."""
-        return tuple(to for to, reply in zip(self.to, self.replies, strict=True) if reply and reply.is_positive)
-
-    @property
-    def refused_recipients(self) -> tuple[str, ...]:
-        """The recipients of the envelope that were refused at the final dot, or got no reply."""
-        return tuple(to for to, reply in zip(self.to, self.replies, strict=True) if not (reply and reply.is_positive))
-
     # Whom to and from
-
-    @property
-    def to(self) -> tuple[str, ...]:
-        """The envelope's recipients; the To header is in `headers`."""
-        return self.envelope.recipients
 
     @property
     def reverse_path(self) -> str:
@@ -378,12 +354,15 @@ class CapturedMessage:
         return tuple(recommended(self.headers.raw_items()))
 
     def _found_violations(self) -> Iterator[Violation]:
+        if self.refused_before_content:
+            return
         bcc = self._addresses("bcc", "resent-bcc")
         yield from in_message(
             self.content,
             addresses=(self.reverse_path, *self.to),
             mail_parameters=self.envelope.mail_parameters,
             unstuffed_lines=self.unstuffed_lines,
+            ended_by=self._transfer.ended_by,
             ends=() if self.chunks else self.end_like_sequences,  # in a chunk no dot ends anything
             bcc=bcc,
             not_bcc=without(self.to, bcc),
@@ -396,6 +375,8 @@ class CapturedMessage:
         to = ", ".join(map(_shown, self.to[:3]))
         more = f" and {len(self.to) - 3} more" if len(self.to) > 3 else ""  # noqa: PLR2004
         path = f"from {_shown(self.reverse_path) or '<>'} to {to}{more}"
+        if self.refused_before_content:
+            return f"attempt {path if to else path.removesuffix(' to ')}, refused before its content"
         return f"message {self.number}: {path}, subject {_shown(repr(self.subject))}"
 
     def __repr__(self) -> str:

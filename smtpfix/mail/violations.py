@@ -28,6 +28,7 @@ _SHOWN: Final = 5
 
 MESSAGE_VIOLATIONS: Final = (
     *("bare-line-feed", "bare-carriage-return", "smuggled-end-of-data", "line-too-long", "dot-not-stuffed"),
+    "malformed-end-of-data",
     *("address-without-smtputf8", "headers-without-smtputf8", "body-without-8bitmime", "bcc-in-headers"),
     *HEADER_VIOLATIONS,
 )
@@ -40,18 +41,25 @@ def in_message(
     addresses: Iterable[str],
     mail_parameters: Iterable[str],
     unstuffed_lines: int,
+    ended_by: str = "",
     ends: Sequence[str],
     bcc: Sequence[str],
     not_bcc: Sequence[str],
 ) -> Iterator[Violation]:
     """Yield what is wrong with a message on its way in.
 
-    `addresses` are all of the envelope's. `ends` is what `end_like` found. `bcc` are those in its Bcc headers,
-    `not_bcc` the recipients who are not.
+    `addresses` are all of the envelope's. `ended_by` is what ended it, if that was not CRLF.CRLF. `ends` is what
+    `end_like` found. `bcc` are those in its Bcc headers, `not_bcc` the recipients who are not.
     """
     declared = {parameter.upper() for parameter in mail_parameters}
     if "BODY=BINARYMIME" not in declared:  # RFC 3030 section 3: there, CR and LF need not end lines
         yield from _lines(content)
+    if ended_by:
+        yield Violation(
+            "malformed-end-of-data",
+            f"the content ended with {ended_by}, where CRLF.CRLF is due",
+            "RFC 5321 section 4.1.1.4",
+        )
     if ends:
         yield Violation(
             "smuggled-end-of-data",

@@ -82,6 +82,11 @@ class Authority:
         self._ending: weakref.finalize | None = None  # type: ignore[type-arg]
         tell_in_child(self)
 
+    @property
+    def key_type(self) -> str:
+        """Of what type its keys are: ``"ecdsa"`` or ``"rsa"``."""
+        return self._hierarchy.key_type
+
     # What clients need
 
     @property
@@ -206,6 +211,7 @@ class Authority:
             place,
             policy.tls_min,
             policy.tls_max,
+            policy.old_ciphers,
             policy.client_certificate,
             policy.alpn,
         )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 from smtpfix.errors import InvalidValueError
 from smtpfix.login.mechanisms import (
     ANY_USER,
+    ASKING,
     DEFAULT_MECHANISMS,
     MECHANISM_NAMES,
     SCRAM,
@@ -66,7 +67,12 @@ class ServerPolicy(Checked):
     _: KW_ONLY
 
     users: Users = field(default=None, repr=False)
-    """Who may log in: name to password, to `Token`, or to several of them; or `ANY_USER`; None offers no AUTH."""
+    """Who may log in: name to password, to `Token`, or to several of them; or `ANY_USER`; None offers no AUTH.
+
+    Or a function, which is given the name and the password, or the token, and returns True or False:
+    ``users=lambda user, password: password == today()``. It runs in a thread of its own while its client waits. It can
+    be asked where the mechanism shows the server what it needs: PLAIN, LOGIN, XOAUTH2 and OAUTHBEARER, where the name
+    is ``""`` if the client names nobody; beside these, ANONYMOUS asks nobody."""
     auth_in_clear: bool | None = None
     """Whether AUTH is offered and accepted outside TLS; None: in mode ``plain`` only."""
     mechanisms: Sequence[str] = DEFAULT_MECHANISMS
@@ -89,6 +95,10 @@ class ServerPolicy(Checked):
     """Lowest TLS version, one of `TLS_VERSIONS`."""
     tls_max: str = "TLSv1.3"
     """Highest TLS version, one of `TLS_VERSIONS`."""
+    old_ciphers: bool = False
+    """Whether TLS below 1.3 has the cipher suites of old clients too: those without forward secrecy (TLS_RSA), with
+    Diffie-Hellman over a group of 1,024 bits (DHE), and with SHA-1. They need RSA keys: a server's own authority has
+    them then, and one that is given has to (`Authority.key_type`)."""
     client_certificate: Literal["none", "optional", "required"] = "none"
     """Whether the server asks for a client certificate, from its own authority, and insists on it."""
     alpn: Sequence[str] = ()
@@ -163,11 +173,20 @@ class ServerPolicy(Checked):
                     "names and passwords as text, or Tokens",
                 )
             self._set("users", MappingProxyType(users))
+        elif callable(self.users):
+            from smtpfix.rules.decisions import is_function  # noqa: PLC0415 - few servers ask one
+
+            if not is_function(self.users):
+                raise InvalidValueError(
+                    f"{type(self).__name__}.users",
+                    type(self.users).__name__,
+                    "a function that is no coroutine function",
+                )
         elif self.users is not None and self.users is not ANY_USER:
             raise InvalidValueError(
                 f"{type(self).__name__}.users",
                 type(self.users).__name__,
-                "a mapping of names to passwords, ANY_USER or None",
+                "a mapping of names to passwords, a function, ANY_USER or None",
             )
         if self.auth_in_clear is not None:
             self._check_type("auth_in_clear", bool, "True, False or None")
@@ -182,6 +201,13 @@ class ServerPolicy(Checked):
         for name in ("mechanisms", "mechanisms_in_clear") if self.users is ANY_USER else ():
             if any(one in SCRAM for one in getattr(self, name) or ()):
                 raise self._fail(name, "no SCRAM where Policy.users is ANY_USER: it takes a password to verify against")
+        for name in ("mechanisms", "mechanisms_in_clear") if callable(self.users) else ():
+            if any(one not in (*ASKING, "ANONYMOUS") for one in getattr(self, name) or ()):
+                raise self._fail(
+                    name,
+                    f"only {', '.join(ASKING)} and ANONYMOUS where Policy.users is a function: no other mechanism "
+                    f"shows the server a password or a token to ask about",
+                )
 
     def _check_tls(self) -> None:
         self._check_certificate()
@@ -190,6 +216,7 @@ class ServerPolicy(Checked):
                 raise self._fail(name, "one of " + ", ".join(TLS_VERSIONS))
         if TLS_VERSIONS.index(self.tls_min) > TLS_VERSIONS.index(self.tls_max):
             raise self._fail("tls_min", f"at most Policy.tls_max, which is {self.tls_max!r}")
+        self._check_type("old_ciphers", bool, "True or False")
         if self.client_certificate not in ("none", "optional", "required"):
             raise self._fail("client_certificate", "'none', 'optional' or 'required'")
         if not is_collection(self.alpn) or not all(

@@ -17,7 +17,7 @@ from smtpfix.tls.client_hello import ClientHello
 from smtpfix.tls.facts import Alert, TLSFailure, TLSInfo
 
 from .reading import Reading
-from .transcript import Transcript
+from .transcript import STOPPED, UNENDED, Kind, Transcript
 from .violation import Violation
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class SessionEnd(StrEnum):
     """A rule closed the connection."""
     TRUNCATED = "closed without close_notify"
     """The scenario had the server close the connection without TLS's close_notify (RFC 8446 section 6.1)."""
+    ERROR = "ended by an error in a function or an observer"
+    """Code that the server was given has raised an exception, and the client was answered 451: no fault of its own."""
     SERVER_CLOSED = "server closed"
     """The server was closed while the client was connected."""
 
@@ -202,6 +204,8 @@ class Session:
             facts.append("in clear")
         facts += [f"AUTH {attempt}" for attempt in self.auth]
         facts.append(f"{self.message_count} message{'' if self.message_count == 1 else 's'}")
+        notes = (event for event in self.transcript.events if event.kind is Kind.NOTE)
+        facts += [event.lines[0] for event in notes if event.data.startswith((UNENDED, STOPPED))][-1:]
         if self.refusal is not None:
             facts.append(f"answered {self.refusal!r}")
         facts.append(str(self.end) if self.end else "still connected")

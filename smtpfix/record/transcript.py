@@ -36,6 +36,12 @@ EARLY: Final = b"the client spoke before the greeting"
 """The note that tells so: what it said comes as events behind the greeting."""
 
 
+UNENDED: Final = b"content never ended"
+"""How the note begins that tells so of a content that holds what its client may take for the end."""
+STOPPED: Final = b"content has not ended"
+"""The same while its client may still go on."""
+
+
 class Event(NamedTuple):
     """One thing that happened."""
 

@@ -6,7 +6,8 @@ To add one, write its class in `actions`, or in a protocol's own room, and name 
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
 
 from .notation import Form
 
@@ -28,6 +29,9 @@ class Performance(Protocol):
 
     def wait(self, seconds: float) -> None:
         """Hold everything back; what stands behind this in the rule follows then."""
+
+    def ask(self, function: Callable[[Any], object]) -> None:
+        """Ask a function what to do, and hold everything back meanwhile; then do it, and what stands behind this."""
 
     def fall_silent(self) -> None:
         """Say nothing more, and take nothing in."""

@@ -110,7 +110,9 @@ class Rule:
             raise InvalidValueError("Rule.actions", actions, expected)
         object.__setattr__(self, "actions", tuple(actions))
         if sum(action.stands_for_answer for action in actions) > 1:
-            raise InvalidValueError("Rule.actions", actions, "one Reply at the most: a command has one reply")
+            raise InvalidValueError(
+                "Rule.actions", actions, "one Reply, or one function, at the most: a command has one reply"
+            )
         for action in actions[:-1]:
             if action.ends:
                 raise InvalidValueError("Rule.actions", actions, f"nothing behind {type(action).__name__}")
@@ -123,7 +125,8 @@ class Rule:
                 raise InvalidValueError("Rule.actions", actions, f"one {name} at the most")
         if self.stage == HANDSHAKE and any(action.stands_for_answer for action in actions):
             expected = (
-                "no Reply and no NoReply at the stage HANDSHAKE: there is no reply in it; Raw sends octets in clear"
+                "no Reply, no NoReply and no function at the stage HANDSHAKE: there is no reply in it; Raw sends "
+                "octets in clear"
             )
             raise InvalidValueError("Rule.actions", actions, expected)
 

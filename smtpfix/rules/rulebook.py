@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .language import Language
 from .rule import NOW, Moment, Rule, random_from
@@ -14,6 +17,10 @@ from .stages import ANY
 
 if TYPE_CHECKING:
     from random import Random
+
+
+_MOST_TIMES: Final = 10_000
+"""Times at which one rule has answered that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,10 @@ class Rulebook:
         """`Script.by_stage` of the script in force; empty without rules, so asking costs one truth test."""
         self.reset()
 
+    def check(self, rule: Rule) -> None:
+        """Raise `InvalidValueError` for a rule that the protocol has no place for."""
+        self._language.check(rule)
+
     def add(self, rule: Rule) -> None:
         """Put a rule in front of all others. Raises `InvalidValueError` for one that the protocol has no place for."""
         self._language.check(rule)
@@ -85,6 +96,7 @@ class Rulebook:
         """Begin anew with its own rules, as if none had ever answered; `Rule.session` counts from these `sessions`."""
         with self._lock:
             self._fired: dict[Rule, int] = {}
+            self._fired_at: dict[Rule, deque[float]] = {}
             self._met: dict[Rule, int] = {}
             self._chances: dict[Rule, Random] = {}
             self._sessions = sessions
@@ -105,6 +117,11 @@ class Rulebook:
     def fired(self, rule: Rule) -> int:
         """Return how often a rule has answered."""
         return self._fired.get(rule, 0)
+
+    def fired_at(self, rule: Rule) -> tuple[datetime, ...]:
+        """Return when a rule has answered, in UTC by the system's clock: the latest `_MOST_TIMES`."""
+        with self._lock:
+            return tuple(datetime.fromtimestamp(at, UTC) for at in self._fired_at.get(rule, ()))
 
     @property
     def unused(self) -> tuple[Rule, ...]:
@@ -134,4 +151,5 @@ class Rulebook:
                 if chance.random() >= rule.probability:
                     return False
             self._fired[rule] = fired + 1
+            self._fired_at.setdefault(rule, deque(maxlen=_MOST_TIMES)).append(time.time())
             return True

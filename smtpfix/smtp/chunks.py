@@ -50,6 +50,8 @@ class Whole(NamedTuple):
     """The argument of the last BDAT."""
     dots: Dots = NO_DOTS
     """Nothing is stuffed here."""
+    ended_by: Literal[""] = ""
+    """Its size ends it."""
     is_chunk: Literal[False] = False
 
 

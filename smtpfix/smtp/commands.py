@@ -69,10 +69,10 @@ class Commands:
             self._OWN[verb](self, argument, forced)
             return
         if forced is not None and not forced.is_positive:
-            self._conversation.send(forced)
+            self._refuse(verb, argument, forced)
             return
         if (refusal := self.refuse_stage(verb)) is not None:
-            self._conversation.send(forced or refusal)
+            self._refuse(verb, argument, forced or refusal)
         elif verb == "DATA":
             self._delivery.data(argument, forced)
         elif verb in self._OWN:
@@ -95,11 +95,21 @@ class Commands:
                         for edit in self._player.edits:
                             lines = cast("Edit", edit).edited(lines)
                         reply = replace(reply, text="\n".join(lines))
-            self._conversation.send(forced or reply)
+            reply = forced or reply
+            if reply.code < 400:  # noqa: PLR2004 - the boundary of the positive classes
+                self._conversation.send(reply)
+            else:
+                self._refuse(verb, argument, reply)
         else:
             self._conversation.send(
                 forced or (replies.NOT_IMPLEMENTED if verb in _NOT_IMPLEMENTED else replies.UNKNOWN_COMMAND)
             )
+
+    def _refuse(self, verb: str, argument: str, reply: Reply) -> None:
+        """Refuse a command; what that means for a message is noted before the client has its reply."""
+        if verb in ("MAIL", "RCPT", "DATA") and not reply.is_positive:
+            reply = self._delivery.refuse(verb, argument, reply)
+        self._conversation.send(reply)
 
     def refuse_stage(self, verb: str) -> Reply | None:
         """Return the reply to a command that the policy does not allow at this stage; None if it does."""

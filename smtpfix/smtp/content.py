@@ -39,6 +39,8 @@ class Content:
         """Octets of content: exact once complete, and while it comes, or over the limit, as they are on the wire."""
         self.dots = NO_DOTS
         """The lines that began with a dot, once it is complete."""
+        self.ended_by = ""
+        """What ended it, where that was not CRLF.CRLF."""
 
     def measure(self, buffer: bytearray) -> int:
         """Return how many octets of content have come, as they are on the wire, without taking what is there."""
@@ -66,7 +68,7 @@ class Content:
         if octets is not stuffed:
             doubled = buffer.count(b"\r\n..", 0, end)
             single = len(stuffed) - len(octets) - doubled
-            self.dots = Dots(doubled, single, _ends(stuffed) if single else ())
+            self.dots = Dots(doubled, single, ends_of_line(stuffed) if single else ())
         del buffer[: end + len(_END)]
         self.size = len(octets)
         if self._limit is None or self.size <= self._limit:
@@ -84,7 +86,7 @@ def unstuff(stuffed: bytes) -> bytes:
     return (_CRLF + stuffed).replace(b"\r\n.", _CRLF)[len(_CRLF) :]
 
 
-def _ends(stuffed: bytes) -> tuple[str, ...]:
+def ends_of_line(stuffed: bytes) -> tuple[str, ...]:
     """Return which lines of a single dot some servers would take for the end of this content."""
     forms = (("CRLF.LF", rb"\r\n\.\n"), ("CRLF.CR", rb"\r\n\.\r(?!\n)"))
     return tuple(name for name, form in forms if re.search(form, _CRLF + stuffed))

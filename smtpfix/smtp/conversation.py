@@ -28,12 +28,15 @@ from .service import SMTPService
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from smtpfix.conversation.turn import Turn
     from smtpfix.record.recorder import Recorder
     from smtpfix.wire.channel import Channel
 
 _WITHOUT_CREDENTIAL: Final = KNOWN - {"AUTH"}
 _UNREADABLE: Final = b"-"
 """Stands for an answer in a login that was too long to be kept: no base64."""
+_STOPS: Final = 0.5
+"""Seconds without an octet after which a content may have come to what its client takes for the end."""
 
 
 class SMTPConversation(Conversation[Reply]):
@@ -55,6 +58,8 @@ class SMTPConversation(Conversation[Reply]):
         self.engine = service.engine.fresh()
         """The transaction's state; another one once TLS is on."""
         self.delivery = Delivery(self)
+        self.has_said_crlf = False
+        """Whether a command has ended as it has to."""
         self._commands = Commands(self)
         self._enhanced = self.policy.has("ENHANCEDSTATUSCODES")
         self._is_usual = service.is_usual
@@ -76,6 +81,7 @@ class SMTPConversation(Conversation[Reply]):
         if line[-1:] == b"\r":
             line = line[:-1]
             shown = line
+            self.has_said_crlf = True
         else:
             shown = line + b"\n"  # a bare LF ends a command too, against RFC 5321 section 2.3.8: it is shown
         head, _, rest = line.partition(b" ")
@@ -151,6 +157,24 @@ class SMTPConversation(Conversation[Reply]):
             login.overhear(_UNREADABLE)
         self.send(reply)
 
+    def turn(self, stage: str, argument: str) -> Turn:
+        """Return what a function is asked about at a stage: with the envelope, and the message at its end."""
+        from .turns import turn  # noqa: PLC0415 - few rules ask functions
+
+        return turn(self, stage, argument)
+
+    def worded(self, answer: Reply, stage: str, argument: str) -> Reply:
+        """Return a rule's reply with its placeholders filled in."""
+        if "{" not in answer.text:
+            return answer
+        from .turns import worded  # noqa: PLC0415 - few replies have any
+
+        return worded(self, answer, stage, argument)
+
+    def failure(self) -> Reply:
+        """Return 451: what has failed is not the client's (RFC 5321 section 4.2.2)."""
+        return replies.LOCAL_ERROR
+
     def not_a_line(self) -> None:
         """Answer a ClientHello in clear as an unknown command."""
         self.send(replies.UNKNOWN_COMMAND)
@@ -158,6 +182,12 @@ class SMTPConversation(Conversation[Reply]):
     def timed_out(self) -> None:
         """Say that the client has been silent for too long, and end the session."""
         self.send(replies.IDLE_TOO_LONG, SessionEnd.TIMEOUT)
+
+    def check_time(self, now: float) -> None:
+        """Look after a content that does not go on, too: its client may take it for complete."""
+        if self.incoming is not None and now - self.channel.last_active > _STOPS:
+            self.delivery.note_unended(may_go_on=True)
+        super().check_time(now)
 
     def dismiss(self, end: SessionEnd) -> None:
         """Say 421 unasked, as RFC 5321 section 3.8 has it of a server that shuts down, and end the session."""
@@ -225,5 +255,9 @@ class SMTPConversation(Conversation[Reply]):
     def end(self, end: SessionEnd, *, notify: bool = True) -> None:
         """End the session in order: say what is due, and close."""
         if not self.channel.is_closing:
+            if self.incoming is not None:
+                self.delivery.note_unended(may_go_on=False)
+            elif end is SessionEnd.DISCONNECTED:
+                self.delivery.cut_off()
             self.delivery.give_up()
         super().end(end, notify=notify)

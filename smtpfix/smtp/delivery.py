@@ -6,14 +6,16 @@ Knows what is due at each of these; the lines and the rules around them are `con
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from smtpfix.errors import CallbackFailed
 from smtpfix.mail.envelope import NO_DOTS, USUAL, Envelope, Transfer
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.record.session import SessionEnd
-from smtpfix.record.transcript import Kind
+from smtpfix.record.transcript import STOPPED, UNENDED, Kind
 from smtpfix.rules.reply import Reply
 from smtpfix.rules.rule import Rule
 
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from .chunks import Chunk, Chunks, Whole
     from .conversation import SMTPConversation
     from .lmtp import Answers
+    from .refusals import Attempt, Refusals
+
+_LATEST: Final = 4_096
+"""Octets of a content that does not end which are looked at."""
 
 
 class Marks:
@@ -55,8 +61,32 @@ class Delivery:
         self._chunks: Chunks | None = None
         self.answers: Answers | None = None
         """LMTP's replies to a message, while some are due."""
+        self._delivered: CapturedMessage | None = None
+        """The message that these are about, once one recipient has it."""
         self._marks: Marks | None = None
         self._early: Reply | None = None
+        self._refusals: Refusals | None = None
+        self._looked_at = 0.0
+        """When the latest octets came of a content that was looked at, as it did not go on."""
+        self._attempt: Attempt | None = None
+        """What was refused of the message whose content has come."""
+
+    def refuse(self, verb: str, argument: str, reply: Reply) -> Reply:
+        """Note that a command before the content is refused; return the reply as it is said."""
+        return self._noted_refusals().note(verb, argument, reply)
+
+    def cut_off(self) -> None:
+        """Note that a rule ends the connection, where that is within a transaction and before its content."""
+        conversation = self._conversation
+        if conversation.engine.has_sender and conversation.incoming is None and self._pending is None:
+            self._noted_refusals().cut_off()
+
+    def _noted_refusals(self) -> Refusals:
+        if self._refusals is None:
+            from .refusals import Refusals  # noqa: PLC0415 - most sessions are refused nothing
+
+            self._refusals = Refusals(self._conversation)
+        return self._refusals
 
     def data(self, argument: str, forced: Reply | None) -> None:
         """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
@@ -77,7 +107,12 @@ class Delivery:
         self._conversation.send(reply)
         if own is replies.START_CONTENT and reply.code == replies.START_CONTENT.code:
             self._marks = self._early = None
-            self._conversation.incoming = Content(self._channel.received, self._service.policy.size_limit)
+            kind = Content
+            if self._service.policy.syntax == "lenient" and not self._conversation.has_said_crlf:
+                from .lf_content import LFContent  # noqa: PLC0415 - few clients know no CRLF
+
+                kind = LFContent
+            self._conversation.incoming = kind(self._channel.received, self._service.policy.size_limit)
 
     def may_go_on(self, content: Content | Chunk, buffer: bytearray) -> bool:
         """Let the rules have their say whose number of octets has come; return whether to read on."""
@@ -163,6 +198,8 @@ class Delivery:
     def content_ended(self, content: Content | Whole) -> None:
         """Judge a content that has come to its end, and answer its final dot or its last chunk."""
         self._conversation.incoming = None
+        if self._refusals is not None:
+            self._attempt = self._refusals.take(self._conversation.engine.envelope)
         envelope = self._conversation.engine.take_envelope()
         octets = content.octets
         if not content.chunks:
@@ -222,10 +259,11 @@ class Delivery:
             if self._service.fault == "truncate-after-reply":
                 self._truncate()
 
-    def _decided(self, reply: Reply, is_last: bool) -> None:  # noqa: FBT001 - what `Answers` calls
-        """Put the message into the inbox as soon as one recipient has it, or none has."""
+    def _decided(self, reply: Reply, is_last: bool) -> bool:  # noqa: FBT001 - what `Answers` calls
+        """Put the message into the inbox as soon as one recipient has it, or none has; return whether to go on."""
         if self._pending is not None and (reply.is_positive or is_last):
-            self._capture(self._pending, reply)
+            return self._capture(self._pending, reply)
+        return True
 
     def _last_chunk_ended(self, envelope: Envelope, given: Reply | None, own: Reply) -> None:
         """Let the rules for the end of the message have their say, unless those for its last chunk refused it."""
@@ -242,10 +280,29 @@ class Delivery:
         if self._pending is not None:
             self._capture(self._pending, None)
 
+    def note_unended(self, *, may_go_on: bool) -> None:
+        """Note what a content that does not end has in it that its client may take for the end.
+
+        A client that has said what it takes for the end says nothing more: so the latest octets are enough.
+        """
+        content = self._conversation.incoming
+        if not isinstance(content, Content) or (may_go_on and self._looked_at == self._channel.last_active):
+            return
+        self._looked_at = self._channel.last_active
+        from .lf_content import unended  # noqa: PLC0415 - few contents never end
+
+        if found := unended(bytes(self._channel.received[-_LATEST:])):
+            said = STOPPED if may_go_on else UNENDED
+            self._recorder.note(f"{said.decode()}; it holds {found}, and CRLF.CRLF is due")
+
     def lost(self) -> None:
         """Note what was cut off: the connection is gone."""
+        if self._recorder.end is SessionEnd.DISCONNECTED:  # also by a reset, which `end` does not see
+            self.cut_off()
         if self._conversation.incoming is not None:
             come = max(self._conversation.incoming.size, self._marks.come if self._marks is not None else 0)
+            if self._recorder.end is None:  # otherwise `end` has
+                self.note_unended(may_go_on=False)
             self._recorder.note(f"the connection ended inside the content, after {come} octets")
         self.give_up()
 
@@ -255,8 +312,8 @@ class Delivery:
         if fault == "truncate-before-reply":
             self._truncate()
             return
-        if self._pending is not None:
-            self._capture(self._pending, reply)
+        if self._pending is not None and not self._capture(self._pending, reply):
+            return
         self._conversation.send(reply)
         if fault == "truncate-after-reply":
             self._truncate()
@@ -267,15 +324,17 @@ class Delivery:
         self._recorder.finish(SessionEnd.TRUNCATED)
         self._channel.close(notify=False)
 
-    def _capture(self, pending: tuple[Envelope, Content | Whole, bytes], reply: Reply | None) -> None:
+    def _capture(self, pending: tuple[Envelope, Content | Whole, bytes], reply: Reply | None) -> bool:
+        """Put a message into the inbox; return whether it may be answered so."""
         self._pending = None
         envelope, content, octets = pending
         transfer = USUAL
+        refused = () if self._attempt is None else self._attempt.refused
         if self.answers is not None:
             reply = self.answers.best
-            transfer = Transfer(self.answers.replies, content.chunks, content.dots)
-        elif content.chunks or content.dots is not NO_DOTS:
-            transfer = Transfer(None, content.chunks, content.dots)
+            transfer = Transfer(self.answers.replies, content.chunks, content.dots, refused, content.ended_by)
+        elif content.chunks or content.dots is not NO_DOTS or refused or content.ended_by:
+            transfer = Transfer(None, content.chunks, content.dots, refused, content.ended_by)
         message = CapturedMessage(
             number=self._service.intake.next_number(),
             envelope=envelope,
@@ -287,6 +346,8 @@ class Delivery:
             _source=self._recorder,
             _transfer=transfer,
         )
+        if self.answers is not None:
+            self._delivered = message
         if message.accepted:
             self._recorder.message_count += 1
         try:
@@ -294,6 +355,32 @@ class Delivery:
         except OSError as error:
             self._recorder.note(f"the message could not be kept, so it is not answered: {error.strerror}")
             self._channel.abort()
+            return False
+        except CallbackFailed:
+            self._recorder.message_count -= message.accepted
+            self._service.intake.taken_back(message, replace(message, reply=replies.LOCAL_ERROR))
+            self._conversation.player.give_in("the observer")
+            return False
+        return True
+
+    @property
+    def waiting(self) -> CapturedMessage | None:
+        """The message that waits for its reply, or in LMTP for more of them; None where none does."""
+        if self._pending is None:
+            return None if self.answers is None else self._delivered
+        envelope, content, octets = self._pending
+        refused = () if self._attempt is None else self._attempt.refused
+        return CapturedMessage(
+            number=0,
+            envelope=envelope,
+            content=octets,
+            received=datetime.now(UTC),
+            reply=None,
+            in_tls=self._channel.in_tls,
+            user=self._conversation.login.user,
+            _source=self._recorder,
+            _transfer=Transfer(None, content.chunks, content.dots, refused, content.ended_by),
+        )
 
 
 def _is_binary(envelope: Envelope) -> bool:

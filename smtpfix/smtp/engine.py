@@ -106,6 +106,7 @@ class Engine(SMTP):
             _here.working = False
         self._policy = policy
         self._is_lenient = policy.syntax == "lenient"
+        self._needs_hello = policy.hello_required and not self._is_lenient
         self._domains: frozenset[str] = frozenset()
         self._recipient_octets = 0
         """Octets of the transaction's recipients, but for the first."""
@@ -137,12 +138,12 @@ class Engine(SMTP):
     @property
     def greeted(self) -> bool:
         """Whether the client has said EHLO or HELO, or need not."""
-        return bool(self._smtp_session.host_name) or self._is_lenient
+        return not self._needs_hello or bool(self._smtp_session.host_name)
 
     @property
     def is_extended(self) -> bool:
         """Whether it was EHLO, or need not have been."""
-        return bool(self._smtp_session.extended_smtp) or self._is_lenient
+        return not self._needs_hello or bool(self._smtp_session.extended_smtp)
 
     @property
     def has_sender(self) -> bool:

@@ -52,8 +52,10 @@ class SMTPLanguage(Language):
     def check(self, rule: Rule) -> None:
         """Raise `InvalidValueError` for a rule that makes no sense in SMTP."""
         super().check(rule)
+        from smtpfix.rules.decisions import Decide  # noqa: PLC0415 - servers without rules are the most
+
         if rule.stage == CONTENT and any(
-            action.stands_for_answer and not isinstance(action, Reply) for action in rule.actions
+            action.stands_for_answer and not isinstance(action, Reply | Decide) for action in rule.actions
         ):
             expected = "no NoReply at the stage CONTENT, where no reply is due; END-OF-DATA is where one is"
             raise InvalidValueError("Rule.actions", rule.actions, expected)

@@ -25,7 +25,7 @@ class Answers:
         conversation: SMTPConversation,
         recipients: tuple[str, ...],
         own: Reply,
-        decided: Callable[[Reply, bool], None],
+        decided: Callable[[Reply, bool], bool],
     ) -> None:
         self._conversation = conversation
         self._recipients = recipients
@@ -51,5 +51,5 @@ class Answers:
 
     def _answer(self, place: int, forced: Reply | None) -> None:
         reply = self.replies[place] = forced or self._own
-        self._decided(reply, place + 1 == len(self._recipients))  # before it is sent: as `delivery` has it
-        self._conversation.send(reply)
+        if self._decided(reply, place + 1 == len(self._recipients)):  # before it is sent: as `delivery` has it
+            self._conversation.send(reply)

@@ -67,6 +67,10 @@ class Policy(ServerPolicy):
     """What the server makes of commands that are against the grammar: ``strict`` refuses them all (RFC 5321 section
     4.1), ``lenient`` takes what can be understood, and ``usual`` takes stray spaces, paths without angle brackets, bare
     LF and any client name, as most servers do. `Session.violations` has them in any case."""
+    hello_required: bool = True
+    """Whether AUTH and the parameters of MAIL and RCPT need EHLO before, and MAIL at least HELO, as RFC 5321 section
+    4.1.4 has it. False takes them without, also in TLS behind STARTTLS, as Postfix does by default
+    (``smtpd_helo_required = no``); so does ``lenient``."""
 
     capabilities: Sequence[str] | None = None
     """The lines of the reply to EHLO behind the first, in this order; None: every keyword of `EXTENSIONS` that this
@@ -124,7 +128,8 @@ class Policy(ServerPolicy):
             raise self._fail("protocol", "'smtp' or 'lmtp'")
         if self.unix_socket is not None and self.protocol != "lmtp":
             raise self._fail("unix_socket", "None where the protocol is SMTP, or protocol='lmtp'")
-        self._check_type("xclient", bool, "True or False")
+        for name in ("xclient", "hello_required"):
+            self._check_type(name, bool, "True or False")
         self._set("hide", frozenset(self._names("hide", EXTENSIONS)))
         if not is_collection(self.refuse) or not all(name in REFUSABLE for name in self.refuse):
             raise self._fail("refuse", "a collection of names out of " + ", ".join(REFUSABLE))
@@ -223,11 +228,15 @@ class Policy(ServerPolicy):
         """Return a policy like a provider's, as publicly documented: ``Policy.like("gmail", users={"ann": "s3cret"})``.
 
         `changes` are other fields. The mode is the one the provider's submission has, unless given; everybody may log
-        in, unless `users` are given. Raises `UnknownProvider`, and what `Policy` itself raises.
+        in, unless `users` are given. ``Policy.like("old-devices")`` is like nobody's: it takes what old devices do.
+        Raises `UnknownProvider`, and what `Policy` itself raises.
         """
-        from .providers import load_provider  # noqa: PLC0415 - few servers are like somebody's
+        from .presets import PRESETS  # noqa: PLC0415 - few servers are like somebody's
+        from .providers import load_provider  # noqa: PLC0415 - as above
 
-        found = load_provider(provider)
+        if provider in PRESETS:
+            return cls().replace(*modes, **{"users": ANY_USER, **PRESETS[provider], **changes})
+        found = load_provider(provider, *PRESETS)
         given: dict[str, Any] = {
             "mode": found.mode,
             "users": ANY_USER,

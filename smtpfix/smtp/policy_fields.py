@@ -43,6 +43,8 @@ class PolicyFields(TypedDict, total=False):
     max_transcript_octets: int
     max_octets: int
     require_auth: bool
+    hello_required: bool
+    old_ciphers: bool
     protocol: Literal["smtp", "lmtp"]
     unix_socket: str | Path | None
     xclient: bool

@@ -26,6 +26,11 @@ def detailed(standard: Reply, text: str) -> Detailed:
     return Detailed(standard.code, standard.enhanced, text, standard=standard)
 
 
+def plain(reply: Reply) -> Reply:
+    """Return a reply as a value that equals every other with its codes and its text."""
+    return reply if type(reply) is Reply else Reply(reply.code, reply.enhanced, reply.text)
+
+
 # The texts of this server, each once. Enhanced status codes by RFC 3463 and the IANA registry of RFC 5248.
 BYE: Final = Reply(221, "2.0.0", "Bye")
 OK: Final = Reply(250, "2.0.0", "OK")
@@ -49,6 +54,7 @@ TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "Too many errors")
 MAIL_RATE_EXCEEDED: Final = Reply(450, "4.7.1", "Too much mail, try again later")
 RECIPIENT_RATE_EXCEEDED: Final = Reply(450, "4.7.1", "Too many recipients, try again later")
 GREYLISTED: Final = Reply(450, "4.7.1", "Greylisted, try again later")
+LOCAL_ERROR: Final = Reply(451, "4.3.0", "Local error in processing")
 TOO_MANY_RECIPIENTS: Final = Reply(452, "4.5.3", "Too many recipients")
 TOO_MANY_DOMAINS: Final = Reply(452, "4.5.3", "Too many recipient domains")
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, TypeAlias, Unpack
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias, Unpack, cast
 
 from smtpfix.rules.action import Action
 from smtpfix.rules.rule import ArgumentMatch, Conditions, Rule
 from smtpfix.rules.rulebook import Rulebook
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from smtpfix.conversation.turn import Turn
 
 Stage: TypeAlias = Literal[
     "CONNECT",
@@ -45,7 +50,7 @@ class Ruled:
     def on(
         self,
         stage: Stage,
-        *actions: Action,
+        *actions: Action | Callable[[Turn], Action | Sequence[Action] | None],
         times: int | None = None,
         argument: ArgumentMatch = None,
         **conditions: Unpack[Conditions],
@@ -54,8 +59,17 @@ class Ruled:
 
         Stages and conditions are those of `Rule`. May be called while clients are connected. A new rule is asked before
         the older ones. Returns the rule, for `off` and `fired`. Raises `InvalidValueError`.
+
+        A function may stand for an action: it is given a `Turn`, in a thread of its own while the client waits, and
+        returns an action, several, or None, where the server does what it does by itself. See `Decide`.
         """
-        return self.add_rule(Rule(stage, actions, times=times, argument=argument, **conditions))
+        if any(not isinstance(action, Action) for action in actions):
+            from smtpfix.rules.decisions import as_actions  # noqa: PLC0415 - few rules ask functions
+
+            actions = as_actions(actions)
+        return self.add_rule(
+            Rule(stage, cast("tuple[Action, ...]", actions), times=times, argument=argument, **conditions)
+        )
 
     def add_rule(self, rule: Rule) -> Rule:
         """Put a rule that was made before, such as by `parse_rule`, in front of all others, and return it."""
@@ -79,6 +93,13 @@ class Ruled:
     def fired(self, rule: Rule) -> int:
         """Return how often a rule has answered."""
         return self._rulebook.fired(rule)
+
+    def fired_at(self, rule: Rule) -> tuple[datetime, ...]:
+        """Return when a rule has answered, in UTC by the system's clock, as `CapturedMessage.received` is.
+
+        Beyond 10,000 times, the latest ones.
+        """
+        return self._rulebook.fired_at(rule)
 
     @property
     def unused_rules(self) -> tuple[Rule, ...]:

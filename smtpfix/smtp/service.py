@@ -17,7 +17,7 @@ from .replies import TOO_MANY_CONNECTIONS
 if TYPE_CHECKING:
     from smtpfix.record.recorder import Recorder
 
-    from .custom_replies import CustomReplies
+    from .custom_replies import CustomReplies, Placeholders
     from .metering import MailLedger
 
 
@@ -61,7 +61,14 @@ class SMTPService(Service):
             return None
         from .custom_replies import CustomReplies  # noqa: PLC0415 - few servers have other words
 
-        return CustomReplies(policy)
+        return CustomReplies(policy, self.placeholders)
+
+    @cached_property
+    def placeholders(self) -> Placeholders:
+        """What fills in placeholders."""
+        from .custom_replies import Placeholders  # noqa: PLC0415 - few servers have any
+
+        return Placeholders(self.policy.hostname)
 
     @cached_property
     def ledger(self) -> MailLedger | None:

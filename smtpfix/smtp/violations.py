@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from smtpfix.mail.violations import MESSAGE_VIOLATIONS
-from smtpfix.record.transcript import CUT, EARLY, Event, Kind
+from smtpfix.record.transcript import CUT, EARLY, UNENDED, Event, Kind
 from smtpfix.record.violation import Violation
 
 _ANYWHERE: Final = frozenset({"RSET", "MAIL", "RCPT", "SEND", "SOML", "SAML", "BDAT"})
@@ -54,11 +54,17 @@ def _against_grammar(events: Sequence[Event]) -> Iterator[Violation]:
     from .grammar import faults  # noqa: PLC0415 - only who asks for it needs it
 
     found: dict[str, Violation] = {}
-    is_greeted = False
+    is_greeted = is_extended = False
     last = ""
     for event, following in zip(events, (*events[1:], None), strict=False):
         if event.kind is Kind.SERVER and last == "STARTTLS" and event.data.startswith(b"220"):
-            is_greeted = False  # as in `pipelined`
+            is_greeted = is_extended = False  # as in `pipelined`
+        if event.kind is Kind.NOTE and event.data.startswith(UNENDED):
+            found.setdefault(
+                "malformed-end-of-data", Violation("malformed-end-of-data", event.lines[0], "RFC 5321 section 4.1.1.4")
+            )
+        if event.verb == "AUTH" and event.kind in (Kind.CLIENT, Kind.SECRET) and not is_extended:
+            found.setdefault("no-ehlo", Violation("no-ehlo", "AUTH came without EHLO", "RFC 5321 section 4.1.4"))
         if event.kind is Kind.NOTE and event.data == EARLY:
             explanation = "it did not wait for the server's greeting"
             found.setdefault(
@@ -68,7 +74,7 @@ def _against_grammar(events: Sequence[Event]) -> Iterator[Violation]:
             continue  # clear text where TLS has to begin is no command
         last = event.verb
         if last in ("EHLO", "HELO", "LHLO"):
-            is_greeted = True
+            is_greeted, is_extended = True, last != "HELO"
         elif last == "MAIL" and not is_greeted:
             found.setdefault(
                 "no-ehlo", Violation("no-ehlo", "MAIL came without EHLO or HELO", "RFC 5321 section 4.1.4")

@@ -27,6 +27,8 @@ _VERSIONS: Final = {
     "TLSv1.3": ssl.TLSVersion.TLSv1_3,
 }
 _OLD: Final = ("TLSv1", "TLSv1.1")
+_OLD_GROUP: Final = 1024
+"""Bits of the largest Diffie-Hellman group that clients of that time know, such as Java 7."""
 _WEAK_KEYS: Final = ("rsa512", "rsa1024", "p192", "p224", "dsa2048")
 _WEAK_SIGNATURES: Final = ("sha1", "md5")
 EVERYTHING: Final = "DEFAULT:!aNULL"
@@ -99,7 +101,8 @@ def server_context(
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = _VERSIONS[lowest]
         context.maximum_version = _VERSIONS[highest]
-    if profile.ciphers is not None or weak or profile.dh or lowest in _OLD:
+    group = profile.dh or (_OLD_GROUP if policy.old_ciphers else None)
+    if profile.ciphers is not None or weak or group or lowest in _OLD:
         try:  # before the certificate is loaded, which is measured by the security level
             context.set_ciphers(f"{profile.ciphers or EVERYTHING}:@SECLEVEL=0")
         except ssl.SSLError as error:
@@ -107,8 +110,8 @@ def server_context(
                 f"{profile.where}: ciphers", profile.ciphers, f"suites that {ssl.OPENSSL_VERSION} knows"
             ) from error
     load(context)
-    if profile.dh is not None:
-        with_file(DH_GROUPS[profile.dh], context.load_dh_params)
+    if group is not None:
+        with_file(DH_GROUPS[group], context.load_dh_params)
     requires = profile.client_certificate or policy.client_certificate
     if requires != "none":
         context.verify_mode = ssl.CERT_REQUIRED if requires == "required" else ssl.CERT_OPTIONAL

@@ -25,7 +25,7 @@ from smtpfix.cli import serve as serve_module
 from smtpfix.cli.options import read_options
 from smtpfix.cli.pipe import settle
 from smtpfix.cli.serve import CannotServeError, serve
-from smtpfix.errors import InvalidValueError
+from smtpfix.errors import CallbackFailed, InvalidValueError
 
 BOUND = 20
 """Seconds after which a run that should have ended long ago ends, so that a failing test does not hang."""
@@ -883,6 +883,27 @@ class Failing(Stream):
         if '"message"' in text:
             raise self._error
         return super().write(text)
+
+
+def test_a_fault_of_its_own_is_reported_and_not_the_client_s(monkeypatch):
+    def client(listening):
+        client = connect(listening[0])
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            send(client)
+        codes.append(refused.value.smtp_code)
+        client.close()
+        end_it()
+
+    def fails(*_):
+        raise KeyError("a bug")
+
+    codes = []
+    monkeypatch.setattr(serve_module, "MessageCaptured", fails)
+    stream = Stream(client)
+    with pytest.raises(CallbackFailed, match="the observer raised KeyError: 'a bug'"):
+        run(client, stream=stream)
+    assert codes == [451]
+    assert [event["end"] for event in stream.of("session-ended")] == ["ended by an error in a function or an observer"]
 
 
 def test_a_closed_output_ends_it_quietly_and_everything_is_still_saved(tmp_path):

@@ -184,6 +184,30 @@ SET_A_RULE = """
 """
 
 
+def test_a_function_that_raises_fails_the_test_at_teardown(child):
+    result = child("""
+    import pytest, smtplib
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_it(smtp_server, start_smtp_server, fails):
+        smtp_server.on("MAIL", lambda turn: {}["a bug"])
+        other = start_smtp_server()
+        with pytest.raises((smtplib.SMTPException, OSError)):
+            send(smtp_server)
+        assert smtp_server.inbox.attempts()[0].reply.code == 451
+        assert not fails
+
+    def test_told(smtp_server):
+        smtp_server.on("EHLO", lambda turn: {}["a bug"])
+        with pytest.raises((smtplib.SMTPException, OSError)):
+            send(smtp_server)
+        with pytest.raises(Exception, match="a bug"):
+            smtp_server.close()
+    """)
+    result.assert_outcomes(passed=2, failed=1, errors=2)
+    result.stdout.fnmatch_lines(["E * the function at MAIL raised KeyError: 'a bug' (test_*.py:*, session 1)"])
+
+
 def test_strict_rules_fail_a_test_whose_rule_never_answered_and_name_it_with_what_the_client_did(child):
     result = child(SET_A_RULE.format(strict=True))
     result.assert_outcomes(passed=1, errors=1)

@@ -185,7 +185,7 @@ CELLS = [
 @pytest.mark.parametrize(("client", "mode", "stage", "action"), CELLS)
 def test_a_client_meets_each_action_at_each_stage(ruled, client, mode, stage, action):
     if (stage, action) == ("HANDSHAKE", "reply"):
-        with pytest.raises(InvalidValueError, match="no Reply and no NoReply at the stage HANDSHAKE"):
+        with pytest.raises(InvalidValueError, match="no Reply, no NoReply and no function at the stage HANDSHAKE"):
             Rule(stage, ACTIONS[action])
         return
     patience = Patience()

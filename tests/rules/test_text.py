@@ -186,7 +186,7 @@ def test_an_argument_may_hold_colons(text, argument):
         ("MAIL: repeat soon", 'repeat [TIMES] "OCTETS"'),
         ("HANDSHAKE: flight soon", "flight [OCTETS]"),
         ("MAIL: flight", "at the stage HANDSHAKE only"),
-        ("HANDSHAKE: 421 no", "no Reply and no NoReply at the stage HANDSHAKE"),
+        ("HANDSHAKE: 421 no", "no Reply, no NoReply and no function at the stage HANDSHAKE"),
         ("HANDSHAKE in tls: stall", "False or None at the stage HANDSHAKE"),
         ("CONTENT: no reply", "no NoReply at the stage CONTENT"),
         ("DATA after 100 octets: stall", "0 at the stage DATA"),

@@ -24,6 +24,7 @@ from smtpfix.smtp.replies import PLACEHOLDER
 _MODES: Final = ("plain", "starttls", "tls-required", "implicit-tls")
 _POLICY_KEYS: Final = {
     "require_auth": bool,
+    "hello_required": bool,
     "auth_in_clear": bool,
     "mechanisms": list,
     "mechanisms_in_clear": list,
@@ -190,10 +191,10 @@ def provider_names() -> tuple[str, ...]:
 
 
 @functools.cache
-def load_provider(name: str) -> Provider:
-    """Return the provider of this name; raise `UnknownProvider` with the nearest one there is."""
-    known = provider_names()
-    if name not in known:
+def load_provider(name: str, *beside: str) -> Provider:
+    """Return the provider of this name; raise `UnknownProvider` with the nearest there is, also of names beside."""
+    known = (*provider_names(), *beside)
+    if name not in provider_names():
         nearest = difflib.get_close_matches(str(name), known, n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
         raise UnknownProvider(f"no provider {name!r}.{hint} There is: {', '.join(known)}")
