@@ -397,7 +397,7 @@ class Server(Ruled, Configuring):
         return Watch(
             partial(told, observer.session_started, self),
             partial(told, observer.session_ended, self),
-            None if said is None else partial(told, said, self),
+            None if said is None else partial(self._failures.tell_of_event, said, self),
         )
 
     def _begin_close(self, *, graceful: bool) -> Serving | None:

@@ -15,6 +15,7 @@ from smtpfix.errors import CallbackFailed
 if TYPE_CHECKING:
     from smtpfix.mail.message import CapturedMessage
     from smtpfix.record.session import Session
+    from smtpfix.record.transcript import Event
 
 OBSERVER: Final = "the observer"
 
@@ -57,6 +58,13 @@ class Failures:
             self.note(OBSERVER, session.number, error)
             return False
         return True
+
+    def tell_of_event(self, told: Callable[[Any, int, Event], None], server: object, number: int, event: Event) -> None:
+        """Tell an observer of what was said in a session."""
+        try:
+            told(server, number, event)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self.note(OBSERVER, number, error)
 
     def tell_of_message(
         self, told: Callable[[Any, CapturedMessage], None], server: object, message: CapturedMessage

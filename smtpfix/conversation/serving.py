@@ -50,7 +50,7 @@ class Watch:
     started: Callable[[Session], bool]
     """Returns whether nothing went wrong; raises nothing."""
     ended: Callable[[Session], bool]
-    said: Callable[[int, Event], object] | None = None
+    said: Callable[[int, Event], None] | None = None
     """Is told each event of a session, by its number, where somebody reads along."""
 
 

@@ -13,7 +13,7 @@ from .transcript import Event, Kind
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    Tell: TypeAlias = Callable[[int, Event], object]
+    Tell: TypeAlias = Callable[[int, Event], None]
 
 
 class TellingRecorder(Recorder):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+import weakref
 
 import pytest
 from child_sessions import SEND
 
 import smtpfix
+from smtpfix.running import RUNNING
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,6 +23,9 @@ def everything_is_imported():
 def child(pytester, monkeypatch):
     """Run a child session over a test file, with this plugin alone: loading all others takes a second a session."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setattr(
+        RUNNING, "_started", weakref.WeakValueDictionary()
+    )  # the child has none of ours
     for name in ("CI", "BUILD_NUMBER"):  # with either, pytest says everything twice
         monkeypatch.delenv(name, raising=False)
 
