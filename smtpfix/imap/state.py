@@ -98,9 +98,13 @@ class State:
 
     def read_name(self, octets: bytes) -> str:
         """Return the mailbox name that a client means; INBOX in any case."""
-        name = octets.decode("utf-8", "surrogateescape") if self.takes_utf8 else from_utf7(octets)
+        name = self.read_name_pattern(octets)
         name = name.removesuffix(DELIMITER) or name
         return INBOX if name.upper() == INBOX else name
+
+    def read_name_pattern(self, octets: bytes) -> str:
+        """Return a part of a name, such as a reference or a pattern, as it stands."""
+        return octets.decode("utf-8", "surrogateescape") if self.takes_utf8 else from_utf7(octets)
 
     def written_name(self, name: str) -> bytes:
         """Write a mailbox name."""

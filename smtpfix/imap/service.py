@@ -1,0 +1,36 @@
+"""What all conversations of an IMAP server share: `IMAPService`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smtpfix.conversation.service import Service
+
+from .policy import ImapPolicy
+from .status import Bye
+
+if TYPE_CHECKING:
+    from smtpfix.mail.accounts import Accounts
+    from smtpfix.record.recorder import Recorder
+
+
+@dataclass(frozen=True)
+class IMAPService(Service):
+    """One server's."""
+
+    policy: ImapPolicy
+
+    def __post_init__(self) -> None:
+        users = self.policy.users
+        self.accounts.admit(users.keys() if isinstance(users, Mapping) else None, self.policy.folders)
+
+    @property
+    def accounts(self) -> Accounts:
+        """Where clients find their mail."""
+        return self.intake.accounts()
+
+    def turning_away(self, recorder: Recorder) -> bytes:  # noqa: ARG002 - as that of others
+        """Return what a client is told, in clear, that has no place in the process."""
+        return b"" if self.tls_on_connect else Bye("too many connections", "UNAVAILABLE").encode()
