@@ -52,6 +52,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         Stall,
         Throttle,
     )
+    from .rules.edits import After, Before, Cut, Edit
     from .rules.reply import Reply
     from .rules.rule import Rule
     from .server import Server
@@ -63,6 +64,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
 __all__ = [
     "ANY_USER",
     "Advertise",
+    "After",
     "Alert",
     "Attachment",
     "Attempts",
@@ -70,14 +72,17 @@ __all__ = [
     "AuthAttempt",
     "Authority",
     "AuthorityError",
+    "Before",
     "BlockingWaitError",
     "CapturedMessage",
     "CloseTimeoutError",
+    "Cut",
     "Declaration",
     "DeclaredMode",
     "Delay",
     "Disconnect",
     "Drip",
+    "Edit",
     "Envelope",
     "ExtraMissing",
     "Finding",
@@ -149,6 +154,7 @@ _HOMES = {
         *("KeepInjected", "Delay", "Disconnect", "Drip", "Flight", "NoReply"),
         *("Raw", "Repeat", "Reset", "Stall", "Throttle"),
     },
+    "rules.edits": {"After", "Before", "Cut", "Edit"},
     "rules.reply": {"Reply"},
     "resolver": {"resolving"},
     "login.mechanisms": {"ANY_USER", "Token"},

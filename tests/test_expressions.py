@@ -36,7 +36,7 @@ OURS = {
             *("smtp.edits._KEYWORD", "smtp.edits._CONTROL", "smtp.edits.Advertise", "smtp.edits.Hide.edited"),
             *("rules.notation._ESCAPE", "rules.notation.Form.word", "rules.reply._ENHANCED", "rules.rule._STAGE"),
             *("rules.rule.Rule.__post_init__", "rules.text._CONDITION", "rules.text._TIMES", "rules.text._TOKENS"),
-            *("rules.text.grammar", "rules.text._split_head", "rules.text._action", "smtp.language._REPLY"),
+            *("rules.edits.Edit.__post_init__", "rules.text.grammar", "rules.text._split_head", "rules.text._action", "smtp.language._REPLY"),
         ),
         "policies, rules and catalogue files are written by whoever starts the server",
     ),

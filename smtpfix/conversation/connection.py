@@ -55,6 +55,10 @@ class Connection(ABC, Generic[AnswerT]):
     def at_stage(self, stage: str, argument: str, perform: Perform[AnswerT], octets: int = 0) -> None:
         """Let the rules of a stage have their say, and perform it; inside a content, at a mark of so many octets."""
 
+    def fill(self, octets: bytes) -> bytes:
+        """Return octets of a rule with what the session knows in the place of placeholders, where there are such."""
+        return octets
+
     def not_a_line(self) -> None:
         """Answer octets that stand where a line is due and are none, where the protocol has an answer to that."""
 

@@ -53,9 +53,13 @@ class SMTPLanguage(Language):
         """Raise `InvalidValueError` for a rule that makes no sense in SMTP."""
         super().check(rule)
         if rule.stage == CONTENT and any(
-            action.stands_for_answer and not isinstance(action, Reply) for action in rule.actions
+            (action.stands_for_answer and not isinstance(action, Reply)) or action.changes_answer
+            for action in rule.actions
         ):
-            expected = "no NoReply at the stage CONTENT, where no reply is due; END-OF-DATA is where one is"
+            expected = (
+                "no NoReply at the stage CONTENT, where no reply is due, to give or to change; "
+                "END-OF-DATA is where one is"
+            )
             raise InvalidValueError("Rule.actions", rule.actions, expected)
 
 

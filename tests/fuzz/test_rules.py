@@ -25,6 +25,7 @@ from smtpfix.rules.actions import (
     Stall,
     Throttle,
 )
+from smtpfix.rules.edits import After, Before, Cut, Edit
 from smtpfix.rules.reply import Reply
 from smtpfix.rules.text import parse_rule
 from smtpfix.smtp.edits import Advertise, Hide
@@ -104,6 +105,12 @@ def written(action):
             return "disconnect" if notify else "truncate"
         case Hide(keywords):
             return " ".join(("hide", *keywords))
+        case Before(octets) | After(octets):
+            return f"{type(action).__name__} {quoted(octets)}"
+        case Edit(pattern, by):
+            return 'edit "{}" {}'.format(pattern.decode().replace('"', '\\"'), quoted(by))
+        case Cut(octets):
+            return f"cut {octets}"
         case Advertise(lines):
             return " ".join(("advertise", *(quoted(line.encode()) for line in lines)))
     return {NoReply: "no reply", KeepInjected: "keep injected", Stall: "stall", Reset: "reset"}[type(action)]
