@@ -278,7 +278,7 @@ class Server:
             self._close_authority()
             raise
         loop = LOOP_THREAD.hold()
-        intake = Intake(self.inbox.next_number, self._capture)
+        intake = Intake(self.inbox.next_number, self._capture, lambda: self.inbox.accounts)
         service = self._protocol.service(self.policy, self._rulebook, loop, self._new_tls, intake)
         self._is_closing = self._is_closed = False
         self._serving = Serving(self._protocol, service, self.sessions, self._watch)

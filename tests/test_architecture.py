@@ -30,7 +30,7 @@ FLOORS = (
     ("mail",),
     ("pki",),
     ("conversation",),
-    ("smtp", "probe"),
+    ("imap", "smtp", "probe"),
     ("server",),
     ("audit",),
     ("cli", "conftest_plugin"),

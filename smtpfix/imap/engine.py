@@ -116,10 +116,7 @@ class Engine:
     def answer(self, name: str, cursor: Cursor, tag: bytes) -> Generator[Piece, None, Condition]:
         """Perform a command, in upper case, that this server has; yield what is said before the tagged answer."""
         state = self.state
-        if name in _SEARCHES:
-            handler, states = partial(_SEARCHES[name], tag=tag), _SELECTED
-        else:
-            handler, states = _COMMANDS[name]
+        handler, states = _COMMANDS[name] if name in _COMMANDS else (partial(_SEARCHES[name], tag=tag), _SELECTED)
         if state.name not in states:
             return Bad("log in first" if state.account is None else "select a mailbox first")
         condition: Condition

@@ -127,9 +127,7 @@ def _found(item: Section, entry: Entry) -> tuple[int | None, memoryview | None]:
         message = message_in(part) if part is not None and item.numbers else part
         if message is None:
             return None, None
-        return None, memoryview(
-            chosen_fields(header(message), item.fields, keeps=item.kind == "HEADER.FIELDS")
-        )
+        return None, memoryview(chosen_fields(header(message), item.fields, keeps=item.kind == "HEADER.FIELDS"))
     where = span(root, item.numbers, item.kind)
     return (None, None) if where is None else (where[0], content[where[0] : where[1]])
 
@@ -152,4 +150,3 @@ def _covered(entry: Entry, begin: int, end: int) -> tuple[int, int]:
     if end >= ends[-1]:
         end = entry.size
     return begin, end
-

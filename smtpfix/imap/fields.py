@@ -14,7 +14,7 @@ _LINE_END: Final = re.compile(rb"\r?\n")
 _PIECE: Final = re.compile(
     rb'"((?:[^"\\]++|\\.)*+)"?+|\[[^\[\]]*+\]?+|([<>@,;:])|[^\s"<>@,;:()\[\]]++|(\s++)|.', re.DOTALL
 )
-"""A quoted string, also one that does not end; a domain literal; what separates; an atom; white space; anything else."""
+"""A quoted string, also one that does not end; a domain literal; a separator; an atom; white space; anything else."""
 _IN_COMMENT: Final = re.compile(rb"\\.|[()]|[^\\()]++|\\", re.DOTALL)
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -75,7 +75,7 @@ def addresses(value: bytes) -> list[Address]:
 
 
 def _pieces(value: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield what a value is made of, each with its kind: ``quoted``, ``space``, ``comment``, ``word`` or a character."""
+    """Yield the pieces of a value with their kinds: ``quoted``, ``space``, ``comment``, ``word`` or a character."""
     at = 0
     while at < len(value):
         if value.startswith(b"(", at):

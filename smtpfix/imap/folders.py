@@ -75,14 +75,17 @@ def examine(state: State, cursor: Cursor) -> Answer:
 
 
 def create(state: State, cursor: Cursor) -> Answer:
-    """CREATE, section 6.3.4; with ``(USE (\\Sent))`` as in RFC 6154 section 3."""
+    r"""CREATE, section 6.3.4; with ``(USE (\Sent))`` as in RFC 6154 section 3."""
     cursor.space()
     name = state.read_name(cursor.astring())
     use: str | None = None
     if not cursor.is_at_end:
         cursor.space()
         cursor.need(b"(USE ")
-        uses = [flag.capitalize() if flag[:1] != "\\" else "\\" + flag[1:].capitalize() for flag in cursor.listed(cursor.flag)]
+        uses = [
+            flag.capitalize() if flag[:1] != "\\" else "\\" + flag[1:].capitalize()
+            for flag in cursor.listed(cursor.flag)
+        ]
         cursor.need(b")")
         if any(one not in _SPECIAL_USES for one in uses) or len(uses) > 1:
             raise Refused("one special use of RFC 6154 at the most", "USEATTR")
@@ -164,7 +167,7 @@ def unsubscribe(state: State, cursor: Cursor) -> Answer:
     return Ok("unsubscribed")
 
 
-def namespace(state: State, cursor: Cursor) -> Answer:
+def namespace(state: State, cursor: Cursor) -> Answer:  # noqa: ARG001 - as the others
     """NAMESPACE, section 6.3.10: one, the user's own."""
     cursor.end()
     yield b"* NAMESPACE %b NIL NIL\r\n" % in_parentheses((b'("" "/")',))

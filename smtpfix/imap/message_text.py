@@ -110,7 +110,8 @@ class Text:
         if found is None:
             return None
         try:
-            return _zoned(found)
+            zone = timezone(timedelta(seconds=found[9])) if found[9] else UTC
+            return datetime(*found[:6], tzinfo=zone)
         except (ValueError, OverflowError):
             return None
 
@@ -119,10 +120,6 @@ def sent_on(entry: Entry) -> date | None:
     """Return the day that a message's Date field names, whatever its time zone (section 6.4.4)."""
     sent = Text.of(entry).sent
     return None if sent is None else sent.date()
-
-
-def _zoned(found: tuple[int, ...]) -> datetime:
-    return datetime(*found[:6], tzinfo=timezone(timedelta(seconds=found[9])) if found[9] else UTC)  # type: ignore[misc]
 
 
 def _text(octets: bytes) -> str:

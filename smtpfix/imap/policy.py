@@ -71,9 +71,4 @@ class ImapPolicy(ServerPolicy):
 
 
 def _is_folder(name: object) -> bool:
-    return (
-        isinstance(name, str)
-        and all(name.split("/"))
-        and name.isprintable()
-        and not {*name} & {*"*%"}
-    )
+    return isinstance(name, str) and all(name.split("/")) and name.isprintable() and not {*name} & {*"*%"}

@@ -58,9 +58,7 @@ def _found(
     state: State, cursor: Cursor, order: list[tuple[bool, str]], returns: set[str] | None, *, uid: bool, tag: bytes
 ) -> Answer:
     view = state.selected
-    scope = Scope(
-        len(view.entries), view.entries[-1].uid if view.entries else 0, state.saved, view.recent.__contains__
-    )
+    scope = Scope(len(view.entries), view.entries[-1].uid if view.entries else 0, state.saved, view.recent.__contains__)
     criterion = read_criterion(cursor, scope)
     if scope.asks_modseq:
         yield from use_modseq(state)
@@ -74,7 +72,7 @@ def _found(
         for number, entry in found:
             yield TURN
             keys[number] = KEYS[name](entry)
-        found.sort(key=lambda one: keys[one[0]], reverse=reverse)  # noqa: B023 - called at once
+        found.sort(key=lambda one: keys[one[0]], reverse=reverse)
     highest = max((entry.modseq for _, entry in found), default=0) if scope.asks_modseq else 0
     numbers = [entry.uid if uid else number for number, entry in found]
     if returns is None and (order or not state.is_rev2):

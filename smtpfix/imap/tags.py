@@ -1,4 +1,4 @@
-"""The tags of a session, and which one its client will use next: `Tags`, for rules that answer what is still to come."""
+"""The tags of a session, and which one its client will use next, for rules that answer it beforehand: `Tags`."""
 
 from __future__ import annotations
 
