@@ -120,7 +120,7 @@ def list_(state: State, cursor: Cursor) -> Answer:
     for name in matching:
         box = state.mail.mailboxes.get(name)
         info = b""
-        if "SPECIAL-USE" in wanted.selections and not (box and box.special_use):
+        if "SPECIAL-USE" in wanted.selections and (box is None or not box.special_use):
             continue
         if "SUBSCRIBED" in wanted.selections:
             if name in above:
