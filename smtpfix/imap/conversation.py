@@ -268,6 +268,8 @@ class IMAPConversation(Conversation[Status]):
         """Return what rules are asked about: the mechanism, or of LOGIN the user."""
         self.recorder.is_wary = True
         cursor = command.cursor
+        if cursor.is_at_end:
+            raise Malformed("expected who logs in")
         cursor.space()
         if command.name == "AUTHENTICATE":
             argument = cursor.rest.decode("utf-8", "surrogateescape").strip()
@@ -276,10 +278,13 @@ class IMAPConversation(Conversation[Status]):
                 raise Malformed("this server takes no initial response")
             self.login.hear(argument)
             return argument.partition(" ")[0]
-        user = cursor.astring().decode("utf-8", "surrogateescape")
-        cursor.space()
-        password = cursor.astring().decode("utf-8", "surrogateescape")
-        cursor.end()
+        try:
+            user = cursor.astring().decode("utf-8", "surrogateescape")
+            cursor.space()
+            password = cursor.astring().decode("utf-8", "surrogateescape")
+            cursor.end()
+        except Malformed:  # which would say what came
+            raise Malformed("expected a user and a password, each an atom, a quoted string or a literal") from None
         self.login.hear_password("LOGIN", user, password)
         return user
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from wire import USERS, Wire, fill, play, transcripts
+from wire import USERS, fill, play, transcripts
 
 from smtpfix import Server
 from smtpfix.imap.policy import ImapPolicy
