@@ -30,7 +30,7 @@ FLOORS = (
     ("mail",),
     ("pki",),
     ("conversation",),
-    ("smtp", "probe"),
+    ("smtp", "pop3", "probe"),
     ("server",),
     ("audit",),
     ("cli", "conftest_plugin"),

@@ -15,6 +15,7 @@ from smtpfix.rules.rulebook import Rulebook
 from smtpfix.tls.side import TLSSide
 
 if TYPE_CHECKING:
+    from smtpfix.mail.accounts import Accounts
     from smtpfix.record.recorder import Recorder
 
     from .metering import Ledger
@@ -28,6 +29,8 @@ class Intake:
     """Returns the number of the message about to be captured."""
     capture: Callable[[CapturedMessage], None]
     """Takes a message in, before it is answered. Raises `OSError` for one that may not be answered: it is not kept."""
+    accounts: Callable[[], Accounts]
+    """Returns where readers find the messages."""
 
 
 class Closing:

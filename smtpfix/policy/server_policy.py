@@ -50,6 +50,11 @@ class ServerPolicy(Checked):
     clear_modes: ClassVar[frozenset[Mode]] = frozenset({Mode.PLAIN})
     """The modes in which clients may log in outside TLS where `auth_in_clear` is None."""
 
+    reads_mail: ClassVar[bool] = False
+    """Whether clients read what was captured, from the accounts of the inbox."""
+    folders: ClassVar[Sequence[str]] = ()
+    """The folders that accounts have beside INBOX."""
+
     mode: Mode | ModeName = Mode.PLAIN
     """When TLS begins: ``plain``, ``starttls``, ``tls-required`` or ``implicit-tls``."""
     _: KW_ONLY
