@@ -1,13 +1,12 @@
-"""The pytest plugin: fixtures, the marker ``smtp``, and a failing test's SMTP sessions in its report.
+"""The pytest plugin: fixtures, markers of each protocol, and a failing test's sessions in its report.
 
 Loaded in every pytest run of every user, so it imports pytest and nothing else until a fixture is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
@@ -16,20 +15,22 @@ if TYPE_CHECKING:
 
     from smtpfix.audit.check import RunningScenario
     from smtpfix.audit.result import AuditResult
+    from smtpfix.imap.policy import ImapPolicy
     from smtpfix.pki.authority import Authority
+    from smtpfix.pop3.policy import Pop3Policy
     from smtpfix.server import Server
     from smtpfix.smtp.policy import Policy
 
     StartServer: TypeAlias = Callable[..., Server]
-    """Type of the `start_smtp_server` fixture."""
+    """Type of the fixtures `start_smtp_server`, `start_imap_server` and `start_pop3_server`."""
 
-_SERVERS: pytest.StashKey[list[Server]] = pytest.StashKey()
-_PASSED: pytest.StashKey[bool] = pytest.StashKey()
+SERVERS: pytest.StashKey[list[Server]] = pytest.StashKey()
+"""The servers of a test that run."""
+PASSED: pytest.StashKey[bool] = pytest.StashKey()
+"""Whether the test has passed."""
 _SESSIONS_SHOWN = 10
 _SHOWN_LINES = 200
 """Lines of a transcript that a report has, from its beginning and from its end."""
-_STRICT = "strict_rules"
-"""The marker's own keyword; all others are the policy's."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,6 +41,16 @@ def pytest_configure(config: pytest.Config) -> None:
         "and what is not named stays as the smtp_policy fixture has it, or as the provider's profile has it where "
         "like='gmail' names one; strict_rules=True, also for start_smtp_server: "
         "a test that passed fails where a rule that it set with on() never answered",
+    )
+    config.addinivalue_line(
+        "markers",
+        "imap(mode, **fields): the policy of this test's imap_server; keyword arguments are smtpfix.ImapPolicy's "
+        "fields, and what is not named stays as the imap_policy fixture has it; strict_rules=True as for smtp",
+    )
+    config.addinivalue_line(
+        "markers",
+        "pop3(mode, **fields): the policy of this test's pop3_server; keyword arguments are smtpfix.Pop3Policy's "
+        "fields, and what is not named stays as the pop3_policy fixture has it; strict_rules=True as for smtp",
     )
     config.addinivalue_line(
         "markers",
@@ -98,81 +109,83 @@ def start_smtp_server(
     ``start_smtp_server(like="gmail")`` those of a provider's profile;
     ``start_smtp_server(Policy(...))`` replaces it.
     """
-    from smtpfix.smtp.policy import Policy  # noqa: PLC0415 - not before it is asked for
+    from .servers import starting  # noqa: PLC0415 - not before it is asked for
 
-    with ExitStack() as servers:
-
-        def start(policy: Policy | str | None = None, **fields: Any) -> Server:
-            base, mode = (policy, ()) if isinstance(policy, Policy) else (smtp_policy, filter(None, [policy]))
-            server = servers.enter_context(_running(request, _changed(base, *mode, **fields)))
-            started.append(server)
-            return server
-
-        started: list[Server] = []
-        is_strict = _has_strict_rules(request)
+    with starting(request, "smtp", smtp_policy) as start:
         yield start
-        if is_strict:
-            _fail_for_unused_rules(request, started)
 
 
 @pytest.fixture
 def smtp_server(request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_thread: None) -> Iterator[Server]:
     """Return a running server of the test's own: nothing of another test is in its inbox."""
-    policy = smtp_policy
-    for marker in reversed(list(request.node.iter_markers("smtp"))):
-        policy = _changed(policy, *marker.args, **{key: marker.kwargs[key] for key in marker.kwargs if key != _STRICT})
-    is_strict = _has_strict_rules(request)
-    with _running(request, policy) as server:
+    from .servers import running_marked  # noqa: PLC0415 - not before it is asked for
+
+    with running_marked(request, "smtp", smtp_policy) as server:
         yield server
-        if is_strict:
-            _fail_for_unused_rules(request, [server])
 
 
-def _changed(policy: Policy, *mode: str, like: str | None = None, **fields: Any) -> Policy:
-    """Return a policy with other fields; with `like`, a provider's profile takes the policy's place first."""
-    return policy.replace(*mode, **fields) if like is None else policy.like(like, *mode, **fields)
+@pytest.fixture(scope="session")
+def pop3_policy() -> Pop3Policy:
+    """Return the policy that the ``pop3`` marker starts from. Override it as `smtp_policy`."""
+    from smtpfix.pop3.policy import Pop3Policy  # noqa: PLC0415 - not before it is asked for
+
+    return Pop3Policy()
 
 
-def _has_strict_rules(request: pytest.FixtureRequest) -> bool:
-    """Return what the nearest marker that has it says of rules that never answer."""
-    values = [marker.kwargs[_STRICT] for marker in request.node.iter_markers("smtp") if _STRICT in marker.kwargs]
-    if values and not isinstance(values[0], bool):
-        from smtpfix.errors import InvalidValueError  # noqa: PLC0415 - not before it is asked for
+@pytest.fixture
+def start_pop3_server(
+    request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None
+) -> Iterator[StartServer]:
+    """Return a function that starts a POP3 server, closed after the test.
 
-        raise InvalidValueError(f"smtp({_STRICT})", values[0], "True or False")
-    return bool(values and values[0])
+    ``start_pop3_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of `pop3_policy`;
+    ``start_pop3_server(Pop3Policy(...))`` replaces it. All servers of the test share one inbox and one authority.
+    """
+    from .servers import starting  # noqa: PLC0415 - not before it is asked for
 
-
-def _fail_for_unused_rules(request: pytest.FixtureRequest, servers: list[Server]) -> None:
-    """Fail a test that passed and that set rules which never answered; those of a scenario are not the test's."""
-    if not request.node.stash.get(_PASSED, False):
-        return
-    for server in servers:
-        len(server.sessions)  # the server catches up with what clients said last
-    unused = [f"  {rule}" for server in servers for rule in server.unused_rules if rule not in server.policy.rules]
-    if unused:
-        head = "1 rule never answered" if len(unused) == 1 else f"{len(unused)} rules never answered"
-        text = f"{head}, so nothing of this test shows what they are for ({_STRICT}=True):"
-        pytest.fail("\n".join([text, *unused, "Let the client come to them, or take them out."]), pytrace=False)
+    with starting(request, "pop3", pop3_policy) as start:
+        yield start
 
 
-@contextmanager
-def _running(request: pytest.FixtureRequest, policy: Policy) -> Iterator[Server]:
-    """Run a server that the test's report tells of; the test, which outlives it, does not keep what it captured."""
-    from smtpfix.server import Server  # noqa: PLC0415 - not before it is asked for
+@pytest.fixture
+def pop3_server(request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None) -> Iterator[Server]:
+    """Return a running POP3 server of the test's own, by which what the test's other servers captured can be read."""
+    from .servers import running_marked  # noqa: PLC0415 - not before it is asked for
 
-    # A plain server never needs the authority, whose imports cost more than the server itself.
-    authority = request.getfixturevalue("smtp_authority") if policy.uses_tls else None
-    servers = request.node.stash.setdefault(_SERVERS, [])
-    with ExitStack() as stack:
-        server = stack.enter_context(Server(policy, authority=authority))
-        if policy.uses_tls and not policy.is_good:
-            from smtpfix.resolver import DOMAIN, resolving  # noqa: PLC0415 - few scenarios need it
-
-            stack.enter_context(resolving(DOMAIN, server.host, to=server.place.host))
-        servers.append(server)
+    with running_marked(request, "pop3", pop3_policy) as server:
         yield server
-        servers.remove(server)  # after a failure at teardown the report lets go of it
+
+
+@pytest.fixture(scope="session")
+def imap_policy() -> ImapPolicy:
+    """Return the policy that the ``imap`` marker starts from. Override it as `smtp_policy`."""
+    from smtpfix.imap.policy import ImapPolicy  # noqa: PLC0415 - not before it is asked for
+
+    return ImapPolicy()
+
+
+@pytest.fixture
+def start_imap_server(
+    request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None
+) -> Iterator[StartServer]:
+    """Return a function that starts an IMAP server, closed after the test.
+
+    ``start_imap_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of `imap_policy`;
+    ``start_imap_server(ImapPolicy(...))`` replaces it. All servers of the test share one inbox and one authority.
+    """
+    from .servers import starting  # noqa: PLC0415 - not before it is asked for
+
+    with starting(request, "imap", imap_policy) as start:
+        yield start
+
+
+@pytest.fixture
+def imap_server(request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None) -> Iterator[Server]:
+    """Return a running IMAP server of the test's own, by which what the test's other servers captured can be read."""
+    from .servers import running_marked  # noqa: PLC0415 - not before it is asked for
+
+    with running_marked(request, "imap", imap_policy) as server:
+        yield server
 
 
 @pytest.fixture
@@ -181,11 +194,12 @@ def smtp_scenario(
 ) -> Iterator[RunningScenario]:
     """Return a scenario and a server that shows it, once for each that the marker ``smtp_scenarios`` names."""
     from .scenarios import fail_unmarked, run  # noqa: PLC0415 - not before it is asked for
+    from .servers import running  # noqa: PLC0415 - as above
 
     if not hasattr(request, "param"):
         fail_unmarked(request)
-    with run(request.param, smtp_policy, lambda policy: _running(request, policy)) as running:
-        yield running
+    with run(request.param, smtp_policy, lambda policy: running(request, policy)) as scenario:
+        yield scenario
 
 
 @pytest.fixture
@@ -213,20 +227,24 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the clients did in the report of a test that failed."""
     report = yield
-    servers = item.stash.get(_SERVERS, ()) if report.failed else ()
+    servers = item.stash.get(SERVERS, ()) if report.failed else ()
     if servers and call.excinfo is not None and not _tells_all(call.excinfo.value):
-        for server in servers:
-            sessions = server.sessions[-_SESSIONS_SHOWN:]
-            for session in sessions:
-                report.sections.append((f"smtp {session}", _shortened(str(session.transcript))))
-            if not sessions:
-                report.sections.append(
-                    (f"smtp server {server.host}:{server.port} ({server.mode})", "no client connected")
-                )
-    item.stash[_PASSED] = call.when == "call" and report.passed
-    if call.when == "teardown" and _SERVERS in item.stash:
-        del item.stash[_SERVERS]
+        report.sections += _told(servers)
+    item.stash[PASSED] = call.when == "call" and report.passed
+    if call.when == "teardown" and SERVERS in item.stash:
+        del item.stash[SERVERS]
     return report
+
+
+def _told(servers: Iterable[Server]) -> Iterator[tuple[str, str]]:
+    """Yield what the clients of some servers did, of all protocols, in the order in which they came."""
+    sessions = [session for server in servers for session in server.sessions[-_SESSIONS_SHOWN:]]
+    for session in sorted(sessions, key=lambda session: session.started):
+        yield f"{session.protocol} {session}", _shortened(str(session.transcript))
+    for server in servers:
+        if not server.sessions:
+            name = server.policy.speaks().name
+            yield f"{name} server {server.host}:{server.port} ({server.mode})", "no client connected"
 
 
 def _shortened(transcript: str) -> str:

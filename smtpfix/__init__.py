@@ -26,16 +26,22 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         UnknownProvider,
         UnknownScenario,
     )
+    from .imap.policy import ImapPolicy
+    from .imap.status import Bad, Bye, No, PreAuth
     from .login.mechanisms import ANY_USER, Token
+    from .mail.accounts import Account
     from .mail.attempts import Attempts
     from .mail.envelope import Envelope
     from .mail.inbox import Inbox
     from .mail.message import Attachment, CapturedMessage
+    from .mail.stored import Folder, Gone, StoredMessage
     from .pki.authority import Authority
     from .policy.limits import Limits, Rate
     from .policy.mode import Mode
     from .policy.scenario import Scenario
-    from .record.session import AuthAttempt, Session, SessionEnd
+    from .pop3.policy import Pop3Policy
+    from .pop3.replies import Err
+    from .record.session import AuthAttempt, Retrieval, Session, SessionEnd
     from .record.violation import Violation
     from .record.xclient import XClient
     from .resolver import resolving
@@ -55,6 +61,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .rules.edits import After, Before, Cut, Edit
     from .rules.reply import Reply
     from .rules.rule import Rule
+    from .rules.status import Ok
     from .server import Server
     from .smtp.edits import Advertise, Hide
     from .smtp.policy import Policy
@@ -63,6 +70,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
 
 __all__ = [
     "ANY_USER",
+    "Account",
     "Advertise",
     "After",
     "Alert",
@@ -72,8 +80,10 @@ __all__ = [
     "AuthAttempt",
     "Authority",
     "AuthorityError",
+    "Bad",
     "Before",
     "BlockingWaitError",
+    "Bye",
     "CapturedMessage",
     "CloseTimeoutError",
     "Cut",
@@ -84,24 +94,32 @@ __all__ = [
     "Drip",
     "Edit",
     "Envelope",
+    "Err",
     "ExtraMissing",
     "Finding",
     "Flag",
     "Flight",
+    "Folder",
+    "Gone",
     "Grade",
     "Hide",
+    "ImapPolicy",
     "Inbox",
     "InvalidValueError",
     "KeepInjected",
     "Limits",
     "ListenError",
     "Mode",
+    "No",
     "NoMessage",
     "NoReply",
     "NoSession",
     "NotRunningError",
+    "Ok",
     "Outcome",
     "Policy",
+    "Pop3Policy",
+    "PreAuth",
     "ProxyHeader",
     "ProxyTLS",
     "Rate",
@@ -109,6 +127,7 @@ __all__ = [
     "Repeat",
     "Reply",
     "Reset",
+    "Retrieval",
     "Rule",
     "RunningScenario",
     "SMTPFixError",
@@ -118,6 +137,7 @@ __all__ = [
     "Session",
     "SessionEnd",
     "Stall",
+    "StoredMessage",
     "TLSFailure",
     "TLSInfo",
     "Target",
@@ -135,6 +155,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "mail.accounts": {"Account"},
     "mail.attempts": {"Attempts"},
     "audit.auditing": {"audit_client"},
     "audit.result": {
@@ -148,6 +169,11 @@ _HOMES = {
     "policy.limits": {"Limits", "Rate"},
     "mail.envelope": {"Envelope"},
     "mail.message": {"Attachment", "CapturedMessage"},
+    "mail.stored": {"Folder", "Gone", "StoredMessage"},
+    "imap.policy": {"ImapPolicy"},
+    "imap.status": {"Bad", "Bye", "No", "PreAuth"},
+    "pop3.policy": {"Pop3Policy"},
+    "pop3.replies": {"Err"},
     "policy.mode": {"Mode"},
     "wire.proxy_header": {"ProxyHeader", "ProxyTLS"},
     "rules.actions": {
@@ -160,10 +186,11 @@ _HOMES = {
     "login.mechanisms": {"ANY_USER", "Token"},
     "policy.scenario": {"Scenario"},
     "rules.rule": {"Rule"},
+    "rules.status": {"Ok"},
     "server": {"Server"},
     "smtp.edits": {"Advertise", "Hide"},
     "smtp.policy": {"Policy"},
-    "record.session": {"AuthAttempt", "Session", "SessionEnd"},
+    "record.session": {"AuthAttempt", "Retrieval", "Session", "SessionEnd"},
     "tls.facts": {"Alert", "TLSFailure", "TLSInfo"},
     "record.xclient": {"XClient"},
 }

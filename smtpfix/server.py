@@ -16,6 +16,7 @@ from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
 from .errors import CloseTimeoutError, NotRunningError
 from .forked import tell_in_child
 from .login.exchange import check_installed
+from .login.mechanisms import ANY_USER
 from .mail.inbox import Inbox
 from .policy.mode import Mode
 from .policy.place import Place
@@ -31,8 +32,12 @@ from .wire.loop import LOOP_THREAD
 
 if TYPE_CHECKING:
     import smtplib
+    from datetime import datetime
+    from email.message import EmailMessage
 
+    from .mail.accounts import Account
     from .mail.message import CapturedMessage
+    from .mail.stored import StoredMessage
     from .pki.authority import Authority
     from .record.session import Session
     from .rules.action import Action
@@ -106,6 +111,9 @@ class Server:
         self._addresses: tuple[tuple[str, int], ...] = ()
         self._is_closing = self._is_closed = False
         self._lock = threading.Lock()
+        if self.policy.reads_mail:
+            users = self.policy.users
+            self.inbox.accounts.admit(None if users is ANY_USER else tuple(users or ()), self.policy.account_folders)
         self.inbox.attach(lambda: self.sessions)
         tell_in_child(self)
 
@@ -190,6 +198,30 @@ class Server:
         ):
             client: smtplib.SMTP = self._protocol.client(self, timeout=timeout)
             return client
+
+    # What readers find
+
+    def account(self, user: str) -> Account:
+        """Return the account of a user, with what IMAP and POP3 clients find in it, and what they did to it.
+
+        It is the same for all servers of one inbox. Raises `InvalidValueError` listing the users there are.
+        """
+        return self.inbox.accounts[user]
+
+    def put(
+        self,
+        content: bytes | str | EmailMessage,
+        *,
+        to: str | None = None,
+        folder: str = "INBOX",
+        flags: Iterable[str] = (),
+        date: datetime | None = None,
+    ) -> tuple[StoredMessage, ...]:
+        """Put a message into the account of a user, named by name or by address, or of every user; no SMTP is needed.
+
+        Returns what was stored. Raises `InvalidValueError` for a user or a folder there is not.
+        """
+        return self.inbox.accounts.put(content, to=to, folder=folder, flags=flags, date=date)
 
     # Rules
 

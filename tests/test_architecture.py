@@ -30,7 +30,7 @@ FLOORS = (
     ("mail",),
     ("pki",),
     ("conversation",),
-    ("imap", "smtp", "probe"),
+    ("imap", "pop3", "smtp", "probe"),
     ("server",),
     ("audit",),
     ("cli", "conftest_plugin"),

@@ -9,12 +9,11 @@ from __future__ import annotations
 import base64
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Final, Generic
 
 from smtpfix.login.exchange import CANCEL, Challenge, Dialogue, Outcome, Verdict, exchange_for, is_mechanism
-from smtpfix.login.mechanisms import Plain
+from smtpfix.login.mechanisms import Exchange
 from smtpfix.record.session import AuthAttempt
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.stages import AUTH_ANSWER
@@ -89,39 +88,49 @@ class Login(ABC, Generic[AnswerT]):
 
     def hear(self, argument: str) -> None:
         """Take a command in, and decide on its answer; a rule may break it off before that is given."""
-        tls, policy = self._recorder.tls, self._connection.policy
+        self._recorder.is_wary = True
+        refusal = self.refuse()
+        connection, tls = self._connection, self._recorder.tls
+        policy = connection.policy
+        self._in_clear = not connection.channel.in_tls
         has_certificate = tls is not None and tls.client_certificate is not None
-        offered = policy.mechanisms_for(in_tls=self._connection.channel.in_tls, has_certificate=has_certificate)
+        offered = policy.mechanisms_for(in_tls=not self._in_clear, has_certificate=has_certificate)
         name, *initials = argument.split() or [""]
+        mechanism = name.upper()
         self._names_mechanism = is_mechanism(name)
         exchange = exchange_for(
-            name.upper(),
+            mechanism,
             policy.users,
             offered,
             hostname=policy.hostname,
             certified=_certified(tls) if tls is not None else None,
             binding=self.tls.channel_binding if self.tls is not None else None,
         )
-        self._begin(Dialogue(name.upper(), " ".join(initials), exchange), offered)
-
-    def hear_password(self, command: str, user: str, password: str) -> None:
-        """Take in a user and a password that came by a command of their own, which is recorded as the mechanism."""
-        self._names_mechanism = True
-        response = f"\0{user}\0{password}".encode("utf-8", "surrogateescape")
-        initial = base64.b64encode(response).decode("ascii")
-        self._begin(Dialogue(command, initial, Plain(self._connection.policy.users)), (command,))
-
-    def _begin(self, dialogue: Dialogue, offered: Collection[str]) -> None:
-        self._recorder.is_wary = True
-        refusal = self.refuse()
-        self._in_clear = not self._connection.channel.in_tls
-        self._dialogue = dialogue
+        self._dialogue = dialogue = Dialogue(mechanism, " ".join(initials), exchange)
         self.is_open = True
         if refusal is not None:
             dialogue.peek()
             self._outcome, self._own = None, refusal
         else:
             self._outcome = outcome = dialogue.begin(offered)
+            self._own = self.word(outcome)
+
+    def hear_at_once(self, command: str, exchange: Exchange, response: bytes, refusal: AnswerT | None = None) -> None:
+        """Take a command in that says all there is to say, and decide on its answer; `settle` gives it.
+
+        The record has the command in the place of a mechanism. With a `refusal` the client gets that, whatever it says.
+        """
+        self._recorder.is_wary = True
+        refusal = self.refuse() or refusal
+        self._in_clear = not self._connection.channel.in_tls
+        self._names_mechanism = True
+        self._dialogue = dialogue = Dialogue(command, base64.b64encode(response).decode() or "=", exchange)
+        self.is_open = True
+        if refusal is not None:
+            dialogue.peek()
+            self._outcome, self._own = None, refusal
+        else:
+            self._outcome = outcome = dialogue.begin((command,))
             self._own = self.word(outcome)
 
     def perform(self, argument: str, forced: AnswerT | None) -> None:

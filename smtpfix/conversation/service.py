@@ -30,7 +30,7 @@ class Intake:
     capture: Callable[[CapturedMessage], None]
     """Takes a message in, before it is answered. Raises `OSError` for one that may not be answered: it is not kept."""
     accounts: Callable[[], Accounts]
-    """Returns where clients find the messages that were taken in."""
+    """Returns where readers find the messages."""
 
 
 class Closing:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from smtpfix.clock import monotonic
 from smtpfix.conversation.conversation import Conversation
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session import Retrieval, SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.stages import UNKNOWN
+from smtpfix.rules.status import Ok, Status
 
 from .assembly import Assembly, Literal
 from .capabilities import before_login
@@ -26,10 +27,11 @@ from .login import IMAPLogin
 from .policy import ImapPolicy
 from .service import IMAPService
 from .state import State
-from .status import Bad, Bye, GoOn, No, Ok, PreAuth, Status
+from .status import Bad, Bye, GoOn, No, PreAuth, tagged
 from .tags import Tags
 
 if TYPE_CHECKING:
+    from smtpfix.mail.mailbox import Entry
     from smtpfix.record.recorder import Recorder
     from smtpfix.wire.channel import Channel
 
@@ -71,14 +73,15 @@ class IMAPConversation(Conversation[Status]):
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self.state = State(self.policy, self.recorder, self.service.loop, self._told)
+        self.state = State(self.policy, self.recorder, self.service.loop, told=self._told, retrieved=self._retrieved)
         self.engine = Engine(self.state)
 
     # What `Conversation` asks
 
     def greeting(self) -> Status:
         """Return what the server greets with."""
-        return Ok(f"{self.policy.hostname} IMAP smtpfix", "CAPABILITY " + " ".join(self.capabilities))
+        text = self.policy.greeting.replace("{hostname}", self.policy.hostname)
+        return Ok(text, "CAPABILITY " + " ".join(self.capabilities))
 
     def command(self, line: bytes) -> None:
         """Record a line, which has come without its LF, and answer the command that it ends."""
@@ -152,7 +155,7 @@ class IMAPConversation(Conversation[Status]):
 
     def not_a_line(self) -> None:
         """Answer a ClientHello in clear as an unknown command."""
-        self._write(Bad("expected a tag").encode())
+        self._write(tagged(Bad("expected a tag")))
 
     def timed_out(self) -> None:
         """Say that the client has been silent for too long, and end the session."""
@@ -210,7 +213,7 @@ class IMAPConversation(Conversation[Status]):
         if isinstance(answer, PreAuth) and self.state.account is None and not self.player.is_silent:
             users = self.policy.users
             self.logged_in(next(iter(users), None) if isinstance(users, Mapping) else None)
-        self._write(answer.tagged(self.tags.last))
+        self._write(tagged(answer, self.tags.last))
         if answer.ends_session and not self.player.is_silent:
             self.end(end)
 
@@ -221,8 +224,9 @@ class IMAPConversation(Conversation[Status]):
         try:
             command = Command.read(assembly.pieces)
         except Malformed as error:
-            self.tags.add(_tag_of(assembly.pieces[0]))
-            bad = Bad(str(error))
+            is_stray = assembly.is_secret  # an answer in a login, of which nothing is said again
+            self.tags.add(b"*" if is_stray else _tag_of(assembly.pieces[0]))
+            bad = Bad("expected a tag and a command" if is_stray else str(error))
             whole = assembly.pieces[0].decode("utf-8", "surrogateescape")
             self.at_stage(UNKNOWN, whole, lambda forced: self.send(forced or bad))
             return
@@ -285,7 +289,7 @@ class IMAPConversation(Conversation[Status]):
             cursor.end()
         except Malformed:  # which would say what came
             raise Malformed("expected a user and a password, each an atom, a quoted string or a literal") from None
-        self.login.hear_password("LOGIN", user, password)
+        self.login.hear_password(user, password)
         return user
 
     def _capability(self, command: Command, forced: Status | None) -> None:
@@ -299,7 +303,7 @@ class IMAPConversation(Conversation[Status]):
         if (forced is not None and not forced.is_positive) or not own.is_positive:
             self.send(forced or own)
             return
-        self._write(Bye("see you").encode() + (forced or own).tagged(command.tag))
+        self._write(tagged(Bye("see you")) + tagged(forced or own, command.tag))
         self.end(SessionEnd.QUIT)
 
     def _starttls(self, command: Command, forced: Status | None) -> None:
@@ -326,7 +330,12 @@ class IMAPConversation(Conversation[Status]):
             self.send(answer)
             return
         self._is_idling = self.has_detour = True
-        self._write(answer.encode() + b"".join(self.state.news()))
+        self._write(tagged(answer) + b"".join(self.state.news()))
+
+    def _retrieved(self, entry: Entry) -> None:
+        """Record that a message was written out whole."""
+        folder, in_tls = self.state.selected.mailbox.name, self.channel.in_tls
+        self.recorder.retrieved(Retrieval(self.state.mail.user, folder, entry.uid, entry.size, in_tls))
 
     def _end_idle(self, line: bytes) -> None:
         self._is_idling = False
@@ -415,7 +424,7 @@ def _announced_in(line: bytes) -> tuple[int, bool] | None:
 def _pieces(answer: Generator[Piece, None, Status], tag: bytes, forced: Status | None) -> Iterator[Piece]:
     """Yield what an answer is made of, how the command ended as the last."""
     ending = yield from answer
-    yield (forced or ending).tagged(tag)
+    yield tagged(forced or ending, tag)
 
 
 def _with(text: str, ending: Status, more: Iterable[bytes] = ()) -> Generator[Piece, None, Status]:

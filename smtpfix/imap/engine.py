@@ -9,11 +9,13 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from smtpfix.rules.status import Ok
+
 from . import folders, listing, messages, searching
 from .capabilities import NEEDS, after_login
 from .cursor import Cursor, Malformed
 from .refusals import Refused
-from .status import Bad, Condition, No, Ok
+from .status import Bad, Condition, No
 
 if TYPE_CHECKING:
     from .fetch import Piece

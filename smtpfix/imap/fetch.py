@@ -98,9 +98,9 @@ class Fetch:
             octets = octets[item.origin : item.origin + item.count]
         if begin is not None:
             first = begin + (item.origin or 0)
-            self._state.reader.wrote(entry, *_covered(entry, first, first + len(octets)))
+            self._state.wrote(entry, *_covered(entry, first, first + len(octets)))
         elif item.binary and item.origin is None and (where := span(root_of(entry), item.numbers, "")) is not None:
-            self._state.reader.wrote(entry, *_covered(entry, *where))
+            self._state.wrote(entry, *_covered(entry, *where))
         if item.binary and b"\0" in bytes(octets):
             text += b"~"
         if begin is None or len(octets) <= _SHORT:

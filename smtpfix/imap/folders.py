@@ -7,10 +7,11 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Final
 
 from smtpfix.mail.accounts import INBOX
+from smtpfix.rules.status import Ok
 
 from .cursor import Cursor, Malformed
 from .refusals import Refused
-from .status import Condition, Ok
+from .status import Condition
 from .writing import in_parentheses
 
 if TYPE_CHECKING:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from smtpfix.rules.action import Action
 from smtpfix.rules.language import Language
 from smtpfix.rules.stages import ANY, AUTH_ANSWER, BESIDE_COMMANDS, CONNECT, GREETING, HANDSHAKE, UNKNOWN
+from smtpfix.rules.status import Status
 
-from .status import Status, parse_status
+from .status import KINDS, parse_status
 
 DONE: Final = "DONE"
 """The stage at the end of IDLE, whatever the client says to end it."""
@@ -29,6 +31,11 @@ class IMAPLanguage(Language):
     answer = Status
     answer_pattern = r"(?:OK|NO|BAD|BYE|PREAUTH|\+)(?![A-Za-z0-9])"
     answer_example = "an answer such as NO [UNAVAILABLE] later"
+
+    @property
+    def actions(self) -> tuple[type[Action], ...]:
+        """All actions there are in it, its answers first."""
+        return (*KINDS, *super().actions[1:])
 
     def parse_answer(self, text: str) -> Status | None:
         """Read a status response; None for a text that is none."""

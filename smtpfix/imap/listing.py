@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from smtpfix.mail.accounts import INBOX
 from smtpfix.mail.mailbox import Mailbox
+from smtpfix.rules.status import Ok
 
 from .cursor import Cursor, Malformed
 from .names import Pattern
-from .status import Ok
 from .writing import in_parentheses
 
 if TYPE_CHECKING:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from smtpfix.conversation.login import Login
 from smtpfix.login.exchange import Challenge, Malformed, Outcome, Verdict
+from smtpfix.login.mechanisms import Plain
+from smtpfix.rules.status import Ok, Status
 
 from .credentials import is_command
-from .status import Bad, GoOn, No, Ok, Status
+from .status import Bad, GoOn, No
 
 if TYPE_CHECKING:
     from .conversation import IMAPConversation
@@ -35,9 +37,9 @@ class IMAPLogin(Login[Status]):
             return Bad("you have logged in already")
         if policy.allows_auth(in_tls=in_tls):
             return None
-        if policy.uses_tls and not in_tls:
+        if policy.uses_tls and not in_tls and policy.users is not None:
             return No("logging in is disabled outside TLS", "PRIVACYREQUIRED")
-        return No("logging in is disabled")
+        return No("nobody can log in here")
 
     def word(self, outcome: Outcome) -> Status:
         """Return what a client is told that has come so far."""
@@ -50,6 +52,11 @@ class IMAPLogin(Login[Status]):
                 return GoOn(outcome.encoded)
             case Malformed():
                 return Bad(outcome.reason)
+
+    def hear_password(self, user: str, password: str) -> None:
+        """Take a user and a password in, as LOGIN gives them, and decide on the answer."""
+        response = f"\0{user}\0{password}".encode("utf-8", "surrogateescape")
+        self.hear_at_once("LOGIN", Plain(self._connection.policy.users), response)
 
     def is_challenge(self, answer: Status) -> bool:
         """Return whether an answer asks the client to go on, whatever it says."""

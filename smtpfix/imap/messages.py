@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from smtpfix.mail.mailbox import Entry, Mailbox, known_flags
 from smtpfix.mail.shelf import Mail
+from smtpfix.rules.status import Ok
 
 from .cursor import Cursor, Malformed
 from .fetch import Fetch
 from .items import Item, read_items
 from .refusals import Refused
 from .sets import SequenceSet, compact
-from .status import Ok
 from .writing import MONTHS
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ class IMAPReading(Reading):
     """IMAP's."""
 
     name = "imap"
+    counts = "retrieval"
 
     def carries_secret(self, octets: bytes) -> bool:
         """Return whether a line, or one of several, carries a credential."""

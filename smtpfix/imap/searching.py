@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from smtpfix.mail.mailbox import Entry
+from smtpfix.rules.status import Ok
 
 from .cursor import Cursor, Malformed
 from .messages import TURN, use_modseq
 from .search import Scope, read_charset, read_criterion
 from .sets import compact
 from .sort import KEYS, read_order
-from .status import Ok
 from .writing import string
 
 if TYPE_CHECKING:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from smtpfix.conversation.service import Service
 
 from .policy import ImapPolicy
-from .status import Bye
+from .status import Bye, tagged
 
 if TYPE_CHECKING:
     from smtpfix.mail.accounts import Accounts
@@ -22,10 +21,6 @@ class IMAPService(Service):
 
     policy: ImapPolicy
 
-    def __post_init__(self) -> None:
-        users = self.policy.users
-        self.accounts.admit(users.keys() if isinstance(users, Mapping) else None, self.policy.folders)
-
     @property
     def accounts(self) -> Accounts:
         """Where clients find their mail."""
@@ -33,4 +28,4 @@ class IMAPService(Service):
 
     def turning_away(self, recorder: Recorder) -> bytes:  # noqa: ARG002 - as that of others
         """Return what a client is told, in clear, that has no place in the process."""
-        return b"" if self.tls_on_connect else Bye("too many connections", "UNAVAILABLE").encode()
+        return b"" if self.tls_on_connect else tagged(Bye("too many connections", "UNAVAILABLE"))

@@ -31,7 +31,9 @@ class State:
         policy: ImapPolicy,
         source: SessionSource,
         loop: asyncio.AbstractEventLoop,
+        *,
         told: Callable[[], None],
+        retrieved: Callable[[Entry], None],
     ) -> None:
         self.policy = policy
         self.source = source
@@ -39,7 +41,7 @@ class State:
         """Whose mail it reads; None before the login."""
         self.view: View | None = None
         """The selected mailbox."""
-        self.reader = Reader(source)
+        self._reader = Reader(source)
         self.enabled: set[str] = set()
         """What the client has enabled (section 6.3.1), in upper case."""
         self.saved: Collection[int] = frozenset()
@@ -48,6 +50,7 @@ class State:
         """The keywords that the client has been told of in the selected mailbox."""
         self._loop = loop
         self._told = told
+        self._retrieved = retrieved
 
     # Where the session is
 
@@ -132,6 +135,11 @@ class State:
         if not self.is_rev2 and entry in self.selected.recent:
             flags.append("\\Recent")
         return in_parentheses(flag.encode("utf-8", "surrogateescape") for flag in flags)
+
+    def wrote(self, entry: Entry, begin: int, end: int) -> None:
+        """Note that octets of a message were written to the client, which may have read all of it by now."""
+        if self._reader.wrote(entry, begin, end):
+            self._retrieved(entry)
 
     # What has changed
 

@@ -72,7 +72,7 @@ class StoredMessage:
 
     def __str__(self) -> str:
         marks = "".join(f" {flag}" for flag in sorted(map(printable, self.flags)))
-        return f"{printable(self.folder)} {self.uid}{marks}, retrieved {self.retrievals} times: {self.message}"
+        return f"{printable(self.folder)} {self.uid}{marks}, retrievals {self.retrievals}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,9 @@ class ServerPolicy(Checked):
     clear_modes: ClassVar[frozenset[Mode]] = frozenset({Mode.PLAIN})
     """The modes in which clients may log in outside TLS where `auth_in_clear` is None."""
 
+    reads_mail: ClassVar[bool] = False
+    """Whether clients read what was captured, from the accounts of the inbox."""
+
     mode: Mode | ModeName = Mode.PLAIN
     """When TLS begins: ``plain``, ``starttls``, ``tls-required`` or ``implicit-tls``."""
     _: KW_ONLY
@@ -317,6 +320,11 @@ class ServerPolicy(Checked):
             for name in (self.mechanisms if in_tls else self._in_clear)
             if (has_certificate or name != "EXTERNAL") and (in_tls or name not in SCRAM_PLUS)
         )
+
+    @property
+    def account_folders(self) -> Sequence[str]:
+        """The folders that accounts have beside INBOX."""
+        return ()
 
     def speaks(self) -> Protocol:
         """Return the protocol of a server that is told this: the policy's class says which."""

@@ -13,6 +13,8 @@ class Reading:
 
     name = ""
     """The protocol's."""
+    counts = "message"
+    """What a session's summary counts: each ``message`` that a client delivered, or each ``retrieval`` of one."""
 
     def carries_secret(self, octets: bytes) -> bool:  # noqa: ARG002 - as those of protocols
         """Return whether a line, or one of several, carries a credential."""

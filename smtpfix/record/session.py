@@ -105,6 +105,37 @@ class AuthAttempts(Bounded[AuthAttempt]):
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieval:
+    """A message that was written out to a client whole: all octets of its body, at once or piece by piece."""
+
+    user: str
+    """Whose account it is in."""
+    folder: str
+    """The name of the folder."""
+    uid: int
+    """Its `StoredMessage.uid`."""
+    octets: int
+    """Its size."""
+    in_tls: bool
+    """Whether the last piece of it was written inside TLS."""
+
+    def __str__(self) -> str:
+        where = "in TLS" if self.in_tls else "in clear"
+        return f"{printable(self.user)!r} {printable(self.folder)} {self.uid}, {self.octets} octets, {where}"
+
+
+class Retrievals(Bounded[Retrieval]):
+    """The retrievals of a session, in order."""
+
+    most = 10_000
+
+    @staticmethod
+    def kind(item: Retrieval) -> tuple[bool]:
+        """Return what makes it evidence: whether somebody could read along."""
+        return (item.in_tls,)
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """What one client did on one connection, up to the moment this was asked for."""
 
@@ -151,6 +182,8 @@ class Session:
 
     A line each, in words: events, AUTH commands, octets that were injected, alerts. The first and the last ones are
     there, and of AUTH commands one that was accepted, or gave a password away in clear, if there was any."""
+    retrievals: tuple[Retrieval, ...] = ()
+    """The messages that it read, in order; the same one as often as it did."""
     _reading: Reading = field(default=Reading(), repr=False, compare=False)
     """The protocol that was spoken, for what only it can tell of the record."""
 
@@ -200,7 +233,9 @@ class Session:
         else:
             facts.append("in clear")
         facts += [f"AUTH {attempt}" for attempt in self.auth]
-        facts.append(f"{self.message_count} message{'' if self.message_count == 1 else 's'}")
+        what = self._reading.counts
+        count = len(self.retrievals) if what == "retrieval" else self.message_count
+        facts.append(f"{count} {what}{'' if count == 1 else 's'}")
         if self.refusal is not None:
             facts.append(f"answered {self.refusal!r}")
         facts.append(str(self.end) if self.end else "still connected")
