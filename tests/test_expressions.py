@@ -38,6 +38,9 @@ OURS = {
             *("rules.rule.Rule.__post_init__", "rules.text._CONDITION", "rules.text._TIMES", "rules.text._TOKENS"),
             *(
                 "rules.edits.Edit.__post_init__",
+                "rules.status._CODE",
+                "rules.status._CONTROL",
+                "rules.status._TEXT",
                 "rules.text.grammar",
                 "rules.text._split_head",
                 "rules.text._action",
@@ -141,6 +144,8 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "mail.violations.BARE_LF": ("",),
     "mail.violations.END_LIKE": ("", "\r\n\0", "\r."),
     "mail.violations.END_OF_HEADERS": ("", "\r"),
+    "pop3.credentials._VERB": ("", "PASS", "\0"),
+    "pop3.credentials._WORD": ("",),
     "rules.reply._CONTROL": ("",),
     "rules.rule.Rule._check_conditions": ("", "TO:<"),
     "rules.rule.Rule.applies_to": ("", "TO:<"),
