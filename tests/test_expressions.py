@@ -45,6 +45,7 @@ OURS = {
                 "rules.text._split_head",
                 "rules.text._action",
                 "smtp.language._REPLY",
+                "imap.status._WORD",
             ),
         ),
         "policies, rules and catalogue files are written by whoever starts the server",
