@@ -56,9 +56,9 @@ class Wire:
         self._file = self._socket.makefile("rb")
         self.greeting = self.line() if server.mode != "implicit-tls" else b""
         if state:
-            self.do("LOGIN ann s3cret")
+            self.do("LOGIN ann s3cret", "w1")
         if state == "selected":
-            self.do("SELECT INBOX")
+            self.do("SELECT INBOX", "w2")
 
     def begin_tls(self, server: Server) -> None:
         """Go on in TLS."""
