@@ -5,12 +5,13 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError, UnknownProvider
+from smtpfix.imap.policy import ImapPolicy
 from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
 from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, read_scenario
 from smtpfix.policy.certificate_profile import check_key_type
@@ -18,14 +19,16 @@ from smtpfix.policy.limits import Limits
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.policy.scenario import Scenario
-from smtpfix.policy.server_policy import TLS_VERSIONS
+from smtpfix.policy.server_policy import TLS_VERSIONS, ServerPolicy
+from smtpfix.pop3.policy import Pop3Policy
+from smtpfix.rules.language import Language
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
 from smtpfix.smtp.language import LANGUAGE
 from smtpfix.smtp.policy import Policy
 from smtpfix.smtp.providers import Provider, load_provider
 
-from .listening import at_ports, conventional, listener, unprivileged
+from .listening import CONVENTIONAL_READING_PORTS, READING_PORTS, at_ports, conventional, listener, unprivileged
 
 KEPT: Final = 1000
 """Messages and sessions kept in memory: what has been shown and saved need not stay."""
@@ -38,7 +41,7 @@ _MEBIBYTE: Final = 1_048_576
 class ServeOptions:
     """Everything `smtpfix serve` needs to know. Raises `InvalidValueError`."""
 
-    policies: tuple[Policy, ...]
+    policies: tuple[ServerPolicy, ...]
     """One a server, in the order of their listing."""
     scenarios: tuple[Scenario, ...] = ()
     """What the servers show, where it was asked for: a certificate's scenario, another one, or one of each."""
@@ -54,8 +57,9 @@ class ServeOptions:
     """Print for programs, not for people."""
     exit_after: int | None = None
     """Accepted messages after which it ends; None does not count."""
-    rules: tuple[Rule, ...] = ()
-    """What the servers do otherwise, beside the scenario's rules; the first is asked first."""
+    rules: tuple[tuple[str, Rule], ...] = ()
+    """What the servers do otherwise, beside the scenario's rules, each with the protocol whose servers it is for; the
+    first is asked first."""
     rules_file: RulesFile | None = None
     """More rules, asked before these, from a file that can be read again; None: no file."""
     timeout: float | None = None
@@ -101,6 +105,8 @@ def read_options(
     tls_max: str | None = None,
     key_type: str | None = None,
     max_memory: int = DEFAULT_MEMORY,
+    imap: bool = False,
+    pop3: bool = False,
     **others: Any,
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
@@ -137,11 +143,16 @@ def read_options(
     except InvalidValueError as error:
         option = error.field.removeprefix("Policy.").replace("mechanisms", "mechanism").replace("_", "-")
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
-    policies = at_ports(base, conventional(provider)) if conventional_ports else []
-    policies += [listener(base, text) for text in listen]
+    readers = _readers(changes, mechanism)
+    policies: list[ServerPolicy] = [*at_ports(base, conventional(provider))] if conventional_ports else []
+    policies += [listener(base, text, readers) for text in listen]
+    policies = policies or [*at_ports(base, unprivileged(provider))]
+    for name in (("imap",) if imap else ()) + (("pop3",) if pop3 else ()):
+        ports = CONVENTIONAL_READING_PORTS if conventional_ports else READING_PORTS
+        policies += at_ports(readers[name], ports[name].items())
     scenarios = _scenarios(certificate, scenario)
     shown_fields = {**_certificate_fields(certificate, certificate_file, key_file), **_version_fields(tls_min, tls_max)}
-    policies, left_out = _showing(policies or at_ports(base, unprivileged(provider)), scenarios)
+    policies, left_out = _showing(policies, scenarios)
     if (shown_fields or key_type is not None) and not any(policy.uses_tls for policy in policies):
         raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
     shown_fields |= {} if scenario is None else {"scenario": scenario}
@@ -152,12 +163,33 @@ def read_options(
     return ServeOptions(shown, scenarios, left_out, **others)
 
 
-def _rules(texts: Collection[str]) -> tuple[Rule, ...]:
-    """Read rules. Raises `InvalidValueError`, which names the option."""
+def _readers(changes: Mapping[str, Any], mechanisms: Collection[str]) -> dict[str, ServerPolicy]:
+    """Return the policies of the servers that mail is read from; without users, everybody may log in to them."""
+    common = {item.name for item in fields(ServerPolicy)}
+    given = {name: value for name, value in changes.items() if name in common}
+    if not mechanisms and "users" not in changes:
+        given.pop("mechanisms", None)
+    return {"imap": ImapPolicy().replace(**given), "pop3": Pop3Policy().replace(**given)}
+
+
+def _rules(texts: Collection[str]) -> tuple[tuple[str, Rule], ...]:
+    """Read rules; one of another protocol than SMTP begins with its name. Raises `InvalidValueError`."""
+    found = []
     try:
-        return tuple(parse_rule(text, LANGUAGE) for text in texts)
+        for text in texts:
+            name, colon, rest = text.partition(":")
+            protocol = name if colon and name in READING_PORTS else "smtp"
+            found.append((protocol, parse_rule(text if protocol == "smtp" else rest, _language(protocol))))
+        return tuple(found)
     except InvalidValueError as error:
         raise error.within("--rule") from error
+
+
+def _language(protocol: str) -> Language:
+    if protocol == "smtp":
+        return LANGUAGE
+    policy = ImapPolicy() if protocol == "imap" else Pop3Policy()
+    return policy.speaks().language
 
 
 def _rules_file(path: Path | None) -> RulesFile | None:
@@ -269,7 +301,9 @@ def _version_fields(lowest: str | None, highest: str | None) -> dict[str, Any]:
     return found
 
 
-def _showing(policies: Sequence[Policy], scenarios: Sequence[Scenario]) -> tuple[list[Policy], tuple[Mode, ...]]:
+def _showing(
+    policies: Sequence[ServerPolicy], scenarios: Sequence[Scenario]
+) -> tuple[list[ServerPolicy], tuple[Mode, ...]]:
     """Return the policies that can show the scenarios, and the modes of those that cannot."""
     if not scenarios:
         return list(policies), ()

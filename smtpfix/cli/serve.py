@@ -29,6 +29,7 @@ from smtpfix.policy.rules_file import RulesFile
 from smtpfix.record.session import Session
 from smtpfix.rules.rule import Rule
 from smtpfix.server import Server
+from smtpfix.smtp.policy import Policy
 
 from .events import (
     ClientEvent,
@@ -147,8 +148,9 @@ class _Run:
             servers = [Server(policy, authority=authority, inbox=inbox, observer=self) for policy in policies]
             self._names.update(zip(servers, _names(servers), strict=True))
             for server in servers:
-                for rule in reversed(self._options.rules):
-                    server.add_rule(rule)
+                for protocol, rule in reversed(self._options.rules):
+                    if protocol == server.policy.speaks().name:
+                        server.add_rule(rule)
             if self._rules_file is not None:
                 self._use_rules(self._rules_file)
             for server in servers:
@@ -164,7 +166,7 @@ class _Run:
                 left_out=self._options.left_out,
             )
         except InvalidValueError as error:
-            if error.field == "Policy.certificate":
+            if error.field.endswith("Policy.certificate"):
                 raise InvalidValueError("--certificate-file and --key-file", error.value, error.expected) from error
             raise
         except ListenError as error:
@@ -244,6 +246,8 @@ class _Run:
     def _use_rules(self, file: RulesFile) -> None:
         """Put a file's rules in the place of those it had before, on all servers."""
         for server in self._names:
+            if not isinstance(server.policy, Policy):  # the file is SMTP's
+                continue
             rules = file.for_mode(server.mode)
             server.use_rules(rules, instead_of=self._file_rules.get(server, ()))
             self._file_rules[server] = rules
@@ -321,9 +325,10 @@ def _names(servers: Sequence[Server]) -> Iterator[str]:
     """Name each server as `--listen` has it, and tell those of the same name apart: plain, plain-2, lmtp."""
     count: Counter[str] = Counter()
     for server in servers:
-        name = str(server.mode)
-        if server.policy.protocol == "lmtp":
-            name = "lmtp" if server.mode is Mode.PLAIN else f"lmtp+{name}"
+        name, policy = str(server.mode), server.policy
+        protocol = policy.protocol if isinstance(policy, Policy) else policy.speaks().name
+        if protocol != "smtp":
+            name = protocol if server.mode is Mode.PLAIN else f"{protocol}+{name}"
         count[name] += 1
         yield f"{name}-{count[name]}" if count[name] > 1 else name
 

@@ -71,6 +71,42 @@ def test_anything_else_is_no_listener_and_the_error_says_what_was_expected_and_w
         read_options(listen=[text])
 
 
+def test_servers_that_mail_is_read_from_come_behind_those_of_smtp_or_alone_where_they_are_named():
+    def served(**options):
+        policies = read_options(**options).policies
+        return [(policy.speaks().name, str(policy.mode), policy.port) for policy in policies]
+
+    assert served(imap=True, pop3=True)[3:] == [
+        ("smtp", "implicit-tls", 1465),
+        *(("imap", "plain", 1143), ("imap", "starttls", 2143)),
+        *(("imap", "tls-required", 3143), ("imap", "implicit-tls", 1993)),
+        *(("pop3", "plain", 1110), ("pop3", "starttls", 2110)),
+        *(("pop3", "tls-required", 3110), ("pop3", "implicit-tls", 1995)),
+    ]
+    assert served(imap=True, pop3=True, conventional_ports=True)[3:] == [
+        *(("imap", "starttls", 143), ("imap", "implicit-tls", 993)),
+        *(("pop3", "starttls", 110), ("pop3", "implicit-tls", 995)),
+    ]
+    assert served(listen=["imap:1", "imap+tls-required@[::1]:2", "pop3+implicit-tls:3"]) == [
+        *(("imap", "plain", 1), ("imap", "tls-required", 2), ("pop3", "implicit-tls", 3)),
+    ]
+
+
+def test_everybody_may_read_mail_where_nobody_is_named_and_else_who_is():
+    assert read_options(listen=["imap:0"]).policies[0].users is ANY_USER
+    assert dict(read_options(listen=["imap:0"], user=["ann:s3cret"]).policies[0].users) == {"ann": "s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("imap:LOGIN: NO [UNAVAILABLE] later", "imap"), ("pop3:PASS: -ERR no", "pop3"), ("RCPT: 450 later", "smtp")],
+)
+def test_a_rule_is_smtp_s_unless_it_says_whose_it_is(text, expected):
+    ((protocol, rule),) = read_options(rule=[text]).rules
+    assert protocol == expected
+    assert str(rule.stage) in text
+
+
 @pytest.mark.parametrize(("text", "mode"), [("lmtp:2424", "plain"), ("lmtp+starttls@[::1]:2424", "starttls")])
 def test_a_listener_speaks_lmtp_where_that_stands_before_its_mode_and_the_others_smtp(text, mode):
     lmtp, smtp = read_options(listen=[text, f"{mode}:0"]).policies

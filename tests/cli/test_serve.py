@@ -1,9 +1,11 @@
 """`smtpfix serve` from the start to the end: in this process, and as the program that people and programs run."""
 
 import errno
+import imaplib
 import io
 import json
 import os
+import poplib
 import shutil
 import signal
 import smtplib
@@ -104,6 +106,36 @@ def send_one_and_leave(listening):
 
 
 # What is served
+
+
+def test_what_comes_over_smtp_is_read_over_imap_and_pop3_and_told():
+    def client(listening):
+        smtp, imap, pop3 = listening
+        send_one_and_leave([smtp])
+        context = ssl.create_default_context(cafile=imap["ca_file"])
+        reader = imaplib.IMAP4(imap["host"], imap["port"], timeout=BOUND)
+        reader.starttls(context)
+        reader.login("bob", "anything")
+        reader.select()
+        assert b"Hi" in reader.fetch("1", "(RFC822)")[1][0][1]
+        reader.logout()
+        mail = poplib.POP3_SSL(pop3["host"], pop3["port"], context=context, timeout=BOUND)
+        mail.user("bob")
+        with pytest.raises(poplib.error_proto, match="not now"):
+            mail.pass_("anything")
+        mail.quit()
+        end_it()
+
+    listen = ("plain:0", "imap+starttls:0", "pop3+implicit-tls:0")
+    status, stream = run(client, *listen, rule=["pop3:PASS: -ERR not now"])
+    assert status == 0
+    assert [(one["server"], one["protocol"]) for one in stream.of("listening")] == [
+        *(("plain", "smtp"), ("imap+starttls", "imap"), ("pop3+implicit-tls", "pop3"))
+    ]
+    ended = {one["server"]: one for one in stream.of("session-ended")}
+    assert ended["imap+starttls"]["retrievals"] == 1
+    assert ended["pop3+implicit-tls"]["refusal"] == "-ERR not now"
+    assert ended["plain"]["messages"] == 1
 
 
 def test_rules_answer_in_the_order_they_were_given_in():
