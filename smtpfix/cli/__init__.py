@@ -36,7 +36,13 @@ def commands(context: click.Context) -> None:
     multiple=True,
     help="Serve this instead of the default four; repeatable. MODE is plain, starttls, tls-required or implicit-tls. "
     "Port 0 takes a free one; an IPv6 HOST stands in brackets: starttls@[::1]:2525. lmtp:2424 and lmtp+starttls:2424 "
-    "speak LMTP.",
+    "speak LMTP, pop3:1110 and pop3+starttls:2110 speak POP3.",
+)
+@click.option(
+    "--pop3",
+    is_flag=True,
+    help="Have what comes read by POP3 too: plain on 1110, starttls on 2110, tls-required on 3110, implicit-tls on "
+    "1995; with --conventional-ports starttls on 110 and implicit-tls on 995.",
 )
 @click.option(
     "--conventional-ports",

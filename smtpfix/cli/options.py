@@ -5,7 +5,7 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,29 +16,34 @@ from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, rea
 from smtpfix.policy.certificate_profile import check_key_type
 from smtpfix.policy.limits import Limits
 from smtpfix.policy.mode import Mode
+from smtpfix.policy.protocol import load_language
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.policy.scenario import Scenario
-from smtpfix.policy.server_policy import TLS_VERSIONS
+from smtpfix.policy.server_policy import TLS_VERSIONS, ServerPolicy
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
 from smtpfix.smtp.language import LANGUAGE
 from smtpfix.smtp.policy import Policy
 from smtpfix.smtp.providers import Provider, load_provider
 
-from .listening import at_ports, conventional, listener, unprivileged
+from .listening import READERS, at_ports, conventional, listener, unprivileged
 
 KEPT: Final = 1000
 """Messages and sessions kept in memory: what has been shown and saved need not stay."""
 DEFAULT_MEMORY: Final = 256
 """``--max-memory``: MiB of these, and of events that wait to be shown."""
 _MEBIBYTE: Final = 1_048_576
+_COMMON: Final = frozenset(
+    {"users", "hostname", "mechanisms", "proxy_protocol", "host", "max_messages", "max_sessions"}
+)
+"""The fields that options set of servers of every protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
     """Everything `smtpfix serve` needs to know. Raises `InvalidValueError`."""
 
-    policies: tuple[Policy, ...]
+    policies: tuple[ServerPolicy, ...]
     """One a server, in the order of their listing."""
     scenarios: tuple[Scenario, ...] = ()
     """What the servers show, where it was asked for: a certificate's scenario, another one, or one of each."""
@@ -56,8 +61,10 @@ class ServeOptions:
     """Accepted messages after which it ends; None does not count."""
     rules: tuple[Rule, ...] = ()
     """What the servers do otherwise, beside the scenario's rules; the first is asked first."""
+    reader_rules: tuple[tuple[str, Rule], ...] = ()
+    """The same of the servers that mail is read from, each with its protocol."""
     rules_file: RulesFile | None = None
-    """More rules, asked before these, from a file that can be read again; None: no file."""
+    """More rules of SMTP, asked before these, from a file that can be read again; None: no file."""
     timeout: float | None = None
     """Seconds after which it ends; None goes on."""
     max_memory: int = DEFAULT_MEMORY * _MEBIBYTE
@@ -75,6 +82,7 @@ class ServeOptions:
 def read_options(
     *,
     listen: Collection[str] = (),
+    pop3: bool = False,
     conventional_ports: bool = False,
     host: str = "localhost",
     hostname: str | None = None,
@@ -137,27 +145,55 @@ def read_options(
     except InvalidValueError as error:
         option = error.field.removeprefix("Policy.").replace("mechanisms", "mechanism").replace("_", "-")
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
-    policies = at_ports(base, conventional(provider)) if conventional_ports else []
-    policies += [listener(base, text) for text in listen]
+    readers = _readers(changes)
+    asked = {"pop3": pop3}
+    policies: list[ServerPolicy] = [*at_ports(base, conventional(provider))] if conventional_ports else []
+    policies += [listener(base, readers, text) for text in listen]
+    policies = policies or [*at_ports(base, unprivileged(provider))]
+    for protocol in (one for one, is_asked in asked.items() if is_asked):
+        ports = READERS[protocol].conventional if conventional_ports else READERS[protocol].unprivileged
+        policies += at_ports(readers[protocol], ports.items())
     scenarios = _scenarios(certificate, scenario)
     shown_fields = {**_certificate_fields(certificate, certificate_file, key_file), **_version_fields(tls_min, tls_max)}
-    policies, left_out = _showing(policies or at_ports(base, unprivileged(provider)), scenarios)
+    policies, left_out = _showing(policies, scenarios)
     if (shown_fields or key_type is not None) and not any(policy.uses_tls for policy in policies):
         raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
     shown_fields |= {} if scenario is None else {"scenario": scenario}
     octets = max_memory * _MEBIBYTE
     shown_fields |= {"max_octets": octets // 4 // len(policies)}
     shown = tuple(policy.replace(**shown_fields) for policy in policies)
-    others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
+    rules_of_smtp, reader_rules = _rules(rule)
+    others |= {"rules": rules_of_smtp, "reader_rules": reader_rules}
+    others |= {"rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     return ServeOptions(shown, scenarios, left_out, **others)
 
 
-def _rules(texts: Collection[str]) -> tuple[Rule, ...]:
-    """Read rules. Raises `InvalidValueError`, which names the option."""
+def _readers(changes: Mapping[str, Any]) -> dict[str, ServerPolicy]:
+    """Return the policies of servers that mail is read from, by their protocols, as far as options are theirs too."""
+    from smtpfix.pop3.policy import Pop3Policy  # noqa: PLC0415 - few runs have any
+
+    given = {name: value for name, value in changes.items() if name in _COMMON}
+    if given.get("users") is None:
+        given.pop("mechanisms", None)
+    return {"pop3": Pop3Policy().replace(**given)}
+
+
+def _rules(texts: Collection[str]) -> tuple[tuple[Rule, ...], tuple[tuple[str, Rule], ...]]:
+    """Read rules, those of SMTP and those of other protocols, whose name stands in front.
+
+    Raises `InvalidValueError`, which names the option.
+    """
+    smtp, readers = [], []
     try:
-        return tuple(parse_rule(text, LANGUAGE) for text in texts)
+        for text in texts:
+            protocol, colon, rest = text.partition(":")
+            if colon and (name := protocol.strip().lower()) in READERS:
+                readers.append((name, parse_rule(rest.strip(), load_language(name))))
+            else:
+                smtp.append(parse_rule(text, LANGUAGE))
     except InvalidValueError as error:
         raise error.within("--rule") from error
+    return tuple(smtp), tuple(readers)
 
 
 def _rules_file(path: Path | None) -> RulesFile | None:
@@ -269,16 +305,25 @@ def _version_fields(lowest: str | None, highest: str | None) -> dict[str, Any]:
     return found
 
 
-def _showing(policies: Sequence[Policy], scenarios: Sequence[Scenario]) -> tuple[list[Policy], tuple[Mode, ...]]:
+def _showing(
+    policies: Sequence[ServerPolicy], scenarios: Sequence[Scenario]
+) -> tuple[list[ServerPolicy], tuple[Mode, ...]]:
     """Return the policies that can show the scenarios, and the modes of those that cannot."""
     if not scenarios:
         return list(policies), ()
-    able = [policy for policy in policies if all(policy.mode in scenario.modes for scenario in scenarios)]
+    able = [
+        policy
+        for policy in policies
+        if all(policy.mode in scenario.modes and scenario.is_for(policy.spoken) for scenario in scenarios)
+    ]
     if not able:
         shown = " with ".join(scenario.id for scenario in scenarios)
         modes = [str(mode) for mode in Mode if all(mode in scenario.modes for scenario in scenarios)]
         given = ", ".join(dict.fromkeys(policy.mode for policy in policies))
         needed = ", ".join(modes) or "there is none"
+        for scenario in scenarios:
+            if not any(scenario.is_for(policy.spoken) for policy in policies):
+                needed = f"servers of {scenario.protocol or 'smtp'}, such as {scenario.protocol}+{modes[0]}:0"
         raise InvalidValueError("--listen", given, f"a mode that can show {shown}: {needed}")
     left_out = dict.fromkeys(Mode(policy.mode) for policy in policies if policy not in able)
     return able, tuple(left_out)

@@ -217,11 +217,12 @@ def _row(server: Listening) -> tuple[str, str, str, str]:
 
 
 def _auth_policy(policy: Policy) -> str:
-    if not policy.has("AUTH") or policy.users is None:
+    if not policy.has_auth or policy.users is None:
         return "not offered"
     who = "any user" if policy.users is ANY_USER else _listed([printable(name) for name in policy.users])
     where = "in clear" if policy.allows_auth(in_tls=False) else "in TLS only"
-    return f"{who}, {where}{', required' if policy.require_auth else ''}"
+    is_required = policy.reads_mail or policy.require_auth
+    return f"{who}, {where}{', required' if is_required else ''}"
 
 
 # The file of rules
