@@ -603,8 +603,8 @@ BREAKS: Final = (
     # conftest_plugin
     Break(
         "conftest_plugin",
-        'item.stash[_PASSED] = call.when == "call" and report.passed',
-        'item.stash[_PASSED] = call.when == "call"',
+        'item.stash[PASSED] = call.when == "call" and report.passed',
+        'item.stash[PASSED] = call.when == "call"',
         "a test that failed fails once more for rules that never answered",
     ),
     Break(

@@ -6,7 +6,7 @@ Loaded in every pytest run of every user, so it imports pytest and nothing else 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import pytest
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
     from smtpfix.audit.check import RunningScenario
+    from smtpfix.audit.check_reading import RunningReadingScenario
     from smtpfix.audit.result import AuditResult
     from smtpfix.imap.policy import ImapPolicy
     from smtpfix.pki.authority import Authority
@@ -59,14 +60,20 @@ def pytest_configure(config: pytest.Config) -> None:
         "are ids of what this client is known to do otherwise, fields are smtpfix.Policy's; several markers add up, "
         "and one without names declares accepts and refuses for all of them",
     )
+    config.addinivalue_line(
+        "markers",
+        "pop3_scenarios(*names, mode='implicit-tls', accepts=(), refuses=(), **fields): the same for "
+        "pop3_scenario, with smtpfix.Pop3Policy's fields",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that wants a scenario once for each that its markers name."""
-    if "smtp_scenario" in metafunc.fixturenames:
-        from .scenarios import parametrize  # noqa: PLC0415 - not before it is asked for
+    for protocol in ("smtp", "pop3"):
+        if f"{protocol}_scenario" in metafunc.fixturenames:
+            from .scenarios import parametrize  # noqa: PLC0415 - not before it is asked for
 
-        parametrize(metafunc)
+            parametrize(metafunc, protocol)
 
 
 @pytest.fixture(scope="session")
@@ -200,6 +207,20 @@ def smtp_scenario(
         fail_unmarked(request)
     with run(request.param, smtp_policy, lambda policy: running(request, policy)) as scenario:
         yield scenario
+
+
+@pytest.fixture
+def pop3_scenario(
+    request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None
+) -> Iterator[RunningReadingScenario]:
+    """Return a scenario and a server that shows it, once for each that the marker ``pop3_scenarios`` names."""
+    from .scenarios import fail_unmarked, run  # noqa: PLC0415 - not before it is asked for
+    from .servers import running  # noqa: PLC0415 - as above
+
+    if not hasattr(request, "param"):
+        fail_unmarked(request)
+    with run(request.param, pop3_policy, lambda policy: running(request, policy)) as scenario:
+        yield cast("RunningReadingScenario", scenario)
 
 
 @pytest.fixture

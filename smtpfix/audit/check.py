@@ -29,6 +29,12 @@ class Outcome(StrEnum):
     """The server accepted a message, inside TLS where its mode knows TLS."""
     DELIVERED_IN_CLEAR = "delivered in clear"
     """The server accepted a message outside TLS, though its mode knows TLS."""
+    RETRIEVED = "retrieved"
+    """A client that reads mail was sent every message whole, inside TLS where its mode knows TLS."""
+    RETRIEVED_IN_CLEAR = "retrieved in clear"
+    """It was sent a message outside TLS, though its mode knows TLS."""
+    LOST_MAIL = "lost mail"
+    """It deleted a message that it had never been sent whole."""
     REFUSED = "refused"
     """The client came and left, and gave nothing away."""
     REFUSED_LATE = "refused late"
@@ -68,6 +74,7 @@ class RunningScenario:
         """
         __tracebackhide__ = True
         before = self._over()
+        self._prepare()
         raised: Exception | None = None
         try:
             deliver(self.server)
@@ -79,6 +86,7 @@ class RunningScenario:
         """Like `check`, for a coroutine function."""
         __tracebackhide__ = True
         before = self._over()
+        self._prepare()
         raised: Exception | None = None
         try:
             await deliver(self.server)
@@ -90,6 +98,9 @@ class RunningScenario:
     def outcome(self) -> Outcome:
         """What the clients of this server did up to now, all of them."""
         return self._outcome(tuple(self.server.sessions))
+
+    def _prepare(self) -> None:
+        """Make ready what the client finds."""
 
     def _over(self) -> frozenset[int]:
         """Return the numbers of the sessions that are over, and so are no evidence on the next client."""

@@ -36,23 +36,24 @@ def commands(context: click.Context) -> None:
     multiple=True,
     help="Serve this instead of the default four; repeatable. MODE is plain, starttls, tls-required or implicit-tls. "
     "Port 0 takes a free one; an IPv6 HOST stands in brackets: starttls@[::1]:2525. lmtp:2424 and lmtp+starttls:2424 "
-    "speak LMTP; imap:1143, imap+starttls:2143, pop3+implicit-tls:1995 let mail be read.",
+    "speak LMTP; by imap:1143, imap+starttls:2143, pop3+implicit-tls:1995 mail is read.",
 )
 @click.option(
     "--imap",
     is_flag=True,
-    help="Let mail be read over IMAP too: 1143 plain, 2143 starttls, 3143 tls-required, 1993 implicit-tls.",
+    help="Have what comes read by IMAP too: plain on 1143, starttls on 2143, tls-required on 3143, implicit-tls on "
+    "1993; with --conventional-ports starttls on 143 and implicit-tls on 993.",
 )
 @click.option(
     "--pop3",
     is_flag=True,
-    help="Let mail be read over POP3 too: 1110 plain, 2110 starttls, 3110 tls-required, 1995 implicit-tls.",
+    help="Have what comes read by POP3 too: plain on 1110, starttls on 2110, tls-required on 3110, implicit-tls on "
+    "1995; with --conventional-ports starttls on 110 and implicit-tls on 995.",
 )
 @click.option(
     "--conventional-ports",
     is_flag=True,
-    help="Serve plain on 25, starttls on 587 and implicit-tls on 465 instead of the default four; IMAP on 143 and "
-    "993, POP3 on 110 and 995.",
+    help="Serve plain on 25, starttls on 587 and implicit-tls on 465 instead of the default four.",
 )
 @click.option(
     "--host",
@@ -145,7 +146,7 @@ def commands(context: click.Context) -> None:
     "--rule",
     metavar="RULE",
     multiple=True,
-    help="Answer a command otherwise: 'RCPT *@slow.example: 450 4.2.1 Greylisted x1', 'imap:LOGIN: NO later'; "
+    help="Answer a command otherwise: 'RCPT *@slow.example: 450 4.2.1 Greylisted x1', 'imap: LOGIN: NO later'; "
     "repeatable, see docs/rules.md.",
 )
 @click.option(

@@ -16,8 +16,8 @@ from typing import Any, Final, Protocol, TextIO, TypeAlias
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
-from smtpfix.policy.server_policy import ServerPolicy
-from smtpfix.record.session import AuthAttempt, Session
+from smtpfix.record.session import AuthAttempt, Retrieval, Session
+from smtpfix.smtp.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Listening:
 
     name: str
     """Its mode; with a number behind it where several servers have the same: ``plain``, ``plain-2``."""
-    policy: ServerPolicy
+    policy: Policy
     host: str
     """Where to connect to."""
     port: int
@@ -218,7 +218,7 @@ def _listening(server: Listening, ca_file: Path | None) -> dict[str, Any]:
     return {
         "event": "listening",
         "server": server.name,
-        "protocol": server.policy.speaks().name,
+        "protocol": server.policy.spoken,
         "mode": server.policy.mode,
         "host": server.host,
         "port": server.port,
@@ -280,7 +280,7 @@ def _session_ended(event: SessionEnded) -> dict[str, Any]:
         "auth": [_auth(attempt) for attempt in session.auth],
         "injected": len(session.injected),
         "messages": session.message_count,
-        "retrievals": len(session.retrievals),
+        "retrievals": [_retrieval(one) for one in session.retrievals],
         "refusal": session.refusal,
         "path": _path(event.path),
     }
@@ -314,6 +314,16 @@ def _auth(attempt: AuthAttempt) -> dict[str, Any]:
         "in_clear": attempt.in_clear,
         "password_in_clear": attempt.in_clear and attempt.password is not None,
         "token_in_clear": attempt.in_clear and attempt.token is not None,
+    }
+
+
+def _retrieval(retrieval: Retrieval) -> dict[str, Any]:
+    return {
+        "user": retrieval.user,
+        "folder": retrieval.folder,
+        "uid": retrieval.uid,
+        "size": retrieval.octets,
+        "in_tls": retrieval.in_tls,
     }
 
 

@@ -6,35 +6,37 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError, UnknownProvider
-from smtpfix.imap.policy import ImapPolicy
 from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
 from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, read_scenario
 from smtpfix.policy.certificate_profile import check_key_type
 from smtpfix.policy.limits import Limits
 from smtpfix.policy.mode import Mode
+from smtpfix.policy.protocol import load_language
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.policy.scenario import Scenario
 from smtpfix.policy.server_policy import TLS_VERSIONS, ServerPolicy
-from smtpfix.pop3.policy import Pop3Policy
-from smtpfix.rules.language import Language
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
 from smtpfix.smtp.language import LANGUAGE
 from smtpfix.smtp.policy import Policy
 from smtpfix.smtp.providers import Provider, load_provider
 
-from .listening import CONVENTIONAL_READING_PORTS, READING_PORTS, at_ports, conventional, listener, unprivileged
+from .listening import READERS, at_ports, conventional, listener, unprivileged
 
 KEPT: Final = 1000
 """Messages and sessions kept in memory: what has been shown and saved need not stay."""
 DEFAULT_MEMORY: Final = 256
 """``--max-memory``: MiB of these, and of events that wait to be shown."""
 _MEBIBYTE: Final = 1_048_576
+_COMMON: Final = frozenset(
+    {"users", "hostname", "mechanisms", "proxy_protocol", "host", "max_messages", "max_sessions"}
+)
+"""The fields that options set of servers of every protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,12 @@ class ServeOptions:
     """Print for programs, not for people."""
     exit_after: int | None = None
     """Accepted messages after which it ends; None does not count."""
-    rules: tuple[tuple[str, Rule], ...] = ()
-    """What the servers do otherwise, beside the scenario's rules, each with the protocol whose servers it is for; the
-    first is asked first."""
+    rules: tuple[Rule, ...] = ()
+    """What the servers do otherwise, beside the scenario's rules; the first is asked first."""
+    reader_rules: tuple[tuple[str, Rule], ...] = ()
+    """The same of the servers that mail is read from, each with its protocol."""
     rules_file: RulesFile | None = None
-    """More rules, asked before these, from a file that can be read again; None: no file."""
+    """More rules of SMTP, asked before these, from a file that can be read again; None: no file."""
     timeout: float | None = None
     """Seconds after which it ends; None goes on."""
     max_memory: int = DEFAULT_MEMORY * _MEBIBYTE
@@ -79,6 +82,8 @@ class ServeOptions:
 def read_options(
     *,
     listen: Collection[str] = (),
+    imap: bool = False,
+    pop3: bool = False,
     conventional_ports: bool = False,
     host: str = "localhost",
     hostname: str | None = None,
@@ -105,8 +110,6 @@ def read_options(
     tls_max: str | None = None,
     key_type: str | None = None,
     max_memory: int = DEFAULT_MEMORY,
-    imap: bool = False,
-    pop3: bool = False,
     **others: Any,
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
@@ -143,13 +146,14 @@ def read_options(
     except InvalidValueError as error:
         option = error.field.removeprefix("Policy.").replace("mechanisms", "mechanism").replace("_", "-")
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
-    readers = _readers(changes, mechanism)
+    readers = _readers(changes)
+    asked = {"imap": imap, "pop3": pop3}
     policies: list[ServerPolicy] = [*at_ports(base, conventional(provider))] if conventional_ports else []
-    policies += [listener(base, text, readers) for text in listen]
+    policies += [listener(base, readers, text) for text in listen]
     policies = policies or [*at_ports(base, unprivileged(provider))]
-    for name in (("imap",) if imap else ()) + (("pop3",) if pop3 else ()):
-        ports = CONVENTIONAL_READING_PORTS if conventional_ports else READING_PORTS
-        policies += at_ports(readers[name], ports[name].items())
+    for protocol in (one for one, is_asked in asked.items() if is_asked):
+        ports = READERS[protocol].conventional if conventional_ports else READERS[protocol].unprivileged
+        policies += at_ports(readers[protocol], ports.items())
     scenarios = _scenarios(certificate, scenario)
     shown_fields = {**_certificate_fields(certificate, certificate_file, key_file), **_version_fields(tls_min, tls_max)}
     policies, left_out = _showing(policies, scenarios)
@@ -159,37 +163,39 @@ def read_options(
     octets = max_memory * _MEBIBYTE
     shown_fields |= {"max_octets": octets // 4 // len(policies)}
     shown = tuple(policy.replace(**shown_fields) for policy in policies)
-    others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
+    rules_of_smtp, reader_rules = _rules(rule)
+    others |= {"rules": rules_of_smtp, "reader_rules": reader_rules}
+    others |= {"rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     return ServeOptions(shown, scenarios, left_out, **others)
 
 
-def _readers(changes: Mapping[str, Any], mechanisms: Collection[str]) -> dict[str, ServerPolicy]:
-    """Return the policies of the servers that mail is read from; without users, everybody may log in to them."""
-    common = {item.name for item in fields(ServerPolicy)}
-    given = {name: value for name, value in changes.items() if name in common}
-    if not mechanisms and "users" not in changes:
+def _readers(changes: Mapping[str, Any]) -> dict[str, ServerPolicy]:
+    """Return the policies of servers that mail is read from, by their protocols, as far as options are theirs too."""
+    from smtpfix.imap.policy import ImapPolicy  # noqa: PLC0415 - few runs have any
+    from smtpfix.pop3.policy import Pop3Policy  # noqa: PLC0415 - as above
+
+    given = {name: value for name, value in changes.items() if name in _COMMON}
+    if given.get("users") is None:
         given.pop("mechanisms", None)
     return {"imap": ImapPolicy().replace(**given), "pop3": Pop3Policy().replace(**given)}
 
 
-def _rules(texts: Collection[str]) -> tuple[tuple[str, Rule], ...]:
-    """Read rules; one of another protocol than SMTP begins with its name. Raises `InvalidValueError`."""
-    found = []
+def _rules(texts: Collection[str]) -> tuple[tuple[Rule, ...], tuple[tuple[str, Rule], ...]]:
+    """Read rules, those of SMTP and those of other protocols, whose name stands in front.
+
+    Raises `InvalidValueError`, which names the option.
+    """
+    smtp, readers = [], []
     try:
         for text in texts:
-            name, colon, rest = text.partition(":")
-            protocol = name if colon and name in READING_PORTS else "smtp"
-            found.append((protocol, parse_rule(text if protocol == "smtp" else rest, _language(protocol))))
-        return tuple(found)
+            protocol, colon, rest = text.partition(":")
+            if colon and (name := protocol.strip().lower()) in READERS:
+                readers.append((name, parse_rule(rest.strip(), load_language(name))))
+            else:
+                smtp.append(parse_rule(text, LANGUAGE))
     except InvalidValueError as error:
         raise error.within("--rule") from error
-
-
-def _language(protocol: str) -> Language:
-    if protocol == "smtp":
-        return LANGUAGE
-    policy = ImapPolicy() if protocol == "imap" else Pop3Policy()
-    return policy.speaks().language
+    return tuple(smtp), tuple(readers)
 
 
 def _rules_file(path: Path | None) -> RulesFile | None:
@@ -307,12 +313,19 @@ def _showing(
     """Return the policies that can show the scenarios, and the modes of those that cannot."""
     if not scenarios:
         return list(policies), ()
-    able = [policy for policy in policies if all(policy.mode in scenario.modes for scenario in scenarios)]
+    able = [
+        policy
+        for policy in policies
+        if all(policy.mode in scenario.modes and scenario.is_for(policy.spoken) for scenario in scenarios)
+    ]
     if not able:
         shown = " with ".join(scenario.id for scenario in scenarios)
         modes = [str(mode) for mode in Mode if all(mode in scenario.modes for scenario in scenarios)]
         given = ", ".join(dict.fromkeys(policy.mode for policy in policies))
         needed = ", ".join(modes) or "there is none"
+        for scenario in scenarios:
+            if not any(scenario.is_for(policy.spoken) for policy in policies):
+                needed = f"servers of {scenario.protocol or 'smtp'}, such as {scenario.protocol}+{modes[0]}:0"
         raise InvalidValueError("--listen", given, f"a mode that can show {shown}: {needed}")
     left_out = dict.fromkeys(Mode(policy.mode) for policy in policies if policy not in able)
     return able, tuple(left_out)

@@ -25,11 +25,11 @@ from smtpfix.mail.inbox import Inbox
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.mode import Mode
+from smtpfix.policy.protocol import DEFAULT_PROTOCOL
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.record.session import Session
 from smtpfix.rules.rule import Rule
 from smtpfix.server import Server
-from smtpfix.smtp.policy import Policy
 
 from .events import (
     ClientEvent,
@@ -148,9 +148,8 @@ class _Run:
             servers = [Server(policy, authority=authority, inbox=inbox, observer=self) for policy in policies]
             self._names.update(zip(servers, _names(servers), strict=True))
             for server in servers:
-                for protocol, rule in reversed(self._options.rules):
-                    if protocol == server.policy.speaks().name:
-                        server.add_rule(rule)
+                for rule in reversed(self._rules_of(server)):
+                    server.add_rule(rule)
             if self._rules_file is not None:
                 self._use_rules(self._rules_file)
             for server in servers:
@@ -166,7 +165,7 @@ class _Run:
                 left_out=self._options.left_out,
             )
         except InvalidValueError as error:
-            if error.field.endswith("Policy.certificate"):
+            if error.field == "Policy.certificate":
                 raise InvalidValueError("--certificate-file and --key-file", error.value, error.expected) from error
             raise
         except ListenError as error:
@@ -245,13 +244,18 @@ class _Run:
 
     def _use_rules(self, file: RulesFile) -> None:
         """Put a file's rules in the place of those it had before, on all servers."""
-        for server in self._names:
-            if not isinstance(server.policy, Policy):  # the file is SMTP's
-                continue
+        for server in (one for one in self._names if one.policy.spoken == DEFAULT_PROTOCOL):
             rules = file.for_mode(server.mode)
             server.use_rules(rules, instead_of=self._file_rules.get(server, ()))
             self._file_rules[server] = rules
         self._events.put(RulesRead(file.path, file.count, datetime.now(UTC)))
+
+    def _rules_of(self, server: Server) -> tuple[Rule, ...]:
+        """Return the rules of the command line for a server."""
+        spoken = server.policy.spoken
+        if spoken == DEFAULT_PROTOCOL:
+            return self._options.rules
+        return tuple(rule for protocol, rule in self._options.reader_rules if protocol == spoken)
 
     def _saved(self, event: ClientEvent) -> ClientEvent:
         """Save what came to an end. Raises `OSError`, once it has seen to it that the run ends."""
@@ -322,12 +326,14 @@ def _saver(directory: Path) -> Saver:
 
 
 def _names(servers: Sequence[Server]) -> Iterator[str]:
-    """Name each server as `--listen` has it, and tell those of the same name apart: plain, plain-2, lmtp."""
+    """Name each server as `--listen` has it, and tell those of the same name apart: plain, plain-2, lmtp, pop3."""
     count: Counter[str] = Counter()
     for server in servers:
-        name, policy = str(server.mode), server.policy
-        protocol = policy.protocol if isinstance(policy, Policy) else policy.speaks().name
-        if protocol != "smtp":
+        name = str(server.mode)
+        protocol = server.policy.spoken
+        if protocol == DEFAULT_PROTOCOL:
+            protocol = server.policy.protocol
+        if protocol != DEFAULT_PROTOCOL:
             name = protocol if server.mode is Mode.PLAIN else f"{protocol}+{name}"
         count[name] += 1
         yield f"{name}-{count[name]}" if count[name] > 1 else name

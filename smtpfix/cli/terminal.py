@@ -18,7 +18,6 @@ from smtpfix.login.mechanisms import ANY_USER
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import OUTCOMES, Scenario
-from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.record.session import AuthAttempt, SessionEnd
 from smtpfix.safe_text import printable
 from smtpfix.smtp.policy import Policy
@@ -154,7 +153,7 @@ def _banner(event: Started) -> Iterator[Text]:
     yield Text("Ctrl-C ends it.", style=_ASIDE)
 
 
-def _tls(policy: ServerPolicy) -> Iterator[Text]:
+def _tls(policy: Policy) -> Iterator[Text]:
     """Say what else differs from good TLS; all servers have it from the same options."""
     if isinstance(policy.certificate, tuple):
         yield Text.assemble("Certificate: ", (str(policy.certificate[0]), "bold"))
@@ -217,12 +216,12 @@ def _row(server: Listening) -> tuple[str, str, str, str]:
     return server.name, address, _TLS_BEGINS[Mode(policy.mode)], _auth_policy(policy)
 
 
-def _auth_policy(policy: ServerPolicy) -> str:
-    if not policy.has_auth or (isinstance(policy, Policy) and not policy.has("AUTH")) or policy.users is None:
+def _auth_policy(policy: Policy) -> str:
+    if not policy.has_auth or policy.users is None:
         return "not offered"
     who = "any user" if policy.users is ANY_USER else _listed([printable(name) for name in policy.users])
     where = "in clear" if policy.allows_auth(in_tls=False) else "in TLS only"
-    is_required = isinstance(policy, Policy) and policy.require_auth
+    is_required = policy.reads_mail or policy.require_auth
     return f"{who}, {where}{', required' if is_required else ''}"
 
 
@@ -288,9 +287,7 @@ def _session_facts(event: SessionEnded) -> Iterator[Fact]:
     yield from map(_auth_fact, session.auth[:_LISTED])
     if len(session.auth) > _LISTED:
         yield f"and {len(session.auth) - _LISTED} more AUTH commands", _CAREFUL
-    reads = session.protocol not in ("smtp", "")
-    count, what = (len(session.retrievals), "retrieval") if reads else (session.message_count, "message")
-    yield f"{count} {what}{'' if count == 1 else 's'}", "bold"
+    yield f"{session.message_count} message{'' if session.message_count == 1 else 's'}", "bold"
     if (refused := session.refusal) is not None:
         yield f"refused with {refused!r}", _BAD
     if session.end is not None and not (session.tls_failure and session.end is SessionEnd.HANDSHAKE_FAILED):

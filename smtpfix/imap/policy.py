@@ -30,6 +30,7 @@ class ImapPolicy(ServerPolicy):
     """
 
     clear_modes: ClassVar[frozenset[Mode]] = frozenset({Mode.PLAIN, Mode.STARTTLS})
+    spoken: ClassVar[str] = "imap"
     reads_mail: ClassVar[bool] = True
 
     users: Users = field(default=ANY_USER, repr=False)

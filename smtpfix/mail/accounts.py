@@ -9,7 +9,7 @@ import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from functools import partial
@@ -20,7 +20,7 @@ from smtpfix.safe_text import printable
 
 from .mailbox import Entry, Mailbox, known_flags
 from .matching import Criteria, Matcher
-from .message import CapturedMessage, SessionSource
+from .message import CapturedMessage, SessionSource, unsent
 from .shelf import Mail, Shelf
 from .stored import Folder, Gone, StoredMessage
 from .view import View
@@ -269,7 +269,8 @@ class Accounts(Mapping[str, Account]):
         self._anybody = False
         self._folders: dict[str, None] = {}
         self._next_uidvalidity = itertools.count(int(time.time())).__next__
-        self._for_everybody: dict[CapturedMessage, None] = {}
+        self._for_everybody: dict[CapturedMessage, bool] = {}
+        """Each with whether it came over SMTP."""
         for message in so_far:
             self.deliver(message)
 
@@ -312,9 +313,17 @@ class Accounts(Mapping[str, Account]):
         flags: Iterable[str] = (),
         date: datetime | None = None,
     ) -> tuple[StoredMessage, ...]:
-        """Put a message into the account of a user, or of every user, and return what was stored."""
-        accounts = self._all() if to is None else [self._addressed(to)]
-        return tuple(account.put(content, folder=folder, flags=flags, date=date) for account in accounts)
+        """Put a message into the account of a user, or of every user, and return what was stored.
+
+        Users who are there later find what is for all of them, as it is with mail that came.
+        """
+        if to is not None:
+            return (self._addressed(to).put(content, folder=folder, flags=flags, date=date),)
+        message = unsent(octets(content), date or datetime.now(UTC))
+        with self._shelf.lock:
+            if folder == INBOX and not flags:
+                self._keep_for_everybody(message, is_captured=False)
+            return tuple(account.put(content, folder=folder, flags=flags, date=date) for account in self._all())
 
     # For servers
 
@@ -332,9 +341,10 @@ class Accounts(Mapping[str, Account]):
                     if account.mailbox(name) is None:
                         account.create(name, _SPECIAL_USE.get(name))
             added = [self._accounts[user] for user in new]
-            for message in self._for_everybody if added else ():
-                for account in _meant(message, added) or added:
-                    self._store(message, account, 0)
+            for message, is_captured in self._for_everybody.items() if added else ():
+                meant = _meant(message, added) if is_captured else []
+                for account in meant or added:
+                    self._store(message, account, 0, is_captured=is_captured)
 
     def open(self, user: str) -> Account:
         """Return the account of somebody who has logged in; it begins with that, where it has not begun."""
@@ -348,8 +358,7 @@ class Accounts(Mapping[str, Account]):
             taken = message.weight
             meant = _meant(message, self._accounts.values())
             if not meant:
-                self._for_everybody[message] = None
-                self._shelf.keep(message, taken, partial(self._for_everybody.pop, message, None))
+                self._keep_for_everybody(message, is_captured=True)
                 meant, taken = self._all(), 0
             for account in meant:
                 self._store(message, account, taken)
@@ -374,9 +383,14 @@ class Accounts(Mapping[str, Account]):
             return found[0]
         return self[to]
 
+    def _keep_for_everybody(self, message: CapturedMessage, *, is_captured: bool) -> None:
+        self._for_everybody[message] = is_captured
+        self._shelf.keep(message, message.weight, partial(self._for_everybody.pop, message, None))
+
     @staticmethod
-    def _store(message: CapturedMessage, account: Account, taken: int) -> None:
-        account.mailboxes[INBOX].add(Mail(message.content, message), date=message.received, octets=taken)
+    def _store(message: CapturedMessage, account: Account, taken: int, *, is_captured: bool = True) -> None:
+        mail = Mail(message.content, message if is_captured else None)
+        account.mailboxes[INBOX].add(mail, date=message.received, octets=taken)
 
 
 def _meant(message: CapturedMessage, accounts: Iterable[Account]) -> list[Account]:

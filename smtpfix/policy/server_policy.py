@@ -50,6 +50,8 @@ class ServerPolicy(Checked):
     clear_modes: ClassVar[frozenset[Mode]] = frozenset({Mode.PLAIN})
     """The modes in which clients may log in outside TLS where `auth_in_clear` is None."""
 
+    spoken: ClassVar[str] = ""
+    """The name of the protocol, as scenarios have it."""
     reads_mail: ClassVar[bool] = False
     """Whether clients read what was captured, from the accounts of the inbox."""
 
@@ -224,6 +226,9 @@ class ServerPolicy(Checked):
         self._set("_played", scenario)
         if scenario.group == "certificates":
             raise self._fail("scenario", "a scenario of another kind; this one is for Policy.certificate")
+        if not scenario.is_for(self.spoken):
+            other = (scenario.protocol or "smtp").upper()
+            raise self._fail("scenario", f"one that {self.spoken.upper()} can show; this one is of {other}")
         if self.mode not in scenario.modes:
             raise self._fail(
                 "scenario", f"one that mode {self.mode} can show; this one needs {', '.join(scenario.modes)}"

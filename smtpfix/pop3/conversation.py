@@ -167,7 +167,7 @@ class Pop3Conversation(Conversation[Answer]):
         """Return whether the policy has a command at all."""
         if verb == "APOP":
             return self.policy.apop
-        return verb not in self.policy.hide and (verb != "PASS" or "USER" not in self.policy.hide)
+        return {"PASS": "USER", "AUTH": "SASL"}.get(verb, verb) not in self.policy.hide
 
     def _hear_password(self, password: str) -> None:
         """Take PASS in, which only follows USER (RFC 1939 section 7); what it gives away is on record in any case."""

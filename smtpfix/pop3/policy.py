@@ -31,6 +31,7 @@ class Pop3Policy(ServerPolicy):
     """
 
     clear_modes: ClassVar[frozenset[Mode]] = frozenset({Mode.PLAIN, Mode.STARTTLS})
+    spoken: ClassVar[str] = "pop3"
     reads_mail: ClassVar[bool] = True
 
     users: Users = field(default=ANY_USER, repr=False)

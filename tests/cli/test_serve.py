@@ -133,7 +133,7 @@ def test_what_comes_over_smtp_is_read_over_imap_and_pop3_and_told():
         *(("plain", "smtp"), ("imap+starttls", "imap"), ("pop3+implicit-tls", "pop3"))
     ]
     ended = {one["server"]: one for one in stream.of("session-ended")}
-    assert ended["imap+starttls"]["retrievals"] == 1
+    assert [one["user"] for one in ended["imap+starttls"]["retrievals"]] == ["bob"]
     assert ended["pop3+implicit-tls"]["refusal"] == "-ERR not now"
     assert ended["plain"]["messages"] == 1
 
@@ -193,6 +193,31 @@ def test_lmtp_servers_are_named_as_they_were_asked_for_and_say_who_was_refused()
         ("lmtp+starttls", "starttls"),
     ]
     assert [(event["accepted"], event["refused_recipients"]) for event in messages] == [(True, ["eve@example.org"])] * 2
+
+
+def test_what_comes_by_smtp_is_read_by_pop3():
+    def client(listening):
+        send_one(listening)
+        reader = poplib.POP3(listening[1]["host"], listening[1]["port"], timeout=BOUND)
+        reader.user("ann")
+        reader.pass_("s3cret")
+        assert reader.stat() == (7, 7)
+        reader.retr(1)
+        reader.quit()
+        end_it()
+
+    status, stream = run(
+        client, "plain:0", "pop3:0", "pop3+starttls:0", user=["ann:s3cret"], rule=["pop3: STAT: +OK 7 7"]
+    )
+    assert status == 0
+    assert [(one["server"], one["protocol"]) for one in stream.of("listening")] == [
+        ("plain", "smtp"),
+        ("pop3", "pop3"),
+        ("pop3+starttls", "pop3"),
+    ]
+    (read,) = (one for one in stream.of("session-ended") if one["server"] == "pop3")
+    assert (read["end"], read["messages"]) == ("quit", 0)
+    assert [(one["user"], one["folder"], one["in_tls"]) for one in read["retrievals"]] == [("ann", "INBOX", False)]
 
 
 def test_behind_a_proxy_sessions_are_those_of_the_clients():
