@@ -62,6 +62,11 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
+        "imap_scenarios(*names, mode='implicit-tls', accepts=(), refuses=(), **fields): the same for "
+        "imap_scenario, with smtpfix.ImapPolicy's fields",
+    )
+    config.addinivalue_line(
+        "markers",
         "pop3_scenarios(*names, mode='implicit-tls', accepts=(), refuses=(), **fields): the same for "
         "pop3_scenario, with smtpfix.Pop3Policy's fields",
     )
@@ -69,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that wants a scenario once for each that its markers name."""
-    for protocol in ("smtp", "pop3"):
+    for protocol in ("smtp", "imap", "pop3"):
         if f"{protocol}_scenario" in metafunc.fixturenames:
             from .scenarios import parametrize  # noqa: PLC0415 - not before it is asked for
 
@@ -207,6 +212,20 @@ def smtp_scenario(
         fail_unmarked(request)
     with run(request.param, smtp_policy, lambda policy: running(request, policy)) as scenario:
         yield scenario
+
+
+@pytest.fixture
+def imap_scenario(
+    request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None
+) -> Iterator[RunningReadingScenario]:
+    """Return a scenario and a server that shows it, once for each that the marker ``imap_scenarios`` names."""
+    from .scenarios import fail_unmarked, run  # noqa: PLC0415 - not before it is asked for
+    from .servers import running  # noqa: PLC0415 - as above
+
+    if not hasattr(request, "param"):
+        fail_unmarked(request)
+    with run(request.param, imap_policy, lambda policy: running(request, policy)) as scenario:
+        yield cast("RunningReadingScenario", scenario)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""The markers ``smtp_scenarios`` and ``pop3_scenarios``: which scenarios a test runs with, and the server of each.
+"""The markers ``smtp_scenarios``, ``imap_scenarios``, ``pop3_scenarios``: what a test runs with, and its servers.
 
-Imported only where a test asks for one of the fixtures ``smtp_scenario`` and ``pop3_scenario``.
+Imported only where a test asks for one of the fixtures ``smtp_scenario``, ``imap_scenario`` and ``pop3_scenario``.
 """
 
 from __future__ import annotations
@@ -55,6 +55,11 @@ class Kind:
 
 def kind_of(protocol: str) -> Kind:
     """Return the scenarios of a protocol."""
+    if protocol == "imap":
+        from smtpfix.audit.check_reading import RunningReadingScenario  # noqa: PLC0415 - for whom mail is read
+        from smtpfix.imap.policy import ImapPolicy  # noqa: PLC0415 - as above
+
+        return Kind(protocol, ImapPolicy, RunningReadingScenario)
     if protocol == "pop3":
         from smtpfix.audit.check_reading import RunningReadingScenario  # noqa: PLC0415 - for whom mail is read
         from smtpfix.pop3.policy import Pop3Policy  # noqa: PLC0415 - as above

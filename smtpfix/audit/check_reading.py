@@ -23,7 +23,7 @@ _LEAVES: Final = ("QUIT", "LOGOUT")
 
 
 class RunningReadingScenario(RunningScenario):
-    """A scenario, and a server of mail that shows it: what the fixture ``pop3_scenario`` is.
+    """A scenario, and a server of mail that shows it: what the fixtures ``imap_scenario`` and ``pop3_scenario`` are.
 
     `check` takes a function that is given the server, and has a client read all mail there is, and may have it deleted.
     The client finds three messages; what it does is judged by what the server sent it and what it deleted.
@@ -98,6 +98,6 @@ def _went_on_unanswered(session: Session) -> bool:
     events = session.transcript.events
     for at, event in enumerate(events):
         if event.kind is Kind.NOTE and event.data.startswith(_UNANSWERED):
-            behind = itertools.islice((one.verb for one in events[at + 1 :] if one.verb), 1)
+            behind = itertools.islice((verb for place, verb in session.verbs if place > at), 1)
             return any(verb not in _LEAVES for verb in behind)
     return False

@@ -12,6 +12,10 @@ from smtpfix.record.transcript import Event
 SPEAKS_OF_MAIL: Final = ("AUTH", "MAIL", "RCPT", "DATA", "BDAT")
 """Commands by which a client of SMTP gives something away."""
 _SPEAKS_OF: Final = {
+    "imap": (
+        *("LOGIN", "AUTHENTICATE", "ENABLE", "NAMESPACE", "SELECT", "EXAMINE", "LIST", "LSUB", "STATUS", "APPEND"),
+        *("CREATE", "SUBSCRIBE", "UID", "FETCH", "SEARCH", "STORE", "COPY", "MOVE", "EXPUNGE", "IDLE"),
+    ),
     "pop3": ("USER", "PASS", "APOP", "AUTH", "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "RSET"),
 }
 """The same of other protocols."""
@@ -24,7 +28,7 @@ def verbs(events: Iterable[Event]) -> tuple[str, ...]:
 
 def gave_away(session: Session) -> bool:
     """Return whether a client said more than it takes to begin TLS and to leave."""
-    return bool(session.auth) or not {*verbs(session.transcript)}.isdisjoint(
+    return bool(session.auth) or not {verb for _, verb in session.verbs}.isdisjoint(
         _SPEAKS_OF.get(session.protocol, SPEAKS_OF_MAIL)
     )
 

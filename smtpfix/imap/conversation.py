@@ -356,7 +356,9 @@ class IMAPConversation(Conversation[Status]):
         if forced is None and not player.edits and not player.is_silent:
             self._draw(_pieces(answer, self.tags.last, None))
         else:
-            self._write(b"".join(_pieces(answer, self.tags.last, forced)))
+            self.state.held_back = []
+            whole = b"".join(_pieces(answer, self.tags.last, forced))
+            self.state.settle_written(self._write(whole))
 
     def _draw(self, answer: Iterator[Piece]) -> None:
         """Say more of an answer, until the client does not read, or others want their turn."""
@@ -390,13 +392,13 @@ class IMAPConversation(Conversation[Status]):
                 channel.flush()
                 self.player.hold(0, _go_on)
 
-    def _write(self, octets: bytes) -> None:
-        """Write octets of an answer, as a rule has them changed, and record them."""
+    def _write(self, octets: bytes) -> bytes:
+        """Write octets of an answer, as a rule has them changed, and record them; return what was written."""
         if not octets:
-            return
+            return b""
         if self.player.is_silent:
             self.recorder.note(f"not sent, as a rule has it: {self.recorder.excerpt(octets, _LEFT)}")
-            return
+            return b""
         if self.player.edits:
             octets = self.edited(octets)
         if len(octets) <= 2 * _SHOWN:
@@ -405,6 +407,7 @@ class IMAPConversation(Conversation[Status]):
             self.recorder.add(Kind.SERVER, octets[:_LEFT])
             self.recorder.note(f"and {len(octets) - _LEFT} octets more")
         self.channel.write(octets)
+        return octets
 
 
 _OWN: Final[dict[str, Callable[[IMAPConversation, Command, Status | None], None]]] = {

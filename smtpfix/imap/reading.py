@@ -10,7 +10,7 @@ from smtpfix.record.reading import Reading
 from smtpfix.record.transcript import Event
 from smtpfix.record.violation import Violation
 
-from .credentials import carries_credential, secret_at
+from .credentials import carries_credential, secret_at, verb_of
 
 _REFUSAL: Final = re.compile(r"\S+ (?:NO|BAD)\b|\* BYE\b")
 
@@ -20,6 +20,10 @@ class IMAPReading(Reading):
 
     name = "imap"
     counts = "retrieval"
+
+    def verb(self, line: bytes) -> str:
+        """Return what a client's line asks for, in upper case: the word behind its tag, or its only one."""
+        return verb_of(line).decode("ascii", "replace") or super().verb(line)
 
     def carries_secret(self, octets: bytes) -> bool:
         """Return whether a line, or one of several, carries a credential."""

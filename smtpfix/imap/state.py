@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .policy import ImapPolicy
 
 DELIMITER: Final = "/"
+_MARK: Final = 24
+"""Octets of a message by which it is found in an answer that was changed."""
 
 
 class State:
@@ -44,6 +46,8 @@ class State:
         self._reader = Reader(source)
         self.enabled: set[str] = set()
         """What the client has enabled (section 6.3.1), in upper case."""
+        self.held_back: list[tuple[Entry, int, int]] | None = None
+        """What is to be written of messages, where a rule may change it before; None where none does."""
         self.saved: Collection[int] = frozenset()
         """UIDs that the last search saved (section 6.4.4.1)."""
         self.keywords: set[str] = set()
@@ -138,8 +142,19 @@ class State:
 
     def wrote(self, entry: Entry, begin: int, end: int) -> None:
         """Note that octets of a message were written to the client, which may have read all of it by now."""
-        if self._reader.wrote(entry, begin, end):
+        if self.held_back is not None:
+            self.held_back.append((entry, begin, end))
+        elif self._reader.wrote(entry, begin, end):
             self._retrieved(entry)
+
+    def settle_written(self, octets: bytes) -> None:
+        """Note what of the octets that were held back has been written: as much of each as stands in these."""
+        held_back, self.held_back = self.held_back or (), None
+        for entry, begin, end in held_back:
+            own = entry.content[max(begin, entry.mail.body_at) : end]
+            at = octets.find(own[:_MARK])
+            if own and at >= 0:
+                self.wrote(entry, begin, end - len(own) + _same(own, octets[at : at + len(own)]))
 
     # What has changed
 
@@ -173,6 +188,13 @@ class State:
         """All flags of the selected mailbox, in parentheses."""
         flags = (*SYSTEM_FLAGS, *sorted(self.keywords))
         return in_parentheses(flag.encode("utf-8", "surrogateescape") for flag in flags)
+
+
+def _same(one: bytes, other: bytes) -> int:
+    """Return how many octets are the same, from the first on."""
+    if one == other:
+        return len(one)
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(other))
 
 
 SYSTEM_FLAGS: Final = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")

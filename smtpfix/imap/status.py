@@ -10,7 +10,8 @@ from typing import Final, TypeAlias
 
 from smtpfix.rules.status import Ok, Status
 
-_WORD: Final = re.compile(r"(OK|NO|BAD|BYE|PREAUTH|\+)(?:\s+|\Z)", re.IGNORECASE)
+_WORD: Final = re.compile(r"(OK|NO|BAD|BYE|PREAUTH|\+)(?:\s+|\Z)")
+"""In capitals: ``no reply`` is an action."""
 
 
 class _Negative(Status):
@@ -89,4 +90,4 @@ def tagged(status: Status, tag: bytes = b"*") -> bytes:
 def parse_status(text: str) -> Status | None:
     """Read a response, such as ``NO [UNAVAILABLE] later``; None for a text that is none."""
     match = _WORD.match(text)
-    return None if match is None else _BY_WORD[match[1].upper()].parse(text[match.end() :])
+    return None if match is None else _BY_WORD[match[1]].parse(text[match.end() :])

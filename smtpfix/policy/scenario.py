@@ -46,6 +46,10 @@ _POLICY_FIELDS: Final = (
 )
 """The fields of a policy that a scenario may decide."""
 _FIELDS_OF: Final = {
+    "imap": (
+        *("users", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "timeout"),
+        *("hide", "folders", "append_limit", "quota", "read_only", "greeting"),
+    ),
     "pop3": (
         *("users", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "timeout"),
         *("hide", "apop", "login_delay", "expire", "locks", "greeting"),
@@ -55,7 +59,7 @@ _FIELDS_OF: Final = {
 _IGNORED: Final = frozenset({"syntax", "require_auth"})
 """Fields of SMTP without which a scenario is the same in other protocols."""
 _COMMON: Final = frozenset({"users", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "timeout"})
-PROTOCOLS: Final = ("smtp", "pop3")
+PROTOCOLS: Final = ("smtp", "imap", "pop3")
 """The protocols whose scenarios there are."""
 _TRUSTED: Final = ("root", "authority", "leaf", "other-key")
 _SENT: Final = ("leaf", "intermediates", "intermediates-reversed", "root", "stranger")

@@ -193,6 +193,12 @@ class Session:
         return self._reading.name
 
     @property
+    def verbs(self) -> tuple[tuple[int, str], ...]:
+        """What the client's lines ask for, as its protocol has it, each with its event's place in the transcript."""
+        lines = ((at, one.data) for at, one in enumerate(self.transcript.events) if one.verb)
+        return tuple((at, self._reading.verb(data)) for at, data in lines)
+
+    @property
     def is_over(self) -> bool:
         """True once the connection has ended."""
         return self.end is not None
