@@ -260,8 +260,8 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/conversation",
-        "        self._recorder.is_wary = True\n",
-        "",
+        "        self._recorder.is_wary = True\n        refusal = self.refuse()\n",
+        "        refusal = self.refuse()\n",
         "what comes behind an AUTH that was refused is shown",
     ),
     # record
@@ -570,8 +570,8 @@ BREAKS: Final = (
     # conftest_plugin
     Break(
         "conftest_plugin",
-        'item.stash[_PASSED] = call.when == "call" and report.passed',
-        'item.stash[_PASSED] = call.when == "call"',
+        'item.stash[PASSED] = call.when == "call" and report.passed',
+        'item.stash[PASSED] = call.when == "call"',
         "a test that failed fails once more for rules that never answered",
     ),
     Break(
