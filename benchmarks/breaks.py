@@ -609,7 +609,7 @@ BREAKS: Final = (
     ),
     Break(
         "conftest_plugin",
-        'for marker in reversed(list(request.node.iter_markers("smtp"))):',
+        "for found in reversed(list(request.node.iter_markers(marker))):",
         'for marker in request.node.iter_markers("smtp"):',
         "the marker of a module overrides that of a test",
     ),

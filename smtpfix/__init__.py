@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         Throttle,
     )
     from .rules.edits import After, Before, Cut, Edit
+    from .rules.elsewhere import Elsewhere
     from .rules.reply import Reply
     from .rules.rule import Rule
     from .rules.status import Ok
@@ -93,6 +94,7 @@ __all__ = [
     "Disconnect",
     "Drip",
     "Edit",
+    "Elsewhere",
     "Envelope",
     "Err",
     "ExtraMissing",
@@ -181,6 +183,7 @@ _HOMES = {
         *("Raw", "Repeat", "Reset", "Stall", "Throttle"),
     },
     "rules.edits": {"After", "Before", "Cut", "Edit"},
+    "rules.elsewhere": {"Elsewhere"},
     "rules.reply": {"Reply"},
     "resolver": {"resolving"},
     "login.mechanisms": {"ANY_USER", "Token"},

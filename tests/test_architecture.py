@@ -217,6 +217,7 @@ RARE = {
         "policy.catalogue_files",
         "policy.scenario",
         "smtp.xclient",
+        *("pop3", "pop3.policy", "pop3.protocol", "mail.accounts", "rules.edits", "rules.status"),
     )
 }
 """What only some servers need."""

@@ -38,6 +38,7 @@ OURS = {
             *("rules.rule.Rule.__post_init__", "rules.text._CONDITION", "rules.text._TIMES", "rules.text._TOKENS"),
             *(
                 "rules.edits.Edit.__post_init__",
+                "rules.elsewhere._CHANGE",
                 "rules.status._CODE",
                 "rules.status._CONTROL",
                 "rules.status._TEXT",

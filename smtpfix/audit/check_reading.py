@@ -11,13 +11,15 @@ from smtpfix.record.session import Session
 from smtpfix.record.transcript import Kind
 
 from .check import Outcome, RunningScenario
-from .disclosure import gave_away, may_be_late
+from .disclosure import gave_away
 
 _MESSAGES: Final = 3
 """How many there are to be read."""
 _BODY: Final = (
     "".join(f"Line {number} of the text.\r\n" for number in range(1, 13)) + ".\r\nBehind a line with a dot.\r\n"
 )
+_DECLARED: Final = (Outcome.LOST_MAIL, Outcome.RETRIEVED_IN_CLEAR, Outcome.ACTED_ON_INJECTION)
+"""What a client may be declared to do."""
 _UNANSWERED: Final = b"not sent, as a rule has it"
 _LEAVES: Final = ("QUIT", "LOGOUT")
 
@@ -31,6 +33,9 @@ class RunningReadingScenario(RunningScenario):
 
     __slots__ = ()
 
+    _task = f"read all {_MESSAGES} messages"
+    _deed = "read the mail"
+
     def _prepare(self) -> None:
         """Put messages where whoever logs in finds them."""
         for number in range(1, _MESSAGES + 1):
@@ -43,7 +48,9 @@ class RunningReadingScenario(RunningScenario):
         accounts = [*self.server.inbox.accounts.values()]
         if self.scenario.group == "injection" and any(map(_went_on_unanswered, sessions)):
             return Outcome.ACTED_ON_INJECTION
-        if any(account.lost for account in accounts):
+        if any(
+            gone.session is not None for account in accounts for gone in account.lost
+        ):  # by a rule it is no client's
             return Outcome.LOST_MAIL
         if any(not one.in_tls for one in found) and self.server.mode is not Mode.PLAIN:
             return Outcome.RETRIEVED_IN_CLEAR
@@ -54,30 +61,9 @@ class RunningReadingScenario(RunningScenario):
         return Outcome.REFUSED if sessions else Outcome.NEVER_CONNECTED
 
     def _complaint(self, outcome: Outcome) -> str | None:
-        """Return what is wrong; None if nothing is."""
-        name, expected = self.name or self.scenario.id, self.expected
-        read = outcome is Outcome.RETRIEVED
-        complaints = {
-            Outcome.LOST_MAIL: "the client deleted a message that it had not read whole",
-            Outcome.RETRIEVED_IN_CLEAR: "the client read its mail in clear",
-            Outcome.ACTED_ON_INJECTION: "the client took a reply that was injected in clear for the server's",
-        }
-        if outcome is Outcome.NEVER_CONNECTED:
-            where = f"{self.server.host}:{self.server.port}"
-            return f"the client never connected to {where}, so nothing is known of it"
-        if outcome in complaints:
-            return None if name in self.accepts else complaints[outcome]
-        if name in self.accepts:
-            return None if read else f"accepts= names {name}, but the client refuses it: take it out"
-        if name in self.refuses:
-            return f"refuses= names {name}, but the client accepts it: take it out" if read else None
-        if expected == "accept" and not read:
-            return f"the client should have read all {_MESSAGES} messages"
-        if expected == "refuse" and read:
-            return "the client should have refused, and read the mail"
-        if expected == "refuse" and outcome is Outcome.REFUSED_LATE and not may_be_late(self.scenario):
-            return "the client should have refused before it gave anything away"
-        return None
+        """Return what is wrong; None if nothing is, or the client is known for it."""
+        is_known = (self.name or self.scenario.id) in self.accepts
+        return None if is_known and outcome in _DECLARED else super()._complaint(outcome)
 
     def _forbidden(self, sessions: Collection[Session]) -> str | None:
         """Return what the client did that the scenario forbids; None if it did nothing of it."""

@@ -287,7 +287,7 @@ def _session_facts(event: SessionEnded) -> Iterator[Fact]:
     yield from map(_auth_fact, session.auth[:_LISTED])
     if len(session.auth) > _LISTED:
         yield f"and {len(session.auth) - _LISTED} more AUTH commands", _CAREFUL
-    yield f"{session.message_count} message{'' if session.message_count == 1 else 's'}", "bold"
+    yield session.work, "bold"
     if (refused := session.refusal) is not None:
         yield f"refused with {refused!r}", _BAD
     if session.end is not None and not (session.tls_failure and session.end is SessionEnd.HANDSHAKE_FAILED):

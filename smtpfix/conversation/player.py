@@ -167,6 +167,9 @@ class _Playing:
         if not self.is_answered and not any(later.changes_answer or later.stands_for_answer for later in self.rest):
             self.perform()
 
+    def change_elsewhere(self, what: Action) -> None:
+        self._connection.change_elsewhere(what)
+
     def break_into_flight(self, octets: int | None) -> None:
         hold_back = self._player.on_flight
         assert hold_back is not None  # noqa: S101 - stands at the stage HANDSHAKE only

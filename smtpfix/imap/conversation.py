@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from smtpfix.clock import monotonic
 from smtpfix.conversation.conversation import Conversation
@@ -33,6 +33,8 @@ from .tags import Tags
 if TYPE_CHECKING:
     from smtpfix.mail.mailbox import Entry
     from smtpfix.record.recorder import Recorder
+    from smtpfix.rules.action import Action
+    from smtpfix.rules.elsewhere import Elsewhere
     from smtpfix.wire.channel import Channel
 
     from .fetch import Piece
@@ -194,6 +196,13 @@ class IMAPConversation(Conversation[Status]):
     def fill(self, octets: bytes) -> bytes:
         """Put tags in the place of a rule's ``{tag}`` and ``{next}``."""
         return self.tags.fill(octets)
+
+    def change_elsewhere(self, what: Action) -> None:
+        """Have the selected mailbox change: the session is told when the protocol allows it."""
+        if self.state.view is not None:
+            from smtpfix.mail.elsewhere import change  # noqa: PLC0415 - few rules do
+
+            change(cast("Elsewhere", what), self.state.view.mailbox, self.state.view.entries)
 
     def logged_in(self, user: str | None) -> None:
         """Open the account of who has logged in."""

@@ -33,6 +33,13 @@ class IMAPLanguage(Language):
     answer_example = "an answer such as NO [UNAVAILABLE] later"
 
     @property
+    def own_actions(self) -> tuple[type[Action], ...]:
+        """What happens to accounts."""
+        from smtpfix.rules.elsewhere import Elsewhere  # noqa: PLC0415 - servers without rules are the most
+
+        return (Elsewhere,)
+
+    @property
     def actions(self) -> tuple[type[Action], ...]:
         """All actions there are in it, its answers first."""
         return (*KINDS, *super().actions[1:])

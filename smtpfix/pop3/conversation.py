@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from smtpfix.conversation.conversation import Conversation
 from smtpfix.record.session import Retrieval, SessionEnd
 from smtpfix.record.transcript import Kind
-from smtpfix.rules.action import Answer
+from smtpfix.rules.action import Action, Answer
 from smtpfix.rules.stages import UNKNOWN
 
 from . import replies
@@ -28,6 +28,7 @@ from .service import Pop3Service
 if TYPE_CHECKING:
     from smtpfix.mail.accounts import Account
     from smtpfix.record.recorder import Recorder
+    from smtpfix.rules.elsewhere import Elsewhere
     from smtpfix.wire.channel import Channel
 
 _SHOWN: Final = 4096
@@ -160,6 +161,11 @@ class Pop3Conversation(Conversation[Answer]):
         self.channel.write(data)
         if len(data) > _AT_ONCE:
             self.channel.flush()
+
+    def change_elsewhere(self, what: Action) -> None:
+        """Have the maildrop change: what this session sees of it stays as it is."""
+        if self.maildrop is not None:
+            self.maildrop.change_elsewhere(cast("Elsewhere", what))
 
     # Commands
 

@@ -30,6 +30,13 @@ class Pop3Language(Language):
     answer_example = "a reply such as -ERR [IN-USE] locked"
 
     @property
+    def own_actions(self) -> tuple[type[Action], ...]:
+        """What happens to accounts."""
+        from smtpfix.rules.elsewhere import Elsewhere  # noqa: PLC0415 - servers without rules are the most
+
+        return (Elsewhere,)
+
+    @property
     def actions(self) -> tuple[type[Action], ...]:
         """All actions there are in it, its replies first."""
         return (Ok, Err, *super().actions[1:])

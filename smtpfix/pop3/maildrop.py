@@ -17,6 +17,7 @@ from .replies import Reply, err, lines, ok, stuffed
 
 if TYPE_CHECKING:
     from smtpfix.mail.message import SessionSource
+    from smtpfix.rules.elsewhere import Elsewhere
 
 _LONGEST_NUMBER: Final = 18
 """Digits of a number that anything could be meant by."""
@@ -50,6 +51,12 @@ class Maildrop:
         """Delete for good what was marked (RFC 1939 section 6)."""
         self._box.remove([self._entries[number - 1] for number in sorted(self._deleted)], "QUIT", self._source)
         self._deleted.clear()
+
+    def change_elsewhere(self, what: Elsewhere) -> None:
+        """Have another session change what this one has a snapshot of."""
+        from smtpfix.mail.elsewhere import change  # noqa: PLC0415 - few rules do
+
+        change(what, self._box, self._entries)
 
     def _there(self) -> list[tuple[int, Entry]]:
         return [(number, entry) for number, entry in enumerate(self._entries, 1) if number not in self._deleted]

@@ -199,6 +199,13 @@ class Session:
         return tuple((at, self._reading.verb(data)) for at, data in lines)
 
     @property
+    def work(self) -> str:
+        """What it came for, in words: how many messages it delivered, or how many it read."""
+        what = self._reading.counts
+        count = len(self.retrievals) if what == "retrieval" else self.message_count
+        return f"{count} {what}{'' if count == 1 else 's'}"
+
+    @property
     def is_over(self) -> bool:
         """True once the connection has ended."""
         return self.end is not None
@@ -239,9 +246,7 @@ class Session:
         else:
             facts.append("in clear")
         facts += [f"AUTH {attempt}" for attempt in self.auth]
-        what = self._reading.counts
-        count = len(self.retrievals) if what == "retrieval" else self.message_count
-        facts.append(f"{count} {what}{'' if count == 1 else 's'}")
+        facts.append(self.work)
         if self.refusal is not None:
             facts.append(f"answered {self.refusal!r}")
         facts.append(str(self.end) if self.end else "still connected")

@@ -53,6 +53,9 @@ class Performance(Protocol):
     def edit_answer(self, action: Action) -> None:
         """Let an action change the octets of the answer; it goes out with the last change that the rule has."""
 
+    def change_elsewhere(self, what: Action) -> None:
+        """Have the account of the session change, as by another one."""
+
     def break_into_flight(self, octets: int | None) -> None:
         """Shake hands up to so many octets; what stands behind this in the rule follows then."""
 

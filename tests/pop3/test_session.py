@@ -11,7 +11,7 @@ import ssl
 
 import pytest
 
-from smtpfix import ANY_USER, Cut, Disconnect, Err, InvalidValueError, Ok, Pop3Policy, SessionEnd, Stall
+from smtpfix import ANY_USER, Cut, Disconnect, Elsewhere, Err, InvalidValueError, Ok, Pop3Policy, SessionEnd, Stall
 from smtpfix.pop3.language import LANGUAGE
 from smtpfix.rules.text import parse_rule
 
@@ -383,9 +383,32 @@ def test_rules_answer_cut_and_break_off(server, talk):
     assert not server.sessions[0].retrievals
 
 
+def test_the_account_changes_as_by_another_session_and_this_one_keeps_its_snapshot(server, client, talk):
+    server.on("STAT", Elsewhere("expunge 1"), Elsewhere(r"flag 2 \Seen"), Elsewhere("deliver"), Elsewhere("expunge 9"))
+    assert client.say("STAT").startswith("+OK 2 ")
+    assert client.say("RETR 1", more=True)[1:3] == ["Subject: one", ""]
+    account = server.account("ann")
+    assert [(stored.subject, stored.is_seen) for stored in account.inbox] == [
+        ("two", True),
+        ("Delivered meanwhile", False),
+    ]
+    assert [(gone.how, gone.session) for gone in account.gone] == [("EXPUNGE", None)]
+    server.off()
+    server.on("NOOP", Elsewhere(r"unflag 2 \Seen"))
+    client.say("DELE 1")
+    client.say("NOOP")
+    client.say("QUIT")
+    assert [(stored.uid, stored.is_seen) for stored in account.inbox] == [(2, False), (3, False)]
+    server.on("USER", Elsewhere("expunge 1"))
+    assert talk(server).log_in() == "+OK 2 messages"  # nobody has logged in when USER comes
+
+
 @pytest.mark.parametrize(
     ("text", "action"),
     [
+        (r'STAT: elsewhere "flag 1 \Seen"', Elsewhere(r"flag 1 \Seen")),
+        (r'STAT: elsewhere "flag 1 \\Seen"', Elsewhere(r"flag 1 \Seen")),
+        ('STAT: elsewhere "deliver"', Elsewhere("deliver")),
         ("PASS: -ERR [IN-USE] locked", Err("locked", "IN-USE")),
         ("STAT: +OK 1 2", Ok("1 2")),
         ("retr 2 x1: -err", Err()),
@@ -401,6 +424,8 @@ def test_replies_are_written_as_text(text, action):
     [
         (lambda: Err("a\r\nb"), r"Err.text: expected text of one line"),
         (lambda: Ok("a", "[x]"), r"Ok.code: expected a response code without its brackets"),
+        (lambda: Elsewhere("expunge 0"), r"Elsewhere.change: expected 'deliver', 'expunge 1'"),
+        (lambda: Elsewhere(r"flag 1 \Sean"), r"Elsewhere.change: expected 'deliver', 'expunge 1'"),
         (lambda: parse_rule("MAIL: -ERR no", LANGUAGE), "a stage first, one of CONNECT"),
         (lambda: parse_rule("RETR: 550 no", LANGUAGE), r"a reply such as -ERR \[IN-USE\] locked"),
         (lambda: Pop3Policy(hide=("IMAP",)), "Pop3Policy.hide: expected a collection of names out of TOP"),
