@@ -576,7 +576,7 @@ BREAKS: Final = (
     ),
     Break(
         "conftest_plugin",
-        'for found in reversed(list(request.node.iter_markers(marker))):',
+        "for found in reversed(list(request.node.iter_markers(marker))):",
         'for marker in request.node.iter_markers("smtp"):',
         "the marker of a module overrides that of a test",
     ),
