@@ -15,30 +15,42 @@ import pytest
 
 from smtpfix import (
     ANY_USER,
+    Account,
+    After,
     Alert,
     Attachment,
     Attempts,
     AuthAttempt,
     Authority,
+    Before,
     CapturedMessage,
+    Cut,
     DeclaredMode,
     Delay,
     Disconnect,
+    Edit,
+    Elsewhere,
     Envelope,
+    Err,
     Flight,
+    Folder,
+    Gone,
     Grade,
     Inbox,
     InvalidValueError,
     Limits,
     Mode,
     NoMessage,
+    Ok,
     Outcome,
     Policy,
+    Pop3Policy,
     ProxyHeader,
     ProxyTLS,
     Rate,
     Repeat,
     Reply,
+    Retrieval,
     Rule,
     RunningScenario,
     Scenario,
@@ -47,6 +59,7 @@ from smtpfix import (
     Session,
     SessionEnd,
     SMTPFixError,
+    StoredMessage,
     Target,
     TLSFailure,
     TLSInfo,
@@ -355,3 +368,30 @@ def audits(smtp_audit: Callable[..., AuditResult]) -> None:
     audit_client(Command(("send", "{host}", "{port}")), groups={"stripping"})
     audit_client("curl")
     smtp_audit(deliver_to, grade=Grade.AUTHENTICATED, deviations={"cn-only/starttls"})
+
+
+# reading mail
+
+
+@pytest.mark.pop3("tls-required", users={"ann": "s3cret"})
+def test_importer(smtp_server: Server, pop3_server: Server) -> None:
+    assert_type(pop3_server.put(b"Subject: Hi\r\n\r\n", to="ann"), tuple[StoredMessage, ...])
+    account = pop3_server.account("ann")
+    assert_type(account, Account)
+    assert_type(account.inbox, Folder)
+    stored = account.one(folder="INBOX", subject="Hi", timeout=1)
+    assert_type(stored, StoredMessage)
+    assert_type(stored.captured, CapturedMessage | None)
+    assert_type(stored.flags, frozenset[str])
+    assert_type(account.lost, tuple[Gone, ...])
+    assert_type(account.gone[0].session, Session | None)
+    assert_type(pop3_server.sessions[0].retrievals, tuple[Retrieval, ...])
+    pop3_server.on("RETR", Before(b"x"), Edit(rb"\d", b"7"), After(b"y"), Cut(300), Disconnect())
+    pop3_server.on("PASS", Err("locked", "IN-USE"), times=1)
+    pop3_server.on("STAT", Elsewhere("deliver"), Ok("1 2"))
+    Server(Pop3Policy("starttls", apop=True, hide=["UIDL"], login_delay=5), inbox=smtp_server.inbox)
+
+
+@pytest.mark.pop3_scenarios("pop3-strip-capa", mode="starttls")
+def test_importer_is_careful(pop3_scenario: RunningScenario) -> None:
+    assert_type(pop3_scenario.check(lambda server: server.port), Outcome)

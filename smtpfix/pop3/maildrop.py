@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from smtpfix.mail.message import SessionSource
     from smtpfix.rules.elsewhere import Elsewhere
 
+_BLOCK: Final = 4_096
+"""Octets whose lines are counted at once."""
 _LONGEST_NUMBER: Final = 18
 """Digits of a number that anything could be meant by."""
 
@@ -151,11 +153,18 @@ def _number(text: str) -> int | None:
 
 
 def _end_of_lines(content: bytes, begin: int, count: int) -> int:
-    """Return where so many lines end from a place on, or the content does."""
+    """Return where so many lines end from a place on, or the content does.
+
+    Blocks are counted as a whole, since a client may ask for a million lines again and again.
+    """
     at = begin
-    for _ in range(count):
-        end = content.find(b"\n", at)
-        if end < 0:
-            return len(content)
-        at = end + 1
-    return at
+    while at < len(content) and count > 0:
+        there = content.count(b"\n", at, at + _BLOCK)
+        if there < count:
+            count -= there
+            at += _BLOCK
+            continue
+        for _ in range(count):
+            at = content.find(b"\n", at) + 1
+        return at
+    return min(at, len(content))
