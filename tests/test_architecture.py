@@ -217,7 +217,8 @@ RARE = {
         "policy.catalogue_files",
         "policy.scenario",
         "smtp.xclient",
-        *("pop3", "pop3.policy", "pop3.protocol", "mail.accounts", "rules.edits", "rules.status"),
+        *("imap", "imap.policy", "imap.protocol", "pop3", "pop3.policy", "pop3.protocol"),
+        *("mail.accounts", "rules.edits", "rules.status"),
     )
 }
 """What only some servers need."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 import socket
@@ -120,7 +121,7 @@ def careful(server, *, patience=PATIENCE):
         client.ask("SELECT INBOX")
         offered = capabilities(client.ask("CAPABILITY"))
         found = b"".join(client.ask("UID SEARCH ALL"))
-        uids = re.search(rb"\* SEARCH((?: [0-9]+)*)\r\n", found)[1].split()
+        uids = re.search(rb"(?i)\* SEARCH((?: [0-9]+)*)\r\n", found)[1].split()
         read = []
         for uid in map(bytes.decode, uids):
             answers = client.ask(f"UID FETCH {uid} (BODY.PEEK[])")
@@ -156,7 +157,7 @@ class Credulous(Client):
     """Takes what anybody says at any time, and is at a loss where it is not what it knows."""
 
     def __init__(self, *arguments, **options):
-        self.numbers = set()
+        self.numbers, self.names, self.offered, self.has_read = set(), set(), [], set()
         super().__init__(*arguments, **options)
 
     def response(self):
@@ -167,6 +168,12 @@ class Credulous(Client):
             self.numbers.add(int(response.split()[1]))
         if response.startswith(b"* SEARCH"):
             self.numbers |= set(map(int, response.split()[2:]))
+        if response.startswith(b"* LIST"):
+            self.names.add(response.split()[-1].decode())
+        if response.startswith(b"* CAPABILITY"):
+            self.offered = response.split()[2:]
+        if b"BODY[] {8}" in response:
+            self.has_read.add(int(response.split()[1]))
         return response
 
 
@@ -182,14 +189,14 @@ def _begin_naively(server, patience, context, *, tries_tls=True):
 
 def _log_in_naively(client, context, *, tries_tls):
     if not client.greeting.startswith(b"* PREAUTH"):
-        offered = capabilities(client.say("CAPABILITY")[0])
-        if tries_tls and b"STARTTLS" in offered and _takes_any_answer(client):
+        client.say("CAPABILITY")
+        if tries_tls and b"STARTTLS" in client.offered and _takes_any_answer(client):
             client.begin_tls(context, None)  # and what came in clear behind it stays
-            client.say("CAPABILITY")
-        if any(one.startswith(b"AUTH=") for one in offered) and b"AUTH=PLAIN" not in offered:
+        if any(one.startswith(b"AUTH=") for one in client.offered) and b"AUTH=PLAIN" not in client.offered:
             raise Leaves("it has no mechanism that is known")
         for password in ("s3cret", "S3cret"):
-            if client.say(f"LOGIN ann {password}")[1].startswith(b"OK"):
+            initial = base64.b64encode(f"\0ann\0{password}".encode()).decode()
+            if client.say(f"AUTHENTICATE PLAIN {initial}")[1].startswith(b"OK"):
                 break
         else:
             raise Leaves("nobody lets it in")
@@ -204,10 +211,15 @@ def _takes_any_answer(client):
 
 def _read_naively(server, patience, context, **options):
     with contextlib.closing(_begin_naively(server, patience, context, **options)) as client:
+        client.ask('LIST "" *')
+        for name in client.names:
+            client.ask(f"STATUS {name} (MESSAGES)")
         client.ask("SELECT INBOX")
         client.ask("SEARCH ALL")
         _idle(client)
-        for number in sorted(client.numbers - {0}, reverse=True):
+        for number in sorted(client.numbers - client.has_read - {0}, reverse=True):
+            if b"ENVELOPE (NIL NIL" in b"".join(client.ask(f"FETCH {number} ENVELOPE")):
+                raise Leaves("it has no subject")
             size = int(re.search(rb"SIZE ([0-9]+)|\Z", b"".join(client.ask(f"FETCH {number} RFC822.SIZE")))[1] or 1)
             client.say(f"FETCH {number} BODY.PEEK[]<0.{size}>")
         client.say("STORE 1:* +FLAGS.SILENT (\\Deleted)")

@@ -14,7 +14,7 @@ OWN = [one for one in scenario_ids(protocol="imap") if "imap-" in one]
 OF_STARTTLS = [one for one in OWN if "starttls" in load_scenario(one).modes]
 SILENT = {
     *("imap-inject-tagged", "imap-inject-capability", "control-imap-silent", "imap-fetch-stall", "imap-wrong-tag"),
-    *("imap-strip-continue", "imap-strip-untagged", "imap-literal-short"),
+    *("imap-strip-continue", "imap-strip-untagged", "imap-literal-short", "imap-greeting-none", "imap-auth-endless"),
     *("handshake-stall", "handshake-stall-mid", "tls-on-plain-port"),
 }
 """Where the server says nothing, and a client has to give up."""
@@ -23,7 +23,8 @@ IN_CLEAR = "the client read its mail in clear"
 ACTS_ON_INJECTION = "the client took a reply that was injected in clear for the server's"
 CAUGHT = {
     **{one: IN_CLEAR for one in OF_STARTTLS if one.startswith(("imap-strip-", "imap-preauth", "imap-tamper-"))},
-    **{one: LOSES for one in OF_STARTTLS if one.startswith("imap-fetch-")},
+    **{one: LOSES for one in OF_STARTTLS if one.startswith("imap-fetch-") and one != "imap-fetch-drip"},
+    **dict.fromkeys(("imap-tamper-fetch", "imap-tamper-greeting", "imap-literal-bomb", "imap-lower-case"), LOSES),
     **dict.fromkeys(("imap-bye-in-session", "imap-idle-refused", "imap-size-wrong", "imap-wrong-tag"), LOSES),
     **dict.fromkeys(("imap-inject-capability", "imap-inject-tagged"), ACTS_ON_INJECTION),
     "imap-auth-none": "the client should have refused, and read the mail",
@@ -31,11 +32,17 @@ CAUGHT = {
     "imap-logindisabled": IN_CLEAR,
     "imap-stale-capability": "the client should have read all 3 messages",
     "imap-unavailable": "the client tried another password",
-    "imap-unsolicited": "the client should have read all 3 messages",
+    **dict.fromkeys(
+        ("imap-envelope-nil", "imap-unknown-untagged", "imap-unsolicited"),
+        "the client should have read all 3 messages|" + LOSES,
+    ),
+    "imap-no-sasl-ir": "the client should have read all 3 messages",
 }
 """What the naive client is told, in each row that is there to catch it."""
 NOBODY_FAILS = {
     *("control-imap-silent", "imap-expunge-race", "imap-greeting-bye", "imap-login-failed", "imap-no-move"),
+    *("imap-auth-endless", "imap-fetch-drip", "imap-greeting-none", "imap-referral-greeting", "imap-referral-login"),
+    *("imap-traversal", "imap-uidvalidity-changes"),
 }
 """Where the server leaves nothing to do wrong, or what is wrong is not seen: who expunges what others have marked."""
 
