@@ -88,6 +88,8 @@ def by_aioimaplib(server, folder):
         await client.store("1:2", "+FLAGS", r"(\Deleted)")
         await client.expunge()
         await client.logout()
+        client.protocol.transport.abort()  # which it leaves open
+        await asyncio.sleep(0)
         return b"\n".join(lines).decode()
 
     return asyncio.run(read())
