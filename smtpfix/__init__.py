@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         UnknownScenario,
     )
     from .imap.policy import ImapPolicy
-    from .imap.status import Bad, Bye, No, PreAuth
+    from .imap.status import Bad, Bye, GoOn, No, PreAuth
     from .login.mechanisms import ANY_USER, Token
     from .mail.accounts import Account
     from .mail.attempts import Attempts
@@ -102,6 +102,7 @@ __all__ = [
     "Flag",
     "Flight",
     "Folder",
+    "GoOn",
     "Gone",
     "Grade",
     "Hide",
@@ -173,7 +174,7 @@ _HOMES = {
     "mail.message": {"Attachment", "CapturedMessage"},
     "mail.stored": {"Folder", "Gone", "StoredMessage"},
     "imap.policy": {"ImapPolicy"},
-    "imap.status": {"Bad", "Bye", "No", "PreAuth"},
+    "imap.status": {"Bad", "Bye", "GoOn", "No", "PreAuth"},
     "pop3.policy": {"Pop3Policy"},
     "pop3.replies": {"Err"},
     "policy.mode": {"Mode"},

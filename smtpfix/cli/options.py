@@ -64,7 +64,7 @@ class ServeOptions:
     reader_rules: tuple[tuple[str, Rule], ...] = ()
     """The same of the servers that mail is read from, each with its protocol."""
     rules_file: RulesFile | None = None
-    """More rules of SMTP, asked before these, from a file that can be read again; None: no file."""
+    """More rules, asked before these, from a file that can be read again; None: no file."""
     timeout: float | None = None
     """Seconds after which it ends; None goes on."""
     max_memory: int = DEFAULT_MEMORY * _MEBIBYTE

@@ -244,8 +244,8 @@ class _Run:
 
     def _use_rules(self, file: RulesFile) -> None:
         """Put a file's rules in the place of those it had before, on all servers."""
-        for server in (one for one in self._names if one.policy.spoken == DEFAULT_PROTOCOL):
-            rules = file.for_mode(server.mode)
+        for server in self._names:
+            rules = file.for_server(server.policy.spoken, server.mode)
             server.use_rules(rules, instead_of=self._file_rules.get(server, ()))
             self._file_rules[server] = rules
         self._events.put(RulesRead(file.path, file.count, datetime.now(UTC)))

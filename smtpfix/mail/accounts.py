@@ -27,6 +27,7 @@ from .view import View
 
 if TYPE_CHECKING:
     import asyncio
+    from threading import RLock
 
 INBOX: Final = "INBOX"
 """The folder that every account has, under this name in any case (RFC 9051 section 5.1)."""
@@ -46,12 +47,16 @@ class Account:
         """For protocols: its folders by their names, while `lock` is held or in the loop thread."""
         self.subscribed: set[str] = set()
         """The names that IMAP clients subscribed to."""
-        self.lock = shelf.lock
         self._shelf = shelf
         self._next_uidvalidity = next_uidvalidity
         self._gone: OrderedDict[Entry, Gone] = OrderedDict()
         self._holder: object | None = None
         self.create(INBOX)
+
+    @property
+    def lock(self) -> RLock:
+        """The lock of all accounts of the inbox."""
+        return self._shelf.lock
 
     # For tests
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smtpfix.record.waiting import Bell
 
 from .message import CapturedMessage, unsent
+
+if TYPE_CHECKING:
+    from threading import RLock
 
 
 class Shelf:
@@ -17,12 +20,16 @@ class Shelf:
 
     def __init__(self, most_octets: int) -> None:
         self.bell = Bell()
-        self.lock = self.bell.lock
         self.dropped = 0
         """How many messages had to go because there was no room."""
         self._most_octets = most_octets
         self._octets = 0
         self._kept: OrderedDict[object, tuple[int, Callable[[], object]]] = OrderedDict()
+
+    @property
+    def lock(self) -> RLock:
+        """The one of `bell`; another one in a forked child, where nobody would ever release the parent's."""
+        return self.bell.lock
 
     def keep(self, item: object, octets: int, drop: Callable[[], object]) -> None:
         """Take something in; `drop` is called when it has to go, with the lock held, as is this."""

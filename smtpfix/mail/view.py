@@ -56,21 +56,21 @@ class View:
         """The messages by sequence number, the first at 0, in the order of their UIDs."""
         self.recent: set[Entry] = set()
         """Those that no session was told of before this one."""
-        self._lock = shelf.lock
+        self._shelf = shelf
         self._loop = loop
         self._told = told
         self._rings = False
         self._new: dict[Entry, None] = {}
         self._gone: dict[Entry, None] = {}
         self._changed: dict[Entry, None] = {}
-        with self._lock:
+        with self._shelf.lock:
             self.entries = mailbox.entries
             self._take_recent(self.entries)
             mailbox.views.add(self)
 
     def close(self) -> None:
         """Hear of no more changes."""
-        with self._lock:
+        with self._shelf.lock:
             self.mailbox.views.discard(self)
         self._told = None
 
@@ -90,7 +90,7 @@ class View:
 
     def know(self, entry: Entry) -> None:
         """Note that the session is told of a message's flags anyway."""
-        with self._lock:
+        with self._shelf.lock:
             self._changed.pop(entry, None)
 
     def update(self, *, expunge: bool = True) -> Update:
@@ -100,7 +100,7 @@ class View:
         """
         if not self.has_changed:
             return _NOTHING
-        with self._lock:
+        with self._shelf.lock:
             expunged = []
             if expunge and self._gone:
                 for entry in sorted(self._gone, key=_uid, reverse=True):

@@ -150,7 +150,7 @@ def test_any_file_of_rules_is_rules_or_an_error_that_names_it(tmp_path, text):
     path = tmp_path / "rules.toml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        found = RulesFile.read(path).for_mode("plain")
+        found = RulesFile.read(path).for_server("smtp", "plain")
     except InvalidValueError as error:
         found = str(error)
     assert found.startswith(str(path)) if isinstance(found, str) else all(isinstance(one, Rule) for one in found)

@@ -1,6 +1,7 @@
 """Accounts: who gets what was captured, what readers do to it, what their sessions are told, and what was lost."""
 
 import asyncio
+import os
 import threading
 from dataclasses import replace
 from email.message import EmailMessage
@@ -304,3 +305,25 @@ def test_a_flag_that_a_session_set_itself_it_need_not_be_told_of():
     one.know(entry)
     assert not one.update()
     assert two.update().changed == ((1, entry),)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 and later, where there are threads
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_does_not_wait_for_a_lock_that_a_thread_of_its_parent_had():
+    mine = accounts("ann")
+    held, over = threading.Event(), threading.Event()
+
+    def hold():
+        with mine["ann"].lock:
+            held.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(60)
+    if (child := os.fork()) == 0:
+        mine.put(b"Subject: Hi\r\n\r\n", to="ann")
+        os._exit(len(mine["ann"].inbox))
+    over.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
