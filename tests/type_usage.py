@@ -22,7 +22,9 @@ from smtpfix import (
     Attempts,
     AuthAttempt,
     Authority,
+    Bad,
     Before,
+    Bye,
     CapturedMessage,
     Cut,
     DeclaredMode,
@@ -35,16 +37,20 @@ from smtpfix import (
     Flight,
     Folder,
     Gone,
+    GoOn,
     Grade,
+    ImapPolicy,
     Inbox,
     InvalidValueError,
     Limits,
     Mode,
+    No,
     NoMessage,
     Ok,
     Outcome,
     Policy,
     Pop3Policy,
+    PreAuth,
     ProxyHeader,
     ProxyTLS,
     Rate,
@@ -371,6 +377,17 @@ def audits(smtp_audit: Callable[..., AuditResult]) -> None:
 
 
 # reading mail
+
+
+@pytest.mark.imap("tls-required", users={"ann": "s3cret"})
+def test_reader(smtp_server: Server, imap_server: Server) -> None:
+    imap_server.on("LOGIN", No("later", "UNAVAILABLE"), times=1)
+    imap_server.on("GREETING", PreAuth("hello"))
+    imap_server.on("STARTTLS", Bad("what?"))
+    imap_server.on("STORE", Bye("bye"))
+    imap_server.on("IDLE", GoOn("go on"))
+    policy = ImapPolicy("starttls", folders=["Done"], hide=["MOVE"], quota=1_000, append_limit=10, read_only=True)
+    Server(policy, inbox=smtp_server.inbox)
 
 
 @pytest.mark.pop3("tls-required", users={"ann": "s3cret"})
