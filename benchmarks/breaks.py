@@ -309,9 +309,42 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/conversation",
-        "        self._recorder.is_wary = True\n",
-        "",
+        "        self._recorder.is_wary = True\n        refusal = self.refuse()\n        connection",
+        "        refusal = self.refuse()\n        connection",
         "what comes behind an AUTH that was refused is shown",
+    ),
+    # imap
+    Break(
+        "smtpfix/imap",
+        "expunge=name not in _KEEPS_NUMBERS",
+        "expunge=True",
+        "sequence numbers change in the answer to FETCH",
+    ),
+    Break(
+        "smtpfix/imap",
+        "    if numbers.highest > len(entries) or not entries:\n",
+        "    if False:\n",
+        "a sequence number that there is not is no error",
+    ),
+    Break("smtpfix/imap", "if not policy.allows_auth(in_tls=in_tls):", "if False:", "LOGINDISABLED is never said"),
+    Break(
+        "smtpfix/imap",
+        "if is_secret and is_more and secret_at(line):",
+        "if False:",
+        "a password in a second line is shown as a command is",
+    ),
+    Break(
+        "smtpfix/imap",
+        "        self.state.close()\n        self._begin_anew()\n",
+        "",
+        "a login in clear is still good inside TLS",
+    ),
+    Break("smtpfix/imap", "            self.channel.acknowledge()\n", "            pass\n", "an APPEND takes 40 ms"),
+    Break(
+        "smtpfix/imap",
+        "        return len(self.pieces) < 2 * _LINES and self._octets + octets <= most",
+        "        return True",
+        "a literal of any size is taken in before the login",
     ),
     # record
     Break(
@@ -625,8 +658,8 @@ BREAKS: Final = (
     ),
     Break(
         "conftest_plugin",
-        'for marker in reversed(list(item.iter_markers("smtp"))):',
-        'for marker in item.iter_markers("smtp"):',
+        "for marker in reversed(list(item.iter_markers(protocol))):",
+        "for marker in item.iter_markers(protocol):",
         "the marker of a module overrides that of a test",
     ),
     Break(

@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures, the marker ``smtp``, and in a failing test's report what clients did and sent.
+"""The pytest plugin: fixtures, a marker for each protocol, and in a failing test's report what clients did and sent.
 
 Loaded in every pytest run of every user, so it imports pytest and nothing else until a fixture is asked for.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
     from smtpfix.audit.check import RunningScenario
-    from smtpfix.fixtures import RunAudit, StartServer
+    from smtpfix.audit.check_reading import RunningReadingScenario
+    from smtpfix.fixtures import RunAudit, StartReader, StartServer
+    from smtpfix.imap.policy import ImapPolicy
     from smtpfix.pki.authority import Authority
+    from smtpfix.pop3.policy import Pop3Policy
     from smtpfix.server import Server
     from smtpfix.smtp.policy import Policy
 
@@ -37,19 +40,40 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
+        "imap(mode, **fields): the policy of this test's imap_server; keyword arguments are smtpfix.ImapPolicy's "
+        "fields, and what is not named stays as the imap_policy fixture has it; strict_rules=True as for smtp",
+    )
+    config.addinivalue_line(
+        "markers",
+        "pop3(mode, **fields): the policy of this test's pop3_server; keyword arguments are smtpfix.Pop3Policy's "
+        "fields, and what is not named stays as the pop3_policy fixture has it; strict_rules=True as for smtp",
+    )
+    config.addinivalue_line(
+        "markers",
         "smtp_scenarios(*names, mode='implicit-tls', accepts=(), refuses=(), **fields): run this test with its "
         "smtp_scenario once for each scenario: ids, groups such as certificates, or modes; accepts and refuses "
         "are ids of what this client is known to do otherwise, fields are smtpfix.Policy's; several markers add up, "
         "and one without names declares accepts and refuses for all of them",
     )
+    config.addinivalue_line(
+        "markers",
+        "imap_scenarios(*names, mode='implicit-tls', accepts=(), refuses=(), **fields): the same for "
+        "imap_scenario, with smtpfix.ImapPolicy's fields",
+    )
+    config.addinivalue_line(
+        "markers",
+        "pop3_scenarios(*names, mode='implicit-tls', accepts=(), refuses=(), **fields): the same for "
+        "pop3_scenario, with smtpfix.Pop3Policy's fields",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that wants a scenario once for each that its markers name."""
-    if "smtp_scenario" in metafunc.fixturenames:
-        from .scenarios import parametrize  # noqa: PLC0415 - not before it is asked for
+    for protocol in ("smtp", "imap", "pop3"):
+        if f"{protocol}_scenario" in metafunc.fixturenames:
+            from .scenarios import parametrize  # noqa: PLC0415 - not before it is asked for
 
-        parametrize(metafunc)
+            parametrize(metafunc, protocol)
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +131,7 @@ def start_smtp_server(
     """
     from .servers import starting  # noqa: PLC0415 - not before it is asked for
 
-    with starting(request, smtp_policy) as start:
+    with starting(request, "smtp", smtp_policy) as start:
         yield start
 
 
@@ -116,7 +140,71 @@ def smtp_server(request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_
     """Return a running server of the test's own: nothing of another test is in its inbox."""
     from .servers import starting  # noqa: PLC0415 - not before it is asked for
 
-    with starting(request, smtp_policy) as start:
+    with starting(request, "smtp", smtp_policy) as start:
+        yield start()
+
+
+@pytest.fixture(scope="session")
+def pop3_policy() -> Pop3Policy:
+    """Return the policy that the ``pop3`` marker starts from. Override it as `smtp_policy`."""
+    from smtpfix.pop3.policy import Pop3Policy  # noqa: PLC0415 - not before it is asked for
+
+    return Pop3Policy()
+
+
+@pytest.fixture
+def start_pop3_server(
+    request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None
+) -> Iterator[StartReader]:
+    """Return a function that starts a POP3 server, closed after the test.
+
+    ``start_pop3_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of `pop3_policy`;
+    ``start_pop3_server(Pop3Policy(...))`` replaces it. All servers of the test share one inbox and one authority.
+    """
+    from .servers import starting  # noqa: PLC0415 - not before it is asked for
+
+    with starting(request, "pop3", pop3_policy) as start:
+        yield start
+
+
+@pytest.fixture
+def pop3_server(request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None) -> Iterator[Server]:
+    """Return a running POP3 server of the test's own, by which what the test's other servers captured can be read."""
+    from .servers import starting  # noqa: PLC0415 - not before it is asked for
+
+    with starting(request, "pop3", pop3_policy) as start:
+        yield start()
+
+
+@pytest.fixture(scope="session")
+def imap_policy() -> ImapPolicy:
+    """Return the policy that the ``imap`` marker starts from. Override it as `smtp_policy`."""
+    from smtpfix.imap.policy import ImapPolicy  # noqa: PLC0415 - not before it is asked for
+
+    return ImapPolicy()
+
+
+@pytest.fixture
+def start_imap_server(
+    request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None
+) -> Iterator[StartReader]:
+    """Return a function that starts an IMAP server, closed after the test.
+
+    ``start_imap_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of `imap_policy`;
+    ``start_imap_server(ImapPolicy(...))`` replaces it. All servers of the test share one inbox and one authority.
+    """
+    from .servers import starting  # noqa: PLC0415 - not before it is asked for
+
+    with starting(request, "imap", imap_policy) as start:
+        yield start
+
+
+@pytest.fixture
+def imap_server(request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None) -> Iterator[Server]:
+    """Return a running IMAP server of the test's own, by which what the test's other servers captured can be read."""
+    from .servers import starting  # noqa: PLC0415 - not before it is asked for
+
+    with starting(request, "imap", imap_policy) as start:
         yield start()
 
 
@@ -132,6 +220,34 @@ def smtp_scenario(
         fail_unmarked(request)
     with run(request.param, smtp_policy, lambda policy: running_for(request, policy)) as running:
         yield running
+
+
+@pytest.fixture
+def imap_scenario(
+    request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None
+) -> Iterator[RunningReadingScenario]:
+    """Return a scenario and a server that shows it, once for each that the marker ``imap_scenarios`` names."""
+    from .scenarios import fail_unmarked, run  # noqa: PLC0415 - not before it is asked for
+    from .servers import running_for  # noqa: PLC0415 - as above
+
+    if not hasattr(request, "param"):
+        fail_unmarked(request)
+    with run(request.param, imap_policy, lambda policy: running_for(request, policy)) as scenario:
+        yield cast("RunningReadingScenario", scenario)
+
+
+@pytest.fixture
+def pop3_scenario(
+    request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None
+) -> Iterator[RunningReadingScenario]:
+    """Return a scenario and a server that shows it, once for each that the marker ``pop3_scenarios`` names."""
+    from .scenarios import fail_unmarked, run  # noqa: PLC0415 - not before it is asked for
+    from .servers import running_for  # noqa: PLC0415 - as above
+
+    if not hasattr(request, "param"):
+        fail_unmarked(request)
+    with run(request.param, pop3_policy, lambda policy: running_for(request, policy)) as scenario:
+        yield cast("RunningReadingScenario", scenario)
 
 
 @pytest.fixture

@@ -95,9 +95,9 @@ class _Told:
         where = f"{self.server.host}:{self.server.port}"
         for session in self.sessions[-_SESSIONS_SHOWN:]:
             at = f" at {where}" if has_others else ""
-            yield f"smtp {session}{at}", _shortened(str(session.transcript))
+            yield f"{session.protocol} {session}{at}", _shortened(str(session.transcript))
         if not self.sessions:
-            yield f"smtp server {where} ({self.server.mode})", "no client connected"
+            yield f"{self.server.policy.spoken} server {where} ({self.server.mode})", "no client connected"
 
     @property
     def messages(self) -> Iterator[CapturedMessage]:

@@ -1,6 +1,6 @@
-"""The marker ``smtp_scenarios``: which scenarios a test runs with, and the server of each.
+"""The markers ``smtp_scenarios``, ``imap_scenarios``, ``pop3_scenarios``: what a test runs with, and its servers.
 
-Imported only where a test asks for the fixture ``smtp_scenario``.
+Imported only where a test asks for one of the fixtures ``smtp_scenario``, ``imap_scenario`` and ``pop3_scenario``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from smtpfix.errors import ExtraMissing, InvalidValueError
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import GROUPS, Scenario
+from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.server import Server
-from smtpfix.smtp.policy import Policy
 
 _MODES: Final = "modes"
 """The group of good servers, one in each mode; its runs go by the mode's name."""
@@ -30,14 +30,55 @@ _POINTLESS: Final = {"accepts": "accept", "refuses": "refuse"}
 """What a client cannot deviate to, where it is what the scenario calls for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The scenarios of one protocol, as tests ask for them."""
+
+    protocol: str
+    policy: type[ServerPolicy]
+    running: type[RunningScenario]
+
+    @property
+    def fixture(self) -> str:
+        """The fixture's name."""
+        return f"{self.protocol}_scenario"
+
+    @property
+    def marker(self) -> str:
+        """The marker's name."""
+        return f"{self.protocol}_scenarios"
+
+    def ids(self, group: str | None = None) -> tuple[str, ...]:
+        """Return the ids of all scenarios, or of a group."""
+        return scenario_ids(group, self.protocol)
+
+
+def kind_of(protocol: str) -> Kind:
+    """Return the scenarios of a protocol."""
+    if protocol == "imap":
+        from smtpfix.audit.check_reading import RunningReadingScenario  # noqa: PLC0415 - for whom mail is read
+        from smtpfix.imap.policy import ImapPolicy  # noqa: PLC0415 - as above
+
+        return Kind(protocol, ImapPolicy, RunningReadingScenario)
+    if protocol == "pop3":
+        from smtpfix.audit.check_reading import RunningReadingScenario  # noqa: PLC0415 - for whom mail is read
+        from smtpfix.pop3.policy import Pop3Policy  # noqa: PLC0415 - as above
+
+        return Kind(protocol, Pop3Policy, RunningReadingScenario)
+    from smtpfix.smtp.policy import Policy  # noqa: PLC0415 - and for whom it is sent
+
+    return Kind(protocol, Policy, RunningScenario)
+
+
 class _Nonsense(Exception):  # noqa: N818 - never leaves this module
     """A marker that says nothing sensible; the text is for its user."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Marker:
-    """One marker ``smtp_scenarios``, its values checked one by one."""
+    """One marker, its values checked one by one."""
 
+    kind: Kind
     names: tuple[str, ...]
     mode: Mode
     declared: dict[str, frozenset[str]]
@@ -59,73 +100,74 @@ class Wanted:
     declared: dict[str, frozenset[str]] = field(default_factory=lambda: dict.fromkeys(_POINTLESS, frozenset()))
 
 
-def parametrize(metafunc: pytest.Metafunc) -> None:
+def parametrize(metafunc: pytest.Metafunc, protocol: str) -> None:
     """Run a test once for each scenario that its markers name; fail its collection where they make no sense."""
-    runs, nonsense = _understand(metafunc)
+    kind = kind_of(protocol)
+    runs, nonsense = _understand(metafunc, kind)
     if nonsense:  # the user's mistake, not ours: without a traceback through this module
         pytest.fail(f"{metafunc.definition.nodeid}: {nonsense}", pytrace=False)
     several = len({run.mode for run in runs if run.name != run.mode}) > 1
     ids = [f"{run.name}-{run.mode}" if several and run.name != run.mode else run.name for run in runs]
-    metafunc.parametrize("smtp_scenario", runs, ids=ids, indirect=True)
+    metafunc.parametrize(kind.fixture, runs, ids=ids, indirect=True)
 
 
-def _understand(metafunc: pytest.Metafunc) -> tuple[list[Wanted], str]:
+def _understand(metafunc: pytest.Metafunc, kind: Kind) -> tuple[list[Wanted], str]:
     """Return the runs that a test's markers add up to, or else what is wrong with them."""
     try:
-        return _select([_read(marker) for marker in metafunc.definition.iter_markers("smtp_scenarios")]), ""
+        return _select([_read(marker, kind) for marker in metafunc.definition.iter_markers(kind.marker)], kind), ""
     except _Nonsense as nonsense:
         return [], str(nonsense)
 
 
-def _read(marker: pytest.Mark) -> _Marker:
+def _read(marker: pytest.Mark, kind: Kind) -> _Marker:
     fields = dict(marker.kwargs)
     try:
-        mode = Mode(Policy(fields.pop("mode", Mode.IMPLICIT_TLS)).mode)
+        mode = Mode(kind.policy(fields.pop("mode", Mode.IMPLICIT_TLS)).mode)
     except InvalidValueError as error:
-        raise _Nonsense(f"smtp_scenarios: mode: expected {error.expected}, got {error.value!r}") from error
-    declared = {key: _ids(key, fields.pop(key, ())) for key in _POINTLESS}
+        raise _Nonsense(f"{kind.marker}: mode: expected {error.expected}, got {error.value!r}") from error
+    declared = {key: _ids(key, fields.pop(key, ()), kind) for key in _POINTLESS}
     for name in sorted(declared["accepts"] & declared["refuses"]):
-        raise _Nonsense(f"smtp_scenarios: {name!r} is in both accepts and refuses; take it out of one")
+        raise _Nonsense(f"{kind.marker}: {name!r} is in both accepts and refuses; take it out of one")
     for taken in ("certificate", "scenario"):
         if taken in fields:
             raise _Nonsense(
-                f"smtp_scenarios: {taken} is what the scenarios set, got {fields[taken]!r}; name the scenario instead, "
-                f"or use the marker smtp"
+                f"{kind.marker}: {taken} is what the scenarios set, got {fields[taken]!r}; name the scenario instead, "
+                f"or use the marker {kind.protocol}"
             )
     try:
         with suppress(InvalidValueError):  # it may make sense on top of smtp_policy, which is not known yet
-            Policy().replace(**fields)
+            kind.policy().replace(**fields)
     except TypeError as error:
-        raise _Nonsense(f"smtp_scenarios: {error}") from error
+        raise _Nonsense(f"{kind.marker}: {error}") from error
     for name in marker.args:
         if name not in _ALL_GROUPS:
-            _check_id("smtp_scenarios", name, (*_ALL_GROUPS, *scenario_ids()))
-    return _Marker(marker.args, mode, declared, fields)
+            _check_id(kind.marker, name, (*_ALL_GROUPS, *kind.ids()), kind)
+    return _Marker(kind, marker.args, mode, declared, fields)
 
 
-def _ids(key: str, value: Any) -> frozenset[str]:
+def _ids(key: str, value: Any, kind: Kind) -> frozenset[str]:
     if isinstance(value, str) or not isinstance(value, Collection):
         raise _Nonsense(f'smtp_scenarios: {key}: expected a set of ids, such as {{"cn-only"}}, got {value!r}')
     for name in value:
-        _check_id(f"smtp_scenarios: {key}", name, (*scenario_ids(), *Mode))
+        _check_id(f"{kind.marker}: {key}", name, (*kind.ids(), *Mode), kind)
         expected = "accept" if name in tuple(Mode) else load_scenario(name).expected
         if expected == _POINTLESS[key]:
-            raise _Nonsense(f"smtp_scenarios: {key}: every careful client {key} {name!r}; take it out")
+            raise _Nonsense(f"{kind.marker}: {key}: every careful client {key} {name!r}; take it out")
     return frozenset(value)
 
 
-def _check_id(where: str, name: Any, known: Collection[str]) -> None:
+def _check_id(where: str, name: Any, known: Collection[str], kind: Kind) -> None:
     if isinstance(name, str) and name in known:
         return
     nearest = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else []
     hint = f"; did you mean {str(nearest[0])!r}?" if nearest else ""
     raise _Nonsense(
         f"{where}: expected ids of scenarios{' or groups' if _MODES in known else ''}, got {name!r}{hint}\n"
-        f"groups: {', '.join(_ALL_GROUPS)}\nids: {', '.join(scenario_ids())}"
+        f"groups: {', '.join(_ALL_GROUPS)}\nids: {', '.join(kind.ids())}"
     )
 
 
-def _select(markers: list[_Marker]) -> list[Wanted]:
+def _select(markers: list[_Marker], kind: Kind) -> list[Wanted]:
     """Return the runs that markers, the nearest first, add up to."""
     runs: dict[tuple[str, Mode], Wanted] = {}
     selected = []
@@ -138,46 +180,46 @@ def _select(markers: list[_Marker]) -> list[Wanted]:
         selected.append(names)
     if not runs:
         raise _Nonsense(
-            "a test with smtp_scenario needs the marker smtp_scenarios(...) with ids of scenarios, "
+            f"a test with {kind.fixture} needs the marker {kind.marker}(...) with ids of scenarios, "
             f"or with groups: {', '.join(_ALL_GROUPS)}"
         )
     for marker, own in zip(markers, selected, strict=True):
         for key, ids in marker.declared.items():
-            _declare(key, ids, own if marker.names else list(runs.values()), has_names=bool(marker.names))
+            _declare(key, ids, own if marker.names else list(runs.values()), has_names=bool(marker.names), kind=kind)
     return list(runs.values())
 
 
-def _declare(key: str, ids: frozenset[str], runs: list[Wanted], *, has_names: bool) -> None:
+def _declare(key: str, ids: frozenset[str], runs: list[Wanted], *, has_names: bool, kind: Kind) -> None:
     for run in runs:
         if run.name in ids:
             run.declared[key] |= {run.name}
             if all(run.name in declared for declared in run.declared.values()):
-                raise _Nonsense(f"smtp_scenarios: {run.name!r} is in both accepts and refuses; take it out of one")
+                raise _Nonsense(f"{kind.marker}: {run.name!r} is in both accepts and refuses; take it out of one")
     strangers = ids - {run.name for run in runs}
     if has_names and strangers:
         raise _Nonsense(
-            f"smtp_scenarios: {key}: this marker does not select {', '.join(sorted(strangers))}; take it out, or "
+            f"{kind.marker}: {key}: this marker does not select {', '.join(sorted(strangers))}; take it out, or "
             "declare it for a whole class or module by a marker without names"
         )
 
 
 def _runs(marker: _Marker) -> Iterator[Wanted]:
     """Return a marker's runs, in the order of its names and, in a group, of ids."""
-    mode = marker.mode
+    mode, kind = marker.mode, marker.kind
     for name in marker.names:
         if name == _MODES:
             yield from (Wanted(str(one), load_scenario("good"), one, marker.fields, by_name=False) for one in Mode)
             continue
-        found = [load_scenario(one) for one in (scenario_ids(name) if name in GROUPS else (name,))]
+        found = [load_scenario(one) for one in (kind.ids(name) if name in GROUPS else (name,))]
         shown = [scenario for scenario in found if mode in scenario.modes]
         if not shown:
             modes = ", ".join(one for one in Mode if any(one in scenario.modes for scenario in found))
-            raise _Nonsense(f"smtp_scenarios: {name!r} cannot be shown in mode {mode}, only in {modes}; set mode=")
+            raise _Nonsense(f"{kind.marker}: {name!r} cannot be shown in mode {mode}, only in {modes}; set mode=")
         for scenario in shown:
             yield Wanted(scenario.id, scenario, mode, marker.fields, by_name=name not in GROUPS)
 
 
-def _asked(wanted: Wanted, policy: Policy) -> Policy:
+def _asked(wanted: Wanted, policy: ServerPolicy) -> ServerPolicy:
     """Return the policy of a run; skip one of a group whose scenario does not go together with what it is on top of.
 
     What makes no sense without the scenario either is the user's mistake, and remains an error.
@@ -197,7 +239,7 @@ def _asked(wanted: Wanted, policy: Policy) -> Policy:
 
 @contextmanager
 def run(
-    wanted: Wanted, policy: Policy, start: Callable[[Policy], AbstractContextManager[Server]]
+    wanted: Wanted, policy: ServerPolicy, start: Callable[[ServerPolicy], AbstractContextManager[Server]]
 ) -> Iterator[RunningScenario]:
     """Run a server that shows the scenario; skip one of a group that this policy or installation cannot show."""
     scenario = wanted.scenario
@@ -209,13 +251,14 @@ def run(
             if wanted.by_name:
                 raise
             pytest.skip(str(error))
-        yield RunningScenario(scenario, server, **wanted.declared, name=wanted.name)
+        running = kind_of(policy.spoken).running
+        yield running(scenario, server, **wanted.declared, name=wanted.name)
 
 
 def fail_unmarked(request: pytest.FixtureRequest) -> NoReturn:
     """Fail a test that asks for its scenario while it runs, when it is too late to run it once for each."""
     pytest.fail(
-        f"{request.node.nodeid}: smtp_scenario has to be an argument of the test, or of a fixture that is; "
+        f"{request.node.nodeid}: {request.fixturename} has to be an argument of the test, or of a fixture that is; "
         "request.getfixturevalue comes too late",
         pytrace=False,
     )

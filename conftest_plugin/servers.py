@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import pytest
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.mail.inbox import Inbox
 from smtpfix.server import Server
 from smtpfix.smtp.policy import Policy
 
@@ -19,8 +20,16 @@ from . import PASSED, SERVERS
 
 if TYPE_CHECKING:
     from smtpfix.fixtures import StartServer
-    from smtpfix.mail.inbox import Inbox
+    from smtpfix.policy.server_policy import ServerPolicy
 
+    PolicyT = TypeVar("PolicyT", bound=ServerPolicy)
+
+_INBOX: pytest.StashKey[Inbox | None] = pytest.StashKey()
+"""The inbox that the servers of a test share."""
+_READERS: Final = frozenset(
+    {"imap_server", "start_imap_server", "imap_scenario", "pop3_server", "start_pop3_server", "pop3_scenario"}
+)
+"""Fixtures with servers that mail is read from."""
 _STRICT = "strict_rules"
 """The marker's own keyword; all others are the policy's."""
 
@@ -37,15 +46,16 @@ def starting_for_all(request: pytest.FixtureRequest) -> Iterator[StartServer]:
 
 
 @contextmanager
-def starting(request: pytest.FixtureRequest, policy: Policy) -> Iterator[StartServer]:
-    """Give out a function that starts servers for one test, from a policy and what the test's markers say.
+def starting(request: pytest.FixtureRequest, protocol: str, policy: ServerPolicy) -> Iterator[Any]:
+    """Give out a function that starts servers for one test, from a policy and what the protocol's markers say.
 
     A test that passed fails at the end for rules that never answered, where its markers are strict about them.
     """
-    base, is_strict, started = _marked(request.node, policy), _has_strict_rules(request.node), []
+    base, is_strict = _marked(request.node, protocol, policy), _has_strict_rules(request.node, protocol)
+    started: list[Server] = []
     with ExitStack() as servers:
 
-        def start(policy: Policy | str | None = None, *, inbox: Inbox | None = None, **fields: Any) -> Server:
+        def start(policy: ServerPolicy | str | None = None, *, inbox: Inbox | None = None, **fields: Any) -> Server:
             server = servers.enter_context(running_for(request, _asked(base, policy, **fields), inbox))
             started.append(server)
             return server
@@ -56,20 +66,32 @@ def starting(request: pytest.FixtureRequest, policy: Policy) -> Iterator[StartSe
 
 
 @contextmanager
-def running_for(request: pytest.FixtureRequest, policy: Policy, inbox: Inbox | None = None) -> Iterator[Server]:
+def running_for(request: pytest.FixtureRequest, policy: ServerPolicy, inbox: Inbox | None = None) -> Iterator[Server]:
     """Run a server that the test's report tells of; the test, which outlives it, does not keep what it captured."""
     servers = request.node.stash.setdefault(SERVERS, [])
-    with _running(request, policy, inbox) as server:
+    with _running(request, policy, _shared(request) if inbox is None else inbox) as server:
         servers.append(server)
         yield server
         servers.remove(server)  # after a failure at teardown the report lets go of it
+        if not servers:
+            request.node.stash[_INBOX] = None
+
+
+def _shared(request: pytest.FixtureRequest) -> Inbox | None:
+    """Return the inbox that all servers of a test share where mail is read; None: each has one of its own."""
+    if _READERS.isdisjoint(request.fixturenames):
+        return None
+    inbox: Inbox | None = request.node.stash.get(_INBOX, None)
+    if inbox is None:
+        inbox = request.node.stash[_INBOX] = Inbox()
+    return inbox
 
 
 @contextmanager
-def _running(request: pytest.FixtureRequest, policy: Policy, inbox: Inbox | None) -> Iterator[Server]:
+def _running(request: pytest.FixtureRequest, policy: ServerPolicy, inbox: Inbox | None) -> Iterator[Server]:
     # A plain server never needs the authority, whose imports cost more than the server itself.
     authority = request.getfixturevalue("smtp_authority") if policy.uses_tls else None
-    if authority is not None and policy.old_ciphers and authority.key_type != "rsa":
+    if authority is not None and isinstance(policy, Policy) and policy.old_ciphers and authority.key_type != "rsa":
         authority = None  # the server makes one of its own, with RSA keys
     with ExitStack() as stack:
         server = stack.enter_context(Server(policy, authority=authority, inbox=inbox))
@@ -80,30 +102,32 @@ def _running(request: pytest.FixtureRequest, policy: Policy, inbox: Inbox | None
         yield server
 
 
-def _asked(base: Policy, policy: Policy | str | None, **fields: Any) -> Policy:
+def _asked(base: PolicyT, policy: PolicyT | str | None, **fields: Any) -> PolicyT:
     """Return the policy that a whole one, or else a mode, and fields ask for; `base` says what they do not."""
     if policy is not None and not isinstance(policy, str):
         return _changed(policy, **fields)
     return _changed(base, *filter(None, [policy]), **fields)
 
 
-def _changed(policy: Policy, *mode: str, like: str | None = None, **fields: Any) -> Policy:
-    """Return a policy with other fields; with `like`, a provider's profile takes the policy's place first."""
-    return policy.replace(*mode, **fields) if like is None else policy.like(like, *mode, **fields)
+def _changed(policy: PolicyT, *mode: str, **fields: Any) -> PolicyT:
+    """Return a policy with other fields; with `like`, a provider's profile takes the place of SMTP's first."""
+    if isinstance(policy, Policy) and (provider := fields.pop("like", None)) is not None:
+        return cast("PolicyT", policy.like(provider, *mode, **fields))
+    return policy.replace(*mode, **fields)
 
 
-def _marked(item: pytest.Item, policy: Policy) -> Policy:
+def _marked(item: pytest.Item, protocol: str, policy: PolicyT) -> PolicyT:
     """Return a policy with what a test's markers say; the nearest one has the last word."""
-    for marker in reversed(list(item.iter_markers("smtp"))):
+    for marker in reversed(list(item.iter_markers(protocol))):
         policy = _changed(policy, *marker.args, **{key: marker.kwargs[key] for key in marker.kwargs if key != _STRICT})
     return policy
 
 
-def _has_strict_rules(item: pytest.Item) -> bool:
+def _has_strict_rules(item: pytest.Item, protocol: str) -> bool:
     """Return what the nearest marker that has it says of rules that never answer."""
-    values = [marker.kwargs[_STRICT] for marker in item.iter_markers("smtp") if _STRICT in marker.kwargs]
+    values = [marker.kwargs[_STRICT] for marker in item.iter_markers(protocol) if _STRICT in marker.kwargs]
     if values and not isinstance(values[0], bool):
-        raise InvalidValueError(f"smtp({_STRICT})", values[0], "True or False")
+        raise InvalidValueError(f"{protocol}({_STRICT})", values[0], "True or False")
     return bool(values and values[0])
 
 

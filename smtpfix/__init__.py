@@ -28,21 +28,28 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         UnknownProvider,
         UnknownScenario,
     )
-    from .fixtures import RunAudit, StartServer
+    from .fixtures import RunAudit, StartReader, StartServer
+    from .imap.policy import ImapPolicy
+    from .imap.status import Bad, Bye, GoOn, No, PreAuth
     from .login.mechanisms import ANY_USER, Token
+    from .mail.accounts import Account
     from .mail.attempts import Attempts
     from .mail.envelope import Envelope, RefusedRecipient
     from .mail.inbox import Inbox
     from .mail.message import Attachment, CapturedMessage
+    from .mail.stored import Folder, Gone, StoredMessage
     from .pki.authority import Authority
     from .policy.limits import Limits, Rate
     from .policy.mode import Mode
     from .policy.scenario import Scenario
-    from .record.session import AuthAttempt, Session, SessionEnd
+    from .pop3.policy import Pop3Policy
+    from .pop3.replies import Err
+    from .record.session import AuthAttempt, Retrieval, Session, SessionEnd
     from .record.violation import Violation
     from .record.xclient import XClient
     from .redirecting import redirect
     from .resolver import resolving
+    from .ruled import Stage
     from .rules.actions import (
         Delay,
         Disconnect,
@@ -57,19 +64,23 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         Throttle,
     )
     from .rules.decisions import Decide
+    from .rules.edits import After, Before, Cut, Edit
+    from .rules.elsewhere import Elsewhere
     from .rules.reply import Reply
     from .rules.rule import Rule
+    from .rules.status import Ok
     from .server import Server
     from .smtp.edits import Advertise, Hide
     from .smtp.policy import Policy
     from .smtp.policy_fields import PolicyFields
-    from .smtp.ruled import Stage
     from .tls.facts import Alert, TLSFailure, TLSInfo
     from .wire.proxy_header import ProxyHeader, ProxyTLS
 
 __all__ = [
     "ANY_USER",
+    "Account",
     "Advertise",
+    "After",
     "Alert",
     "Attachment",
     "Attempts",
@@ -77,36 +88,51 @@ __all__ = [
     "AuthAttempt",
     "Authority",
     "AuthorityError",
+    "Bad",
+    "Before",
     "BlockingWaitError",
+    "Bye",
     "CallbackFailed",
     "CapturedMessage",
     "CloseTimeoutError",
+    "Cut",
     "Decide",
     "Declaration",
     "DeclaredMode",
     "Delay",
     "Disconnect",
     "Drip",
+    "Edit",
+    "Elsewhere",
     "Envelope",
+    "Err",
     "ExtraMissing",
     "Finding",
     "Flag",
     "Flight",
+    "Folder",
+    "GoOn",
+    "Gone",
     "Grade",
     "Hide",
+    "ImapPolicy",
     "Inbox",
     "InvalidValueError",
     "KeepInjected",
     "Limits",
     "ListenError",
     "Mode",
+    "No",
     "NoMessage",
     "NoReply",
     "NoSession",
     "NotRunningError",
+    "Ok",
     "Outcome",
     "Policy",
     "PolicyFields",
+    "Pop3Policy",
+    "PreAuth",
     "ProxyHeader",
     "ProxyTLS",
     "Rate",
@@ -115,6 +141,7 @@ __all__ = [
     "Repeat",
     "Reply",
     "Reset",
+    "Retrieval",
     "Rule",
     "RunAudit",
     "RunningScenario",
@@ -126,7 +153,9 @@ __all__ = [
     "SessionEnd",
     "Stage",
     "Stall",
+    "StartReader",
     "StartServer",
+    "StoredMessage",
     "TLSFailure",
     "TLSInfo",
     "Target",
@@ -146,7 +175,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "fixtures": {"RunAudit", "StartServer"},
+    "fixtures": {"RunAudit", "StartReader", "StartServer"},
+    "mail.accounts": {"Account"},
     "mail.attempts": {"Attempts"},
     "audit.auditing": {"audit_client"},
     "audit.result": {
@@ -161,6 +191,11 @@ _HOMES = {
     "policy.limits": {"Limits", "Rate"},
     "mail.envelope": {"Envelope", "RefusedRecipient"},
     "mail.message": {"Attachment", "CapturedMessage"},
+    "mail.stored": {"Folder", "Gone", "StoredMessage"},
+    "imap.policy": {"ImapPolicy"},
+    "imap.status": {"Bad", "Bye", "GoOn", "No", "PreAuth"},
+    "pop3.policy": {"Pop3Policy"},
+    "pop3.replies": {"Err"},
     "policy.mode": {"Mode"},
     "wire.proxy_header": {"ProxyHeader", "ProxyTLS"},
     "rules.actions": {
@@ -168,18 +203,21 @@ _HOMES = {
         *("Raw", "Repeat", "Reset", "Stall", "Throttle"),
     },
     "rules.decisions": {"Decide"},
+    "rules.edits": {"After", "Before", "Cut", "Edit"},
+    "rules.elsewhere": {"Elsewhere"},
     "rules.reply": {"Reply"},
     "redirecting": {"redirect"},
     "resolver": {"resolving"},
     "login.mechanisms": {"ANY_USER", "Token"},
     "policy.scenario": {"Scenario"},
     "rules.rule": {"Rule"},
+    "rules.status": {"Ok"},
     "server": {"Server"},
     "smtp.edits": {"Advertise", "Hide"},
     "smtp.policy": {"Policy"},
     "smtp.policy_fields": {"PolicyFields"},
-    "smtp.ruled": {"Stage"},
-    "record.session": {"AuthAttempt", "Session", "SessionEnd"},
+    "ruled": {"Stage"},
+    "record.session": {"AuthAttempt", "Retrieval", "Session", "SessionEnd"},
     "tls.facts": {"Alert", "TLSFailure", "TLSInfo"},
     "record.xclient": {"XClient"},
 }

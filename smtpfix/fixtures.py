@@ -1,9 +1,9 @@
-"""The types of the pytest plugin's fixtures that are functions, for annotations in tests: `StartServer`, `RunAudit`."""
+"""The types of the pytest plugin's fixtures that are functions, for annotations in tests: `StartServer` and others."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .audit.runner import Client
     from .mail.inbox import Inbox
     from .policy.mode import Mode, ModeName
+    from .policy.server_policy import ServerPolicy
     from .server import Server
     from .smtp.policy import Policy
     from .smtp.policy_fields import PolicyFields
@@ -33,6 +34,19 @@ class StartServer(Protocol):
 
         `policy` is a whole policy or a mode, `like` a provider's name, `fields` are those of `Policy`. Servers that
         are given the same `inbox` put their messages into it.
+        """
+
+
+class StartReader(Protocol):
+    """The fixtures ``start_imap_server`` and ``start_pop3_server``."""
+
+    def __call__(
+        self, policy: ServerPolicy | Mode | ModeName | None = None, *, inbox: Inbox | None = None, **fields: Any
+    ) -> Server:
+        """Start a server and return it; the fixture closes it.
+
+        `policy` is a whole policy or a mode, `fields` are those of `ImapPolicy` or `Pop3Policy`. All servers of a test
+        share one inbox, unless one is given.
         """
 
 

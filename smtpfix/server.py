@@ -18,20 +18,22 @@ from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
 from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
 from .forked import tell_in_child
 from .login.exchange import check_installed
+from .login.mechanisms import ANY_USER
 from .mail.inbox import Inbox
 from .policy.mode import Mode
 from .policy.place import Place
 from .policy.server_policy import ServerPolicy
 from .record.history import History
 from .resolver import resolving
+from .ruled import Ruled
 from .rules.rulebook import Rulebook
 from .running import RUNNING
 from .smtp.policy import Policy
-from .smtp.ruled import Ruled
 from .wire.channel import Channel
 from .wire.door import server_address
 from .wire.listen import listen
 from .wire.loop import LOOP_THREAD
+from .with_accounts import WithAccounts
 
 if TYPE_CHECKING:
     import smtplib
@@ -77,7 +79,7 @@ class Observer(Protocol):
     # One that has `said(server, session_number, event)` as well is told each `Event` of a session's transcript.
 
 
-class Server(Ruled, Configuring):
+class Server(Ruled, Configuring, WithAccounts):
     """A local SMTP server.
 
     ``with Server(Policy("starttls")) as server:`` or ``async with``; or `start` and `close`. Every server serves one
@@ -126,6 +128,10 @@ class Server(Ruled, Configuring):
         self._is_closing = self._is_closed = False
         self._failures = Failures()
         self._lock = threading.Lock()
+        if self.policy.reads_mail:
+            users = self.policy.users
+            known = None if users is ANY_USER or callable(users) else tuple(users or ())
+            self.inbox.accounts.admit(known, self.policy.account_folders)
         self.inbox.attach(lambda: self.sessions, self.hints)
         tell_in_child(self)
 
@@ -322,7 +328,12 @@ class Server(Ruled, Configuring):
             raise
         loop = LOOP_THREAD.hold()
         intake = Intake(
-            self.inbox.next_number, self._capture, self.inbox.turn_away, self.inbox.take_back, self.inbox.withdraw
+            self.inbox.next_number,
+            self._capture,
+            lambda: self.inbox.accounts,
+            self.inbox.turn_away,
+            self.inbox.take_back,
+            self.inbox.withdraw,
         )
         service = self._protocol.service(
             self.policy, self._rulebook, loop, self._tls_side, intake, failures=self._failures

@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ import pytest
 from smtpfix import Mode, Server
 from smtpfix.clock import monotonic
 from smtpfix.smtp.conversation import SMTPConversation
+from smtpfix.wire.loop import LOOP_THREAD
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell lets what it starts in the background ignore Ctrl-C, and the programs that tests start inherit that.
@@ -248,3 +250,23 @@ def ipv6() -> None:
     """Skip the test where the machine has no IPv6 loopback."""
     if not _ipv6_works():
         pytest.skip("this machine has no ::1")
+
+
+@pytest.fixture
+def longest_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], float]]:
+    """Return a function that returns the longest step of the loop thread up to now, in seconds of processor time."""
+    longest = 0.0
+    run = asyncio.Handle._run
+
+    def timed(handle: asyncio.Handle) -> None:
+        nonlocal longest
+        began = time.thread_time()
+        run(handle)
+        if LOOP_THREAD.is_current:
+            longest = max(longest, time.thread_time() - began)
+
+    monkeypatch.setattr(asyncio.Handle, "_run", timed)
+    gc.collect()
+    gc.freeze()  # what the tests before have left is not the server's to look through
+    yield lambda: longest
+    gc.unfreeze()

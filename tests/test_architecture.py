@@ -33,8 +33,8 @@ FLOORS = (
     ("mail",),
     ("pki",),
     ("conversation",),
-    ("smtp", "probe"),
-    ("configuring",),
+    ("imap", "pop3", "smtp", "probe"),
+    ("configuring", "ruled", "with_accounts"),
     ("server",),
     ("audit", "redirecting"),
     ("fixtures",),
@@ -225,6 +225,8 @@ RARE = {
         "policy.catalogue_files",
         "policy.scenario",
         "smtp.xclient",
+        *("imap", "imap.policy", "imap.protocol", "pop3", "pop3.policy", "pop3.protocol"),
+        *("mail.accounts", "rules.edits", "rules.status"),
     )
 }
 """What only some servers need."""

@@ -7,7 +7,8 @@ import typing
 from dataclasses import fields
 
 from smtpfix import Inbox, Policy, PolicyFields, RunAudit, Stage, StartServer, audit_client
-from smtpfix.smtp.language import LANGUAGE
+from smtpfix.policy.protocol import load_language
+from smtpfix.policy.scenario import PROTOCOLS
 
 
 def test_policy_fields_are_the_fields_of_a_policy_with_their_types():
@@ -16,8 +17,9 @@ def test_policy_fields_are_the_fields_of_a_policy_with_their_types():
     assert not PolicyFields.__required_keys__
 
 
-def test_the_stages_are_those_of_the_protocol():
-    assert typing.get_args(Stage) == LANGUAGE.stages
+def test_the_stages_are_those_of_the_protocols():
+    languages = [load_language(protocol) for protocol in PROTOCOLS]
+    assert set(typing.get_args(Stage)) == {stage for language in languages for stage in language.stages}
 
 
 def test_an_audit_in_a_test_takes_what_an_audit_takes_and_two_things_more():

@@ -15,34 +15,52 @@ import pytest
 
 from smtpfix import (
     ANY_USER,
+    Account,
+    After,
     Alert,
     Attachment,
     Attempts,
     AuthAttempt,
     Authority,
+    Bad,
+    Before,
+    Bye,
     CallbackFailed,
     CapturedMessage,
+    Cut,
     Decide,
     DeclaredMode,
     Delay,
     Disconnect,
+    Edit,
+    Elsewhere,
     Envelope,
+    Err,
     Flight,
+    Folder,
+    Gone,
+    GoOn,
     Grade,
+    ImapPolicy,
     Inbox,
     InvalidValueError,
     Limits,
     Mode,
+    No,
     NoMessage,
+    Ok,
     Outcome,
     Policy,
     PolicyFields,
+    Pop3Policy,
+    PreAuth,
     ProxyHeader,
     ProxyTLS,
     Rate,
     RefusedRecipient,
     Repeat,
     Reply,
+    Retrieval,
     Rule,
     RunAudit,
     RunningScenario,
@@ -54,6 +72,7 @@ from smtpfix import (
     SMTPFixError,
     Stage,
     StartServer,
+    StoredMessage,
     Target,
     TLSFailure,
     TLSInfo,
@@ -438,3 +457,41 @@ def audits(smtp_audit: RunAudit) -> None:
     audit_client("curl")
     assert_type(smtp_audit(deliver_to, grade=Grade.AUTHENTICATED, deviations={"cn-only/starttls"}), AuditResult)
     smtp_audit("curl", mode="implicit", timeuot=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+# reading mail
+
+
+@pytest.mark.imap("tls-required", users={"ann": "s3cret"})
+def test_reader(smtp_server: Server, imap_server: Server) -> None:
+    imap_server.on("LOGIN", No("later", "UNAVAILABLE"), times=1)
+    imap_server.on("GREETING", PreAuth("hello"))
+    imap_server.on("STARTTLS", Bad("what?"))
+    imap_server.on("STORE", Bye("bye"))
+    imap_server.on("IDLE", GoOn("go on"))
+    policy = ImapPolicy("starttls", folders=["Done"], hide=["MOVE"], quota=1_000, append_limit=10, read_only=True)
+    Server(policy, inbox=smtp_server.inbox)
+
+
+@pytest.mark.pop3("tls-required", users={"ann": "s3cret"})
+def test_importer(smtp_server: Server, pop3_server: Server) -> None:
+    assert_type(pop3_server.put(b"Subject: Hi\r\n\r\n", to="ann"), tuple[StoredMessage, ...])
+    account = pop3_server.account("ann")
+    assert_type(account, Account)
+    assert_type(account.inbox, Folder)
+    stored = account.one(folder="INBOX", subject="Hi", timeout=1)
+    assert_type(stored, StoredMessage)
+    assert_type(stored.captured, CapturedMessage | None)
+    assert_type(stored.flags, frozenset[str])
+    assert_type(account.lost, tuple[Gone, ...])
+    assert_type(account.gone[0].session, Session | None)
+    assert_type(pop3_server.sessions[0].retrievals, tuple[Retrieval, ...])
+    pop3_server.on("RETR", Before(b"x"), Edit(rb"\d", b"7"), After(b"y"), Cut(300), Disconnect())
+    pop3_server.on("PASS", Err("locked", "IN-USE"), times=1)
+    pop3_server.on("STAT", Elsewhere("deliver"), Ok("1 2"))
+    Server(Pop3Policy("starttls", apop=True, hide=["UIDL"], login_delay=5), inbox=smtp_server.inbox)
+
+
+@pytest.mark.pop3_scenarios("pop3-strip-capa", mode="starttls")
+def test_importer_is_careful(pop3_scenario: RunningScenario) -> None:
+    assert_type(pop3_scenario.check(lambda server: server.port), Outcome)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar, Final
 
 from smtpfix.errors import ScenarioFailed
 from smtpfix.policy.mode import Mode
@@ -29,6 +29,12 @@ class Outcome(StrEnum):
     """The server accepted a message, inside TLS where its mode knows TLS."""
     DELIVERED_IN_CLEAR = "delivered in clear"
     """The server accepted a message outside TLS, though its mode knows TLS."""
+    RETRIEVED = "retrieved"
+    """A client that reads mail was sent every message whole, inside TLS where its mode knows TLS."""
+    RETRIEVED_IN_CLEAR = "retrieved in clear"
+    """It was sent a message outside TLS, though its mode knows TLS."""
+    LOST_MAIL = "lost mail"
+    """It deleted a message that it had never been sent whole."""
     REFUSED = "refused"
     """The client came and left, and gave nothing away."""
     REFUSED_LATE = "refused late"
@@ -39,9 +45,23 @@ class Outcome(StrEnum):
     """Nobody came: there is no evidence."""
 
 
+_NEVER_RIGHT: Final = {
+    Outcome.DELIVERED_IN_CLEAR: "the client delivered in clear",
+    Outcome.RETRIEVED_IN_CLEAR: "the client read its mail in clear",
+    Outcome.ACTED_ON_INJECTION: "the client took a reply that was injected in clear for the server's",
+    Outcome.LOST_MAIL: "the client deleted a message that it had not read whole",
+}
+"""What no scenario calls for."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class RunningScenario:
     """A scenario, and a server that shows it: what the fixture ``smtp_scenario`` is."""
+
+    _task: ClassVar[str] = "delivered"
+    """What a client has to have done where it should accept."""
+    _deed: ClassVar[str] = "delivered"
+    """What it has done where it should have refused."""
 
     scenario: Scenario
     server: Server
@@ -68,6 +88,7 @@ class RunningScenario:
         """
         __tracebackhide__ = True
         before = self._over()
+        self._prepare()
         raised: Exception | None = None
         try:
             deliver(self.server)
@@ -79,6 +100,7 @@ class RunningScenario:
         """Like `check`, for a coroutine function."""
         __tracebackhide__ = True
         before = self._over()
+        self._prepare()
         raised: Exception | None = None
         try:
             await deliver(self.server)
@@ -90,6 +112,9 @@ class RunningScenario:
     def outcome(self) -> Outcome:
         """What the clients of this server did up to now, all of them."""
         return self._outcome(tuple(self.server.sessions))
+
+    def _prepare(self) -> None:
+        """Make ready what the client finds."""
 
     def _over(self) -> frozenset[int]:
         """Return the numbers of the sessions that are over, and so are no evidence on the next client."""
@@ -125,19 +150,17 @@ class RunningScenario:
         if outcome is Outcome.NEVER_CONNECTED:
             where = f"{self.server.host}:{self.server.port}"
             return f"the client never connected to {where}, so nothing is known of it"
-        if outcome is Outcome.DELIVERED_IN_CLEAR:
-            return "the client delivered in clear"
-        if outcome is Outcome.ACTED_ON_INJECTION:
-            return "the client took a reply that was injected in clear for the server's"
-        delivered = outcome is Outcome.DELIVERED
+        if outcome in _NEVER_RIGHT:
+            return _NEVER_RIGHT[outcome]
+        delivered = outcome in (Outcome.DELIVERED, Outcome.RETRIEVED)
         if name in self.accepts:
             return None if delivered else f"accepts= names {name}, but the client refuses it: take it out"
         if name in self.refuses:
             return f"refuses= names {name}, but the client accepts it: take it out" if delivered else None
         if expected == "accept" and not delivered:
-            return "the client should have delivered"
+            return f"the client should have {self._task}"
         if expected == "refuse" and delivered:
-            return "the client should have refused, and delivered"
+            return f"the client should have refused, and {self._deed}"
         if expected == "refuse" and outcome is Outcome.REFUSED_LATE and not may_be_late(self.scenario):
             return "the client should have refused before it gave anything away"
         return None

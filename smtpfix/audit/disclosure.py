@@ -10,7 +10,15 @@ from smtpfix.record.session import Session
 from smtpfix.record.transcript import Event
 
 SPEAKS_OF_MAIL: Final = ("AUTH", "MAIL", "RCPT", "DATA", "BDAT")
-"""Commands by which a client gives something away."""
+"""Commands by which a client of SMTP gives something away."""
+_SPEAKS_OF: Final = {
+    "imap": (
+        *("LOGIN", "AUTHENTICATE", "ENABLE", "NAMESPACE", "SELECT", "EXAMINE", "LIST", "LSUB", "STATUS", "APPEND"),
+        *("CREATE", "SUBSCRIBE", "UID", "FETCH", "SEARCH", "STORE", "COPY", "MOVE", "EXPUNGE", "IDLE"),
+    ),
+    "pop3": ("USER", "PASS", "APOP", "AUTH", "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "RSET"),
+}
+"""The same of other protocols."""
 
 
 def verbs(events: Iterable[Event]) -> tuple[str, ...]:
@@ -20,7 +28,9 @@ def verbs(events: Iterable[Event]) -> tuple[str, ...]:
 
 def gave_away(session: Session) -> bool:
     """Return whether a client said more than it takes to begin TLS and to leave."""
-    return bool(session.auth) or not {*verbs(session.transcript)}.isdisjoint(SPEAKS_OF_MAIL)
+    return bool(session.auth) or not {verb for _, verb in session.verbs}.isdisjoint(
+        _SPEAKS_OF.get(session.protocol, SPEAKS_OF_MAIL)
+    )
 
 
 def may_be_late(scenario: Scenario) -> bool:

@@ -81,7 +81,18 @@ def commands(context: click.Context) -> None:
     multiple=True,
     help="Serve this instead of the default four; repeatable. MODE is plain, starttls, tls-required or implicit-tls. "
     "Port 0 takes a free one; an IPv6 HOST stands in brackets: starttls@[::1]:2525. lmtp:2424 and lmtp+starttls:2424 "
-    "speak LMTP, lmtp+unix:PATH on a UNIX socket.",
+    "speak LMTP, lmtp+unix:PATH on a UNIX socket; with imap:1143, imap+starttls:2143, pop3+implicit-tls:1995 clients "
+    "read mail.",
+)
+@_switch(
+    "--imap",
+    help="Have what comes read by IMAP too: plain on 1143, starttls on 2143, tls-required on 3143, implicit-tls on "
+    "1993; with --conventional-ports starttls on 143 and implicit-tls on 993.",
+)
+@_switch(
+    "--pop3",
+    help="Have what comes read by POP3 too: plain on 1110, starttls on 2110, tls-required on 3110, implicit-tls on "
+    "1995; with --conventional-ports starttls on 110 and implicit-tls on 995.",
 )
 @_switch(
     "--conventional-ports",
@@ -217,7 +228,8 @@ def commands(context: click.Context) -> None:
     metavar="RULE",
     multiple=True,
     type=_Lines(),
-    help="Answer a command otherwise: 'RCPT *@slow.example: 450 4.2.1 Greylisted x1'; repeatable, see docs/rules.md.",
+    help="Answer a command otherwise: 'RCPT *@slow.example: 450 4.2.1 Greylisted x1', 'imap: LOGIN: NO later'; "
+    "repeatable, see docs/rules.md.",
 )
 @click.option(
     "--rules",

@@ -14,7 +14,8 @@ from smtpfix.pki.certificates import Issued
 from smtpfix.pki.chains import Chain
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario
+from smtpfix.policy.protocol import DEFAULT_PROTOCOL
+from smtpfix.policy.scenario import GROUPS, OUTCOMES, PROTOCOLS, Evidence, Scenario
 from smtpfix.policy.tls_profile import FAULTS, TLSProfile
 from smtpfix.safe_text import printable
 
@@ -56,11 +57,20 @@ VERIFY_CODES: Final = {
 # list
 
 
-def list_scenarios(stream: TextIO, group: str | None = None, *, as_json: bool = False, markdown: bool = False) -> int:
-    """Print the catalogue or a group of it: a table, one JSON object a line, or tables in Markdown."""
+def list_scenarios(
+    stream: TextIO,
+    group: str | None = None,
+    *,
+    protocol: str = DEFAULT_PROTOCOL,
+    as_json: bool = False,
+    markdown: bool = False,
+) -> int:
+    """Print what servers of a protocol can show, or a group of it: a table, a JSON object a line, or Markdown."""
     if group is not None and group not in GROUPS:
         raise InvalidValueError("GROUP", group, f"one of {', '.join(GROUPS)}")
-    scenarios = [load_scenario(name) for name in scenario_ids(group)]
+    if protocol not in PROTOCOLS:
+        raise InvalidValueError("--protocol", protocol, f"one of {', '.join(PROTOCOLS)}")
+    scenarios = [load_scenario(name) for name in scenario_ids(group, protocol)]
     if markdown:
         from smtpfix.policy.catalogue import markdown as page  # noqa: PLC0415 - nothing else needs it
 

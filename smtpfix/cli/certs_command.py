@@ -24,6 +24,12 @@ def certs_group(context: click.Context) -> None:
 
 @certs_group.command("list")
 @click.argument("group", required=False)
+@click.option(
+    "--protocol",
+    default="smtp",
+    show_default=True,
+    help="Those that its servers can show: smtp, imap or pop3.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each scenario.")
 @click.option("--markdown", is_flag=True, help="Print tables in Markdown, as in docs/scenarios.md.")
 def certs_list_command(**options: Any) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from smtpfix.policy.scenario import Scenario
-from smtpfix.record.session import AuthAttempt, Session
+from smtpfix.record.session import AuthAttempt, Retrieval, Session
 from smtpfix.record.transcript import Kind
 from smtpfix.record.violation import Violation
 
@@ -92,6 +92,7 @@ def _listening(server: Listening, ca_file: Path | None) -> dict[str, Any]:
     return {
         "event": "listening",
         "server": server.name,
+        "protocol": server.policy.spoken,
         "mode": server.policy.mode,
         "host": server.host,
         "port": server.port,
@@ -166,6 +167,7 @@ def _session_ended(event: SessionEnded) -> dict[str, Any]:
         "auth": [_auth(attempt) for attempt in session.auth],
         "injected": len(session.injected),
         "messages": session.message_count,
+        "retrievals": [_retrieval(one) for one in session.retrievals],
         "refusal": session.refusal,
         "violations": _violations(session.violations),
         "path": _path(event.path),
@@ -216,6 +218,16 @@ def _auth(attempt: AuthAttempt) -> dict[str, Any]:
         "in_clear": attempt.in_clear,
         "password_in_clear": attempt.in_clear and attempt.password is not None,
         "token_in_clear": attempt.in_clear and attempt.token is not None,
+    }
+
+
+def _retrieval(retrieval: Retrieval) -> dict[str, Any]:
+    return {
+        "user": retrieval.user,
+        "folder": retrieval.folder,
+        "uid": retrieval.uid,
+        "size": retrieval.octets,
+        "in_tls": retrieval.in_tls,
     }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, TypeVar
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.mode import Mode
+from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.smtp.policy import Policy
 from smtpfix.smtp.providers import Provider
 
@@ -17,10 +18,32 @@ DEFAULT_PORTS: Final = {Mode.PLAIN: 1025, Mode.STARTTLS: 1587, Mode.TLS_REQUIRED
 CONVENTIONAL_PORTS: Final = {Mode.PLAIN: 25, Mode.STARTTLS: 587, Mode.IMPLICIT_TLS: 465}
 """RFC 5321 section 4.5.4.2, RFC 6409 section 3.1, RFC 8314 section 7.3."""
 
+
+class Ports(NamedTuple):
+    """Where the servers of a protocol listen that mail is read by."""
+
+    unprivileged: Mapping[Mode, int]
+    conventional: Mapping[Mode, int]
+
+
+READERS: Final = {
+    "imap": Ports(
+        {Mode.PLAIN: 1143, Mode.STARTTLS: 2143, Mode.TLS_REQUIRED: 3143, Mode.IMPLICIT_TLS: 1993},
+        {Mode.STARTTLS: 143, Mode.IMPLICIT_TLS: 993},
+    ),
+    "pop3": Ports(
+        {Mode.PLAIN: 1110, Mode.STARTTLS: 2110, Mode.TLS_REQUIRED: 3110, Mode.IMPLICIT_TLS: 1995},
+        {Mode.STARTTLS: 110, Mode.IMPLICIT_TLS: 995},
+    ),
+}
+"""The protocols that mail is read by: RFC 9051 section 2.1, RFC 1939 section 3, RFC 8314 sections 7.1 and 7.2."""
+
+PolicyT = TypeVar("PolicyT", bound=ServerPolicy)
+
 _LISTENER: Final = re.compile(r"(?P<mode>[^@:]+)(?:@(?:\[(?P<ipv6>[^][]+)]|(?P<host>[^][@:]+)))?:(?P<port>[0-9]{1,5})")
 
 
-def at_ports(base: Policy, ports: Iterable[tuple[Mode, int]]) -> list[Policy]:
+def at_ports(base: PolicyT, ports: Iterable[tuple[Mode, int]]) -> list[PolicyT]:
     """Return a server's policy for each mode, at its port."""
     return [base.replace(mode, port=port) for mode, port in ports]
 
@@ -38,12 +61,16 @@ def unprivileged(provider: Provider | None) -> Iterable[tuple[Mode, int]]:
     return [(mode, port) for mode, port in DEFAULT_PORTS.items() if mode in modes]
 
 
-def listener(base: Policy, text: str) -> Policy:
+def listener(base: Policy, readers: Mapping[str, ServerPolicy], text: str) -> ServerPolicy:
     """Return the policy of a server for MODE[@HOST]:PORT, or for lmtp+unix:PATH.
 
-    Raises `InvalidValueError`, which names the option.
+    `readers` are the policies of protocols that mail is read by, which stand in front of the mode. Raises
+    `InvalidValueError`, which names the option.
     """
-    expected = "MODE[@HOST]:PORT, such as plain:2525, starttls@[::1]:2525 or lmtp+starttls:2424, or lmtp+unix:PATH"
+    expected = (
+        "MODE[@HOST]:PORT, such as plain:2525, starttls@[::1]:2525, lmtp+starttls:2424 or imap+implicit-tls:1993, or "
+        "lmtp+unix:PATH"
+    )
     scheme, _, path = text.partition(":")
     if scheme == "lmtp+unix":
         try:
@@ -57,8 +84,11 @@ def listener(base: Policy, text: str) -> Policy:
     if mode == "lmtp" or mode.startswith("lmtp+"):
         base = base.replace(protocol="lmtp")
         mode = mode[len("lmtp+") :] if "+" in mode else Mode.PLAIN
+    protocol, _, rest = mode.partition("+")
+    wanted: ServerPolicy = readers.get(protocol, base)
+    mode = (rest or Mode.PLAIN) if protocol in readers else mode
     try:
-        return base.replace(mode, host=match["ipv6"] or match["host"] or base.host, port=port)
+        return wanted.replace(mode, host=match["ipv6"] or match["host"] or base.host, port=port)
     except InvalidValueError as error:
-        part = error.field.removeprefix("Policy.").upper()
+        part = error.field.rpartition(".")[2].upper()
         raise InvalidValueError("--listen", text, f"{expected}, with {part} {error.expected}") from error

@@ -5,7 +5,7 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +14,10 @@ from smtpfix.errors import InvalidValueError, UnknownProvider
 from smtpfix.policy.certificate_profile import check_key_type
 from smtpfix.policy.limits import Limits
 from smtpfix.policy.mode import Mode
+from smtpfix.policy.protocol import load_language
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.policy.scenario import Scenario
+from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
 from smtpfix.smtp.language import LANGUAGE
@@ -24,7 +26,7 @@ from smtpfix.smtp.presets import OLD_DEVICES
 from smtpfix.smtp.providers import Provider, load_provider
 
 from .emit import Emission
-from .listening import at_ports, conventional, listener, unprivileged
+from .listening import READERS, at_ports, conventional, listener, unprivileged
 from .shown import asked_scenarios, certificate_fields, showing, version_fields
 from .users import check_mechanisms, read_users
 
@@ -37,13 +39,20 @@ WAYS_TO_SAVE: Final = ("files", "maildir")
 _MEBIBYTE: Final = 1_048_576
 _OPTIONS: Final = {"mechanisms": "mechanism", "other_names": "hostname"}
 """Options that have another name than the field of `Policy`."""
+_COMMON: Final = frozenset(
+    {
+        *("users", "hostname", "other_names", "mechanisms", "client_certificate", "proxy_protocol"),
+        *("host", "max_messages", "max_sessions"),
+    }
+)
+"""The fields that options set of servers of every protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
     """Everything `smtpfix serve` needs to know. Raises `InvalidValueError`."""
 
-    policies: tuple[Policy, ...]
+    policies: tuple[ServerPolicy, ...]
     """One a server, in the order of their listing."""
     scenarios: tuple[Scenario, ...] = ()
     """What the servers show, where it was asked for: a certificate's scenario, another one, or one of each."""
@@ -69,6 +78,8 @@ class ServeOptions:
     """What the servers do otherwise, beside the scenario's rules; the first is asked first."""
     emit: Emission | None = None
     """What settings to print for an application; None prints none."""
+    reader_rules: tuple[tuple[str, Rule], ...] = ()
+    """The same of the servers that mail is read from, each with its protocol."""
     rules_file: RulesFile | None = None
     """More rules, asked before these, from a file that can be read again; None: no file."""
     timeout: float | None = None
@@ -92,6 +103,8 @@ class ServeOptions:
 def read_options(
     *,
     listen: Collection[str] = (),
+    imap: bool = False,
+    pop3: bool = False,
     conventional_ports: bool = False,
     host: str = "localhost",
     hostname: Collection[str] = (),
@@ -171,11 +184,17 @@ def read_options(
         field = error.field.removeprefix("Policy.")
         option = _OPTIONS.get(field, field).replace("_", "-")
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
-    policies = at_ports(base, conventional(provider)) if conventional_ports else []
-    policies += [listener(base, text) for text in listen]
+    readers = _readers(changes)
+    asked = {"imap": imap, "pop3": pop3}
+    policies: list[ServerPolicy] = [*at_ports(base, conventional(provider))] if conventional_ports else []
+    policies += [listener(base, readers, text) for text in listen]
+    policies = policies or [*at_ports(base, unprivileged(provider))]
+    for protocol in (one for one, is_asked in asked.items() if is_asked):
+        ports = READERS[protocol].conventional if conventional_ports else READERS[protocol].unprivileged
+        policies += at_ports(readers[protocol], ports.items())
     scenarios = asked_scenarios(certificate, scenario)
     shown_fields = {**certificate_fields(certificate, certificate_file, key_file), **version_fields(tls_min, tls_max)}
-    policies, left_out = showing(policies or at_ports(base, unprivileged(provider)), scenarios)
+    policies, left_out = showing(policies, scenarios)
     if (shown_fields or key_type is not None) and not any(policy.uses_tls for policy in policies):
         raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
     shown_fields |= {} if scenario is None else {"scenario": scenario}
@@ -183,21 +202,44 @@ def read_options(
     shown_fields |= {"max_octets": octets // 4 // len(policies)}
     shown = tuple(policy.replace(**shown_fields) for policy in policies)
     others |= {"emit": None if emit is None else Emission.parse(emit)}
-    if emit is not None and shown[0].unix_socket is not None:
+    if emit is not None and isinstance(shown[0], Policy) and shown[0].unix_socket is not None:
         raise InvalidValueError("--emit", f"lmtp+unix:{shown[0].unix_socket}", "a first server with a port")
     if old_devices and key_type is None and any(policy.uses_tls for policy in shown):
         key_type = "rsa"
-    others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
+    rules_of_smtp, reader_rules = _rules(rule)
+    others |= {"rules": rules_of_smtp, "reader_rules": reader_rules}
+    others |= {"rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     others |= {"hostname": next(iter(hostname), None)}
     return ServeOptions(shown, scenarios, left_out, **others)
 
 
-def _rules(texts: Collection[str]) -> tuple[Rule, ...]:
-    """Read rules. Raises `InvalidValueError`, which names the option."""
+def _readers(changes: Mapping[str, Any]) -> dict[str, ServerPolicy]:
+    """Return the policies of servers that mail is read from, by their protocols, as far as options are theirs too."""
+    from smtpfix.imap.policy import ImapPolicy  # noqa: PLC0415 - few runs have any
+    from smtpfix.pop3.policy import Pop3Policy  # noqa: PLC0415 - as above
+
+    given = {name: value for name, value in changes.items() if name in _COMMON}
+    if given.get("users") is None:
+        given.pop("mechanisms", None)
+    return {"imap": ImapPolicy().replace(**given), "pop3": Pop3Policy().replace(**given)}
+
+
+def _rules(texts: Collection[str]) -> tuple[tuple[Rule, ...], tuple[tuple[str, Rule], ...]]:
+    """Read rules, those of SMTP and those of other protocols, whose name stands in front.
+
+    Raises `InvalidValueError`, which names the option.
+    """
+    smtp, readers = [], []
     try:
-        return tuple(parse_rule(text, LANGUAGE) for text in texts)
+        for text in texts:
+            protocol, colon, rest = text.partition(":")
+            if colon and (name := protocol.strip().lower()) in READERS:
+                readers.append((name, parse_rule(rest.strip(), load_language(name))))
+            else:
+                smtp.append(parse_rule(text, LANGUAGE))
     except InvalidValueError as error:
         raise error.within("--rule") from error
+    return tuple(smtp), tuple(readers)
 
 
 def _rules_file(path: Path | None) -> RulesFile | None:

@@ -22,6 +22,7 @@ from smtpfix.mail.inbox import Inbox
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.mode import Mode
+from smtpfix.policy.protocol import DEFAULT_PROTOCOL
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.record.session import Session
 from smtpfix.record.transcript import Event
@@ -152,7 +153,7 @@ class _Run:
             servers = [Server(policy, authority=authority, inbox=inbox, observer=self) for policy in policies]
             self._names.update(zip(servers, _names(servers), strict=True))
             for server in servers:
-                for rule in reversed(self._options.rules):
+                for rule in reversed(self._rules_of(server)):
                     server.add_rule(rule)
             if self._rules_file is not None:
                 self._use_rules(self._rules_file)
@@ -259,14 +260,22 @@ class _Run:
     def _use_rules(self, file: RulesFile) -> None:
         """Put a file's rules in the place of those it had before, on all servers."""
         for server in self._names:
-            rules = file.for_mode(server.mode)
+            rules = file.for_server(server.policy.spoken, server.mode)
             server.use_rules(rules, instead_of=self._file_rules.get(server, ()))
             self._file_rules[server] = rules
         self._events.put(RulesRead(file.path, file.count, datetime.now(UTC)))
 
+    def _rules_of(self, server: Server) -> tuple[Rule, ...]:
+        """Return the rules of the command line for a server."""
+        spoken = server.policy.spoken
+        if spoken == DEFAULT_PROTOCOL:
+            return self._options.rules
+        return tuple(rule for protocol, rule in self._options.reader_rules if protocol == spoken)
+
     def _unused_rules(self) -> tuple[str, ...]:
         """Return the rules of the command line and of the file, as it is now, that answered on no server."""
-        asked = dict.fromkeys((*self._options.rules, *(rule for some in self._file_rules.values() for rule in some)))
+        given = (*self._options.rules, *(rule for _, rule in self._options.reader_rules))
+        asked = dict.fromkeys((*given, *(rule for some in self._file_rules.values() for rule in some)))
         return tuple(str(rule.written) for rule in asked if not any(server.fired(rule) for server in self._names))
 
     def _saved(self, event: ClientEvent) -> ClientEvent:
@@ -341,12 +350,15 @@ def _saver(directory: Path, way: str) -> Saving:
 
 
 def _names(servers: Sequence[Server]) -> Iterator[str]:
-    """Name each server as `--listen` has it, and tell those of the same name apart: plain, plain-2, lmtp."""
+    """Name each server as `--listen` has it, and tell those of the same name apart: plain, plain-2, lmtp, pop3."""
     count: Counter[str] = Counter()
     for server in servers:
         name = str(server.mode)
-        if server.policy.protocol == "lmtp":
-            name = "lmtp" if server.mode is Mode.PLAIN else f"lmtp+{name}"
+        protocol = server.policy.spoken
+        if protocol == DEFAULT_PROTOCOL:
+            protocol = server.policy.protocol
+        if protocol != DEFAULT_PROTOCOL:
+            name = protocol if server.mode is Mode.PLAIN else f"{protocol}+{name}"
         count[name] += 1
         yield f"{name}-{count[name]}" if count[name] > 1 else name
 

@@ -10,7 +10,7 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, read_scenario
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
-from smtpfix.policy.server_policy import TLS_VERSIONS
+from smtpfix.policy.server_policy import TLS_VERSIONS, ServerPolicy
 from smtpfix.smtp.policy import Policy
 
 
@@ -92,16 +92,25 @@ def version_fields(lowest: str | None, highest: str | None) -> dict[str, Any]:
     return found
 
 
-def showing(policies: Sequence[Policy], scenarios: Sequence[Scenario]) -> tuple[list[Policy], tuple[Mode, ...]]:
+def showing(
+    policies: Sequence[ServerPolicy], scenarios: Sequence[Scenario]
+) -> tuple[list[ServerPolicy], tuple[Mode, ...]]:
     """Return the policies that can show the scenarios, and the modes of those that cannot."""
     if not scenarios:
         return list(policies), ()
-    able = [policy for policy in policies if all(policy.mode in scenario.modes for scenario in scenarios)]
+    able = [
+        policy
+        for policy in policies
+        if all(policy.mode in scenario.modes and scenario.is_for(policy.spoken) for scenario in scenarios)
+    ]
     if not able:
         shown = " with ".join(scenario.id for scenario in scenarios)
         modes = [str(mode) for mode in Mode if all(mode in scenario.modes for scenario in scenarios)]
         given = ", ".join(dict.fromkeys(policy.mode for policy in policies))
         needed = ", ".join(modes) or "there is none"
+        for scenario in scenarios:
+            if not any(scenario.is_for(policy.spoken) for policy in policies):
+                needed = f"servers of {scenario.protocol or 'smtp'}, such as {scenario.protocol}+{modes[0]}:0"
         raise InvalidValueError("--listen", given, f"a mode that can show {shown}: {needed}")
     left_out = dict.fromkeys(Mode(policy.mode) for policy in policies if policy not in able)
     return able, tuple(left_out)

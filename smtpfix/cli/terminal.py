@@ -230,14 +230,15 @@ def _row(server: Listening) -> tuple[str, str, str, str]:
 
 
 def _auth_policy(policy: Policy) -> str:
-    if not policy.has("AUTH") or policy.users is None:
+    if not policy.has_auth or policy.users is None:
         return "not offered"
     if callable(policy.users):
         who = "whom a function lets in"
     else:
         who = "any user" if policy.users is ANY_USER else _listed([printable(name) for name in policy.users])
     where = "in clear" if policy.allows_auth(in_tls=False) else "in TLS only"
-    return f"{who}, {where}{', required' if policy.require_auth else ''}"
+    is_required = policy.reads_mail or policy.require_auth
+    return f"{who}, {where}{', required' if is_required else ''}"
 
 
 # The file of rules
@@ -305,7 +306,7 @@ def _session_facts(event: SessionEnded) -> Iterator[Fact]:
     yield from map(_auth_fact, session.auth[:_LISTED])
     if len(session.auth) > _LISTED:
         yield f"and {len(session.auth) - _LISTED} more AUTH commands", _CAREFUL
-    yield f"{session.message_count} message{'' if session.message_count == 1 else 's'}", "bold"
+    yield session.work, "bold"
     if (refused := session.refusal) is not None:
         yield f"refused with {refused!r}", _BAD
     yield from _violation_facts(session.violations)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session import SessionEnd
-from smtpfix.rules.action import Answer
+from smtpfix.rules.action import Action, Answer
 from smtpfix.wire.channel import Channel
 
 if TYPE_CHECKING:
@@ -69,6 +69,13 @@ class Connection(ABC, Generic[AnswerT]):
     def failure(self) -> AnswerT | None:
         """Return what a client is told where code has failed that the server was given; None where it is cut off."""
         return None
+
+    def fill(self, octets: bytes) -> bytes:
+        """Return octets of a rule with what the session knows in the place of placeholders, where there are such."""
+        return octets
+
+    def change_elsewhere(self, what: Action) -> None:
+        """Have the account that the session works on change, as by another one, where there is such."""
 
     def not_a_line(self) -> None:
         """Answer octets that stand where a line is due and are none, where the protocol has an answer to that."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, cast
 
 from smtpfix.clock import monotonic
 from smtpfix.record.recorder import Recorder
@@ -29,6 +29,8 @@ from .service import Service
 from .upgrade import Upgrade
 
 if TYPE_CHECKING:
+    from smtpfix.rules.edits import AnswerEdit
+
     from .proxied import HeaderFirst
 
 _EXCERPT: Final = 60
@@ -339,10 +341,19 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
             self.recorder.note(f"not sent, as a rule has it: {answer}")
             return
         data = answer.encode()
+        if self.player.edits:
+            data = self.edited(data)
         self.recorder.add(Kind.SERVER, data)
         self.channel.write(data)
         if answer.ends_session:
             self.end(end)
+
+    def edited(self, answer: bytes) -> bytes:
+        """Return the octets of an answer as a rule has them changed."""
+        for edit in self.player.edits:
+            if edit.changes_answer:
+                answer = cast("AnswerEdit", edit).edited(answer, self.fill)
+        return answer
 
     def greet(self) -> None:
         """Say the greeting, or what a rule has instead."""

@@ -6,6 +6,7 @@ breaks off is missing from the record. Whether a client may log in here, and in 
 
 from __future__ import annotations
 
+import base64
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from functools import partial
 from typing import Final, Generic
 
 from smtpfix.login.exchange import CANCEL, Challenge, Dialogue, Outcome, Verdict, exchange_for, is_mechanism
+from smtpfix.login.mechanisms import Exchange
 from smtpfix.record.session import AuthAttempt
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.stages import AUTH_ANSWER
@@ -121,6 +123,24 @@ class Login(ABC, Generic[AnswerT]):
             self._step = partial(dialogue.begin, offered)
         else:
             self._outcome = outcome = dialogue.begin(offered)
+            self._own = self.word(outcome)
+
+    def hear_at_once(self, command: str, exchange: Exchange, response: bytes, refusal: AnswerT | None = None) -> None:
+        """Take a command in that says all there is to say, and decide on its answer; `settle` gives it.
+
+        The record has the command in the place of a mechanism. With a `refusal` the client gets that, whatever it says.
+        """
+        self._recorder.is_wary = True
+        refusal = self.refuse() or refusal
+        self._in_clear = not self._connection.channel.in_tls
+        self._names_mechanism = True
+        self._dialogue = dialogue = Dialogue(command, base64.b64encode(response).decode() or "=", exchange)
+        self.is_open = True
+        if refusal is not None:
+            dialogue.peek()
+            self._outcome, self._own = None, refusal
+        else:
+            self._outcome = outcome = dialogue.begin((command,))
             self._own = self.word(outcome)
 
     def perform(self, argument: str, forced: AnswerT | None) -> None:

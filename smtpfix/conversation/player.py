@@ -44,7 +44,7 @@ class Player:
         self.keeps_injected = False
         """Whether what came in clear behind the command that begins TLS is kept."""
         self.edits: tuple[Action, ...] = ()
-        """What is done to the answer to the command being performed, by actions that only its protocol has."""
+        """What is done to the answer to the command being performed."""
         self.on_end: Callable[[Action], None] | None = None
         """Is told of an action behind which the handshake, in which a rule has a say, never goes on."""
         self.on_flight: Callable[[int | None, Callable[[Perform[Any]], None]], None] | None = None
@@ -175,6 +175,7 @@ class _Playing:
         if answer is not None:
             answer = self._connection.worded(answer, *self._place)
         self._perform(answer)
+        self._player.edits = ()
 
     def perform_silently(self) -> None:
         self.is_answered = True
@@ -186,6 +187,7 @@ class _Playing:
 
     def send(self, octets: bytes, *, performs: bool) -> None:
         was_answered, self.is_answered = self.is_answered, True
+        octets = self._connection.fill(octets)
         self._connection.recorder.add(Kind.SERVER, octets)
         self._connection.channel.write(octets)
         if performs and not was_answered:
@@ -198,6 +200,7 @@ class _Playing:
     def send_repeatedly(self, octets: bytes, times: int | None) -> None:
         was_answered, self.is_answered = self.is_answered, True
         recorder, channel = self._connection.recorder, self._connection.channel
+        octets = self._connection.fill(octets)
         recorder.add(Kind.SERVER, octets)
         how_often = "again and again, without end" if times is None else f"{times} times"
         recorder.note(f"these octets were sent {how_often}, as a rule has it")
@@ -251,6 +254,14 @@ class _Playing:
 
     def edit(self, action: Action) -> None:
         self._player.edits = (*self._player.edits, action)
+
+    def edit_answer(self, action: Action) -> None:
+        self.edit(action)
+        if not self.is_answered and not any(later.changes_answer or later.stands_for_answer for later in self.rest):
+            self.perform()
+
+    def change_elsewhere(self, what: Action) -> None:
+        self._connection.change_elsewhere(what)
 
     def break_into_flight(self, octets: int | None) -> None:
         hold_back = self._player.on_flight

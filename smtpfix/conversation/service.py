@@ -17,6 +17,7 @@ from smtpfix.tls.side import TLSSide
 from .failures import Failures
 
 if TYPE_CHECKING:
+    from smtpfix.mail.accounts import Accounts
     from smtpfix.mail.attempts import EarlyAttempt
     from smtpfix.record.recorder import Recorder
 
@@ -35,6 +36,8 @@ class Intake:
     """Returns the number of the message about to be captured."""
     capture: Callable[[CapturedMessage], None]
     """Takes a message in, before it is answered. Raises `OSError` for one that may not be answered: it is not kept."""
+    accounts: Callable[[], Accounts]
+    """Returns where readers find the messages."""
     turned_away: Callable[[EarlyAttempt, int], None] = _ignored
     """Is told of a message that was refused before its content, and how many octets more it takes to keep that."""
     taken_back: Callable[[CapturedMessage, CapturedMessage], None] = _ignored

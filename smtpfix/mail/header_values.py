@@ -68,6 +68,13 @@ def structured(text: str) -> Value:
     return Value(main.strip().lower(), _parameters(parameters))
 
 
+def raw_parameters(text: str) -> list[tuple[str, str]]:
+    """Return a value's parameters as they stand: not decoded, those of RFC 2231 not put together, unquoted."""
+    _, *pieces = _UP_TO_SEMICOLON.findall(outside_comments(text))
+    split = ((name.strip(), equals, value.strip()) for name, equals, value in (one.partition("=") for one in pieces))
+    return [(name, _unquoted(value)) for name, equals, value in split if name and equals]
+
+
 def unfolded(text: str) -> str:
     """Return a value in one line (RFC 5322 section 2.2.3), without the blanks around it."""
     return text.replace("\r", "").replace("\n", "").strip()

@@ -9,7 +9,7 @@ import itertools
 import operator
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeAlias, Unpack, overload
+from typing import TYPE_CHECKING, TypeAlias, Unpack, overload
 
 from smtpfix.errors import MessageIndexError, NoMessage, UnexpectedMessage
 from smtpfix.policy.server_policy import DEFAULT_MAX_OCTETS
@@ -18,6 +18,9 @@ from smtpfix.record.waiting import Bell
 from .attempts import Attempts, EarlyAttempt, select
 from .matching import Criteria, Matcher
 from .message import CapturedMessage
+
+if TYPE_CHECKING:
+    from .accounts import Accounts
 
 _NEAR_MISSES = 5
 _SESSIONS_SHOWN = 5
@@ -48,6 +51,7 @@ class Inbox(Sequence[CapturedMessage]):
         self.next_number: Callable[[], int] = itertools.count(1).__next__
         """Return the number of the message about to be added; for the server."""
         self._witnesses: list[tuple[Witness, Advice]] = []
+        self._accounts: Accounts | None = None
 
     # Reading
 
@@ -104,6 +108,16 @@ class Inbox(Sequence[CapturedMessage]):
         """How many accepted messages had to go because the inbox holds no more, or no more octets, than it is told."""
         with self._bell.lock:
             return self._accepted_count - self._cleared_count - len(self._messages)
+
+    @property
+    def accounts(self) -> Accounts:
+        """Where readers find the messages, by IMAP and POP3; made when first asked for."""
+        with self._bell.lock:
+            if self._accounts is None:
+                from .accounts import Accounts  # noqa: PLC0415 - nobody reads mail in most runs
+
+                self._accounts = Accounts(self._most_octets, self._messages)
+            return self._accounts
 
     def find(self, **criteria: Unpack[Criteria]) -> tuple[CapturedMessage, ...]:
         """Return the messages that match, without waiting; all of them without criteria."""
@@ -183,13 +197,16 @@ class Inbox(Sequence[CapturedMessage]):
         _refuse(await self._bell.wait_async(search.look, within), search)
 
     def clear(self) -> None:
-        """Forget every message, and that any was dropped; numbering goes on."""
+        """Forget every message, and that any was dropped, and empty all accounts; numbering goes on."""
         with self._bell.lock:
             self._messages.clear()
             self._refused.clear()
             self._turned_away.clear()
             self._octets = self._early_octets = 0
             self._cleared_count = self._accepted_count
+            accounts = self._accounts
+        if accounts is not None:
+            accounts.clear()
 
     # For the server
 
@@ -208,6 +225,9 @@ class Inbox(Sequence[CapturedMessage]):
             if message.accepted:
                 self._accepted_count += 1
                 self._bell.ring()
+            accounts = self._accounts
+        if accounts is not None and message.accepted:
+            accounts.deliver(message)
 
     def take_back(self, message: CapturedMessage, instead: CapturedMessage) -> None:
         """Take a message out that was not accepted after all, and take in what it is instead."""

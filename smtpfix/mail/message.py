@@ -51,7 +51,7 @@ class _NoSession:
     number = 0
 
     def session(self) -> Session:
-        raise LookupError("the message was read from a file: it came in no session")
+        raise LookupError("the message was read from a file, or put into an account: it came in no session")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,9 +98,7 @@ class CapturedMessage(Answered):
         content = path.read_bytes()
         if b"\r" not in content:
             content = content.replace(b"\n", b"\r\n")
-        received = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        read = cls(0, Envelope("", ()), content, received, None, in_tls=False, user=None, _source=_NoSession())
-        return replace(read, envelope=Envelope(read.sender, read.addressees))
+        return unsent(content, datetime.fromtimestamp(path.stat().st_mtime, UTC))
 
     @property
     def session(self) -> Session:
@@ -382,6 +380,12 @@ class CapturedMessage(Answered):
     def __repr__(self) -> str:
         """Return the same line in brackets: a list of messages, or a failed assertion, says which they are."""
         return f"<{self}>"
+
+
+def unsent(content: bytes, received: datetime) -> CapturedMessage:
+    """Return a message that came in no session: its envelope is what its headers say."""
+    read = CapturedMessage(0, Envelope("", ()), content, received, None, in_tls=False, user=None, _source=_NoSession())
+    return replace(read, envelope=Envelope(read.sender, read.addressees))
 
 
 def _shown(text: str) -> str:

@@ -16,10 +16,18 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.login.mechanisms import SCRAM
 
 from .catalogue_files import load_scenario, scenario_ids
-from .scenario import GROUPS, OUTCOMES, Scenario
+from .protocol import DEFAULT_PROTOCOL
+from .scenario import GROUPS, OUTCOMES, PROTOCOLS, Scenario
 
 BEGIN: Final = "<!-- catalogue: from here on written by python -m smtpfix.policy.catalogue docs/scenarios.md -->"
 """The line of a page behind which the tables are."""
+BEGIN_OF: Final = {
+    protocol: f"<!-- catalogue of {protocol}: from here on written by python -m smtpfix.policy.catalogue "
+    f"docs/scenarios-{protocol}.md -->"
+    for protocol in PROTOCOLS
+    if protocol != DEFAULT_PROTOCOL
+}
+"""The same of the pages of other protocols' own scenarios."""
 END: Final = "<!-- catalogue: end -->"
 """The line of a page before which the tables end."""
 
@@ -35,7 +43,9 @@ def markdown(scenarios: Iterable[Scenario] | None = None) -> str:
     ends.
     """
     chosen = list(map(load_scenario, scenario_ids()) if scenarios is None else scenarios)
-    parts = ["\n".join(_table(("expected", "meaning"), OUTCOMES.items()))]
+    verb = "delivers" if all(scenario.protocol in ("", DEFAULT_PROTOCOL) for scenario in chosen) else "reads its mail"
+    meanings = ((outcome, meaning.replace("delivers", verb)) for outcome, meaning in OUTCOMES.items())
+    parts = ["\n".join(_table(("expected", "meaning"), meanings))]
     for group in GROUPS:
         members = [scenario for scenario in chosen if scenario.group == group]
         if members:
@@ -47,11 +57,20 @@ def markdown(scenarios: Iterable[Scenario] | None = None) -> str:
 
 def renewed(page: str) -> str:
     """Return a page with the catalogue's tables between its markers; raise `InvalidValueError` without them."""
-    before, begin, rest = page.partition(f"{BEGIN}\n")
-    _, end, after = rest.partition(f"{END}\n")
-    if not begin or not end:
-        raise InvalidValueError("page", page[:40], f"a page with the lines {BEGIN!r} and {END!r}, in this order")
-    return f"{before}{begin}\n{markdown()}\n{end}{after}"
+    for protocol, line in ((DEFAULT_PROTOCOL, BEGIN), *BEGIN_OF.items()):
+        before, begin, rest = page.partition(f"{line}\n")
+        _, end, after = rest.partition(f"{END}\n")
+        if begin and end:
+            return f"{before}{begin}\n{markdown(_own(protocol))}\n{end}{after}"
+    raise InvalidValueError("page", page[:40], f"a page with the lines {BEGIN!r} and {END!r}, in this order")
+
+
+def _own(protocol: str) -> list[Scenario] | None:
+    """Return the scenarios that a protocol has for itself; None: all of the default one."""
+    if protocol == DEFAULT_PROTOCOL:
+        return None
+    scenarios = map(load_scenario, scenario_ids(protocol=protocol))
+    return [scenario for scenario in scenarios if scenario.protocol == protocol]
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:

@@ -8,7 +8,11 @@ from pathlib import Path
 
 from smtpfix.errors import InvalidValueError, UnknownScenario
 
-from .scenario import Scenario
+from .protocol import DEFAULT_PROTOCOL
+from .scenario import PROTOCOLS, Scenario
+
+_PREFIXES = tuple(f"{protocol}-" for protocol in PROTOCOLS if protocol != DEFAULT_PROTOCOL)
+"""How the ids of other protocols' own scenarios begin."""
 
 
 @functools.cache
@@ -26,9 +30,19 @@ def _folder() -> Path:
 
 
 @functools.cache
-def scenario_ids(group: str | None = None) -> tuple[str, ...]:
-    """Return the ids of the whole catalogue, or of one group, sorted."""
-    ids = sorted(path.stem for path in _folder().glob("*.toml"))
+def _every_id() -> tuple[str, ...]:
+    """Return the ids of all protocols' scenarios, sorted."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
+
+
+@functools.cache
+def scenario_ids(group: str | None = None, protocol: str = DEFAULT_PROTOCOL) -> tuple[str, ...]:
+    """Return the ids of all scenarios that a protocol can show, or of one group of them, sorted."""
+    ids = _every_id()
+    if protocol == DEFAULT_PROTOCOL:  # whose are all but those that begin with another one's name: none need be read
+        ids = tuple(one for one in ids if not one.removeprefix("control-").startswith(_PREFIXES))
+    else:
+        ids = tuple(one for one in ids if load_scenario(one).is_for(protocol))
     return tuple(one for one in ids if group is None or load_scenario(one).group == group)
 
 
@@ -50,7 +64,7 @@ def read_scenario(path: Path) -> Scenario:
 
 def check_scenario_id(scenario_id: str, field: str = "scenario") -> None:
     """Raise `UnknownScenario` unless the catalogue has this id."""
-    known = scenario_ids()
+    known = _every_id()
     if scenario_id in known:
         return
     nearest = difflib.get_close_matches(str(scenario_id), known, n=1)

@@ -1,7 +1,8 @@
 """A file of rules, TOML: `RulesFile`, what `smtpfix serve --rules` reads at its start and whenever it is told to.
 
-``rules = ["RCPT *@slow.example: 450 4.2.1 Greylisted x1"]`` is for every server, and the same key in a table by the
-name of a mode, such as ``[starttls]``, for the servers of this mode.
+``rules = ["RCPT *@slow.example: 450 4.2.1 Greylisted x1"]`` is for every server of SMTP, and the same key in a table by
+the name of a mode, such as ``[starttls]``, for those of this mode. That of a table by the name of another protocol,
+such as ``[pop3]``, is for its servers.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from smtpfix.policy.mode import Mode
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
 
-from .protocol import load_language
+from .protocol import DEFAULT_PROTOCOL, load_language
+from .scenario import PROTOCOLS
 from .tables import read_file, read_toml
 
 _KEY: Final = "rules"
 _MODES: Final = tuple(map(str, Mode))
+_PROTOCOLS: Final[tuple[str, ...]] = tuple(one for one in PROTOCOLS if one != DEFAULT_PROTOCOL)
 _MOST: Final = 1_000_000
 """Octets that a file may have."""
 
@@ -33,9 +36,11 @@ class RulesFile:
     path: Path
     """Where it was read."""
     rules: tuple[Rule, ...] = ()
-    """For every server; the first is asked first."""
+    """For every server of SMTP; the first is asked first."""
     by_mode: Mapping[str, tuple[Rule, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    """For the servers of a mode."""
+    """For those of a mode."""
+    by_protocol: Mapping[str, tuple[Rule, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """For the servers of another protocol."""
 
     @classmethod
     def read(cls, path: Path) -> RulesFile:
@@ -47,32 +52,40 @@ class RulesFile:
             raise InvalidValueError(where, str(error), "UTF-8") from error
         values = read_toml(where, text)
         for key in values:
-            if key not in (_KEY, *_MODES):
-                raise InvalidValueError(where, key, f"only the key {_KEY} and the tables {', '.join(_MODES)}")
+            if key not in (_KEY, *_MODES, *_PROTOCOLS):
+                known = ", ".join((*_MODES, *_PROTOCOLS))
+                raise InvalidValueError(where, key, f"only the key {_KEY} and the tables {known}")
         everywhere = tuple(_rules(where, values.pop(_KEY, []), text))
-        by_mode = {mode: tuple(_table(where, mode, table, text)) for mode, table in values.items()}
-        return cls(path, everywhere, MappingProxyType(by_mode))
+        tables = {name: tuple(_table(where, name, table, text)) for name, table in values.items()}
+        by_protocol = {name: tables.pop(name) for name in _PROTOCOLS if name in tables}
+        return cls(path, everywhere, MappingProxyType(tables), MappingProxyType(by_protocol))
 
-    def for_mode(self, mode: Mode | str) -> tuple[Rule, ...]:
-        """Return the rules of a server, the first to be asked first: those of its mode, then those of every server."""
+    def for_server(self, protocol: str, mode: Mode | str) -> tuple[Rule, ...]:
+        """Return the rules of a server, the first to be asked first.
+
+        In SMTP these are those of its mode, then those of every server.
+        """
+        if protocol != DEFAULT_PROTOCOL:
+            return self.by_protocol.get(protocol, ())
         return (*self.by_mode.get(str(mode), ()), *self.rules)
 
     @property
     def count(self) -> int:
         """How many rules are written in it."""
-        return len(self.rules) + sum(map(len, self.by_mode.values()))
+        return len(self.rules) + sum(map(len, (*self.by_mode.values(), *self.by_protocol.values())))
 
 
-def _table(where: str, mode: str, table: Any, text: str) -> Iterator[Rule]:
+def _table(where: str, name: str, table: Any, text: str) -> Iterator[Rule]:
     if not isinstance(table, Mapping):
-        raise InvalidValueError(f"{where}: {mode}", table, f"a table, [{mode}]")
+        raise InvalidValueError(f"{where}: {name}", table, f"a table, [{name}]")
     for key in table:
         if key != _KEY:
-            raise InvalidValueError(f"{where}, [{mode}]", key, f"only the key {_KEY}")
-    yield from _rules(f"{where}, [{mode}]", table.get(_KEY, []), text)
+            raise InvalidValueError(f"{where}, [{name}]", key, f"only the key {_KEY}")
+    protocol = name if name in _PROTOCOLS else DEFAULT_PROTOCOL
+    yield from _rules(f"{where}, [{name}]", table.get(_KEY, []), text, protocol)
 
 
-def _rules(where: str, lines: Any, text: str) -> Iterator[Rule]:
+def _rules(where: str, lines: Any, text: str, protocol: str = DEFAULT_PROTOCOL) -> Iterator[Rule]:
     if not isinstance(lines, list):
         raise InvalidValueError(f"{where}: {_KEY}", lines, "a list of rules, each a line of text")
     for number, line in enumerate(lines, 1):
@@ -80,7 +93,7 @@ def _rules(where: str, lines: Any, text: str) -> Iterator[Rule]:
         if not isinstance(line, str):
             raise InvalidValueError(rule, line, "a rule, a line of text")
         try:
-            yield parse_rule(line, load_language())
+            yield parse_rule(line, load_language(protocol))
         except InvalidValueError as error:
             raise error.within(f"{rule}{_place(line, text)}") from error
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from smtpfix.errors import InvalidValueError
 from smtpfix.login.mechanisms import ANY_USER
 from smtpfix.rules.rule import Rule
+from smtpfix.rules.stages import CONNECT, HANDSHAKE
 
 from .certificate_profile import CertificateProfile, is_template
 from .flaw import BY_VERIFY_CODE, FLAWS
@@ -36,12 +37,30 @@ _TLS_MODES: Final = ("starttls", "tls-required", "implicit-tls")
 _MODES: Final = ("plain", *_TLS_MODES)
 _IN_EVERY_MODE: Final = ("auth", "replies", "timing", "delivery")
 """Groups that do not turn on TLS."""
+_OF_SMTP: Final = ("injection", "replies", "timing", "delivery")
+"""Groups whose scenarios are of SMTP unless they say otherwise."""
 _POLICY_FIELDS: Final = (
     *("users", "require_auth", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "hide", "size_limit"),
     *("line_limit", "max_recipients", "limits", "greylist", "timeout"),
     *("offer", "syntax", "max_recipient_domains", "refuse"),
 )
 """The fields of a policy that a scenario may decide."""
+_FIELDS_OF: Final = {
+    "imap": (
+        *("users", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "timeout"),
+        *("hide", "folders", "append_limit", "quota", "read_only", "greeting"),
+    ),
+    "pop3": (
+        *("users", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "timeout"),
+        *("hide", "apop", "login_delay", "expire", "locks", "greeting"),
+    ),
+}
+"""Those of protocols whose policy has others."""
+_IGNORED: Final = frozenset({"syntax", "require_auth"})
+"""Fields of SMTP without which a scenario is the same in other protocols."""
+_COMMON: Final = frozenset({"users", "auth_in_clear", "mechanisms", "mechanisms_in_clear", "timeout"})
+PROTOCOLS: Final = ("smtp", "imap", "pop3")
+"""The protocols whose scenarios there are."""
 _TRUSTED: Final = ("root", "authority", "leaf", "other-key")
 _SENT: Final = ("leaf", "intermediates", "intermediates-reversed", "root", "stranger")
 _VERIFIED: Final = 0
@@ -110,6 +129,8 @@ class Scenario:
     """One of `OUTCOMES`."""
     standard: str
     """Where the standard says so."""
+    protocol: str = ""
+    """The only protocol, one of `PROTOCOLS`, that can show it; empty: see `is_for`."""
     group: str = "certificates"
     """One of `GROUPS`."""
     connect: str = "{host}"
@@ -176,6 +197,17 @@ class Scenario:
         code = self.openssl.verify_code or (20 if self.trust == "authority" else None)
         return BY_VERIFY_CODE.get(code, "") if code is not None else ""
 
+    def is_for(self, protocol: str) -> bool:
+        """Return whether servers of a protocol can show it: all can, unless it has stages or fields of one."""
+        if self.protocol or protocol == PROTOCOLS[0]:
+            return protocol == (self.protocol or PROTOCOLS[0])
+        return (
+            self.group not in _OF_SMTP
+            and all(rule.stage in (CONNECT, HANDSHAKE) for rule in self.rules)
+            and {name for name, _ in self.policy} <= _COMMON | _IGNORED
+            and not (self.forbids or self.injected_mechanisms)
+        )
+
     @property
     def is_plain(self) -> bool:
         """Whether the certificates are those of every good server, and clients trust the authority's root."""
@@ -210,6 +242,7 @@ class Scenario:
         self._check(
             "expected", isinstance(self.expected, str) and self.expected in OUTCOMES, f"one of {', '.join(OUTCOMES)}"
         )
+        self._check("protocol", self.protocol in ("", *PROTOCOLS), f"one of {', '.join(PROTOCOLS)}")
         self._check("group", self.group in GROUPS, f"one of {', '.join(GROUPS)}")
         self._check("trust", self.trust in _TRUSTED, f"one of {', '.join(_TRUSTED)}")
         self._check(
@@ -267,20 +300,20 @@ class Scenario:
         if "tls" in values:
             values["tls"] = TLSProfile.parse(f"{where}, [tls]", values["tls"])
         if "rules" in values:
-            values["rules"] = _parse_rules(where, values["rules"])
+            values["rules"] = _parse_rules(where, values["rules"], values.get("protocol"))
         if "expected_by_mode" in values:
             values["expected_by_mode"] = _parse_modes(f"{where}, [expected_by_mode]", values["expected_by_mode"])
         if "asked" in values:
             values["asked"] = _parse_asked(f"{where}, [asked]", values["asked"])
         if "policy" in values:
-            values["policy"] = _parse_policy(f"{where}, [policy]", values["policy"])
+            values["policy"] = _parse_policy(f"{where}, [policy]", values["policy"], values.get("protocol"))
         if "openssl" in values:
             values["openssl"] = _parse_evidence(f"{where}, [openssl]", values["openssl"])
         return cls(id=scenario_id, **values)
 
 
 _TOP_KEYS: Final = (
-    *("summary", "expected", "standard", "group", "connect", "modes", "trust", "send", "intermediates"),
+    *("summary", "expected", "standard", "protocol", "group", "connect", "modes", "trust", "send", "intermediates"),
     *("root", "intermediate", "leaf", "tls", "rules", "injected_mechanisms", "policy", "openssl", "notes"),
     *("expected_by_mode", "control", "forbids", "asked", "flaw"),
 )
@@ -298,15 +331,16 @@ def _parse_intermediates(where: str, values: dict[str, Any]) -> tuple[Certificat
     )
 
 
-def _parse_rules(where: str, lines: Any) -> tuple[Rule, ...]:
+def _parse_rules(where: str, lines: Any, protocol: Any) -> tuple[Rule, ...]:
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise InvalidValueError(f"{where}: rules", lines, "a list of rules, each a line of text")
     from smtpfix.rules.text import parse_rule  # noqa: PLC0415 - few scenarios have rules
 
-    from .protocol import load_language  # noqa: PLC0415 - as above
+    from .protocol import DEFAULT_PROTOCOL, load_language  # noqa: PLC0415 - as above
 
+    language = load_language(protocol if protocol in PROTOCOLS else DEFAULT_PROTOCOL)
     try:
-        return tuple(parse_rule(line, load_language()) for line in lines)
+        return tuple(parse_rule(line, language) for line in lines)
     except InvalidValueError as error:
         raise error.within(f"{where}: rules") from error
 
@@ -330,8 +364,8 @@ def _parse_asked(where: str, table: Any) -> Asked:
     return Asked(**table)
 
 
-def _parse_policy(where: str, table: Any) -> tuple[tuple[str, object], ...]:
-    check_table(where, table, _POLICY_FIELDS)
+def _parse_policy(where: str, table: Any, protocol: Any) -> tuple[tuple[str, object], ...]:
+    check_table(where, table, _FIELDS_OF.get(str(protocol), _POLICY_FIELDS))
     if "limits" in table:
         from .limits import Limits  # noqa: PLC0415 - few scenarios have limits
 

@@ -62,6 +62,11 @@ class ServerPolicy(Checked):
     clear_modes: ClassVar[frozenset[Mode]] = frozenset({Mode.PLAIN})
     """The modes in which clients may log in outside TLS where `auth_in_clear` is None."""
 
+    spoken: ClassVar[str] = ""
+    """The name of the protocol, as scenarios have it."""
+    reads_mail: ClassVar[bool] = False
+    """Whether clients read what was captured, from the accounts of the inbox."""
+
     mode: Mode | ModeName = Mode.PLAIN
     """When TLS begins: ``plain``, ``starttls``, ``tls-required`` or ``implicit-tls``."""
     _: KW_ONLY
@@ -284,6 +289,9 @@ class ServerPolicy(Checked):
         self._set("_played", scenario)
         if scenario.group == "certificates":
             raise self._fail("scenario", "a scenario of another kind; this one is for Policy.certificate")
+        if not scenario.is_for(self.spoken):
+            other = (scenario.protocol or "smtp").upper()
+            raise self._fail("scenario", f"one that {self.spoken.upper()} can show; this one is of {other}")
         if self.mode not in scenario.modes:
             raise self._fail(
                 "scenario", f"one that mode {self.mode} can show; this one needs {', '.join(scenario.modes)}"
@@ -408,6 +416,11 @@ class ServerPolicy(Checked):
             for name in (self.mechanisms if in_tls else self._in_clear)
             if (has_certificate or name != "EXTERNAL") and (in_tls or name not in SCRAM_PLUS)
         )
+
+    @property
+    def account_folders(self) -> Sequence[str]:
+        """The folders that accounts have beside INBOX."""
+        return ()
 
     def speaks(self) -> Protocol:
         """Return the protocol of a server that is told this: the policy's class says which."""

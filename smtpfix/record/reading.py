@@ -17,6 +17,12 @@ class Reading:
 
     name = ""
     """The protocol's."""
+    counts = "message"
+    """What a session's summary counts: each ``message`` that a client delivered, or each ``retrieval`` of one."""
+
+    def verb(self, line: bytes) -> str:
+        """Return what a client's line asks for, in upper case: its first word."""
+        return b"".join(line.split(maxsplit=1)[:1]).upper().decode("ascii", "replace")
 
     def carries_secret(self, octets: bytes) -> bool:  # noqa: ARG002 - as those of protocols
         """Return whether a line, or one of several, carries a credential."""

@@ -20,7 +20,7 @@ from smtpfix.tls.client_hello import ClientHello
 from smtpfix.tls.facts import Alerts, TLSFailure, TLSInfo
 
 from .reading import Reading
-from .session import AuthAttempts, Session, SessionEnd
+from .session import AuthAttempts, Retrieval, Retrievals, Session, SessionEnd
 from .transcript import Event, Kind, Transcript
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ _EVENT: Final = 60
 """Octets of memory that an event takes beside its own."""
 _ATTEMPT: Final = 12_288
 """Octets that an AUTH command may have said, RFC 4954 section 4."""
+_RETRIEVAL: Final = 200
+"""Octets of memory that a retrieval takes."""
 _NUMBER: Final = 36
 """Octets of memory that a number takes in a list of them."""
 
@@ -79,6 +81,7 @@ class Recorder:
         "number",
         "peer",
         "proxy",
+        "retrievals",
         "tls",
         "tls_failure",
         "weight",
@@ -116,6 +119,8 @@ class Recorder:
         self.is_wary = False
         """Whether stray octets may be answers in a login: one has begun, or something was injected before TLS."""
         self.proxy: ProxyHeader | None = None
+        self.retrievals: Retrievals | None = None
+        """What a client read; None until it has."""
         self.xclient: XClient | None = None
 
     def add(self, kind: Kind, data: bytes) -> None:
@@ -184,6 +189,12 @@ class Recorder:
         self._injected_count += len(octets)
         self.injected += octets[: _MOST_INJECTED - len(self.injected)]
 
+    def retrieved(self, retrieval: Retrieval) -> None:
+        """Record that a message was written out whole."""
+        if self.retrievals is None:
+            self.retrievals = Retrievals()
+        self.retrievals.append(retrieval)
+
     def note(self, text: str) -> None:
         """Record something that happened beside the commands."""
         self.add(Kind.NOTE, text.encode())
@@ -199,6 +210,8 @@ class Recorder:
                 self.weight += len(self.auth) * _ATTEMPT
             if self.injected:
                 self.weight += len(self.injected)
+            if self.retrievals is not None:
+                self.weight += len(self.retrievals) * _RETRIEVAL
             if (hello := self.client_hello) is not None:
                 self.weight += _NUMBER * len(hello.ciphers) + len("".join(hello.alpn))
 
@@ -222,6 +235,7 @@ class Recorder:
             (self.auth.left_out, "AUTH commands"),
             (self._injected_count - len(self.injected), "octets that came in clear behind STARTTLS"),
             (self.alerts.left_out, "TLS alerts"),
+            (self.retrievals.left_out if self.retrievals is not None else 0, "retrievals"),
         )
         return tuple(f"{count} {what} left out" for count, what in counts if count)
 
@@ -250,6 +264,7 @@ class Recorder:
             proxy=self.proxy,
             xclient=self.xclient,
             truncated=self._truncated,
+            retrievals=() if self.retrievals is None else tuple(self.retrievals),
             _reading=self._reading,
         )
 

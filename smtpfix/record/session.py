@@ -107,6 +107,37 @@ class AuthAttempts(Bounded[AuthAttempt]):
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieval:
+    """A message that was written out to a client whole: all octets of its body, at once or piece by piece."""
+
+    user: str
+    """Whose account it is in."""
+    folder: str
+    """The name of the folder."""
+    uid: int
+    """Its `StoredMessage.uid`."""
+    octets: int
+    """Its size."""
+    in_tls: bool
+    """Whether the last piece of it was written inside TLS."""
+
+    def __str__(self) -> str:
+        where = "in TLS" if self.in_tls else "in clear"
+        return f"{printable(self.user)!r} {printable(self.folder)} {self.uid}, {self.octets} octets, {where}"
+
+
+class Retrievals(Bounded[Retrieval]):
+    """The retrievals of a session, in order."""
+
+    most = 10_000
+
+    @staticmethod
+    def kind(item: Retrieval) -> tuple[bool]:
+        """Return what makes it evidence: whether somebody could read along."""
+        return (item.in_tls,)
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """What one client did on one connection, up to the moment this was asked for."""
 
@@ -154,6 +185,8 @@ class Session:
 
     A line each, in words: events, AUTH commands, octets that were injected, alerts. The first and the last ones are
     there, and of AUTH commands one that was accepted, or gave a password away in clear, if there was any."""
+    retrievals: tuple[Retrieval, ...] = ()
+    """The messages that it read, in order; the same one as often as it did."""
     _reading: Reading = field(default=Reading(), repr=False, compare=False)
     """The protocol that was spoken, for what only it can tell of the record."""
 
@@ -161,6 +194,19 @@ class Session:
     def protocol(self) -> str:
         """The protocol that was spoken: ``smtp``, or ``lmtp`` under the same name."""
         return self._reading.name
+
+    @property
+    def verbs(self) -> tuple[tuple[int, str], ...]:
+        """What the client's lines ask for, as its protocol has it, each with its event's place in the transcript."""
+        lines = ((at, one.data) for at, one in enumerate(self.transcript.events) if one.verb)
+        return tuple((at, self._reading.verb(data)) for at, data in lines)
+
+    @property
+    def work(self) -> str:
+        """What it came for, in words: how many messages it delivered, or how many it read."""
+        what = self._reading.counts
+        count = len(self.retrievals) if what == "retrieval" else self.message_count
+        return f"{count} {what}{'' if count == 1 else 's'}"
 
     @property
     def is_over(self) -> bool:
@@ -203,7 +249,7 @@ class Session:
         else:
             facts.append("in clear")
         facts += [f"AUTH {attempt}" for attempt in self.auth]
-        facts.append(f"{self.message_count} message{'' if self.message_count == 1 else 's'}")
+        facts.append(self.work)
         notes = (event for event in self.transcript.events if event.kind is Kind.NOTE)
         facts += [event.lines[0] for event in notes if event.data.startswith((UNENDED, STOPPED))][-1:]
         if self.refusal is not None:

@@ -104,8 +104,9 @@ class Transcript(Sequence[Event]):
 
     @property
     def replies(self) -> tuple[str, ...]:
-        """The last line of each of the server's replies, as printable text."""
-        return tuple(event.lines[-1] for event in self.events if event.kind is Kind.SERVER)
+        """The last line of each of the server's replies, as printable text; of POP3's longer ones the first."""
+        replies = (event.lines for event in self.events if event.kind is Kind.SERVER)
+        return tuple(lines[0] if lines[-1] == "." else lines[-1] for lines in replies)
 
     def __str__(self) -> str:
         return "\n".join(self._lines())

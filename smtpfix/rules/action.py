@@ -54,6 +54,12 @@ class Performance(Protocol):
     def edit(self, action: Action) -> None:
         """Let a protocol's own action change the answer to this command."""
 
+    def edit_answer(self, action: Action) -> None:
+        """Let an action change the octets of the answer; it goes out with the last change that the rule has."""
+
+    def change_elsewhere(self, what: Action) -> None:
+        """Have the account of the session change, as by another one."""
+
     def break_into_flight(self, octets: int | None) -> None:
         """Shake hands up to so many octets; what stands behind this in the rule follows then."""
 
@@ -71,6 +77,8 @@ class Action:
     """Whether a rule may have only one of these."""
     stands_for_answer: ClassVar[bool] = False
     """Whether it decides what the command is answered, which only one of a rule's actions may."""
+    changes_answer: ClassVar[bool] = False
+    """Whether it changes the octets of what the command is answered."""
     in_handshake: ClassVar[str] = ""
     """What the record says the server does in a handshake that this ends; empty where it ends none."""
 

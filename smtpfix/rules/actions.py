@@ -197,7 +197,7 @@ class KeepInjected(Action):
             lambda _: KeepInjected(),
         ),
     )
-    stages = frozenset({"STARTTLS"})
+    stages = frozenset({"STARTTLS", "STLS"})
 
     def play(self, performance: Performance) -> bool:
         """Keep it."""

@@ -36,8 +36,9 @@ class Language:
         """All actions there are in it, its answers first."""
         from .actions import COMMON  # noqa: PLC0415 - servers without rules are the most
         from .decisions import Decide  # noqa: PLC0415 - as above
+        from .edits import EDITS  # noqa: PLC0415 - as above
 
-        return (self.answer, *COMMON, Decide, *self.own_actions)
+        return (self.answer, *COMMON, *EDITS, Decide, *self.own_actions)
 
     def parse_answer(self, text: str) -> Answer | None:  # noqa: ARG002 - for protocols that have such a text
         """Read an answer; None for a text that is none. Raises `InvalidValueError` for one that makes no sense."""

@@ -123,10 +123,10 @@ class Rule:
                 raise InvalidValueError("Rule.actions", actions, f"{name} at the stage {where} only")
             if action.only_once and sum(isinstance(other, type(action)) for other in actions) > 1:
                 raise InvalidValueError("Rule.actions", actions, f"one {name} at the most")
-        if self.stage == HANDSHAKE and any(action.stands_for_answer for action in actions):
+        if self.stage == HANDSHAKE and any(action.stands_for_answer or action.changes_answer for action in actions):
             expected = (
-                "no Reply, no NoReply and no function at the stage HANDSHAKE: there is no reply in it; Raw sends "
-                "octets in clear"
+                "no Reply, no NoReply and no function at the stage HANDSHAKE: there is no reply in it, to give or to "
+                "change; Raw sends octets in clear"
             )
             raise InvalidValueError("Rule.actions", actions, expected)
 

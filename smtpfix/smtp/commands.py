@@ -19,7 +19,7 @@ from .language import BDAT
 
 if TYPE_CHECKING:
     from .conversation import SMTPConversation
-    from .edits import Edit
+    from .edits import EhloEdit
     from .metering import MailLedger, MailMeter
 
 KNOWN: Final = frozenset({*VERBS, "AUTH", BDAT, "DATA", "HELP", "QUIT", "STARTTLS", "XCLIENT"})
@@ -93,7 +93,8 @@ class Commands:
                     if self._player.edits:
                         lines = reply.text.split("\n")
                         for edit in self._player.edits:
-                            lines = cast("Edit", edit).edited(lines)
+                            if not edit.changes_answer:
+                                lines = cast("EhloEdit", edit).edited(lines)
                         reply = replace(reply, text="\n".join(lines))
             reply = forced or reply
             if reply.code < 400:  # noqa: PLR2004 - the boundary of the positive classes

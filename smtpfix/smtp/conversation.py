@@ -239,6 +239,8 @@ class SMTPConversation(Conversation[Reply]):
             if self._custom_replies is not None:
                 reply = self._custom_replies.say(reply, self.recorder)
         data = reply.encode(enhanced=self._enhanced)
+        if self.player.edits:
+            data = self.edited(data)
         self.recorder.add(Kind.SERVER, data)
         self.channel.write(data)
         if reply.code == 421:  # noqa: PLR2004 - as above

@@ -15,7 +15,7 @@ _KEYWORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\Z")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class Edit(Action):
+class EhloEdit(Action):
     """One change of the reply to EHLO."""
 
     __slots__ = ()
@@ -33,7 +33,7 @@ class Edit(Action):
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Hide(Edit):
+class Hide(EhloEdit):
     """Leave keywords out of the reply to EHLO: ``Hide("STARTTLS")``. What the server does is as before."""
 
     forms = (
@@ -57,7 +57,7 @@ class Hide(Edit):
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Advertise(Edit):
+class Advertise(EhloEdit):
     """Add lines to the reply to EHLO: ``Advertise("AUTH PLAIN", "XFANCY")``. What the server does is as before."""
 
     forms = (

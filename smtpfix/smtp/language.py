@@ -55,9 +55,13 @@ class SMTPLanguage(Language):
         from smtpfix.rules.decisions import Decide  # noqa: PLC0415 - servers without rules are the most
 
         if rule.stage == CONTENT and any(
-            action.stands_for_answer and not isinstance(action, Reply | Decide) for action in rule.actions
+            (action.stands_for_answer and not isinstance(action, Reply | Decide)) or action.changes_answer
+            for action in rule.actions
         ):
-            expected = "no NoReply at the stage CONTENT, where no reply is due; END-OF-DATA is where one is"
+            expected = (
+                "no NoReply at the stage CONTENT, where no reply is due, to give or to change; "
+                "END-OF-DATA is where one is"
+            )
             raise InvalidValueError("Rule.actions", rule.actions, expected)
 
 

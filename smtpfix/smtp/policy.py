@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Unpack, cast
 
 from smtpfix.login.mechanisms import ANY_USER
 from smtpfix.policy.checks import is_collection
@@ -48,6 +48,8 @@ class Policy(ServerPolicy):
     Raises `InvalidValueError` naming the field, the value and what is allowed, and `UnknownScenario` for a certificate
     that is not in the catalogue.
     """
+
+    spoken: ClassVar[str] = "smtp"
 
     require_auth: bool = False
     """Answer ``530 5.7.0`` to MAIL, RCPT, DATA, VRFY and EXPN before authentication (RFC 4954 section 6). In mode

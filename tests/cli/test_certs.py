@@ -90,6 +90,12 @@ def test_the_table_has_every_scenario_with_summary_expectation_and_standard(run)
     ]
 
 
+def test_the_scenarios_of_another_protocol_are_listed_where_it_is_asked_for(run, fail):
+    rows = run("list", "stripping", "--protocol", "pop3").splitlines()[1:]
+    assert [row.split()[0] for row in rows] == list(scenario_ids("stripping", "pop3"))
+    assert fail("list", "--protocol", "imap4").startswith("smtpfix: --protocol: expected one of smtp, imap, pop3")
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_group_is_listed_by_itself(run, group):
     assert [row.split()[0] for row in run("list", group).splitlines()[1:]] == list(scenario_ids(group))

@@ -71,6 +71,7 @@ def test_each_server_that_listens_is_a_line():
     assert first == {
         "event": "listening",
         "server": "plain",
+        "protocol": "smtp",
         "mode": "plain",
         "host": "localhost",
         "port": 1025,

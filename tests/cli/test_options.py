@@ -41,6 +41,46 @@ def test_a_listener_is_a_mode_a_host_or_the_default_one_and_a_port(text, expecte
     assert where(read_options(listen=[text], host="127.0.0.2")) == [expected]
 
 
+def spoken(options):
+    return [(policy.spoken, str(policy.mode), policy.port) for policy in options.policies]
+
+
+def test_servers_of_pop3_come_beside_those_of_smtp_and_take_what_is_theirs_of_the_options():
+    options = read_options(pop3=True, user=["ann:s3cret"], hostname="mail.example", require_auth=True, size_limit=10)
+    assert spoken(options)[4:] == [
+        ("pop3", "plain", 1110),
+        ("pop3", "starttls", 2110),
+        ("pop3", "tls-required", 3110),
+        ("pop3", "implicit-tls", 1995),
+    ]
+    assert {policy.hostname for policy in options.policies} == {"mail.example"}
+    assert dict(options.policies[4].users) == {"ann": "s3cret"}
+    assert read_options(listen=["pop3:0"]).policies[0].users is ANY_USER
+    assert spoken(read_options(pop3=True, conventional_ports=True))[3:] == [
+        ("pop3", "starttls", 110),
+        ("pop3", "implicit-tls", 995),
+    ]
+    assert spoken(read_options(listen=["pop3+implicit-tls@[::1]:0", "pop3:7"])) == [
+        ("pop3", "implicit-tls", 0),
+        ("pop3", "plain", 7),
+    ]
+
+
+def test_a_rule_of_another_protocol_says_so_and_a_scenario_is_shown_by_those_who_can():
+    options = read_options(listen=["plain:0", "pop3:0"], rule=["RCPT: 450 no", "pop3: RETR 1: -ERR no"])
+    assert [rule.stage for rule in options.rules] == ["RCPT"]
+    assert [(protocol, rule.stage, rule.argument) for protocol, rule in options.reader_rules] == [("pop3", "RETR", "1")]
+    assert spoken(read_options(pop3=True, scenario="pop3-strip-capa")) == [("pop3", "starttls", 2110)]
+    assert spoken(read_options(pop3=True, scenario="strip-ehlo")) == [("smtp", "starttls", 1587)]
+    assert len(read_options(pop3=True, certificate="expired").policies) == 6
+    with pytest.raises(InvalidValueError, match=r"--rule: rule: expected a stage first, one of CONNECT, .* 'MAIL"):
+        read_options(rule=["pop3: MAIL: -ERR no"])
+    with pytest.raises(InvalidValueError, match=r"servers of pop3, such as pop3\+starttls:0"):
+        read_options(scenario="pop3-strip-capa")
+    with pytest.raises(InvalidValueError, match=r"MODE\[@HOST\]:PORT.*, with MODE one of 'plain'"):
+        read_options(listen=["pop3+tls:0"])
+
+
 def test_listeners_come_after_the_conventional_ports_when_both_are_asked_for():
     assert [port for _, _, port in where(read_options(conventional_ports=True, listen=["plain:0"]))] == [
         25,
@@ -76,6 +116,43 @@ def test_a_listener_is_a_unix_socket_for_lmtp(tmp_path):
     assert (policy.protocol, policy.mode, policy.unix_socket) == ("lmtp", "plain", tmp_path / "a:b")
     with pytest.raises(InvalidValueError, match=r"--listen: expected .*with PATH the path of a socket.*'lmtp\+unix:'"):
         read_options(listen=["lmtp+unix:"])
+
+
+def test_servers_that_mail_is_read_from_come_behind_those_of_smtp_or_alone_where_they_are_named():
+    def served(**options):
+        policies = read_options(**options).policies
+        return [(policy.speaks().name, str(policy.mode), policy.port) for policy in policies]
+
+    assert served(imap=True, pop3=True)[3:] == [
+        ("smtp", "implicit-tls", 1465),
+        *(("imap", "plain", 1143), ("imap", "starttls", 2143)),
+        *(("imap", "tls-required", 3143), ("imap", "implicit-tls", 1993)),
+        *(("pop3", "plain", 1110), ("pop3", "starttls", 2110)),
+        *(("pop3", "tls-required", 3110), ("pop3", "implicit-tls", 1995)),
+    ]
+    assert served(imap=True, pop3=True, conventional_ports=True)[3:] == [
+        *(("imap", "starttls", 143), ("imap", "implicit-tls", 993)),
+        *(("pop3", "starttls", 110), ("pop3", "implicit-tls", 995)),
+    ]
+    assert served(listen=["imap:1", "imap+tls-required@[::1]:2", "pop3+implicit-tls:3"]) == [
+        *(("imap", "plain", 1), ("imap", "tls-required", 2), ("pop3", "implicit-tls", 3)),
+    ]
+
+
+def test_everybody_may_read_mail_where_nobody_is_named_and_else_who_is():
+    assert read_options(listen=["imap:0"]).policies[0].users is ANY_USER
+    assert dict(read_options(listen=["imap:0"], user=["ann:s3cret"]).policies[0].users) == {"ann": "s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("imap:LOGIN: NO [UNAVAILABLE] later", "imap"), ("pop3:PASS: -ERR no", "pop3"), ("RCPT: 450 later", "smtp")],
+)
+def test_a_rule_is_smtp_s_unless_it_says_whose_it_is(text, expected):
+    options = read_options(rule=[text])
+    ((protocol, rule),) = [("smtp", rule) for rule in options.rules] or options.reader_rules
+    assert protocol == expected
+    assert str(rule.stage) in text
 
 
 @pytest.mark.parametrize(("text", "mode"), [("lmtp:2424", "plain"), ("lmtp+starttls@[::1]:2424", "starttls")])

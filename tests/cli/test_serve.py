@@ -1,9 +1,11 @@
 """`smtpfix serve` from the start to the end: in this process, and as the program that people and programs run."""
 
 import errno
+import imaplib
 import io
 import json
 import os
+import poplib
 import shutil
 import signal
 import smtplib
@@ -197,6 +199,36 @@ def test_rules_that_answered_on_no_server_are_named_at_the_end_as_they_were_writ
     assert stopped["unused_rules"] == ["VRFY  ann: 252 2.1.5 x1", "DATA session 9: 451 4.3.0 Later"]
 
 
+def test_what_comes_over_smtp_is_read_over_imap_and_pop3_and_told():
+    def client(listening):
+        smtp, imap, pop3 = listening
+        send_one_and_leave([smtp])
+        context = ssl.create_default_context(cafile=imap["ca_file"])
+        reader = imaplib.IMAP4(imap["host"], imap["port"], timeout=BOUND)
+        reader.starttls(context)
+        reader.login("bob", "anything")
+        reader.select()
+        assert b"Hi" in reader.fetch("1", "(RFC822)")[1][0][1]
+        reader.logout()
+        mail = poplib.POP3_SSL(pop3["host"], pop3["port"], context=context, timeout=BOUND)
+        mail.user("bob")
+        with pytest.raises(poplib.error_proto, match="not now"):
+            mail.pass_("anything")
+        mail.quit()
+        end_it()
+
+    listen = ("plain:0", "imap+starttls:0", "pop3+implicit-tls:0")
+    status, stream = run(client, *listen, rule=["pop3:PASS: -ERR not now"])
+    assert status == 0
+    assert [(one["server"], one["protocol"]) for one in stream.of("listening")] == [
+        *(("plain", "smtp"), ("imap+starttls", "imap"), ("pop3+implicit-tls", "pop3"))
+    ]
+    ended = {one["server"]: one for one in stream.of("session-ended")}
+    assert [one["user"] for one in ended["imap+starttls"]["retrievals"]] == ["bob"]
+    assert ended["pop3+implicit-tls"]["refusal"] == "-ERR not now"
+    assert ended["plain"]["messages"] == 1
+
+
 def test_rules_answer_in_the_order_they_were_given_in():
     def client(listening):
         with connect(listening[0]) as connected:
@@ -256,6 +288,31 @@ def test_lmtp_servers_are_named_as_they_were_asked_for_and_say_who_was_refused(t
     assert [(event["accepted"], event["refused_recipients"]) for event in messages] == [(True, ["eve@example.org"])] * 3
     assert [event["client"] for event in printed.of("session-ended")].count("local") == 1
     assert not path.exists()
+
+
+def test_what_comes_by_smtp_is_read_by_pop3():
+    def client(listening):
+        send_one(listening)
+        reader = poplib.POP3(listening[1]["host"], listening[1]["port"], timeout=BOUND)
+        reader.user("ann")
+        reader.pass_("s3cret")
+        assert reader.stat() == (7, 7)
+        reader.retr(1)
+        reader.quit()
+        end_it()
+
+    status, stream = run(
+        client, "plain:0", "pop3:0", "pop3+starttls:0", user=["ann:s3cret"], rule=["pop3: STAT: +OK 7 7"]
+    )
+    assert status == 0
+    assert [(one["server"], one["protocol"]) for one in stream.of("listening")] == [
+        ("plain", "smtp"),
+        ("pop3", "pop3"),
+        ("pop3+starttls", "pop3"),
+    ]
+    (read,) = (one for one in stream.of("session-ended") if one["server"] == "pop3")
+    assert (read["end"], read["messages"]) == ("quit", 0)
+    assert [(one["user"], one["folder"], one["in_tls"]) for one in read["retrievals"]] == [("ann", "INBOX", False)]
 
 
 def test_behind_a_proxy_sessions_are_those_of_the_clients():

@@ -4,18 +4,14 @@ A step is a callback of the event loop; between two of them everybody has a turn
 processor time, so a busy machine makes no difference.
 """
 
-import asyncio
 import contextlib
-import gc
 import threading
-import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smtpfix import ANY_USER
-from smtpfix.wire.loop import LOOP_THREAD
 
 BUDGET = 0.25
 """Seconds of processor time that one step may take."""
@@ -68,26 +64,6 @@ POLICIES = {
     "lenient": {"syntax": "lenient", "protocol": "lmtp"},
     "behind a proxy": {"proxy_protocol": True},
 }
-
-
-@pytest.fixture
-def longest_step(monkeypatch):
-    """Return a function that returns the longest step of the loop thread up to now, in seconds of processor time."""
-    longest = 0.0
-    run = asyncio.Handle._run
-
-    def timed(handle):
-        nonlocal longest
-        began = time.thread_time()
-        run(handle)
-        if LOOP_THREAD.is_current:
-            longest = max(longest, time.thread_time() - began)
-
-    monkeypatch.setattr(asyncio.Handle, "_run", timed)
-    gc.collect()
-    gc.freeze()  # what the tests before have left is not the server's to look through
-    yield lambda: longest
-    gc.unfreeze()
 
 
 def attack(client, octets):

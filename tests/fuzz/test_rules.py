@@ -25,6 +25,7 @@ from smtpfix.rules.actions import (
     Stall,
     Throttle,
 )
+from smtpfix.rules.edits import After, Before, Cut, Edit
 from smtpfix.rules.reply import Reply
 from smtpfix.rules.text import parse_rule
 from smtpfix.smtp.edits import Advertise, Hide
@@ -106,6 +107,12 @@ def written(action):
             return "disconnect" if notify else "truncate"
         case Hide(keywords):
             return " ".join(("hide", *keywords))
+        case Before(octets) | After(octets):
+            return f"{type(action).__name__} {quoted(octets)}"
+        case Edit(pattern, by):
+            return 'edit "{}" {}'.format(pattern.decode().replace('"', '\\"'), quoted(by))
+        case Cut(octets):
+            return f"cut {octets}"
         case Advertise(lines):
             return " ".join(("advertise", *(quoted(line.encode()) for line in lines)))
     return {NoReply: "no reply", KeepInjected: "keep injected", Stall: "stall", Reset: "reset"}[type(action)]
@@ -146,7 +153,7 @@ def test_any_file_of_rules_is_rules_or_an_error_that_names_it(tmp_path, text):
     path = tmp_path / "rules.toml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        found = RulesFile.read(path).for_mode("plain")
+        found = RulesFile.read(path).for_server("smtp", "plain")
     except InvalidValueError as error:
         found = str(error)
     assert found.startswith(str(path)) if isinstance(found, str) else all(isinstance(one, Rule) for one in found)

@@ -12,7 +12,7 @@ import pytest
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.catalogue import BEGIN, END, markdown, renewed
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
-from smtpfix.policy.scenario import GROUPS, OUTCOMES, Evidence, Scenario
+from smtpfix.policy.scenario import GROUPS, OUTCOMES, PROTOCOLS, Evidence, Scenario
 
 pytestmark = pytest.mark.once
 
@@ -28,6 +28,14 @@ def row(scenario: Scenario) -> str:
 def test_the_page_is_up_to_date():
     page = PAGE.read_text(encoding="utf-8")
     assert page == renewed(page), "stale: run python -m smtpfix.policy.catalogue docs/scenarios.md"
+
+
+def test_the_pages_of_other_protocols_are_up_to_date():
+    for protocol in PROTOCOLS[1:]:
+        page = (PAGE.parent / f"scenarios-{protocol}.md").read_text(encoding="utf-8")
+        assert page == renewed(page), f"stale: run python -m smtpfix.policy.catalogue docs/scenarios-{protocol}.md"
+        assert f"| `{protocol}-strip-" in page
+        assert "| `expired` |" not in page
 
 
 def test_a_page_is_renewed_between_its_markers_and_nowhere_else(tmp_path):

@@ -22,9 +22,9 @@ def file(tmp_path):
 
 def test_a_server_is_asked_the_rules_of_its_mode_before_those_of_every_server(file):
     read = RulesFile.read(file('rules = ["RCPT: 450", "DATA: 451"]\n[starttls]\nrules = ["MAIL: 452"]\n[plain]\n'))
-    assert [rule.stage for rule in read.for_mode("starttls")] == ["MAIL", "RCPT", "DATA"]
-    assert [rule.stage for rule in read.for_mode("plain")] == ["RCPT", "DATA"]
-    assert [rule.stage for rule in read.for_mode("implicit-tls")] == ["RCPT", "DATA"]
+    assert [rule.stage for rule in read.for_server("smtp", "starttls")] == ["MAIL", "RCPT", "DATA"]
+    assert [rule.stage for rule in read.for_server("smtp", "plain")] == ["RCPT", "DATA"]
+    assert [rule.stage for rule in read.for_server("smtp", "implicit-tls")] == ["RCPT", "DATA"]
     assert read.count == 3
 
 
@@ -36,6 +36,18 @@ def test_rules_are_written_as_on_the_command_line(file):
 
 def test_an_empty_file_has_no_rules(file):
     assert RulesFile.read(file("")).count == 0
+
+
+def test_the_rules_of_another_protocol_stand_in_a_table_of_its_own(tmp_path):
+    path = tmp_path / "rules.toml"
+    path.write_text('rules = ["RCPT: 450 no"]\n[pop3]\nrules = ["RETR 1: -ERR [SYS/TEMP] later"]\n')
+    read = RulesFile.read(path)
+    assert [rule.stage for rule in read.for_server("pop3", "plain")] == ["RETR"]
+    assert [rule.stage for rule in read.for_server("smtp", "plain")] == ["RCPT"]
+    assert read.count == 2
+    path.write_text('[pop3]\nrules = ["RCPT: 450 no"]\n')
+    with pytest.raises(InvalidValueError, match=r"\[pop3\]: rules, number 1 \(line 2\): rule: expected a stage first"):
+        RulesFile.read(path)
 
 
 @pytest.mark.parametrize(

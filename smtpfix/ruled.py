@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias, Unpack, cast
 
-from smtpfix.rules.action import Action
-from smtpfix.rules.rule import ArgumentMatch, Conditions, Rule
-from smtpfix.rules.rulebook import Rulebook
+from .rules.action import Action
+from .rules.rule import ArgumentMatch, Conditions, Rule
+from .rules.rulebook import Rulebook
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from smtpfix.conversation.turn import Turn
+    from .conversation.turn import Turn
 
 Stage: TypeAlias = Literal[
     "CONNECT",
@@ -38,8 +38,54 @@ Stage: TypeAlias = Literal[
     "QUIT",
     "UNKNOWN",
     "*",
+    # IMAP's
+    "APPEND",
+    "AUTHENTICATE",
+    "CAPABILITY",
+    "CHECK",
+    "CLOSE",
+    "COPY",
+    "CREATE",
+    "DELETE",
+    "DONE",
+    "ENABLE",
+    "EXAMINE",
+    "EXPUNGE",
+    "FETCH",
+    "GETQUOTA",
+    "GETQUOTAROOT",
+    "ID",
+    "IDLE",
+    "LIST",
+    "LOGIN",
+    "LOGOUT",
+    "LSUB",
+    "MOVE",
+    "NAMESPACE",
+    "RENAME",
+    "SEARCH",
+    "SELECT",
+    "SORT",
+    "STATUS",
+    "STORE",
+    "SUBSCRIBE",
+    "UNSELECT",
+    "UNSUBSCRIBE",
+    # POP3's
+    "APOP",
+    "CAPA",
+    "DELE",
+    "LANG",
+    "PASS",
+    "RETR",
+    "STAT",
+    "STLS",
+    "TOP",
+    "UIDL",
+    "USER",
+    "UTF8",
 ]
-"""The stages of SMTP, for type checkers; when the program runs, any case will do."""
+"""The stages of SMTP, IMAP and POP3, for type checkers; when the program runs, any case will do."""
 
 
 class Ruled:
@@ -64,7 +110,7 @@ class Ruled:
         returns an action, several, or None, where the server does what it does by itself. See `Decide`.
         """
         if any(not isinstance(action, Action) for action in actions):
-            from smtpfix.rules.decisions import as_actions  # noqa: PLC0415 - few rules ask functions
+            from .rules.decisions import as_actions  # noqa: PLC0415 - few rules ask functions
 
             actions = as_actions(actions)
         return self.add_rule(

@@ -1,0 +1,41 @@
+"""A command that has come whole: its tag, its name, and where its arguments are read: `Command`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from .cursor import Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command."""
+
+    tag: bytes
+    name: str
+    """In upper case; ``UID FETCH`` is one name."""
+    argument: str
+    """What stands behind the verb, as rules are asked about it."""
+    cursor: Cursor
+    """Stands behind the name."""
+
+    @classmethod
+    def read(cls, pieces: Sequence[bytes]) -> Self:
+        """Read the beginning of a command. Raises `Malformed`."""
+        cursor = Cursor(pieces)
+        tag = cursor.tag()
+        cursor.space()
+        name = cursor.word()
+        argument = cursor.rest
+        if name == "UID":
+            cursor.space()
+            name = f"UID {cursor.word()}"
+            argument = b"UID" + cursor.rest
+        return cls(tag, name, argument.strip().decode("utf-8", "surrogateescape"), cursor)
+
+    @property
+    def stage(self) -> str:
+        """The stage of rules: the verb, with UID or without."""
+        return self.name.removeprefix("UID ")

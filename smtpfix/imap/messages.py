@@ -1,0 +1,321 @@
+"""Commands on the messages of the selected mailbox, and APPEND (RFC 9051 sections 6.3.12 and 6.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Final
+
+from smtpfix.mail.mailbox import Entry, Mailbox, known_flags
+from smtpfix.mail.shelf import Mail
+from smtpfix.rules.status import Ok
+
+from .cursor import Cursor, Malformed
+from .fetch import Fetch
+from .items import Item, read_items
+from .refusals import Refused
+from .sets import SequenceSet, compact
+from .writing import MONTHS
+
+if TYPE_CHECKING:
+    from .folders import Answer
+    from .state import State
+
+TURN: Final = b""
+"""What is yielded where nothing is to be said, and others may have their turn."""
+_MOST_MODSEQ: Final = 2**63 - 1
+_MOST_FLAGS: Final = 100
+"""Flags of one command, and keywords of one message."""
+_LONGEST_KEYWORD: Final = 200
+_DATE_TIME: Final = re.compile(
+    rb" ?([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"
+)
+_MONTH_NUMBERS: Final = {month.upper().encode(): number for number, month in enumerate(MONTHS, 1)}
+
+
+def chosen(state: State, wanted: SequenceSet, *, uid: bool) -> list[tuple[int, Entry]]:
+    """Return the messages of a set with their sequence numbers.
+
+    A sequence number that there is not is BAD; a UID that there is not is nothing (section 6.4.9).
+    """
+    entries = state.selected.entries
+    if wanted.is_saved:
+        return [(number, entry) for number, entry in enumerate(entries, 1) if entry.uid in state.saved]
+    if uid:
+        uids = wanted.ranges(entries[-1].uid if entries else 1)
+        return [(number, entry) for number, entry in enumerate(entries, 1) if entry.uid in uids]
+    numbers = wanted.ranges(len(entries))
+    if numbers.highest > len(entries) or not entries:
+        raise Malformed(f"there are {len(entries)} messages")
+    return [
+        (number, entries[number - 1])
+        for low, high in zip(numbers.lows, numbers.highs, strict=True)
+        for number in range(low, high + 1)
+    ]
+
+
+def _set_of(cursor: Cursor) -> SequenceSet:
+    cursor.space()
+    wanted = cursor.sequence_set()
+    cursor.space()
+    return wanted
+
+
+def _writable(state: State) -> Mailbox:
+    if state.selected.read_only:
+        raise Refused("the mailbox was opened to be looked at only", "NOPERM")
+    return state.selected.mailbox
+
+
+# Reading
+
+
+def fetch(state: State, cursor: Cursor, *, uid: bool) -> Answer:
+    """FETCH, section 6.4.5; with ``(CHANGEDSINCE n)`` as in RFC 7162 section 3.1.4.1."""
+    wanted = _set_of(cursor)
+    items = read_items(cursor)
+    since: int | None = None
+    if not cursor.is_at_end:
+        cursor.space()
+        cursor.need(b"(CHANGEDSINCE ")
+        since = cursor.number(most=_MOST_MODSEQ)
+        cursor.need(b")")
+        items.append(Item("MODSEQ"))
+    cursor.end()
+    found = chosen(state, wanted, uid=uid)
+    if any(item.name == "MODSEQ" for item in items):
+        yield from use_modseq(state)
+    yield from state.new_keywords(entry for _, entry in found)
+    one = Fetch(state, items, uid=uid)
+    for number, entry in found:
+        if since is None or entry.modseq > since:
+            yield from one.of(number, entry)
+    return Ok("fetched")
+
+
+def use_modseq(state: State) -> Iterator[bytes]:
+    """Enable CONDSTORE, as a command does that needs it (RFC 7162 section 3.1)."""
+    if "CONDSTORE" in state.policy.hide:
+        raise Malformed("this server has no CONDSTORE")
+    if "CONDSTORE" not in state.enabled:
+        state.enabled.add("CONDSTORE")
+        yield b"* OK [HIGHESTMODSEQ %d] the highest\r\n" % state.selected.mailbox.modseq
+
+
+# Changing
+
+
+def store(state: State, cursor: Cursor, *, uid: bool) -> Answer:
+    """STORE, section 6.4.6; with ``(UNCHANGEDSINCE n)`` as in RFC 7162 section 3.1.3."""
+    wanted = _set_of(cursor)
+    since: int | None = None
+    if cursor.take(b"(UNCHANGEDSINCE "):
+        since = cursor.number(most=_MOST_MODSEQ)
+        cursor.need(b")")
+        cursor.space()
+    sign = b"+" if cursor.take(b"+") else b"-" if cursor.take(b"-") else b""
+    cursor.need(b"FLAGS")
+    is_silent = cursor.take(b".SILENT")
+    cursor.space()
+    flags = _read_flags(cursor)
+    cursor.end()
+    mailbox = _writable(state)
+    if since is not None:
+        yield from use_modseq(state)
+    failed = []
+    with_modseq = "CONDSTORE" in state.enabled
+    for number, entry in chosen(state, wanted, uid=uid):
+        yield TURN
+        if not mailbox.holds(entry):
+            continue
+        if since is not None and entry.modseq > since:
+            failed.append(entry.uid if uid else number)
+            continue
+        state.set_flags(entry, _changed(entry.flags, sign, flags))
+        yield from state.new_keywords(iter((entry,)))
+        shown = [] if is_silent else [b"FLAGS " + state.written_flags(entry)]
+        if uid or state.is_rev2:
+            shown.append(b"UID %d" % entry.uid)
+        if with_modseq:
+            shown.append(b"MODSEQ (%d)" % entry.modseq)
+        if with_modseq or not is_silent:
+            yield b"* %d FETCH (%b)\r\n" % (number, b" ".join(shown))
+    return Ok("stored", f"MODIFIED {compact(failed).decode()}" if failed else "")
+
+
+def _changed(before: frozenset[str], sign: bytes, flags: frozenset[str]) -> frozenset[str]:
+    """Return flags with others added, taken away, or in their place; keywords are the same in any case."""
+    if sign == b"+":
+        known = {flag.lower() for flag in before}
+        after = before | {flag for flag in flags if flag.lower() not in known}
+    elif sign == b"-":
+        low = {flag.lower() for flag in flags}
+        after = frozenset(flag for flag in before if flag.lower() not in low)
+    else:
+        after = flags
+    if len(after) > _MOST_FLAGS:
+        raise Refused(f"a message has {_MOST_FLAGS} flags at the most", "LIMIT")
+    return after
+
+
+def _read_flags(cursor: Cursor) -> frozenset[str]:
+    """Read flags, in parentheses or without."""
+    if cursor.stands(b"("):
+        flags = cursor.listed(cursor.flag)
+    else:
+        flags = [cursor.flag()]
+        while not cursor.is_at_end:
+            cursor.space()
+            flags.append(cursor.flag())
+    if len(flags) > _MOST_FLAGS or any(len(flag) > _LONGEST_KEYWORD for flag in flags):
+        raise Refused(f"the most are {_MOST_FLAGS} flags, of {_LONGEST_KEYWORD} characters", "LIMIT")
+    try:
+        return known_flags(flag for flag in flags if flag.lower() != "\\recent")
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+
+
+def copy(state: State, cursor: Cursor, *, uid: bool) -> Answer:
+    """COPY, section 6.4.7."""
+    wanted = _set_of(cursor)
+    target = state.mailbox(cursor.astring(), "TRYCREATE")
+    cursor.end()
+    entries = [entry for _, entry in chosen(state, wanted, uid=uid)]
+    _check_room(state, entries)
+    present = [entry for entry in entries if state.selected.mailbox.holds(entry)]
+    copies = state.selected.mailbox.copy(present, target)
+    yield TURN
+    return Ok("copied", _copy_code(state, target, present, copies))
+
+
+def move(state: State, cursor: Cursor, *, uid: bool) -> Answer:
+    """MOVE, section 6.4.8."""
+    wanted = _set_of(cursor)
+    target = state.mailbox(cursor.astring(), "TRYCREATE")
+    cursor.end()
+    mailbox = _writable(state)
+    entries = [entry for _, entry in chosen(state, wanted, uid=uid) if mailbox.holds(entry)]
+    copies = mailbox.move(entries, target, state.source)
+    if code := _copy_code(state, target, entries, copies):
+        yield b"* OK [%b] moved\r\n" % code.encode()
+    return Ok("moved")
+
+
+def _check_room(state: State, entries: Iterable[Entry] = (), octets: int = 0) -> None:
+    """Raise `Refused` where there is no room for copies of messages, or where nothing may change."""
+    if state.policy.read_only:
+        raise Refused("nothing can be changed here", "NOPERM")
+    quota = state.policy.quota
+    if quota is not None and state.mail.octets + octets + sum(entry.size for entry in entries) > quota:
+        raise Refused(f"the account may hold {quota} octets", "OVERQUOTA")
+
+
+def _copy_code(state: State, target: Mailbox, entries: list[Entry], copies: list[Entry]) -> str:
+    if not copies or "UIDPLUS" in state.policy.hide:
+        return ""
+    uids, new = (compact(entry.uid for entry in some).decode() for some in (entries, copies))
+    return f"COPYUID {target.uidvalidity} {uids} {new}"
+
+
+def expunge(state: State, cursor: Cursor, *, uid: bool) -> Answer:
+    """EXPUNGE, section 6.4.3; UID EXPUNGE takes only those of a set, section 6.4.9."""
+    mailbox = _writable_or_refused(state, cursor, uid=uid)
+    marked = [entry for entry in mailbox[0].entries if entry.is_deleted]
+    if mailbox[1] is not None:
+        within = {entry for _, entry in chosen(state, mailbox[1], uid=True)}
+        marked = [entry for entry in marked if entry in within]
+    mailbox[0].remove(marked, "EXPUNGE", state.source)
+    yield TURN
+    return Ok("expunged")
+
+
+def _writable_or_refused(state: State, cursor: Cursor, *, uid: bool) -> tuple[Mailbox, SequenceSet | None]:
+    wanted: SequenceSet | None = None
+    if uid:
+        cursor.space()
+        wanted = cursor.sequence_set()
+    cursor.end()
+    return _writable(state), wanted
+
+
+def close(state: State, cursor: Cursor) -> Answer:
+    """CLOSE, section 6.4.1: what is marked goes, unless the mailbox is only looked at."""
+    cursor.end()
+    view = state.selected
+    if not view.read_only:
+        view.mailbox.remove([entry for entry in view.mailbox.entries if entry.is_deleted], "CLOSE", state.source)
+    state.close()
+    yield TURN
+    return Ok("closed")
+
+
+def unselect(state: State, cursor: Cursor) -> Answer:
+    """UNSELECT, section 6.4.2: nothing goes."""
+    cursor.end()
+    state.close()
+    yield TURN
+    return Ok("closed, and nothing deleted")
+
+
+def append(state: State, cursor: Cursor) -> Answer:
+    """APPEND, section 6.3.12; of several messages as in RFC 3502, in UTF-8 as in RFC 6855 section 4."""
+    cursor.space()
+    target = state.mailbox(cursor.astring(), "TRYCREATE")
+    found: list[tuple[bytes, frozenset[str], datetime | None]] = []
+    while not cursor.is_at_end or not found:
+        found.append(_read_message(cursor))
+    cursor.end()
+    if len(found) > 1 and "MULTIAPPEND" in state.policy.hide:
+        raise Malformed("this server has no MULTIAPPEND: one message at a time")
+    if any(not content for content, _, _ in found):
+        raise Refused("a message without octets is none")
+    _check_room(state, octets=sum(len(content) for content, _, _ in found))
+    new = []
+    for content, flags, date in found:
+        new.append(target.add(Mail(content), flags, date))
+        yield TURN
+    code = f"APPENDUID {target.uidvalidity} {compact(entry.uid for entry in new).decode()}"
+    return Ok("appended", "" if "UIDPLUS" in state.policy.hide else code)
+
+
+def _read_message(cursor: Cursor) -> tuple[bytes, frozenset[str], datetime | None]:
+    cursor.space()
+    flags: frozenset[str] = frozenset()
+    date: datetime | None = None
+    if cursor.stands(b"("):
+        flags = _read_flags(cursor)
+        cursor.space()
+    if cursor.stands(b'"'):
+        date = read_date_time(cursor.string())
+        cursor.space()
+    if cursor.take(b"UTF8 ("):
+        content = cursor.string()
+        cursor.need(b")")
+    else:
+        content = cursor.string()
+    return content, flags, date
+
+
+def read_date_time(octets: bytes) -> datetime:
+    """Read a date-time (section 9). Raises `Malformed`."""
+    match = _DATE_TIME.fullmatch(octets)
+    try:
+        if match is not None:
+            day, _, year, hour, minute, second = (int(match[n]) if n != 2 else 0 for n in range(1, 7))  # noqa: PLR2004
+            offset = timedelta(hours=int(match[8]), minutes=int(match[9]))
+            zone = timezone(-offset if match[7] == b"-" else offset)
+            return datetime(year, _MONTH_NUMBERS.get(match[2].upper(), 0), day, hour, minute, second, tzinfo=zone)
+    except ValueError:
+        pass
+    shown = octets[:30].decode("ascii", "backslashreplace")
+    raise Malformed(f'expected a date such as "17-Jul-2030 02:44:25 -0700", got {shown!r}')
+
+
+WITH_UID: Final[dict[str, Callable[..., Answer]]] = {
+    "FETCH": fetch,
+    "STORE": store,
+    "COPY": copy,
+    "MOVE": move,
+    "EXPUNGE": expunge,
+}

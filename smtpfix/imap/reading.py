@@ -1,0 +1,44 @@
+"""How IMAP reads its own record: what in it is secret, what refused something, and what was against the standards."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from smtpfix.record.reading import Reading
+from smtpfix.record.transcript import Event
+from smtpfix.record.violation import Violation
+
+from .credentials import carries_credential, secret_at, verb_of
+
+_REFUSAL: Final = re.compile(r"\S+ (?:NO|BAD)\b|\* BYE\b")
+
+
+class IMAPReading(Reading):
+    """IMAP's."""
+
+    name = "imap"
+    counts = "retrieval"
+
+    def verb(self, line: bytes) -> str:
+        """Return what a client's line asks for, in upper case: the word behind its tag, or its only one."""
+        return verb_of(line).decode("ascii", "replace") or super().verb(line)
+
+    def carries_secret(self, octets: bytes) -> bool:
+        """Return whether a line, or one of several, carries a credential."""
+        return carries_credential(octets)
+
+    def secret_at(self, line: bytes) -> int:
+        """Return where in a line that carries a credential it begins; 0 where all of it is secret."""
+        return secret_at(line)
+
+    def refuses(self, reply: str) -> bool:
+        """Return whether the last line of an answer is NO or BAD, or BYE (RFC 9051 section 7.1)."""
+        return _REFUSAL.match(reply) is not None
+
+    def violations(self, events: Sequence[Event], *, left_unsaid: bool) -> Iterable[Violation]:
+        """Yield what is wrong with how a client spoke; `left_unsaid` if it closed the connection without LOGOUT."""
+        from .violations import in_session  # noqa: PLC0415 - only who asks for it needs it
+
+        return in_session(events, left_unsaid=left_unsaid)

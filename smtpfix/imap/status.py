@@ -1,0 +1,93 @@
+"""Status responses (RFC 9051 section 7.1): `No`, `Bad`, `Bye` and `PreAuth` beside `Ok`; and `GoOn`, to continue.
+
+Values, as rules have them: which command one answers, its tag, is known where it is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypeAlias
+
+from smtpfix.rules.status import Ok, Status
+
+_WORD: Final = re.compile(r"(OK|NO|BAD|BYE|PREAUTH|\+)(?:\s+|\Z)")
+"""In capitals: ``no reply`` is an action."""
+
+
+class _Negative(Status):
+    """A response with which the command has no effect."""
+
+    __slots__ = ()
+
+    @property
+    def is_positive(self) -> bool:
+        """False."""
+        return False
+
+
+class No(_Negative):
+    """The command failed: ``No("later", "UNAVAILABLE")``."""
+
+    __slots__ = ()
+    word = "NO"
+
+
+class Bad(_Negative):
+    """The command is not of the grammar, or not for this state: ``Bad("what?")``."""
+
+    __slots__ = ()
+    word = "BAD"
+
+
+class Bye(_Negative):
+    """The server closes the connection: ``Bye("too many connections")`` (RFC 9051 section 7.1.5)."""
+
+    __slots__ = ()
+    word = "BYE"
+
+    @property
+    def ends_session(self) -> bool:
+        """True."""
+        return True
+
+
+class PreAuth(Status):
+    """The greeting of a server to which the client has logged in already (section 7.1.4): ``PreAuth("hello")``."""
+
+    __slots__ = ()
+    word = "PREAUTH"
+
+    @property
+    def is_positive(self) -> bool:
+        """True."""
+        return True
+
+
+class GoOn(_Negative):
+    """A continuation request (RFC 9051 section 7.6), which has no tag: ``GoOn("go on")``."""
+
+    __slots__ = ()
+    word = "+"
+
+
+KINDS: Final[tuple[type[Status], ...]] = (Ok, No, Bad, Bye, PreAuth, GoOn)
+"""All that there is to answer."""
+_BY_WORD: Final = {kind.word: kind for kind in KINDS}
+
+Condition: TypeAlias = Ok | No | Bad
+"""How a command ends."""
+
+
+def tagged(status: Status, tag: bytes = b"*") -> bytes:
+    """Write a response: to the command of this tag, or unasked; BYE and a continuation request have none."""
+    if isinstance(status, GoOn):  # whose space stands also without a text
+        return b"+ %b\r\n" % status.words.encode("utf-8", "surrogateescape")
+    first = b"*" if isinstance(status, Bye) else tag
+    words = " ".join(filter(None, (status.word, status.words)))
+    return b"%b %b\r\n" % (first, words.encode("utf-8", "surrogateescape"))
+
+
+def parse_status(text: str) -> Status | None:
+    """Read a response, such as ``NO [UNAVAILABLE] later``; None for a text that is none."""
+    match = _WORD.match(text)
+    return None if match is None else _BY_WORD[match[1]].parse(text[match.end() :])

@@ -1,0 +1,89 @@
+"""What a POP3 server demands and offers beside what every server does: `Pop3Policy`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
+
+from smtpfix.login.mechanisms import ANY_USER, Users
+from smtpfix.policy.mode import Mode
+from smtpfix.policy.server_policy import ServerPolicy
+
+if TYPE_CHECKING:
+    from smtpfix.policy.protocol import Protocol
+
+CAPABILITIES: Final = (
+    *("TOP", "UIDL", "USER", "SASL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE", "LANG", "UTF8", "STLS"),
+)
+"""What CAPA may list (RFC 2449 section 6, RFC 2595 section 4, RFC 3206 section 5, RFC 6856), in this order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pop3Policy(ServerPolicy):
+    """Everything that is decided before a POP3 server starts: ``Pop3Policy("tls-required", users={"ann": "s3cret"})``.
+
+    The fields that every server has are those of `ServerPolicy`. Outside TLS clients may log in in modes ``plain`` and
+    ``starttls``: without a login nothing works in POP3, so otherwise the latter would be ``tls-required``.
+
+    Raises `InvalidValueError` naming the field, the value and what is allowed, and `UnknownScenario` for a certificate
+    that is not in the catalogue.
+    """
+
+    clear_modes: ClassVar[frozenset[Mode]] = frozenset({Mode.PLAIN, Mode.STARTTLS})
+    spoken: ClassVar[str] = "pop3"
+    reads_mail: ClassVar[bool] = True
+
+    users: Users = field(default=ANY_USER, repr=False)
+    """Who may log in: name to password, to `Token`, or to several of them; everybody by default; None nobody."""
+    timeout: float = 600.0
+    """Seconds a connected client may be silent; RFC 1939 section 3 asks for 10 minutes."""
+    hide: Collection[str] = frozenset()
+    """What of `CAPABILITIES` this server does not have; the command of that name is unknown then."""
+    apop: bool = False
+    """Whether APOP is taken, and the greeting has the timestamp that it needs (RFC 1939 section 7)."""
+    login_delay: float | None = None
+    """Seconds from one login of a user until the next is taken (RFC 2449 section 6.5); `Server.advance` lets them pass.
+    None: none."""
+    expire: int | Literal["NEVER"] = "NEVER"
+    """Days that messages are said to be kept at the least (RFC 2449 section 6.7); this server keeps them all."""
+    locks: bool = True
+    """Whether a second session of a user is refused while the first one lasts (RFC 1939 section 4, [IN-USE])."""
+    greeting: str = "{hostname} POP3 smtpfix"
+    """The text of the greeting behind ``+OK``; may hold ``{hostname}``."""
+
+    def _check(self) -> None:
+        super(Pop3Policy, self)._check()
+        self._set("_has_auth", self.users is not None)
+        self._set("hide", frozenset(self._names("hide", CAPABILITIES)))
+        for name in ("apop", "locks"):
+            self._check_type(name, bool, "True or False")
+        if self.login_delay is not None:
+            self._check_seconds("login_delay")
+        if self.expire != "NEVER":
+            self._check_range("expire", 0)
+        if not isinstance(self.greeting, str) or not self.greeting.isascii() or not self.greeting.isprintable():
+            raise self._fail("greeting", "ASCII text of one line")
+
+    def has(self, capability: str) -> bool:
+        """Return whether this server has a capability at all; what is offered when is the conversation's decision."""
+        if capability == "STLS" and not Mode(self.mode).has_starttls:
+            return False
+        return capability in CAPABILITIES and capability not in self.hide
+
+    @property
+    def has_starttls(self) -> bool:
+        """Whether this server has the STLS command."""
+        return self.has("STLS")
+
+    def allows_auth(self, *, in_tls: bool) -> bool:
+        """Return whether clients may log in on a connection in this state."""
+        if self.users is None or in_tls:
+            return self.users is not None
+        return self.mode in self.clear_modes if self.auth_in_clear is None else self.auth_in_clear
+
+    def speaks(self) -> Protocol:
+        """Return POP3."""
+        from .protocol import PROTOCOL  # noqa: PLC0415 - a policy is a value, and serving it is much more
+
+        return PROTOCOL
