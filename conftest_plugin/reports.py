@@ -5,8 +5,10 @@ Imported only where a server was used. A server that many tests share is told of
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from smtpfix.record.session import Session
     from smtpfix.server import Server
 
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+"""When what there is nothing to tell of comes."""
 _LOOKED_AT: Final = 100
 """Sessions in which hints and passwords are looked for."""
 _SESSIONS_SHOWN: Final = 10
@@ -69,8 +73,8 @@ def tell(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> 
     wanted = {id(server) for server in (*own, *getattr(item, "funcargs", {}).values())}
     told = [_Told(server, before.get(id(server)), is_wanted=id(server) in wanted) for server in servers]
     told = [one for one in told if one.sessions or one.is_wanted]
-    for one in told:
-        report.sections += one.conversations(has_others=len(told) > 1)
+    sections = [section for one in told for section in one.conversations(has_others=len(told) > 1)]
+    report.sections += [(name, text) for _, name, text in sorted(sections, key=operator.itemgetter(0))]
     report.sections += _messages(told)
     known, somebody_came = report.longreprtext, any(one.sessions for one in told)
     hints = (hint for one in told if one.sessions or not somebody_came for hint in one.server.hints(one.sessions))
@@ -90,14 +94,14 @@ class _Told:
         )
         self._newest = 0 if before is None else before.newest
 
-    def conversations(self, *, has_others: bool) -> Iterator[tuple[str, str]]:
-        """Yield a section for each session, or one that says that there was none."""
+    def conversations(self, *, has_others: bool) -> Iterator[tuple[datetime, str, str]]:
+        """Yield a section for each session, after when it began, or one that says that there was none."""
         where = f"{self.server.host}:{self.server.port}"
         for session in self.sessions[-_SESSIONS_SHOWN:]:
             at = f" at {where}" if has_others else ""
-            yield f"{session.protocol} {session}{at}", _shortened(str(session.transcript))
+            yield session.started, f"{session.protocol} {session}{at}", _shortened(str(session.transcript))
         if not self.sessions:
-            yield f"{self.server.policy.spoken} server {where} ({self.server.mode})", "no client connected"
+            yield _LAST, f"{self.server.policy.spoken} server {where} ({self.server.mode})", "no client connected"
 
     @property
     def messages(self) -> Iterator[CapturedMessage]:

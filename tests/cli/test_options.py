@@ -46,7 +46,7 @@ def spoken(options):
 
 
 def test_servers_of_pop3_come_beside_those_of_smtp_and_take_what_is_theirs_of_the_options():
-    options = read_options(pop3=True, user=["ann:s3cret"], hostname="mail.example", require_auth=True, size_limit=10)
+    options = read_options(pop3=True, user=["ann:s3cret"], hostname=["mail.example"], require_auth=True, size_limit=10)
     assert spoken(options)[4:] == [
         ("pop3", "plain", 1110),
         ("pop3", "starttls", 2110),

@@ -19,11 +19,16 @@ def everything_is_imported():
         getattr(smtpfix, name)
 
 
+@pytest.fixture(autouse=True)
+def no_servers(monkeypatch):
+    """Hide the servers of this session from child sessions."""
+    monkeypatch.setattr(RUNNING, "_started", weakref.WeakValueDictionary())
+
+
 @pytest.fixture
 def child(pytester, monkeypatch):
     """Run a child session over a test file, with this plugin alone: loading all others takes a second a session."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setattr(RUNNING, "_started", weakref.WeakValueDictionary())  # the child has none of ours
     for name in ("CI", "BUILD_NUMBER"):  # with either, pytest says everything twice
         monkeypatch.delenv(name, raising=False)
 

@@ -78,7 +78,7 @@ def test_a_report_tells_of_servers_that_no_fixture_started(child):
     names = sections(result)
     assert names[:2] == [one, message]
     assert len(names) == 6
-    result.stdout.fnmatch_lines([f"*- {name} -*" for name in (one, message, nobody, two, nobody, message)])
+    result.stdout.fnmatch_lines([f"*- {name} -*" for name in (one, message, two, nobody, nobody, message)])
 
 
 def test_an_audit_s_servers_are_told_of_by_the_audit_alone(child):
