@@ -28,7 +28,7 @@ FLOORS = (
     ("wire",),
     ("record",),
     ("mail",),
-    ("pki",),
+    ("pki", "store"),
     ("conversation",),
     ("smtp", "probe"),
     ("server",),
