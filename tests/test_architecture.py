@@ -44,6 +44,7 @@ IMPORTERS = {
     "click": {"cli"},
     "cryptography": {"pki", "tls.binding"},
     "OpenSSL": {"tls.stapling"},
+    "psycopg": {"store.postgres"},
     "pytest": {"conftest_plugin"},  # the plugin is made of it
     "rich": {"cli"},
     "scramp": {"login.scram"},
@@ -62,7 +63,9 @@ HEAVY = (
     "rich",
     "click",
     "OpenSSL",
+    "psycopg",
     "scramp",
+    "sqlite3",
     "tlslite",
 )
 """What must not be imported before it is needed: the plugin is loaded in every pytest run of every user."""

@@ -117,8 +117,8 @@ def commands(context: click.Context) -> None:
 )
 @click.option(
     "--store",
-    metavar="FILE",
-    help="Keep messages over restarts in FILE, an SQLite database; each is there before it is accepted.",
+    metavar="FILE|URL",
+    help="Keep messages over restarts, each before it is accepted: in a file (SQLite), or in postgresql://…/DATABASE.",
 )
 @click.option("--keep", metavar="N", type=int, help="Keep no more than the newest N messages in the store.")
 @click.option("--keep-for", metavar="TIME", help="Keep messages in the store for so long: 3d, 12h or 30m.")

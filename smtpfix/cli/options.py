@@ -6,7 +6,7 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -62,8 +62,8 @@ class ServeOptions:
     """What the servers do otherwise, beside the scenario's rules; the first is asked first."""
     rules_file: RulesFile | None = None
     """More rules, asked before these, from a file that can be read again; None: no file."""
-    store: str | None = None
-    """File that messages are kept in; None keeps none."""
+    store: str | None = field(default=None, repr=False)
+    """File or PostgreSQL database that messages are kept in; None keeps none. A URL may have a password in it."""
     keep: int | None = None
     """How many messages the store keeps, the newest ones; None: all."""
     keep_for: timedelta | None = None

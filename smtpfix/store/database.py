@@ -17,6 +17,7 @@ from smtpfix.errors import InvalidValueError, StoreError
 
 from .query import EVERYTHING, Query
 from .row import Entry, Row
+from .schema import STEP_TABLE, STEPS, Types, steps_from
 from .statements import condition, microseconds
 from .store import (
     JOURNAL_SECONDS,
@@ -88,6 +89,18 @@ class SQLStore(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give everything back."""
+
+    def take_steps(self, db: Any, types: Types) -> bool:
+        """Lead a database to the last schema, in a transaction; return whether there was anything to do."""
+        self.run(db, STEP_TABLE)
+        step = (self.run(db, "SELECT step FROM smtpfix_schema").fetchone() or (0,))[0]
+        statements = steps_from(step, types, self.where)
+        for statement in statements:
+            self.run(db, statement)
+        if statements:
+            self.run(db, "DELETE FROM smtpfix_schema")
+            self.run(db, "INSERT INTO smtpfix_schema VALUES (?)", (len(STEPS),))
+        return bool(statements)
 
     # Messages
 
@@ -369,9 +382,10 @@ class SQLStore(ABC):
 
 
 @contextmanager
-def as_store_errors(errors: tuple[type[Exception], ...], where: str, what: str) -> Iterator[None]:
-    """Raise what a database raises as a `StoreError`."""
+def as_store_errors(errors: tuple[type[Exception], ...], where: str, what: str, secret: str = "") -> Iterator[None]:
+    """Raise what a database raises as a `StoreError`, in one line, and without a secret."""
     try:
         yield
     except errors as error:
-        raise StoreError(f"cannot {what} {where}: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).split())
+        raise StoreError(f"cannot {what} {where}: {said.replace(secret, '…') if secret else said}") from error

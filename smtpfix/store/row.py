@@ -96,7 +96,6 @@ class Row:
 class Words:
     """What a message is found by, in small letters: of each place, the text that is looked through."""
 
-    anywhere: str
     sender: str
     to: str
     cc: str
@@ -104,13 +103,15 @@ class Words:
     reply_to: str
     subject: str
     message_id: str
+    anywhere: str
+    """All of that, and what it says; behind the others, so that looking through them does not read this too."""
 
     @property
     def values(self) -> tuple[str, ...]:
         """All of them, in this order."""
         return (
-            *(self.anywhere, self.sender, self.to, self.cc, self.bcc),
-            *(self.reply_to, self.subject, self.message_id),
+            *(self.sender, self.to, self.cc, self.bcc, self.reply_to),
+            *(self.subject, self.message_id, self.anywhere),
         )
 
 

@@ -20,7 +20,7 @@ from smtpfix.errors import StoreError
 
 from .database import SQLStore, as_store_errors
 from .row import Entry
-from .schema import SQLITE, STEP_TABLE, STEPS, steps_from
+from .schema import SQLITE
 from .store import Closing
 from .stored import COLUMNS, values_of
 from .watch import Watch
@@ -79,14 +79,8 @@ class SQLiteStore(SQLStore):
             raise StoreError(
                 f"cannot use {self.where} as a store: it is the database of another program; choose another file"
             )
-        db.execute(STEP_TABLE)
-        step = (db.execute("SELECT step FROM smtpfix_schema").fetchone() or (0,))[0]
-        if statements := steps_from(step, SQLITE, self.where):
-            for statement in statements:
-                db.execute(statement)
+        if self.take_steps(db, SQLITE):
             db.execute(f"PRAGMA application_id = {_APPLICATION}")
-            db.execute("DELETE FROM smtpfix_schema")
-            db.execute("INSERT INTO smtpfix_schema VALUES (?)", (len(STEPS),))
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=self._busy, isolation_level=None, check_same_thread=False)

@@ -40,11 +40,6 @@ def subjects(page):
     return [row.subject for row in page.rows]
 
 
-@pytest.fixture(params=["sqlite"])
-def where(request, tmp_path):
-    return str(tmp_path / "mail.db")
-
-
 @pytest.fixture
 def store(where):
     with closing(open_store(where)) as opened:
@@ -239,7 +234,7 @@ def test_a_header_that_names_nobody_is_the_name_of_its_sender(store):
 
 def test_a_store_of_a_later_version_is_refused_in_one_line(where, monkeypatch):
     monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, ("CREATE TABLE later (x TEXT)",)))
-    monkeypatch.setattr("smtpfix.store.sqlite.STEPS", schema.STEPS)
+    monkeypatch.setattr(database, "STEPS", schema.STEPS)
     open_store(where).close()
     monkeypatch.undo()
     with pytest.raises(
