@@ -120,7 +120,13 @@ class PostgresStore(SQLStore):
                 return db
 
     def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS, application_name="smtpfix")
+        return psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=_CONNECT_SECONDS,
+            application_name="smtpfix",
+            prepare_threshold=None,  # behind a pool, the next transaction may be on another connection
+        )
 
     def close(self) -> None:
         """Give everything back."""
