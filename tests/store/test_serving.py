@@ -22,6 +22,11 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.store.opening import open_store
 from smtpfix.store.query import Contains, Place
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 BOUND = 30
 
 
@@ -100,6 +105,20 @@ def test_nothing_that_was_acknowledged_is_lost_when_the_program_is_killed_at_ful
     if "://" not in where:
         with closing(sqlite3.connect(where)) as db:
             assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux can have a disk be full for one program")
+def test_while_the_disk_is_full_messages_are_answered_451_and_then_they_are_accepted_again(tmp_path):
+    where = tmp_path / "mail.db"
+    with serving("--store", where) as (process, port), smtplib.SMTP("127.0.0.1", port, timeout=BOUND) as client:
+        _, most = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (300_000, most))
+        with pytest.raises(smtplib.SMTPDataError) as caught:
+            client.sendmail("ann@example.org", "bob@example.org", f"Subject: large\r\n\r\n{'x' * 800 * 1000}\r\n")
+        assert caught.value.args == (451, b"4.3.0 The message could not be kept, try again later")
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))
+        client.sendmail("ann@example.org", "bob@example.org", "Subject: small\r\n\r\n")
+    assert subjects(str(where)) == ["small"]
 
 
 def test_two_programs_may_keep_mail_in_one_store(where):
