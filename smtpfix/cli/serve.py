@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from smtpfix.early_signals import EARLY_SIGNALS
 from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError, StoreError
@@ -28,7 +28,7 @@ from smtpfix.policy.mode import Mode
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.record.session import Session
 from smtpfix.rules.rule import Rule
-from smtpfix.server import Keep, Server
+from smtpfix.server import Server
 
 from .events import (
     ClientEvent,
@@ -51,6 +51,9 @@ from .pipe import complain, reader_is_gone
 from .printer import Printer
 from .save import Saver
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from .keeping import Keeper
 
 _TICK: Final = 0.2
 """Seconds between two looks for signals, which interrupt no wait on Windows, and for the output's reader."""
@@ -92,6 +95,7 @@ class _Run:
         """Octets of events that were put into the queue, in the servers' thread, and taken out again, in this one."""
         self._saver = _saver(options.save) if options.save is not None else None
         self._names: dict[Server, str] = {}
+        self._keeper: Keeper | None = None
         self._events: queue.SimpleQueue[ClientEvent | RulesRead | None] = queue.SimpleQueue()
         self._rules_file = options.rules_file
         self._file_rules: dict[Server, tuple[Rule, ...]] = {}
@@ -144,7 +148,9 @@ class _Run:
             authority = None
             if directory is not None or any(policy.uses_tls for policy in policies):
                 authority = opened.enter_context(Authority(directory, key_type=self._options.key_type))
-            keep = None if (store := self._options.store) is None else opened.enter_context(self._keeping(store))
+            if (store := self._options.store) is not None:
+                self._keeper = opened.enter_context(self._keeping(store))
+            keep = None if self._keeper is None else self._keeper.keep
             servers = [
                 Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
             ]
@@ -179,14 +185,14 @@ class _Run:
             ) from error
 
     @contextmanager
-    def _keeping(self, where: str) -> Iterator[Keep]:
+    def _keeping(self, where: str) -> Iterator[Keeper]:
         """Open the store, and close it once what has come is there."""
         from .keeping import keeping  # noqa: PLC0415 - few servers keep messages
 
         retention = (self._options.keep, self._options.keep_for)
         try:
-            with keeping(where, *retention, lambda server: self._names[server]) as keep:
-                yield keep
+            with keeping(where, *retention, lambda server: self._names[server]) as keeper:
+                yield keeper
         except StoreError as error:
             raise CannotServeError(str(error)) from error
 
@@ -314,6 +320,8 @@ class _Run:
             raise  # so that the client is not told that it is accepted
 
     def session_ended(self, server: Server, session: Session) -> None:
+        if self._keeper is not None:
+            self._keeper.put(server, session)
         self._tell(SessionEnded(self._names[server], session))
 
 

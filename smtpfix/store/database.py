@@ -251,11 +251,11 @@ class SQLStore(ABC):
 
     # Sessions and settings
 
-    def put_session(self, session: StoredSession) -> None:
-        """Store a session."""
+    def put_sessions(self, sessions: Sequence[StoredSession]) -> None:
+        """Store sessions that have ended."""
         with self.writing() as db:
-            self.run(db, _PUT_SESSION, session_values(session))
-            self._note(db, [(Kind.SESSION, None, {"id": session.id})])
+            self.run_many(db, _PUT_SESSION, map(session_values, sessions))
+            self._note(db, ((Kind.SESSION, None, {"id": session.id}) for session in sessions))
 
     def session(self, id: str) -> StoredSession | None:  # noqa: A002 - what it is
         """Return the session with this id."""

@@ -52,6 +52,25 @@ def send(port, *names):
             client.sendmail("ann@example.org", "bob@example.org", f"Subject: {name}\r\n\r\nHi\r\n")
 
 
+def test_sessions_are_kept_too_with_what_was_said_in_them_but_no_password(where):
+    with serving("--store", where, "--user", "ann:s3cret") as (_, port):
+        send(port, "one")
+        with smtplib.SMTP("127.0.0.1", port, timeout=BOUND) as client:
+            client.ehlo()
+            assert client.docmd("AUTH", "PLAIN AGFubgBzM2NyZXQ=")[0] == 235
+            assert client.docmd("RCPT", "TO:<bob@example.org>")[0] == 503
+    with closing(open_store(where)) as store:
+        (row,) = store.page().rows
+        session = store.session(row.session)
+        assert (session.has_mail, session.facts["messages"], session.facts["end"]) == (True, 1, "quit")
+        assert [line for event in session.dialogue for line in event["lines"]][-2:] == ["221 2.0.0 Bye", "end: quit"]
+        (without,) = store.sessions(without_mail=True, failed=True)
+        assert store.session(without.id).facts["auth"][0]["password_in_clear"] is True
+        assert "AGFubgBzM2NyZXQ" not in repr(store.session(without.id))
+        assert "s3cret" not in repr(store.session(without.id))
+        assert [change.kind for change in store.changes(0)][:1] == ["new"]
+
+
 def subjects(where):
     with closing(open_store(where)) as store:
         return [row.subject for row in store.page(limit=10_000).rows]
@@ -130,7 +149,9 @@ def test_two_programs_may_keep_mail_in_one_store(where):
             sender.join(BOUND)
     with closing(open_store(where)) as store:
         assert store.count().all == 40
-        assert [change.n for change in store.changes(0)] == list(range(1, 41))
+        changes = store.changes(0)
+        assert [change.n for change in changes] == list(range(1, 43))
+        assert [change.kind for change in changes].count("session") == 2
         sessions = {row.session for row in store.page(limit=50).rows}
         assert len(sessions) == 2
         assert store.count(Contains(Place.SUBJECT, "19")).all == 2

@@ -196,7 +196,7 @@ def test_who_was_away_for_longer_than_the_journal_reaches_is_told_to_look_again(
 
 def test_sessions_and_settings_are_kept_too(store):
     ended = StoredSession("run-plain-1", "plain", NOON, has_mail=False, has_failed=True, facts={"a": 1}, dialogue=["S"])
-    store.put_session(ended)
+    store.put_sessions([ended])
     assert store.session("run-plain-1") == ended
     assert store.session("unknown") is None
     assert [one.id for one in store.sessions(without_mail=True, failed=True)] == ["run-plain-1"]
