@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 from smtpfix.errors import InvalidValueError, StoreError
 
 from .query import EVERYTHING, Query
-from .row import Entry, Row
+from .row import Entry, Row, storable
 from .schema import STEP_TABLE, STEPS, Types, steps_from
 from .statements import condition, microseconds
 from .store import (
@@ -33,7 +33,7 @@ from .store import (
     StoredSession,
     Which,
 )
-from .stored import READ_COLUMNS, SESSION_COLUMNS, row_of, session_of, session_values, sound_key, to_json
+from .stored import READ_COLUMNS, SESSION_COLUMNS, row_of, session_of, session_values, to_json
 from .tags import check_tag, unique
 
 _SELECT: Final = f"SELECT {', '.join(READ_COLUMNS)} FROM message"
@@ -41,6 +41,7 @@ _SESSION: Final = f"SELECT {', '.join(SESSION_COLUMNS)} FROM session WHERE id = 
 _SESSIONS: Final = f"SELECT {', '.join(SESSION_COLUMNS[:-1])}, 'null' FROM session WHERE 1 = 1"
 _PUT_SESSION: Final = f"INSERT INTO session ({', '.join(SESSION_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _SET: Final = "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+_MOST: Final = 2**62
 _CUT: Final = "journal.cut"
 """The setting that says up to which number the journal has been forgotten."""
 
@@ -137,7 +138,7 @@ class SQLStore(ABC):
         statement = f"{_SELECT} WHERE {where} ORDER BY received DESC, seq DESC LIMIT ? OFFSET ?"
         with self.reading() as db:
             seq = self._last(db)
-            found = self.run(db, statement, [*parameters, limit, start]).fetchall()
+            found = self.run(db, statement, [*parameters, _bounded(limit), _bounded(start)]).fetchall()
             return Page(tuple(self._rows(db, found)), start, seq)
 
     def count(self, query: Query = EVERYTHING, *, mailbox: str | None = None) -> Count:
@@ -154,13 +155,13 @@ class SQLStore(ABC):
     def get(self, id: str) -> Row | None:  # noqa: A002 - what it is
         """Return the message with this id."""
         with self.reading() as db:
-            found = self.run(db, f"{_SELECT} WHERE id = ?", (sound_key(id),)).fetchall()
+            found = self.run(db, f"{_SELECT} WHERE id = ?", (storable(id),)).fetchall()
             return next(self._rows(db, found), None)
 
     def content(self, seq: int) -> bytes:
         """Return a message's exact octets. Raises `LookupError`."""
         with self.reading() as db:
-            found = self.run(db, "SELECT octets FROM content WHERE seq = ?", (seq,)).fetchone()
+            found = self.run(db, "SELECT octets FROM content WHERE seq = ?", (_bounded(seq),)).fetchone()
         if found is None:
             raise LookupError(f"there is no message {seq}; it may have been deleted")
         return bytes(found[0])
@@ -231,7 +232,7 @@ class SQLStore(ABC):
         name = None if new is None else check_tag("tag", new)
         with self.writing() as db:
             there = "SELECT 1 FROM tag WHERE folded = ? LIMIT 1"
-            if self.run(db, there, (sound_key(old.lower()),)).fetchone() is None:
+            if self.run(db, there, (storable(old.lower()),)).fetchone() is None:
                 raise LookupError(f"tag not found: {old}")
             if name is None:
                 self.run(db, "DELETE FROM tag WHERE folded = ?", (old.lower(),))
@@ -260,7 +261,7 @@ class SQLStore(ABC):
     def session(self, id: str) -> StoredSession | None:  # noqa: A002 - what it is
         """Return the session with this id."""
         with self.reading() as db:
-            found = self.run(db, _SESSION, (sound_key(id),)).fetchone()
+            found = self.run(db, _SESSION, (storable(id),)).fetchone()
         return None if found is None else session_of(found)
 
     def sessions(
@@ -270,7 +271,7 @@ class SQLStore(ABC):
         where = (" AND has_mail = 0" if without_mail else "") + (" AND has_failed = 1" if failed else "")
         statement = f"{_SESSIONS}{where} ORDER BY began DESC, id LIMIT ? OFFSET ?"
         with self.reading() as db:
-            return tuple(map(session_of, self.run(db, statement, (limit, start)).fetchall()))
+            return tuple(map(session_of, self.run(db, statement, (_bounded(limit), _bounded(start))).fetchall()))
 
     def setting(self, key: str, value: Json = UNCHANGED) -> Json:
         """Return a setting; given a value, set it before."""
@@ -331,7 +332,9 @@ class SQLStore(ABC):
 
     def _where(self, query: Query, mailbox: str | None) -> tuple[str, list[str | int]]:
         where, parameters = condition(query)
-        return (where, parameters) if mailbox is None else (f"{where} AND mailbox = ?", [*parameters, mailbox])
+        return (
+            (where, parameters) if mailbox is None else (f"{where} AND mailbox = ?", [*parameters, storable(mailbox)])
+        )
 
     def _meant(self, db: Any, which: Which, also: str = "1 = 1") -> list[tuple[int, str, str]]:
         """Return seq, id and mailbox of the messages meant that are so also."""
@@ -339,7 +342,7 @@ class SQLStore(ABC):
         values: list[object] = list(parameters)
         if which.ids is not None:
             where += f" AND id {self.among}"
-            values.append(self.list_of([sound_key(one) for one in which.ids]))
+            values.append(self.list_of([storable(one) for one in which.ids]))
         statement = f"SELECT seq, id, mailbox FROM message WHERE {where} AND {also} ORDER BY seq"
         return [tuple(row) for row in self.run(db, statement, values).fetchall()]
 
@@ -379,6 +382,11 @@ class SQLStore(ABC):
                 tags[seq].append(name)
         for values in found:
             yield row_of(values, tags[values[0]])
+
+
+def _bounded(number: int) -> int:
+    """Return a number that somebody asks for as every database takes it."""
+    return max(0, min(number, _MOST))
 
 
 @contextmanager

@@ -146,7 +146,9 @@ def searchable(text: str) -> str:
 
 def storable(text: str) -> str:
     """Return a text that every database takes: without NUL, and with nothing in it that is no character."""
-    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+    if "\0" in text:
+        text = text.replace("\0", " ")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def entry_of(message: CapturedMessage, *, server: str, run: str, mailbox: str = "") -> Entry:
@@ -204,7 +206,10 @@ class _Headers:
 
     def addresses(self, name: str) -> tuple[Address, ...]:
         """Return the mailboxes in a value."""
-        found = mailboxes(self._values.get(name, "")[:LONGEST_TEXT])
+        value = self._values.get(name)
+        if not value:
+            return ()
+        found = mailboxes(value[:LONGEST_TEXT])
         return tuple(
             Address(storable(shown_name(shown[:LONGEST_LINE])), storable(address[:LONGEST_LINE]))
             for shown, address in itertools.islice(found, MOST_ADDRESSES)

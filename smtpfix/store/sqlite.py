@@ -32,6 +32,13 @@ _BUSY: Final = 5.0
 _OFTEN: Final = 0.25
 """Seconds between two looks for changes of other processes."""
 
+_SETTINGS: Final = (
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA wal_autocheckpoint = 4000",  # under load, a shorter log would be copied into the file all the time
+    "PRAGMA secure_delete = FAST",  # else Debian's SQLite writes zeros over all that is deleted, for seconds
+)
+"""Of each connection."""
+
 _INSERT: Final = f"INSERT INTO message ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
 
@@ -84,7 +91,8 @@ class SQLiteStore(SQLStore):
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=self._busy, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA synchronous = NORMAL")
+        for setting in _SETTINGS:
+            db.execute(setting)
         return db
 
     # Connections: as many as threads use at once

@@ -84,8 +84,3 @@ def session_of(values: Sequence[Any]) -> StoredSession:
 def to_json(value: Json) -> str:
     """Return JSON that every database takes as text."""
     return json.dumps(value, separators=(",", ":"))
-
-
-def sound_key(text: str) -> str:
-    """Return what somebody asks for, in a form that every database takes."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
