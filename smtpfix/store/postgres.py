@@ -32,6 +32,13 @@ _BEGIN: Final = (
 _MAY_PRUNE: Final = "SELECT pg_try_advisory_xact_lock(736276)"
 _COMMIT: Final = f"NOTIFY {_CHANNEL}; COMMIT"
 _CONNECT_SECONDS: Final = 5
+_ALIVE: Final[dict[str, Any]] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Have a connection end whose other side is gone, and says nothing; seconds, and the last in milliseconds."""
 _OFTEN: Final = 0.25
 """Seconds between two looks at the journal, where no notification comes: a pool between may have no room for these."""
 _SEQUENCE: Final = "SELECT nextval(pg_get_serial_sequence('message', 'seq')) FROM generate_series(1, ?)"
@@ -125,6 +132,7 @@ class PostgresStore(SQLStore):
             autocommit=True,
             connect_timeout=_CONNECT_SECONDS,
             application_name="smtpfix",
+            **_ALIVE,
             prepare_threshold=None,  # behind a pool, the next transaction may be on another connection
         )
 
