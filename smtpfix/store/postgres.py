@@ -18,7 +18,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from smtpfix.errors import StoreError
 
-from .database import SQLStore, as_store_errors
+from .connections import as_store_errors
+from .database import SQLStore
 from .row import Entry
 from .schema import POSTGRES
 from .store import Closing

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from smtpfix.errors import StoreError
 
-from .database import SQLStore, as_store_errors
+from .connections import as_store_errors
+from .database import SQLStore
 from .row import Entry
 from .schema import SQLITE
 from .store import Closing

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from smtpfix import CapturedMessage, Envelope, InvalidValueError, Reply
-from smtpfix.store import database, schema
+from smtpfix.store import connections, journal, schema
 from smtpfix.store.opening import open_store
 from smtpfix.store.query import (
     AllOf,
@@ -202,7 +202,7 @@ def test_pruning_keeps_the_newest_and_what_is_not_too_old(store):
 
 def test_who_was_away_for_longer_than_the_journal_reaches_is_told_to_look_again(store, monkeypatch):
     put(store, "one", "two")
-    monkeypatch.setattr(database, "JOURNAL_SECONDS", -60)
+    monkeypatch.setattr(journal, "JOURNAL_SECONDS", -60)
     store.prune()
     assert store.last_change() == 2
     monkeypatch.undo()
@@ -251,7 +251,7 @@ def test_a_header_that_names_nobody_is_the_name_of_its_sender(store):
 
 def test_a_store_of_a_later_version_is_refused_in_one_line(where, monkeypatch):
     monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, ("CREATE TABLE later (x TEXT)",)))
-    monkeypatch.setattr(database, "STEPS", schema.STEPS)
+    monkeypatch.setattr(connections, "STEPS", schema.STEPS)
     open_store(where).close()
     monkeypatch.undo()
     with pytest.raises(
