@@ -92,8 +92,12 @@ class SQLiteStore(SQLStore):
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=self._busy, isolation_level=None, check_same_thread=False)
-        for setting in _SETTINGS:
-            db.execute(setting)
+        try:
+            for setting in _SETTINGS:
+                db.execute(setting)
+        except BaseException:
+            db.close()
+            raise
         return db
 
     # Connections: as many as threads use at once
