@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, TypeAlias, cast
 
 from .configuring import Configuring
 from .conversation.failures import Failures
 from .conversation.protocol import ServedProtocol
-from .conversation.service import Intake
+from .conversation.service import Done, Intake
 from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
 from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
 from .forked import tell_in_child
@@ -79,11 +79,17 @@ class Observer(Protocol):
     # One that has `said(server, session_number, event)` as well is told each `Event` of a session's transcript.
 
 
+Keep: TypeAlias = Callable[["Server", "CapturedMessage", Done], None]
+"""Begins to keep a message for good and returns at once; what it is given has to be called later, in the server's
+thread, with None or with why it could not. Then an accepted message is answered, with its reply or with 451 4.3.0."""
+
+
 class Server(Ruled, Configuring, WithAccounts):
     """A local SMTP server.
 
     ``with Server(Policy("starttls")) as server:`` or ``async with``; or `start` and `close`. Every server serves one
-    policy; another policy is another server. `authority` and `inbox` may be shared between servers. Raises
+    policy; another policy is another server. `authority` and `inbox` may be shared between servers. With `keep`, each
+    message is kept for good before it is answered. Raises
     `ExtraMissing` where the policy has mechanisms that need a package that is not installed.
     """
 
@@ -97,6 +103,7 @@ class Server(Ruled, Configuring, WithAccounts):
         authority: Authority | None = None,
         inbox: Inbox | None = None,
         observer: Observer | None = None,
+        keep: Keep | None = None,
     ) -> None:
         if policy is not None and not isinstance(policy, ServerPolicy):
             raise TypeError(f"a server takes a Policy, got {policy!r}; write Server(Policy(...))")
@@ -119,6 +126,7 @@ class Server(Ruled, Configuring, WithAccounts):
         self._authority = authority
         self._own_authority: Authority | None = None
         self._observer = observer
+        self._keep = keep
         self._rulebook = Rulebook(protocol.language, self.policy.rules)
         self._new_tls: Callable[[], TLSSide] = _no_tls
         self._serving: Serving | None = None
@@ -334,6 +342,7 @@ class Server(Ruled, Configuring, WithAccounts):
             self.inbox.turn_away,
             self.inbox.take_back,
             self.inbox.withdraw,
+            None if self._keep is None else partial(self._keep, self),
         )
         service = self._protocol.service(
             self.policy, self._rulebook, loop, self._tls_side, intake, failures=self._failures

@@ -209,6 +209,13 @@ def commands(context: click.Context) -> None:
     help="What DIR of --save is: files, or a maildir that mail readers open.",
 )
 @click.option(
+    "--store",
+    metavar="FILE|URL",
+    help="Keep messages over restarts, each before it is accepted: in a file (SQLite), or in postgresql://…/DATABASE.",
+)
+@click.option("--keep", metavar="N", type=int, help="Keep no more than the newest N messages in the store.")
+@click.option("--keep-for", metavar="TIME", help="Keep messages in the store for so long: 3d, 12h or 30m.")
+@click.option(
     "--certificate",
     metavar="ID|FILE.toml",
     help="Show a certificate's scenario: one of 'smtpfix certs list certificates', or a scenario's file of your own.",

@@ -6,14 +6,14 @@ Never has a password in what it prints, nor a message's content.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from smtpfix.policy.scenario import Scenario
-from smtpfix.record.session import AuthAttempt, Retrieval, Session
+from smtpfix.record.facts import session_facts, sound_json, violation_facts
+from smtpfix.record.session import Session
 from smtpfix.record.transcript import Kind
-from smtpfix.record.violation import Violation
 
 from .events import (
     Listening,
@@ -43,7 +43,7 @@ class JSONOutput:
         """Print and flush one event."""
         for item in _objects(event):
             # ASCII, whatever the stream's encoding is, and nothing that a terminal would obey.
-            self._stream.write(json.dumps(_sound(item)) + "\n")
+            self._stream.write(json.dumps(sound_json(item)) + "\n")
         self._stream.flush()
 
 
@@ -147,7 +147,7 @@ def _message(event: MessageCaptured) -> dict[str, Any]:
         "accepted": message.accepted,
         "refused_recipients": [recipient.address for recipient in message.refused_recipients],
         "reply": None if message.reply is None else str(message.reply),
-        "violations": _violations(message.violations),
+        "violations": violation_facts(message.violations),
         "path": _path(event.path),
     }
 
@@ -157,90 +157,10 @@ def _session_ended(event: SessionEnded) -> dict[str, Any]:
     return {
         "event": "session-ended",
         **_whose(event.server, session),
-        "forwarded_by": None if session.client == session.peer else session.peer[0],
-        "client_name": session.client_name,
-        "duration": round(session.duration, 6),
-        "end": session.end,
-        "client_hello": _client_hello(session),
-        "tls": _tls(session),
-        "tls_failure": _tls_failure(session),
-        "auth": [_auth(attempt) for attempt in session.auth],
-        "injected": len(session.injected),
-        "messages": session.message_count,
-        "retrievals": [_retrieval(one) for one in session.retrievals],
-        "refusal": session.refusal,
-        "violations": _violations(session.violations),
+        **session_facts(session),
         "path": _path(event.path),
-    }
-
-
-def _violations(violations: Iterable[Violation]) -> list[dict[str, str]]:
-    return [{"id": one.id, "explanation": one.explanation, "standard": one.standard} for one in violations]
-
-
-def _client_hello(session: Session) -> dict[str, Any] | None:
-    hello = session.client_hello
-    if hello is None:
-        return None
-    return {
-        "server_name": hello.server_name,
-        "versions": hello.versions,
-        "ciphers": [f"0x{number:04X}" for number in hello.ciphers],
-        "alpn": hello.alpn,
-    }
-
-
-def _tls(session: Session) -> dict[str, Any] | None:
-    tls = session.tls
-    if tls is None:
-        return None
-    return {
-        "version": tls.version,
-        "cipher": tls.cipher,
-        "server_name": tls.server_name,
-        "client_certificate": tls.client_name,
-        "started_by": tls.started_by,
-    }
-
-
-def _tls_failure(session: Session) -> dict[str, Any] | None:
-    failure = session.tls_failure
-    if failure is None:
-        return None
-    return {"reason": failure.reason, "alert": failure.alert, "alert_sender": failure.alert_sender}
-
-
-def _auth(attempt: AuthAttempt) -> dict[str, Any]:
-    return {
-        "mechanism": attempt.mechanism,
-        "user": attempt.user,
-        "accepted": attempt.accepted,
-        "in_clear": attempt.in_clear,
-        "password_in_clear": attempt.in_clear and attempt.password is not None,
-        "token_in_clear": attempt.in_clear and attempt.token is not None,
-    }
-
-
-def _retrieval(retrieval: Retrieval) -> dict[str, Any]:
-    return {
-        "user": retrieval.user,
-        "folder": retrieval.folder,
-        "uid": retrieval.uid,
-        "size": retrieval.octets,
-        "in_tls": retrieval.in_tls,
     }
 
 
 def _path(path: Path | None) -> str | None:
     return None if path is None else str(path)
-
-
-def _sound(value: Any) -> Any:
-    """Return the value with undecodable octets escaped: many programs read no lone surrogate (RFC 8259 section 8.2)."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {key: _sound(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_sound(item) for item in value]
-    return value

@@ -6,7 +6,8 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +47,9 @@ _COMMON: Final = frozenset(
     }
 )
 """The fields that options set of servers of every protocol."""
+_UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
+"""Seconds of each."""
+_LONGEST_NUMBER: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,12 @@ class ServeOptions:
     """The same of the servers that mail is read from, each with its protocol."""
     rules_file: RulesFile | None = None
     """More rules, asked before these, from a file that can be read again; None: no file."""
+    store: str | None = field(default=None, repr=False)
+    """File or PostgreSQL database that messages are kept in; None keeps none. A URL may have a password in it."""
+    keep: int | None = None
+    """How many messages the store keeps, the newest ones; None: all."""
+    keep_for: timedelta | None = None
+    """How long the store keeps a message; None: for ever."""
     timeout: float | None = None
     """Seconds after which it ends; None goes on."""
     max_memory: int = DEFAULT_MEMORY * _MEBIBYTE
@@ -96,6 +106,11 @@ class ServeOptions:
             raise InvalidValueError("--save", self.save, "a directory where --save-as says how to save")
         if self.exit_after is not None and self.exit_after < 1:
             raise InvalidValueError("--exit-after", self.exit_after, "a number of messages, 1 or more")
+        if self.keep is not None and self.keep < 1:
+            raise InvalidValueError("--keep", self.keep, "a number of messages, 1 or more")
+        for option, value in (("--keep", self.keep), ("--keep-for", self.keep_for)):
+            if value is not None and self.store is None:
+                raise InvalidValueError(option, str(value), "a store beside it (--store)")
         if self.timeout is not None and not self.timeout > 0:
             raise InvalidValueError("--timeout", self.timeout, "seconds, more than 0")
 
@@ -136,6 +151,7 @@ def read_options(
     key_type: str | None = None,
     emit: str | None = None,
     max_memory: int = DEFAULT_MEMORY,
+    keep_for: str | None = None,
     **others: Any,
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
@@ -210,6 +226,7 @@ def read_options(
     others |= {"rules": rules_of_smtp, "reader_rules": reader_rules}
     others |= {"rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     others |= {"hostname": next(iter(hostname), None)}
+    others |= {"keep_for": None if keep_for is None else _time(keep_for)}
     return ServeOptions(shown, scenarios, left_out, **others)
 
 
@@ -222,6 +239,14 @@ def _readers(changes: Mapping[str, Any]) -> dict[str, ServerPolicy]:
     if given.get("users") is None:
         given.pop("mechanisms", None)
     return {"imap": ImapPolicy().replace(**given), "pop3": Pop3Policy().replace(**given)}
+
+
+def _time(text: str) -> timedelta:
+    """Read a time such as ``3d``. Raises `InvalidValueError`, which names the option."""
+    number, unit = text[:-1], _UNITS.get(text[-1:])
+    if unit is None or not number.isdecimal() or len(number) > _LONGEST_NUMBER or int(number) == 0:
+        raise InvalidValueError("--keep-for", text, "a number and a unit, such as 3d, 12h or 30m")
+    return timedelta(seconds=int(number) * unit)
 
 
 def _rules(texts: Collection[str]) -> tuple[tuple[Rule, ...], tuple[tuple[str, Rule], ...]]:

@@ -11,13 +11,13 @@ import os
 import queue
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from smtpfix.clock import monotonic
-from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
+from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError, StoreError
 from smtpfix.mail.inbox import Inbox
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.pki.authority import Authority
@@ -54,6 +54,9 @@ from .printer import Printer
 from .save import Saver, Saving
 from .signals import signals
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from .keeping import Keeper
 
 _TICK: Final = 0.2
 """Seconds between two looks for signals, which interrupt no wait on Windows, and for the output's reader."""
@@ -95,6 +98,7 @@ class _Run:
         self._names: dict[Server, str] = {}
         self.said = self._hear if options.verbose else None
         """What servers look for in an observer: without it they tell nobody what is said."""
+        self._keeper: Keeper | None = None
         self._events: queue.SimpleQueue[ClientEvent | RulesRead | None] = queue.SimpleQueue()
         self._rules_file = options.rules_file
         self._file_rules: dict[Server, tuple[Rule, ...]] = {}
@@ -150,7 +154,12 @@ class _Run:
             authority = None
             if directory is not None or any(policy.uses_tls for policy in policies):
                 authority = opened.enter_context(Authority(directory, key_type=self._options.key_type))
-            servers = [Server(policy, authority=authority, inbox=inbox, observer=self) for policy in policies]
+            if (store := self._options.store) is not None:
+                self._keeper = opened.enter_context(self._keeping(store))
+            keep = None if self._keeper is None else self._keeper.keep
+            servers = [
+                Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
+            ]
             self._names.update(zip(servers, _names(servers), strict=True))
             for server in servers:
                 for rule in reversed(self._rules_of(server)):
@@ -190,6 +199,18 @@ class _Run:
         inbox = Inbox(1, 1)
         inbox.next_number = self._saver.next_number
         return inbox
+
+    @contextmanager
+    def _keeping(self, where: str) -> Iterator[Keeper]:
+        """Open the store, and close it once what has come is there."""
+        from .keeping import keeping  # noqa: PLC0415 - few servers keep messages
+
+        retention = (self._options.keep, self._options.keep_for)
+        try:
+            with keeping(where, *retention, lambda server: self._names[server]) as keeper:
+                yield keeper
+        except StoreError as error:
+            raise CannotServeError(str(error)) from error
 
     def _watch(self) -> None:
         timeout = self._options.timeout
@@ -331,6 +352,8 @@ class _Run:
             raise  # so that the client is not told that it is accepted
 
     def session_ended(self, server: Server, session: Session) -> None:
+        if self._keeper is not None:
+            self._keeper.put(server, session)
         self._tell(SessionEnded(self._names[server], session))
 
 

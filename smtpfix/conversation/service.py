@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from smtpfix.record.recorder import Recorder
 
     from .metering import Ledger
+
+
+Done: TypeAlias = Callable[[Exception | None], None]
+"""Is told that a message is kept, or why it is not."""
 
 
 def _ignored(*_: object) -> None:
@@ -44,6 +48,9 @@ class Intake:
     """Is told that a message has not been accepted after all, and what it is instead."""
     withdrawn: Callable[[EarlyAttempt], None] = _ignored
     """Is told that its content has come all the same."""
+    keep: Callable[[CapturedMessage, Done], None] | None = None
+    """Begins to keep a message for good, and returns at once; what it is given is called later, in the loop.
+    An accepted message is answered only then. None keeps nothing."""
 
 
 class Closing:
