@@ -13,7 +13,7 @@ from smtpfix.rules.status import Ok
 
 from .cursor import Cursor, Malformed
 from .fetch import Fetch
-from .items import Item, read_items
+from .items import Item, Section, read_items
 from .refusals import Refused
 from .sets import SequenceSet, compact
 from .writing import MONTHS
@@ -83,6 +83,11 @@ def fetch(state: State, cursor: Cursor, *, uid: bool) -> Answer:
         cursor.need(b")")
         items.append(Item("MODSEQ"))
     cursor.end()
+    for item in items:
+        if isinstance(item, Section) and item.binary:
+            state.need("BINARY")
+        elif item.name == "SAVEDATE":
+            state.need("SAVEDATE")
     found = chosen(state, wanted, uid=uid)
     if any(item.name == "MODSEQ" for item in items):
         yield from use_modseq(state)
@@ -96,8 +101,7 @@ def fetch(state: State, cursor: Cursor, *, uid: bool) -> Answer:
 
 def use_modseq(state: State) -> Iterator[bytes]:
     """Enable CONDSTORE, as a command does that needs it (RFC 7162 section 3.1)."""
-    if "CONDSTORE" in state.policy.hide:
-        raise Malformed("this server has no CONDSTORE")
+    state.need("CONDSTORE")
     if "CONDSTORE" not in state.enabled:
         state.enabled.add("CONDSTORE")
         yield b"* OK [HIGHESTMODSEQ %d] the highest\r\n" % state.selected.mailbox.modseq
@@ -266,8 +270,8 @@ def append(state: State, cursor: Cursor) -> Answer:
     while not cursor.is_at_end or not found:
         found.append(_read_message(cursor))
     cursor.end()
-    if len(found) > 1 and "MULTIAPPEND" in state.policy.hide:
-        raise Malformed("this server has no MULTIAPPEND: one message at a time")
+    if len(found) > 1:
+        state.need("MULTIAPPEND")
     if any(not content for content, _, _ in found):
         raise Refused("a message without octets is none")
     _check_room(state, octets=sum(len(content) for content, _, _ in found))

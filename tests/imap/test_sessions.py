@@ -92,7 +92,9 @@ def test_starttls_comes_too_late_behind_a_login(start):
 
 
 def test_a_client_that_meets_a_hidden_capability_is_told_that_there_is_no_such_command(start):
-    server = start(hide=["IMAP4REV2", "MOVE", "IDLE", "SASL-IR", "CONDSTORE", "LITERAL+"])
+    server = start(
+        hide=["IMAP4REV2", "MOVE", "IDLE", "SASL-IR", "CONDSTORE", "LITERAL+", "BINARY", "ESEARCH", "LIST-EXTENDED"]
+    )
     with Wire(server) as wire:
         assert b"IDLE" not in wire.greeting
         assert wire.do("AUTHENTICATE PLAIN AGFubgBzM2NyZXQ=") == [
@@ -103,6 +105,9 @@ def test_a_client_that_meets_a_hidden_capability_is_told_that_there_is_no_such_c
         assert wire.do("MOVE 1 Sent", "a") == [b"a BAD there is no such command here"]
         assert wire.do("IDLE", "b") == [b"b BAD there is no such command here"]
         assert wire.do("FETCH 1 MODSEQ", "c") == [b"c BAD FETCH: this server has no CONDSTORE"]
+        assert wire.do("FETCH 1 BINARY[1]", "d") == [b"d BAD FETCH: this server has no BINARY"]
+        assert wire.do("SEARCH RETURN (MIN) ALL", "e") == [b"e BAD SEARCH: this server has no ESEARCH"]
+        assert wire.do('LIST "" (INBOX) RETURN (SUBSCRIBED)', "f") == [b"f BAD LIST: this server has no LIST-EXTENDED"]
     ids = {one.id for one in server.sessions[-1].violations}
     assert ids == {"initial-response-unoffered", "literal-unoffered", "command-unoffered", "no-logout"}
 

@@ -108,6 +108,11 @@ def test_what_is_no_set_is_told_so(text):
         Cursor([text.encode()]).sequence_set()
 
 
+def test_a_set_of_too_many_ranges_is_told_so():
+    with pytest.raises(Malformed, match="10000 ranges at the most"):
+        Cursor([b"1" + b",1" * 10_000]).sequence_set()
+
+
 @few
 @given(
     st.datetimes(datetime(1970, 1, 2), datetime(9998, 12, 31)),  # noqa: DTZ001 - the zone comes apart
