@@ -120,6 +120,7 @@ def test_no_form_of_a_record_has_a_password(start):
             b'LOGIN "ann" "s3cret',
             b"LOGIN ann {6+}\r\ns3cret",
             b"LOGIN {3+}\r\nann {6+}\r\ns3cret more",
+            b"LOGIN {0+}\r\ns3cret LOGIN more",
             b"LOGN ann s3cret",
             b"AUTHENTICATE PLAIN AGFubgBzM2NyZXQ=",
             b"AUTHENTICATE AGFubgBzM2NyZXQ=",
