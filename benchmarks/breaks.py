@@ -286,9 +286,9 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/imap",
-        "        self.state.close()\n        self._begin_anew()\n",
-        "",
-        "a login in clear is still good inside TLS",
+        "            self._write(news)\n            self.channel.flush()\n",
+        "            self._write(news)\n",
+        "who idles is told what has come with the next answer, and not before",
     ),
     Break("smtpfix/imap", "            self.channel.acknowledge()\n", "            pass\n", "an APPEND takes 40 ms"),
     Break(
