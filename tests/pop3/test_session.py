@@ -129,6 +129,24 @@ def test_a_message_comes_whole_with_its_dots_doubled_and_its_last_line_ended(cli
 
 
 @pytest.mark.parametrize(
+    ("content", "octets"),
+    [
+        (b".\r\n", b"..\r\n.\r\n"),
+        (b"..a\r\n.\r\nb", b"...a\r\n..\r\nb\r\n.\r\n"),
+        (b"", b".\r\n"),
+        (b"a\n.\n", b"a\r\n..\r\n.\r\n"),
+    ],
+)
+def test_dots_are_doubled_wherever_a_line_begins_with_one(start_pop3_server, talk, content, octets):
+    server = start_pop3_server()
+    server.put(content)
+    client = talk(server)
+    client.log_in()
+    client.send(b"RETR 1\r\nQUIT\r\n")
+    assert client.rest().partition(b"\r\n")[2] == octets + b"+OK bye\r\n"
+
+
+@pytest.mark.parametrize(
     ("count", "body", "is_whole"),
     [("0", [], False), ("2", ["1", "2"], False), ("3", ["1", "2", "3"], True), ("99999999", ["1", "2", "3"], True)],
 )
