@@ -286,8 +286,8 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/imap",
-        "            self._write(news)\n            self.channel.flush()\n",
-        "            self._write(news)\n",
+        "            self.speech.write(news)\n            self.channel.flush()\n",
+        "            self.speech.write(news)\n",
         "who idles is told what has come with the next answer, and not before",
     ),
     Break("smtpfix/imap", "            self.channel.acknowledge()\n", "            pass\n", "an APPEND takes 40 ms"),

@@ -225,7 +225,7 @@ def test_a_large_answer_is_drawn_as_the_client_reads_it_while_others_are_served(
         assert first == b"* 1 FETCH (BODY[] {1000016}"
         assert other.do("NOOP") == [b"x OK done"]
         conversation = next(one for one in server._serving.conversations if one.recorder.number == 1)
-        assert conversation._drawing is not None
+        assert conversation.speech.drawing is not None
         assert conversation.channel._transport.get_write_buffer_size() < 4_000_000
         octets = sum(len(line) for line in slow.until("a"))
         assert octets > 40_000_000
