@@ -15,9 +15,9 @@ from values import whole
 from wire import LAST, MIXED, PLAIN
 
 from smtpfix import Inbox
+from smtpfix.imap.appending import read_date_time
 from smtpfix.imap.cursor import Cursor, Malformed
 from smtpfix.imap.fields import addresses, raw_fields
-from smtpfix.imap.messages import read_date_time
 from smtpfix.imap.names import Pattern, from_utf7, to_utf7
 from smtpfix.imap.refusals import Refused
 from smtpfix.imap.search import Scope, read_criterion
