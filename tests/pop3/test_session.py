@@ -580,7 +580,7 @@ def test_a_scenario_of_ones_own_says_whose_it_is(start_pop3_server, tmp_path, ta
     with pytest.raises(InvalidValueError, match=r"mine.toml, \[policy\]: .*hide"):
         start_pop3_server(scenario=file)
     file.write_text(head + 'protocol = "nntp"\n')
-    with pytest.raises(InvalidValueError, match=r"mine\.toml: protocol: expected one of smtp, pop3, got 'nntp'"):
+    with pytest.raises(InvalidValueError, match=r"mine\.toml: protocol: expected one of smtp, imap, pop3, got 'nntp'"):
         start_pop3_server(scenario=file)
 
 
