@@ -335,9 +335,9 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/imap",
-        "        self.state.close()\n        self._begin_anew()\n",
-        "",
-        "a login in clear is still good inside TLS",
+        "            self.speech.write(news)\n            self.channel.flush()\n",
+        "            self.speech.write(news)\n",
+        "who idles is told what has come with the next answer, and not before",
     ),
     Break("smtpfix/imap", "            self.channel.acknowledge()\n", "            pass\n", "an APPEND takes 40 ms"),
     Break(
@@ -650,6 +650,67 @@ BREAKS: Final = (
         "no time passes for limits",
     ),
     # conftest_plugin
+    # pop3 and accounts
+    Break(
+        "smtpfix/pop3",
+        '        """Let go of the maildrop: nothing was deleted unless QUIT said so."""\n',
+        "        if self.maildrop is not None:\n            self.maildrop.update()\n",
+        "a connection that breaks deletes mail",
+    ),
+    Break(
+        "smtpfix/pop3",
+        "        self._user = None\n        self._close()\n",
+        "        self._close()\n",
+        "a user named in clear may give the password inside TLS",
+    ),
+    Break(
+        "smtpfix/pop3",
+        '    if content.startswith(b"."):\n        content = b"." + content\n',
+        "",
+        "a message that begins with a dot loses it",
+    ),
+    Break(
+        "smtpfix/pop3",
+        "self.policy.locks and not account.hold(self)",
+        "self.policy.locks and account.hold(self) is None",
+        "two sessions have one maildrop",
+    ),
+    Break(
+        "smtpfix/pop3",
+        "self.send(forced or own)\n        if own is replies.START_TLS and (forced is None or forced.is_positive):",
+        "self.send(forced or own)\n        if own is replies.START_TLS:",
+        "TLS begins behind a refusal of STLS",
+    ),
+    Break(
+        "smtpfix/mail",
+        "if spans[0][0] <= body and spans[0][1] >= size:",
+        "if spans[0][1] >= size:",
+        "the end of a message is taken for the whole",
+    ),
+    Break(
+        "smtpfix/mail",
+        "            if expunge and self._gone:\n",
+        "            if self._gone:\n",
+        "sequence numbers change in an answer to FETCH",
+    ),
+    Break(
+        "smtpfix/mail",
+        "for mail, gone in last.items() if not mail.retrievals and not mail.copies",
+        "for mail, gone in last.items() if not mail.retrievals",
+        "mail that was filed away is said to be lost",
+    ),
+    Break(
+        "smtpfix/mail",
+        "return [account for account in accounts if account.user.lower() in names]",
+        "return [account for account in accounts if account.user in names]",
+        "a user whose name has a capital gets everybody's mail",
+    ),
+    Break(
+        "smtpfix/conversation",
+        "if not self.is_answered and not any(later.changes_answer or later.stands_for_answer for later in self.rest):",
+        "if not self.is_answered:",
+        "only the first change of an answer is made",
+    ),
     Break(
         "conftest_plugin",
         'item.stash[PASSED] = call.when == "call" and report.passed',

@@ -227,6 +227,9 @@ class Server(Ruled, Configuring, WithAccounts):
     def client(self, *, timeout: float = 10.0) -> smtplib.SMTP:
         """Return a connected `smtplib.SMTP` that trusts this server; in TLS wherever the mode knows TLS.
 
+        Of a server that mail is read from it is an `imaplib.IMAP4`, which has not logged in, or a `poplib.POP3`; to
+        type checkers it is an `smtplib.SMTP` all the same.
+
         It finds the server by whatever name the scenario needs, and checks that name. For LMTP it says LHLO; smtplib
         reads one reply to a message, so give it one recipient a message there. Raises `InvalidValueError` where the
         server waits for a PROXY protocol header, which smtplib cannot send.

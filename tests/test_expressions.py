@@ -105,7 +105,7 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "imap.folders._NOT_IN_NAMES": ("", "a"),
     "imap.items._NAME": ("",),
     "imap.message_text._SPACE": ("",),
-    "imap.messages._DATE_TIME": ("", "1", "17-Jul-2030 02:44:25 "),
+    "imap.appending._DATE_TIME": ("", "1", "17-Jul-2030 02:44:25 "),
     "imap.names._NOT_PLAIN": ("",),
     "imap.names._SHIFTED": ("", "&"),
     "imap.reading._REFUSAL": ("", "a", "a "),

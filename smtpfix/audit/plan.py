@@ -280,6 +280,10 @@ def _wanted(groups: Collection[str], ids: Collection[str], *, is_default: bool) 
             raise InvalidValueError("groups", group, f"some of {', '.join((*GROUPS, EVERYTHING))}{hint}")
     for one in ids:
         check_scenario_id(one, "ids")
+        if one not in scenario_ids():
+            raise InvalidValueError(
+                "ids", one, f"scenarios of SMTP; this one is of {load_scenario(one).protocol.upper()}"
+            )
     if is_default:
         groups, ids = DEFAULT_GROUPS, DEFAULT
     named = frozenset(ids)

@@ -1,33 +1,30 @@
 """One IMAP session: policy, rules and record around the engine; what is IMAP's own of a `Conversation`.
 
-It takes commands off lines and literals, and says their answers piece by piece, as fast as the client reads them.
+It takes commands off lines and literals; what they do is `commands` to say, and how answers are said `speech`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from smtpfix.clock import monotonic
 from smtpfix.conversation.conversation import Conversation
 from smtpfix.record.session import Retrieval, SessionEnd
 from smtpfix.record.transcript import Kind
-from smtpfix.rules.stages import UNKNOWN
 from smtpfix.rules.status import Ok, Status
 
 from .assembly import Assembly, Literal
 from .capabilities import before_login
-from .command import Command
+from .commands import Commands, tag_of
 from .credentials import secret_at, verb_of
-from .cursor import Cursor, Malformed
 from .engine import Engine
-from .language import COMMANDS, DONE
+from .language import COMMANDS
 from .login import IMAPLogin
 from .policy import ImapPolicy
 from .service import IMAPService
+from .speech import Speech
 from .state import State
-from .status import Bad, Bye, GoOn, No, PreAuth, tagged
+from .status import Bad, Bye, PreAuth, tagged
 from .tags import Tags
 
 if TYPE_CHECKING:
@@ -37,16 +34,7 @@ if TYPE_CHECKING:
     from smtpfix.rules.elsewhere import Elsewhere
     from smtpfix.wire.channel import Channel
 
-    from .fetch import Piece
 
-_TURN_TIME: Final = 0.02
-"""Seconds that an answer may take before it is the others' turn."""
-_AT_ONCE: Final = 65_536
-"""Octets that are written before looking whether the client reads them."""
-_SHOWN: Final = 4_096
-"""Octets of an answer that one event of the record has."""
-_LEFT: Final = 200
-"""Octets of a longer one that are kept."""
 _WITHOUT_CREDENTIAL: Final = frozenset(name.encode() for name in COMMANDS) - {b"LOGIN", b"AUTHENTICATE"} | {b"UID"}
 
 
@@ -69,9 +57,10 @@ class IMAPConversation(Conversation[Status]):
         super().__init__(service, channel, recorder, ended)
         self.tags = Tags()
         self._assembly = Assembly()
-        self._is_idling = False
-        self._drawing: Iterator[Piece] | None = None
-        """The answer that is being said."""
+        self.is_idling = False
+        """Whether the client waits for news (section 6.3.13)."""
+        self.speech = Speech(self)
+        self._commands = Commands(self)
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -90,9 +79,9 @@ class IMAPConversation(Conversation[Status]):
         line = line.removesuffix(b"\r")
         assembly = self._assembly
         is_first = not assembly.pieces
-        if self._is_idling:
+        if self.is_idling:
             self._record(line, is_secret=secret_at(line) > 0)
-            self._end_idle(line)
+            self._commands.end_idle(line)
             return
         if is_first:
             assembly.is_secret = self._is_secret(line)
@@ -102,7 +91,7 @@ class IMAPConversation(Conversation[Status]):
         announced = assembly.literal_announced() if not assembly.is_over else _announced_in(line)
         if announced is None:
             self._assembly = Assembly()
-            self._complete(assembly)
+            self._commands.complete(assembly)
         else:
             self._await_literal(assembly, *announced)
 
@@ -129,11 +118,11 @@ class IMAPConversation(Conversation[Status]):
             assembly.is_over = True
         if waits and assembly.is_over:
             self._assembly = Assembly()
-            self._complete(assembly)
+            self._commands.complete(assembly)
             return
         self.incoming = Literal(size, keeps=not assembly.is_over)
         if waits:
-            self._write(b"+ go on\r\n")
+            self.speech.write(b"+ go on\r\n")
 
     def incoming_ended(self, incoming: Any) -> None:
         """Go on behind a literal."""
@@ -149,15 +138,15 @@ class IMAPConversation(Conversation[Status]):
         assembly, self._assembly = self._assembly, Assembly()
         if self.login.is_running:
             self.login.end()
-        elif self._is_idling:
-            self._is_idling = False
+        elif self.is_idling:
+            self.is_idling = False
         else:
-            self.tags.add(_tag_of(assembly.pieces[0] if assembly.pieces else self.lines.beginning))
+            self.tags.add(tag_of(assembly.pieces[0] if assembly.pieces else self.lines.beginning))
         self.send(Bad("the line is too long"))
 
     def not_a_line(self) -> None:
         """Answer a ClientHello in clear as an unknown command."""
-        self._write(tagged(Bad("expected a tag")))
+        self.speech.write(tagged(Bad("expected a tag")))
 
     def timed_out(self) -> None:
         """Say that the client has been silent for too long, and end the session."""
@@ -169,21 +158,21 @@ class IMAPConversation(Conversation[Status]):
 
     def released(self) -> None:
         """Let go of the selected mailbox: the connection is gone."""
-        self._drawing = None
+        self.speech.drawing = None
         self.state.close()
 
     def resume(self) -> None:
         """Go on with an answer that was not said to its end, and tell who idles what has changed."""
-        if self._drawing is not None:
+        if self.speech.drawing is not None:
             if self.is_free:
-                self._draw(self._drawing)
-        elif self._is_idling:
+                self.speech.draw(self.speech.drawing)
+        elif self.is_idling:
             self._told()
 
     @property
     def is_idle(self) -> bool:
         """Whether the client has its answers, and the server waits for a command."""
-        return super().is_idle and self._drawing is None
+        return super().is_idle and self.speech.drawing is None
 
     # What rooms ask
 
@@ -222,247 +211,25 @@ class IMAPConversation(Conversation[Status]):
         if isinstance(answer, PreAuth) and self.state.account is None and not self.player.is_silent:
             users = self.policy.users
             self.logged_in(next(iter(users), None) if isinstance(users, Mapping) else None)
-        self._write(tagged(answer, self.tags.last))
+        self.speech.write(tagged(answer, self.tags.last))
         if answer.ends_session and not self.player.is_silent:
             self.end(end)
 
-    # A command
+    # What its state tells
 
-    def _complete(self, assembly: Assembly) -> None:
-        """Perform a command that has come whole."""
-        try:
-            command = Command.read(assembly.pieces)
-        except Malformed as error:
-            is_stray = assembly.is_secret  # an answer in a login, of which nothing is said again
-            self.tags.add(b"*" if is_stray else _tag_of(assembly.pieces[0]))
-            bad = Bad("expected a tag and a command" if is_stray else str(error))
-            whole = assembly.pieces[0].decode("utf-8", "surrogateescape")
-            self.at_stage(UNKNOWN, whole, lambda forced: self.send(forced or bad))
-            return
-        self.tags.add(command.tag)
-        name = command.name
-        if assembly.is_over:
-            self._hear_of_login(command)
-            self.send(No("that is more than this server takes", "TOOBIG"))
-        elif name in ("LOGIN", "AUTHENTICATE"):
-            self._hear_login(command)
-        elif name in _OWN or self.engine.knows(name):
-            self.at_stage(command.stage, command.argument, partial(self._perform, command))
-        else:
-            self._hear_of_login(command)
-            whole = assembly.pieces[0].decode("utf-8", "surrogateescape")
-            self.at_stage(UNKNOWN, whole, lambda forced: self.send(forced or Bad("there is no such command here")))
-
-    def _perform(self, command: Command, forced: Status | None) -> None:
-        """Perform a command; given a rule's answer, it only takes effect where both agree."""
-        if command.name in _OWN:
-            _OWN[command.name](self, command, forced)
-        elif forced is not None and not forced.is_positive:
-            self.send(forced)
-        else:
-            self._say(self.engine.answer(command.name, command.cursor, command.tag), forced)
-
-    def _hear_of_login(self, command: Command) -> None:
-        """Be wary of what may follow a login that could not be read."""
-        if command.name in ("LOGIN", "AUTHENTICATE"):
-            self.recorder.is_wary = True
-
-    def _hear_login(self, command: Command) -> None:
-        """Take in who wants to log in, before a rule may break it off, and answer."""
-        try:
-            user = self._read_login(command)
-        except Malformed as error:
-            bad = Bad(f"{command.name}: {error}")
-            self.at_stage(command.name, "", lambda forced: self.send(forced or bad))
-            return
-        self.at_stage(command.name, user, lambda forced: self.send(self.login.settle(forced)))
-
-    def _read_login(self, command: Command) -> str:
-        """Return what rules are asked about: the mechanism, or of LOGIN the user."""
-        self.recorder.is_wary = True
-        cursor = command.cursor
-        if cursor.is_at_end:
-            raise Malformed("expected who logs in")
-        cursor.space()
-        if command.name == "AUTHENTICATE":
-            argument = cursor.rest.decode("utf-8", "surrogateescape").strip()
-            if " " in argument and "SASL-IR" in self.policy.hide:
-                self.login.turn_away(argument)
-                raise Malformed("this server takes no initial response")
-            self.login.hear(argument)
-            return argument.partition(" ")[0]
-        try:
-            user = cursor.astring().decode("utf-8", "surrogateescape")
-            cursor.space()
-            password = cursor.astring().decode("utf-8", "surrogateescape")
-            cursor.end()
-        except Malformed:  # which would say what came
-            raise Malformed("expected a user and a password, each an atom, a quoted string or a literal") from None
-        self.login.hear_password(user, password)
-        return user
-
-    def _capability(self, command: Command, forced: Status | None) -> None:
-        if forced is not None and not forced.is_positive:
-            self.send(forced)
-            return
-        self._say(_with(f"* CAPABILITY {' '.join(self.capabilities)}\r\n", _ended(command, Ok("that is all"))), forced)
-
-    def _logout(self, command: Command, forced: Status | None) -> None:
-        own = _ended(command, Ok("logged out"))
-        if (forced is not None and not forced.is_positive) or not own.is_positive:
-            self.send(forced or own)
-            return
-        self._write(tagged(Bye("see you")) + tagged(forced or own, command.tag))
-        self.end(SessionEnd.QUIT)
-
-    def _starttls(self, command: Command, forced: Status | None) -> None:
-        """STARTTLS, section 6.2.1: BAD inside TLS and behind a login."""
-        if self.channel.in_tls or not self.policy.has_starttls:
-            own: Status = Bad("there is no STARTTLS here")
-        elif self.state.account is not None:
-            own = Bad("you have logged in already")
-        else:
-            own = _ended(command, Ok("begin TLS"))
-        self.send(forced or own)
-        if own.is_positive and (forced is None or isinstance(forced, Ok)):
-            self.upgrade.begin_by("STARTTLS")
-
-    def _idle(self, command: Command, forced: Status | None) -> None:
-        """IDLE, section 6.3.13."""
-        own = _ended(command, GoOn("idling"))
-        if self.state.account is None:
-            own = Bad("log in first")
-        elif "IDLE" in self.policy.hide:
-            own = Bad("there is no such command here")
-        answer = forced or own
-        if not isinstance(answer, GoOn) or not isinstance(own, GoOn):
-            self.send(answer)
-            return
-        self._is_idling = self.has_detour = True
-        self._write(tagged(answer) + b"".join(self.state.news()))
+    def _told(self) -> None:
+        """Tell a client that idles what has changed."""
+        if self.is_idling and self.is_free and not self.channel.is_blocked and (news := b"".join(self.state.news())):
+            self.speech.write(news)
+            self.channel.flush()
 
     def _retrieved(self, entry: Entry) -> None:
         """Record that a message was written out whole."""
         folder, in_tls = self.state.selected.mailbox.name, self.channel.in_tls
         self.recorder.retrieved(Retrieval(self.state.mail.user, folder, entry.uid, entry.size, in_tls))
 
-    def _end_idle(self, line: bytes) -> None:
-        self._is_idling = False
-        own = Ok("done") if line.strip().upper() == b"DONE" else Bad("expected DONE")
-        self.at_stage(DONE, "", lambda forced: self._say(_with("", own, self.state.news()), forced))
-
-    def _told(self) -> None:
-        """Tell a client that idles what has changed."""
-        if self._is_idling and self.is_free and not self.channel.is_blocked and (news := b"".join(self.state.news())):
-            self._write(news)
-            self.channel.flush()
-
-    # An answer
-
-    def _say(self, answer: Generator[Piece, None, Status], forced: Status | None) -> None:
-        """Say an answer: all at once where a rule changes or replaces it, and else as the client reads it."""
-        player = self.player
-        if forced is None and not player.edits and not player.is_silent:
-            self._draw(_pieces(answer, self.tags.last, None))
-        else:
-            self.state.held_back = []
-            whole = b"".join(_pieces(answer, self.tags.last, forced))
-            self.state.settle_written(self._write(whole))
-
-    def _draw(self, answer: Iterator[Piece]) -> None:
-        """Say more of an answer, until the client does not read, or others want their turn."""
-        self._drawing = None
-        channel, recorder = self.channel, self.recorder
-        until = monotonic() + _TURN_TIME
-        text, unflushed = b"", 0
-        for piece in answer:
-            unflushed += len(piece)
-            if type(piece) is memoryview:
-                self._write(text)
-                text = b""
-                recorder.add(Kind.CONTENT, b"%d octets" % len(piece))
-                channel.write(piece)
-            else:
-                text += piece
-                if len(text) > _SHOWN:
-                    self._write(text)
-                    text = b""
-            if unflushed > _AT_ONCE:
-                self._write(text)
-                text, unflushed = b"", 0
-                channel.flush()
-            if channel.is_blocked or channel.is_closing or monotonic() > until:
-                self._drawing = answer
-                break
-        self._write(text)
-        if self._drawing is not None:
-            self.has_detour = True
-            if not channel.is_blocked and not channel.is_closing:
-                channel.flush()
-                self.player.hold(0, _go_on)
-
-    def _write(self, octets: bytes) -> bytes:
-        """Write octets of an answer, as a rule has them changed, and record them; return what was written."""
-        if not octets:
-            return b""
-        if self.player.is_silent:
-            self.recorder.note(f"not sent, as a rule has it: {self.recorder.excerpt(octets, _LEFT)}")
-            return b""
-        if self.player.edits:
-            octets = self.edited(octets)
-        if len(octets) <= 2 * _SHOWN:
-            self.recorder.add(Kind.SERVER, octets)
-        else:
-            self.recorder.add(Kind.SERVER, octets[:_LEFT])
-            self.recorder.note(f"and {len(octets) - _LEFT} octets more")
-        self.channel.write(octets)
-        return octets
-
-
-_OWN: Final[dict[str, Callable[[IMAPConversation, Command, Status | None], None]]] = {
-    "CAPABILITY": IMAPConversation._capability,  # noqa: SLF001 - its own
-    "LOGOUT": IMAPConversation._logout,  # noqa: SLF001
-    "STARTTLS": IMAPConversation._starttls,  # noqa: SLF001
-    "IDLE": IMAPConversation._idle,  # noqa: SLF001
-}
-
 
 def _announced_in(line: bytes) -> tuple[int, bool] | None:
     """Return what a line of a command announces that is over its limit."""
     beyond = Assembly([line])
     return beyond.literal_announced()
-
-
-def _pieces(answer: Generator[Piece, None, Status], tag: bytes, forced: Status | None) -> Iterator[Piece]:
-    """Yield what an answer is made of, how the command ended as the last."""
-    ending = yield from answer
-    yield tagged(forced or ending, tag)
-
-
-def _with(text: str, ending: Status, more: Iterable[bytes] = ()) -> Generator[Piece, None, Status]:
-    """Return an answer of some text."""
-    if ending.is_positive:
-        yield text.encode()
-    yield from more
-    return ending
-
-
-def _ended(command: Command, ending: Status) -> Status:
-    """Return how a command without arguments ended: BAD where it has some."""
-    try:
-        command.cursor.end()
-    except Malformed as error:
-        return Bad(f"{command.name}: {error}")
-    return ending
-
-
-def _tag_of(line: bytes) -> bytes:
-    """Return the tag of a command that could not be read; ``*`` where it has none."""
-    try:
-        return Cursor([line]).tag()
-    except Malformed:
-        return b"*"
-
-
-def _go_on() -> None:
-    """Do nothing before going on."""

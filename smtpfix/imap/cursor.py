@@ -19,6 +19,8 @@ _LIST_MAILBOX: Final = re.compile(rb'[^\x00-\x20\x7f(){"\\]++')
 _QUOTED: Final = re.compile(rb'"((?:[^"\\\r\n\0]++|\\["\\])*+)"')
 _ESCAPED: Final = re.compile(rb"\\(.)")
 _NUMBER: Final = re.compile(rb"[0-9]{1,19}+")
+_MOST_RANGES: Final = 10_000
+"""Ranges of a set; to read more would hold others up."""
 _SHOWN: Final = 20
 """Octets that an error shows of where it was."""
 
@@ -115,6 +117,8 @@ class Cursor:
         while end < len(line) and line[end] not in b" )":
             end += 1
         found, self._at = line[self._at : end], end
+        if found.count(b",") >= _MOST_RANGES:
+            raise Malformed(f"a set has {_MOST_RANGES} ranges at the most")
         try:
             return SequenceSet.parse(found)
         except ValueError:

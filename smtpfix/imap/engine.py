@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from smtpfix.rules.status import Ok
 
-from . import folders, listing, messages, searching
+from . import appending, folders, listing, messages, searching
 from .capabilities import NEEDS, after_login
 from .cursor import Cursor, Malformed
 from .refusals import Refused
@@ -81,7 +81,7 @@ _COMMANDS: Final[dict[str, tuple[Handler, frozenset[str]]]] = {
     "LIST": (listing.list_, _LOGGED_IN),
     "LSUB": (listing.lsub, _LOGGED_IN),
     "STATUS": (listing.status, _LOGGED_IN),
-    "APPEND": (messages.append, _LOGGED_IN),
+    "APPEND": (appending.append, _LOGGED_IN),
     "CHECK": (_noop, _SELECTED),
     "CLOSE": (messages.close, _SELECTED),
     "UNSELECT": (messages.unselect, _SELECTED),

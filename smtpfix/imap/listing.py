@@ -96,6 +96,7 @@ def list_(state: State, cursor: Cursor) -> Answer:
     cursor.space()
     wanted = _Wanted()
     if cursor.stands(b"("):
+        state.need("LIST-EXTENDED")
         wanted.selections = _options(cursor.listed(cursor.word), _SELECTIONS)
         cursor.space()
     reference = _reference(state, cursor)
@@ -104,6 +105,7 @@ def list_(state: State, cursor: Cursor) -> Answer:
         raise Malformed(f"expected {_MOST_PATTERNS} patterns at the most, got {len(patterns)}")
     if not cursor.is_at_end:
         cursor.space()
+        state.need("LIST-EXTENDED")
         cursor.need(b"RETURN ")
         wanted.returns = _options(cursor.listed(lambda: _return_option(cursor, wanted)), _RETURNS)
     cursor.end()

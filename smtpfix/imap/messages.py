@@ -1,22 +1,18 @@
-"""Commands on the messages of the selected mailbox, and APPEND (RFC 9051 sections 6.3.12 and 6.4)."""
+"""Commands on the messages of the selected mailbox (RFC 9051 section 6.4)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final
 
 from smtpfix.mail.mailbox import Entry, Mailbox, known_flags
-from smtpfix.mail.shelf import Mail
 from smtpfix.rules.status import Ok
 
 from .cursor import Cursor, Malformed
 from .fetch import Fetch
-from .items import Item, read_items
+from .items import Item, Section, read_items
 from .refusals import Refused
 from .sets import SequenceSet, compact
-from .writing import MONTHS
 
 if TYPE_CHECKING:
     from .folders import Answer
@@ -28,10 +24,6 @@ _MOST_MODSEQ: Final = 2**63 - 1
 _MOST_FLAGS: Final = 100
 """Flags of one command, and keywords of one message."""
 _LONGEST_KEYWORD: Final = 200
-_DATE_TIME: Final = re.compile(
-    rb" ?([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-])([0-9]{2})([0-9]{2})"
-)
-_MONTH_NUMBERS: Final = {month.upper().encode(): number for number, month in enumerate(MONTHS, 1)}
 
 
 def chosen(state: State, wanted: SequenceSet, *, uid: bool) -> list[tuple[int, Entry]]:
@@ -83,6 +75,11 @@ def fetch(state: State, cursor: Cursor, *, uid: bool) -> Answer:
         cursor.need(b")")
         items.append(Item("MODSEQ"))
     cursor.end()
+    for item in items:
+        if isinstance(item, Section) and item.binary:
+            state.need("BINARY")
+        elif item.name == "SAVEDATE":
+            state.need("SAVEDATE")
     found = chosen(state, wanted, uid=uid)
     if any(item.name == "MODSEQ" for item in items):
         yield from use_modseq(state)
@@ -96,8 +93,7 @@ def fetch(state: State, cursor: Cursor, *, uid: bool) -> Answer:
 
 def use_modseq(state: State) -> Iterator[bytes]:
     """Enable CONDSTORE, as a command does that needs it (RFC 7162 section 3.1)."""
-    if "CONDSTORE" in state.policy.hide:
-        raise Malformed("this server has no CONDSTORE")
+    state.need("CONDSTORE")
     if "CONDSTORE" not in state.enabled:
         state.enabled.add("CONDSTORE")
         yield b"* OK [HIGHESTMODSEQ %d] the highest\r\n" % state.selected.mailbox.modseq
@@ -118,7 +114,7 @@ def store(state: State, cursor: Cursor, *, uid: bool) -> Answer:
     cursor.need(b"FLAGS")
     is_silent = cursor.take(b".SILENT")
     cursor.space()
-    flags = _read_flags(cursor)
+    flags = read_flags(cursor)
     cursor.end()
     mailbox = _writable(state)
     if since is not None:
@@ -159,7 +155,7 @@ def _changed(before: frozenset[str], sign: bytes, flags: frozenset[str]) -> froz
     return after
 
 
-def _read_flags(cursor: Cursor) -> frozenset[str]:
+def read_flags(cursor: Cursor) -> frozenset[str]:
     """Read flags, in parentheses or without."""
     if cursor.stands(b"("):
         flags = cursor.listed(cursor.flag)
@@ -182,7 +178,7 @@ def copy(state: State, cursor: Cursor, *, uid: bool) -> Answer:
     target = state.mailbox(cursor.astring(), "TRYCREATE")
     cursor.end()
     entries = [entry for _, entry in chosen(state, wanted, uid=uid)]
-    _check_room(state, entries)
+    check_room(state, entries)
     present = [entry for entry in entries if state.selected.mailbox.holds(entry)]
     copies = state.selected.mailbox.copy(present, target)
     yield TURN
@@ -202,7 +198,7 @@ def move(state: State, cursor: Cursor, *, uid: bool) -> Answer:
     return Ok("moved")
 
 
-def _check_room(state: State, entries: Iterable[Entry] = (), octets: int = 0) -> None:
+def check_room(state: State, entries: Iterable[Entry] = (), octets: int = 0) -> None:
     """Raise `Refused` where there is no room for copies of messages, or where nothing may change."""
     if state.policy.read_only:
         raise Refused("nothing can be changed here", "NOPERM")
@@ -256,60 +252,6 @@ def unselect(state: State, cursor: Cursor) -> Answer:
     state.close()
     yield TURN
     return Ok("closed, and nothing deleted")
-
-
-def append(state: State, cursor: Cursor) -> Answer:
-    """APPEND, section 6.3.12; of several messages as in RFC 3502, in UTF-8 as in RFC 6855 section 4."""
-    cursor.space()
-    target = state.mailbox(cursor.astring(), "TRYCREATE")
-    found: list[tuple[bytes, frozenset[str], datetime | None]] = []
-    while not cursor.is_at_end or not found:
-        found.append(_read_message(cursor))
-    cursor.end()
-    if len(found) > 1 and "MULTIAPPEND" in state.policy.hide:
-        raise Malformed("this server has no MULTIAPPEND: one message at a time")
-    if any(not content for content, _, _ in found):
-        raise Refused("a message without octets is none")
-    _check_room(state, octets=sum(len(content) for content, _, _ in found))
-    new = []
-    for content, flags, date in found:
-        new.append(target.add(Mail(content), flags, date))
-        yield TURN
-    code = f"APPENDUID {target.uidvalidity} {compact(entry.uid for entry in new).decode()}"
-    return Ok("appended", "" if "UIDPLUS" in state.policy.hide else code)
-
-
-def _read_message(cursor: Cursor) -> tuple[bytes, frozenset[str], datetime | None]:
-    cursor.space()
-    flags: frozenset[str] = frozenset()
-    date: datetime | None = None
-    if cursor.stands(b"("):
-        flags = _read_flags(cursor)
-        cursor.space()
-    if cursor.stands(b'"'):
-        date = read_date_time(cursor.string())
-        cursor.space()
-    if cursor.take(b"UTF8 ("):
-        content = cursor.string()
-        cursor.need(b")")
-    else:
-        content = cursor.string()
-    return content, flags, date
-
-
-def read_date_time(octets: bytes) -> datetime:
-    """Read a date-time (section 9). Raises `Malformed`."""
-    match = _DATE_TIME.fullmatch(octets)
-    try:
-        if match is not None:
-            day, _, year, hour, minute, second = (int(match[n]) if n != 2 else 0 for n in range(1, 7))  # noqa: PLR2004
-            offset = timedelta(hours=int(match[8]), minutes=int(match[9]))
-            zone = timezone(-offset if match[7] == b"-" else offset)
-            return datetime(year, _MONTH_NUMBERS.get(match[2].upper(), 0), day, hour, minute, second, tzinfo=zone)
-    except ValueError:
-        pass
-    shown = octets[:30].decode("ascii", "backslashreplace")
-    raise Malformed(f'expected a date such as "17-Jul-2030 02:44:25 -0700", got {shown!r}')
 
 
 WITH_UID: Final[dict[str, Callable[..., Answer]]] = {

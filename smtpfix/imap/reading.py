@@ -37,8 +37,14 @@ class IMAPReading(Reading):
         """Return whether the last line of an answer is NO or BAD, or BYE (RFC 9051 section 7.1)."""
         return _REFUSAL.match(reply) is not None
 
+    def pipelined(self, events: Sequence[Event]) -> Iterable[tuple[bool, tuple[Event, ...]]]:
+        """Yield the groups of commands that were not said one by one (RFC 9051 section 5.5)."""
+        from .violations import pipelined  # noqa: PLC0415 - only who asks for it needs it
+
+        return pipelined(events)
+
     def violations(self, events: Sequence[Event], *, left_unsaid: bool) -> Iterable[Violation]:
         """Yield what is wrong with how a client spoke; `left_unsaid` if it closed the connection without LOGOUT."""
-        from .violations import in_session  # noqa: PLC0415 - only who asks for it needs it
+        from .violations import in_session  # noqa: PLC0415 - as above
 
         return in_session(events, left_unsaid=left_unsaid)

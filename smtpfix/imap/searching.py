@@ -25,7 +25,7 @@ _RETURNS: Final = frozenset(("MIN", "MAX", "ALL", "COUNT", "SAVE"))
 def search(state: State, cursor: Cursor, *, uid: bool, tag: bytes = b"") -> Answer:
     """SEARCH."""
     cursor.space()
-    returns = _read_returns(cursor)
+    returns = _read_returns(state, cursor)
     if cursor.take(b"CHARSET "):
         read_charset(cursor)
         cursor.space()
@@ -35,7 +35,7 @@ def search(state: State, cursor: Cursor, *, uid: bool, tag: bytes = b"") -> Answ
 def sort(state: State, cursor: Cursor, *, uid: bool, tag: bytes = b"") -> Answer:
     """SORT."""
     cursor.space()
-    returns = _read_returns(cursor)
+    returns = _read_returns(state, cursor)
     order = read_order(cursor)
     cursor.space()
     read_charset(cursor)
@@ -43,10 +43,11 @@ def sort(state: State, cursor: Cursor, *, uid: bool, tag: bytes = b"") -> Answer
     return (yield from _found(state, cursor, order, returns, uid=uid, tag=tag))
 
 
-def _read_returns(cursor: Cursor) -> set[str] | None:
+def _read_returns(state: State, cursor: Cursor) -> set[str] | None:
     """Read what is to be returned (section 6.4.4.1); None where that is not said."""
     if not cursor.take(b"RETURN "):
         return None
+    state.need("ESEARCH")
     returns = set(cursor.listed(cursor.word))
     if unknown := sorted(returns - _RETURNS):
         raise Malformed(f"there is no option {unknown[0]}; there are {', '.join(sorted(_RETURNS))}")

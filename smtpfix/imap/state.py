@@ -9,6 +9,7 @@ from smtpfix.mail.accounts import INBOX, Account
 from smtpfix.mail.mailbox import Entry, Mailbox
 from smtpfix.mail.view import Reader, View
 
+from .cursor import Malformed
 from .names import from_utf7, to_utf7
 from .refusals import Refused
 from .writing import astring, in_parentheses, utf8_string
@@ -100,6 +101,11 @@ class State:
             self.view = None
         self.saved = frozenset()
         self.keywords = set()
+
+    def need(self, capability: str) -> None:
+        """Raise `Malformed` where this server hides what a part of a command needs."""
+        if capability in self.policy.hide:
+            raise Malformed(f"this server has no {capability}")
 
     # Names
 

@@ -52,6 +52,8 @@ class _Listener:
         self._last = b""
         self._before: Event | None = None
         """The command before, where the client did not wait for its answer."""
+        self._current: Event | None = None
+        """The command that is being said."""
         self._idles_since: float | None = None
         self._is_continued = False
         """Whether the next line is more of the command before it."""
@@ -88,10 +90,15 @@ class _Listener:
     def _line(self, event: Event) -> Iterator[Violation]:
         line, shown = event.data, event.lines[0]
         if not self._is_continued:
-            yield from self._command(event, line, shown)
+            yield from self._command(line, shown)
+            self._current = event
+            if self._last == b"IDLE":
+                self._idles_since = event.at
         begins = line.rfind(b"{") if line.endswith(b"}") else -1
         literal = LITERAL.match(line, begins) if begins >= 0 else None
         self._is_continued = literal is not None
+        if literal is None:  # what stands behind this line is another command
+            self._before = self._current if event.has_more else None
         if literal is not None and not literal[3] and event.has_more:
             yield Violation(
                 "literal-not-awaited", f"the client did not wait for leave behind {shown!r}", "RFC 9051 section 4.3"
@@ -99,7 +106,7 @@ class _Listener:
         if literal is not None and literal[3] and not self._offers(b"LITERAL+", b"LITERAL-", b"IMAP4REV2"):
             yield Violation("literal-unoffered", f"LITERAL+ is not offered: {shown!r}", "RFC 7888 section 4")
 
-    def _command(self, event: Event, line: bytes, shown: str) -> Iterator[Violation]:
+    def _command(self, line: bytes, shown: str) -> Iterator[Violation]:
         tag, verb = line.split(b" ", 1)[0], verb_of(line)
         if tag in self._tags:
             yield Violation("tag-reused", f"the tag has been used before: {shown!r}", "RFC 9051 section 2.2.1")
@@ -121,10 +128,7 @@ class _Listener:
         if before is not None and verb in _BY_NUMBER and verb_of(before.data) not in _KEEPS_NUMBERS:
             explanation = f"{shown!r} came before the answer to {before.lines[0]!r}, which may change the numbers"
             yield Violation("ambiguous-pipelining", explanation, "RFC 9051 section 5.5")
-        self._before = event if event.has_more else None
         self._last = verb
-        if verb == b"IDLE":
-            self._idles_since = event.at
 
     def _offers(self, *names: bytes) -> bool:
         """Return whether the server has one of these, as far as the client was told; who was told nothing may hope."""
@@ -141,3 +145,22 @@ def _name(line: bytes) -> bytes:
     """Return a command's name; with UID before it, both words."""
     words = line.split(maxsplit=3)[1:3]
     return b" ".join(words).upper() if words[:1] and words[0].upper() == b"UID" else verb_of(line)
+
+
+def pipelined(events: Sequence[Event]) -> Iterator[tuple[bool, tuple[Event, ...]]]:
+    """Yield the groups of commands that were not said one by one, which everybody may (RFC 9051 section 5.5).
+
+    What stands behind the announcement of a literal belongs to the same command.
+    """
+    group: list[Event] = []
+    for event in events:
+        if event.kind not in (Kind.CLIENT, Kind.SECRET):
+            continue
+        has_more = event.has_more and not event.data.endswith(b"}")
+        if group or has_more:
+            group.append(event)
+        if group and not has_more:
+            yield True, tuple(group)
+            group = []
+    if group:
+        yield True, tuple(group)

@@ -34,6 +34,11 @@ def test_every_scenario_is_run_or_counted_as_left_out(declaration):
         assert case.mode in case.scenario.modes
 
 
+def test_a_scenario_of_another_protocol_is_an_error_and_not_left_out():
+    with pytest.raises(InvalidValueError, match="ids: expected scenarios of SMTP; this one is of POP3, got 'pop3-in"):
+        plan(DECLARATIONS[0], ids=["pop3-in-use"])
+
+
 def test_everything_is_all_groups():
     declaration = Declaration(DeclaredMode.IMPLICIT)
     assert plan(declaration, groups=[EVERYTHING]) == plan(declaration, groups=GROUPS)

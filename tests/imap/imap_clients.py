@@ -110,6 +110,8 @@ def careful(server, *, patience=PATIENCE):
                 raise Leaves(client.greeting)
             if b"STARTTLS" not in capabilities(client.ask("CAPABILITY")):
                 raise Leaves("no STARTTLS")
+            if client.unread:
+                raise Leaves("it answers what was not asked")
             client.ask("STARTTLS")
             client.unread = b""  # what came in clear behind it counts for nothing
             client.begin_tls(context, server.host)
@@ -146,8 +148,8 @@ def naive(server, *, patience=PATIENCE):
         _read_naively(server, patience, context, tries_tls=False)
     except TimeoutError:
         _delete_naively(server, patience, context)
-    except Leaves:
-        with contextlib.suppress(Leaves, TimeoutError):
+    except (Leaves, ConnectionError):
+        with contextlib.suppress(Leaves, OSError):
             _read_naively(server, patience, context, tries_tls=False)
         _delete_naively(server, patience, context)
         raise
@@ -240,7 +242,7 @@ def _idle(client):
 def _delete_naively(server, patience, context):
     """Delete what was there the last time, as if it had been read."""
     with (
-        contextlib.suppress(Leaves, TimeoutError, ssl.SSLError),
+        contextlib.suppress(Leaves, OSError),
         contextlib.closing(_begin_naively(server, patience, context)) as client,
     ):
         client.ask("SELECT INBOX")

@@ -92,7 +92,9 @@ def test_starttls_comes_too_late_behind_a_login(start):
 
 
 def test_a_client_that_meets_a_hidden_capability_is_told_that_there_is_no_such_command(start):
-    server = start(hide=["IMAP4REV2", "MOVE", "IDLE", "SASL-IR", "CONDSTORE", "LITERAL+"])
+    server = start(
+        hide=["IMAP4REV2", "MOVE", "IDLE", "SASL-IR", "CONDSTORE", "LITERAL+", "BINARY", "ESEARCH", "LIST-EXTENDED"]
+    )
     with Wire(server) as wire:
         assert b"IDLE" not in wire.greeting
         assert wire.do("AUTHENTICATE PLAIN AGFubgBzM2NyZXQ=") == [
@@ -103,6 +105,9 @@ def test_a_client_that_meets_a_hidden_capability_is_told_that_there_is_no_such_c
         assert wire.do("MOVE 1 Sent", "a") == [b"a BAD there is no such command here"]
         assert wire.do("IDLE", "b") == [b"b BAD there is no such command here"]
         assert wire.do("FETCH 1 MODSEQ", "c") == [b"c BAD FETCH: this server has no CONDSTORE"]
+        assert wire.do("FETCH 1 BINARY[1]", "d") == [b"d BAD FETCH: this server has no BINARY"]
+        assert wire.do("SEARCH RETURN (MIN) ALL", "e") == [b"e BAD SEARCH: this server has no ESEARCH"]
+        assert wire.do('LIST "" (INBOX) RETURN (SUBSCRIBED)', "f") == [b"f BAD LIST: this server has no LIST-EXTENDED"]
     ids = {one.id for one in server.sessions[-1].violations}
     assert ids == {"initial-response-unoffered", "literal-unoffered", "command-unoffered", "no-logout"}
 
@@ -115,6 +120,7 @@ def test_no_form_of_a_record_has_a_password(start):
             b'LOGIN "ann" "s3cret',
             b"LOGIN ann {6+}\r\ns3cret",
             b"LOGIN {3+}\r\nann {6+}\r\ns3cret more",
+            b"LOGIN {0+}\r\ns3cret LOGIN more",
             b"LOGN ann s3cret",
             b"AUTHENTICATE PLAIN AGFubgBzM2NyZXQ=",
             b"AUTHENTICATE AGFubgBzM2NyZXQ=",
@@ -219,7 +225,7 @@ def test_a_large_answer_is_drawn_as_the_client_reads_it_while_others_are_served(
         assert first == b"* 1 FETCH (BODY[] {1000016}"
         assert other.do("NOOP") == [b"x OK done"]
         conversation = next(one for one in server._serving.conversations if one.recorder.number == 1)
-        assert conversation._drawing is not None
+        assert conversation.speech.drawing is not None
         assert conversation.channel._transport.get_write_buffer_size() < 4_000_000
         octets = sum(len(line) for line in slow.until("a"))
         assert octets > 40_000_000

@@ -15,9 +15,9 @@ from values import whole
 from wire import LAST, MIXED, PLAIN
 
 from smtpfix import Inbox
+from smtpfix.imap.appending import read_date_time
 from smtpfix.imap.cursor import Cursor, Malformed
 from smtpfix.imap.fields import addresses, raw_fields
-from smtpfix.imap.messages import read_date_time
 from smtpfix.imap.names import Pattern, from_utf7, to_utf7
 from smtpfix.imap.refusals import Refused
 from smtpfix.imap.search import Scope, read_criterion
@@ -106,6 +106,11 @@ def expand(part):
 def test_what_is_no_set_is_told_so(text):
     with pytest.raises(Malformed, match="expected a sequence set such as"):
         Cursor([text.encode()]).sequence_set()
+
+
+def test_a_set_of_too_many_ranges_is_told_so():
+    with pytest.raises(Malformed, match="10000 ranges at the most"):
+        Cursor([b"1" + b",1" * 10_000]).sequence_set()
 
 
 @few

@@ -34,6 +34,7 @@ INNOCENT = [
     "DONE",
     "d SEARCH ALL\r\ne SEARCH UNSEEN",
     "f APPEND INBOX {2+}\r\nno",
+    "h SEARCH ALL",
     "g LOGOUT",
 ]
 
@@ -60,7 +61,9 @@ def test_a_client_that_speaks_so_is_told_this_and_nothing_else(kind):
 
 
 def test_a_client_that_does_all_as_it_should_is_told_nothing():
-    assert session("plain", (), INNOCENT).violations == ()
+    found = session("plain", (), INNOCENT)
+    assert found.violations == ()
+    assert found.pipelined == (("d SEARCH ALL", "e SEARCH UNSEEN"),)
 
 
 def test_a_client_that_idles_for_half_an_hour_without_beginning_anew_is_told():

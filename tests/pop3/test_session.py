@@ -11,7 +11,19 @@ import ssl
 
 import pytest
 
-from smtpfix import ANY_USER, Cut, Disconnect, Elsewhere, Err, InvalidValueError, Ok, Pop3Policy, SessionEnd, Stall
+from smtpfix import (
+    ANY_USER,
+    Cut,
+    Delay,
+    Disconnect,
+    Elsewhere,
+    Err,
+    InvalidValueError,
+    Ok,
+    Pop3Policy,
+    SessionEnd,
+    Stall,
+)
 from smtpfix.pop3.language import LANGUAGE
 from smtpfix.rules.text import parse_rule
 
@@ -114,6 +126,24 @@ def test_a_message_comes_whole_with_its_dots_doubled_and_its_last_line_ended(cli
         (2, len(TWO), False),
     ]
     assert [stored.retrievals for stored in server.account("ann").inbox] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "octets"),
+    [
+        (b".\r\n", b"..\r\n.\r\n"),
+        (b"..a\r\n.\r\nb", b"...a\r\n..\r\nb\r\n.\r\n"),
+        (b"", b".\r\n"),
+        (b"a\n.\n", b"a\r\n..\r\n.\r\n"),
+    ],
+)
+def test_dots_are_doubled_wherever_a_line_begins_with_one(start_pop3_server, talk, content, octets):
+    server = start_pop3_server()
+    server.put(content)
+    client = talk(server)
+    client.log_in()
+    client.send(b"RETR 1\r\nQUIT\r\n")
+    assert client.rest().partition(b"\r\n")[2] == octets + b"+OK bye\r\n"
 
 
 @pytest.mark.parametrize(
@@ -514,3 +544,58 @@ def test_a_client_that_does_not_read_holds_nobody_up(start_pop3_server, talk):
     other.log_in()
     assert len(other.say("RETR 1", more=True)) == 4
     assert len(server.sessions[0].retrievals) < 100
+
+
+# Around the session
+
+
+def test_a_client_that_does_not_wait_for_the_greeting_is_on_record(start_pop3_server):
+    server = start_pop3_server()
+    server.on("GREETING", Delay(0.05), Ok("hello"))
+    with socket.create_connection((server.host, server.port), WAIT) as client:
+        client.sendall(b"CAPA\r\nQUIT\r\n")
+        heard = client.makefile("rb").read()
+    assert heard.startswith(b"+OK hello\r\n+OK what there is\r\n")
+    assert "spoke-before-greeting" in [one.id for one in server.sessions[0].violations]
+
+
+def test_behind_a_proxy_the_session_is_the_client_s(start_pop3_server):
+    server = start_pop3_server(proxy_protocol=True)
+    with socket.create_connection((server.host, server.port), WAIT) as client:
+        client.sendall(b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 110\r\nQUIT\r\n")
+        assert client.makefile("rb").read() == b"+OK mx.smtpfix.test POP3 smtpfix\r\n+OK bye\r\n"
+    assert server.sessions[0].client == ("192.0.2.1", 56324)
+    with pytest.raises(InvalidValueError, match="poplib sends no PROXY protocol header"):
+        server.client()
+
+
+def test_a_scenario_of_ones_own_says_whose_it_is(start_pop3_server, tmp_path, talk):
+    file = tmp_path / "mine.toml"
+    head = 'summary = "STAT is wrong"\nexpected = "accept"\nstandard = "RFC 1939 section 5"\ngroup = "delivery"\n'
+    file.write_text(head + 'protocol = "pop3"\nrules = ["STAT: +OK 9 9"]\n[policy]\nhide = ["UIDL"]\n')
+    client = talk(start_pop3_server(scenario=file))
+    client.log_in()
+    assert (client.say("STAT"), client.say("UIDL")) == ("+OK 9 9", "-ERR unknown command")
+    file.write_text(head + 'protocol = "pop3"\n[policy]\nsize_limit = 7\n')
+    with pytest.raises(InvalidValueError, match=r"mine.toml, \[policy\]: .*hide"):
+        start_pop3_server(scenario=file)
+    file.write_text(head + 'protocol = "nntp"\n')
+    with pytest.raises(InvalidValueError, match=r"mine\.toml: protocol: expected one of smtp, imap, pop3, got 'nntp'"):
+        start_pop3_server(scenario=file)
+
+
+def test_a_rule_that_ends_a_login_leaves_it_on_record(server, talk):
+    server.on("PASS", Disconnect(), times=1)
+    server.on("AUTH-ANSWER", Err("later", "SYS/TEMP"), argument="LOGIN 2")
+    client = talk(server)
+    client.say("USER ann")
+    client.send(b"PASS s3cret\r\n")
+    assert client.rest() == b""
+    other = talk(server)
+    other.say("AUTH LOGIN")
+    other.say(encoded("ann"))
+    assert other.say(encoded("s3cret")) == "-ERR [SYS/TEMP] later"
+    assert [(one.password, one.accepted) for session in server.sessions for one in session.auth] == [
+        ("s3cret", False),
+        ("s3cret", False),
+    ]
