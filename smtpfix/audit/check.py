@@ -44,7 +44,9 @@ class RunningScenario:
     """A scenario, and a server that shows it: what the fixture ``smtp_scenario`` is."""
 
     scenario: Scenario
+    """What the server shows."""
     server: Server
+    """The server that shows it."""
     accepts: frozenset[str] = frozenset()
     """Ids of scenarios that this client is known to accept, though it should not, or need not."""
     refuses: frozenset[str] = frozenset()
