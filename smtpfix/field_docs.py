@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     import ast
     from collections.abc import Iterator
+    from types import ModuleType
 
 
 class FieldDocs(dict[str, str]):
@@ -34,23 +35,21 @@ def show_in_help(value: object) -> None:
             type.__setattr__(cls, "__slots__", FieldDocs(cls, slots))
 
 
-def field_docs(cls: type) -> dict[str, str]:
+def field_docs(of: type | ModuleType) -> dict[str, str]:
     """Return the docstrings under a class's own fields: in its body, and below assignments in its ``__init__``.
 
-    Nothing where there is no source.
+    Of a module, those under its names. Nothing where there is no source.
     """
     import ast  # noqa: PLC0415 - only for `help` and the reference
     import inspect  # noqa: PLC0415
 
     try:
-        tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(cls)))
+        body = ast.parse(inspect.cleandoc("\n" + inspect.getsource(of))).body
     except (OSError, TypeError):
         return {}
-    node = cast("ast.ClassDef", tree.body[0])
-    bodies = [
-        node.body,
-        *(one.body for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"),
-    ]
+    if isinstance(of, type):
+        body = cast("ast.ClassDef", body[0]).body
+    bodies = [body, *(one.body for one in body if isinstance(one, ast.FunctionDef) and one.name == "__init__")]
     return {name: inspect.cleandoc(text) for body in bodies for name, text in _documented(body)}
 
 

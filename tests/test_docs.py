@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
+import smtpfix
+
 ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
 
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECTION = re.compile(r"^## ", re.MULTILINE)
+PUBLIC = re.compile(r"^\.\. public:: (\w+)$", re.MULTILINE)
+TOCTREE = re.compile(r"^```{toctree}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 CONFIGURATION = """\
@@ -80,3 +84,16 @@ def test_a_how_to_has_examples(page):
 def test_the_links_lead_somewhere(page):
     folder = ROOT if page == "README.md" else ROOT / "docs"
     assert [link for link in LINK.findall(PAGES[page]) if not (folder / link).exists()] == []
+
+
+@pytest.mark.once
+def test_every_public_name_is_in_the_reference_once():
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").glob("*.rst")]
+    assert sorted(name for page in pages for name in PUBLIC.findall(page)) == smtpfix.__all__
+
+
+@pytest.mark.once
+def test_every_page_is_in_the_navigation():
+    """Sphinx says so too, but only where the site is built."""
+    entries = {line for block in TOCTREE.findall(PAGES["index.md"]) for line in block.split("\n\n")[1].splitlines()}
+    assert {f"{name}.md" for name in entries if "/" not in name} == PAGES.keys() - {"README.md", "index.md"}
