@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
 
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINTS = re.compile(r"\n\nIt prints:\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""What stands behind an example that prints something."""
 SECTION = re.compile(r"^## ", re.MULTILINE)
 PUBLIC = re.compile(r"^\.\. public:: (\w+)$", re.MULTILINE)
 TOCTREE = re.compile(r"^```{toctree}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -35,7 +37,8 @@ def write_examples(page: str, folder: Path) -> int:
     """Write a page's examples as files, return how many of them are to be run.
 
     One that begins with ``# name.py`` is a module that the rest of the page can import; a ``conftest.py`` is for its
-    own section. One without a test is a script, and becomes a test.
+    own section. One without a test is a script, and becomes a test; what the page says that it prints is
+    compared.
     """
     count = 0
     for match in FENCE.finditer(page):
@@ -47,7 +50,9 @@ def write_examples(page: str, folder: Path) -> int:
             (home / name[1]).write_text(code, encoding="utf-8")
             continue
         if not re.search(r"^ *(async )?def test_", code, re.MULTILINE):
-            code = "def test_example():\n" + textwrap.indent(code, "    ")
+            code = "def test_example(capsys):\n" + textwrap.indent(code, "    ")
+            if prints := PRINTS.match(page, match.end()):
+                code += f"    assert capsys.readouterr().out == {prints[1]!r}\n"
         line = page.count("\n", 0, match.start()) + 2
         (section / f"line_{line}.py").write_text(code, encoding="utf-8")
         count += 1
