@@ -174,7 +174,7 @@ def test_serve_says_that_it_has_read_its_rules_again(tmp_path):
     good = example.partition("\n\n")[0]
     rules.write_text(good, encoding="utf-8")
     with serving("--listen", "plain:0", "--rules", "rules.toml", folder=tmp_path) as server:
-        lines_until(server, "Ctrl-C ends it.")
+        lines_until(server, " rules read from ")
         server.send_signal(signal.SIGHUP)
         printed = lines_until(server, " rules ")
         rules.write_text(good.replace('"DATA session 2: delay 2; 451 4.3.0 Later"', '"DATA: maybe"'), encoding="utf-8")
