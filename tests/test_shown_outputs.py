@@ -255,8 +255,19 @@ def test_a_failed_search_reads_as_shown():
     assert_shown(text_with("asserting.md", "NoMessage"), f"smtpfix.errors.NoMessage: {failure.value}\n")
 
 
-def test_a_failed_test_reports_a_session_as_shown(pytester):
-    pytester.makepyfile("""
+@pytest.fixture
+def report(pytester):
+    """Return what pytest prints of a failing test."""
+
+    def report(test):
+        pytester.makepyfile(test)
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio").stdout.str()
+
+    return report
+
+
+def test_a_failed_test_reports_a_session_as_shown(report):
+    printed = report("""
         import smtplib
         from smtpfix import Reply
 
@@ -265,7 +276,14 @@ def test_a_failed_test_reports_a_session_as_shown(pytester):
             with smtplib.SMTP("127.0.0.1", smtp_server.port, "shop.example") as client:
                 client.sendmail("shop@example.org", "ann@example.org", "")
     """)
-    report = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio").stdout.str()
     wanted = text_with("fixture.md", "smtp session 1")
-    begins = report.index(wanted.splitlines()[0].strip("-"))
-    assert_shown(wanted, "-" + report[begins : report.index("\n===", begins)] + "\n")
+    begins = printed.index(wanted.splitlines()[0].strip("-"))
+    assert_shown(wanted, "-" + printed[begins : printed.index("\n===", begins)] + "\n")
+
+
+def test_the_tutorial_s_test_fails_as_shown(report, pytester):
+    program, test = re.findall(r"^```python\n(.*?)^```$", PAGES["tutorial.md"], re.MULTILINE | re.DOTALL)[:2]
+    pytester.makepyfile(shop=program)
+    printed = report(test.replace("inbox.one()", 'inbox.one(to="bob@example.org")'))
+    wanted = text_with("tutorial.md", "NoMessage")
+    assert_shown(wanted, printed[printed.index(wanted.splitlines()[0][:20]) :])
