@@ -1,4 +1,4 @@
-"""Every Python example of the README and the how-tos runs as it stands, each page in a pytest session of its own."""
+"""Every Python example of the documentation runs as it stands, each page in a pytest session of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ import pytest
 import smtpfix
 
 ROOT = Path(__file__).parents[1]
-PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
+AT_THE_TOP = ("README.md", "CONTRIBUTING.md")
+PAGES = {
+    path.name: path.read_text(encoding="utf-8")
+    for path in (*map(ROOT.joinpath, AT_THE_TOP), *(ROOT / "docs").glob("*.md"))
+}
 
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTS = re.compile(r"\n\nIt prints:\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -87,7 +91,7 @@ def test_a_how_to_has_examples(page):
 @pytest.mark.once
 @pytest.mark.parametrize("page", PAGES)
 def test_the_links_lead_somewhere(page):
-    folder = ROOT if page == "README.md" else ROOT / "docs"
+    folder = ROOT if page in AT_THE_TOP else ROOT / "docs"
     assert [link for link in LINK.findall(PAGES[page]) if not (folder / link).exists()] == []
 
 
@@ -101,4 +105,13 @@ def test_every_public_name_is_in_the_reference_once():
 def test_every_page_is_in_the_navigation():
     """Sphinx says so too, but only where the site is built."""
     entries = {line for block in TOCTREE.findall(PAGES["index.md"]) for line in block.split("\n\n")[1].splitlines()}
-    assert {f"{name}.md" for name in entries if "/" not in name} == PAGES.keys() - {"README.md", "index.md"}
+    assert {f"{name}.md" for name in entries if "/" not in name} == PAGES.keys() - {*AT_THE_TOP, "index.md"}
+
+
+@pytest.mark.once
+def test_contributors_are_sent_to_files_that_are_there():
+    named = re.findall(r"`((?:smtpfix|tests|benchmarks|certs|docs|\.ci)/[\w/.-]*\w)`", PAGES["CONTRIBUTING.md"])
+    assert named
+    assert [path for path in named if not (ROOT / path).exists() and "NAME" not in path] == []
+    (scenario,) = re.findall(r"^```toml\n(.*?)^```$", PAGES["CONTRIBUTING.md"], re.MULTILINE | re.DOTALL)
+    assert scenario == (ROOT / "certs" / "ehlo-421.toml").read_text(encoding="utf-8")
