@@ -42,7 +42,7 @@ MASKED = (
     (r"=\d+\.\d+s", "=Ns"),
     (r"\d+\.\d+ s\b", "N s"),
     (r"^ +\d\.\d{4} ", "SINCE "),
-    (r"\bC: \w+", lambda match: match[0].lower()),  # smtplib's commands are in upper case since Python 3.13
+    (r"\bC: [\w ]+", lambda match: match[0].lower()),  # smtplib's commands are in upper case since Python 3.13
     (r" +", " "),
 )
 """What differs from one run to the next, and how far columns stand apart where it does."""
