@@ -13,7 +13,7 @@ version = release = importlib.metadata.version("smtpfix")
 copyright = "the authors of smtpfix"  # noqa: A001 - Sphinx's name for it
 html_title = f"smtpfix {release}"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "public_names", "sound_pages"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "public_names", "command_line", "sound_pages"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["site"]
 nitpicky = False  # docstrings also name what is not public, and there is nothing to lead to
@@ -27,6 +27,7 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 90
 toc_object_entries_show_parents = "hide"
 
+smartquotes = False  # which would make a dash of an option's two hyphens
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]  # a page may begin with a comment
 
