@@ -45,7 +45,7 @@ def field_docs(of: type | ModuleType) -> dict[str, str]:
 
     try:
         body = ast.parse(inspect.cleandoc("\n" + inspect.getsource(of))).body
-    except (OSError, TypeError):
+    except (OSError, TypeError, SyntaxError):  # no file, no class of a file, another file by now
         return {}
     if isinstance(of, type):
         body = cast("ast.ClassDef", body[0]).body

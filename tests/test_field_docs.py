@@ -51,6 +51,13 @@ def test_a_value_is_as_it_was():
     rate = smtpfix.Rate(3, 60)
     assert pickle.loads(pickle.dumps(rate)) == dataclasses.replace(rate) == rate  # noqa: S301 - just written
     assert not hasattr(rate, "__dict__")
+
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Named(smtpfix.Rate):
+        name: str = ""
+
+    assert Named.__slots__ == ("name",)
+    assert not hasattr(Named(3, 60), "__dict__")
     with pytest.raises(KeyError):
         smtpfix.Rate.__slots__["speed"]
 
