@@ -230,6 +230,7 @@ if not TYPE_CHECKING:  # type checkers would take any name for a public one
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         home = next((module for module, names in _HOMES.items() if name in names), "errors")
         value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+        import_module(f"{__name__}.field_docs").show_in_help(value)
         return value
 
 

@@ -23,8 +23,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FLOORS = (
     ("errors",),
     (
-        *("resolver", "safe_text", "bounded", "clock", "early_signals", "event_loops", "forked", "running"),
-        *("login", "rules"),
+        *("resolver", "safe_text", "bounded", "clock", "early_signals", "event_loops", "field_docs", "forked"),
+        *("running", "login", "rules"),
     ),
     ("policy", "erasing"),
     ("settings", "tls"),

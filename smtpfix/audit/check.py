@@ -64,7 +64,9 @@ class RunningScenario:
     """What it has done where it should have refused."""
 
     scenario: Scenario
+    """What the server shows."""
     server: Server
+    """The server that shows it."""
     accepts: frozenset[str] = frozenset()
     """Ids of scenarios that this client is known to accept, though it should not, or need not."""
     refuses: frozenset[str] = frozenset()

@@ -41,7 +41,9 @@ class Declaration:
     """What the client under test is meant to do; every verdict is measured by it."""
 
     mode: DeclaredMode
+    """When it is meant to use TLS."""
     trust: Trust = Trust.PKI
+    """Which certificates it is meant to trust."""
     user: str | None = None
     """Whom it logs in as; None: not at all."""
     password: str | None = field(default=None, repr=False)
@@ -177,6 +179,7 @@ class Finding:
     scenario: str
     """The catalogue's id, or the name of a file of one's own without ``.toml``."""
     group: str
+    """The scenario's group, such as ``certificates``."""
     mode: str
     """The server's mode."""
     summary: str
@@ -186,7 +189,9 @@ class Finding:
     standard: str
     """Where the standard says so."""
     outcome: Outcome
+    """What the client did."""
     verdict: Verdict
+    """What that is worth under the declaration."""
     also: tuple[Outcome, ...] = ()
     """What else it did: it hung, it misreported."""
     evidence: tuple[str, ...] = ()
@@ -235,6 +240,7 @@ class AuditResult:
     client: str
     """What was audited: the adapter's name, the command, the function."""
     declaration: Declaration
+    """What it was measured by."""
     findings: tuple[Finding, ...]
     """In the order of the catalogue's groups."""
     keeps_its_promise: bool
@@ -242,9 +248,11 @@ class AuditResult:
     promise: str
     """The first line: one sentence on whether it does what its mode promises."""
     grade: Grade
+    """What its mode is worth."""
     worth: str
     """The second line: one sentence on what that mode is worth."""
     flags: tuple[Flag, ...] = ()
+    """What overrides the grade."""
     reasons: tuple[str, ...] = ()
     """Why the grade is not a better one, or not known, each one sentence naming scenarios."""
     causes: tuple[Cause, ...] = ()
@@ -259,6 +267,7 @@ class AuditResult:
     started: datetime | None = None
     """UTC."""
     seconds: float = 0.0
+    """How long the audit took."""
     is_complete: bool = True
     """False where it was broken off."""
     versions: tuple[tuple[str, str], ...] = ()

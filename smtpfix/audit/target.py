@@ -38,16 +38,21 @@ class Target:
     host: str
     """The name to connect to, and to check the certificate for."""
     port: int
+    """The TCP port to connect to."""
     address: str
     """The IP address that `host` leads to, for clients that are told both."""
     ca_file: str
     """A PEM file with what to trust; empty where the server has no TLS."""
     sender: str
+    """The message's sender, for MAIL and From."""
     recipient: str
+    """Whom the message is for."""
     subject: str
     """A word of its own for this run."""
     mode: DeclaredMode
+    """When the client is meant to use TLS."""
     trust: Trust
+    """Which certificates it is meant to trust."""
     workdir: str
     """An empty directory of this run's."""
     message: str
@@ -56,6 +61,7 @@ class Target:
     user: str | None = None
     """Whom to log in as; None: not at all."""
     password: str | None = field(default=None, repr=False)
+    """The password or the token to log in with; None: not at all."""
     patience: float = 4.0
     """Seconds to wait for a silent server before giving up: longer where a server is slow and does nothing wrong."""
     more_recipients: tuple[str, ...] = ()

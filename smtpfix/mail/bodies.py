@@ -24,6 +24,7 @@ class Attachment:
     """A part of a message: what is meant to be saved, what is shown inside the text, or one that was asked for."""
 
     filename: str | None
+    """Its name, decoded (RFC 2231, RFC 2047); None where it has none."""
     content_type: str
     """Media type in lower case, such as ``application/pdf``."""
     content: bytes = field(repr=False)

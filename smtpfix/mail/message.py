@@ -65,6 +65,7 @@ class CapturedMessage(Answered):
     number: int
     """1 for the inbox's first message, and so on."""
     envelope: Envelope
+    """Reverse-path and recipients, as MAIL and RCPT had them."""
     content: bytes = field(repr=False)
     """The exact octets after dot-unstuffing (RFC 5321 section 4.5.2); nothing added, dropped or re-serialised."""
     received: datetime

@@ -50,7 +50,9 @@ class Raw(Action):
     in_handshake = "sends other octets"
 
     octets: bytes
+    """What is sent."""
     performs: bool = False
+    """Whether the command takes effect."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.octets, bytes):
@@ -82,7 +84,9 @@ class Repeat(Action):
     in_handshake = "sends other octets without end"
 
     octets: bytes
+    """What is sent each time."""
     times: int | None = None
+    """How often; None: until the client leaves."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.octets, bytes) or not self.octets:
@@ -124,6 +128,7 @@ class Delay(Action):
     forms = (Form("delay SECONDS", rf"delay\s+{NUMBER}", lambda match: Delay(float(match[1]))),)
 
     seconds: float
+    """How long."""
 
     def __post_init__(self) -> None:
         check_number("Delay.seconds", self.seconds, least=0, unit="seconds")
@@ -147,6 +152,7 @@ class Drip(Action):
     )
 
     octets: int = 1
+    """Octets in one portion."""
     every: float = 1.0
     """Seconds from one portion to the next."""
 
@@ -173,6 +179,7 @@ class Throttle(Action):
     )
 
     octets_per_second: int
+    """Octets read in a second."""
 
     def __post_init__(self) -> None:
         check_number("Throttle.octets_per_second", self.octets_per_second, least=1, unit="octets", whole=True)
@@ -268,6 +275,7 @@ class Disconnect(Action):
     in_handshake = "closes the connection"
 
     notify: bool = True
+    """Whether a close_notify comes first, where TLS is on."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.notify, bool):

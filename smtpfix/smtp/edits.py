@@ -45,6 +45,7 @@ class Hide(EhloEdit):
     )
 
     keywords: tuple[str, ...]
+    """The keywords, in upper case."""
 
     def __init__(self, *keywords: str) -> None:
         if not keywords or not all(isinstance(one, str) and _KEYWORD.match(one) for one in keywords):
@@ -69,6 +70,7 @@ class Advertise(EhloEdit):
     )
 
     lines: tuple[str, ...]
+    """The lines, each without its code."""
 
     def __init__(self, *lines: str) -> None:
         if not lines or not all(isinstance(one, str) and one and not _CONTROL.search(one) for one in lines):

@@ -46,6 +46,7 @@ class ProxyTLS:
     version: str | None
     """As the proxy calls it, ``TLSv1.3`` or the like."""
     cipher: str | None
+    """The cipher suite, as the proxy calls it."""
     client_name: str | None
     """Common name in the client's certificate."""
     verified: bool
