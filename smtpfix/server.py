@@ -420,7 +420,7 @@ class Server(Ruled, Configuring, WithAccounts):
         return Watch(
             partial(told, observer.session_started, self),
             partial(told, observer.session_ended, self),
-            None if said is None else partial(self._failures.tell_of_event, said, self),
+            partial(self._failures.tell_of_event, said, self) if callable(said) else None,
         )
 
     def _begin_close(self, *, graceful: bool) -> Serving | None:

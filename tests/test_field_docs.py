@@ -25,7 +25,11 @@ def own(cls):
 
 
 def documented(cls):
-    return {name: text for one in reversed(cls.__mro__) for name, text in own(one).items()}
+    """Return what `help` can say: of a field that a subclass only gives another default, what the base class says."""
+    found = {}
+    for one in reversed(cls.__mro__):
+        found.update({name: text for name, text in own(one).items() if name not in found})
+    return found
 
 
 @pytest.mark.parametrize("name", VALUES)

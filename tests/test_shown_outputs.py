@@ -34,7 +34,8 @@ TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n", re.MULTILINE)
 
 MASKED = (
-    (r"^\d\d:\d\d:\d\d ", "TIME "),
+    (r"^(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d ", "TIME "),
+    (r"\S*/smtpfix-ca\b", "AUTHORITY"),
     (r"(localhost|127\.0\.0\.1):\d+", r"\1:PORT"),
     (r"\S*/smtpfix-\w+/", "DIRECTORY/"),
     (r"\d+ octets", "N octets"),
@@ -43,6 +44,7 @@ MASKED = (
     (r"\d+\.\d+ s\b", "N s"),
     (r"^ +\d\.\d{4} ", "SINCE "),
     (r"\bC: [\w ]+", lambda match: match[0].lower()),  # smtplib's commands are in upper case since Python 3.13
+    (r"(no server name|server name [\w.]+), \d+ cipher suites", "what it offers"),
     (r" +", " "),
 )
 """What differs from one run to the next, and how far columns stand apart where it does."""
@@ -163,7 +165,8 @@ def test_serve_shows_what_its_clients_do(tmp_path):
             smtplib.SMTP_SSL("127.0.0.1", port["implicit-tls"], "plc.local", context=ssl.create_default_context())
         printed += lines_until(server, " ended")
         with smtplib.SMTP("127.0.0.1", port["plain"], "plc.local") as client:
-            client.sendmail("plc@example.org", "ann@example.org", "Subject: Tank empty\r\n\r\nTank 3")
+            headers = "From: plc@example.org\r\nDate: Mon, 07 Jan 2030 09:30:11 +0000\r\nSubject: Tank empty\r\n\r\n"
+            client.sendmail("plc@example.org", "ann@example.org", f"{headers}Tank 3")
         printed += lines_until(server, " ended")
     assert_shown(shown("serve.md")["smtpfix serve --any-user"], printed)
 

@@ -27,6 +27,7 @@ class Decide(Action):
     stands_for_answer = True
 
     function: Callable[[Any], object]
+    """What is asked; it is given the `Turn`."""
 
     def __post_init__(self) -> None:
         if not is_function(self.function):

@@ -51,6 +51,7 @@ class Before(AnswerEdit):
     )
 
     octets: bytes
+    """What stands in front; may have placeholders that the protocol fills in."""
 
     def __post_init__(self) -> None:
         _check_octets("Before.octets", self.octets)
@@ -76,6 +77,7 @@ class After(AnswerEdit):
     )
 
     octets: bytes
+    """What stands behind; may have placeholders that the protocol fills in."""
 
     def __post_init__(self) -> None:
         _check_octets("After.octets", self.octets)
@@ -101,7 +103,9 @@ class Edit(AnswerEdit):
     )
 
     pattern: bytes
+    """A regular expression of octets."""
     by: bytes
+    """What stands for each match."""
     _compiled: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -136,6 +140,7 @@ class Cut(AnswerEdit):
     only_once = True
 
     octets: int
+    """How many octets of the answer are sent."""
 
     def __post_init__(self) -> None:
         check_number("Cut.octets", self.octets, least=0, unit="octets", whole=True)

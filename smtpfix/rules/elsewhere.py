@@ -35,6 +35,7 @@ class Elsewhere(Action):
     )
 
     change: str
+    """What happens: ``expunge 1``, ``deliver``, ``flag 1 \\Seen``."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.change, str) or _CHANGE.fullmatch(self.change.strip()) is None:

@@ -26,6 +26,7 @@ class Status(Answer):
     """What stands in front, where the protocol has it so."""
 
     text: str = ""
+    """What is said to people."""
     code: str = ""
     """The response code, without its brackets (RFC 2449 section 8, RFC 9051 section 7.1)."""
 

@@ -140,6 +140,25 @@ STYLES: Final[Mapping[str, Style]] = {
             "EMAIL_USE_SSL": _IMPLICIT,
         },
     ),
+    # https://docs.djangoproject.com/en/stable/ref/settings/#mailers: from Django 6.1 on, which deprecates those above.
+    "django-mailers": Style(
+        Form.PYTHON,
+        {
+            "MAILERS": {
+                "default": {
+                    "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+                    "OPTIONS": {
+                        "host": Fact.HOST,
+                        "port": Fact.PORT,
+                        "username": Or(Fact.USER, ""),
+                        "password": Or(Fact.PASSWORD, ""),
+                        "use_tls": _STARTTLS,
+                        "use_ssl": _IMPLICIT,
+                    },
+                }
+            }
+        },
+    ),
     "django-environ": Style(Form.ENVIRONMENT, {"EMAIL_URL": URL("django-environ"), **TRUST}),
     "dj-email-url": Style(Form.ENVIRONMENT, {"EMAIL_URL": URL("dj-email-url"), **TRUST}),
     # https://flask-mail.readthedocs.io/en/latest/#configuring; it sends nothing where app.testing is on.

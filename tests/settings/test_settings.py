@@ -8,6 +8,8 @@ import shutil
 import smtplib
 import subprocess
 import sys
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -121,6 +123,10 @@ TLS_CHOICES = {
     ],
     "trust": [],
     "django": [("EMAIL_USE_TLS", False, True, False), ("EMAIL_USE_SSL", False, False, True)],
+    "django-mailers": [
+        ("MAILERS/default/OPTIONS/use_tls", False, True, False),
+        ("MAILERS/default/OPTIONS/use_ssl", False, False, True),
+    ],
     "django-environ": [],
     "dj-email-url": [],
     "flask-mail": [("MAIL_USE_TLS", False, True, False), ("MAIL_USE_SSL", False, False, True)],
@@ -145,7 +151,12 @@ TLS_CHOICES = {
 def test_the_settings_of_each_project_choose_the_way_into_tls(start_smtp_server, style):
     found = [start_smtp_server(mode).environ(style) for mode in MODES]
     for name, clear, starttls, implicit in TLS_CHOICES[style]:
-        assert [settings[name] for settings in found] == [clear, starttls, starttls, implicit], name
+        assert [reduce(getitem, name.split("/"), settings) for settings in found] == [
+            clear,
+            starttls,
+            starttls,
+            implicit,
+        ], name
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -155,7 +166,7 @@ def test_settings_say_what_to_trust_where_there_is_tls_and_only_there(start_smtp
     pem = secured.ca_file.read_text()
     named = (str(secured.ca_file), json.dumps(pem)[1:-1], secured.ca_file.as_uri())
     text = json.dumps(secured.environ(style))
-    assert any(name in text for name in named) == (style not in ("django", "flask-mail"))
+    assert any(name in text for name in named) == (style not in ("django", "django-mailers", "flask-mail"))
     assert "pem" not in json.dumps(clear.environ(style))
     if STYLES[style].form.value == "environment":
         assert set(secured.environ(style)) >= TRUST
