@@ -81,3 +81,7 @@ class ExtraMissing(SMTPFixError, ImportError):  # noqa: N818 - named for what is
 
 class AuthorityError(SMTPFixError, ValueError):
     """A stored certificate authority cannot be read back."""
+
+
+class StoreError(SMTPFixError, OSError):
+    """A store cannot be opened, or cannot do what it was asked for; the text is one line and says why."""

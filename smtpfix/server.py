@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, TypeAlias, cast
 
 from .configuring import Configuring
 from .conversation.protocol import ServedProtocol
-from .conversation.service import Intake
+from .conversation.service import Done, Intake
 from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
 from .errors import CloseTimeoutError, NotRunningError
 from .forked import tell_in_child
@@ -70,11 +70,17 @@ class Observer(Protocol):
         """Note that a client is gone."""
 
 
+Keep: TypeAlias = Callable[["Server", "CapturedMessage", Done], None]
+"""Begins to keep a message for good and returns at once; what it is given has to be called later, in the server's
+thread, with None or with why it could not. Then an accepted message is answered, with its reply or with 451 4.3.0."""
+
+
 class Server(Ruled, Configuring):
     """A local SMTP server.
 
     ``with Server(Policy("starttls")) as server:`` or ``async with``; or `start` and `close`. Every server serves one
-    policy; another policy is another server. `authority` and `inbox` may be shared between servers. Raises
+    policy; another policy is another server. `authority` and `inbox` may be shared between servers. With `keep`, each
+    message is kept for good before it is answered. Raises
     `ExtraMissing` where the policy has mechanisms that need a package that is not installed.
     """
 
@@ -88,6 +94,7 @@ class Server(Ruled, Configuring):
         authority: Authority | None = None,
         inbox: Inbox | None = None,
         observer: Observer | None = None,
+        keep: Keep | None = None,
     ) -> None:
         if policy is not None and not isinstance(policy, ServerPolicy):
             raise TypeError(f"a server takes a Policy, got {policy!r}; write Server(Policy(...))")
@@ -107,6 +114,7 @@ class Server(Ruled, Configuring):
         self._authority = authority
         self._own_authority: Authority | None = None
         self._observer = observer
+        self._keep = keep
         self._rulebook = Rulebook(protocol.language, self.policy.rules)
         self._new_tls: Callable[[], TLSSide] = _no_tls
         self._serving: Serving | None = None
@@ -310,7 +318,8 @@ class Server(Ruled, Configuring):
             self._clean_up()
             raise
         loop = LOOP_THREAD.hold()
-        intake = Intake(self.inbox.next_number, self._capture)
+        keep = None if self._keep is None else partial(self._keep, self)
+        intake = Intake(self.inbox.next_number, self._capture, keep)
         service = self._protocol.service(self.policy, self._rulebook, loop, self._tls_side, intake)
         self._is_closing = self._is_closed = False
         self._serving = Serving(self._protocol, service, self.sessions, self._watch)

@@ -31,7 +31,7 @@ FLOORS = (
     ("wire",),
     ("record",),
     ("mail",),
-    ("pki",),
+    ("pki", "store"),
     ("conversation",),
     ("smtp", "probe"),
     ("configuring",),

@@ -117,6 +117,13 @@ def commands(context: click.Context) -> None:
     help="Write each message, its exact octets, and each session's transcript to a file of its own in DIR.",
 )
 @click.option(
+    "--store",
+    metavar="FILE",
+    help="Keep messages over restarts in FILE, an SQLite database; each is there before it is accepted.",
+)
+@click.option("--keep", metavar="N", type=int, help="Keep no more than the newest N messages in the store.")
+@click.option("--keep-for", metavar="TIME", help="Keep messages in the store for so long: 3d, 12h or 30m.")
+@click.option(
     "--certificate",
     metavar="ID|FILE.toml",
     help="Show a certificate's scenario: one of 'smtpfix certs list certificates', or a scenario's file of your own.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,9 @@ KEPT: Final = 1000
 DEFAULT_MEMORY: Final = 256
 """``--max-memory``: MiB of these, and of events that wait to be shown."""
 _MEBIBYTE: Final = 1_048_576
+_UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
+"""Seconds of each."""
+_LONGEST_NUMBER: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,12 @@ class ServeOptions:
     """What settings to print for an application; None prints none."""
     rules_file: RulesFile | None = None
     """More rules, asked before these, from a file that can be read again; None: no file."""
+    store: str | None = None
+    """File that messages are kept in; None keeps none."""
+    keep: int | None = None
+    """How many messages the store keeps, the newest ones; None: all."""
+    keep_for: timedelta | None = None
+    """How long the store keeps a message; None: for ever."""
     timeout: float | None = None
     """Seconds after which it ends; None goes on."""
     max_memory: int = DEFAULT_MEMORY * _MEBIBYTE
@@ -71,6 +81,11 @@ class ServeOptions:
             check_key_type(self.key_type, "--key-type")
         if self.exit_after is not None and self.exit_after < 1:
             raise InvalidValueError("--exit-after", self.exit_after, "a number of messages, 1 or more")
+        if self.keep is not None and self.keep < 1:
+            raise InvalidValueError("--keep", self.keep, "a number of messages, 1 or more")
+        for option, value in (("--keep", self.keep), ("--keep-for", self.keep_for)):
+            if value is not None and self.store is None:
+                raise InvalidValueError(option, str(value), "a store beside it (--store)")
         if self.timeout is not None and not self.timeout > 0:
             raise InvalidValueError("--timeout", self.timeout, "seconds, more than 0")
 
@@ -105,6 +120,7 @@ def read_options(
     key_type: str | None = None,
     emit: str | None = None,
     max_memory: int = DEFAULT_MEMORY,
+    keep_for: str | None = None,
     **others: Any,
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
@@ -156,7 +172,16 @@ def read_options(
     if emit is not None and shown[0].unix_socket is not None:
         raise InvalidValueError("--emit", f"lmtp+unix:{shown[0].unix_socket}", "a first server with a port")
     others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
+    others |= {"keep_for": None if keep_for is None else _time(keep_for)}
     return ServeOptions(shown, scenarios, left_out, **others)
+
+
+def _time(text: str) -> timedelta:
+    """Read a time such as ``3d``. Raises `InvalidValueError`, which names the option."""
+    number, unit = text[:-1], _UNITS.get(text[-1:])
+    if unit is None or not number.isdecimal() or len(number) > _LONGEST_NUMBER or int(number) == 0:
+        raise InvalidValueError("--keep-for", text, "a number and a unit, such as 3d, 12h or 30m")
+    return timedelta(seconds=int(number) * unit)
 
 
 def _rules(texts: Collection[str]) -> tuple[Rule, ...]:

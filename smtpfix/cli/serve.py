@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from smtpfix.early_signals import EARLY_SIGNALS
-from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError
+from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError, StoreError
 from smtpfix.mail.inbox import Inbox
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.pki.authority import Authority
@@ -28,7 +28,7 @@ from smtpfix.policy.mode import Mode
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.record.session import Session
 from smtpfix.rules.rule import Rule
-from smtpfix.server import Server
+from smtpfix.server import Keep, Server
 
 from .emit import emit
 from .events import (
@@ -148,7 +148,10 @@ class _Run:
             authority = None
             if directory is not None or any(policy.uses_tls for policy in policies):
                 authority = opened.enter_context(Authority(directory, key_type=self._options.key_type))
-            servers = [Server(policy, authority=authority, inbox=inbox, observer=self) for policy in policies]
+            keep = None if (store := self._options.store) is None else opened.enter_context(self._keeping(store))
+            servers = [
+                Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
+            ]
             self._names.update(zip(servers, _names(servers), strict=True))
             for server in servers:
                 for rule in reversed(self._options.rules):
@@ -180,6 +183,18 @@ class _Run:
             raise CannotServeError(
                 f"cannot keep the authority in {where}: {error.strerror}; choose a directory that can be written"
             ) from error
+
+    @contextmanager
+    def _keeping(self, where: str) -> Iterator[Keep]:
+        """Open the store, and close it once what has come is there."""
+        from .keeping import keeping  # noqa: PLC0415 - few servers keep messages
+
+        retention = (self._options.keep, self._options.keep_for)
+        try:
+            with keeping(where, *retention, lambda server: self._names[server]) as keep:
+                yield keep
+        except StoreError as error:
+            raise CannotServeError(str(error)) from error
 
     def _watch(self) -> None:
         timeout = self._options.timeout

@@ -23,6 +23,8 @@ class Player:
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
         self._timer: asyncio.TimerHandle | None = None
+        self._behind: list[Callable[[], None]] | None = None
+        """What rules do behind a command that holds until it is told; None where no command does."""
         self.is_holding = False
         """Whether commands have to wait."""
         self.is_stalled = False
@@ -47,31 +49,57 @@ class Player:
             playing.action, playing.rest = action, actions[position + 1 :]
             if not action.play(playing):
                 return
+            if self._behind is not None:
+                self._behind.append(partial(self.play, playing.rest, perform, answered=playing.is_answered))
+                return
         if not playing.is_answered:
             perform(None)
         self.edits = ()
 
     def hold(self, seconds: float, then: Callable[[], None]) -> None:
         """Take no further command for some seconds, then go on."""
-        connection = self._connection
+        self._timer = self._connection.service.loop.call_later(seconds, self._go_on, then)
+        self._hold()
 
-        def go_on() -> None:
-            self._timer = None
-            self.is_holding = False
-            connection.channel.resume()
-            then()
-            connection.readable()
+    def hold_until_told(self) -> Callable[[Callable[[], None]], None]:
+        """Take no further command until what is returned is called: with what to do first.
 
-        connection.channel.pause()
+        Where the connection is gone by then, nothing is done.
+        """
+        self._hold()
+        self._behind = []
+        is_silent = self.is_silent
+
+        def perform(then: Callable[[], None]) -> None:
+            self.is_silent = is_silent
+            try:
+                then()
+            finally:
+                self.is_silent = False
+            behind, self._behind = self._behind or (), None
+            for play in behind:
+                play()
+
+        return lambda then: self._go_on(partial(perform, then)) if self.is_holding else None
+
+    def _hold(self) -> None:
+        self._connection.channel.pause()
         self.is_holding = True
-        self._timer = connection.service.loop.call_later(seconds, go_on)
+
+    def _go_on(self, then: Callable[[], None]) -> None:
+        self._timer = None
+        self.is_holding = False
+        self._connection.channel.resume()
+        then()
+        self._connection.readable()
 
     def stop(self) -> None:
         """Forget what is still to come: the connection is gone."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self.is_holding = False
+        self.is_holding = False
+        self._behind = None
 
     def stall(self) -> None:
         """Take nothing more in, not even what has come already."""

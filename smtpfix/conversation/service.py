@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from .metering import Ledger
 
 
+Done: TypeAlias = Callable[[Exception | None], None]
+"""Is told that a message is kept, or why it is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intake:
     """Where messages go that a server takes in."""
@@ -28,6 +32,9 @@ class Intake:
     """Returns the number of the message about to be captured."""
     capture: Callable[[CapturedMessage], None]
     """Takes a message in, before it is answered. Raises `OSError` for one that may not be answered: it is not kept."""
+    keep: Callable[[CapturedMessage, Done], None] | None = None
+    """Begins to keep a message for good, and returns at once; what it is given is called later, in the loop.
+    An accepted message is answered only then. None keeps nothing."""
 
 
 class Closing:

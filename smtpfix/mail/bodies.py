@@ -51,6 +51,11 @@ def body_text(message: Part, subtype: str) -> str:
     part = next(_bodies(message, subtype), None)
     if part is None:
         return ""
+    return text_of(part)
+
+
+def text_of(part: Part) -> str:
+    r"""Return what a part of text says, decoded, with ``\n`` line ends."""
     return _text(_octets(part), part.parameters)
 
 
@@ -74,7 +79,7 @@ def part_of(message: Part, wanted: str) -> Attachment | None:
     scheme, _, content_id = wanted.partition(":")
     if scheme.lower() == "cid":
         content_id = unquote(content_id)
-        return next((_attachment(part) for part in _own(message) if _content_id(part) == content_id), None)
+        return next((_attachment(part) for part in _own(message) if content_id_of(part) == content_id), None)
     return next((_attachment(part) for part in _own(message) if part.media_type == wanted.lower()), None)
 
 
@@ -87,14 +92,19 @@ def _own(part: Part) -> Iterator[Part]:
 
 
 def _attachment(part: Part) -> Attachment:
-    disposition = part.value("disposition")
-    filename = disposition.parameters.get("filename", part.parameters.get("name", "")).strip()
+    disposition = part.value("disposition").main
     return Attachment(
-        filename or None, part.media_type, _octets(part), disposition.main, _content_id(part), part.parameters
+        filename_of(part), part.media_type, _octets(part), disposition, content_id_of(part), part.parameters
     )
 
 
-def _content_id(part: Part) -> str | None:
+def filename_of(part: Part) -> str | None:
+    """Return the name that a part is to be saved by (RFC 2183 section 2.3)."""
+    return part.value("disposition").parameters.get("filename", part.parameters.get("name", "")).strip() or None
+
+
+def content_id_of(part: Part) -> str | None:
+    """Return a part's Content-ID (RFC 2045 section 7) without angle brackets."""
     return unfolded(part.fields.get("id", "")).removeprefix("<").removesuffix(">") or None
 
 

@@ -133,13 +133,18 @@ def outside_comments(text: str) -> str:
 
 def addresses(text: str) -> Iterator[str]:
     """Yield the addresses in a list of mailboxes and groups (RFC 5322 section 3.4), without their display names."""
+    return (address for _, address in mailboxes(text))
+
+
+def mailboxes(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the mailboxes in such a list, each as its display name, as it stands there, and its address."""
     in_brackets: str | None = None
     others: list[str] = []
     for match in itertools.chain(_IN_ADDRESSES.finditer(outside_comments(sound(text))), (None,)):
         piece = "," if match is None else match[0]
         if piece[0] in ",;" or (piece[0] == "<" and in_brackets is not None):  # some forget what separates
             if address := _bare(others) if in_brackets is None else _routeless(in_brackets):
-                yield address
+                yield "" if in_brackets is None else "".join(others).strip(), address
             in_brackets, others = None, []
         if piece == ":":  # before it stood a group's name
             in_brackets, others = None, []
@@ -147,6 +152,11 @@ def addresses(text: str) -> Iterator[str]:
             in_brackets = match[1]
         elif piece[0] not in ",;":
             others.append(piece)
+
+
+def shown_name(text: str) -> str:
+    """Return a display name (RFC 5322 section 3.4) as people read it: without quotes, its encoded words decoded."""
+    return words(_unquoted(text)).strip()
 
 
 def normal(address: str) -> str:

@@ -37,7 +37,7 @@ def links_in_html(text: str) -> Iterator[str]:
         if name in _TEXT_ONLY:
             at = next((end.start() for end in _TEXT_END.finditer(text, at) if end[1].lower() == name), len(text))
         elif name in ("a", "area") and markup[3]:
-            href = _unescape(_href(markup[2])).strip()
+            href = unescaped(_href(markup[2])).strip()
             if href.lower().startswith(("http:", "https:", "mailto:")):
                 yield href
 
@@ -65,7 +65,8 @@ def _without_punctuation(url: str) -> str:
     return url[:end]
 
 
-def _unescape(text: str) -> str:
+def unescaped(text: str) -> str:
+    """Return a text with its character references replaced."""
     import html  # noqa: PLC0415 - rarely needed
 
     return html.unescape(_LONG_REFERENCE.sub("\ufffd", text))

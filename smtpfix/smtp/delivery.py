@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from smtpfix.mail.envelope import NO_DOTS, USUAL, Envelope, Transfer
 from smtpfix.mail.message import CapturedMessage
@@ -24,7 +24,10 @@ from .language import BDAT, CONTENT, END_OF_DATA
 if TYPE_CHECKING:
     from .chunks import Chunk, Chunks, Whole
     from .conversation import SMTPConversation
-    from .lmtp import Answers
+    from .lmtp import Answers, Say
+
+    Pending: TypeAlias = tuple[Envelope, Content | Whole, bytes]
+    """A message that came whole and waits for its reply."""
 
 
 class Marks:
@@ -51,7 +54,7 @@ class Delivery:
         self._service = conversation.service
         self._channel = conversation.channel
         self._recorder = conversation.recorder
-        self._pending: tuple[Envelope, Content | Whole, bytes] | None = None
+        self._pending: Pending | None = None
         self._chunks: Chunks | None = None
         self.answers: Answers | None = None
         """LMTP's replies to a message, while some are due."""
@@ -222,10 +225,11 @@ class Delivery:
             if self._service.fault == "truncate-after-reply":
                 self._truncate()
 
-    def _decided(self, reply: Reply, is_last: bool) -> None:  # noqa: FBT001 - what `Answers` calls
-        """Put the message into the inbox as soon as one recipient has it, or none has."""
-        if self._pending is not None and (reply.is_positive or is_last):
-            self._capture(self._pending, reply)
+    def _decided(self, reply: Reply, is_last: bool, say: Say) -> None:  # noqa: FBT001 - what `Answers` calls
+        """Put the message into the inbox as soon as one recipient has it, or none has; then answer this one."""
+        pending = self._pending
+        if pending is None or not (reply.is_positive or is_last) or self._capture(pending, reply, say):
+            say(reply)
 
     def _last_chunk_ended(self, envelope: Envelope, given: Reply | None, own: Reply) -> None:
         """Let the rules for the end of the message have their say, unless those for its last chunk refused it."""
@@ -255,8 +259,8 @@ class Delivery:
         if fault == "truncate-before-reply":
             self._truncate()
             return
-        if self._pending is not None:
-            self._capture(self._pending, reply)
+        if self._pending is not None and not self._capture(self._pending, reply, self._conclude):
+            return
         self._conversation.send(reply)
         if fault == "truncate-after-reply":
             self._truncate()
@@ -267,7 +271,8 @@ class Delivery:
         self._recorder.finish(SessionEnd.TRUNCATED)
         self._channel.close(notify=False)
 
-    def _capture(self, pending: tuple[Envelope, Content | Whole, bytes], reply: Reply | None) -> None:
+    def _capture(self, pending: Pending, reply: Reply | None, say: Say | None = None) -> bool:
+        """Put a message into the inbox; return whether it is there, or will be once it is kept: then `say` answers."""
         self._pending = None
         envelope, content, octets = pending
         transfer = USUAL
@@ -287,7 +292,22 @@ class Delivery:
             _source=self._recorder,
             _transfer=transfer,
         )
-        if message.accepted:
+        if (keep := self._service.intake.keep) is not None:
+            if say is not None and message.accepted:
+                from .keeping import keep_and_say  # noqa: PLC0415 - few servers keep messages
+
+                keep_and_say(self._conversation, keep, message, say, self._take_in)
+                return False
+            keep(message, self._note_not_kept)
+        self._take_in(message)
+        return True
+
+    def _note_not_kept(self, error: Exception | None) -> None:
+        if error is not None:
+            self._recorder.note(f"the message could not be kept: {error}")
+
+    def _take_in(self, message: CapturedMessage) -> None:
+        if message.reply is not None and message.reply.is_positive:
             self._recorder.message_count += 1
         try:
             self._service.intake.capture(message)

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from smtpfix.rules.reply import Reply
 
 from .language import END_OF_DATA
+from .replies import NOT_KEPT
 
 if TYPE_CHECKING:
     from .conversation import SMTPConversation
+
+Say: TypeAlias = Callable[[Reply], None]
+"""Sends a reply, as soon as the message is where it belongs."""
 
 
 class Answers:
@@ -25,13 +29,14 @@ class Answers:
         conversation: SMTPConversation,
         recipients: tuple[str, ...],
         own: Reply,
-        decided: Callable[[Reply, bool], None],
+        decided: Callable[[Reply, bool, Say], None],
     ) -> None:
         self._conversation = conversation
         self._recipients = recipients
         self._own = own
         self._decided = decided
         self._next = 0
+        self._is_lost = False
         self.replies: list[Reply | None] = [None] * len(recipients)
         """One for each recipient; None for those that have none, or none yet."""
 
@@ -50,6 +55,14 @@ class Answers:
         return self._conversation.is_free
 
     def _answer(self, place: int, forced: Reply | None) -> None:
-        reply = self.replies[place] = forced or self._own
-        self._decided(reply, place + 1 == len(self._recipients))  # before it is sent: as `delivery` has it
+        reply = forced or self._own
+        if self._is_lost and reply.is_positive:
+            reply = NOT_KEPT
+        self.replies[place] = reply
+        is_last = place + 1 == len(self._recipients)
+        self._decided(reply, is_last, partial(self._say, place))  # before it is sent: as `delivery` has it
+
+    def _say(self, place: int, reply: Reply) -> None:
+        self.replies[place] = reply
+        self._is_lost = self._is_lost or reply is NOT_KEPT
         self._conversation.send(reply)

@@ -49,6 +49,7 @@ TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "Too many errors")
 MAIL_RATE_EXCEEDED: Final = Reply(450, "4.7.1", "Too much mail, try again later")
 RECIPIENT_RATE_EXCEEDED: Final = Reply(450, "4.7.1", "Too many recipients, try again later")
 GREYLISTED: Final = Reply(450, "4.7.1", "Greylisted, try again later")
+NOT_KEPT: Final = Reply(451, "4.3.0", "The message could not be kept, try again later")
 TOO_MANY_RECIPIENTS: Final = Reply(452, "4.5.3", "Too many recipients")
 TOO_MANY_DOMAINS: Final = Reply(452, "4.5.3", "Too many recipient domains")
 

@@ -1,0 +1,44 @@
+"""Answering a message only once it is kept for good: the session is held meanwhile, as a rule's delay holds it.
+
+Knows a message and its reply; where it is kept, and how, is somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from smtpfix.mail.message import CapturedMessage
+
+from . import replies
+
+if TYPE_CHECKING:
+    from smtpfix.conversation.service import Done
+
+    from .conversation import SMTPConversation
+    from .lmtp import Say
+
+
+def keep_and_say(
+    conversation: SMTPConversation,
+    keep: Callable[[CapturedMessage, Done], None],
+    message: CapturedMessage,
+    say: Say,
+    take_in: Callable[[CapturedMessage], None],
+) -> None:
+    """Keep an accepted message, then take it in and answer it; one that cannot be kept is not accepted after all."""
+    go_on = conversation.player.hold_until_told()
+
+    def done(error: Exception | None) -> None:
+        if error is None:
+            take_in(message)
+            assert message.reply is not None  # noqa: S101 - it is accepted
+            go_on(partial(say, message.reply))
+        else:
+            conversation.recorder.note(f"the message could not be kept: {error}")
+            take_in(replace(message, reply=replies.NOT_KEPT))
+            go_on(partial(say, replies.NOT_KEPT))
+
+    keep(message, done)

@@ -1,0 +1,198 @@
+"""A store in a SQLite file: what was committed survives the end of the process, however it comes.
+
+Several processes may use one file. Changes of others are seen by asking SQLite for its data version, as long as
+somebody listens.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from smtpfix.errors import StoreError
+
+from .database import SQLStore, as_store_errors
+from .row import Entry
+from .schema import SQLITE, STEP_TABLE, STEPS, steps_from
+from .store import Closing
+from .stored import COLUMNS, values_of
+from .watch import Watch
+
+_APPLICATION: Final = 0x736D7470
+"""What SQLite calls the application id: ``smtp``."""
+_BUSY: Final = 5.0
+"""Seconds to wait for another process that writes."""
+_OFTEN: Final = 0.25
+"""Seconds between two looks for changes of other processes."""
+
+_INSERT: Final = f"INSERT INTO message ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+
+
+class SQLiteStore(SQLStore):
+    """A store in a file, which is made where there is none, and which its owner alone can read.
+
+    `busy` is how many seconds to wait for another process that writes. Raises `StoreError`.
+    """
+
+    among = "IN (SELECT value FROM json_each(?))"
+
+    def __init__(self, path: Path, *, busy: float = _BUSY) -> None:
+        self.path = path.absolute()
+        self.where = str(path)
+        self._busy = busy
+        self._free: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._is_closed = False
+        self._watch = Watch(self._other_changes)
+        try:
+            with _private(self.path):
+                pass
+        except OSError as error:
+            raise StoreError(
+                f"cannot use {path} as a store: {error.strerror}; choose a file that can be written"
+            ) from None
+        with as_store_errors((sqlite3.Error,), self.where, "use as a store"):
+            self._free.put(self._prepared())
+
+    def _prepared(self) -> sqlite3.Connection:
+        """Return a connection, once all tables are there."""
+        db = self._connect()
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            with _transaction(db):
+                self._take_steps(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _take_steps(self, db: sqlite3.Connection) -> None:
+        """Lead the file to the last schema. Raises `StoreError` where it is none of ours."""
+        owner = db.execute("PRAGMA application_id").fetchone()[0]
+        if owner != _APPLICATION and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise StoreError(
+                f"cannot use {self.where} as a store: it is the database of another program; choose another file"
+            )
+        db.execute(STEP_TABLE)
+        step = (db.execute("SELECT step FROM smtpfix_schema").fetchone() or (0,))[0]
+        if statements := steps_from(step, SQLITE, self.where):
+            for statement in statements:
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {_APPLICATION}")
+            db.execute("DELETE FROM smtpfix_schema")
+            db.execute("INSERT INTO smtpfix_schema VALUES (?)", (len(STEPS),))
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=self._busy, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA synchronous = NORMAL")
+        return db
+
+    # Connections: as many as threads use at once
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for a read."""
+        with as_store_errors((sqlite3.Error,), self.where, "read"), self._lent() as db:
+            yield db
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection in a transaction, and commit it."""
+        with as_store_errors((sqlite3.Error,), self.where, "write to"), self._lent() as db, _transaction(db):
+            yield db
+        self._watch.wake()
+
+    @contextmanager
+    def _lent(self) -> Iterator[sqlite3.Connection]:
+        if self._is_closed:
+            raise StoreError(f"cannot use {self.where}: it was closed")
+        try:
+            db = self._free.get_nowait()
+        except queue.Empty:
+            db = self._connect()
+        try:
+            yield db
+        finally:
+            self._free.put(db)
+            if self._is_closed:
+                self._close_free()
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._is_closed = True
+        self._watch.close()
+        self._close_free()
+
+    def _close_free(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                self._free.get_nowait().close()
+
+    # Statements
+
+    def insert(self, db: sqlite3.Connection, entries: Sequence[Entry]) -> list[int]:
+        """Insert messages, their contents and their words."""
+        numbers = [int(db.execute(_INSERT, values_of(entry.row)).lastrowid or 0) for entry in entries]
+        stored = list(zip(numbers, entries, strict=True))
+        db.executemany("INSERT INTO content VALUES (?, ?)", [(seq, entry.content) for seq, entry in stored])
+        words = [(seq, *entry.words.values) for seq, entry in stored]
+        db.executemany("INSERT INTO words VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", words)
+        return numbers
+
+    def list_of(self, values: Collection[str | int]) -> object:
+        """Return values as JSON."""
+        return json.dumps(list(values))
+
+    def run(self, db: sqlite3.Connection, statement: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Execute a statement."""
+        return db.execute(statement, parameters)
+
+    def run_many(self, db: sqlite3.Connection, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute a statement for each of some rows."""
+        db.executemany(statement, rows)
+
+    # Changes
+
+    def listen(self, wake: Callable[[], None]) -> Closing:
+        """Call `wake` when something has changed."""
+        return self._watch.listen(wake)
+
+    def _other_changes(self, wake: Callable[[], None], ended: threading.Event) -> None:
+        """Wake for each change of another process, until ended."""
+        with suppress(sqlite3.Error), closing(self._connect()) as db:
+            seen = None
+            while not ended.wait(_OFTEN):
+                version = db.execute("PRAGMA data_version").fetchone()[0]
+                if version != seen:
+                    seen = version
+                    wake()
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # a full disk may have ended it already
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _private(path: Path) -> Iterator[int]:
+    """Make a file that only its owner can read, or make one so that is there; its companions will be like it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if os.name != "nt" and os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+        yield descriptor
+    finally:
+        os.close(descriptor)

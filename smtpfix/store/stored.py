@@ -1,0 +1,71 @@
+"""Rows and sessions as a database has them: values in the order of their columns, lists as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Any, Final
+
+from .row import Address, Row
+from .statements import microseconds, moment
+from .store import Json, StoredSession
+
+COLUMNS: Final = (
+    *("id", "mailbox", "received", "server", "session", "reverse_path", "recipients", "in_tls", "username"),
+    *("accepted", "reply", "subject", "message_id", "addresses", "snippet", "size", "attachments", "inlines"),
+)
+"""Of a message that is stored, in the order of `values_of`."""
+READ_COLUMNS: Final = ("seq", "is_read", *COLUMNS)
+"""Of a message that is read, in the order that `row_of` takes."""
+SESSION_COLUMNS: Final = ("id", "server", "began", "has_mail", "has_failed", "facts", "dialogue")
+"""Of a session."""
+
+
+def values_of(row: Row) -> tuple[str | int, ...]:
+    """Return a row's values, as they are stored."""
+    lists = (row.to, row.cc, row.bcc, row.reply_to)
+    addresses = [astuple(row.sender), *([astuple(one) for one in several] for several in lists)]
+    return (
+        *(row.id, row.mailbox, microseconds(row.received), row.server, row.session, row.reverse_path),
+        *(to_json(row.recipients), int(row.in_tls), row.username, int(row.accepted), row.reply, row.subject),
+        *(row.message_id, to_json(addresses), row.snippet, row.size, row.attachments, row.inlines),
+    )
+
+
+def row_of(values: Sequence[Any], tags: Sequence[str]) -> Row:
+    """Return the row that was stored."""
+    stored = dict(zip(READ_COLUMNS, values, strict=True))
+    sender, *lists = json.loads(stored.pop("addresses"))
+    to, cc, bcc, reply_to = (tuple(Address(*one) for one in several) for several in lists)
+    stored["received"] = moment(stored["received"])
+    stored["recipients"] = tuple(json.loads(stored["recipients"]))
+    for name in ("in_tls", "accepted", "is_read"):
+        stored[name] = bool(stored[name])
+    return Row(**stored, sender=Address(*sender), to=to, cc=cc, bcc=bcc, reply_to=reply_to, tags=tuple(tags))
+
+
+def session_values(session: StoredSession) -> tuple[str | int, ...]:
+    """Return a session's values, as they are stored."""
+    return (
+        *(session.id, session.server, microseconds(session.began), int(session.has_mail), int(session.has_failed)),
+        *(to_json(session.facts), to_json(session.dialogue)),
+    )
+
+
+def session_of(values: Sequence[Any]) -> StoredSession:
+    """Return the session that was stored."""
+    id_, server, began, has_mail, has_failed, facts, dialogue = values
+    return StoredSession(
+        id_, server, moment(began), bool(has_mail), bool(has_failed), json.loads(facts), json.loads(dialogue)
+    )
+
+
+def to_json(value: Json) -> str:
+    """Return JSON that every database takes as text."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def sound_key(text: str) -> str:
+    """Return what somebody asks for, in a form that every database takes."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
