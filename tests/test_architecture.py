@@ -248,3 +248,15 @@ def test_a_server_imports_what_it_needs_and_nothing_rare_beside(fields, needed):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, cwd=ROOT
     )
     assert RARE & set(json.loads(done.stdout)) == needed
+
+
+@pytest.mark.once
+def test_a_server_that_keeps_nothing_imports_no_store():
+    code = "import json, sys; from smtpfix.cli import main; "
+    code += (
+        "main(['serve', '--listen', 'plain:0', '--timeout', '0.01', '--json']); print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert "smtpfix.server" in loaded
+    assert not {name for name in loaded if name.startswith(("smtpfix.store", "smtpfix.cli.keeping", "psycopg"))}
