@@ -36,7 +36,7 @@ FLOORS = (
     ("smtp", "probe"),
     ("configuring",),
     ("server",),
-    ("audit", "redirecting"),
+    ("audit", "redirecting", "web"),
     ("fixtures",),
     ("cli", "conftest_plugin"),
     ("__main__",),
@@ -52,8 +52,11 @@ IMPORTERS = {
     "pytest": {"conftest_plugin"},  # the plugin is made of it
     "rich": {"cli"},
     "scramp": {"login.scram"},
+    "starlette": {"web.app"},
     "tlslite": {"tls.legacy"},
     "trustme": {"pki.trustme_ca"},
+    "uvicorn": {"web.runner"},
+    "wsproto": {"web.runner"},
 }
 """The wings, or the modules in them, that may import each third-party package, so that a change of it is felt there."""
 
@@ -69,6 +72,10 @@ HEAVY = (
     "OpenSSL",
     "scramp",
     "tlslite",
+    "starlette",
+    "uvicorn",
+    "wsproto",
+    "sqlite3",
 )
 """What must not be imported before it is needed: the plugin is loaded in every pytest run of every user."""
 

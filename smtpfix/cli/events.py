@@ -53,6 +53,8 @@ class Started:
     """What the servers show, where it was asked for."""
     left_out: tuple[Mode, ...] = ()
     """Modes that were asked for, and that cannot show `scenarios`."""
+    web: str | None = None
+    """Where mail is shown; None: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,8 @@ def _objects(event: ServeEvent) -> Iterator[dict[str, Any]]:
                 yield {"event": "scenario", **scenario_object(scenario)}
             for mode in event.left_out:
                 yield {"event": "left-out", "mode": mode}
+            if event.web is not None:
+                yield {"event": "web", "url": event.web}
         case RulesRead() | RulesRejected():
             yield _rules(event)
         case SessionStarted(server, session):

@@ -5,11 +5,12 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from smtpfix.errors import InvalidValueError, UnknownProvider
 from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
@@ -28,6 +29,9 @@ from smtpfix.smtp.providers import Provider, load_provider
 
 from .emit import Emission
 from .listening import at_ports, conventional, listener, unprivileged
+
+if TYPE_CHECKING:
+    from smtpfix.web.settings import WebSettings
 
 KEPT: Final = 1000
 """Messages and sessions kept in memory: what has been shown and saved need not stay."""
@@ -67,6 +71,8 @@ class ServeOptions:
     """More rules, asked before these, from a file that can be read again; None: no file."""
     store: str | None = None
     """File that messages are kept in; None keeps none."""
+    web: WebSettings | None = None
+    """Where mail is shown, and how; None: nowhere."""
     keep: int | None = None
     """How many messages the store keeps, the newest ones; None: all."""
     keep_for: timedelta | None = None
@@ -84,7 +90,7 @@ class ServeOptions:
         if self.keep is not None and self.keep < 1:
             raise InvalidValueError("--keep", self.keep, "a number of messages, 1 or more")
         for option, value in (("--keep", self.keep), ("--keep-for", self.keep_for)):
-            if value is not None and self.store is None:
+            if value is not None and self.store is None and self.web is None:
                 raise InvalidValueError(option, str(value), "a store beside it (--store)")
         if self.timeout is not None and not self.timeout > 0:
             raise InvalidValueError("--timeout", self.timeout, "seconds, more than 0")
@@ -121,6 +127,8 @@ def read_options(
     emit: str | None = None,
     max_memory: int = DEFAULT_MEMORY,
     keep_for: str | None = None,
+    web: str | None = None,
+    web_host: Collection[str] = (),
     **others: Any,
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
@@ -173,6 +181,12 @@ def read_options(
         raise InvalidValueError("--emit", f"lmtp+unix:{shown[0].unix_socket}", "a first server with a port")
     others |= {"rules": _rules(rule), "rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     others |= {"keep_for": None if keep_for is None else _time(keep_for)}
+    if web is not None:
+        from smtpfix.web.settings import WebSettings  # noqa: PLC0415 - few servers show mail
+
+        others |= {"web": WebSettings.read(web, os.environ, hosts=tuple(web_host))}
+    elif web_host:
+        raise InvalidValueError("--web-host", ", ".join(web_host), "--web beside it")
     return ServeOptions(shown, scenarios, left_out, **others)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from smtpfix.early_signals import EARLY_SIGNALS
 from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError, StoreError
@@ -28,7 +28,7 @@ from smtpfix.policy.mode import Mode
 from smtpfix.policy.rules_file import RulesFile
 from smtpfix.record.session import Session
 from smtpfix.rules.rule import Rule
-from smtpfix.server import Keep, Server
+from smtpfix.server import Server
 
 from .emit import emit
 from .events import (
@@ -52,6 +52,11 @@ from .pipe import complain, reader_is_gone
 from .printer import Printer
 from .save import Saver
 from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from smtpfix.web.statistics import Statistics
+
+    from .keeping import Keeping
 
 _TICK: Final = 0.2
 """Seconds between two looks for signals, which interrupt no wait on Windows, and for the output's reader."""
@@ -105,6 +110,8 @@ class _Run:
         self._sessions = 0
         self._connected = 0
         self._enough_since: float | None = None
+        self._statistics: Statistics | None = None
+        self._put_session: Callable[[str, Session], None] | None = None
 
     def run(self) -> int:
         try:
@@ -148,7 +155,9 @@ class _Run:
             authority = None
             if directory is not None or any(policy.uses_tls for policy in policies):
                 authority = opened.enter_context(Authority(directory, key_type=self._options.key_type))
-            keep = None if (store := self._options.store) is None else opened.enter_context(self._keeping(store))
+            is_kept = self._options.store is not None or self._options.web is not None
+            kept = opened.enter_context(self._keeping()) if is_kept else None
+            keep = None if kept is None else kept.keep
             servers = [
                 Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
             ]
@@ -160,6 +169,7 @@ class _Run:
                 self._use_rules(self._rules_file)
             for server in servers:
                 opened.enter_context(server)
+            web = None if kept is None else self._show_on_web(kept, opened)
             if self._options.emit is not None and self._settings is not None:
                 emit(self._options.emit.text(servers[0]), self._settings)
             for key in {files[1] for policy in policies if (files := policy.certificate_files) is not None}:
@@ -171,6 +181,7 @@ class _Run:
                 save=self._options.save,
                 scenarios=self._options.scenarios,
                 left_out=self._options.left_out,
+                web=web,
             )
         except InvalidValueError as error:
             if error.field == "Policy.certificate":
@@ -185,16 +196,47 @@ class _Run:
             ) from error
 
     @contextmanager
-    def _keeping(self, where: str) -> Iterator[Keep]:
+    def _keeping(self) -> Iterator[Keeping]:
         """Open the store, and close it once what has come is there."""
         from .keeping import keeping  # noqa: PLC0415 - few servers keep messages
 
         retention = (self._options.keep, self._options.keep_for)
         try:
-            with keeping(where, *retention, lambda server: self._names[server]) as keep:
-                yield keep
+            note = None
+            if self._options.web is not None:
+                from smtpfix.web.statistics import Statistics  # noqa: PLC0415 - as above
+
+                self._statistics = Statistics()
+                note = self._statistics.note
+            where = self._options.store
+            with keeping(where, *retention, lambda server: self._names[server], note) as kept:
+                yield kept
         except StoreError as error:
             raise CannotServeError(str(error)) from error
+
+    def _show_on_web(self, kept: Keeping, opened: ExitStack) -> str | None:
+        """Start the web server, if it is wanted; return its URL."""
+        if (settings := self._options.web) is None:
+            return None
+        from smtpfix.store.row import session_id  # noqa: PLC0415 - as above
+        from smtpfix.web.facts import stored_session  # noqa: PLC0415 - as above
+        from smtpfix.web.runner import WebServer  # noqa: PLC0415 - as above
+
+        from .environment import without_effect  # noqa: PLC0415 - as above
+
+        def put_session(server: str, session: Session) -> None:
+            with suppress(StoreError):  # mail comes first
+                kept.store.put_session(stored_session(session, session_id(kept.run, server, session.number), server))
+
+        if names := without_effect(os.environ):
+            complain(f"these names in the environment have no effect: {', '.join(names)}")
+        if settings.is_open and not settings.is_local:
+            complain(f"whoever reaches {settings.host} can read the mail: MP_UI_AUTH=NAME:PASSWORD asks for a password")
+        servers = {name: server for server, name in self._names.items()}
+        web = WebServer(kept.store, settings, servers=servers, statistics=self._statistics)
+        opened.enter_context(web)
+        self._put_session = put_session
+        return web.url
 
     def _watch(self) -> None:
         timeout = self._options.timeout
@@ -243,6 +285,8 @@ class _Run:
             case _:
                 pass
         if isinstance(event, SessionEnded):
+            if self._put_session is not None:
+                self._put_session(event.server, event.session)
             with suppress(OSError):  # the run ends, and says so
                 event = self._saved(event)
         self._show(event)

@@ -53,6 +53,10 @@ class _NoSession:
         raise LookupError("the message was read from a file: it came in no session")
 
 
+NO_SESSION: Final[SessionSource] = _NoSession()
+"""Of messages that came otherwise than in a session."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CapturedMessage:
     """One message as it arrived.
@@ -98,7 +102,7 @@ class CapturedMessage:
         if b"\r" not in content:
             content = content.replace(b"\n", b"\r\n")
         received = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        read = cls(0, Envelope("", ()), content, received, None, in_tls=False, user=None, _source=_NoSession())
+        read = cls(0, Envelope("", ()), content, received, None, in_tls=False, user=None, _source=NO_SESSION)
         return replace(read, envelope=Envelope(read.sender, read.addressees))
 
     @property
