@@ -24,7 +24,7 @@ from smtpfix.errors import InvalidValueError, StoreError
 from . import mailhog, mailpit, own, page
 from .desk import Desk
 from .exchange import NOT_FOUND, Answer, BadRequestError, Call, Handler, Route, Socket, said
-from .guard import Application, Guard
+from .guard import Application, Guard, RefusedError
 
 WORTH_COMPRESSING: Final = 1_000
 """Octets."""
@@ -57,12 +57,16 @@ def _talking(desk: Desk, talker: Callable[[Desk, Socket], Awaitable[None]]) -> C
 
 async def _answer(desk: Desk, route: Route, request: Request) -> Response:
     handler = route.methods.get(request.method) or route.methods["GET"]  # HEAD is a GET without its body
+    try:
+        body = await request.body()
+    except RefusedError as error:
+        return await _response(desk, error.answer, None)
     call = Call(
         request.method,
         request.path_params,
         request.query_params,
         {name.lower(): value for name, value in request.headers.items()},
-        await request.body(),
+        body,
         request.scope.get("smtpfix.user", ""),
     )
     try:
@@ -81,12 +85,12 @@ async def _answered(desk: Desk, handler: Handler, call: Call) -> Answer:
     return await desk.run(handler, desk, call)  # type: ignore[arg-type]
 
 
-async def _response(desk: Desk, answer: Answer, call: Call) -> Response:
+async def _response(desk: Desk, answer: Answer, call: Call | None) -> Response:
     headers = {"Content-Type": answer.media_type, **answer.headers}
     if answer.stream is not None:
         return StreamingResponse(answer.stream, answer.status, headers)
     body = answer.body
-    accepts = "gzip" in call.headers.get("accept-encoding", "")
+    accepts = call is not None and "gzip" in call.headers.get("accept-encoding", "")
     if desk.settings.compress and accepts and len(body) > WORTH_COMPRESSING:
         body = await desk.run(gzip.compress, body, 1)
         headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}

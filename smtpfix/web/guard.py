@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+from .exchange import Answer, as_json, said
 from .settings import WebSettings, is_one_of
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -46,12 +47,17 @@ _BASE64_FACTOR: Final = 2
 """A message that comes as JSON is longer than it is by SMTP: base64, and escapes."""
 
 
-class TooLargeError(Exception):
-    """A body is larger than it may be."""
+class RefusedError(Exception):
+    """A body is refused while it comes."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
 
 
-class TooSlowError(Exception):
-    """A body does not come."""
+_TOO_LARGE: Final = said("http: request body too large", 413)
+_TOO_LARGE_TO_SEND: Final = as_json({"Error": "http: request body too large"}, status=413)
+_TOO_SLOW: Final = said("Request Timeout", 408)
 
 
 class Guard:
@@ -83,21 +89,16 @@ class Guard:
         if _is_preflight(scope):
             await say(200, "")
             return
-        limit = self._settings.max_body
+        limit, too_large = self._settings.max_body, _TOO_LARGE
         if inside == SEND_PATH:
-            limit = self._settings.max_message * _BASE64_FACTOR
-        sizes = headers.get("content-length", "0")
-        if not sizes.isdecimal() or int(sizes[:20]) > limit:
-            await say.too_large(inside)
+            limit, too_large = self._settings.max_message * _BASE64_FACTOR, _TOO_LARGE_TO_SEND
+        size = headers.get("content-length", "0")
+        if not size.isdecimal() or int(size[:20]) > limit:
+            await say.answer(too_large)
             return
-        try:
-            await self._application(
-                scope, receive if scope["type"] == "websocket" else _bounded(receive, limit), say.send
-            )
-        except TooLargeError:
-            await say.too_large(inside)
-        except TooSlowError:
-            await say(408, "Request Timeout")
+        if scope["type"] == "http":
+            receive = _bounded(receive, limit, too_large)
+        await self._application(scope, receive, say.send)
 
     def _inside(self, path: str) -> str | None:
         """Return a path without what stands before every one; None where it does not."""
@@ -167,29 +168,23 @@ class _Saying:
         self._scope = scope
         self._send = send
         self._more = more
-        self._has_begun = False
 
     async def __call__(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
         if self._scope["type"] == "websocket":  # before it was accepted, this is 403
             await self._send({"type": "websocket.close", "code": 1008})
             return
-        if self._has_begun:
-            return
-        body = sentence.encode()
-        given = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(body)), **(headers or {})}
-        encoded = [(name.encode(), value.encode()) for name, value in given.items()]
-        await self.send({"type": "http.response.start", "status": status, "headers": encoded})
-        await self.send({"type": "http.response.body", "body": body})
+        answer = said(sentence, status)
+        await self.answer(Answer(answer.body, answer.media_type, status, headers or {}))
 
-    async def too_large(self, path: str) -> None:
-        if path == SEND_PATH:
-            await self(413, '{"Error":"http: request body too large"}', {"Content-Type": "application/json"})
-        else:
-            await self(413, "http: request body too large", {"Connection": "close"})
+    async def answer(self, answer: Answer) -> None:
+        """Send a whole response."""
+        given = {"Content-Type": answer.media_type, "Content-Length": str(len(answer.body)), **answer.headers}
+        encoded = [(name.encode(), value.encode()) for name, value in given.items()]
+        await self.send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+        await self.send({"type": "http.response.body", "body": answer.body})
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._has_begun = True
             there = {name.lower() for name, _ in message["headers"]}
             added = {**_HEADERS, **self._more}
             message["headers"] = [
@@ -211,7 +206,7 @@ def _head(scope: Scope) -> dict[str, str]:
     return found
 
 
-def _bounded(receive: Receive, limit: int) -> Receive:
+def _bounded(receive: Receive, limit: int, too_large: Answer) -> Receive:
     """Return what receives a body, and raises where it becomes too large or does not come."""
     taken, is_over = 0, False
 
@@ -222,11 +217,11 @@ def _bounded(receive: Receive, limit: int) -> Receive:
         try:
             message = await asyncio.wait_for(receive(), BODY_SECONDS)
         except TimeoutError as error:
-            raise TooSlowError from error
+            raise RefusedError(_TOO_SLOW) from error
         taken += len(message.get("body", b""))
         is_over = not message.get("more_body")
         if taken > limit:
-            raise TooLargeError
+            raise RefusedError(too_large)
         return message
 
     return receive_some
@@ -247,7 +242,8 @@ def _credentials(authorization: str) -> tuple[str, str]:
 def _without_port(host: str) -> str:
     """Return the name in a Host header; of an IPv6 address, what stands in the brackets."""
     if host.startswith("["):
-        return host[1:].partition("]")[0]
+        name, _, behind = host[1:].partition("]")
+        return name if behind == "" or (behind[0] == ":" and behind[1:].isdecimal()) else ""
     name, _, port = host.rpartition(":")
     return name if port.isdecimal() or not port else host
 
