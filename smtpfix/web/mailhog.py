@@ -28,7 +28,7 @@ HOST: Final = "smtpfix.test"
 MOST_LISTED: Final = 250
 KEEP_ALIVE: Final = 60.0
 """Seconds between two signs of life of a stream."""
-_PLACES: Final = {"from": Place.FROM, "to": Place.TO, "containing": Place.ANYWHERE}
+_PLACES: Final = {"from": Place.SENDER, "to": Place.RECIPIENT, "containing": Place.ANYWHERE}
 _JIM: Final = {
     "DisconnectChance": 0.005,
     "AcceptChance": 0.99,
