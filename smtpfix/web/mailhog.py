@@ -175,7 +175,7 @@ def download_part(desk: Desk, call: Call) -> Answer:
 
 def release(_desk: Desk, _call: Call) -> Answer:
     """Refuse to send a message on: host and port never come from a request."""
-    return said("this server sends nothing on", 400)
+    return said("", 400)  # clients read any body as JSON
 
 
 def outgoing(_desk: Desk, _call: Call) -> Answer:
