@@ -33,4 +33,4 @@ with MailpitClient(sys.argv[1]) as client:
     results["left"] = client.messages().total
     client.delete_all()
     results["at_the_end"] = client.messages().total
-print(json.dumps(results))
+sys.stdout.write(json.dumps(results))
