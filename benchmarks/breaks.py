@@ -641,4 +641,30 @@ BREAKS: Final = (
         "shown = found",
         "scenarios of other modes are run",
     ),
+    # store
+    Break(
+        "smtpfix/store",
+        "told + [(done, failure) for done in kept]",
+        "told + [(done, None) for done in kept]",
+        "a message that could not be stored is accepted",
+    ),
+    Break(
+        "smtpfix/store",
+        'db.execute("BEGIN IMMEDIATE")',
+        'db.execute("BEGIN")',
+        "two programs that write to one file fail where they could wait",
+    ),
+    Break("smtpfix/store", r'.replace("_", r"\_")', "", "an underscore in a search finds anything"),
+    Break(
+        "smtpfix/store",
+        "if owner != _APPLICATION and",
+        "if False and",
+        "another program's database gets tables of ours",
+    ),
+    Break(
+        "smtpfix/smtp",
+        "go_on(partial(say, replies.NOT_KEPT))",
+        "go_on(partial(say, replies.ACCEPTED))",
+        "a client is told that a message is kept that is not",
+    ),
 )

@@ -49,6 +49,7 @@ IMPORTERS = {
     "click": {"cli"},
     "cryptography": {"pki", "tls.binding"},
     "OpenSSL": {"tls.stapling"},
+    "psycopg": {"store.postgres"},
     "pytest": {"conftest_plugin"},  # the plugin is made of it
     "rich": {"cli"},
     "scramp": {"login.scram"},
@@ -70,7 +71,9 @@ HEAVY = (
     "rich",
     "click",
     "OpenSSL",
+    "psycopg",
     "scramp",
+    "sqlite3",
     "tlslite",
     "starlette",
     "uvicorn",

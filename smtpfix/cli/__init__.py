@@ -119,8 +119,8 @@ def commands(context: click.Context) -> None:
 )
 @click.option(
     "--store",
-    metavar="FILE",
-    help="Keep messages over restarts in FILE, an SQLite database; each is there before it is accepted.",
+    metavar="FILE|URL",
+    help="Keep messages over restarts, each before it is accepted: in a file (SQLite), or in postgresql://…/DATABASE.",
 )
 @click.option(
     "--web",

@@ -16,7 +16,8 @@ from typing import Any, Final, Protocol, TextIO, TypeAlias
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
-from smtpfix.record.session import AuthAttempt, Session
+from smtpfix.record.facts import session_facts, sound_json
+from smtpfix.record.session import Session
 from smtpfix.smtp.policy import Policy
 
 
@@ -174,7 +175,7 @@ class JSONOutput:
         """Print and flush one event."""
         for item in _objects(event):
             # ASCII, whatever the stream's encoding is, and nothing that a terminal would obey.
-            self._stream.write(json.dumps(_sound(item)) + "\n")
+            self._stream.write(json.dumps(sound_json(item)) + "\n")
         self._stream.flush()
 
 
@@ -274,61 +275,10 @@ def _session_ended(event: SessionEnded) -> dict[str, Any]:
     return {
         "event": "session-ended",
         **_whose(event.server, session),
-        "forwarded_by": None if session.client == session.peer else session.peer[0],
-        "client_name": session.client_name,
-        "duration": round(session.duration, 6),
-        "end": session.end,
-        "tls": _tls(session),
-        "tls_failure": _tls_failure(session),
-        "auth": [_auth(attempt) for attempt in session.auth],
-        "injected": len(session.injected),
-        "messages": session.message_count,
-        "refusal": session.refusal,
+        **session_facts(session),
         "path": _path(event.path),
-    }
-
-
-def _tls(session: Session) -> dict[str, Any] | None:
-    tls = session.tls
-    if tls is None:
-        return None
-    return {
-        "version": tls.version,
-        "cipher": tls.cipher,
-        "server_name": tls.server_name,
-        "client_certificate": tls.client_name,
-        "started_by": tls.started_by,
-    }
-
-
-def _tls_failure(session: Session) -> dict[str, Any] | None:
-    failure = session.tls_failure
-    if failure is None:
-        return None
-    return {"reason": failure.reason, "alert": failure.alert, "alert_sender": failure.alert_sender}
-
-
-def _auth(attempt: AuthAttempt) -> dict[str, Any]:
-    return {
-        "mechanism": attempt.mechanism,
-        "user": attempt.user,
-        "accepted": attempt.accepted,
-        "in_clear": attempt.in_clear,
-        "password_in_clear": attempt.in_clear and attempt.password is not None,
-        "token_in_clear": attempt.in_clear and attempt.token is not None,
     }
 
 
 def _path(path: Path | None) -> str | None:
     return None if path is None else str(path)
-
-
-def _sound(value: Any) -> Any:
-    """Return the value with undecodable octets escaped: many programs read no lone surrogate (RFC 8259 section 8.2)."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {key: _sound(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_sound(item) for item in value]
-    return value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -69,8 +69,8 @@ class ServeOptions:
     """What settings to print for an application; None prints none."""
     rules_file: RulesFile | None = None
     """More rules, asked before these, from a file that can be read again; None: no file."""
-    store: str | None = None
-    """File that messages are kept in; None keeps none."""
+    store: str | None = field(default=None, repr=False)
+    """File or PostgreSQL database that messages are kept in; None keeps none. A URL may have a password in it."""
     web: WebSettings | None = None
     """Where mail is shown, and how; None: nowhere."""
     keep: int | None = None

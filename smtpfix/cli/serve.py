@@ -56,7 +56,7 @@ from .terminal import Terminal
 if TYPE_CHECKING:
     from smtpfix.web.statistics import Statistics
 
-    from .keeping import Keeping
+    from .keeping import Keeper
 
 _TICK: Final = 0.2
 """Seconds between two looks for signals, which interrupt no wait on Windows, and for the output's reader."""
@@ -101,6 +101,7 @@ class _Run:
         """Octets of events that were put into the queue, in the servers' thread, and taken out again, in this one."""
         self._saver = _saver(options.save) if options.save is not None else None
         self._names: dict[Server, str] = {}
+        self._keeper: Keeper | None = None
         self._events: queue.SimpleQueue[ClientEvent | RulesRead | None] = queue.SimpleQueue()
         self._rules_file = options.rules_file
         self._file_rules: dict[Server, tuple[Rule, ...]] = {}
@@ -111,7 +112,6 @@ class _Run:
         self._connected = 0
         self._enough_since: float | None = None
         self._statistics: Statistics | None = None
-        self._put_session: Callable[[str, Session], None] | None = None
 
     def run(self) -> int:
         try:
@@ -155,9 +155,9 @@ class _Run:
             authority = None
             if directory is not None or any(policy.uses_tls for policy in policies):
                 authority = opened.enter_context(Authority(directory, key_type=self._options.key_type))
-            is_kept = self._options.store is not None or self._options.web is not None
-            kept = opened.enter_context(self._keeping()) if is_kept else None
-            keep = None if kept is None else kept.keep
+            if self._options.store is not None or self._options.web is not None:
+                self._keeper = opened.enter_context(self._keeping())
+            keep = None if self._keeper is None else self._keeper.keep
             servers = [
                 Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
             ]
@@ -169,7 +169,7 @@ class _Run:
                 self._use_rules(self._rules_file)
             for server in servers:
                 opened.enter_context(server)
-            web = None if kept is None else self._show_on_web(kept, opened)
+            web = None if self._keeper is None else self._show_on_web(self._keeper, opened)
             if self._options.emit is not None and self._settings is not None:
                 emit(self._options.emit.text(servers[0]), self._settings)
             for key in {files[1] for policy in policies if (files := policy.certificate_files) is not None}:
@@ -196,7 +196,7 @@ class _Run:
             ) from error
 
     @contextmanager
-    def _keeping(self) -> Iterator[Keeping]:
+    def _keeping(self) -> Iterator[Keeper]:
         """Open the store, and close it once what has come is there."""
         from .keeping import keeping  # noqa: PLC0415 - few servers keep messages
 
@@ -209,33 +209,26 @@ class _Run:
                 self._statistics = Statistics()
                 note = self._statistics.note
             where = self._options.store
-            with keeping(where, *retention, lambda server: self._names[server], note) as kept:
-                yield kept
+            with keeping(where, *retention, lambda server: self._names[server], note) as keeper:
+                yield keeper
         except StoreError as error:
             raise CannotServeError(str(error)) from error
 
-    def _show_on_web(self, kept: Keeping, opened: ExitStack) -> str | None:
+    def _show_on_web(self, keeper: Keeper, opened: ExitStack) -> str | None:
         """Start the web server, if it is wanted; return its URL."""
         if (settings := self._options.web) is None:
             return None
-        from smtpfix.store.row import session_id  # noqa: PLC0415 - as above
-        from smtpfix.web.facts import stored_session  # noqa: PLC0415 - as above
         from smtpfix.web.runner import WebServer  # noqa: PLC0415 - as above
 
         from .environment import without_effect  # noqa: PLC0415 - as above
-
-        def put_session(server: str, session: Session) -> None:
-            with suppress(StoreError):  # mail comes first
-                kept.store.put_session(stored_session(session, session_id(kept.run, server, session.number), server))
 
         if names := without_effect(os.environ):
             complain(f"these names in the environment have no effect: {', '.join(names)}")
         if settings.is_open and not settings.is_local:
             complain(f"whoever reaches {settings.host} can read the mail: MP_UI_AUTH=NAME:PASSWORD asks for a password")
         servers = {name: server for server, name in self._names.items()}
-        web = WebServer(kept.store, settings, servers=servers, statistics=self._statistics)
+        web = WebServer(keeper.store, settings, servers=servers, statistics=self._statistics)
         opened.enter_context(web)
-        self._put_session = put_session
         return web.url
 
     def _watch(self) -> None:
@@ -285,8 +278,6 @@ class _Run:
             case _:
                 pass
         if isinstance(event, SessionEnded):
-            if self._put_session is not None:
-                self._put_session(event.server, event.session)
             with suppress(OSError):  # the run ends, and says so
                 event = self._saved(event)
         self._show(event)
@@ -364,6 +355,8 @@ class _Run:
             raise  # so that the client is not told that it is accepted
 
     def session_ended(self, server: Server, session: Session) -> None:
+        if self._keeper is not None:
+            self._keeper.put(server, session)
         self._tell(SessionEnded(self._names[server], session))
 
 

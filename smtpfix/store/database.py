@@ -1,85 +1,32 @@
-"""What the stores in SQL have in common: all of `Store` but connections, transactions and dialects.
-
-Statements are constants with ``?`` for parameters.
-"""
+"""The stores in SQL: messages and tags, in statements that every database takes, as constants with ``?``."""
 
 from __future__ import annotations
 
-import json
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
-from smtpfix.errors import InvalidValueError, StoreError
+from smtpfix.errors import InvalidValueError
 
+from .connections import bounded
+from .journal import Journal
 from .query import EVERYTHING, Query
-from .row import Entry, Row
+from .row import Entry, Row, storable
 from .statements import condition, microseconds
-from .store import (
-    JOURNAL_SECONDS,
-    MOST_CHANGES,
-    MOST_NAMED,
-    UNCHANGED,
-    Change,
-    Closing,
-    Count,
-    Json,
-    Kind,
-    Page,
-    StoredSession,
-    Which,
-)
-from .stored import READ_COLUMNS, SESSION_COLUMNS, row_of, session_of, session_values, sound_key, to_json
+from .store import Closing, Count, Kind, Page, Which
+from .stored import READ_COLUMNS, row_of
 from .tags import check_tag, unique
 
 _SELECT: Final = f"SELECT {', '.join(READ_COLUMNS)} FROM message"
-_SESSION: Final = f"SELECT {', '.join(SESSION_COLUMNS)} FROM session WHERE id = ?"
-_SESSIONS: Final = f"SELECT {', '.join(SESSION_COLUMNS[:-1])}, 'null' FROM session WHERE 1 = 1"
-_PUT_SESSION: Final = f"INSERT INTO session ({', '.join(SESSION_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-_SET: Final = "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-_CUT: Final = "journal.cut"
-"""The setting that says up to which number the journal has been forgotten."""
 
 
-class SQLStore(ABC):
+class SQLStore(Journal):
     """A `Store` in a database that speaks SQL."""
-
-    where: str
-    """Where it is, without passwords."""
-    among: ClassVar[str]
-    """Says in SQL that what stands before it is one of a parameter's values."""
-
-    # What databases differ in
-
-    @abstractmethod
-    def reading(self) -> AbstractContextManager[Any]:
-        """Lend a connection for a read. Raises `StoreError` for whatever goes wrong inside."""
-
-    @abstractmethod
-    def writing(self) -> AbstractContextManager[Any]:
-        """Lend a connection in a transaction that nobody else writes beside, and commit it.
-
-        Whatever goes wrong inside undoes all of it; what the database refuses is a `StoreError`.
-        """
 
     @abstractmethod
     def insert(self, db: Any, entries: Sequence[Entry]) -> list[int]:
         """Insert messages, their contents and their words; return their seq."""
-
-    @abstractmethod
-    def list_of(self, values: Collection[str | int]) -> object:
-        """Return values as a parameter of `among`."""
-
-    @abstractmethod
-    def run(self, db: Any, statement: str, parameters: Sequence[object] = ()) -> Any:
-        """Execute a statement and return its cursor."""
-
-    @abstractmethod
-    def run_many(self, db: Any, statement: str, rows: Iterable[Sequence[object]]) -> None:
-        """Execute a statement for each of some rows."""
 
     @abstractmethod
     def listen(self, wake: Callable[[], None]) -> Closing:
@@ -124,7 +71,7 @@ class SQLStore(ABC):
         statement = f"{_SELECT} WHERE {where} ORDER BY received DESC, seq DESC LIMIT ? OFFSET ?"
         with self.reading() as db:
             seq = self._last(db)
-            found = self.run(db, statement, [*parameters, limit, start]).fetchall()
+            found = self.run(db, statement, [*parameters, bounded(limit), bounded(start)]).fetchall()
             return Page(tuple(self._rows(db, found)), start, seq)
 
     def count(self, query: Query = EVERYTHING, *, mailbox: str | None = None) -> Count:
@@ -141,13 +88,13 @@ class SQLStore(ABC):
     def get(self, id: str) -> Row | None:  # noqa: A002 - what it is
         """Return the message with this id."""
         with self.reading() as db:
-            found = self.run(db, f"{_SELECT} WHERE id = ?", (sound_key(id),)).fetchall()
+            found = self.run(db, f"{_SELECT} WHERE id = ?", (storable(id),)).fetchall()
             return next(self._rows(db, found), None)
 
     def content(self, seq: int) -> bytes:
         """Return a message's exact octets. Raises `LookupError`."""
         with self.reading() as db:
-            found = self.run(db, "SELECT octets FROM content WHERE seq = ?", (seq,)).fetchone()
+            found = self.run(db, "SELECT octets FROM content WHERE seq = ?", (bounded(seq),)).fetchone()
         if found is None:
             raise LookupError(f"there is no message {seq}; it may have been deleted")
         return bytes(found[0])
@@ -197,10 +144,6 @@ class SQLStore(ABC):
             self._cut_journal(db)
         return len(old)
 
-    def may_prune(self, db: Any) -> bool:  # noqa: ARG002 - for databases that several processes prune
-        """Return whether nobody else prunes."""
-        return True
-
     # Tags
 
     def tag(self, which: Which, tags: Sequence[str]) -> int:
@@ -218,7 +161,7 @@ class SQLStore(ABC):
         name = None if new is None else check_tag("tag", new)
         with self.writing() as db:
             there = "SELECT 1 FROM tag WHERE folded = ? LIMIT 1"
-            if self.run(db, there, (sound_key(old.lower()),)).fetchone() is None:
+            if self.run(db, there, (storable(old.lower()),)).fetchone() is None:
                 raise LookupError(f"tag not found: {old}")
             if name is None:
                 self.run(db, "DELETE FROM tag WHERE folded = ?", (old.lower(),))
@@ -236,89 +179,13 @@ class SQLStore(ABC):
         with self.reading() as db:
             return dict(sorted(self.run(db, statement, parameters).fetchall(), key=lambda row: row[0].lower()))
 
-    # Sessions and settings
-
-    def put_session(self, session: StoredSession) -> None:
-        """Store a session."""
-        with self.writing() as db:
-            self.run(db, _PUT_SESSION, session_values(session))
-            self._note(db, [(Kind.SESSION, None, {"id": session.id})])
-
-    def session(self, id: str) -> StoredSession | None:  # noqa: A002 - what it is
-        """Return the session with this id."""
-        with self.reading() as db:
-            found = self.run(db, _SESSION, (sound_key(id),)).fetchone()
-        return None if found is None else session_of(found)
-
-    def sessions(
-        self, *, start: int = 0, limit: int = 50, without_mail: bool = False, failed: bool = False
-    ) -> Sequence[StoredSession]:
-        """Return sessions, newest first."""
-        where = (" AND has_mail = 0" if without_mail else "") + (" AND has_failed = 1" if failed else "")
-        statement = f"{_SESSIONS}{where} ORDER BY began DESC, id LIMIT ? OFFSET ?"
-        with self.reading() as db:
-            return tuple(map(session_of, self.run(db, statement, (limit, start)).fetchall()))
-
-    def setting(self, key: str, value: Json = UNCHANGED) -> Json:
-        """Return a setting; given a value, set it before."""
-        if value is not UNCHANGED:
-            with self.writing() as db:
-                self._set(db, key, value)
-                self._note(db, [(Kind.SETTING, None, {"key": key})])
-        with self.reading() as db:
-            return self._setting(db, key)
-
-    def _set(self, db: Any, key: str, value: Json) -> None:
-        self.run(db, _SET, (key, to_json(value)))
-
-    def _setting(self, db: Any, key: str) -> Json:
-        found = self.run(db, "SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
-        return None if found is None else json.loads(found[0])
-
-    # The journal
-
-    def last_change(self) -> int:
-        """Return the number of the journal's last entry."""
-        with self.reading() as db:
-            return self._last(db)
-
-    def changes(self, after: int) -> Sequence[Change]:
-        """Return what has changed behind an entry."""
-        with self.reading() as db:
-            cut = self._setting(db, _CUT) or 0
-            statement = "SELECT n, kind, seq, data FROM change WHERE n > ? ORDER BY n LIMIT ?"
-            found = self.run(db, statement, (max(after, cut), MOST_CHANGES)).fetchall()
-        changes = [Change(n, Kind(kind), seq, json.loads(data)) for n, kind, seq, data in found]
-        return [Change(cut, Kind.PRUNE), *changes] if after < cut else changes
-
-    def _last(self, db: Any) -> int:
-        found = self.run(db, "SELECT max(n) FROM change").fetchone()[0]
-        return int(found if found is not None else self._setting(db, _CUT) or 0)
-
-    def _note(self, db: Any, changes: Iterable[tuple[Kind, int | None, Json]]) -> None:
-        now = int(time.time())
-        rows = [(now, str(kind), seq, to_json(data)) for kind, seq, data in changes]
-        self.run_many(db, "INSERT INTO change (at, kind, seq, data) VALUES (?, ?, ?, ?)", rows)
-
-    def _note_each(self, db: Any, kind: Kind, meant: Sequence[tuple[int, str, str]], more: Mapping[str, Json]) -> None:
-        if len(meant) > MOST_NAMED:
-            self._note(db, [(Kind.PRUNE, None, {})])
-        else:
-            self._note(db, ((kind, seq, {"id": id_, "mailbox": box, **more}) for seq, id_, box in meant))
-
-    def _cut_journal(self, db: Any) -> None:
-        """Forget what is older than an hour."""
-        oldest = int(time.time()) - JOURNAL_SECONDS
-        last = self.run(db, "SELECT max(n) FROM change WHERE at < ?", (oldest,)).fetchone()[0]
-        if last is not None:
-            self.run(db, "DELETE FROM change WHERE n <= ?", (last,))
-            self._set(db, _CUT, last)
-
     # Pieces
 
     def _where(self, query: Query, mailbox: str | None) -> tuple[str, list[str | int]]:
         where, parameters = condition(query)
-        return (where, parameters) if mailbox is None else (f"{where} AND mailbox = ?", [*parameters, mailbox])
+        return (
+            (where, parameters) if mailbox is None else (f"{where} AND mailbox = ?", [*parameters, storable(mailbox)])
+        )
 
     def _meant(self, db: Any, which: Which, also: str = "1 = 1") -> list[tuple[int, str, str]]:
         """Return seq, id and mailbox of the messages meant that are so also."""
@@ -326,7 +193,7 @@ class SQLStore(ABC):
         values: list[object] = list(parameters)
         if which.ids is not None:
             where += f" AND id {self.among}"
-            values.append(self.list_of([sound_key(one) for one in which.ids]))
+            values.append(self.list_of([storable(one) for one in which.ids]))
         statement = f"SELECT seq, id, mailbox FROM message WHERE {where} AND {also} ORDER BY seq"
         return [tuple(row) for row in self.run(db, statement, values).fetchall()]
 
@@ -366,12 +233,3 @@ class SQLStore(ABC):
                 tags[seq].append(name)
         for values in found:
             yield row_of(values, tags[values[0]])
-
-
-@contextmanager
-def as_store_errors(errors: tuple[type[Exception], ...], where: str, what: str) -> Iterator[None]:
-    """Raise what a database raises as a `StoreError`."""
-    try:
-        yield
-    except errors as error:
-        raise StoreError(f"cannot {what} {where}: {' '.join(str(error).split())}") from error

@@ -96,7 +96,6 @@ class Row:
 class Words:
     """What a message is found by, in small letters: of each place, the text that is looked through."""
 
-    anywhere: str
     sender: str
     to: str
     cc: str
@@ -104,13 +103,15 @@ class Words:
     reply_to: str
     subject: str
     message_id: str
+    anywhere: str
+    """All of that, and what it says; behind the others, so that looking through them does not read this too."""
 
     @property
     def values(self) -> tuple[str, ...]:
         """All of them, in this order."""
         return (
-            *(self.anywhere, self.sender, self.to, self.cc, self.bcc),
-            *(self.reply_to, self.subject, self.message_id),
+            *(self.sender, self.to, self.cc, self.bcc, self.reply_to),
+            *(self.subject, self.message_id, self.anywhere),
         )
 
 
@@ -145,7 +146,9 @@ def searchable(text: str) -> str:
 
 def storable(text: str) -> str:
     """Return a text that every database takes: without NUL, and with nothing in it that is no character."""
-    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+    if "\0" in text:
+        text = text.replace("\0", " ")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def entry_of(message: CapturedMessage, *, server: str, run: str, mailbox: str = "") -> Entry:
@@ -203,7 +206,10 @@ class _Headers:
 
     def addresses(self, name: str) -> tuple[Address, ...]:
         """Return the mailboxes in a value."""
-        found = mailboxes(self._values.get(name, "")[:LONGEST_TEXT])
+        value = self._values.get(name)
+        if not value:
+            return ()
+        found = mailboxes(value[:LONGEST_TEXT])
         return tuple(
             Address(storable(shown_name(shown[:LONGEST_LINE])), storable(address[:LONGEST_LINE]))
             for shown, address in itertools.islice(found, MOST_ADDRESSES)

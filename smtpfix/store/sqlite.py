@@ -18,9 +18,10 @@ from typing import Any, Final
 
 from smtpfix.errors import StoreError
 
-from .database import SQLStore, as_store_errors
+from .connections import as_store_errors
+from .database import SQLStore
 from .row import Entry
-from .schema import SQLITE, STEP_TABLE, STEPS, steps_from
+from .schema import SQLITE
 from .store import Closing
 from .stored import COLUMNS, values_of
 from .watch import Watch
@@ -31,6 +32,13 @@ _BUSY: Final = 5.0
 """Seconds to wait for another process that writes."""
 _OFTEN: Final = 0.25
 """Seconds between two looks for changes of other processes."""
+
+_SETTINGS: Final = (
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA wal_autocheckpoint = 4000",  # under load, a shorter log would be copied into the file all the time
+    "PRAGMA secure_delete = FAST",  # else Debian's SQLite writes zeros over all that is deleted, for seconds
+)
+"""Of each connection."""
 
 _INSERT: Final = f"INSERT INTO message ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
@@ -79,18 +87,17 @@ class SQLiteStore(SQLStore):
             raise StoreError(
                 f"cannot use {self.where} as a store: it is the database of another program; choose another file"
             )
-        db.execute(STEP_TABLE)
-        step = (db.execute("SELECT step FROM smtpfix_schema").fetchone() or (0,))[0]
-        if statements := steps_from(step, SQLITE, self.where):
-            for statement in statements:
-                db.execute(statement)
+        if self.take_steps(db, SQLITE):
             db.execute(f"PRAGMA application_id = {_APPLICATION}")
-            db.execute("DELETE FROM smtpfix_schema")
-            db.execute("INSERT INTO smtpfix_schema VALUES (?)", (len(STEPS),))
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=self._busy, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            for setting in _SETTINGS:
+                db.execute(setting)
+        except BaseException:
+            db.close()
+            raise
         return db
 
     # Connections: as many as threads use at once

@@ -28,7 +28,7 @@ from .query import (
     Term,
     UpTo,
 )
-from .row import searchable
+from .row import searchable, storable
 
 Parameter: TypeAlias = str | int
 """What stands for a placeholder."""
@@ -112,13 +112,13 @@ def _term(term: Term) -> tuple[str, list[Parameter]]:
                 raise InvalidValueError("query", f"{len(text):,} characters", f"texts of {LONGEST_WORD:,} at most")
             return _CONTAINS[place], [f"%{_escaped(searchable(text))}%"]
         case Tagged(name=name):
-            return _TAGGED, [name.lower()]
+            return _TAGGED, [storable(name).lower()]
         case Is(state=state):
             return _IS[state], []
         case OnServer(name=name):
-            return "server = ?", [name]
+            return "server = ?", [storable(name)]
         case InSession(id=session):
-            return "session = ?", [session]
+            return "session = ?", [storable(session)]
         case Since(moment=earliest):
             return "received >= ?", [microseconds(earliest)]
         case UpTo(moment=latest):

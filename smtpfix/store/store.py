@@ -182,8 +182,8 @@ class Store(Protocol):
         Forgets old entries of the journal too. Does nothing while another process does it.
         """
 
-    def put_session(self, session: StoredSession) -> None:
-        """Store a session."""
+    def put_sessions(self, sessions: Sequence[StoredSession]) -> None:
+        """Store sessions that have ended, in one transaction."""
 
     def session(self, id: str) -> StoredSession | None:  # noqa: A002 - what it is
         """Return the session with this id."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import astuple
+from datetime import UTC
 from typing import Any, Final
 
-from .row import Address, Row
+from smtpfix.record.facts import session_dialogue, session_facts, sound_json
+from smtpfix.record.session import Session, SessionEnd
+
+from .row import Address, Row, session_id
 from .statements import microseconds, moment
 from .store import Json, StoredSession
 
@@ -45,6 +49,22 @@ def row_of(values: Sequence[Any], tags: Sequence[str]) -> Row:
     return Row(**stored, sender=Address(*sender), to=to, cc=cc, bcc=bcc, reply_to=reply_to, tags=tuple(tags))
 
 
+def stored_session(session: Session, *, server: str, run: str) -> StoredSession:
+    """Return what is stored of a session that has ended."""
+    place = {"mode": session.mode, "protocol": session.protocol, "client": session.client, "server": session.server}
+    against = [str(violation) for violation in session.violations]
+    went_wrong = (session.refusal, session.tls_failure)
+    return StoredSession(
+        session_id(run, server, session.number),
+        server,
+        session.started.astimezone(UTC),
+        has_mail=session.message_count > 0,
+        has_failed=session.end is not SessionEnd.QUIT or any(one is not None for one in went_wrong),
+        facts=sound_json({**place, **session_facts(session), "violations": against}),
+        dialogue=sound_json(session_dialogue(session)),
+    )
+
+
 def session_values(session: StoredSession) -> tuple[str | int, ...]:
     """Return a session's values, as they are stored."""
     return (
@@ -64,8 +84,3 @@ def session_of(values: Sequence[Any]) -> StoredSession:
 def to_json(value: Json) -> str:
     """Return JSON that every database takes as text."""
     return json.dumps(value, separators=(",", ":"))
-
-
-def sound_key(text: str) -> str:
-    """Return what somebody asks for, in a form that every database takes."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()

@@ -16,9 +16,11 @@ from typing import Final, TypeAlias
 from smtpfix.clock import monotonic
 from smtpfix.errors import InvalidValueError, StoreError
 from smtpfix.mail.message import CapturedMessage
+from smtpfix.record.session import Session
 
 from .row import Entry, entry_of, new_id
 from .store import Store
+from .stored import stored_session
 
 Done: TypeAlias = Callable[[Exception | None], None]
 """Is told that a message is kept, or why it is not."""
@@ -63,8 +65,14 @@ class _Waiting:
     done: Done
 
 
-_Item: TypeAlias = _Waiting | Callable[[], None] | None
-"""A message, somebody who waits for those before, or the end."""
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    session: Session
+    server: str
+
+
+_Item: TypeAlias = _Waiting | _Ended | Callable[[], None] | None
+"""A message, a session, somebody who waits for those before, or the end."""
 
 
 class Writer:
@@ -107,6 +115,10 @@ class Writer:
                 self._unawaited += message.weight
         self._queue.put(_Waiting(message, server, done))
 
+    def put(self, server: str, session: Session) -> None:
+        """Store a session that has ended, soon; one that cannot be stored is lost."""
+        self._queue.put(_Ended(session, server))
+
     def catch_up(self, timeout: float = 10.0) -> bool:
         """Wait until all is written that has come up to now; return whether it is."""
         caught_up = threading.Event()
@@ -127,10 +139,15 @@ class Writer:
             waiting = [item for item in group if isinstance(item, _Waiting)]
             if waiting:
                 self._tell_all(self._store_all(waiting))
+            if ended := [item for item in group if isinstance(item, _Ended)]:
+                with suppress(StoreError):
+                    self._store.put_sessions(
+                        [stored_session(item.session, server=item.server, run=self._run) for item in ended]
+                    )
             for item in group:
                 if item is None:
                     return
-                if not isinstance(item, _Waiting):
+                if not isinstance(item, _Waiting | _Ended):
                     item()
             if monotonic() - self._pruned > PRUNE_EVERY:
                 self._pruned = monotonic()

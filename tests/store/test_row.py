@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from fuzzing import budget
 from growth import assert_linear
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mails import mail
 
@@ -142,7 +143,7 @@ PIECES = (
 
 
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=6), max_size=40).map(b"".join))
-@settings(max_examples=100, deadline=None)
+@budget(100)
 def test_of_anything_a_row_can_be_stored_and_read_again(content):
     row = entry_of(mail(content), server="plain", run="run").row
     values = values_of(row)
@@ -154,7 +155,7 @@ def test_of_anything_a_row_can_be_stored_and_read_again(content):
 
 
 @given(st.text(max_size=150))
-@settings(max_examples=50, deadline=None)
+@budget(50)
 def test_tags_and_searched_text_are_clean_once_cleaned(text):
     assert clean_tag(clean_tag(text)) == clean_tag(text)
     assert searchable(searchable(text)) == searchable(text)

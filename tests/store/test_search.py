@@ -7,7 +7,8 @@ import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import example, given, settings
+from fuzzing import budget
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smtpfix import InvalidValueError
@@ -97,7 +98,7 @@ def database():
 @example("' OR 1=1; DROP TABLE message --")
 @example("after:9999-12-31T23:59:59-23:59 before:0001-01-01 larger:999999999999999mb")
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=8), max_size=30).map("".join))
-@settings(max_examples=80, deadline=None)
+@budget(80)
 def test_any_search_is_sql_made_of_constants_that_the_database_takes(database, text):
     where, parameters = statements.condition(parse_search(text))
     rest = ANY.sub("", where)

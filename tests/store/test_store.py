@@ -9,9 +9,23 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from smtpfix import CapturedMessage, Envelope, InvalidValueError, Reply
-from smtpfix.store import database, schema
+from smtpfix.store import connections, journal, schema
 from smtpfix.store.opening import open_store
-from smtpfix.store.query import AllOf, Contains, Is, Not, Place, Since, State, Tagged
+from smtpfix.store.query import (
+    AllOf,
+    Contains,
+    InSession,
+    Is,
+    Larger,
+    Not,
+    OnServer,
+    Place,
+    Since,
+    Smaller,
+    State,
+    Tagged,
+    UpTo,
+)
 from smtpfix.store.row import Address, entry_of
 from smtpfix.store.store import MOST_NAMED, Kind, StoredSession, Which
 
@@ -38,11 +52,6 @@ def entry(content=b"Subject: Hello\r\n\r\nHi\r\n", *, at=0, to=("bob@example.org
 
 def subjects(page):
     return [row.subject for row in page.rows]
-
-
-@pytest.fixture(params=["sqlite"])
-def where(request, tmp_path):
-    return str(tmp_path / "mail.db")
 
 
 @pytest.fixture
@@ -125,6 +134,9 @@ def test_terms_can_be_joined_and_denied(store):
         (Not(Not(Tagged("red"))), ["one"]),
         (AllOf((Since(NOON + timedelta(seconds=1)), Is(State.ACCEPTED))), ["two"]),
         (Contains(Place.TO, "carl carl@"), ["three"]),
+        (AllOf((OnServer("plain"), InSession("run-plain-7"), Smaller(10_000))), ["three", "two", "one"]),
+        (AllOf((OnServer("plain"), Not(InSession("run-plain-7")))), []),
+        (Larger(10_000), []),
         (Contains(Place.ADDRESSED, "bob@"), ["three", "two", "one"]),
         (AllOf((Is(State.UNREAD), Not(Is(State.IN_CLEAR)), Not(Is(State.HAS_ATTACHMENTS)))), ["three", "two", "one"]),
     ):
@@ -190,7 +202,7 @@ def test_pruning_keeps_the_newest_and_what_is_not_too_old(store):
 
 def test_who_was_away_for_longer_than_the_journal_reaches_is_told_to_look_again(store, monkeypatch):
     put(store, "one", "two")
-    monkeypatch.setattr(database, "JOURNAL_SECONDS", -60)
+    monkeypatch.setattr(journal, "JOURNAL_SECONDS", -60)
     store.prune()
     assert store.last_change() == 2
     monkeypatch.undo()
@@ -201,7 +213,7 @@ def test_who_was_away_for_longer_than_the_journal_reaches_is_told_to_look_again(
 
 def test_sessions_and_settings_are_kept_too(store):
     ended = StoredSession("run-plain-1", "plain", NOON, has_mail=False, has_failed=True, facts={"a": 1}, dialogue=["S"])
-    store.put_session(ended)
+    store.put_sessions([ended])
     assert store.session("run-plain-1") == ended
     assert store.session("unknown") is None
     assert [one.id for one in store.sessions(without_mail=True, failed=True)] == ["run-plain-1"]
@@ -239,7 +251,7 @@ def test_a_header_that_names_nobody_is_the_name_of_its_sender(store):
 
 def test_a_store_of_a_later_version_is_refused_in_one_line(where, monkeypatch):
     monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, ("CREATE TABLE later (x TEXT)",)))
-    monkeypatch.setattr("smtpfix.store.sqlite.STEPS", schema.STEPS)
+    monkeypatch.setattr(connections, "STEPS", schema.STEPS)
     open_store(where).close()
     monkeypatch.undo()
     with pytest.raises(
@@ -247,3 +259,38 @@ def test_a_store_of_a_later_version_is_refused_in_one_line(where, monkeypatch):
     ) as caught:
         open_store(where)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda: Which(ids=("x",), query=Tagged("y")), "Which.ids: expected either ids or a query"),
+        (lambda: Since(datetime(2026, 1, 1)), "Since.moment: expected a moment with its time zone"),  # noqa: DTZ001
+        (lambda: UpTo(datetime(2026, 1, 1)), "UpTo.moment: expected a moment with its time zone"),  # noqa: DTZ001
+    ],
+)
+def test_values_that_make_no_sense_are_refused_when_they_are_built(make, error):
+    with pytest.raises(InvalidValueError, match=error):
+        make()
+
+
+def test_whatever_is_asked_for_is_found_or_is_not(store):
+    put(store, "one")
+    odd = "\0\udcff"
+    for query in (Tagged(odd), OnServer(odd), InSession(odd), Contains(Place.TO, odd)):
+        assert store.page(query).rows == ()
+    assert store.page(mailbox=odd).rows == ()
+    assert subjects(store.page(limit=10**30)) == ["one"]
+    assert store.page(start=10**30, limit=-1).rows == ()
+    assert store.delete(Which(ids=(odd,))) == 0
+    assert store.session(odd) is None
+    with pytest.raises(LookupError, match="tag not found"):
+        store.rename_tag(odd, None)
+    with pytest.raises(LookupError, match="there is no message"):
+        store.content(10**30)
+
+
+def test_a_query_that_is_too_long_is_refused(store):
+    for query in (AllOf((Is(State.READ),) * 101), Contains(Place.ANYWHERE, "x" * 2_001)):
+        with pytest.raises(InvalidValueError, match="query: expected"):
+            store.page(query)

@@ -65,7 +65,7 @@ def test_what_smtplib_sends_is_in_the_api_with_its_session(tmp_path):
         with urllib.request.urlopen(f"{url}api/smtpfix/v1/events?since=0", timeout=BOUND) as events:  # noqa: S310 - as above
             assert b"event: session\n" in events
         found = fetch(f"{url}api/smtpfix/v1/sessions/{session}")
-        assert (found["has_mail"], found["facts"]["auth"][0]["has_secret"]) == (True, True)
+        assert (found["has_mail"], found["facts"]["auth"][0]["in_clear"]) == (True, True)
         shown = json.dumps(found)
         assert "MAIL FROM" in shown.upper()
         assert "tops3cret" not in shown

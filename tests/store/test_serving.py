@@ -22,6 +22,11 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.store.opening import open_store
 from smtpfix.store.query import Contains, Place
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 BOUND = 30
 
 
@@ -47,13 +52,31 @@ def send(port, *names):
             client.sendmail("ann@example.org", "bob@example.org", f"Subject: {name}\r\n\r\nHi\r\n")
 
 
+def test_sessions_are_kept_too_with_what_was_said_in_them_but_no_password(where):
+    with serving("--store", where, "--user", "ann:s3cret") as (_, port):
+        send(port, "one")
+        with smtplib.SMTP("127.0.0.1", port, timeout=BOUND) as client:
+            client.ehlo()
+            assert client.docmd("AUTH", "PLAIN AGFubgBzM2NyZXQ=")[0] == 235
+            assert client.docmd("RCPT", "TO:<bob@example.org>")[0] == 503
+    with closing(open_store(where)) as store:
+        (row,) = store.page().rows
+        session = store.session(row.session)
+        assert (session.has_mail, session.facts["messages"], session.facts["end"]) == (True, 1, "quit")
+        assert [line for event in session.dialogue for line in event["lines"]][-2:] == ["221 2.0.0 Bye", "end: quit"]
+        (without,) = store.sessions(without_mail=True, failed=True)
+        assert store.session(without.id).facts["auth"][0]["password_in_clear"] is True
+        assert "AGFubgBzM2NyZXQ" not in repr(store.session(without.id))
+        assert "s3cret" not in repr(store.session(without.id))
+        assert [change.kind for change in store.changes(0)][:1] == ["new"]
+
+
 def subjects(where):
-    with closing(open_store(str(where))) as store:
+    with closing(open_store(where)) as store:
         return [row.subject for row in store.page(limit=10_000).rows]
 
 
-def test_what_was_accepted_is_there_after_a_restart_and_no_more_than_is_to_be_kept(tmp_path):
-    where = tmp_path / "mail.db"
+def test_what_was_accepted_is_there_after_a_restart_and_no_more_than_is_to_be_kept(where):
     with serving("--store", where) as (_, port):
         send(port, "one", "two", "three")
         assert subjects(where) == ["three", "two", "one"]  # as another process sees it meanwhile
@@ -61,11 +84,19 @@ def test_what_was_accepted_is_there_after_a_restart_and_no_more_than_is_to_be_ke
         assert subjects(where) == ["three", "two"]
         send(port, "four")
     assert subjects(where) == ["four", "three", "two"]
-    if os.name != "nt":
-        assert [path.stat().st_mode & 0o077 for path in tmp_path.iterdir()] == [0]
 
 
-def test_nothing_that_was_acknowledged_is_lost_when_the_program_is_killed_at_full_load(tmp_path):
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_only_its_owner_can_read_the_file_also_where_it_was_there_before(tmp_path):
+    where = tmp_path / "mail.db"
+    where.touch(0o644)
+    with closing(open_store(str(where))) as store:
+        store.setting("a", 1)
+        assert len(list(tmp_path.iterdir())) == 3  # with the log and its index
+        assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_nothing_that_was_acknowledged_is_lost_when_the_program_is_killed_at_full_load(where):
     """Four clients as fast as they can; SIGKILL once 300 messages were acknowledged."""
     acknowledged, enough = [], threading.Event()
 
@@ -78,7 +109,6 @@ def test_nothing_that_was_acknowledged_is_lost_when_the_program_is_killed_at_ful
                 if len(acknowledged) >= 300:
                     enough.set()
 
-    where = tmp_path / "mail.db"
     with serving("--store", where) as (process, port):
         clients = [threading.Thread(target=client, args=(number, port)) for number in range(4)]
         for thread in clients:
@@ -91,21 +121,37 @@ def test_nothing_that_was_acknowledged_is_lost_when_the_program_is_killed_at_ful
     stored = subjects(where)
     assert set(acknowledged) <= set(stored)
     assert len(stored) == len(set(stored))
-    with closing(sqlite3.connect(where)) as db:
-        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    if "://" not in where:
+        with closing(sqlite3.connect(where)) as db:
+            assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_two_programs_may_keep_mail_in_one_file(tmp_path):
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux can have a disk be full for one program")
+def test_while_the_disk_is_full_messages_are_answered_451_and_then_they_are_accepted_again(tmp_path):
     where = tmp_path / "mail.db"
+    with serving("--store", where) as (process, port), smtplib.SMTP("127.0.0.1", port, timeout=BOUND) as client:
+        _, most = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (300_000, most))
+        with pytest.raises(smtplib.SMTPDataError) as caught:
+            client.sendmail("ann@example.org", "bob@example.org", f"Subject: large\r\n\r\n{'x' * 800 * 1000}\r\n")
+        assert caught.value.args == (451, b"4.3.0 The message could not be kept, try again later")
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))
+        client.sendmail("ann@example.org", "bob@example.org", "Subject: small\r\n\r\n")
+    assert subjects(str(where)) == ["small"]
+
+
+def test_two_programs_may_keep_mail_in_one_store(where):
     with serving("--store", where) as (_, first), serving("--store", where) as (_, second):
         senders = [threading.Thread(target=send, args=(port, *range(20))) for port in (first, second)]
         for sender in senders:
             sender.start()
         for sender in senders:
             sender.join(BOUND)
-    with closing(open_store(str(where))) as store:
+    with closing(open_store(where)) as store:
         assert store.count().all == 40
-        assert [change.n for change in store.changes(0)] == list(range(1, 41))
+        changes = store.changes(0)
+        assert [change.n for change in changes] == list(range(1, 43))
+        assert [change.kind for change in changes].count("session") == 2
         sessions = {row.session for row in store.page(limit=50).rows}
         assert len(sessions) == 2
         assert store.count(Contains(Place.SUBJECT, "19")).all == 2

@@ -1,0 +1,205 @@
+"""A store in a PostgreSQL database, which several servers may share; the importer of psycopg.
+
+Every transaction that writes holds one lock from before it draws a number until it has committed: so the journal's
+numbers are in the order of the commits, and who reads on from a number misses nothing.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
+from typing import Any, Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from smtpfix.errors import StoreError
+
+from .connections import as_store_errors
+from .database import SQLStore
+from .row import Entry
+from .schema import POSTGRES
+from .store import Closing
+from .stored import COLUMNS, values_of
+from .watch import Watch
+
+_CHANNEL: Final = "smtpfix"
+_BEGIN: Final = (
+    "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'; SELECT pg_advisory_xact_lock(736275)"
+)
+_MAY_PRUNE: Final = "SELECT pg_try_advisory_xact_lock(736276)"
+_COMMIT: Final = f"NOTIFY {_CHANNEL}; COMMIT"
+_CONNECT_SECONDS: Final = 5
+_ALIVE: Final[dict[str, Any]] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Have a connection end whose other side is gone, and says nothing; seconds, and the last in milliseconds."""
+_OFTEN: Final = 0.25
+"""Seconds between two looks at the journal, where no notification comes: a pool between may have no room for these."""
+_SEQUENCE: Final = "SELECT nextval(pg_get_serial_sequence('message', 'seq')) FROM generate_series(1, ?)"
+_INSERT: Final = f"INSERT INTO message (seq, {', '.join(COLUMNS)}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+
+
+class PostgresStore(SQLStore):
+    """A store in the database that a URL names: ``postgresql://USER:PASSWORD@HOST:PORT/DATABASE``.
+
+    Raises `StoreError`, which does not show the password.
+    """
+
+    among = "= ANY(?)"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        try:
+            said = conninfo_to_dict(url)
+        except psycopg.Error:
+            raise StoreError(
+                "--store: expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE, got another URL"
+            ) from None
+        self.where = f"postgresql://{said.get('host', '')}/{said.get('dbname', '')}"
+        self._secret = str(said.get("password") or "")
+        self._free: queue.LifoQueue[psycopg.Connection[Any]] = queue.LifoQueue()
+        self._is_closed = False
+        self._watch = Watch(self._other_changes)
+        try:
+            with self.writing() as db:
+                self.take_steps(db, POSTGRES)
+        except BaseException:
+            self.close()
+            raise
+
+    # Connections: as many as threads use at once
+
+    @contextmanager
+    def reading(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a connection for a read."""
+        with as_store_errors((psycopg.Error,), self.where, "read", self._secret), self._lent("SELECT 1") as db:
+            yield db
+
+    @contextmanager
+    def writing(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a connection in a transaction, and commit it."""
+        with as_store_errors((psycopg.Error,), self.where, "write to", self._secret), self._lent(_BEGIN) as db:
+            try:
+                yield db
+                db.execute(_COMMIT)
+            except BaseException:
+                with suppress(psycopg.Error):
+                    db.execute("ROLLBACK")
+                raise
+        self._watch.wake()
+
+    @contextmanager
+    def _lent(self, first: str) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a connection on which a first statement has been executed; one that is dead is replaced."""
+        if self._is_closed:
+            raise StoreError(f"cannot use {self.where}: it was closed")
+        db = self._living(first)
+        try:
+            yield db
+        finally:
+            if db.broken or db.closed:
+                db.close()
+            else:
+                self._free.put(db)
+            if self._is_closed:
+                self._close_free()
+
+    def _living(self, first: str) -> psycopg.Connection[Any]:
+        while True:
+            try:
+                db, is_new = self._free.get_nowait(), False
+            except queue.Empty:
+                db, is_new = self._connect(), True
+            try:
+                db.execute(first)
+            except psycopg.Error:
+                is_dead = db.broken
+                db.close()
+                if is_new or not is_dead:
+                    raise
+            else:
+                return db
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=_CONNECT_SECONDS,
+            application_name="smtpfix",
+            **_ALIVE,
+            prepare_threshold=None,  # behind a pool, the next transaction may be on another connection
+        )
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._is_closed = True
+        self._watch.close()
+        self._close_free()
+
+    def _close_free(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                self._free.get_nowait().close()
+
+    # Statements
+
+    def insert(self, db: psycopg.Connection[Any], entries: Sequence[Entry]) -> list[int]:
+        """Insert messages, their contents and their words."""
+        numbers = [int(row[0]) for row in self.run(db, _SEQUENCE, (len(entries),)).fetchall()]
+        stored = list(zip(numbers, entries, strict=True))
+        self.run_many(db, _INSERT, [(seq, *values_of(entry.row)) for seq, entry in stored])
+        self.run_many(db, "INSERT INTO content VALUES (?, ?)", [(seq, entry.content) for seq, entry in stored])
+        words = [(seq, *entry.words.values) for seq, entry in stored]
+        self.run_many(db, "INSERT INTO words VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", words)
+        return numbers
+
+    def list_of(self, values: Collection[str | int]) -> object:
+        """Return values as an array."""
+        return list(values)
+
+    def run(self, db: psycopg.Connection[Any], statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Execute a statement."""
+        return db.execute(_translated(statement), parameters)
+
+    def run_many(self, db: psycopg.Connection[Any], statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute a statement for each of some rows."""
+        with db.cursor() as cursor:
+            cursor.executemany(_translated(statement), rows)
+
+    def may_prune(self, db: psycopg.Connection[Any]) -> bool:
+        """Return whether nobody else prunes."""
+        return bool(self.run(db, _MAY_PRUNE).fetchone()[0])
+
+    # Changes
+
+    def listen(self, wake: Callable[[], None]) -> Closing:
+        """Call `wake` when something has changed."""
+        return self._watch.listen(wake)
+
+    def _other_changes(self, wake: Callable[[], None], ended: threading.Event) -> None:
+        """Wake for each change of another server, until ended; a lost connection is made again."""
+        while not ended.is_set():
+            with suppress(psycopg.Error), closing(self._connect()) as db:
+                db.execute(f"LISTEN {_CHANNEL}")
+                seen = None
+                while not ended.is_set():
+                    for _ in db.notifies(timeout=_OFTEN, stop_after=1):
+                        pass
+                    last = self._last(db)
+                    if last != seen:
+                        seen = last
+                        wake()
+            ended.wait(_OFTEN)
+
+
+@lru_cache(maxsize=256)
+def _translated(statement: str) -> str:
+    """Return a statement with psycopg's placeholder."""
+    return statement.replace("?", "%s")
