@@ -16,7 +16,8 @@ HOSTILE = {
     "unsubscribe": b"List-Unsubscribe: " + b"(<" * 20_000 + b"\r\n\r\nx",
     "codes": b"Subject: code\r\n\r\n" + b"code 1234 AB12CD " * 5000,
     "no octets": b"\r\n",
-    "surrogates": b"Subject: \xff\xfe\r\nFrom: \xff <\xff@\xff>\r\nContent-Type: text/html; charset=utf-7\r\n\r\n+2AA-\xff\0",
+    "surrogates": b"Subject: \xff\xfe\r\nFrom: \xff <\xff@\xff>\r\nContent-Type: text/html; charset=utf-7\r\n\r\n"
+    b"+2AA-\xff\0",
 }
 
 
