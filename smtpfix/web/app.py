@@ -21,14 +21,21 @@ from starlette.websockets import WebSocket
 
 from smtpfix.errors import InvalidValueError, StoreError
 
-from . import mailhog, mailpit, own, page
+from . import mailhog, mailpit, mailpit_events, mailpit_server, own, page
 from .desk import Desk
 from .exchange import NOT_FOUND, Answer, BadRequestError, Call, Handler, Route, Socket, said
 from .guard import Application, Guard, RefusedError
 
 WORTH_COMPRESSING: Final = 1_000
 """Octets."""
-ROUTES: Final[tuple[Route, ...]] = (*mailpit.ROUTES, *mailhog.ROUTES, *own.ROUTES, *page.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (
+    *mailpit.ROUTES,
+    *mailpit_server.ROUTES,
+    *mailpit_events.ROUTES,
+    *mailhog.ROUTES,
+    *own.ROUTES,
+    *page.ROUTES,
+)
 """Everything that is answered."""
 
 

@@ -20,7 +20,8 @@ from smtpfix.store.store import Kind, Which
 from .desk import ACCEPTED, Desk
 from .events import Event
 from .exchange import NOT_FOUND, Answer, BadRequestError, Call, Route, Socket, as_json, said
-from .mailpit import part_answer, while_connected
+from .mailpit import part_answer
+from .mailpit_events import while_connected
 from .message_json import Headers, made_message_id, timestamp
 
 TEXT_JSON: Final = "text/json"

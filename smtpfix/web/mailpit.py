@@ -6,15 +6,8 @@ as they come, this offers them for saving, unless they are pictures.
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import platform
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from smtpfix.errors import InvalidValueError
@@ -22,17 +15,15 @@ from smtpfix.mail.bodies import octets_of
 from smtpfix.mail.envelope import Envelope
 from smtpfix.mail.message import NO_SESSION, CapturedMessage
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import Rule
 from smtpfix.store.query import EVERYTHING, AllOf, Query, UpTo
 from smtpfix.store.row import Row, entry_of
 from smtpfix.store.search import parse_search
-from smtpfix.store.store import Kind, Which
+from smtpfix.store.store import Which
 from smtpfix.store.tags import clean_tag
 
 from .blank_image import blank_jpeg
 from .composing import compose
 from .desk import Desk, among_accepted, time_zone
-from .events import Event, Listener
 from .exchange import (
     NOT_FOUND,
     OK,
@@ -40,9 +31,7 @@ from .exchange import (
     BadRequestError,
     Call,
     Route,
-    Socket,
     as_json,
-    lowered,
     said,
     text,
     texts,
@@ -50,12 +39,8 @@ from .exchange import (
 from .message_json import grouped, part_of, summary, whole, with_added_headers
 from .render import PICTURES
 
-VERSION: Final = "v1.30.5"
-"""What programs look at before they use what came with a version; ``X-Mailer`` of nothing."""
 MOST_LISTED: Final = 10_000
 """Messages of one answer, where all are asked for."""
-STATS_PAUSE: Final = 0.25
-"""Seconds behind a change until numbers are told."""
 
 
 def _page(desk: Desk, call: Call, query: Query, *, limit_of_none: int) -> Answer:
@@ -294,198 +279,6 @@ def rename_tag(desk: Desk, call: Call) -> Answer:
     return OK
 
 
-# The server
-
-
-def info(desk: Desk, _: Call) -> Answer:
-    """Tell of the server."""
-    total, numbers, path = desk.totals(), desk.statistics, getattr(desk.store, "path", None)
-    return as_json(
-        {
-            "Version": VERSION,
-            "LatestVersion": "disabled",
-            "Database": desk.store.where,
-            "DatabaseSize": path.stat().st_size if isinstance(path, Path) and path.exists() else 0,
-            "Messages": total.all,
-            "Unread": total.unread,
-            "Tags": dict(desk.store.tags()),
-            "RuntimeStats": {
-                "Uptime": int(desk.uptime),
-                "Memory": _memory(),
-                "MessagesDeleted": numbers.deleted,
-                "SMTPAccepted": numbers.accepted,
-                "SMTPAcceptedSize": numbers.accepted_octets,
-                "SMTPRejected": numbers.refused,
-                "SMTPIgnored": 0,
-            },
-        }
-    )
-
-
-def _memory() -> int:
-    """Return how many octets of memory the process has; the most it ever had where the system does not tell."""
-    with suppress(OSError, ValueError, IndexError):
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    try:
-        import resource  # noqa: PLC0415 - Windows has none
-    except ImportError:
-        return 0
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def web_ui(desk: Desk, _: Call) -> Answer:
-    """Tell a page what it may offer."""
-    return as_json(
-        {
-            "Label": desk.settings.label,
-            "MessageRelay": {
-                "Enabled": False,
-                "SMTPServer": "",
-                "ReturnPath": "",
-                "AllowedRecipients": "",
-                "BlockedRecipients": "",
-                "OverrideFrom": "",
-                "PreserveMessageIDs": False,
-                "RecipientAllowlist": "",
-            },
-            "SpamAssassin": False,
-            "ChaosEnabled": desk.settings.chaos,
-            "DuplicatesIgnored": False,
-            "HideDeleteAllButton": desk.settings.hide_delete_all,
-        }
-    )
-
-
-_TRIGGERS: Final = {
-    "Sender": ("MAIL", "sender", 451),
-    "Recipient": ("RCPT", "recipient", 451),
-    "Authentication": ("AUTH", "authentication", 535),
-}
-"""Of each trigger of chaos: the stage, the word in its reply, and the code that it has by default."""
-
-
-def chaos(desk: Desk, call: Call) -> Answer:
-    """Tell how often servers fail by chance, or have them fail so."""
-    if not desk.settings.chaos:
-        return said("Chaos is not enabled", 400)
-    if call.method == "PUT":
-        asked = call.json()
-        triggers = {name: _trigger(asked.get(name.lower(), {}), code) for name, (_, _, code) in _TRIGGERS.items()}
-        _use_chaos(desk, triggers)
-        desk.chaos = triggers
-    return as_json({name: desk.chaos.get(name) or _trigger({}, code) for name, (_, _, code) in _TRIGGERS.items()})
-
-
-def _trigger(asked: Any, default: int) -> dict[str, int]:
-    if not isinstance(asked, dict):
-        raise BadRequestError("expected an object with ErrorCode and Probability")
-    asked = lowered(asked)
-    code, probability = asked.get("errorcode") or default, asked.get("probability", 0)
-    if isinstance(code, bool) or not isinstance(code, int) or not 400 <= code <= 599:  # noqa: PLR2004 - a reply code
-        raise BadRequestError("error code must be between 400 and 599")
-    if isinstance(probability, bool) or not isinstance(probability, int) or not 0 <= probability <= 100:  # noqa: PLR2004
-        raise BadRequestError("probability must be between 0 and 100")
-    return {"ErrorCode": code, "Probability": probability}
-
-
-def _use_chaos(desk: Desk, triggers: dict[str, dict[str, int]]) -> None:
-    """Put rules in the place of those that chaos had before, and of no others."""
-    for name, server in desk.servers.items():
-        rules = tuple(
-            Rule(
-                stage,
-                (Reply(triggers[trigger]["ErrorCode"], None, f"Chaos {word} error"),),
-                probability=triggers[trigger]["Probability"] / 100,
-            )
-            for trigger, (stage, word, _) in _TRIGGERS.items()
-            if triggers[trigger]["Probability"]
-        )
-        server.use_rules(rules, instead_of=desk.chaos_rules.get(name, ()))
-        desk.chaos_rules[name] = rules
-
-
-def alive(_desk: Desk, _call: Call) -> Answer:
-    """Say that the web server is there."""
-    return Answer()
-
-
-def ready(desk: Desk, _: Call) -> Answer:
-    """Say that the store answers."""
-    try:
-        desk.store.last_change()
-    except OSError:
-        return said("Service Unavailable", 503)
-    return Answer()
-
-
-# The WebSocket
-
-
-async def events(desk: Desk, socket: Socket) -> None:
-    """Tell a page of what happens."""
-    await socket.accept()
-    version = {"Version": VERSION}
-
-    async def stats() -> None:
-        total = await desk.run(desk.totals)
-        await socket.send_text(_frame("stats", {"Total": total.all, "Unread": total.unread, **version}))
-
-    async with desk.hub.listen() as listener:
-        await stats()
-        await while_connected(socket, _tell(socket, listener, stats))
-
-
-async def _tell(socket: Socket, listener: Listener, stats: Callable[[], Awaitable[None]]) -> None:
-    loop, due = asyncio.get_running_loop(), None
-    while True:
-        event = await listener.next(None if due is None else max(0.0, due - loop.time()))
-        if event is not None:
-            for frame in _frames(event):
-                await socket.send_text(frame)
-            due = due or loop.time() + STATS_PAUSE
-        if due is not None and loop.time() >= due:
-            due = None
-            await stats()
-
-
-def _frames(event: Event) -> Iterable[str]:
-    change, data = event.change, event.change.data
-    match change.kind:
-        case Kind.NEW if event.row is not None and event.row.accepted:
-            yield _frame("new", {**summary(event.row), "Read": False})
-        case Kind.READ:
-            yield _frame("update", {"ID": data["id"], "Read": data["is_read"]})
-        case Kind.TAGS:
-            yield _frame("update", {"ID": data["id"], "Tags": data["tags"]})
-        case Kind.DELETE:
-            yield _frame("delete", {"ID": data["id"]})
-        case Kind.PRUNE | Kind.TRUNCATE:
-            yield _frame(str(change.kind), None)
-        case _:
-            pass
-
-
-def _frame(kind: str, data: Any) -> str:
-    return json.dumps({"Type": kind, "Data": data}, separators=(",", ":"))
-
-
-async def while_connected(socket: Socket, telling: Any) -> None:
-    """Do something until it ends or the client is gone."""
-    tasks = {asyncio.ensure_future(telling), asyncio.ensure_future(_gone(socket))}
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _gone(socket: Socket) -> None:
-    while (await socket.receive())["type"] != "websocket.disconnect":
-        pass
-
-
 ROUTES: Final = (
     Route("/api/v1/messages", {"GET": messages, "PUT": mark, "DELETE": delete}),
     Route("/api/v1/search", {"GET": search, "DELETE": search}),
@@ -500,10 +293,4 @@ ROUTES: Final = (
     Route("/api/v1/message/{id}/release", {"POST": release}),
     Route("/api/v1/message/{id}/html-check", {"GET": html_check}),
     Route("/api/v1/message/{id}/link-check", {"GET": link_check}),
-    Route("/api/v1/info", {"GET": info}),
-    Route("/api/v1/webui", {"GET": web_ui}),
-    Route("/api/v1/chaos", {"GET": chaos, "PUT": chaos}),
-    Route("/api/events", socket=events),
-    Route("/livez", {"GET": alive}),
-    Route("/readyz", {"GET": ready}),
 )
