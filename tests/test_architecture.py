@@ -36,7 +36,7 @@ FLOORS = (
     ("imap", "pop3", "smtp", "probe"),
     ("configuring", "ruled", "with_accounts"),
     ("server",),
-    ("audit", "redirecting"),
+    ("audit", "redirecting", "web"),
     ("fixtures",),
     ("cli", "compat", "conftest_plugin"),
     ("__main__",),
@@ -53,8 +53,11 @@ IMPORTERS = {
     "pytest": {"conftest_plugin", "compat.smtpdfix", "compat.pytest_localserver"},  # fixtures are made of it
     "rich": {"cli"},
     "scramp": {"login.scram"},
+    "starlette": {"web.app"},
     "tlslite": {"tls.legacy"},
     "trustme": {"pki.trustme_ca"},
+    "uvicorn": {"web.runner"},
+    "wsproto": {"web.runner"},
 }
 """The wings, or the modules in them, that may import each third-party package, so that a change of it is felt there."""
 
@@ -72,6 +75,10 @@ HEAVY = (
     "scramp",
     "sqlite3",
     "tlslite",
+    "starlette",
+    "uvicorn",
+    "wsproto",
+    "sqlite3",
 )
 """What must not be imported before it is needed: the plugin is loaded in every pytest run of every user."""
 

@@ -175,6 +175,11 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "smtp.xclient._TEXT": ("",),
     "smtp.xclient._XTEXT": ("", "+"),
     "smtp.xclient._value": ("", "+"),
+    "web.extract._CODE": ("", "1234", "A1", "AAAA1"),
+    "web.extract._WORD": ("", "code"),
+    "web.guard._SLASHES": ("",),
+    "web.render._CID": ("", "cid:"),
+    "web.render._LINK": ("", "<a"),
     "wire.proxy_header._LINE": ("PROXY TCP4 ", "PROXY TCP4 1", "PROXY TCP4 1 2 3 "),
     "wire.proxy_header._UNKNOWN": ("PROXY UNKNOWN", "PROXY UNKNOWN "),
 }

@@ -213,6 +213,15 @@ def commands(context: click.Context) -> None:
     metavar="FILE|URL",
     help="Keep messages over restarts, each before it is accepted: in a file (SQLite), or in postgresql://…/DATABASE.",
 )
+@click.option(
+    "--web",
+    metavar="[ADDRESS:PORT]",
+    is_flag=False,
+    flag_value="",
+    help="Show mail at http://localhost:8025, and serve the APIs of Mailpit and MailHog, whose environment names count "
+    "(needs smtpfix[web]); without --store mail is in a temporary file.",
+)
+@click.option("--web-host", metavar="NAME", multiple=True, help="Another name that --web may be reached by.")
 @click.option("--keep", metavar="N", type=int, help="Keep no more than the newest N messages in the store.")
 @click.option("--keep-for", metavar="TIME", help="Keep messages in the store for so long: 3d, 12h or 30m.")
 @click.option(
@@ -288,6 +297,10 @@ def serve_command(**options: Any) -> int:
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     from .serve import serve  # noqa: PLC0415 - help and errors need no rich
 
+    if options["web"] is not None:
+        from .environment import with_environment  # noqa: PLC0415 - as above
+
+        options = with_environment(options, os.environ)
     options_read = read_options(**options)
     if options_read.emit is None:
         return serve(options_read, sys.stdout)

@@ -51,6 +51,8 @@ class Started:
     """What the servers show, where it was asked for."""
     left_out: tuple[Mode, ...] = ()
     """Modes that were asked for, and that cannot show `scenarios`."""
+    web: str | None = None
+    """Where mail is shown; None: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ def _objects(event: ServeEvent) -> Iterator[dict[str, Any]]:
                 yield {"event": "scenario", **scenario_object(scenario)}
             for mode in event.left_out:
                 yield {"event": "left-out", "mode": mode}
+            if event.web is not None:
+                yield {"event": "web", "url": event.web}
         case RulesRead() | RulesRejected():
             yield _rules(event)
         case SessionStarted(server, session):

@@ -5,28 +5,38 @@ Knows how a store's thread and the servers' come together.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from pathlib import Path
+from typing import TypeAlias
 
 from smtpfix.conversation.service import Done
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.record.session import Session
 from smtpfix.server import Server
 from smtpfix.store.opening import open_store
+from smtpfix.store.store import Store
 from smtpfix.store.writer import Retention, Writer
 from smtpfix.wire.loop import LOOP_THREAD
+
+Note: TypeAlias = Callable[[CapturedMessage], None]
 
 
 class Keeper:
     """Keeps what comes to some servers."""
 
-    def __init__(self, writer: Writer, name_of: Callable[[Server], str]) -> None:
+    def __init__(self, store: Store, writer: Writer, name_of: Callable[[Server], str], note: Note | None) -> None:
+        self.store = store
         self._writer = writer
         self._name_of = name_of
+        self._note = note
 
     def keep(self, server: Server, message: CapturedMessage, done: Done) -> None:
         """Keep a message, as `Server` asks for it."""
+        if self._note is not None:
+            self._note(message)
         self._writer.keep(self._name_of(server), message, done)
 
     def put(self, server: Server, session: Session) -> None:
@@ -36,16 +46,30 @@ class Keeper:
 
 @contextmanager
 def keeping(
-    where: str, keep: int | None, keep_for: timedelta | None, name_of: Callable[[Server], str]
+    where: str | None,
+    keep: int | None,
+    keep_for: timedelta | None,
+    name_of: Callable[[Server], str],
+    note: Note | None = None,
 ) -> Iterator[Keeper]:
-    """Keep messages and sessions in a store. Raises `StoreError`."""
+    """Keep messages and sessions in a store; None is a temporary file. Raises `StoreError`.
+
+    `note` is told of every message, in the servers' thread.
+    """
+    if where is None:
+        with (
+            tempfile.TemporaryDirectory(prefix="smtpfix-") as directory,
+            keeping(str(Path(directory) / "mail.db"), keep, keep_for, name_of, note) as keeper,
+        ):
+            yield keeper
+        return
     with closing(open_store(where)) as store:
         loop = LOOP_THREAD.hold()
         try:
             writer = Writer(store, loop.call_soon_threadsafe, retention=Retention(keep, keep_for)).start()
 
             try:
-                yield Keeper(writer, name_of)
+                yield Keeper(store, writer, name_of, note)
             finally:
                 writer.close()
         finally:

@@ -5,11 +5,12 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from smtpfix.errors import InvalidValueError, UnknownProvider
 from smtpfix.policy.certificate_profile import check_key_type
@@ -30,6 +31,9 @@ from .emit import Emission
 from .listening import READERS, at_ports, conventional, listener, unprivileged
 from .shown import asked_scenarios, certificate_fields, showing, version_fields
 from .users import check_mechanisms, read_users
+
+if TYPE_CHECKING:
+    from smtpfix.web.settings import WebSettings
 
 KEPT: Final = 1000
 """Messages and sessions kept in memory: what has been shown and saved need not stay."""
@@ -88,6 +92,8 @@ class ServeOptions:
     """More rules, asked before these, from a file that can be read again; None: no file."""
     store: str | None = field(default=None, repr=False)
     """File or PostgreSQL database that messages are kept in; None keeps none. A URL may have a password in it."""
+    web: WebSettings | None = None
+    """Where mail is shown, and how; None: nowhere."""
     keep: int | None = None
     """How many messages the store keeps, the newest ones; None: all."""
     keep_for: timedelta | None = None
@@ -109,7 +115,7 @@ class ServeOptions:
         if self.keep is not None and self.keep < 1:
             raise InvalidValueError("--keep", self.keep, "a number of messages, 1 or more")
         for option, value in (("--keep", self.keep), ("--keep-for", self.keep_for)):
-            if value is not None and self.store is None:
+            if value is not None and self.store is None and self.web is None:
                 raise InvalidValueError(option, str(value), "a store beside it (--store)")
         if self.timeout is not None and not self.timeout > 0:
             raise InvalidValueError("--timeout", self.timeout, "seconds, more than 0")
@@ -152,6 +158,8 @@ def read_options(
     emit: str | None = None,
     max_memory: int = DEFAULT_MEMORY,
     keep_for: str | None = None,
+    web: str | None = None,
+    web_host: Collection[str] = (),
     **others: Any,
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
@@ -200,14 +208,7 @@ def read_options(
         field = error.field.removeprefix("Policy.")
         option = _OPTIONS.get(field, field).replace("_", "-")
         raise InvalidValueError(f"--{option}", error.value, error.expected) from error
-    readers = _readers(changes)
-    asked = {"imap": imap, "pop3": pop3}
-    policies: list[ServerPolicy] = [*at_ports(base, conventional(provider))] if conventional_ports else []
-    policies += [listener(base, readers, text) for text in listen]
-    policies = policies or [*at_ports(base, unprivileged(provider))]
-    for protocol in (one for one, is_asked in asked.items() if is_asked):
-        ports = READERS[protocol].conventional if conventional_ports else READERS[protocol].unprivileged
-        policies += at_ports(readers[protocol], ports.items())
+    policies = _served(base, _readers(changes), provider, listen, conventional_ports, imap=imap, pop3=pop3)
     scenarios = asked_scenarios(certificate, scenario)
     shown_fields = {**certificate_fields(certificate, certificate_file, key_file), **version_fields(tls_min, tls_max)}
     policies, left_out = showing(policies, scenarios)
@@ -227,7 +228,37 @@ def read_options(
     others |= {"rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     others |= {"hostname": next(iter(hostname), None)}
     others |= {"keep_for": None if keep_for is None else _time(keep_for)}
+    others |= {"web": _web(web, web_host)}
     return ServeOptions(shown, scenarios, left_out, **others)
+
+
+def _served(
+    base: Policy,
+    readers: Mapping[str, ServerPolicy],
+    provider: Provider | None,
+    listen: Collection[str],
+    conventional_ports: bool,  # noqa: FBT001 - a command line's
+    **asked: bool,
+) -> list[ServerPolicy]:
+    """Return a policy for each server, those that mail is read from behind those that it is sent to."""
+    policies: list[ServerPolicy] = [*at_ports(base, conventional(provider))] if conventional_ports else []
+    policies += [listener(base, readers, text) for text in listen]
+    policies = policies or [*at_ports(base, unprivileged(provider))]
+    for protocol in (one for one, is_asked in asked.items() if is_asked):
+        ports = READERS[protocol].conventional if conventional_ports else READERS[protocol].unprivileged
+        policies += at_ports(readers[protocol], ports.items())
+    return policies
+
+
+def _web(where: str | None, hosts: Collection[str]) -> WebSettings | None:
+    """Return where and how mail is shown. Raises `InvalidValueError`, which names the option."""
+    if where is not None:
+        from smtpfix.web.settings import WebSettings  # noqa: PLC0415 - few servers show mail
+
+        return WebSettings.read(where, os.environ, hosts=tuple(hosts))
+    if hosts:
+        raise InvalidValueError("--web-host", ", ".join(hosts), "--web beside it")
+    return None
 
 
 def _readers(changes: Mapping[str, Any]) -> dict[str, ServerPolicy]:

@@ -56,6 +56,8 @@ from .signals import signals
 from .terminal import Terminal
 
 if TYPE_CHECKING:
+    from smtpfix.web.statistics import Statistics
+
     from .keeping import Keeper
 
 _TICK: Final = 0.2
@@ -108,6 +110,7 @@ class _Run:
         self._sessions = 0
         self._connected = 0
         self._enough_since: float | None = None
+        self._statistics: Statistics | None = None
 
     def run(self) -> int:
         try:
@@ -154,8 +157,8 @@ class _Run:
             authority = None
             if directory is not None or any(policy.uses_tls for policy in policies):
                 authority = opened.enter_context(Authority(directory, key_type=self._options.key_type))
-            if (store := self._options.store) is not None:
-                self._keeper = opened.enter_context(self._keeping(store))
+            if self._options.store is not None or self._options.web is not None:
+                self._keeper = opened.enter_context(self._keeping())
             keep = None if self._keeper is None else self._keeper.keep
             servers = [
                 Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
@@ -168,6 +171,7 @@ class _Run:
                 self._use_rules(self._rules_file)
             for server in servers:
                 opened.enter_context(server)
+            web = None if self._keeper is None else self._show_on_web(self._keeper, opened)
             if self._options.emit is not None and self._settings is not None:
                 emit(self._options.emit.text(servers[0]), self._settings)
             for key in {files[1] for policy in policies if (files := policy.certificate_files) is not None}:
@@ -179,6 +183,7 @@ class _Run:
                 save=self._options.save,
                 scenarios=self._options.scenarios,
                 left_out=self._options.left_out,
+                web=web,
             )
         except InvalidValueError as error:
             if error.field == "Policy.certificate":
@@ -201,16 +206,40 @@ class _Run:
         return inbox
 
     @contextmanager
-    def _keeping(self, where: str) -> Iterator[Keeper]:
+    def _keeping(self) -> Iterator[Keeper]:
         """Open the store, and close it once what has come is there."""
         from .keeping import keeping  # noqa: PLC0415 - few servers keep messages
 
         retention = (self._options.keep, self._options.keep_for)
         try:
-            with keeping(where, *retention, lambda server: self._names[server]) as keeper:
+            note = None
+            if self._options.web is not None:
+                from smtpfix.web.statistics import Statistics  # noqa: PLC0415 - as above
+
+                self._statistics = Statistics()
+                note = self._statistics.note
+            where = self._options.store
+            with keeping(where, *retention, lambda server: self._names[server], note) as keeper:
                 yield keeper
         except StoreError as error:
             raise CannotServeError(str(error)) from error
+
+    def _show_on_web(self, keeper: Keeper, opened: ExitStack) -> str | None:
+        """Start the web server, if it is wanted; return its URL."""
+        if (settings := self._options.web) is None:
+            return None
+        from smtpfix.web.runner import WebServer  # noqa: PLC0415 - as above
+
+        from .environment import without_effect  # noqa: PLC0415 - as above
+
+        if names := without_effect(os.environ):
+            complain(f"these names in the environment have no effect: {', '.join(names)}")
+        if settings.is_open and not settings.is_local:
+            complain(f"whoever reaches {settings.host} can read the mail: MP_UI_AUTH=NAME:PASSWORD asks for a password")
+        servers = {name: server for server, name in self._names.items()}
+        web = WebServer(keeper.store, settings, servers=servers, statistics=self._statistics)
+        opened.enter_context(web)
+        return web.url
 
     def _watch(self) -> None:
         timeout = self._options.timeout

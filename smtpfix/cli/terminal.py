@@ -163,6 +163,8 @@ def _banner(event: Started) -> Iterator[Text]:
     yield from _ca_files(event)
     if event.save is not None:
         yield Text.assemble("Messages and transcripts are saved in ", (str(event.save), "bold"))
+    if event.web is not None:  # in the words that scripts wait for
+        yield Text.assemble("[http] accessible via ", (event.web, "bold"))
     yield Text("Ctrl-C ends it.", style=_ASIDE)
 
 

@@ -57,7 +57,7 @@ def body_text(message: Part, subtype: str) -> str:
 
 def text_of(part: Part) -> str:
     r"""Return what a part of text says, decoded, with ``\n`` line ends."""
-    return _text(_octets(part), part.parameters)
+    return _text(octets_of(part), part.parameters)
 
 
 def attachments(message: Part) -> Iterator[Attachment]:
@@ -95,7 +95,7 @@ def _own(part: Part) -> Iterator[Part]:
 def _attachment(part: Part) -> Attachment:
     disposition = part.value("disposition").main
     return Attachment(
-        filename_of(part), part.media_type, _octets(part), disposition, content_id_of(part), part.parameters
+        filename_of(part), part.media_type, octets_of(part), disposition, content_id_of(part), part.parameters
     )
 
 
@@ -130,7 +130,7 @@ def _bodies(part: Part, subtype: str) -> Iterator[Part]:
             yield from _bodies(one, subtype)
 
 
-def _octets(part: Part) -> bytes:
+def octets_of(part: Part) -> bytes:
     """Return a part's body with the transfer encoding removed (RFC 2045 section 6)."""
     encoding = part.value("transfer-encoding").main
     if encoding == "base64":

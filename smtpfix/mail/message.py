@@ -54,6 +54,10 @@ class _NoSession:
         raise LookupError("the message was read from a file, or put into an account: it came in no session")
 
 
+NO_SESSION: Final[SessionSource] = _NoSession()
+"""Of messages that came otherwise than in a session."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CapturedMessage(Answered):
     """One message as it arrived.
@@ -385,7 +389,7 @@ class CapturedMessage(Answered):
 
 def unsent(content: bytes, received: datetime) -> CapturedMessage:
     """Return a message that came in no session: its envelope is what its headers say."""
-    read = CapturedMessage(0, Envelope("", ()), content, received, None, in_tls=False, user=None, _source=_NoSession())
+    read = CapturedMessage(0, Envelope("", ()), content, received, None, in_tls=False, user=None, _source=NO_SESSION)
     return replace(read, envelope=Envelope(read.sender, read.addressees))
 
 

@@ -25,6 +25,10 @@ class Place(StrEnum):
     REPLY_TO = "reply-to"
     ADDRESSED = "addressed"
     """In any of the five."""
+    SENDER = "sender"
+    """In From or the reverse-path."""
+    RECIPIENT = "recipient"
+    """In To, Cc, Bcc or the envelope's recipients."""
     SUBJECT = "subject"
     MESSAGE_ID = "message-id"
 

@@ -52,6 +52,8 @@ _CONTAINS: Final = {
     Place.ADDRESSED: _FOUND
     + "(in_from || ' ' || in_to || ' ' || in_cc || ' ' || in_bcc || ' ' || in_reply_to)"
     + r" LIKE ? ESCAPE '\')",
+    Place.SENDER: _FOUND + r"(in_from || ' ' || lower(message.reverse_path)) LIKE ? ESCAPE '\')",
+    Place.RECIPIENT: _FOUND + r"(in_to || ' ' || in_cc || ' ' || in_bcc) LIKE ? ESCAPE '\')",
     Place.SUBJECT: _FOUND + r"in_subject LIKE ? ESCAPE '\')",
     Place.MESSAGE_ID: _FOUND + r"in_message_id LIKE ? ESCAPE '\')",
 }

@@ -1,0 +1,110 @@
+"""Routes: which handler answers what; the only importer of starlette, part of the extra ``smtpfix[web]``.
+
+Handlers are functions of a `Call`. They run in the desk's threads, so that none holds up the loop.
+"""
+
+from __future__ import annotations
+
+import gzip
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.routing import Route as HTTPRoute
+from starlette.websockets import WebSocket
+
+from smtpfix.errors import InvalidValueError, StoreError
+
+from . import mailhog, mailpit, mailpit_events, mailpit_server, own, page
+from .desk import Desk
+from .exchange import NOT_FOUND, Answer, BadRequestError, Call, Handler, Route, Socket, said
+from .guard import Application, Guard, RefusedError
+
+WORTH_COMPRESSING: Final = 1_000
+"""Octets."""
+ROUTES: Final[tuple[Route, ...]] = (
+    *mailpit.ROUTES,
+    *mailpit_server.ROUTES,
+    *mailpit_events.ROUTES,
+    *mailhog.ROUTES,
+    *own.ROUTES,
+    *page.ROUTES,
+)
+"""Everything that is answered."""
+
+
+def application(desk: Desk) -> Application:
+    """Return the guarded application."""
+    routes = [one for route in ROUTES for one in _as_starlette(desk, route)]
+    answer_missing: Any = partial(_answer_error)
+    inner = Starlette(routes=routes, exception_handlers={HTTPException: answer_missing})
+    inner.router.redirect_slashes = False  # a path with a slash more is another path
+    return Guard(inner, desk.settings)
+
+
+def _as_starlette(desk: Desk, route: Route) -> Iterable[BaseRoute]:
+    if route.methods:
+        yield HTTPRoute(route.path, partial(_answer, desk, route), methods=list(route.methods))
+    if route.socket is not None:
+        yield WebSocketRoute(route.path, _talking(desk, route.socket))
+
+
+def _talking(desk: Desk, talker: Callable[[Desk, Socket], Awaitable[None]]) -> Callable[[WebSocket], Awaitable[None]]:
+    async def talk(socket: WebSocket) -> None:
+        await talker(desk, socket)
+
+    return talk
+
+
+async def _answer(desk: Desk, route: Route, request: Request) -> Response:
+    handler = route.methods.get(request.method) or route.methods["GET"]  # HEAD is a GET without its body
+    try:
+        body = await request.body()
+    except RefusedError as error:
+        return await _response(desk, error.answer, None)
+    call = Call(
+        request.method,
+        request.path_params,
+        request.query_params,
+        {name.lower(): value for name, value in request.headers.items()},
+        body,
+        request.scope.get("smtpfix.user", ""),
+    )
+    try:
+        answer = await _answered(desk, handler, call)
+    except (BadRequestError, InvalidValueError) as error:
+        answer = own.error(400, error) if route.path.startswith(own.BASE) else said(str(error), 400)
+    except StoreError as error:
+        answer = own.error(503, error) if route.path.startswith(own.BASE) else said(str(error), 503)
+    return await _response(desk, answer, call)
+
+
+async def _answered(desk: Desk, handler: Handler, call: Call) -> Answer:
+    if inspect.iscoroutinefunction(handler):
+        awaited: Answer = await handler(desk, call)
+        return awaited
+    return await desk.run(handler, desk, call)  # type: ignore[arg-type]
+
+
+async def _response(desk: Desk, answer: Answer, call: Call | None) -> Response:
+    headers = {"Content-Type": answer.media_type, **answer.headers}
+    if answer.stream is not None:
+        return StreamingResponse(answer.stream, answer.status, headers)
+    body = answer.body
+    accepts = call is not None and "gzip" in call.headers.get("accept-encoding", "")
+    if desk.settings.compress and accepts and len(body) > WORTH_COMPRESSING:
+        body = await desk.run(gzip.compress, body, 1)
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return Response(body, answer.status, headers)
+
+
+async def _answer_error(_: Request, error: HTTPException) -> Response:
+    if error.status_code == 404:  # noqa: PLR2004 - what starlette raises for an unknown path
+        return Response(NOT_FOUND.body, 404, {"Content-Type": NOT_FOUND.media_type})
+    return Response(error.detail, error.status_code, error.headers, "text/plain")

@@ -1,0 +1,95 @@
+"""What all answers are made from: the store, the servers, the settings, and what has happened since the start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import tzinfo
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from smtpfix.clock import monotonic
+from smtpfix.rules.rule import Rule
+from smtpfix.server import Server
+from smtpfix.store.query import AllOf, Is, Query, State
+from smtpfix.store.row import Row
+from smtpfix.store.search import parse_search
+from smtpfix.store.store import Count, Store
+
+from .events import Hub
+from .settings import WebSettings
+from .statistics import Statistics
+
+THREADS: Final = 4
+"""That ask the store: each has a connection, and the caches of one, of its own."""
+ACCEPTED: Final = Is(State.ACCEPTED)
+"""Other programs' APIs know no message that was refused."""
+
+_T = TypeVar("_T")
+
+
+class Desk:
+    """Where everything lies that answers are made from."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: WebSettings,
+        *,
+        servers: Mapping[str, Server] | None = None,
+        statistics: Statistics | None = None,
+    ) -> None:
+        self.store = store
+        self.settings = settings
+        self.servers = {} if servers is None else servers
+        self.statistics = statistics or Statistics()
+        self.chaos: dict[str, dict[str, int]] = {}
+        self.chaos_rules: dict[str, tuple[Rule, ...]] = {}
+        self.jim: dict[str, float] | None = None
+        self.hub = Hub(store, self.run)
+        self._threads = ThreadPoolExecutor(THREADS, "smtpfix web")
+
+    async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
+        """Do something in a thread that may wait for the store."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def close(self) -> None:
+        """Give the threads back."""
+        self._threads.shutdown(cancel_futures=True)
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the start."""
+        return monotonic() - self.statistics.started
+
+    # Messages
+
+    def find(self, wanted: str, search: str = "", zone: str = "") -> Row | None:
+        """Return the message of an id, or for ``latest`` the newest that a search finds. Raises `InvalidValueError`."""
+        if wanted != "latest":
+            return self.store.get(wanted)
+        query = among_accepted(parse_search(search, time_zone(zone)))
+        return next(iter(self.store.page(query, limit=1).rows), None)
+
+    def totals(self) -> Count:
+        """Return how many accepted messages there are."""
+        return self.store.count(ACCEPTED)
+
+
+def among_accepted(query: Query) -> Query:
+    """Return the query for those accepted messages that match."""
+    return AllOf((ACCEPTED, *query.terms)) if isinstance(query, AllOf) else AllOf((ACCEPTED, query))
+
+
+def time_zone(name: str) -> tzinfo | None:
+    """Return a time zone by its name; None, the system's own, for what is none."""
+    if not name or len(name) > _LONGEST_ZONE:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError):  # ZoneInfoNotFoundError is a KeyError
+        return None
+
+
+_LONGEST_ZONE: Final = 64

@@ -1,0 +1,157 @@
+"""The part of Mailpit's API that is about the server: what it is, chaos, and the probes."""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from smtpfix.rules.reply import Reply
+from smtpfix.rules.rule import Rule
+
+from .desk import Desk
+from .exchange import (
+    Answer,
+    BadRequestError,
+    Call,
+    Route,
+    as_json,
+    lowered,
+    said,
+)
+
+VERSION: Final = "v1.30.5"
+"""What programs look at before they use what came with a version; ``X-Mailer`` of nothing."""
+
+
+def info(desk: Desk, _: Call) -> Answer:
+    """Tell of the server."""
+    total, numbers, path = desk.totals(), desk.statistics, getattr(desk.store, "path", None)
+    return as_json(
+        {
+            "Version": VERSION,
+            "LatestVersion": "disabled",
+            "Database": desk.store.where,
+            "DatabaseSize": path.stat().st_size if isinstance(path, Path) and path.exists() else 0,
+            "Messages": total.all,
+            "Unread": total.unread,
+            "Tags": dict(desk.store.tags()),
+            "RuntimeStats": {
+                "Uptime": int(desk.uptime),
+                "Memory": _memory(),
+                "MessagesDeleted": numbers.deleted,
+                "SMTPAccepted": numbers.accepted,
+                "SMTPAcceptedSize": numbers.accepted_octets,
+                "SMTPRejected": numbers.refused,
+                "SMTPIgnored": 0,
+            },
+        }
+    )
+
+
+def _memory() -> int:
+    """Return how many octets of memory the process has; the most it ever had where the system does not tell."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    try:
+        import resource  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        return 0
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def web_ui(desk: Desk, _: Call) -> Answer:
+    """Tell a page what it may offer."""
+    return as_json(
+        {
+            "Label": desk.settings.label,
+            "MessageRelay": {
+                "Enabled": False,
+                "SMTPServer": "",
+                "ReturnPath": "",
+                "AllowedRecipients": "",
+                "BlockedRecipients": "",
+                "OverrideFrom": "",
+                "PreserveMessageIDs": False,
+                "RecipientAllowlist": "",
+            },
+            "SpamAssassin": False,
+            "ChaosEnabled": desk.settings.chaos,
+            "DuplicatesIgnored": False,
+            "HideDeleteAllButton": desk.settings.hide_delete_all,
+        }
+    )
+
+
+_TRIGGERS: Final = {
+    "Sender": ("MAIL", "sender", 451),
+    "Recipient": ("RCPT", "recipient", 451),
+    "Authentication": ("AUTH", "authentication", 535),
+}
+"""Of each trigger of chaos: the stage, the word in its reply, and the code that it has by default."""
+
+
+def chaos(desk: Desk, call: Call) -> Answer:
+    """Tell how often servers fail by chance, or have them fail so."""
+    if not desk.settings.chaos:
+        return said("Chaos is not enabled", 400)
+    if call.method == "PUT":
+        asked = call.json()
+        triggers = {name: _trigger(asked.get(name.lower(), {}), code) for name, (_, _, code) in _TRIGGERS.items()}
+        _use_chaos(desk, triggers)
+        desk.chaos = triggers
+    return as_json({name: desk.chaos.get(name) or _trigger({}, code) for name, (_, _, code) in _TRIGGERS.items()})
+
+
+def _trigger(asked: Any, default: int) -> dict[str, int]:
+    if not isinstance(asked, dict):
+        raise BadRequestError("expected an object with ErrorCode and Probability")
+    asked = lowered(asked)
+    code, probability = asked.get("errorcode") or default, asked.get("probability", 0)
+    if isinstance(code, bool) or not isinstance(code, int) or not 400 <= code <= 599:  # noqa: PLR2004 - a reply code
+        raise BadRequestError("error code must be between 400 and 599")
+    if isinstance(probability, bool) or not isinstance(probability, int) or not 0 <= probability <= 100:  # noqa: PLR2004
+        raise BadRequestError("probability must be between 0 and 100")
+    return {"ErrorCode": code, "Probability": probability}
+
+
+def _use_chaos(desk: Desk, triggers: dict[str, dict[str, int]]) -> None:
+    """Put rules in the place of those that chaos had before, and of no others."""
+    for name, server in desk.servers.items():
+        rules = tuple(
+            Rule(
+                stage,
+                (Reply(triggers[trigger]["ErrorCode"], None, f"Chaos {word} error"),),
+                probability=triggers[trigger]["Probability"] / 100,
+            )
+            for trigger, (stage, word, _) in _TRIGGERS.items()
+            if triggers[trigger]["Probability"]
+        )
+        server.use_rules(rules, instead_of=desk.chaos_rules.get(name, ()))
+        desk.chaos_rules[name] = rules
+
+
+def alive(_desk: Desk, _call: Call) -> Answer:
+    """Say that the web server is there."""
+    return Answer()
+
+
+def ready(desk: Desk, _: Call) -> Answer:
+    """Say that the store answers."""
+    try:
+        desk.store.last_change()
+    except OSError:
+        return said("Service Unavailable", 503)
+    return Answer()
+
+
+ROUTES: Final = (
+    Route("/api/v1/info", {"GET": info}),
+    Route("/api/v1/webui", {"GET": web_ui}),
+    Route("/api/v1/chaos", {"GET": chaos, "PUT": chaos}),
+    Route("/livez", {"GET": alive}),
+    Route("/readyz", {"GET": ready}),
+)

@@ -1,0 +1,271 @@
+"""The API of this program's own, ``/api/smtpfix/v1``: messages and how they came, waiting for one, and sessions.
+
+Keys are snake_case, errors ``{"error": "what was expected and what came"}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from smtpfix.errors import InvalidValueError
+from smtpfix.mail.bodies import filename_of
+from smtpfix.mail.header_values import sound, words
+from smtpfix.mail.mime import Part, split
+from smtpfix.store.query import EVERYTHING, Query
+from smtpfix.store.row import Row
+from smtpfix.store.search import parse_search
+from smtpfix.store.store import StoredSession
+
+from .desk import Desk, among_accepted, time_zone
+from .events import Event
+from .exchange import Answer, Call, Route, as_json
+from .extract import codes, links
+from .mailpit import mark_read
+from .message_json import Headers, summary, timestamp, whole
+
+BASE: Final = "/api/smtpfix/v1"
+MOST_LISTED: Final = 200
+LONGEST_WAIT: Final = 60.0
+"""Seconds."""
+MOST_AWAITED: Final = 50
+KEEP_ALIVE: Final = 30.0
+"""Seconds between two signs of life of a stream."""
+
+
+def error(status: int, what: Exception | str) -> Answer:
+    """Answer that something went wrong."""
+    return as_json({"error": str(what)}, status=status)
+
+
+def _with_smtp(row: Row) -> dict[str, Any]:
+    return {**summary(row), "smtp": _smtp(row)}
+
+
+def _smtp(row: Row) -> dict[str, Any]:
+    return {
+        "server": row.server,
+        "session": row.session or None,
+        "in_tls": row.in_tls,
+        "accepted": row.accepted,
+        "reply": row.reply or None,
+        "user": row.username or None,
+        "reverse_path": row.reverse_path,
+        "recipients": list(row.recipients),
+        "received": timestamp(row.received),
+    }
+
+
+def _query(call: Call) -> Query:
+    return parse_search(call.query.get("query", ""), time_zone(call.query.get("tz", "")))
+
+
+def messages(desk: Desk, call: Call) -> Answer:
+    """List messages, also those that were refused."""
+    start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
+    query = _query(call)
+    seq = desk.store.last_change()
+    tag = f'"{seq}"'
+    if call.headers.get("if-none-match") == tag:
+        return Answer(status=304, headers={"ETag": tag})
+    page = desk.store.page(query, start=start, limit=limit)
+    total = desk.store.count()
+    matching = total if query == EVERYTHING else desk.store.count(query)
+    listed = as_json(
+        {
+            "seq": page.seq,
+            "total": total.all,
+            "unread": total.unread,
+            "matching": matching.all,
+            "start": start,
+            "tags": dict(desk.store.tags()),
+            "messages": [_with_smtp(row) for row in page.rows],
+        }
+    )
+    return Answer(listed.body, listed.media_type, headers={"ETag": f'"{page.seq}"'})
+
+
+async def wait(desk: Desk, call: Call) -> Answer:
+    """Answer as soon as there are so many messages that match, each with all that is known of it."""
+    count = _between("count", call.number("count", 1), 1, MOST_AWAITED)
+    timeout = _seconds(call.query.get("timeout", "10"))
+    since = call.number("since", 0)
+    query = among_accepted(await desk.run(_query, call))
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    async with desk.hub.listen() as listener:  # before the first look, so that nothing comes between
+        while True:
+            rows = await desk.run(_matching, desk, query, since, count)
+            if len(rows) == count:
+                whole_ones = [await desk.run(_whole, desk, row) for row in rows]
+                return as_json({"seq": await desk.run(desk.store.last_change), "messages": whole_ones})
+            left = deadline - loop.time()
+            if left <= 0 or await listener.next(left) is None:
+                return await desk.run(_unmet, desk, call, rows, count, timeout, since)
+            listener.rest()
+    return error(503, "nobody is told what happens any more: the server ends, or too much happened at once")
+
+
+def _between(name: str, value: int, lowest: int, highest: int) -> int:
+    if not lowest <= value <= highest:
+        raise InvalidValueError(name, value, f"a number from {lowest} to {highest}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text[:20])
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= LONGEST_WAIT:
+        raise InvalidValueError("timeout", text, f"seconds from 0 to {LONGEST_WAIT:g}")
+    return seconds
+
+
+def _matching(desk: Desk, query: Query, since: int, count: int) -> list[Row]:
+    """Return the first messages, as they came, that match and were stored behind an entry of the journal."""
+    if not since:
+        total = desk.store.count(query).all
+        rows = desk.store.page(query, start=max(0, total - count), limit=count).rows
+        return list(reversed(rows))
+    new = {change.seq for change in desk.store.changes(since) if change.kind == "new"}
+    rows = desk.store.page(query, limit=1000).rows
+    return [row for row in reversed(rows) if row.seq in new][:count]
+
+
+def _unmet(desk: Desk, call: Call, rows: list[Row], count: int, timeout: float, since: int) -> Answer:
+    """Say what was awaited, and what has come instead."""
+    wanted = call.query.get("query", "")
+    others = [_with_smtp(row) for row in desk.store.page(limit=10).rows]
+    expected = f"{count} message{'s' if count > 1 else ''} that match {wanted!r}" if wanted else f"{count} message(s)"
+    sentence = f"expected {expected} within {timeout:g} s; {len(rows)} came"
+    answer = {"error": sentence, "found": [_with_smtp(row) for row in rows], "newest": others, "since": since}
+    return as_json(answer, status=408)
+
+
+def _whole(desk: Desk, row: Row) -> dict[str, Any]:
+    try:
+        content = desk.store.content(row.seq)
+    except LookupError:  # deleted meanwhile
+        content = b""
+    return {
+        "message": whole(row, content),
+        "smtp": _smtp(row),
+        "links": links(content),
+        "codes": codes(row.subject, content),
+    }
+
+
+def message(desk: Desk, call: Call) -> Answer:
+    """Return all of a message, how it came, its links and codes; `peek=1` leaves it unread."""
+    row = desk.find(call.path["id"], call.query.get("query", ""), call.query.get("tz", ""))
+    if row is None:
+        return _missing(call)
+    if call.query.get("peek") != "1":
+        mark_read(desk, row)
+    answer = _whole(desk, row)
+    content = desk.store.content(row.seq)
+    session = desk.store.session(row.session) if row.session else None
+    answer["session"] = None if session is None else _session(session)
+    answer["headers"] = [[name, words(value)] for name, value in Headers(content).fields]
+    answer["parts"] = _tree(split(content)[0], "")
+    return as_json(answer)
+
+
+def _missing(call: Call) -> Answer:
+    return error(404, f"expected the id of a message that is there, or 'latest'; came {call.path['id'][:100]!r}")
+
+
+def _tree(part: Part, part_id: str) -> dict[str, Any]:
+    inside = part.parts if part.media_type.startswith("multipart/") else ()
+    return {
+        "id": part_id or "0",
+        "type": part.media_type,
+        "name": sound(filename_of(part) or "") or None,
+        "encoding": part.value("transfer-encoding").main or None,
+        "size": part.end - part.body,
+        "parts": [_tree(one, f"{part_id}.{n}" if part_id else str(n)) for n, one in enumerate(inside, 1)],
+    }
+
+
+def raw(desk: Desk, call: Call) -> Answer:
+    """Return the exact octets that came."""
+    row = desk.find(call.path["id"], call.query.get("query", ""), call.query.get("tz", ""))
+    try:
+        octets = None if row is None else desk.store.content(row.seq)
+    except LookupError:
+        octets = None
+    if row is None or octets is None:
+        return _missing(call)
+    file = {"Content-Disposition": f'attachment; filename="{row.id}.eml"'}
+    return Answer(octets, "message/rfc822", headers=file)
+
+
+# Sessions
+
+
+def _session(session: StoredSession) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "server": session.server,
+        "began": timestamp(session.began),
+        "has_mail": session.has_mail,
+        "has_failed": session.has_failed,
+        "facts": session.facts,
+        "dialogue": session.dialogue,
+    }
+
+
+def sessions(desk: Desk, call: Call) -> Answer:
+    """List sessions that have ended, also those that brought no mail."""
+    start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
+    failed, without_mail = call.query.get("failed") == "1", call.query.get("without_mail") == "1"
+    found = desk.store.sessions(start=start, limit=limit, without_mail=without_mail, failed=failed)
+    return as_json({"seq": desk.store.last_change(), "start": start, "sessions": [_session(one) for one in found]})
+
+
+def session(desk: Desk, call: Call) -> Answer:
+    """Return a session with its dialogue."""
+    if (found := desk.store.session(call.path["id"])) is None:
+        return error(404, f"expected the id of a session that has ended; came {call.path['id'][:100]!r}")
+    return as_json(_session(found))
+
+
+# Events
+
+
+async def events(desk: Desk, call: Call) -> Answer:
+    """Send what happens as server-sent events; `Last-Event-ID` is the last change that the client knows of."""
+    known = call.headers.get("last-event-id", call.query.get("since", ""))
+    since = int(known) if known.isascii() and known.isdecimal() and len(known) < _LONGEST_NUMBER else None
+    return Answer(media_type="text/event-stream", stream=_stream(desk, since))
+
+
+_LONGEST_NUMBER: Final = 19
+
+
+async def _stream(desk: Desk, since: int | None) -> AsyncIterator[bytes]:
+    async with desk.hub.listen(since) as listener:
+        yield b"retry: 2000\n\n"
+        while True:
+            event = await listener.next(KEEP_ALIVE)
+            yield b": alive\n\n" if event is None else _as_event(event)
+
+
+def _as_event(event: Event) -> bytes:
+    change = event.change
+    data = dict(change.data) if event.row is None else _with_smtp(event.row)
+    return f"id: {change.n}\nevent: {change.kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+ROUTES: Final = (
+    Route(f"{BASE}/messages", {"GET": messages}),
+    Route(f"{BASE}/messages/wait", {"GET": wait}),
+    Route(f"{BASE}/messages/{{id}}", {"GET": message}),
+    Route(f"{BASE}/messages/{{id}}/raw", {"GET": raw}),
+    Route(f"{BASE}/sessions", {"GET": sessions}),
+    Route(f"{BASE}/sessions/{{id}}", {"GET": session}),
+    Route(f"{BASE}/events", {"GET": events}),
+)

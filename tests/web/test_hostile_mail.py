@@ -1,0 +1,34 @@
+"""Whatever a message is made of, each form of it is answered, and soon."""
+
+import pytest
+
+from smtpfix.mail.mime import MAX_DEPTH
+
+HOSTILE = {
+    "levels": b"".join(
+        b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (n, n) for n in range(2 * MAX_DEPTH)
+    ),
+    "parts": b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n\r\nx\r\n" * 5000,
+    "line": b"Content-Type: text/html\r\n\r\n" + b"<a href=cid:" * 40_000,
+    "markup": b"Content-Type: text/html\r\n\r\n" + b"<!--" * 40_000,
+    "words": b"Subject: " + b"=?utf-8?q?=41?= " * 20_000 + b"\r\n\r\nx",
+    "addresses": b"To: " + b"a@example.org,\r\n " * 20_000 + b"b@example.org\r\n\r\nx",
+    "unsubscribe": b"List-Unsubscribe: " + b"(<" * 20_000 + b"\r\n\r\nx",
+    "codes": b"Subject: code\r\n\r\n" + b"code 1234 AB12CD " * 5000,
+    "no octets": b"\r\n",
+    "surrogates": b"Subject: \xff\xfe\r\nFrom: \xff <\xff@\xff>\r\nContent-Type: text/html; charset=utf-7\r\n\r\n"
+    b"+2AA-\xff\0",
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_each_form_of_a_hostile_message_is_answered(site, content):
+    """The limit of each request is what says that it came soon."""
+    sent = site.send(content)
+    for path in (
+        *(f"/api/v1/message/{sent}", f"/api/v1/message/{sent}/headers", f"/api/v1/message/{sent}/raw"),
+        *(f"/api/v1/messages/{sent}@smtpfix.test", f"/api/smtpfix/v1/messages/{sent}", f"/view/{sent}"),
+        *("/api/v1/messages", "/api/v2/messages", "/", "/api/smtpfix/v1/messages", "/api/smtpfix/v1/messages/wait"),
+    ):
+        assert site.ask(path).status == 200, path
+    assert site.ask(f"/view/{sent}.html").status in (200, 404)
