@@ -174,7 +174,7 @@ def test_a_plugin_s_line_has_no_secret_that_the_server_says_again(run):
         ),
         (("--json",), "--json: expected at most one of --json, --nagios, --prometheus"),
         (("--user", "ann"), "--user: expected a user with a password or a token"),
-        (("--what",), "No such option '--what'"),
+        (("--what",), "No such option"),  # click's older versions write its name otherwise
     ],
 )
 def test_wrong_options_are_unknown_to_a_plugin_and_said_on_stdout(run, options, error):
