@@ -67,7 +67,9 @@ def test_a_function_is_told_the_session_so_far_and_decides_by_the_argument(serve
     seen = []
 
     def no_eve(turn):
-        seen.append((turn.stage, turn.address, turn.argument.upper(), turn.envelope.recipients, turn.session.client_name))
+        seen.append(
+            (turn.stage, turn.address, turn.argument.upper(), turn.envelope.recipients, turn.session.client_name)
+        )
         return Reply(550, "5.1.1", "Not here") if turn.address == EVE else None
 
     server.on("RCPT", no_eve)
