@@ -28,13 +28,11 @@ class _ProbeCommand(click.Command):
 
 
 @click.command("probe", cls=_ProbeCommand)
-@click.argument("where", metavar="HOST[:PORT]")
+@click.argument("where", metavar="[SCHEME://]HOST[:PORT]")
 @click.option(
     "--connection",
     metavar="KIND",
-    default="plain",
-    show_default=True,
-    help="plain, starttls or implicit-tls; port 25, 25 and 465 unless PORT says so.",
+    help="When TLS begins: plain (never; the default), starttls or implicit-tls (the default for imaps:// and pop3s://).",
 )
 @click.option("-4", "ip_version", flag_value=4, type=int, help="Connect to IPv4 addresses only.")
 @click.option("-6", "ip_version", flag_value=6, type=int, help="Connect to IPv6 addresses only.")
@@ -65,7 +63,10 @@ class _ProbeCommand(click.Command):
 )
 @click.option("--critical", metavar="NAME=RANGE", multiple=True, help="The same, and worse; repeatable.")
 def probe_command(**options: Any) -> int:
-    """Measure an SMTP server: times, reply code, greeting, extensions, TLS, certificate.
+    """Measure a mail server: times, reply code, greeting, extensions, TLS, certificate.
+
+    SCHEME is smtp (the default), imap, imaps, pop3 or pop3s. Without PORT, the conventional port is used: 25 for SMTP,
+    143 for IMAP, 110 for POP3; with implicit TLS 465, 993 and 995.
 
     Exit status: 0 when all went well, 1 when not, 2 when it could not run; with --nagios those of monitoring plugins.
     """

@@ -133,7 +133,23 @@ def test_where_to_connect_to(where, connection, host, port):
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (("a:b:c",), "HOST[:PORT]: expected such as mail.example.org:25 or [::1]:25, got 'a:b:c'"),
+        (
+            ("a:b:c",),
+            "HOST[:PORT]: expected such as mail.example.org:25, [::1]:25 or imap://mail.example.org, got 'a:b:c'",
+        ),
+        (
+            ("http://localhost",),
+            "HOST[:PORT]: expected no scheme, or one of smtp://, smtps://, imap://, imaps://, pop3://, pop3s://, "
+            "got 'http://localhost'",
+        ),
+        (
+            ("imaps://localhost", "--connection", "starttls"),
+            "--connection: expected implicit-tls or nothing beside imaps://, got 'starttls'",
+        ),
+        (
+            ("pop3://localhost", "--from", "a@example.org", "--to", "b@example.org"),
+            "--from: expected none: only SMTP has it, got 'a@example.org'",
+        ),
         (("localhost:0",), "HOST[:PORT]: expected a number from 1 to 65535, got 0"),
         (
             ("localhost", "--connection", "ssl"),
