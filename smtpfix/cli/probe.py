@@ -68,7 +68,7 @@ def run(
         stream.write(exposition(result))
     else:
         asked = result.probe
-        spoken = "" if asked.protocol is Protocol.SMTP else f"{asked.protocol.upper()}, "
+        spoken = "" if asked.protocol == Protocol.SMTP else f"{asked.protocol.upper()}, "
         head = f"{printable(asked.host)}, port {asked.port}, {spoken}{asked.connection}"
         Terminal(stream).lines(
             [head, *(f"    {label + ':' if label else '':17} {text}" for label, text in facts(result))]

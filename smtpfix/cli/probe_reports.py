@@ -68,7 +68,7 @@ def facts(result: ProbeResult) -> Iterator[tuple[str, str]]:
             yield label, f"{milliseconds:.1f} ms"
     if result.greeting:
         yield "Greeting", result.greeting
-    if result.software or (result.greeting and result.probe.protocol is Protocol.SMTP):
+    if result.software or (result.greeting and result.probe.protocol == Protocol.SMTP):
         yield "Software", result.software or "not named"
     if result.extensions_in_clear:
         yield "Offered in clear", ", ".join(result.extensions_in_clear)
@@ -83,7 +83,7 @@ def facts(result: ProbeResult) -> Iterator[tuple[str, str]]:
         yield "Issuer", certificate.issuer
         yield "Expires", "not known" if certificate.expires is None else _expiry(certificate.expires, result.days_left)
     if result.succeeded:
-        nothing = "nothing sent" if result.probe.protocol is Protocol.SMTP else "not logged in"
+        nothing = "nothing sent" if result.probe.protocol == Protocol.SMTP else "not logged in"
         logged_in = f"logged in by {result.mechanism}"
         done = [name for name, so in ((logged_in, result.logged_in), ("sent", result.sent)) if so]
         yield "Reply code", f"0, {' and '.join(done) or nothing}"
