@@ -9,6 +9,8 @@ from .speaking import Reply, Speaker, Stopped
 
 _TAGGED: Final = ("OK", "NO", "BAD")
 _GREETINGS: Final = ("OK", "PREAUTH", "BYE")
+_DIGITS: Final = 10
+"""Of a number of 32 bits."""
 _LONGEST_QUOTED: Final = 1_000
 """Characters of a string that is sent in quotes; what is longer is a literal."""
 
@@ -41,7 +43,7 @@ class IMAP(Speaker):
         self.last_reply = []
         untagged = []
         while True:
-            line = self._line()
+            line = self._response()
             words = line.rstrip(b"\r\n")
             if words[:1] == b"+":
                 return Reply("+", (words[1:].strip(),))
@@ -59,6 +61,16 @@ class IMAP(Speaker):
                 raise self._is_none(f"{self._tag} and one of {', '.join(_TAGGED)}", line)
             self._untagged = tuple(untagged)
             return Reply(status, (text,))
+
+    def _response(self) -> bytes:
+        """Take one response and return its first line; literals in it (RFC 9051 section 4.3) are read and forgotten."""
+        first = line = self._line()
+        while first[:2] == b"* " and (left := _announced(line)) is not None:
+            while left > 0:
+                line = self._line()
+                left -= len(line)
+            line = line[left:] if left else self._line()
+        return first
 
     def greeted(self) -> str:
         """Read the greeting, which is an untagged OK; software is not named in it."""
@@ -116,6 +128,14 @@ class IMAP(Speaker):
         """Say LOGOUT, unless the server has said goodbye itself."""
         if not self._is_over:
             self.say("LOGOUT")
+
+
+def _announced(line: bytes) -> int | None:
+    """Return the octets of the literal that a line announces at its end; None: it does not."""
+    _, brace, size = line.rstrip(b"\r\n").rpartition(b"{")
+    digits = size.removesuffix(b"}")
+    is_size = brace and digits != size and digits.isdigit() and len(digits) <= _DIGITS
+    return int(digits) if is_size else None
 
 
 def _escaped(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from smtpfix import ImapPolicy, InvalidValueError, Pop3Policy, Server, Token
+from smtpfix import After, ImapPolicy, InvalidValueError, Pop3Policy, Server, Token
 from smtpfix.probe import speaking
 from smtpfix.probe.measurement import Connection, Probe, Protocol
 from smtpfix.probe.probe import probe
@@ -129,6 +129,12 @@ def test_without_sasl_ir_the_initial_response_is_an_answer():
     assert heard[1:] == [b"P2 AUTHENTICATE PLAIN\r\n", b"AGFubgBzM2NyZXQ=\r\n", b"P3 LOGOUT\r\n"]
 
 
+def test_literals_in_responses_are_read_over():
+    fetch = b"* 1 FETCH (A {7}\r\nP1 OK\r\n B {0}\r\n C {3}\r\nxyz)\r\n"
+    result, _ = found(IMAP, b"* OK hi\r\n", fetch + b"* CAPABILITY IMAP4rev1 X\r\nP1 OK\r\n", b"P2 OK\r\n")
+    assert (result.error, result.extensions) == ("", ("IMAP4rev1", "X"))
+
+
 # Servers that are not
 
 
@@ -154,6 +160,28 @@ def test_without_sasl_ir_the_initial_response_is_an_answer():
 def test_a_server_that_is_not_well_ends_the_probe_with_the_reason(protocol, replies, stage, code, error):
     result, _ = found(protocol, *replies, b"")
     assert (result.stage, result.reply_code, result.error) == (stage, code, error)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "command", "injected"),
+    [(IMAP, "STARTTLS", b"* CAPABILITY INJECTED\r\nP3 OK done\r\n"), (POP3, "STLS", b"+OK\r\nINJECTED\r\n.\r\n")],
+)
+def test_what_a_server_said_in_clear_behind_its_ok_is_no_reply_inside_tls(protocol, command, injected):
+    with Server(policy(protocol, "starttls")) as server:
+        server.on(command, After(injected))
+        result = measured(server, protocol, Connection.STARTTLS, **LOGIN)
+        assert (result.error, result.logged_in) == ("", True)
+        assert "INJECTED" not in result.extensions
+
+
+@BOTH
+def test_at_a_server_that_is_not_trusted_it_does_not_log_in_and_tells_when_the_certificate_expires(protocol):
+    with Server(policy(protocol, "starttls", certificate="expired")) as server:
+        result = measured(server, protocol, Connection.STARTTLS, **LOGIN)
+        assert (result.reply_code, result.stage) == (-1, "tls")
+        assert result.error == "the certificate is not trusted: certificate has expired"
+        assert result.days_left < 0
+        assert not any(session.auth for session in server.sessions)
 
 
 @BOTH
