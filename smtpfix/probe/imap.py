@@ -49,7 +49,6 @@ class IMAP(Speaker):
                 return Reply("+", (words[1:].strip(),))
             if words[:2] == b"* ":
                 untagged.append(words[2:])
-                self._untagged = tuple(untagged)
                 status, text = _status(words[2:])
                 if status == "BYE":
                     self._is_over = True

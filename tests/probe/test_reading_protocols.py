@@ -129,6 +129,14 @@ def test_without_sasl_ir_the_initial_response_is_an_answer():
     assert heard[1:] == [b"P2 AUTHENTICATE PLAIN\r\n", b"AGFubgBzM2NyZXQ=\r\n", b"P3 LOGOUT\r\n"]
 
 
+@pytest.mark.parametrize("has_it", [b"IMAP4rev1 SASL-IR", b"IMAP4rev2"])
+def test_with_sasl_ir_which_rev2_has_in_itself_it_is_in_the_command(has_it):
+    capability = b"* CAPABILITY " + has_it + b" AUTH=PLAIN\r\nP1 OK\r\n"
+    result, heard = found(IMAP, b"* OK hi\r\n", capability, b"P2 OK in\r\n", b"P3 OK\r\n", **LOGIN)
+    assert result.logged_in
+    assert heard[1:] == [b"P2 AUTHENTICATE PLAIN AGFubgBzM2NyZXQ=\r\n", b"P3 LOGOUT\r\n"]
+
+
 def test_literals_in_responses_are_read_over():
     fetch = b"* 1 FETCH (A {7}\r\nP1 OK\r\n B {0}\r\n C {3}\r\nxyz)\r\n"
     result, _ = found(IMAP, b"* OK hi\r\n", fetch + b"* CAPABILITY IMAP4rev1 X\r\nP1 OK\r\n", b"P2 OK\r\n")
