@@ -545,6 +545,18 @@ BREAKS: Final = (
         "a probe takes what was injected in clear for what the server says inside TLS",
     ),
     Break(
+        "smtpfix/probe",
+        "if tag != self._tag.encode() or status not in _TAGGED:",
+        "if status not in _TAGGED:",
+        "a probe takes the answer to another command for its own",
+    ),
+    Break(
+        "smtpfix/probe",
+        'if self.offers("LOGINDISABLED"):',
+        "if False:",
+        "a probe says a password to a server that has forbidden it",
+    ),
+    Break(
         "smtpfix/pki",
         "der.first(value.content)",
         "next(der.elements(value.content))",

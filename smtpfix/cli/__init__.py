@@ -72,141 +72,146 @@ def commands(context: click.Context) -> None:
     is_eager=True,
     expose_value=False,
     callback=_use_config,
-    help="Read options from a file, by their names: listen = ['plain:2525'], any-user = true. The environment "
-    "(SMTPFIX_SERVE_LISTEN, ...) overrules it, and the command line both.",
+    help="Read options from a file, by name: listen = ['plain:2525'], any-user = true. Environment variables "
+    "(SMTPFIX_SERVE_LISTEN, ...) override the file, and the command line overrides both.",
 )
 @click.option(
     "--listen",
     metavar="MODE[@HOST]:PORT",
     multiple=True,
-    help="Serve this instead of the default four; repeatable. MODE is plain, starttls, tls-required or implicit-tls. "
-    "Port 0 takes a free one; an IPv6 HOST stands in brackets: starttls@[::1]:2525. lmtp:2424 and lmtp+starttls:2424 "
-    "speak LMTP, lmtp+unix:PATH on a UNIX socket; with imap:1143, imap+starttls:2143, pop3+implicit-tls:1995 clients "
-    "read mail.",
+    help="Start this server instead of the default four. Repeatable. MODE is plain, starttls, tls-required or "
+    "implicit-tls. Port 0 picks a free port. Put an IPv6 HOST in brackets: starttls@[::1]:2525. For LMTP, write "
+    "lmtp:2424, lmtp+starttls:2424, or lmtp+unix:PATH for a UNIX socket; for IMAP and POP3, imap:1143, "
+    "imap+starttls:2143, pop3+implicit-tls:1995.",
 )
 @_switch(
     "--imap",
-    help="Have what comes read by IMAP too: plain on 1143, starttls on 2143, tls-required on 3143, implicit-tls on "
-    "1993; with --conventional-ports starttls on 143 and implicit-tls on 993.",
+    help="Also start IMAP servers, from which clients read the mail that arrives: plain on 1143, starttls on 2143, "
+    "tls-required on 3143, implicit-tls on 1993; with --conventional-ports, starttls on 143 and implicit-tls on 993.",
 )
 @_switch(
     "--pop3",
-    help="Have what comes read by POP3 too: plain on 1110, starttls on 2110, tls-required on 3110, implicit-tls on "
-    "1995; with --conventional-ports starttls on 110 and implicit-tls on 995.",
+    help="Also start POP3 servers, from which clients read the mail that arrives: plain on 1110, starttls on 2110, "
+    "tls-required on 3110, implicit-tls on 1995; with --conventional-ports, starttls on 110 and implicit-tls on 995.",
 )
 @_switch(
     "--conventional-ports",
-    help="Serve plain on 25, starttls on 587 and implicit-tls on 465 instead of the default four.",
+    help="Start plain on 25, starttls on 587 and implicit-tls on 465 instead of the default four servers.",
 )
 @click.option(
     "--host",
     metavar="HOST",
     default="localhost",
     show_default=True,
-    help="Where to listen unless --listen says so; 0.0.0.0 lets other machines in.",
+    help="The address to listen on, unless --listen names one. 0.0.0.0 lets other machines connect.",
 )
 @click.option(
     "--hostname",
     metavar="NAME",
     multiple=True,
-    help="The server's own name or IP address, in greeting, EHLO reply and certificate; repeatable: the certificate "
-    "holds all of them.",
+    help="The name or IP address of the server, for the greeting, the EHLO reply and the certificate. Repeatable: the "
+    "certificate is valid for all of them.",
 )
 @click.option(
     "--user",
     metavar="NAME:PASSWORD",
     multiple=True,
     type=_Lines(),
-    help="Who may log in; repeatable. '*' is the same as --any-user.",
+    help="Let this user log in. Repeatable. '*' is the same as --any-user.",
 )
 @click.option(
     "--users",
     metavar="FILE",
     type=_FILE,
-    help="Who may log in, a NAME:PASSWORD line each; passwords in clear or as 'htpasswd -m' and '-s' write them.",
+    help="Let the users in FILE log in: one NAME:PASSWORD per line, with passwords in clear or as 'htpasswd -m' and "
+    "'htpasswd -s' write them.",
 )
 @click.option(
     "--token",
     metavar="NAME:TOKEN",
     multiple=True,
     type=_Lines(),
-    help="Who may log in with a bearer token; repeatable. XOAUTH2 and OAUTHBEARER are offered then.",
+    help="Let this user log in with a bearer token, and offer XOAUTH2 and OAUTHBEARER. Repeatable.",
 )
-@_switch("--any-user", help="Accept every user with every password, and say who came.")
+@_switch("--any-user", help="Accept any user with any password, and show who logged in.")
 @click.option(
     "--mechanism",
     metavar="NAME",
     multiple=True,
-    help="Offer this SASL mechanism instead of PLAIN and LOGIN; repeatable, in this order: CRAM-MD5, SCRAM-SHA-256, …",
+    help="Offer this SASL mechanism instead of PLAIN and LOGIN: CRAM-MD5, SCRAM-SHA-256, ... Repeatable; the "
+    "order is kept.",
 )
-@_switch("--require-auth", help="Answer 530 to mail from clients that have not logged in.")
+@_switch("--require-auth", help="Reply 530 when a client that has not logged in sends mail.")
 @_switch(
     "--auth-in-clear",
     default=None,
-    help="Take logins outside TLS in every mode, or in none; without, in mode plain only.",
+    help="Allow logins without TLS in every mode, or in none. Default: in mode plain only.",
 )
 @click.option(
     "--client-certificate",
     metavar="WHETHER",
-    help="Ask TLS clients for a certificate of 'smtpfix certs client': none, optional or required.",
+    help="Ask TLS clients for a certificate made by 'smtpfix certs client': none, optional or required.",
 )
-@_switch("--proxy-protocol", help="Take connections with a PROXY protocol header, and no others.")
-@_switch("--xclient", help="Let everybody say by XCLIENT who the client is.")
-@click.option("--size-limit", metavar="OCTETS", type=int, help="Largest message; larger ones are answered 552.")
+@_switch("--proxy-protocol", help="Accept only connections that begin with a PROXY protocol header.")
+@_switch("--xclient", help="Let any client say with XCLIENT who the original client is.")
+@click.option(
+    "--size-limit", metavar="OCTETS", type=int, help="The largest message to accept; reply 552 to larger ones."
+)
 @click.option(
     "--like",
     metavar="PROVIDER",
-    help="Be like a mail provider, with its modes and everybody's login: one of 'smtpfix providers', such as gmail. "
-    "--conventional-ports are then its documented ones.",
+    help="Behave like a mail provider such as gmail, with its modes, and let any user log in; 'smtpfix providers' "
+    "lists them. With --conventional-ports, use the ports that the provider documents.",
 )
 @click.option(
     "--old-devices",
     is_flag=True,
-    help="Take what old devices do: AUTH without EHLO or in clear, lines and contents that end in LF, TLS 1.0, cipher "
-    "suites without forward secrecy. Everybody may log in.",
+    help="Accept what old devices do: AUTH without EHLO or without TLS, lines and messages that end in LF, TLS 1.0, "
+    "cipher suites without forward secrecy. Any user may log in.",
 )
 @click.option(
     "--limit",
     metavar="NAME=VALUE",
     multiple=True,
-    help="Refuse what is too much, such as connections=1 or message_rate=30/minute; repeatable, see docs/rules.md.",
+    help="Refuse what exceeds a limit, such as connections=1 or message_rate=30/minute. Repeatable; see docs/rules.md.",
 )
 @click.option(
     "--greylist",
     metavar="SECONDS",
     type=float,
-    help="Answer 450 to what comes first, and take it when it comes again after so many seconds.",
+    help="Reply 450 to the first attempt, and accept a retry after this many seconds.",
 )
 @click.option(
     "--offer",
     metavar="KEYWORD",
     multiple=True,
-    help="Offer an optional extension too: CHUNKING, BINARYMIME, DSN, REQUIRETLS, LIMITS, ...; repeatable.",
+    help="Also offer an optional extension: CHUNKING, BINARYMIME, DSN, REQUIRETLS, LIMITS, ... Repeatable.",
 )
 @click.option(
     "--syntax",
     metavar="SYNTAX",
-    help="What becomes of commands against the grammar: strict refuses all, lenient takes most; usual is in between.",
+    help="How to treat commands that violate the grammar: strict refuses all of them, lenient accepts most, usual is "
+    "in between.",
 )
 @click.option(
     "--authority",
     metavar="DIR",
     type=_DIRECTORY,
-    help="Keep the certificate authority in DIR between runs, so that its ca.pem can be imported once.",
+    help="Keep the certificate authority in DIR between runs, so that you import its ca.pem only once.",
 )
 @click.option("--key-type", metavar="TYPE", help=KEY_TYPE)
 @click.option(
     "--save",
     metavar="DIR",
     type=_DIRECTORY,
-    help="Write each message, its exact octets, and each session's transcript to a file of its own in DIR.",
+    help="Write each message, octet for octet, and the transcript of each session to files in DIR.",
 )
 @click.option(
     "--save-as",
     metavar="WAY",
     default=WAYS_TO_SAVE[0],
     show_default=True,
-    help="What DIR of --save is: files, or a maildir that mail readers open.",
+    help="How --save stores messages: files, or a maildir that mail readers can open.",
 )
 @click.option(
     "--store",
@@ -227,37 +232,41 @@ def commands(context: click.Context) -> None:
 @click.option(
     "--certificate",
     metavar="ID|FILE.toml",
-    help="Show a certificate's scenario: one of 'smtpfix certs list certificates', or a scenario's file of your own.",
+    help="Present the certificate of a scenario: one that 'smtpfix certs list certificates' lists, or your own file.",
 )
 @click.option(
     "--certificate-file",
     metavar="CHAIN.pem",
     type=_FILE,
-    help="Show a certificate of your own, the leaf first; with --key-file.",
+    help="Present your own certificate chain, leaf first. Requires --key-file.",
 )
 @click.option(
-    "--key-file", metavar="KEY.pem", type=_FILE, help="The unencrypted key of --certificate-file's first certificate."
+    "--key-file",
+    metavar="KEY.pem",
+    type=_FILE,
+    help="The unencrypted key of the first certificate in --certificate-file.",
 )
-@click.option("--scenario", metavar="ID", help="Show a scenario of another kind: one of 'smtpfix certs list'.")
+@click.option("--scenario", metavar="ID", help="Play a scenario of another kind: one that 'smtpfix certs list' lists.")
 @click.option(
     "--rule",
     metavar="RULE",
     multiple=True,
     type=_Lines(),
-    help="Answer a command otherwise: 'RCPT *@slow.example: 450 4.2.1 Greylisted x1', 'imap: LOGIN: NO later'; "
-    "repeatable, see docs/rules.md.",
+    help="Change how a command is answered: 'RCPT *@slow.example: 450 4.2.1 Greylisted x1', 'imap: LOGIN: NO later'. "
+    "Repeatable; see docs/rules.md.",
 )
 @click.option(
     "--rules",
     metavar="FILE.toml",
     type=_FILE,
-    help="Read more rules from a file, rules = ['RULE', ...], and again on SIGHUP; they are asked before --rule's.",
+    help="Read more rules from a file, rules = ['RULE', ...], and read it again on SIGHUP. They take precedence over "
+    "those of --rule.",
 )
-@click.option("--tls-min", metavar="VERSION", help="Lowest TLS version: 1.0, 1.1, 1.2 (the default) or 1.3.")
+@click.option("--tls-min", metavar="VERSION", help="The lowest TLS version: 1.0, 1.1, 1.2 (the default) or 1.3.")
 @click.option(
     "--tls-max",
     metavar="VERSION",
-    help="Highest TLS version, 1.3 by default; below --tls-min's default it is the lowest as well.",
+    help="The highest TLS version. Default: 1.3. If it is below the default of --tls-min, it is also the lowest.",
 )
 @click.option(
     "--max-memory",
@@ -265,35 +274,37 @@ def commands(context: click.Context) -> None:
     type=int,
     default=DEFAULT_MEMORY,
     show_default=True,
-    help="Keep no more MiB of messages and transcripts in memory; the oldest go first. Files of --save stay.",
+    help="Keep at most this many MiB of messages and transcripts in memory, and drop the oldest first. Files that "
+    "--save has written stay.",
 )
 @click.option(
     "--emit",
     metavar="STYLE",
-    help="Print how an application reaches the first server, and all else on stderr: env for a shell, docker for an "
-    "env file, django, flask-mail, fastapi-mail, node, rails, spring, symfony, laravel, ...; see docs/outside.md.",
+    help="Print the settings with which an application reaches the first server, and everything else on stderr: env "
+    "for a shell, docker for an env file, django, flask-mail, fastapi-mail, node, rails, spring, symfony, laravel, ... "
+    "(see docs/outside.md).",
 )
-@_switch("--json", "as_json", help="Print one JSON object a line for each event, for programs.")
-@_switch("--verbose", help="Print everything that is said, as it goes; passwords and tokens are struck out.")
-@click.option("--exit-after", metavar="N", type=int, help="End once N messages have been accepted.")
+@_switch("--json", "as_json", help="Print each event as one line of JSON, for programs.")
+@_switch("--verbose", help="Print the whole conversation as it happens, without passwords and tokens.")
+@click.option("--exit-after", metavar="N", type=int, help="Exit when N messages have been accepted.")
 @click.option(
     "--timeout",
     metavar="SECONDS",
     type=float,
-    help="End after so many seconds; with status 1 if --exit-after's messages have not come.",
+    help="Exit after this many seconds, with status 1 if fewer messages than --exit-after asks for have arrived.",
 )
 def serve_command(**options: Any) -> int:
     """Serve all four modes at once and show what clients do.
 
     \b
     Without --listen and --conventional-ports:
-      1025  plain          TLS never
+      1025  plain          no TLS
       1587  starttls       TLS when the client asks for it
       2587  tls-required   TLS before anything else
       1465  implicit-tls   TLS from the first octet
 
-    Exit status: 0 when ended by --exit-after, --timeout alone, Ctrl-C or SIGTERM, or when nobody reads the output any
-    more; 1 when --timeout passed before --exit-after's messages came; 2 when it could not run.
+    Exit status: 0 if ended by --exit-after, --timeout alone, Ctrl-C or SIGTERM, or because nobody reads the output any
+    more; 1 if --timeout passed before the messages of --exit-after arrived; 2 if it could not run.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     from .serve import serve  # noqa: PLC0415 - help and errors need no rich
 

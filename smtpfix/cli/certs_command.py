@@ -10,7 +10,7 @@ import click
 
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
 _FILE = click.Path(path_type=Path)
-KEY_TYPE = "Keys of the authority and below it: ecdsa or rsa; without, what DIR has, and ecdsa for a new one."
+KEY_TYPE = "The type of all keys: ecdsa or rsa. Default: that of the authority in DIR, or ecdsa for a new one."
 """What ``--key-type`` says of itself."""
 
 

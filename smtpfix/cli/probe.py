@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.probe.measurement import Connection, Probe
+from smtpfix.probe.measurement import Connection, Probe, Protocol
 from smtpfix.probe.probe import probe
 from smtpfix.probe.thresholds import read_ranges
 from smtpfix.safe_text import printable
@@ -20,7 +20,15 @@ from .probe_prometheus import exposition
 from .probe_reports import as_object, facts
 from .terminal import Terminal
 
-_WHERE: Final = re.compile(r"(?:\[(?P<ipv6>[^][]+)]|(?P<host>[^][:]+))(?::(?P<port>[0-9]{1,5}))?")
+_WHERE: Final = re.compile(
+    r"(?:(?P<scheme>[^]/:[]+)://)?(?:\[(?P<ipv6>[^][]+)]|(?P<host>[^][:/]+))(?::(?P<port>[0-9]{1,5}))?/?"
+)
+_SCHEMES: Final = {
+    f"{protocol}{end}": (protocol, kind)
+    for protocol in Protocol
+    for end, kind in (("", None), ("s", Connection.IMPLICIT_TLS))
+}
+"""The protocol that a URL's scheme is for, and when TLS begins where it says so."""
 
 _OPTIONS: Final = {
     "Probe.host": "HOST[:PORT]",
@@ -52,14 +60,16 @@ def run(
     except InvalidValueError as error:
         if not nagios:
             raise
-        stream.write(line(State.UNKNOWN, str(error)) + "\n")
+        stream.write(line(State.UNKNOWN, str(error), _service(options["where"])) + "\n")
         return State.UNKNOWN
     if as_json:
         stream.write(json.dumps(as_object(result)) + "\n")
     elif prometheus:
         stream.write(exposition(result))
     else:
-        head = f"{printable(result.probe.host)}, port {result.probe.port}, {result.probe.connection}"
+        asked = result.probe
+        spoken = "" if asked.protocol == Protocol.SMTP else f"{asked.protocol.upper()}, "
+        head = f"{printable(asked.host)}, port {asked.port}, {spoken}{asked.connection}"
         Terminal(stream).lines(
             [head, *(f"    {label + ':' if label else '':17} {text}" for label, text in facts(result))]
         )
@@ -81,10 +91,16 @@ def _as_plugin(stream: TextIO, warn: Sequence[str], critical: Sequence[str], opt
     return state
 
 
+def _service(where: str) -> str:
+    """Return the protocol that a plugin's line begins with, also where the rest of the options makes no sense."""
+    protocol, _ = _SCHEMES.get(where.partition("://")[0].lower(), (Protocol.SMTP, None))
+    return protocol.upper()
+
+
 def read_probe(
     where: str,
     *,
-    connection: str,
+    connection: str | None,
     password: str | None,
     password_file: Path | None,
     no_verify: bool,
@@ -96,15 +112,24 @@ def read_probe(
     """Return what the options ask for. Raises `InvalidValueError`."""
     match = _WHERE.fullmatch(where)
     if match is None:
-        raise InvalidValueError("HOST[:PORT]", where, "such as mail.example.org:25 or [::1]:25")
-    if connection not in tuple(Connection):
+        expected = "such as mail.example.org:25, [::1]:25 or imap://mail.example.org"
+        raise InvalidValueError("HOST[:PORT]", where, expected)
+    scheme = (match["scheme"] or Protocol.SMTP).lower()
+    if scheme not in _SCHEMES:
+        expected = f"no scheme, or one of {', '.join(f'{one}://' for one in _SCHEMES)}"
+        raise InvalidValueError("HOST[:PORT]", where, expected)
+    protocol, by_scheme = _SCHEMES[scheme]
+    if connection not in (None, *Connection):
         raise InvalidValueError("--connection", connection, f"one of {', '.join(Connection)}")
-    kind = Connection(connection)
+    if connection is not None and by_scheme not in (None, connection):
+        raise InvalidValueError("--connection", connection, f"{by_scheme} or nothing beside {scheme}://")
+    kind = Connection(connection or by_scheme or Connection.PLAIN)
     given = {name: value for name, value in others.items() if value is not None}
     return Probe(
         match["ipv6"] or match["host"],
-        int(match["port"] or kind.default_port),
+        int(match["port"] or protocol.default_port(kind)),
         kind,
+        protocol=protocol,
         password=_secret(password, password_file, "--password"),
         token=_secret(token, token_file, "--token"),
         verify=not no_verify,

@@ -28,46 +28,67 @@ class _ProbeCommand(click.Command):
 
 
 @click.command("probe", cls=_ProbeCommand)
-@click.argument("where", metavar="HOST[:PORT]")
+@click.argument("where", metavar="[SCHEME://]HOST[:PORT]")
 @click.option(
     "--connection",
     metavar="KIND",
-    default="plain",
-    show_default=True,
-    help="plain, starttls or implicit-tls; port 25, 25 and 465 unless PORT says so.",
+    help="When TLS begins: plain (never; the default), starttls or implicit-tls (the default for smtps://, imaps:// and pop3s://).",
 )
 @click.option("-4", "ip_version", flag_value=4, type=int, help="Connect to IPv4 addresses only.")
 @click.option("-6", "ip_version", flag_value=6, type=int, help="Connect to IPv6 addresses only.")
-@click.option("--ehlo", "ehlo_name", metavar="NAME", help="What it calls itself; its address without.")
-@click.option("--user", metavar="NAME", help="Log in, once; over a plain connection the password travels in clear.")
-@click.option("--password", metavar="PASSWORD", help="Other users of the machine can read a command line.")
-@click.option("--password-file", metavar="FILE", type=_FILE, help="Read the password from a file's first line.")
-@click.option("--token", metavar="TOKEN", help="A bearer token in the password's place (OAUTHBEARER, XOAUTH2).")
-@click.option("--token-file", metavar="FILE", type=_FILE, help="Read the token from a file's first line.")
-@click.option("--mechanism", metavar="NAME", help="Log in by this SASL mechanism, not the best that is offered.")
-@click.option("--from", "sender", metavar="ADDRESS", help="Whom the message is from; with --to.")
-@click.option("--to", "recipient", metavar="ADDRESS", help="Send one message to ADDRESS; without, send nothing.")
-@click.option("--subject", metavar="TEXT", help="The message's subject.")
-@click.option("--text", metavar="HTML", help="The message's content.")
-@click.option("--ca-file", metavar="FILE", type=_FILE, help="The certificates to trust, PEM, instead of the system's.")
-@click.option("--name", metavar="NAME", help="The name that the certificate has to be for; HOST without.")
-@click.option("--no-verify", is_flag=True, help="Go on, login included, where the certificate cannot be verified.")
-@click.option("--timeout", metavar="SECONDS", type=float, help="For each wait; 10 by default.")
-@click.option("--deadline", metavar="SECONDS", type=float, help="For all of it; 60 by default.")
+@click.option("--ehlo", "ehlo_name", metavar="NAME", help="The name to send in EHLO. Default: this machine's address.")
+@click.option(
+    "--user", metavar="NAME", help="Log in as NAME, once. Over a plain connection, the password is sent in clear."
+)
+@click.option(
+    "--password",
+    metavar="PASSWORD",
+    help="The password. Other users of this machine can see it; prefer --password-file.",
+)
+@click.option("--password-file", metavar="FILE", type=_FILE, help="Read the password from the first line of FILE.")
+@click.option(
+    "--token", metavar="TOKEN", help="Log in with a bearer token instead of a password (OAUTHBEARER, XOAUTH2)."
+)
+@click.option("--token-file", metavar="FILE", type=_FILE, help="Read the token from the first line of FILE.")
+@click.option(
+    "--mechanism",
+    metavar="NAME",
+    help="Use this SASL mechanism to log in. Default: the best one that the server offers.",
+)
+@click.option("--from", "sender", metavar="ADDRESS", help="The sender of the message. Required with --to.")
+@click.option("--to", "recipient", metavar="ADDRESS", help="Send one message to ADDRESS. Default: send nothing.")
+@click.option("--subject", metavar="TEXT", help="The subject of the message.")
+@click.option("--text", metavar="HTML", help="The content of the message.")
+@click.option(
+    "--ca-file", metavar="FILE", type=_FILE, help="Trust the certificates in FILE (PEM) instead of the system's."
+)
+@click.option("--name", metavar="NAME", help="The name that the certificate must be valid for. Default: HOST.")
+@click.option("--no-verify", is_flag=True, help="Continue, and log in, even if the certificate cannot be verified.")
+@click.option("--timeout", metavar="SECONDS", type=float, help="The time limit for each wait. Default: 10.")
+@click.option("--deadline", metavar="SECONDS", type=float, help="The time limit for the whole probe. Default: 60.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
-@click.option("--prometheus", is_flag=True, help="Print Prometheus's text format.")
-@click.option("--nagios", is_flag=True, help="Print a monitoring plugin's line, and end with 0, 1, 2 or 3.")
+@click.option("--prometheus", is_flag=True, help="Print the results in Prometheus's text format.")
+@click.option("--nagios", is_flag=True, help="Print one line as a monitoring plugin does, and exit with 0, 1, 2 or 3.")
 @click.option(
     "--warn",
     metavar="NAME=RANGE",
     multiple=True,
-    help="With --nagios, what is well: total=2 (at most 2 seconds), days=21: (at least 21 days); repeatable.",
+    help="With --nagios, warn outside a range: total=2 (at most 2 seconds), days=21: (at least 21 days). Repeatable.",
 )
-@click.option("--critical", metavar="NAME=RANGE", multiple=True, help="The same, and worse; repeatable.")
+@click.option(
+    "--critical",
+    metavar="NAME=RANGE",
+    multiple=True,
+    help="With --nagios, the same for the critical state. Repeatable.",
+)
 def probe_command(**options: Any) -> int:
-    """Measure an SMTP server: times, reply code, greeting, extensions, TLS, certificate.
+    """Measure a mail server: times, reply code, greeting, extensions, TLS, certificate.
 
-    Exit status: 0 when all went well, 1 when not, 2 when it could not run; with --nagios those of monitoring plugins.
+    SCHEME is smtp (the default), smtps, imap, imaps, pop3 or pop3s. Without PORT, the conventional port is used: 25 for
+    SMTP, 143 for IMAP, 110 for POP3; with implicit TLS 465, 993 and 995.
+
+    Exit status: 0 if all went well, 1 if not, 2 if the probe could not run; with --nagios, that of a monitoring
+    plugin.
     """
     from .probe import run  # noqa: PLC0415 - help and errors need no TLS
 

@@ -27,9 +27,9 @@ _LONGEST: Final = 1_000
 """Characters of the text; some programs read no more than 4 KB of all."""
 
 
-def line(state: State, text: str) -> str:
+def line(state: State, text: str, service: str = "SMTP") -> str:
     """Return a plugin's line; a bar would begin the performance data."""
-    return f"SMTP {state.name} - {printable(text).replace('|', '/')[:_LONGEST]}"
+    return f"{service} {state.name} - {printable(text).replace('|', '/')[:_LONGEST]}"
 
 
 def report(result: ProbeResult, warnings: Mapping[str, Range], criticals: Mapping[str, Range]) -> tuple[State, str]:
@@ -42,7 +42,7 @@ def report(result: ProbeResult, warnings: Mapping[str, Range], criticals: Mappin
         value = "U" if name not in values else f"{values[name]:.6f}{unit}" if unit else f"{values[name]:.0f}"
         limits = [one[name].text if name in one else "" for one in (warnings, criticals)]
         data.append(";".join((f"{name}={value}", *limits, least)).rstrip(";"))
-    return state, f"{line(state, text)} | {' '.join(data)}"
+    return state, f"{line(state, text, result.probe.protocol.upper())} | {' '.join(data)}"
 
 
 def measured(result: ProbeResult) -> dict[str, float]:

@@ -14,6 +14,7 @@ def exposition(result: ProbeResult) -> str:
     """Return all of it, with a line feed at its end."""
     asked = result.probe
     target = {"host": asked.host, "port": str(asked.port), "connection": str(asked.connection)}
+    target["protocol"] = str(asked.protocol)
     return "".join(
         f"# HELP smtpfix_probe_{name} {words}\n# TYPE smtpfix_probe_{name} gauge\n"
         + "".join(f"smtpfix_probe_{name}{{{_labels(target | more)}}} {value!r}\n" for more, value in samples)
@@ -25,7 +26,8 @@ def exposition(result: ProbeResult) -> str:
 def _families(result: ProbeResult) -> Iterator[tuple[str, str, list[tuple[dict[str, str], float]]]]:
     """Yield names, what they mean, and each value with its own labels."""
     yield "success", "Whether all went well.", [({}, int(result.succeeded))]
-    yield "reply_code", "0: all went well; -1: no valid reply; else the server's.", [({}, result.reply_code)]
+    words = "0: all went well; -1: no valid reply; else the server's, or 1 where it has none."
+    yield "reply_code", words, [({}, result.reply_code)]
     yield "failure_info", "Where it ended.", [({"stage": result.stage}, 1)] if result.stage else []
     yield "start_timestamp_seconds", "When the probe began.", [({}, result.started.timestamp())]
     times = [({"phase": name}, value) for name, value in result.seconds.items()]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from smtpfix.probe.measurement import ProbeResult
+from smtpfix.probe.measurement import ProbeResult, Protocol
 from smtpfix.safe_text import printable
 
 _LINES_SHOWN: Final = 3
@@ -21,6 +21,7 @@ def as_object(result: ProbeResult) -> dict[str, object]:
         "host": asked.host,
         "port": asked.port,
         "connection": str(asked.connection),
+        "protocol": str(asked.protocol),
         "started": result.started.isoformat(),
         "reply_code": result.reply_code,
         "stage": result.stage or None,
@@ -67,6 +68,7 @@ def facts(result: ProbeResult) -> Iterator[tuple[str, str]]:
             yield label, f"{milliseconds:.1f} ms"
     if result.greeting:
         yield "Greeting", result.greeting
+    if result.software or (result.greeting and result.probe.protocol == Protocol.SMTP):
         yield "Software", result.software or "not named"
     if result.extensions_in_clear:
         yield "Offered in clear", ", ".join(result.extensions_in_clear)
@@ -81,9 +83,10 @@ def facts(result: ProbeResult) -> Iterator[tuple[str, str]]:
         yield "Issuer", certificate.issuer
         yield "Expires", "not known" if certificate.expires is None else _expiry(certificate.expires, result.days_left)
     if result.succeeded:
+        nothing = "nothing sent" if result.probe.protocol == Protocol.SMTP else "not logged in"
         logged_in = f"logged in by {result.mechanism}"
         done = [name for name, so in ((logged_in, result.logged_in), ("sent", result.sent)) if so]
-        yield "Reply code", f"0, {' and '.join(done) or 'nothing sent'}"
+        yield "Reply code", f"0, {' and '.join(done) or nothing}"
     else:
         yield "Reply code", f"{result.reply_code}, at {result.stage}"
         yield "Error", result.error

@@ -1,4 +1,6 @@
-"""One attempt to log in (RFC 4954), by the best of the mechanisms that the server offers: `log_in`.
+"""One attempt to log in, by the best of the mechanisms that the server offers: `log_in`.
+
+Speaks SASL (RFC 4422) through any protocol; where none of its mechanisms goes, the protocol's own command is next.
 
 One only: whoever tries the next mechanism with a wrong password is soon locked out, and gets another reply than the one
 that says so.
@@ -10,30 +12,31 @@ import base64
 import binascii
 import contextlib
 import hmac
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from typing import Final, TypeAlias
 
 from .measurement import BY_PASSWORD, BY_TOKEN, INTERNAL_ERROR, Probe
 from .saslprep import prepared
 from .speaking import Reply, Speaker, Stopped
 
-_ACCEPTED: Final = 235
-_CHALLENGE: Final = 334
-_LONGEST_COMMAND: Final = 510
-"""Octets of a command without its end (RFC 5321 section 4.5.3.1.4): what is longer is no initial response (RFC 4954
-section 4)."""
-
 _Dialogue: TypeAlias = Generator[str | bytes | None, bytes, None]
 """Yields answers and receives challenges; the first answer is the initial response, None where the server begins."""
 
 
-def log_in(speaker: Speaker, settings: Probe, offered: Iterable[str], *, in_clear: bool) -> str:
+def log_in(speaker: Speaker, settings: Probe, *, in_clear: bool) -> str:
     """Log in and return the mechanism. Raises `Stopped`, with the code of the server's reply where it refuses."""
-    mechanism = _chosen(settings, [one.upper() for one in offered], in_clear=in_clear)
+    offered = speaker.mechanisms()
+    mechanism = next((one for one in _known(settings, in_clear=in_clear) if one in offered), None)
+    if mechanism is None:
+        by_command = settings.mechanism is None and settings.token is None
+        if by_command and (command := speaker.log_in_without_sasl()):
+            return command
+        raise _nothing_goes(offered, _known(settings, in_clear=in_clear))
     dialogue = _DIALOGUES[mechanism](settings)
-    reply = _begin(speaker, mechanism, next(dialogue))
+    initial = next(dialogue)
+    reply = speaker.begin_login(mechanism, None if initial is None else _encoded(speaker, initial))
     challenge = b""
-    while reply.code == _CHALLENGE:
+    while reply.wants_more:
         try:
             challenge = base64.b64decode(reply.text, validate=True)
             answer = dialogue.send(challenge)
@@ -41,38 +44,26 @@ def log_in(speaker: Speaker, settings: Probe, offered: Iterable[str], *, in_clea
             raise _cancelled(speaker, reply, "a challenge is to be base64") from None
         except StopIteration:
             raise _cancelled(speaker, reply, f"{mechanism} has nothing more to say") from None
-        reply = speaker.say(_encoded(speaker, answer or b""))
-    if reply.code != _ACCEPTED:
+        reply = speaker.answer(_encoded(speaker, answer or b""))
+    if reply.status != speaker.logged_in:
         detail = challenge if mechanism in BY_TOKEN else b""  # says why a token is refused (RFC 7628 section 3.2.2)
         raise speaker.refused(reply, speaker.secrets.text(detail))
     return mechanism
 
 
-def _chosen(settings: Probe, offered: list[str], *, in_clear: bool) -> str:
-    """Return the mechanism to log in by, the one that was asked for or the first that goes."""
+def _known(settings: Probe, *, in_clear: bool) -> tuple[str, ...]:
+    """Return the mechanisms to log in by: the one that was asked for, or several, the best first."""
     if settings.mechanism is not None:
-        known: tuple[str, ...] = (settings.mechanism,)
-    elif settings.token is not None:
-        known = BY_TOKEN
-    else:
-        known = ("CRAM-MD5", "PLAIN", "LOGIN") if in_clear else BY_PASSWORD
+        return (settings.mechanism,)
+    if settings.token is not None:
+        return BY_TOKEN
+    return ("CRAM-MD5", "PLAIN", "LOGIN") if in_clear else BY_PASSWORD
+
+
+def _nothing_goes(offered: list[str], known: tuple[str, ...]) -> Stopped:
     if not offered:
-        raise Stopped(INTERNAL_ERROR, "the server does not offer AUTH")
-    for one in known:
-        if one in offered:
-            return one
-    raise Stopped(INTERNAL_ERROR, f"the server offers AUTH {' '.join(offered)}, and none of {', '.join(known)}")
-
-
-def _begin(speaker: Speaker, mechanism: str, initial: str | bytes | None) -> Reply:
-    command = f"AUTH {mechanism}"
-    if initial is None:
-        return speaker.say(command)
-    encoded = _encoded(speaker, initial)
-    if len(command) + 1 + len(encoded) <= _LONGEST_COMMAND:
-        return speaker.say(f"{command} {encoded}")
-    reply = speaker.say(command)
-    return speaker.say(encoded) if reply.code == _CHALLENGE else reply
+        return Stopped(INTERNAL_ERROR, "the server does not offer AUTH")
+    return Stopped(INTERNAL_ERROR, f"the server offers AUTH {' '.join(offered)}, and none of {', '.join(known)}")
 
 
 def _encoded(speaker: Speaker, answer: str | bytes) -> str:
@@ -84,10 +75,10 @@ def _encoded(speaker: Speaker, answer: str | bytes) -> str:
 
 
 def _cancelled(speaker: Speaker, reply: Reply, reason: str) -> Stopped:
-    """Take AUTH back (RFC 4954 section 4) and return what ends the probe: the reply that cannot be answered."""
+    """Take the login back with ``*`` and return what ends the probe: the reply that cannot be answered."""
     lines = speaker.last_reply
     with contextlib.suppress(OSError, Stopped):
-        speaker.say("*")
+        speaker.answer("*")
     speaker.last_reply = lines
     return speaker.refused(reply, reason)
 

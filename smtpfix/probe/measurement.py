@@ -17,6 +17,8 @@ TIMES: Final = ("connection", "tls", "login", "transfer", "total")
 """What is measured in time, in order."""
 INTERNAL_ERROR: Final = -1
 """The reply code when the server did not say no, but the connection, TLS or the probe itself failed."""
+REFUSED: Final = 1
+"""The reply code when an IMAP or POP3 server said no: NO, BAD, BYE and -ERR have no codes."""
 
 BY_PASSWORD: Final = ("PLAIN", "LOGIN", "CRAM-MD5")
 """The mechanisms that a probe can log in by with a password, the best first; in clear, CRAM-MD5 is the best."""
@@ -42,6 +44,21 @@ class Connection(StrEnum):
     def default_port(self) -> int:
         """The port where none is named."""
         return 465 if self is Connection.IMPLICIT_TLS else 25
+
+
+class Protocol(StrEnum):
+    """What the server speaks."""
+
+    SMTP = "smtp"
+    IMAP = "imap"
+    POP3 = "pop3"
+
+    def default_port(self, connection: Connection) -> int:
+        """Return the port where none is named."""
+        if self is Protocol.SMTP:
+            return connection.default_port
+        in_clear, in_tls = (143, 993) if self is Protocol.IMAP else (110, 995)
+        return in_tls if connection is Connection.IMPLICIT_TLS else in_clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +92,19 @@ class Probe:
     name: str | None = None
     """The name that the certificate has to be for, and that the server is told (SNI); None: the host."""
     ehlo_name: str | None = None
-    """What it calls itself in EHLO; None: its address, as a literal."""
+    """The name to send in EHLO; None: this machine's address, as a literal. SMTP only."""
     ip_version: int | None = None
     """4 or 6: take only such addresses of the host."""
+    protocol: Protocol = Protocol.SMTP
 
     def __post_init__(self) -> None:
         for name, good, expected in (
             ("host", bool(self.host), "a host name or an IP address"),
             ("port", 0 < self.port <= _LARGEST_PORT, f"a number from 1 to {_LARGEST_PORT}"),
             ("connection", self.connection in tuple(Connection), f"one of {', '.join(Connection)}"),
+            ("protocol", self.protocol in tuple(Protocol), f"one of {', '.join(Protocol)}"),
             ("sender", not self.recipient or bool(self.sender), "a sender with a recipient"),
+            *((one, self._is_smtp or not getattr(self, one), "none: only SMTP has it") for one in _SMTP_ONLY),
             *((one, (getattr(self, one) or "").isprintable(), "one line of text") for one in _LINES),
             ("name", self.name is None or _is_host(self.name), "a host name or an IP address"),
             ("ehlo_name", self.ehlo_name is None or _is_word(self.ehlo_name), "a name in ASCII, without blanks"),
@@ -95,6 +115,10 @@ class Probe:
             if not good:
                 raise InvalidValueError(f"Probe.{name}", getattr(self, name), expected)
         self._check_login()
+
+    @property
+    def _is_smtp(self) -> bool:
+        return self.protocol == Protocol.SMTP
 
     def _check_login(self) -> None:
         """Raise `InvalidValueError`, which never shows a secret."""
@@ -113,6 +137,7 @@ class Probe:
             raise InvalidValueError("Probe.mechanism", self.mechanism, f"one for a {kind}: {', '.join(known)}")
 
 
+_SMTP_ONLY: Final = ("sender", "recipient", "ehlo_name")
 _LINES: Final = ("host", "user", "sender", "recipient", "subject")
 
 
@@ -155,9 +180,13 @@ class ProbeResult:
     started: datetime
     """UTC."""
     reply_code: int
-    """0: all went well; -1: no valid reply, or no connection or TLS; else the server's (RFC 5321 section 4.2)."""
+    """0: all went well; -1: no valid reply, or no connection or TLS; else the server's (RFC 5321 section 4.2).
+
+    1: an IMAP or POP3 server said no; its words are in `error`.
+    """
     stage: str
-    """Where it ended: connect, tls, greeting, ehlo, starttls, login, transfer; empty where all went well."""
+    """Where it ended: connect, tls, greeting, ehlo (or capabilities), starttls, login, transfer; empty where all went
+    well."""
     error: str
     """What went wrong, printable; empty where nothing did. Like all the server says, without password and token."""
     connection_ms: float | None = None
@@ -165,7 +194,7 @@ class ProbeResult:
     tls_ms: float | None = None
     """The handshake."""
     login_ms: float | None = None
-    """AUTH, up to its last reply."""
+    """AUTH, AUTHENTICATE, LOGIN, or USER and PASS, up to the last reply."""
     transfer_ms: float | None = None
     """MAIL, RCPT, DATA and content, up to the reply to the final dot."""
     total_ms: float | None = None
@@ -173,11 +202,14 @@ class ProbeResult:
     greeting: str = ""
     """The greeting's text, printable."""
     software: str = ""
-    """What the greeting says after the server's name; servers need not say anything (RFC 5321 section 3.1)."""
+    """What the greeting says after the server's name; servers need not say anything (RFC 5321 section 3.1).
+
+    A POP3 server says it with IMPLEMENTATION (RFC 2449 section 6.9); an IMAP server does not.
+    """
     extensions: tuple[str, ...] = ()
-    """What the EHLO reply offers, printable; inside TLS where there is TLS."""
+    """What the reply to EHLO, CAPABILITY or CAPA offers, printable; inside TLS where there is TLS."""
     extensions_in_clear: tuple[str, ...] = ()
-    """What it offered before STARTTLS."""
+    """What it offered before STARTTLS or STLS."""
     tls_version: str | None = None
     """None: in clear."""
     cipher: str | None = None
@@ -186,7 +218,7 @@ class ProbeResult:
     """The lines of the last reply before the end, octets as they came: line ends, and what is no reply, too."""
     logged_in: bool = False
     mechanism: str = ""
-    """By which it logged in."""
+    """By which it logged in: the SASL mechanism, or the commands ``LOGIN`` (``LOGIN command``) or ``USER and PASS``."""
     sent: bool = False
 
     @property

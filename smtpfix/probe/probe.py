@@ -1,4 +1,4 @@
-"""Measures any SMTP server as a monitoring job does: what it says, how long it takes, what its certificate is.
+"""Measures any mail server as a monitoring job does: what it says, how long it takes, what its certificate is.
 
 `probe` opens a session, begins TLS, may log in and may send one message. It is a client, and knows no server of ours.
 """

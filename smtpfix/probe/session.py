@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,15 +11,16 @@ from typing import Any, Final
 from smtpfix.clock import monotonic
 
 from .connecting import connected, in_words
-from .content import stuffed, written
+from .imap import IMAP
 from .login import log_in
-from .measurement import INTERNAL_ERROR, OK, Certificate, Connection, Probe, ProbeResult
+from .measurement import INTERNAL_ERROR, OK, Certificate, Connection, Probe, ProbeResult, Protocol
+from .pop3 import POP3
 from .secrets import Secrets
-from .speaking import Deadline, Reply, Speaker, Stopped
+from .smtp import SMTP
+from .speaking import Deadline, Speaker, Stopped
 from .trust import described
 
-_READY: Final = 220
-_GO_ON: Final = 354
+_CLIENTS: Final[dict[Protocol, type[Speaker]]] = {Protocol.SMTP: SMTP, Protocol.IMAP: IMAP, Protocol.POP3: POP3}
 _ERROR_SHOWN: Final = 500
 
 
@@ -42,8 +42,6 @@ class Session:
         self._rejected = rejected
         """What OpenSSL made of the certificate before."""
         self._speaker: Speaker | None = None
-        self._extensions: tuple[str, ...] = ()
-        """What the last EHLO reply offers, keywords in upper case."""
         self._stage = "connect"
         self._found: dict[str, Any] = {}
 
@@ -75,32 +73,24 @@ class Session:
     # The stages
 
     def _open(self) -> Speaker:
-        """Connect and begin TLS, up to the last reply to EHLO; return what speaks."""
+        """Connect and begin TLS, up to what the server offers then; return what speaks."""
         settings = self._settings
         with self._timed("connection_ms"):
             socket = connected(settings, self._deadline)
-        speaker = self._speaker = Speaker(socket, settings.timeout, self._deadline, self._secrets)
-        # Named by its address, so that nothing has to be looked up (RFC 5321 section 4.1.3).
-        name = settings.ehlo_name or _literal(socket.getsockname()[0])
+        client = _CLIENTS[settings.protocol]
+        speaker = self._speaker = client(socket, settings, self._deadline, self._secrets)
         if settings.connection is Connection.IMPLICIT_TLS:
             self._begin_tls(speaker)
         self._stage = "greeting"
         with self._timed("connection_ms"):
-            greeting = speaker.read()
-        if greeting.code != _READY:
-            raise speaker.refused(greeting)
-        self._found["greeting"] = self._secrets.text(greeting.text)
-        self._found["software"] = _software(self._secrets.text(greeting.texts[0]))
+            self._found["greeting"] = speaker.greeted()
+        self._found["software"] = speaker.software
         if settings.connection is Connection.STARTTLS:
-            self._hello(speaker, name, "extensions_in_clear")
+            self._hello(speaker, "extensions_in_clear")
             self._stage = "starttls"
-            if not self._offers("STARTTLS"):
-                raise Stopped(INTERNAL_ERROR, "the server does not offer STARTTLS")
-            reply = speaker.say("STARTTLS")
-            if reply.code != _READY:
-                raise speaker.refused(reply)
+            speaker.begin_tls()
             self._begin_tls(speaker)
-        self._hello(speaker, name, "extensions")
+        self._hello(speaker, "extensions")
         return speaker
 
     def _begin_tls(self, speaker: Speaker) -> None:
@@ -117,49 +107,29 @@ class Session:
         verdict = self._rejected or Certificate(0, "")
         self._found["certificate"] = described(secured.getpeercert(binary_form=True) or b"", verdict)
 
-    def _hello(self, speaker: Speaker, name: str, field_name: str) -> None:
-        self._stage = "ehlo"
-        reply = speaker.say(f"EHLO {name}")
-        lines = reply.texts[1:] if reply.is_positive else ()
-        if reply.is_permanent:  # a server that does not know EHLO is greeted with HELO (RFC 5321 section 3.2)
-            reply = speaker.say(f"HELO {name}")
-        if not reply.is_positive:
-            raise speaker.refused(reply)
+    def _hello(self, speaker: Speaker, field_name: str) -> None:
+        self._stage = speaker.hello_stage
+        lines = speaker.capabilities()
         self._found[field_name] = tuple(map(self._secrets.text, lines))
-        self._extensions = tuple(line.decode("ascii", "replace").upper() for line in lines)
+        speaker.offered = tuple(line.decode("ascii", "replace").upper() for line in lines)
+        self._found["software"] = speaker.software
 
     def _use(self, speaker: Speaker) -> None:
         """Log in and send, as far as the settings say so."""
         if self._settings.user:
             self._stage = "login"
-            offered = [one for line in self._extensions for one in _mechanisms(line)]
             in_clear = self._settings.connection is Connection.PLAIN
             with self._timed("login_ms"):
-                self._found["mechanism"] = log_in(speaker, self._settings, offered, in_clear=in_clear)
+                self._found["mechanism"] = log_in(speaker, self._settings, in_clear=in_clear)
             self._found["logged_in"] = True
-        if self._settings.recipient and self._settings.sender:
+        if self._settings.recipient and isinstance(speaker, SMTP):
             self._stage = "transfer"
-            self._transfer(speaker, self._settings.sender, self._settings.recipient)
+            content = speaker.content()
+            with self._timed("transfer_ms"):
+                speaker.transfer(content)
             self._found["sent"] = True
 
-    def _transfer(self, speaker: Speaker, sender: str, recipient: str) -> None:
-        """Send one message."""
-        content = stuffed(written(self._settings))
-        parameter = "" if (sender + recipient).isascii() else " SMTPUTF8"
-        if parameter and not self._offers("SMTPUTF8"):
-            raise Stopped(INTERNAL_ERROR, "an address is not ASCII, and the server does not offer SMTPUTF8 (RFC 6531)")
-        with self._timed("transfer_ms"):
-            for command in (f"MAIL FROM:<{sender}>{parameter}", f"RCPT TO:<{recipient}>"):
-                _done(speaker, speaker.say(command))
-            if (reply := speaker.say("DATA")).code != _GO_ON:
-                raise speaker.refused(reply)
-            speaker.send(content)
-            _done(speaker, speaker.read())
-
     # Underneath
-
-    def _offers(self, keyword: str) -> bool:
-        return any(line.split()[:1] == [keyword] for line in self._extensions)
 
     @contextlib.contextmanager
     def _timed(self, name: str) -> Iterator[None]:
@@ -175,28 +145,5 @@ class Session:
             return
         if politely:
             with contextlib.suppress(OSError, Stopped):
-                self._speaker.say("QUIT")
+                self._speaker.leave()
         self._speaker.close()
-
-
-def _done(speaker: Speaker, reply: Reply) -> None:
-    if not reply.is_positive:
-        raise speaker.refused(reply)
-
-
-def _mechanisms(line: str) -> list[str]:
-    """Return the SASL mechanisms that a line of an EHLO reply offers, in the old form ``AUTH=LOGIN`` too."""
-    keyword, *mechanisms = line.replace("AUTH=", "AUTH ", 1).split() or [""]
-    return mechanisms if keyword == "AUTH" else []
-
-
-def _literal(address: str) -> str:
-    """Return an address as a literal (RFC 5321 section 4.1.3)."""
-    address = address.partition("%")[0]  # the zone is this machine's own
-    return f"[IPv6:{address}]" if ipaddress.ip_address(address).version == 6 else f"[{address}]"  # noqa: PLR2004
-
-
-def _software(greeting: str) -> str:
-    """Return what a greeting says after the server's name and the protocol's."""
-    words = greeting.split()[1:]
-    return " ".join(words[1:] if words and words[0].upper() in ("SMTP", "ESMTP") else words)

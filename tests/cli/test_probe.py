@@ -6,13 +6,14 @@ import json
 
 import pytest
 
-from smtpfix import Policy, Raw, Server
+from smtpfix import ImapPolicy, Policy, Pop3Policy, Raw, Server
 from smtpfix.cli import main
 from smtpfix.cli.probe import read_probe
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
 USERS = {"ann": "s3cret"}
+SCHEMES = "smtp://, smtps://, imap://, imaps://, pop3://, pop3s://"
 LOGIN = ("--user", "ann", "--password", "s3cret")
 MAIL = ("--from", "probe@example.org", "--to", "ann@example.org")
 
@@ -127,13 +128,70 @@ def test_where_to_connect_to(where, connection, host, port):
     fields = {"password": None, "password_file": None, "no_verify": False, "ca_file": None}
     found = read_probe(where, connection=connection, **fields)
     assert (found.host, found.port, found.connection, found.verify) == (host, port, connection, True)
-    assert (found.user, found.recipient) == (None, None)
+    assert (found.user, found.recipient, found.protocol) == (None, None, "smtp")
+
+
+@pytest.mark.parametrize(
+    ("where", "connection", "expected"),
+    [
+        ("imap://mail.example.org", None, ("imap", "plain", 143)),
+        ("imap://mail.example.org", "starttls", ("imap", "starttls", 143)),
+        ("imap://mail.example.org", "implicit-tls", ("imap", "implicit-tls", 993)),
+        ("IMAPS://mail.example.org/", None, ("imap", "implicit-tls", 993)),
+        ("imaps://mail.example.org:1993", "implicit-tls", ("imap", "implicit-tls", 1993)),
+        ("pop3://mail.example.org", None, ("pop3", "plain", 110)),
+        ("pop3s://mail.example.org", None, ("pop3", "implicit-tls", 995)),
+        ("smtps://mail.example.org", None, ("smtp", "implicit-tls", 465)),
+        ("mail.example.org", None, ("smtp", "plain", 25)),
+    ],
+)
+def test_a_scheme_says_which_protocol_and_when_tls_begins(where, connection, expected):
+    fields = {"password": None, "password_file": None, "no_verify": False, "ca_file": None}
+    found = read_probe(where, connection=connection, **fields)
+    assert (found.protocol, found.connection, found.port) == expected
+
+
+@pytest.mark.parametrize(("policy", "scheme"), [(ImapPolicy, "imaps"), (Pop3Policy, "pop3s")])
+def test_an_imap_or_pop3_server_is_measured_in_each_form(policy, scheme, capsys):
+    protocol = scheme.removesuffix("s")
+    with Server(policy("implicit-tls", users=USERS)) as server:
+        command = ("probe", f"{scheme}://{server.host}:{server.port}", "--ca-file", str(server.ca_file), *LOGIN)
+        assert main(command) == 0
+        head, *lines = capsys.readouterr().out.splitlines()
+        assert head == f"{server.host}, port {server.port}, {protocol.upper()}, implicit-tls"
+        assert lines[-1] == "    Reply code:       0, logged in by PLAIN"
+        assert main((*command, "--json")) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["protocol"], found["logged_in"], found["sent"]) == (protocol, True, False)
+        assert main((*command, "--nagios", "--critical", "days=7:")) == 0
+        assert capsys.readouterr().out.startswith(f"{protocol.upper()} OK - logged in, ")
+        assert main((*command[:-1], "wr0ng-one", "--nagios")) == 2
+        assert capsys.readouterr().out.startswith(f"{protocol.upper()} CRITICAL - at login: ")
+        assert main((*command, "--prometheus")) == 0
+        assert f'protocol="{protocol}",phase="login"' in capsys.readouterr().out
+    assert main(["probe", f"{scheme}://{server.host}", "--nagios", "--timeout", "0"]) == 3
+    assert capsys.readouterr().out.startswith(f"{protocol.upper()} UNKNOWN - --timeout: ")
 
 
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (("a:b:c",), "HOST[:PORT]: expected such as mail.example.org:25 or [::1]:25, got 'a:b:c'"),
+        (
+            ("a:b:c",),
+            "HOST[:PORT]: expected such as mail.example.org:25, [::1]:25 or imap://mail.example.org, got 'a:b:c'",
+        ),
+        (
+            ("http://localhost",),
+            f"HOST[:PORT]: expected no scheme, or one of {SCHEMES}, got 'http://localhost'",
+        ),
+        (
+            ("imaps://localhost", "--connection", "starttls"),
+            "--connection: expected implicit-tls or nothing beside imaps://, got 'starttls'",
+        ),
+        (
+            ("pop3://localhost", "--from", "a@example.org", "--to", "b@example.org"),
+            "--from: expected none: only SMTP has it, got 'a@example.org'",
+        ),
         (("localhost:0",), "HOST[:PORT]: expected a number from 1 to 65535, got 0"),
         (
             ("localhost", "--connection", "ssl"),

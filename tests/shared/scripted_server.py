@@ -33,3 +33,32 @@ def scripted(*replies: bytes, hello: bytes = b"") -> Iterator[tuple[int, list[by
         thread.start()
         yield listener.getsockname()[1], heard
         thread.join()
+
+
+@contextmanager
+def spoken(*replies: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """Serve one connection of any protocol: say the first reply, and then one for each line; give port and lines.
+
+    Behind the last reply, and where there is none, it says nothing; where a reply is empty, it hangs up.
+    """
+    heard: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with suppress(OSError), connection, connection.makefile("rb") as lines:
+            connection.settimeout(10)
+            for number, reply in enumerate(replies):
+                if number:
+                    if not (line := lines.readline()):
+                        return
+                    heard.append(line)
+                if not reply:
+                    return
+                connection.sendall(reply)
+            heard.extend(lines)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        yield listener.getsockname()[1], heard
+        thread.join()
