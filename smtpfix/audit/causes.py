@@ -13,7 +13,7 @@ from .result import Cause, Finding, Outcome, Verdict
 from .verdict import Judgement
 
 _CLEAR: Final = frozenset({Outcome.DOWNGRADED, Outcome.LEAKED_MESSAGE, Outcome.LEAKED_CREDENTIALS})
-_SENT: Final = frozenset({Outcome.DELIVERED, Outcome.UNAUTHENTICATED_SEND, Outcome.REFUSED_LATE})
+_SENT: Final = frozenset({Outcome.DELIVERED, Outcome.RETRIEVED, Outcome.UNAUTHENTICATED_SEND, Outcome.REFUSED_LATE})
 _INNOCENT: Final = ("auth", "replies", "timing", "delivery")
 """Groups whose server takes no TLS away."""
 
@@ -39,6 +39,8 @@ def flaw_shown(case: Case, judgement: Judgement) -> str:
         return "clear" if is_innocent else "downgrade"
     if Outcome.ACTED_ON_INJECTION in seen:
         return "injection"
+    if Outcome.LOST_MAIL in seen:
+        return "lost-mail"
     if seen & _SENT and case.expected in ("refuse", "lax"):
         return case.scenario.its_flaw
     return ""

@@ -51,7 +51,7 @@ _BOUNDS: Final = {
     Severity.HYGIENE: Grade.AUTHENTICATED,
 }
 """How good the grade can be at best where a flaw of this severity was shown."""
-_BOUNDS_OF: Final = {"downgrade": Grade.OPPORTUNISTIC, "injection": Grade.GAPS}
+_BOUNDS_OF: Final = {"downgrade": Grade.OPPORTUNISTIC, "injection": Grade.GAPS, "lost-mail": Grade.GAPS}
 """The same for flaws that give an attacker something other than the server's place."""
 
 _OF_TLS: Final = ("null-cipher", "anonymous", "old-version", "weak-cipher")
@@ -143,7 +143,9 @@ def _flags(findings: Iterable[Finding], own: Mapping[str, Scenario]) -> Iterable
             yield Flag.LEAKS_CREDENTIALS_ACTIVE if one.flaw == "downgrade" else Flag.LEAKS_CREDENTIALS_PASSIVE
         if Outcome.ACTED_ON_INJECTION in seen:
             yield Flag.INJECTABLE
-        if one.scenario == GOOD and one.outcome is not Outcome.NOT_RUN and one.run and not one.run.delivered:
+        if Outcome.LOST_MAIL in seen:
+            yield Flag.LOSES_MAIL
+        if one.scenario == GOOD and one.outcome is not Outcome.NOT_RUN and one.run and not one.got_through:
             yield Flag.BROKEN
         if Outcome.MISREPORTED in seen:
             yield Flag.MISREPORTS
@@ -184,8 +186,9 @@ def _missing(
     declaration: Declaration, findings: Collection[Finding], reached: Grade, own: Mapping[str, Scenario]
 ) -> Iterable[str]:
     """Return what is not known, and has to be for this grade."""
-    if not any(one.scenario == GOOD and one.run is not None and one.run.delivered for one in findings):
-        yield f"It is not known to deliver to a server that does nothing wrong: {_why_not(findings)}"
+    if not any(one.scenario == GOOD and one.got_through for one in findings):
+        does = "read its mail from" if declaration.reads_mail else "deliver to"
+        yield f"It is not known to {does} a server that does nothing wrong: {_why_not(findings)}"
         return
     if best_grade(declaration) in (Grade.OPPORTUNISTIC, Grade.PLAINTEXT):
         return
