@@ -46,7 +46,7 @@ def flaw_shown(case: Case, judgement: Judgement) -> str:
     return ""
 
 
-def causes(findings: Iterable[Finding], language: str = "") -> tuple[Cause, ...]:
+def causes(findings: Iterable[Finding], language: str = "", *, reads_mail: bool = False) -> tuple[Cause, ...]:
     """Return what is behind the findings that show a flaw, the most severe first; each finding belongs to one."""
     rows: dict[str, list[str]] = {}
     for finding in findings:
@@ -59,7 +59,12 @@ def causes(findings: Iterable[Finding], language: str = "") -> tuple[Cause, ...]
     order = list(FLAWS)
     return tuple(
         Cause(
-            flaw, FLAWS[flaw].severity, FLAWS[flaw].cause, NEEDS[FLAWS[flaw].severity], fix(flaw, language), tuple(keys)
+            flaw,
+            FLAWS[flaw].severity,
+            FLAWS[flaw].cause,
+            NEEDS[FLAWS[flaw].severity],
+            fix(flaw, language, reads_mail=reads_mail),
+            tuple(keys),
         )
         for flaw, keys in sorted(merged.items(), key=lambda item: order.index(item[0]))
     )

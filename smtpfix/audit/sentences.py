@@ -60,8 +60,9 @@ def sentences(
             FORBIDDEN["pipelining-not-offered"][1],
         )
     flaw = flaw_shown(case, judgement)
+    fixed_by = fix(flaw, language, reads_mail=declaration.reads_mail) if flaw else ""
     of_outcome = sentences_reading.of_outcome if declaration.reads_mail else _of_outcome
-    consequence, change = of_outcome(case, declaration, judgement.outcome, fix(flaw, language) if flaw else "")
+    consequence, change = of_outcome(case, declaration, judgement.outcome, fixed_by)
     if consequence and judgement.outcome is not Outcome.HUNG:
         return consequence, change
     if crashed(observed.ended):

@@ -6,7 +6,9 @@ The clients are those that the scenarios of IMAP and POP3 are tested by, and wha
 from __future__ import annotations
 
 import importlib.util
+import json
 import poplib
+import re
 import shutil
 import ssl
 from dataclasses import dataclass
@@ -14,9 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from smtpfix import Target, Verdict, audit_client
+from smtpfix import InvalidValueError, Mode, Target, Verdict, audit_client
 from smtpfix.audit.context import context_for
+from smtpfix.audit.deployment import Deployment
+from smtpfix.audit.digest import lines
+from smtpfix.audit.fixes import LANGUAGES, fix
+from smtpfix.audit.plan import stalls
+from smtpfix.audit.report import from_json, to_html, to_json
 from smtpfix.audit.result import Ending, Flag, Outcome
+from smtpfix.policy.catalogue_files import load_scenario
+from smtpfix.policy.flaw import FLAWS
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -223,3 +232,59 @@ def test_curl_that_takes_a_part_for_the_whole_is_told_that_it_reports_what_is_no
         assert Flag.MISREPORTS in flags
     else:
         assert cut.verdict is Verdict.PASSED
+
+
+def test_what_a_reader_is_told_to_change_is_nothing_of_smtp():
+    naive, _ = findings(reader("imap", "naive"), "imap", ["imap-strip-capability", "untrusted-root"])
+    assert "993" in naive["imap-strip-capability"].fix
+    for language in LANGUAGES:
+        assert not [flaw for flaw in FLAWS if "smtp" in fix(flaw, language, reads_mail=True).lower()]
+    assert fix("issuer", "python", reads_mail=True) == fix("issuer", "python")
+
+
+def test_a_report_says_retrieved_and_what_a_careful_reader_does():
+    result = audit_client(reader("pop3", "naive"), protocol="pop3", ids=["untrusted-root"], credentials="ann:s3cret")
+    page, text = to_html(result), "\n".join(lines(result))
+    assert "untrusted-root  retrieved" in text
+    assert "POP3, starttls-required" in text
+    assert "3 messages retrieved whole" in page
+    assert "reads all mail" in page
+    assert not re.search(r"\bdeliver(s|ed)?\b", page.partition("<body")[2])
+    assert from_json(to_json(result)).declaration.protocol == "pop3"
+    assert json.loads(to_json(result))["findings"][1]["outcome"] == "retrieved"
+
+
+def test_what_makes_no_sense_for_readers_is_told_before_anything_is_run():
+    for options, complaint in (
+        ({"protocol": "nntp"}, "protocol: expected one of smtp, imap, pop3, got 'nntp'"),
+        ({"protocol": "imap", "ids": ["pop3-in-use"]}, "a scenario that servers of IMAP can show"),
+        ({"ids": ["pop3-in-use"]}, "a scenario that servers of SMTP can show"),
+    ):
+        with pytest.raises(InvalidValueError, match=complaint):
+            audit_client("curl", **options)
+    with pytest.raises(InvalidValueError, match="one of imaplib, curl"):
+        audit_client("poplib", protocol="imap")
+
+
+def test_a_server_that_never_ends_its_answer_lets_a_reader_wait():
+    endless = [
+        "imap-strip-continue",
+        "imap-strip-untagged",
+        "imap-wrong-tag",
+        "imap-literal-short",
+        "imap-auth-endless",
+    ]
+    silent = ["imap-greeting-none", "imap-fetch-stall", "pop3-retr-stall", "pop3-inject-ok", "control-imap-silent"]
+    assert [one for one in (*endless, *silent) if not stalls(load_scenario(one))] == []
+    assert not any(stalls(load_scenario(one)) for one in ("imap-strip-no", "imap-lower-case", "pop3-strip-capa"))
+
+
+def test_servers_of_readers_stand_on_their_own_conventional_ports():
+    deployment = Deployment("conventional")
+    ports = {(protocol, mode): deployment.port(mode, protocol) for protocol in ("imap", "pop3") for mode in Mode}
+    assert ports == {
+        **{("imap", mode): 143 for mode in Mode},
+        **{("pop3", mode): 110 for mode in Mode},
+        ("imap", Mode.IMPLICIT_TLS): 993,
+        ("pop3", Mode.IMPLICIT_TLS): 995,
+    }
