@@ -216,7 +216,7 @@ def _too_late(case: Case, evidence: Evidence) -> bool:
 
 def _may_have_acted(case: Case, evidence: Evidence) -> bool:
     scenario = case.scenario
-    if scenario.protocol:
+    if scenario.protocol not in ("", "smtp"):
         return evidence.went_on
     if scenario.injected_mechanisms:
         return not evidence.mechanisms.isdisjoint(scenario.injected_mechanisms)
