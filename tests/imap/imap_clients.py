@@ -146,7 +146,7 @@ def naive(server, *, patience=PATIENCE):
         _read_naively(server, patience, context, tries_tls=False)
     except TimeoutError:
         _delete_naively(server, patience, context)
-    except Leaves:
+    except (Leaves, ConnectionError):  # what it said behind a BYE may be answered by a reset
         with contextlib.suppress(Leaves, TimeoutError):
             _read_naively(server, patience, context, tries_tls=False)
         _delete_naively(server, patience, context)
