@@ -605,6 +605,24 @@ BREAKS: Final = (
         "return bool(evidence.delivered)",
         "a client that could not know is said to misreport",
     ),
+    Break(
+        "smtpfix/audit",
+        "return self.read if self.read >= MESSAGES else 0",
+        "return self.read",
+        "who reads one message of three has read its mail",
+    ),
+    Break(
+        "smtpfix/audit",
+        "    if evidence.lost:\n        return Outcome.LOST_MAIL",
+        "    if False:\n        return Outcome.LOST_MAIL",
+        "who deletes mail unread has done nothing else than refuse",
+    ),
+    Break(
+        "smtpfix/audit",
+        "        if guessed != used:",
+        "        if False:",
+        "an injected answer to nobody's command shows that a client is careful",
+    ),
     # cli
     Break(
         "smtpfix/cli",

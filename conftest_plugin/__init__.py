@@ -5,6 +5,7 @@ Loaded in every pytest run of every user, so it imports pytest and nothing else 
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, cast
@@ -259,6 +260,22 @@ def smtp_audit() -> RunAudit:
     from .auditing import audit  # noqa: PLC0415 - not before it is asked for
 
     return audit
+
+
+@pytest.fixture
+def imap_audit() -> RunAudit:
+    """Return the same for a client that reads mail by IMAP: ``imap_audit(read, mode="implicit", grade="A")``."""
+    from .auditing import audit  # noqa: PLC0415 - not before it is asked for
+
+    return functools.partial(audit, protocol="imap")
+
+
+@pytest.fixture
+def pop3_audit() -> RunAudit:
+    """Return the same for a client that reads mail by POP3."""
+    from .auditing import audit  # noqa: PLC0415 - not before it is asked for
+
+    return functools.partial(audit, protocol="pop3")
 
 
 @pytest.fixture

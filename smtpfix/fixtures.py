@@ -51,7 +51,7 @@ class StartReader(Protocol):
 
 
 class RunAudit(Protocol):
-    """The fixture ``smtp_audit``."""
+    """The fixtures ``smtp_audit``, ``imap_audit`` and ``pop3_audit``."""
 
     def __call__(
         self,
@@ -64,9 +64,13 @@ class RunAudit(Protocol):
         credentials: tuple[str, str] | str | None = None,
         mechanisms: Sequence[str] | str = (),
         expect_staple: bool = False,
+        protocol: str = "smtp",
         groups: Collection[str] = (),
         ids: Collection[str | Path] = (),
         jobs: int | None = None,
         timeout: float = ...,
     ) -> AuditResult:
-        """Audit a client as `audit_client` does; fail the test where it falls short of `grade` or of `deviations`."""
+        """Audit a client as `audit_client` does; fail the test where it falls short of `grade` or of `deviations`.
+
+        `protocol` is the fixture's where it is left out.
+        """

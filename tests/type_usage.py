@@ -455,6 +455,7 @@ def audits(smtp_audit: RunAudit) -> None:
     audit_client(adeliver_to, mode=DeclaredMode.NONE, trust=Trust.NONE, jobs=1, timeout=5)
     audit_client(Command(("send", "{host}", "{port}")), groups={"stripping"})
     audit_client("curl")
+    audit_client("poplib", protocol="pop3")
     assert_type(smtp_audit(deliver_to, grade=Grade.AUTHENTICATED, deviations={"cn-only/starttls"}), AuditResult)
     smtp_audit("curl", mode="implicit", timeuot=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 

@@ -14,22 +14,15 @@ from typing import Final
 
 from smtpfix.errors import ExtraMissing, InvalidValueError
 
+from .adapters_reading import READING_ADAPTERS
 from .call import Call, Deliver
 from .command import Command
+from .context import context_for
 from .result import Declaration, DeclaredMode, Trust
 from .runner import Client
 from .target import Target
 
 # Python's own
-
-
-def context_for(target: Target) -> ssl.SSLContext:
-    """Return a context as `ssl.create_default_context` makes it; where one certificate is pinned, that one counts."""
-    context = ssl.create_default_context(cafile=target.ca_file)
-    if target.trust is Trust.PINNED:
-        context.check_hostname = False
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
 
 
 def by_smtplib(target: Target) -> None:
@@ -188,11 +181,12 @@ ADAPTERS: Final[Mapping[str, Callable[[Declaration], Client]]] = {
     "msmtp": _msmtp,
     "swaks": _swaks,
 }
-"""The built-in clients by name; each is made for a declaration."""
+"""The built-in clients that send mail by name; each is made for a declaration."""
 
 
 def adapter(name: str, declaration: Declaration) -> Client:
     """Return a built-in client. Raises `InvalidValueError` for an unknown name or a mode it has not."""
-    if name not in ADAPTERS:
-        raise InvalidValueError("adapter", name, f"one of {', '.join(ADAPTERS)}, or -- and a command")
-    return ADAPTERS[name](declaration)
+    adapters = READING_ADAPTERS.get(declaration.protocol, ADAPTERS)
+    if name not in adapters:
+        raise InvalidValueError("adapter", name, f"one of {', '.join(adapters)}, or -- and a command")
+    return adapters[name](declaration)

@@ -28,6 +28,7 @@ from .login import check_login
 from .notes import Seen, notes
 from .plan import Case, Plan, plan
 from .process import Ended
+from .protocols import READER, check_protocol
 from .result import AuditResult, Declaration, DeclaredMode, Ending, Finding, Outcome, Run, Trust
 from .runner import Client, Runner
 from .sentences import sentences
@@ -233,7 +234,8 @@ class Audit:
             seconds=ended.seconds,
             said=self._without_password(ended.said),
             connections=evidence.connections,
-            delivered=evidence.delivered,
+            delivered=0 if self.declaration.reads_mail else evidence.delivered,
+            retrieved=evidence.read if self.declaration.reads_mail else None,
             transcripts=evidence.transcripts,
         )
 
@@ -256,6 +258,7 @@ def audit_client(
     credentials: tuple[str, str] | str | None = None,
     mechanisms: Sequence[str] | str = (),
     expect_staple: bool = False,
+    protocol: str = "smtp",
     groups: Collection[str] = (),
     ids: Collection[str | Path] = (),
     jobs: int | None = None,
@@ -267,14 +270,16 @@ def audit_client(
     where it fails; it runs in a process of its own each time. Or the name of a built-in client, or a `Command`.
     `mode` and `trust` are what it is meant to do; `credentials`, a user and a password or ``"user:password"``, what it
     logs in with; `mechanisms`, by what: ``["XOAUTH2"]`` for a token in the password's place; `expect_staple`, that it
-    demands a stapled OCSP response. `groups` and `ids` choose
+    demands a stapled OCSP response. `protocol` is ``smtp``, or ``imap`` or ``pop3`` for a client that reads mail: then
+    `deliver` reads all messages there are, and may delete what it has read; without `credentials` it logs in with the
+    user and the password that its `Target` has. `groups` and `ids` choose
     scenarios, ``groups=["everything"]`` all of them; a `Path` among `ids` is a scenario's file of your own. `jobs` is
     how many runs go on at a time, as many as there are processors by default; `timeout` is the seconds that each may
     take.
 
     Raises `InvalidValueError`, `UnknownScenario`, and `KeyboardInterrupt` when it is broken off.
     """
-    declaration = declare(mode, trust, credentials, mechanisms, expect_staple=expect_staple)
+    declaration = declare(mode, trust, credentials, mechanisms, expect_staple=expect_staple, protocol=protocol)
     if isinstance(deliver, str):
         client: Client = adapter(deliver, declaration)
     elif isinstance(deliver, Client):
@@ -296,6 +301,7 @@ def declare(
     mechanisms: Sequence[str] | str = (),
     *,
     expect_staple: bool = False,
+    protocol: str = "smtp",
 ) -> Declaration:
     """Return a declaration from what users write. Raises `InvalidValueError`."""
     try:
@@ -306,7 +312,8 @@ def declare(
         trusting = Trust(trust)
     except ValueError:
         raise InvalidValueError("trust", trust, f"one of {', '.join(Trust)}") from None
-    user, password = None, None
+    check_protocol(protocol)
+    user, password = (None, None) if protocol == "smtp" else READER
     if credentials is not None:
         pair = tuple(credentials.partition(":")[::2]) if isinstance(credentials, str) else tuple(credentials)
         if len(pair) != 2 or not all(isinstance(one, str) and one for one in pair):  # noqa: PLR2004
@@ -314,7 +321,7 @@ def declare(
         user, password = pair
     names = mechanisms.split(",") if isinstance(mechanisms, str) else mechanisms
     declaration = Declaration(
-        declared, trusting, user, password, tuple(name.strip().upper() for name in names), expect_staple
+        declared, trusting, user, password, tuple(name.strip().upper() for name in names), expect_staple, protocol
     )
     _check(declaration, None, DEFAULT_TIMEOUT)
     return declaration

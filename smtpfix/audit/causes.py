@@ -13,7 +13,7 @@ from .result import Cause, Finding, Outcome, Verdict
 from .verdict import Judgement
 
 _CLEAR: Final = frozenset({Outcome.DOWNGRADED, Outcome.LEAKED_MESSAGE, Outcome.LEAKED_CREDENTIALS})
-_SENT: Final = frozenset({Outcome.DELIVERED, Outcome.UNAUTHENTICATED_SEND, Outcome.REFUSED_LATE})
+_SENT: Final = frozenset({Outcome.DELIVERED, Outcome.RETRIEVED, Outcome.UNAUTHENTICATED_SEND, Outcome.REFUSED_LATE})
 _INNOCENT: Final = ("auth", "replies", "timing", "delivery")
 """Groups whose server takes no TLS away."""
 
@@ -39,12 +39,14 @@ def flaw_shown(case: Case, judgement: Judgement) -> str:
         return "clear" if is_innocent else "downgrade"
     if Outcome.ACTED_ON_INJECTION in seen:
         return "injection"
+    if Outcome.LOST_MAIL in seen:
+        return "lost-mail"
     if seen & _SENT and case.expected in ("refuse", "lax"):
         return case.scenario.its_flaw
     return ""
 
 
-def causes(findings: Iterable[Finding], language: str = "") -> tuple[Cause, ...]:
+def causes(findings: Iterable[Finding], language: str = "", *, reads_mail: bool = False) -> tuple[Cause, ...]:
     """Return what is behind the findings that show a flaw, the most severe first; each finding belongs to one."""
     rows: dict[str, list[str]] = {}
     for finding in findings:
@@ -57,7 +59,12 @@ def causes(findings: Iterable[Finding], language: str = "") -> tuple[Cause, ...]
     order = list(FLAWS)
     return tuple(
         Cause(
-            flaw, FLAWS[flaw].severity, FLAWS[flaw].cause, NEEDS[FLAWS[flaw].severity], fix(flaw, language), tuple(keys)
+            flaw,
+            FLAWS[flaw].severity,
+            FLAWS[flaw].cause,
+            NEEDS[FLAWS[flaw].severity],
+            fix(flaw, language, reads_mail=reads_mail),
+            tuple(keys),
         )
         for flaw, keys in sorted(merged.items(), key=lambda item: order.index(item[0]))
     )

@@ -10,6 +10,7 @@ from typing import Final
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.certificate_profile import check_key_type
 from smtpfix.policy.mode import Mode
+from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.smtp.policy import Policy
 
 FREE: Final = "free"
@@ -17,6 +18,13 @@ CONVENTIONAL: Final = "conventional"
 PORTS: Final = {Mode.PLAIN: 25, Mode.STARTTLS: 587, Mode.TLS_REQUIRED: 587, Mode.IMPLICIT_TLS: 465}
 """The conventional ports: relaying (RFC 5321 section 4.5.4.2), submission (RFC 6409 section 3.1), and submission in
 implicit TLS (RFC 8314 section 3.3)."""
+_PORTS_OF: Final = {
+    "smtp": PORTS,
+    "imap": {Mode.PLAIN: 143, Mode.STARTTLS: 143, Mode.TLS_REQUIRED: 143, Mode.IMPLICIT_TLS: 993},
+    "pop3": {Mode.PLAIN: 110, Mode.STARTTLS: 110, Mode.TLS_REQUIRED: 110, Mode.IMPLICIT_TLS: 995},
+}
+"""The same by protocol: IMAP (RFC 9051 section 2.1), POP3 (RFC 1939 section 3), both in implicit TLS (RFC 8314
+sections 3.1 and 3.2)."""
 _LARGEST: Final = 65_535
 _DOTS: Final = 2
 
@@ -26,7 +34,8 @@ class Deployment:
     """What is decided about servers beside what they do. Raises `InvalidValueError`."""
 
     ports: str = FREE
-    """``free``: another port for each run; ``conventional``: 25, 587 or 465, by the server's mode; or a number."""
+    """``free``: another port for each run; ``conventional``: 25, 587 or 465, by the server's mode, or those of its
+    protocol; or a number."""
     host: str = "localhost"
     """Where to listen, as `Policy.host`."""
     hostname: str | None = None
@@ -58,20 +67,20 @@ class Deployment:
         """Whether one server has to be gone before the next one can stand there."""
         return self.ports != FREE
 
-    def port(self, mode: Mode | str) -> int:
+    def port(self, mode: Mode | str, protocol: str = "smtp") -> int:
         """Return the port of a server in this mode; 0 for a free one."""
         if self.ports == FREE:
             return 0
-        return PORTS[Mode(mode)] if self.ports == CONVENTIONAL else int(self.ports)
+        return _PORTS_OF[protocol][Mode(mode)] if self.ports == CONVENTIONAL else int(self.ports)
 
-    def at(self, policy: Policy) -> Policy:
+    def at(self, policy: ServerPolicy) -> ServerPolicy:
         """Return the policy of a server that stands here.
 
         It calls itself by the name that clients connect to where scenarios can make others of it, ``*.{domain}`` say:
         a domain of its own that is no top-level one. Scenarios under other names are then under that.
         """
         named = {"hostname": self.hostname} if self._has_domain else {}
-        return policy.replace(host=self.host, port=self.port(policy.mode), **named)
+        return policy.replace(host=self.host, port=self.port(policy.mode, policy.spoken), **named)
 
     @property
     def _has_domain(self) -> bool:

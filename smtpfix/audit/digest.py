@@ -13,7 +13,7 @@ from typing import Final
 from smtpfix.safe_text import printable
 
 from .plan import GOOD
-from .report.words import without_secret
+from .report.words import NOT_DONE, without_secret
 from .result import AuditResult, Finding, Verdict
 
 HEADS: Final = {
@@ -117,7 +117,8 @@ def heading(result: AuditResult) -> str:
     declaration = result.declaration
     by = f" by {', '.join(declaration.mechanisms)}" if declaration.mechanisms else ""
     login = f", logging in as {declaration.user!r}{by}" if declaration.user is not None else ""
-    return printable(f"{result.client}: {declaration.mode}, trust {declaration.trust}{login}")
+    spoken = f"{declaration.protocol.upper()}, " if declaration.reads_mail else ""
+    return printable(f"{result.client}: {spoken}{declaration.mode}, trust {declaration.trust}{login}")
 
 
 def lines(result: AuditResult, *, with_evidence: bool = False) -> Iterator[str]:
@@ -154,9 +155,10 @@ def broken(result: AuditResult) -> tuple[str, ...]:
     Most often it is the command that is wrong, so what the client said of it, and what it did, stand together.
     """
     good = next((finding for finding in result.findings if finding.scenario == GOOD), None)
-    if good is None or good.run is None or good.run.delivered:
+    if good is None or good.run is None or good.got_through:
         return ()
-    told = ["The good server, which does nothing wrong, did not get the message: look at the command first."]
+    missing = f"{NOT_DONE[result.declaration.reads_mail]}: look at the command first."
+    told = [f"The good server, which does nothing wrong, {missing}"]
     told += [f"  {printable(fact)}" for fact in good.evidence or (f"{good.reason}.",)]
     said = good.run.said.splitlines()[-_LAST:]
     told += ["The client said:", *(f"  {printable(line)}" for line in said)] if said else ["The client said nothing."]

@@ -26,11 +26,14 @@ def verbs(events: Iterable[Event]) -> tuple[str, ...]:
     return tuple(event.verb for event in events if event.verb)
 
 
+def speaks_of(protocol: str) -> tuple[str, ...]:
+    """Return the commands of a protocol by which a client gives something away."""
+    return _SPEAKS_OF.get(protocol, SPEAKS_OF_MAIL)
+
+
 def gave_away(session: Session) -> bool:
     """Return whether a client said more than it takes to begin TLS and to leave."""
-    return bool(session.auth) or not {verb for _, verb in session.verbs}.isdisjoint(
-        _SPEAKS_OF.get(session.protocol, SPEAKS_OF_MAIL)
-    )
+    return bool(session.auth) or not {verb for _, verb in session.verbs}.isdisjoint(speaks_of(session.protocol))
 
 
 def may_be_late(scenario: Scenario) -> bool:

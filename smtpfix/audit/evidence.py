@@ -29,7 +29,7 @@ from .wire import WireServer
 _ENVELOPE: Final = re.compile(rb"(?im)^[ \t]*(MAIL FROM|RCPT TO)[ \t]*:")
 _HEADER: Final = re.compile(rb"(?im)^(From|To|Subject|Date|Message-ID|MIME-Version|Content-Type):[ \t]")
 _AUTH: Final = re.compile(rb"(?im)^[ \t]*AUTH\b")
-_DIGESTS: Final = ("CRAM-MD5", "DIGEST-MD5")
+_DIGESTS: Final = ("CRAM-MD5", "DIGEST-MD5", "APOP")
 _NO_COMMON_SUITE: Final = ("handshake_failure", "server")
 """The alert for it (RFC 5246 section 7.2.2, RFC 8446 section 6.2): an old version has another, protocol_version."""
 _NO_COMMON_SIGNATURE: Final = "NO_SUITABLE_SIGNATURE_ALGORITHM"
@@ -77,6 +77,12 @@ class Evidence:
     """Whether it was connected when its time was over, if it had not ended by then."""
     acted_on: tuple[str, ...] = ()
     """What it took replies for that can be read in two ways, each one sentence."""
+    lost: tuple[str, ...] = ()
+    """What a client that reads mail deleted and had never read whole, each one sentence."""
+    went_on: bool = False
+    """Whether such a client said more while the only answer that it was due was withheld."""
+    guessed_wrong: str = ""
+    """Why what was injected was no answer to what such a client said, one sentence; mostly empty."""
     facts: tuple[str, ...] = ()
     """All of it and more, each one sentence."""
 
@@ -86,8 +92,13 @@ class Evidence:
         return len(self.sessions)
 
     @property
+    def read(self) -> int:
+        """Messages that it has read whole, each counted once: none, since it sends."""
+        return 0
+
+    @property
     def delivered(self) -> int:
-        """Messages the server accepted."""
+        """Messages that came to whom they were for: that the server accepted, or that a reader has read whole."""
         return len(self.messages)
 
     @property
@@ -148,10 +159,10 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario, ove
     clear = server.clear_octets
     everything = b"\r\n".join(without_asked(scenario.asked, octets) for octets in clear)
     messages = (*accepted, *refused)
-    leaks = dict.fromkeys(_leaks_by_auth(sessions))
+    leaks = dict.fromkeys(leaks_by_auth(sessions))
     by_auth = bool(leaks)
     if declaration.password is not None:
-        beside = list(_leaks_beside_auth(declaration.password, clear, messages, by_auth=by_auth))
+        beside = list(leaks_beside_auth(declaration.password, clear, messages, by_auth=by_auth))
         leaks |= dict.fromkeys(beside)
     else:
         beside = []
@@ -161,7 +172,7 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario, ove
         messages=accepted,
         leaks=tuple(leaks),
         leaks_beside_auth=bool(beside),
-        digests=tuple(dict.fromkeys(_digests(sessions))),
+        digests=tuple(dict.fromkeys(digests(sessions))),
         envelope_in_clear=_ENVELOPE.search(everything) is not None,
         content_in_clear=_HEADER.search(everything) is not None or any(not message.in_tls for message in messages),
         login_in_clear=_AUTH.search(everything) is not None,
@@ -173,7 +184,7 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario, ove
         forbidden=tuple(_forbidden(scenario, sessions, messages)),
         beside_asked=not_asked(scenario.asked, sessions, messages),
         smuggled=tuple(dict.fromkeys(smuggled(scenario.asked, sessions))),
-        never_met=_never_met(server),
+        never_met=never_met(server),
         is_connected=over is None or server.was_connected(over),
         acted_on=tuple(acted_on(scenario, sessions)),
     )
@@ -193,7 +204,8 @@ def _forbidden(
     yield from (found[one] for one in scenario.forbids if one in found)
 
 
-def _never_met(server: WireServer) -> tuple[str, ...]:
+def never_met(server: WireServer) -> tuple[str, ...]:
+    """Return at what the rules of a server would have answered, where none of them has."""
     unused = server.unused_rules
     return tuple(dict.fromkeys(map(_when, unused))) if unused and len(unused) == len(server.rules) else ()
 
@@ -205,7 +217,8 @@ def _when(rule: Rule) -> str:
     return f"{rule.stage}{argument}{after}" + (f" after {rule.octets} octets" if rule.octets else "")
 
 
-def _leaks_by_auth(sessions: tuple[Session, ...]) -> Iterator[str]:
+def leaks_by_auth(sessions: tuple[Session, ...]) -> Iterator[str]:
+    """Yield how each login gave the secret away in clear, each one sentence."""
     for session in sessions:
         for attempt in session.auth:
             if attempt.in_clear and attempt.secret:
@@ -214,9 +227,10 @@ def _leaks_by_auth(sessions: tuple[Session, ...]) -> Iterator[str]:
                 yield f"in clear, AUTH {printable(attempt.mechanism)}{who} with the {what}"
 
 
-def _leaks_beside_auth(
+def leaks_beside_auth(
     password: str, clear: tuple[bytes, ...], messages: tuple[CapturedMessage, ...], *, by_auth: bool
 ) -> Iterator[str]:
+    """Yield how the password went over the wire in clear elsewhere, each one sentence."""
     in_message = [way for one in messages if not one.in_tls for way in find(password, one.content)]
     yield from (f"in clear, the password in the message, {way}" for way in in_message)
     if by_auth or in_message:
@@ -230,7 +244,8 @@ def _tells(password: str, message: CapturedMessage) -> bool:
     return message.in_tls and bool(find(password, message.content))
 
 
-def _digests(sessions: tuple[Session, ...]) -> Iterator[str]:
+def digests(sessions: tuple[Session, ...]) -> Iterator[str]:
+    """Yield what went over the wire in clear that a weak password can be guessed from, each one sentence."""
     for session in sessions:
         for attempt in session.auth:
             if attempt.in_clear and attempt.mechanism in _DIGESTS and attempt.user is not None:
@@ -241,10 +256,15 @@ def _digests(sessions: tuple[Session, ...]) -> Iterator[str]:
 
 
 def _in_tls(session: Session) -> tuple[Event, ...]:
-    if session.tls is None:
-        return ()
+    return session.transcript.events[where_tls_begins(session) :]
+
+
+def where_tls_begins(session: Session) -> int:
+    """Return which event is the first inside TLS; where there is no TLS, how many events there are."""
     events = session.transcript.events
-    return events[next((at for at, event in enumerate(events) if event.data.startswith(_TLS_BEGINS)), 0) :]
+    if session.tls is None:
+        return len(events)
+    return next((at for at, event in enumerate(events) if event.data.startswith(_TLS_BEGINS)), 0)
 
 
 def _spoke_in_tls(sessions: tuple[Session, ...]) -> Iterator[str]:
@@ -268,23 +288,9 @@ def _way_on(session: Session) -> tuple[str, ...]:
 def _facts(
     evidence: Evidence, declaration: Declaration, refused: tuple[CapturedMessage, ...], mode: Mode
 ) -> Iterator[str]:
-    yield {0: "it did not connect", 1: "it connected once"}.get(
-        evidence.connections, f"it connected {evidence.connections} times"
-    )
+    yield told_connections(evidence)
     for session in evidence.sessions:
-        if session.tls_failure is not None:
-            yield printable(session.tls_failure.reason)
-        elif session.tls is not None:
-            yield f"{session.tls.version}, {session.tls.cipher}, by {session.tls.started_by}"
-        elif mode is not Mode.PLAIN:
-            yield "no TLS was begun"
-        for attempt in session.auth:
-            if not attempt.in_clear:
-                yield f"inside TLS, AUTH {attempt}"
-            if declaration.password is not None and attempt.secret not in (None, declaration.password):
-                yield "it logged in with another password than the declared one"
-        if session.injected:
-            yield f"{len(session.injected)} octets came behind STARTTLS in clear"
+        yield from session_facts(session, declaration, mode)
     yield from evidence.acted_on
     yield from map(str, evidence.forbidden)
     yield from evidence.smuggled
@@ -305,6 +311,29 @@ def _facts(
     for message in refused:
         answer = f"answered {printable(str(message.reply))!r}" if message.reply is not None else "not answered"
         yield f"a message of {message.size} octets came whole and was {answer}"
+
+
+def told_connections(evidence: Evidence) -> str:
+    """Return how often the client connected, in words."""
+    count = evidence.connections
+    return {0: "it did not connect", 1: "it connected once"}.get(count, f"it connected {count} times")
+
+
+def session_facts(session: Session, declaration: Declaration, mode: Mode) -> Iterator[str]:
+    """Yield what there is to say of TLS and logins in one session."""
+    if session.tls_failure is not None:
+        yield printable(session.tls_failure.reason)
+    elif session.tls is not None:
+        yield f"{session.tls.version}, {session.tls.cipher}, by {session.tls.started_by}"
+    elif mode is not Mode.PLAIN:
+        yield "no TLS was begun"
+    for attempt in session.auth:
+        if not attempt.in_clear:
+            yield f"inside TLS, AUTH {attempt}"
+        if declaration.password is not None and attempt.secret not in (None, declaration.password):
+            yield "it logged in with another password than the declared one"
+    if session.injected:
+        yield f"{len(session.injected)} octets came behind STARTTLS in clear"
 
 
 def _by(message: CapturedMessage) -> str:

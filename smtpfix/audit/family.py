@@ -24,6 +24,8 @@ from .result import AuditResult, Declaration, DeclaredMode, Finding, Outcome, Tr
 
 _DID: Final[Mapping[Outcome, tuple[str, str]]] = {
     Outcome.DELIVERED: ("delivered", "deliver"),
+    Outcome.RETRIEVED: ("read its mail", "read its mail"),
+    Outcome.LOST_MAIL: ("deleted what it had not read", "delete what it has not read"),
     Outcome.REFUSED_CLEAN: ("refused", "refuse"),
     Outcome.REFUSED_LATE: ("refused after giving something away", "refuse after giving something away"),
     Outcome.FALSE_REFUSAL: ("refused a good server", "refuse a good server"),

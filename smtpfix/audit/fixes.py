@@ -9,12 +9,17 @@ from typing import Final
 
 from smtpfix.errors import InvalidValueError
 
+_SMTP: Final = "smtp"
+"""What has this in it is a setting of sending mail."""
+
 _IN_GENERAL: Final = {
     "clear": "Establish TLS before anything else: say only EHLO, STARTTLS and QUIT in clear, or use implicit TLS.",
     "null-cipher": "Offer no cipher suite without encryption.",
     "downgrade": "Stop where TLS cannot be established, whatever the server says; on a device, choose the setting that "
     "requires TLS, or implicit TLS on port 465.",
     "injection": "When TLS begins, throw away what was received in clear, and say EHLO again (RFC 3207 section 4.2).",
+    "lost-mail": "Delete a message only when all of it has come: the whole literal and the tagged OK (RFC 9051 section "
+    "4.3), or the line with nothing but the dot (RFC 1939 section 3).",
     "anything": "Verify the server: the chain up to an authority you trust, and the name you connected to.",
     "issuer": "Accept only chains that end at an authority you trust.",
     "pin": "Compare the server's certificate, or its key, with the one you were given, before the first command.",
@@ -40,6 +45,15 @@ _IN_GENERAL: Final = {
     "dates of each authority.",
     "hygiene": "Verify the whole chain as strictly as your library can.",
 }
+
+_OF_READERS: Final = {
+    "clear": "Establish TLS before anything else: ask only for capabilities and for TLS in clear, or use implicit TLS.",
+    "downgrade": "Stop where TLS cannot be established, whatever the server says; on a device, choose the setting that "
+    "requires TLS, or implicit TLS on port 993 (IMAP) or 995 (POP3).",
+    "injection": "When TLS begins, throw away what was received in clear, and ask for the capabilities again (RFC 9051 "
+    "section 6.2.1, RFC 2595 section 4).",
+}
+"""What is said otherwise to clients that read mail."""
 
 _PYTHON_LEVEL: Final = 'Use the ciphers of OpenSSL\'s security level 2: context.set_ciphers("DEFAULT:@SECLEVEL=2").'
 
@@ -146,9 +160,13 @@ LANGUAGES: Final = tuple(_BY_LANGUAGE)
 """What a client can be written in, or be, to be told in its own words: ``python``, ``java``, ``curl``, ..."""
 
 
-def fix(flaw: str, language: str = "") -> str:
-    """Return what to change so that a flaw is gone, one sentence."""
-    return _BY_LANGUAGE.get(language, {}).get(flaw) or _IN_GENERAL[flaw]
+def fix(flaw: str, language: str = "", *, reads_mail: bool = False) -> str:
+    """Return what to change so that a flaw is gone, one sentence; where mail is read, nothing of SMTP."""
+    in_its_words = _BY_LANGUAGE.get(language, {}).get(flaw, "")
+    if reads_mail:
+        is_of_smtp = not in_its_words or flaw in _OF_READERS or _SMTP in in_its_words
+        return (_OF_READERS.get(flaw) or _IN_GENERAL[flaw]) if is_of_smtp else in_its_words
+    return in_its_words or _IN_GENERAL[flaw]
 
 
 def check_language(language: str, name: str) -> None:

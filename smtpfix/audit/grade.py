@@ -39,6 +39,16 @@ WORTH: Final = {
 }
 """What is true for every client with the grade."""
 
+WORTH_OF_READERS: Final = {
+    **WORTH,
+    Grade.AUTHENTICATED: "it reads from the right server alone, and nobody on the way can read the mail or change it.",
+    Grade.GAPS: "it reads from the right server alone, but for the gaps named below.",
+    Grade.OPPORTUNISTIC: "encrypted only as long as nobody interferes; whoever gets between client and server can have "
+    "it read in clear.",
+    Grade.PLAINTEXT: "whoever listens on the way can read the mail, the password, or both.",
+}
+"""The same for clients that read mail."""
+
 ORDER: Final = tuple(WORTH)
 """The grades, the best first."""
 
@@ -51,7 +61,7 @@ _BOUNDS: Final = {
     Severity.HYGIENE: Grade.AUTHENTICATED,
 }
 """How good the grade can be at best where a flaw of this severity was shown."""
-_BOUNDS_OF: Final = {"downgrade": Grade.OPPORTUNISTIC, "injection": Grade.GAPS}
+_BOUNDS_OF: Final = {"downgrade": Grade.OPPORTUNISTIC, "injection": Grade.GAPS, "lost-mail": Grade.GAPS}
 """The same for flaws that give an attacker something other than the server's place."""
 
 _OF_TLS: Final = ("null-cipher", "anonymous", "old-version", "weak-cipher")
@@ -110,7 +120,7 @@ def grade(
 
     `own` has the scenarios that are not in the catalogue, by their ids.
     """
-    behind = causes(findings, language)
+    behind = causes(findings, language, reads_mail=declaration.reads_mail)
     bounds = list(_bounds(declaration, behind))
     reached = max((bound for bound, _ in bounds), key=ORDER.index, default=Grade.AUTHENTICATED)
     reasons = [reason for bound, reason in bounds if bound is not Grade.AUTHENTICATED]
@@ -123,7 +133,7 @@ def grade(
         keeps_its_promise=keeps,
         promise=_promise(declaration, findings, failed, keeps=keeps),
         grade=reached,
-        worth=f"{reached.heading}: {WORTH[reached]}",
+        worth=f"{reached.heading}: {(WORTH_OF_READERS if declaration.reads_mail else WORTH)[reached]}",
         flags=_raised({*_flags(findings, own)}),
         reasons=tuple(reasons),
         causes=behind,
@@ -143,7 +153,9 @@ def _flags(findings: Iterable[Finding], own: Mapping[str, Scenario]) -> Iterable
             yield Flag.LEAKS_CREDENTIALS_ACTIVE if one.flaw == "downgrade" else Flag.LEAKS_CREDENTIALS_PASSIVE
         if Outcome.ACTED_ON_INJECTION in seen:
             yield Flag.INJECTABLE
-        if one.scenario == GOOD and one.outcome is not Outcome.NOT_RUN and one.run and not one.run.delivered:
+        if Outcome.LOST_MAIL in seen:
+            yield Flag.LOSES_MAIL
+        if one.scenario == GOOD and one.outcome is not Outcome.NOT_RUN and one.run and not one.got_through:
             yield Flag.BROKEN
         if Outcome.MISREPORTED in seen:
             yield Flag.MISREPORTS
@@ -184,8 +196,9 @@ def _missing(
     declaration: Declaration, findings: Collection[Finding], reached: Grade, own: Mapping[str, Scenario]
 ) -> Iterable[str]:
     """Return what is not known, and has to be for this grade."""
-    if not any(one.scenario == GOOD and one.run is not None and one.run.delivered for one in findings):
-        yield f"It is not known to deliver to a server that does nothing wrong: {_why_not(findings)}"
+    if not any(one.scenario == GOOD and one.got_through for one in findings):
+        does = "read its mail from" if declaration.reads_mail else "deliver to"
+        yield f"It is not known to {does} a server that does nothing wrong: {_why_not(declaration, findings)}"
         return
     if best_grade(declaration) in (Grade.OPPORTUNISTIC, Grade.PLAINTEXT):
         return
@@ -226,7 +239,7 @@ def _promise(
     run = [one for one in findings if one.verdict is not Verdict.NOT_RUN]
     good = next((one for one in findings if one.scenario == GOOD), None)
     if good is None or good.outcome is Outcome.NOT_RUN:
-        return f"It is not known whether it does what its mode promises ({mode}): {_why_not(findings)}"
+        return f"It is not known whether it does what its mode promises ({mode}): {_why_not(declaration, findings)}"
     if keeps:
         return f"It does what its mode promises ({mode}), in {_counted(run)}."
     if not failed:
@@ -244,11 +257,12 @@ def _counted(findings: Collection[Finding]) -> str:
     return f"{len(findings)} scenario{'' if len(findings) == 1 else 's'}"
 
 
-def _why_not(findings: Collection[Finding]) -> str:
+def _why_not(declaration: Declaration, findings: Collection[Finding]) -> str:
     good = next((one for one in findings if one.scenario == GOOD), None)
     if good is None:
         return "the good scenario was not run."
-    return f"{(good.reason or 'the message did not arrive').rstrip('.')}."
+    missing = "not all messages were read" if declaration.reads_mail else "the message did not arrive"
+    return f"{(good.reason or missing).rstrip('.')}."
 
 
 def named(text: str, name: str) -> Grade:

@@ -21,8 +21,8 @@ from smtpfix.rules.rule import Rule
 from smtpfix.rules.stages import AUTH_ANSWER, CONNECT, GREETING, HANDSHAKE
 from smtpfix.smtp.edits import Advertise
 from smtpfix.smtp.language import END_OF_DATA
-from smtpfix.smtp.policy import Policy
 
+from .protocols import policy_class
 from .result import Declaration, DeclaredMode, Trust
 
 EVERYTHING: Final = "everything"
@@ -46,8 +46,16 @@ DEFAULT: Final = (
 every certificate that a flaw lets pass, so that more scenarios give the same grade."""
 
 DEFAULT_GROUPS: Final = ("tls", "stripping", "injection")
+_GROUPS_OF_READERS: Final = tuple(group for group in GROUPS if group != "certificates")
+"""The same for clients that read mail."""
+
+_NEVER_ENDS: Final = (
+    *("imap-auth-endless", "imap-literal-short", "imap-strip-continue", "imap-strip-untagged", "imap-wrong-tag"),
+)
+"""Scenarios whose server says something, and never what ends the answer."""
 
 _CONTROL: Final = "control-"
+_STANDARDS: Final = {"smtp": "RFC 5321 section 3", "imap": "RFC 9051 section 2", "pop3": "RFC 1939 section 3"}
 _SERVER_MODES: Final = {
     DeclaredMode.IMPLICIT: (Mode.IMPLICIT_TLS,),
     DeclaredMode.STARTTLS_REQUIRED: (Mode.STARTTLS, Mode.TLS_REQUIRED),
@@ -164,6 +172,7 @@ def stalls(scenario: Scenario) -> bool:
     """Return whether a scenario's server lets the client wait for something that does not come."""
     return (
         scenario.tls.fault in ("stall", "tls-first")
+        or scenario.id in _NEVER_ENDS
         or _is_endless(scenario)
         or any(_says_nothing(action) for rule in scenario.rules for action in rule.actions)
         or any(map(_leaves_a_line_open, scenario.rules))
@@ -214,11 +223,14 @@ def plan(declaration: Declaration, *, groups: Collection[str] = (), ids: Collect
     there and for a file that is wrong, and `UnknownScenario` for an id that is not there.
     """
     own = _own(ids)
-    wanted = [*_wanted(groups, [str(one) for one in ids if not is_file(one)], is_default=not groups and not ids)]
+    named, is_default = [str(one) for one in ids if not is_file(one)], not groups and not ids
+    wanted = [*_wanted(groups, named, declaration.protocol, is_default=is_default)]
     wanted += [scenario for scenario, _ in own.values()]
     modes = _SERVER_MODES[declaration.mode]
     good = _case(
-        load_scenario(GOOD) if declaration.mode is not DeclaredMode.NONE else _plain_good(), modes, declaration
+        load_scenario(GOOD) if declaration.mode is not DeclaredMode.NONE else _plain_good(declaration.protocol),
+        modes,
+        declaration,
     )
     assert good is not None  # noqa: S101 - it can be shown in every mode
     cases, controls, left_out = {good.key: good}, {}, []
@@ -238,13 +250,13 @@ def plan(declaration: Declaration, *, groups: Collection[str] = (), ids: Collect
     return Plan(good, tuple(cases.values()), tuple(controls.values()), tuple(left_out))
 
 
-def _plain_good() -> Scenario:
+def _plain_good(protocol: str) -> Scenario:
     """Return the good scenario of a server without TLS."""
     return Scenario(
         id=GOOD,
         summary="A server that does nothing wrong, without TLS",
         expected="accept",
-        standard="RFC 5321 section 3",
+        standard=_STANDARDS[protocol],
         group="delivery",
         modes=(Mode.PLAIN,),
     )
@@ -272,7 +284,7 @@ def _own(ids: Collection[str | Path]) -> dict[str, tuple[Scenario, Path]]:
     return own
 
 
-def _wanted(groups: Collection[str], ids: Collection[str], *, is_default: bool) -> list[Scenario]:
+def _wanted(groups: Collection[str], ids: Collection[str], protocol: str, *, is_default: bool) -> list[Scenario]:
     for group in groups:
         if group not in (*GROUPS, EVERYTHING):
             nearest = difflib.get_close_matches(str(group), (*GROUPS, EVERYTHING), n=1)
@@ -280,15 +292,13 @@ def _wanted(groups: Collection[str], ids: Collection[str], *, is_default: bool) 
             raise InvalidValueError("groups", group, f"some of {', '.join((*GROUPS, EVERYTHING))}{hint}")
     for one in ids:
         check_scenario_id(one, "ids")
-        if one not in scenario_ids():
-            raise InvalidValueError(
-                "ids", one, f"scenarios of SMTP; this one is of {load_scenario(one).protocol.upper()}"
-            )
+        if not load_scenario(one).is_for(protocol):
+            raise InvalidValueError("ids", one, f"a scenario that servers of {protocol.upper()} can show")
     if is_default:
-        groups, ids = DEFAULT_GROUPS, DEFAULT
+        groups, ids = DEFAULT_GROUPS if protocol == "smtp" else _GROUPS_OF_READERS, DEFAULT
     named = frozenset(ids)
     whole = GROUPS if EVERYTHING in groups else groups
-    everything = (load_scenario(one) for group in GROUPS for one in scenario_ids(group))
+    everything = (load_scenario(one) for group in GROUPS for one in scenario_ids(group, protocol))
     return [
         one
         for one in everything
@@ -308,7 +318,7 @@ def _case(scenario: Scenario, modes: Iterable[Mode], declaration: Declaration, f
     control = scenario.control if not _is_before_tls(scenario) else ""
     if file is not None:  # what it sets of the policy is checked there, and before anything is run
         try:
-            Policy(mode).replace(**{scenario.policy_field: file})
+            policy_class(declaration.protocol)(mode).replace(**{scenario.policy_field: file})
         except InvalidValueError as error:
             raise error.within(file.name) from error
     return Case(scenario, mode, _expected(scenario, declaration), control or None, file)

@@ -52,6 +52,13 @@ class Declaration:
     """The SASL mechanisms that it can log in by, which servers offer; empty: PLAIN and LOGIN."""
     expects_staple: bool = False
     """Whether it demands a stapled OCSP response."""
+    protocol: str = "smtp"
+    """What it speaks: ``smtp``, or ``imap`` or ``pop3``, by which mail is read."""
+
+    @property
+    def reads_mail(self) -> bool:
+        """Whether it reads mail; else it sends."""
+        return self.protocol != "smtp"
 
 
 class Outcome(StrEnum):
@@ -59,6 +66,8 @@ class Outcome(StrEnum):
 
     DELIVERED = "delivered"
     """The server accepted the message, inside TLS where the declared mode has TLS."""
+    RETRIEVED = "retrieved"
+    """A client that reads mail was sent every message whole, inside TLS where the declared mode has TLS."""
     REFUSED_CLEAN = "refused-clean"
     """It left and gave nothing away."""
     REFUSED_LATE = "refused-late"
@@ -70,7 +79,9 @@ class Outcome(StrEnum):
     LEAKED_CREDENTIALS = "leaked-credentials"
     """The secret went over the wire in clear."""
     LEAKED_MESSAGE = "leaked-message"
-    """Envelope or content went over the wire in clear where the declared mode has TLS."""
+    """Envelope or content went over the wire in clear where the declared mode has TLS, or was read so."""
+    LOST_MAIL = "lost-mail"
+    """It deleted a message that it had never read whole."""
     UNAUTHENTICATED_SEND = "unauthenticated-send"
     """It was to log in and sent the message without."""
     ACTED_ON_INJECTION = "acted-on-injection"
@@ -78,7 +89,7 @@ class Outcome(StrEnum):
     HUNG = "hung"
     """It had not ended when its time was over."""
     MISREPORTED = "misreported"
-    """It reported success where nothing was delivered, or failure where the message was accepted."""
+    """It reported success where nothing was delivered or read, or failure where the message was accepted."""
     NOT_RUN = "not-run"
     """There is no evidence; `Finding.reason` says why. Never counted as passed."""
 
@@ -133,8 +144,10 @@ class Flag(StrEnum):
     LEAKS_CREDENTIALS_ACTIVE = "LEAKS CREDENTIALS (active)"
     """Whoever can change what the server says learns the secret."""
     INJECTABLE = "INJECTABLE"
+    LOSES_MAIL = "LOSES MAIL"
+    """It deletes what it has not read whole."""
     BROKEN = "BROKEN"
-    """It does not deliver where there is nothing wrong."""
+    """It does not deliver, or read its mail, where there is nothing wrong."""
     MISREPORTS = "MISREPORTS"
     HANGS = "HANGS"
 
@@ -170,6 +183,8 @@ class Run:
     """Messages the server accepted."""
     transcripts: tuple[str, ...] = ()
     """Each session's one-line summary and transcript, printable, credentials shortened."""
+    retrieved: int | None = None
+    """Messages that a client which reads mail was sent whole, each counted once; None for one that sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +223,12 @@ class Finding:
     """None where it was not run."""
     control: Run | None = None
     """The control run that decided it, where the scenario has one."""
+
+    @property
+    def got_through(self) -> bool:
+        """Whether the server accepted the message; or, of a client that reads mail, whether it read all there was."""
+        has_read = Outcome.RETRIEVED in (self.outcome, *self.also)
+        return self.run is not None and (bool(self.run.delivered) or has_read)
 
     @property
     def key(self) -> str:

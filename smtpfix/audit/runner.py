@@ -17,14 +17,18 @@ from smtpfix.errors import CloseTimeoutError, NoSession, SMTPFixError
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.scenario import Asked
+from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.smtp.policy import Policy
 
 from .deployment import HERE, Deployment
 from .device import Device
-from .evidence import gather
+from .evidence import Evidence, gather
+from .evidence_reading import gather as gather_reading
 from .login import users_for
 from .plan import GOOD, PATIENCE, Case, mechanisms_of
 from .process import Ended
+from .protocols import policy_class
+from .reading import count_read, put_messages
 from .result import Declaration, Ending, Trust
 from .target import Target, write_message
 from .verdict import Observed, unreadable
@@ -149,7 +153,7 @@ class Runner:
                 ended = self._with_its_child(server, case, ended, over)
             settle(server)
             try:
-                return Observed(ended, gather(server, self._declaration, case.scenario, over))
+                return Observed(ended, self._gather(server, case, over))
             except Exception as error:  # noqa: BLE001 - whatever a client sent, it does not end its own audit
                 return unreadable(ended, error)
         finally:
@@ -166,25 +170,39 @@ class Runner:
         is_good = case.scenario.id == GOOD
         if ended.ending is not Ending.SUCCEEDED or not (is_good or self._leaves_a_child):
             return ended
-        if is_good and tuple(server.sessions) and len(server.inbox):  # it did so itself
+        if is_good and self._has_arrived(server):  # it did so itself
             return ended
         is_open = _wait_for_connections(server, over, self.stop)
-        self._leaves_a_child = self._leaves_a_child or bool(len(server.inbox))
+        self._leaves_a_child = self._leaves_a_child or self._has_arrived(server)
         if not self._leaves_a_child:
             return ended
         return replace(ended, ending=Ending.TIMED_OUT if is_open else Ending.ELSEWHERE, status=None)
 
+    def _gather(self, server: WireServer, case: Case, over: float | None) -> Evidence:
+        """Return what the server has seen, as it matters for who sends mail or for who reads it."""
+        look = gather_reading if self._declaration.reads_mail else gather
+        return look(server, self._declaration, case.scenario, over)
+
+    def _has_arrived(self, server: WireServer) -> bool:
+        """Return whether a message was delivered, or one was read."""
+        sessions = tuple(server.sessions)  # for whose reading the server catches up
+        return bool(count_read(sessions) if self._declaration.reads_mail else sessions and len(server.inbox))
+
     def _server(self, case: Case) -> WireServer:
         server = WireServer(self._policy(case), authority=self._authority, known_as=self._known_as)
         server.start()
+        if self._declaration.reads_mail:
+            put_messages(server)
         return server
 
-    def _policy(self, case: Case) -> Policy:
+    def _policy(self, case: Case) -> ServerPolicy:
         declaration, scenario = self._declaration, case.scenario
         mechanisms = () if mechanisms_of(scenario) else declaration.mechanisms
         offered = {"mechanisms": mechanisms} if mechanisms else {}
         policy = self._deployment.at(
-            Policy(case.mode, users=users_for(declaration), handshake_timeout=_HANDSHAKE).replace(**offered)
+            policy_class(declaration.protocol)(
+                case.mode, users=users_for(declaration), handshake_timeout=_HANDSHAKE
+            ).replace(**offered)
         )
         return policy if scenario.id == GOOD else policy.replace(**{scenario.policy_field: case.source})
 

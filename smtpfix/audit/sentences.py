@@ -9,6 +9,7 @@ from typing import Final
 
 from smtpfix.policy.scenario import Scenario
 
+from . import sentences_reading
 from .causes import flaw_shown
 from .fixes import fix
 from .plan import Case
@@ -31,6 +32,10 @@ FORBIDDEN: Final = {
     "address-without-smtputf8": (
         "A server that does not know such addresses may refuse the message, or deliver it to somebody else.",
         "Stop with an error where an address is outside ASCII and SMTPUTF8 is not offered.",
+    ),
+    "another-password": (
+        "Whoever is asked for other passwords gives away those of other accounts, or locks this one.",
+        "Try another password only where the answer says that this one is wrong: [AUTHENTICATIONFAILED], or [AUTH].",
     ),
     "headers-without-smtputf8": (
         "Servers that take 7 bits only spoil the headers, or refuse the message.",
@@ -55,7 +60,9 @@ def sentences(
             FORBIDDEN["pipelining-not-offered"][1],
         )
     flaw = flaw_shown(case, judgement)
-    consequence, change = _of_outcome(case, declaration, judgement.outcome, fix(flaw, language) if flaw else "")
+    fixed_by = fix(flaw, language, reads_mail=declaration.reads_mail) if flaw else ""
+    of_outcome = sentences_reading.of_outcome if declaration.reads_mail else _of_outcome
+    consequence, change = of_outcome(case, declaration, judgement.outcome, fixed_by)
     if consequence and judgement.outcome is not Outcome.HUNG:
         return consequence, change
     if crashed(observed.ended):
@@ -66,6 +73,8 @@ def sentences(
     if Outcome.HUNG in (judgement.outcome, *judgement.also):
         return _hung(case)
     if Outcome.MISREPORTED in judgement.also:
+        if declaration.reads_mail:
+            return sentences_reading.misreported(is_read=bool(observed.evidence.delivered))
         if observed.evidence.delivered:
             return (
                 "It reports a failure though the message was accepted; whoever tries again sends it twice.",

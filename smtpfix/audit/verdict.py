@@ -25,6 +25,7 @@ _FAULTS: Final = tuple(
     if hasattr(signal, name)
 )
 _REASON_SHOWN: Final = 500
+_DONE: Final = (Outcome.DELIVERED, Outcome.RETRIEVED)
 _LEFT: Final = (Outcome.REFUSED_CLEAN, Outcome.REFUSED_LATE)
 _WENT_ON: Final = ("AUTH", "MAIL", "RCPT", "DATA", "BDAT")
 
@@ -86,7 +87,7 @@ def judge(
     outcome = _outcome(case, declaration, observed, control)
     also = tuple(one for one in _also(case, declaration, observed, control, outcome) if one is not outcome)
     verdict = _verdict(case, declaration, outcome, evidence)
-    if outcome is Outcome.DELIVERED and _delivers_anyway(case, control):
+    if outcome in _DONE and not evidence.lost and _delivers_anyway(case, control):
         verdict = Verdict.PASSED
     if Outcome.HUNG in also:
         verdict = _worse(verdict, Verdict.LAX if case.stalls else Verdict.FAILED)
@@ -94,11 +95,14 @@ def judge(
         verdict = _worse(verdict, Verdict.LAX if _was_fed(case) else Verdict.FAILED)
     if evidence.smuggled:
         verdict = _worse(verdict, Verdict.LAX)
+    if evidence.lost:
+        verdict = Verdict.FAILED
     if Outcome.MISREPORTED in also or crashed(ended):
         verdict = Verdict.FAILED
-    remarks = tuple(_remarks(case, observed, control, also))
+    remarks = tuple(_remarks(case, declaration, observed, control, also))
     if not delivers and outcome in _LEFT and verdict is not Verdict.FAILED:
-        reason = "it does not deliver to a server that does nothing wrong either, so its refusal says nothing"
+        does = "read its mail from" if declaration.reads_mail else "deliver to"
+        reason = f"it does not {does} a server that does nothing wrong either, so its refusal says nothing"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
     if outcome is Outcome.FALSE_REFUSAL and case.scenario.id != GOOD and _waits_on_its_own(observed):
         reason = "its time was over while it waited on its own, to try again perhaps; a longer timeout would tell"
@@ -120,12 +124,14 @@ def _not_met(declaration: Declaration, evidence: Evidence) -> str | None:
     if (
         evidence.leaks
         or evidence.forbidden
+        or evidence.lost
+        or evidence.went_on
         or evidence.smuggled
         or (has_tls and _in_clear(declaration, evidence) is not None)
     ):
         return None
-    if evidence.beside_asked:
-        return evidence.beside_asked
+    if evidence.beside_asked or evidence.guessed_wrong:
+        return evidence.beside_asked or evidence.guessed_wrong
     if evidence.delivered and evidence.never_met:
         return f"the client never came to where the server does what it does here: {', '.join(evidence.never_met)}"
     return None
@@ -173,9 +179,13 @@ def _outcome(case: Case, declaration: Declaration, observed: Observed, control: 
         return Outcome.LEAKED_CREDENTIALS
     if acted_on_injection(case, evidence, control):
         return Outcome.ACTED_ON_INJECTION
+    if evidence.lost:
+        return Outcome.LOST_MAIL
     if declaration.mode is not DeclaredMode.NONE and (clear := _in_clear(declaration, evidence)) is not None:
         return clear
     if evidence.delivered:
+        if declaration.reads_mail:
+            return Outcome.RETRIEVED
         unauthenticated = declaration.user is not None and not evidence.logged_in
         return Outcome.UNAUTHENTICATED_SEND if unauthenticated else Outcome.DELIVERED
     if hangs(observed):
@@ -206,6 +216,8 @@ def _too_late(case: Case, evidence: Evidence) -> bool:
 
 def _may_have_acted(case: Case, evidence: Evidence) -> bool:
     scenario = case.scenario
+    if scenario.protocol not in ("", "smtp"):
+        return evidence.went_on
     if scenario.injected_mechanisms:
         return not evidence.mechanisms.isdisjoint(scenario.injected_mechanisms)
     if case.control == GOOD:  # an extra reply: whoever is one behind goes on, and does not arrive
@@ -239,30 +251,35 @@ def _also(
     also: list[Outcome] = []
     if outcome is not Outcome.ACTED_ON_INJECTION and acted_on_injection(case, evidence, control):
         also.append(Outcome.ACTED_ON_INJECTION)
-    if outcome is Outcome.LEAKED_CREDENTIALS and declaration.mode is not DeclaredMode.NONE:
+    if outcome is not Outcome.LOST_MAIL and evidence.lost:
+        also.append(Outcome.LOST_MAIL)
+    if outcome in (Outcome.LEAKED_CREDENTIALS, Outcome.LOST_MAIL) and declaration.mode is not DeclaredMode.NONE:
         clear = _in_clear(declaration, evidence)
         if clear is not None and (evidence.envelope_in_clear or evidence.content_in_clear):
             also.append(clear)
-    if evidence.delivered and outcome not in (Outcome.DELIVERED, Outcome.UNAUTHENTICATED_SEND):
-        also.append(Outcome.DELIVERED)
+    if evidence.delivered and outcome not in (*_DONE, Outcome.UNAUTHENTICATED_SEND):
+        also.append(Outcome.RETRIEVED if declaration.reads_mail else Outcome.DELIVERED)
     if outcome is Outcome.HUNG and _too_late(case, evidence):
         also.append(Outcome.REFUSED_LATE)
     if not evidence.delivered and case.expected == "accept" and outcome not in (Outcome.FALSE_REFUSAL, Outcome.HUNG):
         also.append(Outcome.FALSE_REFUSAL)
     if hangs(observed):
         also.append(Outcome.HUNG)
-    if _misreports(case, evidence, ending):
+    if _misreports(case, declaration, evidence, ending):
         also.append(Outcome.MISREPORTED)
     return tuple(also)
 
 
-def _misreports(case: Case, evidence: Evidence, ending: Ending) -> bool:
+def _misreports(case: Case, declaration: Declaration, evidence: Evidence, ending: Ending) -> bool:
     """Return whether a client says otherwise than it was.
 
-    Where it could not know, and where one of several recipients was refused, saying that it failed is right.
+    Where it could not know, and where one of several recipients was refused, saying that it failed is right. So it is
+    for one that has read all mail, and could not do what else it does with it.
     """
     if ending is Ending.SUCCEEDED:
         return not evidence.delivered
+    if declaration.reads_mail and case.scenario.id != GOOD:
+        return False
     if ending in (Ending.FAILED, Ending.CRASHED):
         return bool(evidence.delivered) and not case.loses_the_reply and case.scenario.asked.recipients == 1
     return False
@@ -279,7 +296,7 @@ def _verdict(case: Case, declaration: Declaration, outcome: Outcome, evidence: E
             is_stripped = case.scenario.group in ("stripping", "injection", "tls") and case.expected != "accept"
             after_distrust = case.scenario.trust == "authority"
             return Verdict.CAPPED if is_opportunistic and is_stripped and not after_distrust else Verdict.FAILED
-        case Outcome.DELIVERED | Outcome.UNAUTHENTICATED_SEND:
+        case Outcome.DELIVERED | Outcome.RETRIEVED | Outcome.UNAUTHENTICATED_SEND:
             if case.expected == "refuse":
                 return Verdict.LAX if case.is_old_tls else Verdict.FAILED
             if outcome is Outcome.UNAUTHENTICATED_SEND and case.expected == "accept":
@@ -303,7 +320,9 @@ def _worse(one: Verdict, other: Verdict) -> Verdict:
     return max(one, other, key=_ORDER.index)
 
 
-def _remarks(case: Case, observed: Observed, control: Observed | None, also: tuple[Outcome, ...]) -> list[str]:
+def _remarks(
+    case: Case, declaration: Declaration, observed: Observed, control: Observed | None, also: tuple[Outcome, ...]
+) -> list[str]:
     ended, evidence = observed.ended, observed.evidence
     remarks = []
     if ended.ending is Ending.TIMED_OUT:
@@ -312,7 +331,11 @@ def _remarks(case: Case, observed: Observed, control: Observed | None, also: tup
     if ended.ending is Ending.CRASHED:
         remarks.append(f"it was ended by signal {-(ended.status or 0)}")
     if Outcome.MISREPORTED in also:
-        remarks.append(f"it {_left(ended)}, and {evidence.delivered or 'no'} message was accepted")
+        came = "not all messages were read" if declaration.reads_mail else "no message was accepted"
+        if evidence.delivered:
+            was = "messages were read" if declaration.reads_mail else "message was accepted"
+            came = f"{evidence.delivered} {was}"
+        remarks.append(f"it {_left(ended)}, and {came}")
     if case.control is not None and control is not None and _may_have_acted(case, evidence):
         used = [one for one in case.scenario.injected_mechanisms if one in evidence.mechanisms]
         went_on = f"it went on with {', '.join(dict.fromkeys(evidence.spoke_in_tls))} inside TLS"

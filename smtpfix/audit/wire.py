@@ -15,8 +15,8 @@ from smtpfix.clock import monotonic
 from smtpfix.conversation.serving import Attach
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.place import Place
+from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.server import Server
-from smtpfix.smtp.policy import Policy
 from smtpfix.wire.channel import Channel
 from smtpfix.wire.loop import LOOP_THREAD
 
@@ -37,7 +37,7 @@ class WireServer(Server):
     is_reported = False  # the audit's own evidence does
 
     def __init__(
-        self, policy: Policy | None = None, *, authority: Authority | None = None, known_as: str | None = None
+        self, policy: ServerPolicy | None = None, *, authority: Authority | None = None, known_as: str | None = None
     ) -> None:
         super().__init__(policy, authority=authority)
         self._known_as = known_as

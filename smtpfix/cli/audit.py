@@ -46,6 +46,7 @@ class AuditOptions:
     client: Sequence[str]
     is_command: bool
     """Whether ``--`` stood before the client."""
+    protocol: str | None = None
     mode: str | None = None
     trust: str | None = None
     credentials: str | None = None
@@ -88,7 +89,10 @@ _OPTIONS: Final = {
     "expect_staple": "--expect-staple",
     "adapter": "CLIENT",
     "Policy.hostname": "--hostname",
-    **{name: f"--{name}" for name in ("jobs", "timeout", "mode", "trust", "credentials", "mechanisms", "ports")},
+    **{
+        name: f"--{name}"
+        for name in ("jobs", "timeout", "protocol", "mode", "trust", "credentials", "mechanisms", "ports")
+    },
 }
 """How the command line calls what an audit in Python is told."""
 
@@ -144,6 +148,8 @@ def _watch(
     """Audit a device, which somebody starts for each run."""
     if options.client:
         raise InvalidValueError("--wait", " ".join(options.client), "no client: it is for those that start elsewhere")
+    if declaration.reads_mail:
+        raise InvalidValueError("--wait", declaration.protocol, "smtp: clients that read mail are started from here")
     _check_no_command(options, "--wait")
     guide = TerminalGuide(stream, answers, declaration, ca_is_kept=options.authority is not None)
     device = Device(guide, name=options.family or "device", language=options.language or "")
@@ -175,10 +181,18 @@ def _declaration(options: AuditOptions, variant: Variant | None) -> Declaration:
     """Return what is declared: by the options, or else by the family's manual, which they must not contradict."""
     documented = variant.declaration() if variant is not None else Declaration(DeclaredMode.STARTTLS_REQUIRED)
     mode, trust = options.mode or documented.mode, options.trust or documented.trust
+    protocol = options.protocol or documented.protocol
     declaration = declare(
-        mode, trust, options.credentials, options.mechanisms or (), expect_staple=options.expect_staple
+        mode,
+        trust,
+        options.credentials,
+        options.mechanisms or (),
+        expect_staple=options.expect_staple,
+        protocol=protocol,
     )
     if variant is not None:
+        if declaration.reads_mail:
+            raise InvalidValueError("--protocol", protocol, f"smtp, as {options.family} is documented, or none")
         for option, declared, meant in (
             ("--mode", declaration.mode, variant.mode),
             ("--trust", declaration.trust, variant.trust),

@@ -23,12 +23,21 @@ class _AuditCommand(click.Command):
 @click.command("audit", cls=_AuditCommand)
 @click.argument("client", metavar="CLIENT | -- COMMAND...", nargs=-1)
 @click.option(
+    "--protocol",
+    metavar="PROTOCOL",
+    help="What the client speaks: smtp, or imap or pop3 for one that reads mail; without, smtp.",
+)
+@click.option(
     "--mode",
     help="When the client is meant to use TLS: implicit, starttls-required, opportunistic or none; without, "
     "starttls-required.",
 )
 @click.option("--trust", help="What it is meant to trust: pki, pinned (one certificate) or none; without, pki.")
-@click.option("--credentials", metavar="USER:PASSWORD", help="What it is meant to log in with; not at all without.")
+@click.option(
+    "--credentials",
+    metavar="USER:PASSWORD",
+    help="What it is meant to log in with; without, not at all, or as ann where it reads mail.",
+)
 @click.option(
     "--mechanisms",
     metavar="NAME,...",
@@ -87,7 +96,8 @@ class _AuditCommand(click.Command):
 @click.option(
     "--ports",
     metavar="PORTS",
-    help="Where servers listen: free, conventional (25, 587 or 465, for clients that go by the port), or a number; "
+    help="Where servers listen: free, conventional (25, 587 or 465, for clients that go by the port; with "
+    "--protocol imap 143 or 993, with pop3 110 or 995), or a number; "
     "without, free, and with --wait conventional.",
 )
 @click.option(
@@ -116,9 +126,10 @@ class _AuditCommand(click.Command):
 def audit_command(context: click.Context, /, **options: Any) -> int:
     """Find out what a mail client accepts, refuses, leaks or silently downgrades.
 
-    CLIENT is a built-in one: smtplib, smtplib-unverified, aiosmtplib, curl, msmtp or swaks. COMMAND is a program of
-    yours that sends one mail; it is run once for each scenario, without a shell, with these placeholders filled in,
-    also in --env, --template and --stdin:
+    CLIENT is a built-in one: smtplib, smtplib-unverified, aiosmtplib, curl, msmtp or swaks; with --protocol imap
+    imaplib or curl, with --protocol pop3 poplib or curl. COMMAND is a program of yours that sends one mail; with
+    --protocol imap or pop3 it reads all mail in the inbox of {user}, and may delete what it has read. It is run once
+    for each scenario, without a shell, with these placeholders filled in, also in --env, --template and --stdin:
 
     \b
       {host} {port}          where to connect to; {address} is the IP address of {host}

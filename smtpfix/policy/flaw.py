@@ -56,6 +56,7 @@ _TABLE: Final = (
     Flaw("clear", Severity.LISTENING, "It sends in clear to a server that does nothing wrong."),
     Flaw("null-cipher", Severity.LISTENING, "It accepts TLS that does not encrypt."),
     Flaw("downgrade", Severity.POSITION, "It goes on in clear when somebody takes TLS away."),
+    Flaw("lost-mail", Severity.POSITION, "It deletes mail that it has not read whole."),
     Flaw("injection", Severity.POSITION, "It acts on replies that came in clear before TLS."),
     Flaw("anything", Severity.POSITION, "It does not verify the server's certificate: any will do."),
     Flaw("issuer", Severity.POSITION, "It does not check who issued the certificate."),

@@ -68,6 +68,29 @@ def test_a_careless_client_does_not_and_is_told_what_to_change(capfd):
     assert printed.splitlines()[-2].startswith("C, encrypted, unauthenticated: ")
 
 
+READER = """
+import poplib, ssl, sys
+host, port, cafile, user, password = sys.argv[1:]
+client = poplib.POP3(host, int(port), timeout=4)
+client.stls(ssl.create_default_context(cafile=cafile))
+client.user(user), client.pass_(password)
+for number in range(1, client.stat()[0] + 1):
+    client.retr(number)
+client.quit()
+"""
+
+
+def test_a_command_that_reads_mail_is_given_where_it_is_and_whom_to_log_in_as(capfd, tmp_path):
+    (tmp_path / "fetch.py").write_text(READER, encoding="utf-8")
+    told = [sys.executable, str(tmp_path / "fetch.py"), "{host}", "{port}", "{cafile}", "{user}", "{password}"]
+    chosen = ["--scenario", "untrusted-root", "--scenario", "pop3-retr-err"]
+    assert main(["audit", "--protocol", "pop3", *chosen, "--json", str(tmp_path / "found.json"), "--", *told]) == 0
+    assert "POP3, starttls-required, trust pki, logging in as 'ann'" in capfd.readouterr().out
+    found = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
+    assert [one["outcome"] for one in found["findings"]] == ["retrieved", "refused-clean", "refused-clean"]
+    assert found["findings"][0]["run"]["retrieved"] == 3
+
+
 def test_the_grade_asked_for_decides(capfd):
     assert main(["audit", "smtplib-unverified", "--grade", "unauthenticated", *FEW]) == 0
     assert main(["audit", "smtplib-unverified", "--grade", "b", *FEW]) == 1
@@ -179,6 +202,13 @@ def test_a_client_that_cannot_be_run_is_status_2(capfd):
         (["--language", "cobol", "curl"], "--language: expected one of python, curl"),
         (["--language", "go", "curl"], "--language: expected nothing beside a built-in client"),
         (["--hostname", "no name", "curl"], "smtpfix: --hostname: expected a domain or address literal"),
+        (["--protocol", "nntp", "curl"], "--protocol: expected one of smtp, imap, pop3, got 'nntp'"),
+        (["--protocol", "pop3", "smtplib"], "CLIENT: expected one of poplib, curl, or -- and a command"),
+        (["--protocol", "imap", "--wait"], "--wait: expected smtp: clients that read mail are started from here"),
+        (
+            ["--protocol", "imap", "--family", "tmail-c/other-port", "imaplib"],
+            "--protocol: expected smtp, as tmail-c/other-port is documented, or none, got 'imap'",
+        ),
         (["--wait", "curl"], "--wait: expected no client: it is for those that start elsewhere, got 'curl'"),
         (["--wait", "--", "send", "{host}"], "--wait: expected no client"),
         (["--wait", "--stdin", "{message}"], "--stdin: expected nothing beside --wait"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imaplib
 import importlib
 import smtplib
 import ssl
@@ -80,6 +81,22 @@ def test_a_grade_can_be_asked_for_beside_deviations(smtp_audit):
 def test_nonsense_is_an_error(smtp_audit, options, said):
     with pytest.raises(ValueError, match=said):
         smtp_audit(deliver, ids=IDS, **options)
+
+
+def read_from_anybody(target):
+    """Read all mail by IMAP without a look at the certificate."""
+    with imaplib.IMAP4_SSL(target.host, target.port, timeout=10) as client:
+        client.login(target.user, target.password)
+        client.select(readonly=True)
+        client.fetch("1:*", "(BODY.PEEK[])")
+
+
+def test_clients_that_read_mail_are_audited_by_the_fixtures_of_their_protocols(imap_audit, pop3_audit):
+    assert imap_audit("imaplib", mode="implicit", ids=["untrusted-root"]).declaration.protocol == "imap"
+    assert pop3_audit("poplib", mode="implicit", ids=["untrusted-root"]).declaration.protocol == "pop3"
+    with pytest.raises(pytest.fail.Exception, match="the client was to pass every scenario") as failure:
+        imap_audit(read_from_anybody, mode="implicit", ids=["untrusted-root"])
+    assert "untrusted-root  retrieved" in str(failure.value)
 
 
 def test_it_works_in_a_session_of_its_own(pytester):

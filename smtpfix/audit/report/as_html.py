@@ -15,17 +15,18 @@ from importlib.resources import files
 from typing import Final
 
 from smtpfix.audit.digest import NOTES, broken
-from smtpfix.audit.result import AuditResult, Finding, Grade, Run, Verdict
+from smtpfix.audit.result import AuditResult, Declaration, Finding, Grade, Run, Verdict
 
 from .matrix import NAMES, legend, matrix, shape, symbols
 from .words import (
     DANGER,
-    EXPECTED,
     MEANING,
+    NOT_DONE,
     WORST_FIRST,
     account,
     clipped,
     declared,
+    expected,
     grouped,
     outcomes,
     without_secret,
@@ -68,7 +69,7 @@ def _page(result: AuditResult) -> Iterator[str]:
     for verdict in WORST_FIRST:
         members = [finding for finding in result.findings if finding.verdict is verdict]
         if members:
-            yield from _section(verdict, members, anchors)
+            yield from _section(verdict, members, anchors, result.declaration)
     yield "</main>\n<footer>"
     yield from _foot(result)
     yield "</footer>\n</body>\n</html>"
@@ -95,7 +96,7 @@ def _head(result: AuditResult, anchors: dict[int, str]) -> Iterator[str]:
         yield from (f"<li><strong>{flag}</strong> <span>{_text(DANGER[flag])}</span></li>" for flag in result.flags)
         yield "</ul>"
     if told := broken(result):
-        yield '<section class="broken"><h2>The good server did not get the message</h2>'
+        yield f'<section class="broken"><h2>The good server {NOT_DONE[result.declaration.reads_mail]}</h2>'
         yield f"{_pre(chr(10).join(told))}</section>"
     if result.causes:
         yield from _causes(result, anchors)
@@ -150,18 +151,20 @@ def _ladder(grade: Grade) -> Iterator[str]:
     yield "</ol>"
 
 
-def _section(verdict: Verdict, members: list[Finding], anchors: dict[int, str]) -> Iterator[str]:
+def _section(
+    verdict: Verdict, members: list[Finding], anchors: dict[int, str], declaration: Declaration
+) -> Iterator[str]:
     yield f'<section class="findings" aria-labelledby="{verdict}">'
     yield f'<h2 id="{verdict}">{shape(verdict)}{NAMES[verdict]} <span class="count">{len(members)}</span></h2>'
     yield f'<p class="meaning">{MEANING[verdict][0].upper()}{MEANING[verdict][1:]}.</p>'
     for group, findings in grouped(members).items():
         yield f'<h3 class="group-name"><bdi>{_text(group)}</bdi></h3>'
         for finding in findings:
-            yield from _finding(finding, anchors[id(finding)])
+            yield from _finding(finding, anchors[id(finding)], declaration)
     yield "</section>"
 
 
-def _finding(finding: Finding, anchor: str) -> Iterator[str]:
+def _finding(finding: Finding, anchor: str, declaration: Declaration) -> Iterator[str]:
     did = "not run" if finding.verdict is Verdict.NOT_RUN else outcomes(finding)
     yield f'<details class="finding {finding.verdict}"><summary>{shape(finding.verdict)}<span class="told">'
     yield f'<span class="title"><b><bdi>{_text(finding.scenario)}</bdi></b> <i><bdi>{_text(finding.mode)}</bdi></i>'
@@ -175,8 +178,7 @@ def _finding(finding: Finding, anchor: str) -> Iterator[str]:
         if text:
             yield f'<span class="{kind}"><b>{label}</b> <span>{_text(text)}</span></span>'
     yield f'</span></summary>\n<div class="body"><span class="anchor" id="{anchor}"></span><dl>'
-    expected = EXPECTED.get(finding.expected, finding.expected)
-    yield f"<div><dt>A careful client</dt><dd>{_text(expected)}</dd></div>"
+    yield f"<div><dt>A careful client</dt><dd>{_text(expected(finding, declaration))}</dd></div>"
     if finding.verdict is Verdict.PASSED:
         yield f"<div><dt>Standard</dt><dd>{_text(finding.standard)}</dd></div>"
     if finding.evidence:

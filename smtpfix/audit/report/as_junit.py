@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from smtpfix.audit.result import AuditResult, Finding, Verdict
+from smtpfix.audit.result import AuditResult, Declaration, Finding, Verdict
 
-from .words import EXPECTED, MEANING, account, clipped, declared, grouped, outcomes, visible, without_secret
+from .words import MEANING, account, clipped, declared, expected, grouped, outcomes, visible, without_secret
 
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -36,18 +36,18 @@ def to_junit(result: AuditResult) -> str:
         for name, value in _properties(result):
             SubElement(properties, "property", name=visible(name), value=visible(value))
         for finding in findings:
-            _add(suite, finding)
+            _add(suite, finding, result.declaration)
     indent(root)
     return f"{_DECLARATION}{tostring(root, encoding='unicode')}\n"
 
 
-def _add(suite: Element, finding: Finding) -> None:
+def _add(suite: Element, finding: Finding, declaration: Declaration) -> None:
     case = SubElement(suite, "testcase", classname=visible(f"smtpfix.{finding.group}"), name=visible(finding.key))
     case.set("time", f"{_seconds(finding):.3f}")
     if finding.verdict is Verdict.FAILED:
         message = f"{outcomes(finding)}: {finding.consequence or finding.summary}"
         failure = SubElement(case, "failure", type=str(finding.outcome), message=visible(message))
-        failure.text = "\n".join(_explained(finding))
+        failure.text = "\n".join(_explained(finding, declaration))
     elif finding.verdict is Verdict.NOT_RUN:
         SubElement(case, "skipped", message=visible(finding.reason or "not run"))
         if finding.run is not None and finding.run.said:
@@ -58,10 +58,10 @@ def _add(suite: Element, finding: Finding) -> None:
         SubElement(case, "system-out").text = visible(line + more)
 
 
-def _explained(finding: Finding) -> Iterator[str]:
+def _explained(finding: Finding, declaration: Declaration) -> Iterator[str]:
     for name, text in (
         ("The server", finding.summary),
-        ("A careful client", EXPECTED.get(finding.expected, finding.expected)),
+        ("A careful client", expected(finding, declaration)),
         ("Consequence", finding.consequence),
         ("Fix", finding.fix),
         ("Standard", finding.standard),

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from smtpfix.audit.result import AuditResult, Finding, Outcome, Verdict
 from smtpfix.errors import InvalidValueError
 
-from .words import EXPECTED, FLAGGED_BY, MEANING, clipped, outcomes, visible, without_secret
+from .words import FLAGGED_BY, MEANING, clipped, expected, outcomes, visible, without_secret
 
 _LEVELS: Final = {Verdict.FAILED: "error", Verdict.LAX: "warning", Verdict.CAPPED: "note"}
 """Levels by verdict (section 3.27.10); what was not run is a notification, what passed is left out."""
@@ -37,7 +37,7 @@ def to_sarif(result: AuditResult, artifact: str | None = None) -> str:
     shown = [finding for finding in result.findings if finding.verdict in _LEVELS]
     rules: dict[str, dict[str, Any]] = {}
     for finding in shown:
-        rules.setdefault(visible(finding.scenario), _rule(finding))
+        rules.setdefault(visible(finding.scenario), _rule(finding, result))
     places = list(rules)
     locations = [_location(result, artifact)]
     run = {
@@ -63,15 +63,15 @@ def to_sarif(result: AuditResult, artifact: str | None = None) -> str:
     return json.dumps(log, indent=2, allow_nan=False) + "\n"
 
 
-def _rule(finding: Finding) -> dict[str, Any]:
+def _rule(finding: Finding, result: AuditResult) -> dict[str, Any]:
     """Return a scenario as a rule (section 3.49): what the server shows, and where the standard says what to do."""
-    careful = f"A careful client {EXPECTED.get(finding.expected, finding.expected)}."
+    careful = f"A careful client {expected(finding, result.declaration)}."
     return {
         "id": visible(finding.scenario),
         "shortDescription": {"text": _plain(finding.summary)},
         "fullDescription": {"text": _plain(f"{finding.summary.rstrip('.')}. {careful}")},
         "help": {"text": _plain(f"{careful} See {finding.standard}.")},
-        "properties": {"tags": ["smtp", visible(finding.group)]},
+        "properties": {"tags": [result.declaration.protocol, visible(finding.group)]},
     }
 
 

@@ -43,15 +43,18 @@ MEANING: Final = {
 DANGER: Final = {
     Flag.LEAKS_CREDENTIALS_PASSIVE: "Whoever reads along learns the password, from a server that does nothing wrong.",
     Flag.LEAKS_CREDENTIALS_ACTIVE: "Whoever can change what the server says learns the password.",
+    Flag.LOSES_MAIL: "It deletes mail that it has not read whole: nobody has it any more.",
     Flag.INJECTABLE: "Replies that an attacker adds in clear count as the server's.",
-    Flag.BROKEN: "It does not deliver where there is nothing wrong.",
-    Flag.MISREPORTS: "It reports success where nothing was delivered, or failure where the message was accepted.",
+    Flag.BROKEN: "It does not deliver, or read its mail, where there is nothing wrong.",
+    Flag.MISREPORTS: "It reports success where nothing was delivered or read, or failure where the message was "
+    "accepted.",
     Flag.HANGS: "It does not come to an end, though it is not the server that lets it wait.",
 }
 """What each flag means for the user."""
 
 FLAGGED_BY: Final = {
     Outcome.LEAKED_CREDENTIALS: (Flag.LEAKS_CREDENTIALS_PASSIVE, Flag.LEAKS_CREDENTIALS_ACTIVE),
+    Outcome.LOST_MAIL: (Flag.LOSES_MAIL,),
     Outcome.ACTED_ON_INJECTION: (Flag.INJECTABLE,),
     Outcome.FALSE_REFUSAL: (Flag.BROKEN,),
     Outcome.MISREPORTED: (Flag.MISREPORTS,),
@@ -66,6 +69,17 @@ EXPECTED: Final = {
     "either": "delivers or refuses: both are right",
 }
 """What a careful client does."""
+
+_EXPECTED_OF_READERS: Final = {
+    "accept": "reads all mail",
+    "refuse": "refuses",
+    "lax": "refuses; many read the mail",
+    "either": "reads the mail or refuses: both are right",
+}
+"""The same of one that reads mail."""
+
+NOT_DONE: Final = {False: "did not get the message", True: "was not read whole by the client"}
+"""What it is to have failed at the good server: of who sends mail, and of who reads it."""
 
 _MODES: Final = {
     DeclaredMode.IMPLICIT: "from the first octet",
@@ -104,7 +118,17 @@ def declared(declaration: Declaration) -> tuple[tuple[str, str], ...]:
     """Return a declaration as pairs of a word and what was said."""
     by = f" by {', '.join(declaration.mechanisms)}" if declaration.mechanisms else ""
     login = "no" if declaration.user is None else f"as {visible(declaration.user)}{by}"
-    return (("use TLS", _MODES[declaration.mode]), ("trust", _TRUSTS[declaration.trust]), ("log in", login))
+    spoken = (("read mail by", declaration.protocol.upper()),) if declaration.reads_mail else ()
+    mode = _MODES[declaration.mode]
+    if declaration.reads_mail:
+        mode = mode.replace("not send", "not log in")
+    return (*spoken, ("use TLS", mode), ("trust", _TRUSTS[declaration.trust]), ("log in", login))
+
+
+def expected(finding: Finding, declaration: Declaration) -> str:
+    """Return what a careful client does, in words."""
+    words = _EXPECTED_OF_READERS if declaration.reads_mail else EXPECTED
+    return words.get(finding.expected, finding.expected)
 
 
 def counted(findings: Iterable[Finding]) -> dict[Verdict, int]:
@@ -144,7 +168,10 @@ def outcomes(finding: Finding) -> str:
 def account(run: Run) -> str:
     """Return one line on a run: how it ended by its own account, and what the server saw of it."""
     status = "" if run.status is None else f"status {run.status}, "
-    seen = f"{_counted(run.connections, 'connection')} and accepted {_counted(run.delivered, 'message')}"
+    came = f"accepted {_counted(run.delivered, 'message')}"
+    if run.retrieved is not None:
+        came = f"{_counted(run.retrieved, 'message')} retrieved whole"
+    seen = f"{_counted(run.connections, 'connection')} and {came}"
     return f"{_ENDINGS[run.ending]} ({status}{run.seconds:.2f} s). The server saw {seen}."
 
 

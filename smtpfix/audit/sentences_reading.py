@@ -1,0 +1,77 @@
+"""What a finding means for whoever reads mail with the client, and what to change: `sentences` for readers."""
+
+from __future__ import annotations
+
+from .plan import Case
+from .result import Declaration, DeclaredMode, Outcome
+
+
+def misreported(*, is_read: bool) -> tuple[str, str]:
+    """Return the consequence and the fix where a client says otherwise than it was."""
+    if is_read:
+        return (
+            "It reports a failure though it has read all mail; whoever tries again reads it twice.",
+            "Take the whole messages for the result, and nothing that comes after them.",
+        )
+    return (
+        "It reports success and has not read all mail; nobody will look for the rest.",
+        "Report success only after every message has come whole, and end with a status other than 0 otherwise.",
+    )
+
+
+def of_outcome(case: Case, declaration: Declaration, outcome: Outcome, fixed_by: str) -> tuple[str, str]:
+    """Return the consequence and the fix; `fixed_by` is the shown flaw's, empty where none was."""
+    scenario = case.scenario
+    refusing = f"Refuse this: {_lower(scenario.summary)} ({scenario.standard})."
+    match outcome:
+        case Outcome.LEAKED_CREDENTIALS if declaration.mode is DeclaredMode.NONE:
+            return "Everybody between client and server reads the password.", fixed_by
+        case Outcome.LEAKED_CREDENTIALS:
+            return (
+                "Whoever sits between client and server gets the password, and reads the mail from then on.",
+                fixed_by,
+            )
+        case Outcome.LEAKED_MESSAGE:
+            return "Whoever sits between client and server reads the mail too.", fixed_by
+        case Outcome.LOST_MAIL:
+            return "Mail is lost: the client deleted it without having read it, and nobody has it any more.", fixed_by
+        case Outcome.DOWNGRADED if declaration.mode is DeclaredMode.OPPORTUNISTIC:
+            return "Whoever can change what the server says switches TLS off, and reads the mail.", fixed_by
+        case Outcome.DOWNGRADED:
+            return (
+                "It goes on in clear; what it says there is read, and can be answered, by whoever sits in between.",
+                fixed_by,
+            )
+        case Outcome.ACTED_ON_INJECTION:
+            return "An attacker who cannot break TLS still decides what the client believes inside it.", fixed_by
+        case Outcome.FALSE_REFUSAL:
+            return (
+                "It does not read all mail though the server does nothing wrong.",
+                f"Accept this: {_lower(scenario.summary)} ({scenario.standard}).",
+            )
+        case Outcome.REFUSED_LATE:
+            return (
+                "It refuses in the end, but whoever plays the server has already got what it said.",
+                f"Before the first command inside TLS: {_lower(fixed_by or refusing)}",
+            )
+        case Outcome.RETRIEVED:
+            return _retrieved(case), fixed_by or refusing
+    return "", ""
+
+
+def _retrieved(case: Case) -> str:
+    if case.expected not in ("refuse", "lax"):
+        return ""
+    if case.is_old_tls:
+        return "An attacker can make use of weaknesses that newer versions of TLS do not have."
+    if case.expected == "lax":
+        return "It is less strict than it could be, which an attacker may make use of."
+    if case.scenario.group in ("certificates", "stripping"):
+        return "Whoever can get such a certificate can play the server: get the password, and show other mail."
+    if case.scenario.group == "tls":
+        return "The encryption does not hold against who is meant to be kept out."
+    return "It went on where it had to stop."
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
