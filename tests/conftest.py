@@ -18,13 +18,16 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import smtpfix
 from smtpfix import Mode, Server
 from smtpfix.clock import monotonic
+from smtpfix.running import RUNNING
 from smtpfix.smtp.conversation import SMTPConversation
 from smtpfix.wire.loop import LOOP_THREAD
 
@@ -61,6 +64,24 @@ def pytest_configure(config: pytest.Config) -> None:
         root = Path(__file__).parents[1]
         # Behind coverage's own last deed: it writes what this process has measured.
         atexit.register(subprocess.run, command, cwd=root, env=environment, check=False)
+
+
+@pytest.fixture(scope="session")
+def _everything_is_imported() -> None:
+    """Import what child sessions would: pytester forgets their imports, and a second import makes other classes."""
+    for name in smtpfix.__all__:
+        getattr(smtpfix, name)
+
+
+@pytest.fixture
+def pytester(
+    _everything_is_imported: None,  # before pytester notes what there is
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+) -> pytest.Pytester:
+    """Give child sessions none of this session's servers."""
+    monkeypatch.setattr(RUNNING, "_started", weakref.WeakValueDictionary())
+    return pytester
 
 
 @pytest.fixture

@@ -3,26 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-import weakref
 
 import pytest
 from child_sessions import SEND
-
-import smtpfix
-from smtpfix.running import RUNNING
-
-
-@pytest.fixture(scope="session", autouse=True)
-def everything_is_imported():
-    """Import what child sessions would: pytester forgets their imports, and a second import makes other classes."""
-    for name in smtpfix.__all__:
-        getattr(smtpfix, name)
-
-
-@pytest.fixture(autouse=True)
-def no_servers(monkeypatch):
-    """Hide the servers of this session from child sessions."""
-    monkeypatch.setattr(RUNNING, "_started", weakref.WeakValueDictionary())
 
 
 @pytest.fixture
