@@ -219,14 +219,13 @@ def _jim(call: Call, before: dict[str, float]) -> dict[str, float]:
 
 async def socket(desk: Desk, connection: Socket) -> None:
     """Send each new message over a WebSocket."""
-    await connection.accept()
-
     async def tell() -> None:
         while True:
             if (made := await _new(desk, await listener.next())) is not None:
                 await connection.send_text(made)
 
     async with desk.hub.listen() as listener:
+        await connection.accept()  # only now: who is connected misses nothing
         await while_connected(connection, tell())
 
 

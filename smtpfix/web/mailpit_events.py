@@ -24,7 +24,6 @@ STATS_PAUSE: Final = 0.25
 
 async def events(desk: Desk, socket: Socket) -> None:
     """Tell a page of what happens."""
-    await socket.accept()
     version = {"Version": VERSION}
 
     async def stats() -> None:
@@ -32,6 +31,7 @@ async def events(desk: Desk, socket: Socket) -> None:
         await socket.send_text(_frame("stats", {"Total": total.all, "Unread": total.unread, **version}))
 
     async with desk.hub.listen() as listener:
+        await socket.accept()  # only now: who is connected misses nothing
         await stats()
         await while_connected(socket, _tell(socket, listener, stats))
 
