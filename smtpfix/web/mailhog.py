@@ -219,6 +219,7 @@ def _jim(call: Call, before: dict[str, float]) -> dict[str, float]:
 
 async def socket(desk: Desk, connection: Socket) -> None:
     """Send each new message over a WebSocket."""
+
     async def tell() -> None:
         while True:
             if (made := await _new(desk, await listener.next())) is not None:
