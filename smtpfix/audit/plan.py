@@ -292,8 +292,10 @@ def _wanted(groups: Collection[str], ids: Collection[str], protocol: str, *, is_
             raise InvalidValueError("groups", group, f"some of {', '.join((*GROUPS, EVERYTHING))}{hint}")
     for one in ids:
         check_scenario_id(one, "ids")
-        if not load_scenario(one).is_for(protocol):
-            raise InvalidValueError("ids", one, f"a scenario that servers of {protocol.upper()} can show")
+        if not (found := load_scenario(one)).is_for(protocol):
+            theirs = (found.protocol or "smtp").upper()
+            expected = f"a scenario that servers of {protocol.upper()} can show; this one is of {theirs}"
+            raise InvalidValueError("ids", one, expected)
     if is_default:
         groups, ids = DEFAULT_GROUPS if protocol == "smtp" else _GROUPS_OF_READERS, DEFAULT
     named = frozenset(ids)

@@ -35,7 +35,7 @@ def test_every_scenario_is_run_or_counted_as_left_out(declaration):
 
 
 def test_a_scenario_of_another_protocol_is_an_error_and_not_left_out():
-    with pytest.raises(InvalidValueError, match="ids: expected scenarios of SMTP; this one is of POP3, got 'pop3-in"):
+    with pytest.raises(InvalidValueError, match="servers of SMTP can show; this one is of POP3, got 'pop3-in"):
         plan(DECLARATIONS[0], ids=["pop3-in-use"])
 
 
