@@ -214,12 +214,9 @@ def smtp_scenario(
     request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_thread: None
 ) -> Iterator[RunningScenario]:
     """Return a scenario and a server that shows it, once for each that the marker ``smtp_scenarios`` names."""
-    from .scenarios import fail_unmarked, run  # noqa: PLC0415 - not before it is asked for
-    from .servers import running_for  # noqa: PLC0415 - as above
+    from .scenarios import of_request  # noqa: PLC0415 - not before it is asked for
 
-    if not hasattr(request, "param"):
-        fail_unmarked(request)
-    with run(request.param, smtp_policy, lambda policy: running_for(request, policy)) as running:
+    with of_request(request, smtp_policy) as running:
         yield running
 
 
@@ -228,12 +225,9 @@ def imap_scenario(
     request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None
 ) -> Iterator[RunningReadingScenario]:
     """Return a scenario and a server that shows it, once for each that the marker ``imap_scenarios`` names."""
-    from .scenarios import fail_unmarked, run  # noqa: PLC0415 - not before it is asked for
-    from .servers import running_for  # noqa: PLC0415 - as above
+    from .scenarios import of_request  # noqa: PLC0415 - not before it is asked for
 
-    if not hasattr(request, "param"):
-        fail_unmarked(request)
-    with run(request.param, imap_policy, lambda policy: running_for(request, policy)) as scenario:
+    with of_request(request, imap_policy) as scenario:
         yield cast("RunningReadingScenario", scenario)
 
 
@@ -242,12 +236,9 @@ def pop3_scenario(
     request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None
 ) -> Iterator[RunningReadingScenario]:
     """Return a scenario and a server that shows it, once for each that the marker ``pop3_scenarios`` names."""
-    from .scenarios import fail_unmarked, run  # noqa: PLC0415 - not before it is asked for
-    from .servers import running_for  # noqa: PLC0415 - as above
+    from .scenarios import of_request  # noqa: PLC0415 - not before it is asked for
 
-    if not hasattr(request, "param"):
-        fail_unmarked(request)
-    with run(request.param, pop3_policy, lambda policy: running_for(request, policy)) as scenario:
+    with of_request(request, pop3_policy) as scenario:
         yield cast("RunningReadingScenario", scenario)
 
 

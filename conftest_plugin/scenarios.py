@@ -21,6 +21,8 @@ from smtpfix.policy.scenario import GROUPS, Scenario
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.server import Server
 
+from .servers import running_for
+
 _MODES: Final = "modes"
 """The group of good servers, one in each mode; its runs go by the mode's name."""
 
@@ -238,6 +240,15 @@ def _asked(wanted: Wanted, policy: ServerPolicy) -> ServerPolicy:
 
 
 @contextmanager
+def of_request(request: pytest.FixtureRequest, policy: ServerPolicy) -> Iterator[RunningScenario]:
+    """Run the server of a fixture that a test has once for each scenario."""
+    if not hasattr(request, "param"):
+        _fail_unmarked(request)
+    with run(request.param, policy, lambda policy: running_for(request, policy)) as running:
+        yield running
+
+
+@contextmanager
 def run(
     wanted: Wanted, policy: ServerPolicy, start: Callable[[ServerPolicy], AbstractContextManager[Server]]
 ) -> Iterator[RunningScenario]:
@@ -255,7 +266,7 @@ def run(
         yield running(scenario, server, **wanted.declared, name=wanted.name)
 
 
-def fail_unmarked(request: pytest.FixtureRequest) -> NoReturn:
+def _fail_unmarked(request: pytest.FixtureRequest) -> NoReturn:
     """Fail a test that asks for its scenario while it runs, when it is too late to run it once for each."""
     pytest.fail(
         f"{request.node.nodeid}: {request.fixturename} has to be an argument of the test, or of a fixture that is; "

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from smtpfix.policy.scenario import Scenario
-
 from . import sentences_reading
 from .causes import flaw_shown
 from .fixes import fix
+from .phrases import lower, refusing, went_on
 from .plan import Case
 from .result import Declaration, DeclaredMode, Outcome, Verdict
 from .verdict import Judgement, Observed, crashed
@@ -134,35 +133,13 @@ def _of_outcome(case: Case, declaration: Declaration, outcome: Outcome, fixed_by
         case Outcome.FALSE_REFUSAL:
             return (
                 "It does not deliver though the server does nothing wrong.",
-                f"Accept this: {_lower(scenario.summary)} ({scenario.standard}).",
+                f"Accept this: {lower(scenario.summary)} ({scenario.standard}).",
             )
         case Outcome.REFUSED_LATE:
             return (
                 "It refuses in the end, but whoever plays the server has already got what it said.",
-                f"Before the first command inside TLS: {_lower(fixed_by or _refusing(scenario))}",
+                f"Before the first command inside TLS: {lower(fixed_by or refusing(scenario))}",
             )
         case Outcome.DELIVERED:
-            return _delivered(case), fixed_by or _refusing(scenario)
+            return went_on(case, ", and gets password and message."), fixed_by or refusing(scenario)
     return "", ""
-
-
-def _delivered(case: Case) -> str:
-    if case.expected not in ("refuse", "lax"):
-        return ""
-    if case.is_old_tls:
-        return "An attacker can make use of weaknesses that newer versions of TLS do not have."
-    if case.expected == "lax":
-        return "It is less strict than it could be, which an attacker may make use of."
-    if case.scenario.group in ("certificates", "stripping"):
-        return "Whoever can get such a certificate can play the server, and gets password and message."
-    if case.scenario.group == "tls":
-        return "The encryption does not hold against who is meant to be kept out."
-    return "It went on where it had to stop."
-
-
-def _refusing(scenario: Scenario) -> str:
-    return f"Refuse this: {_lower(scenario.summary)} ({scenario.standard})."
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:] if text[1:2].islower() else text

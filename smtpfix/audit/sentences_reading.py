@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .phrases import lower, refusing, went_on
 from .plan import Case
 from .result import Declaration, DeclaredMode, Outcome
 
@@ -22,7 +23,6 @@ def misreported(*, is_read: bool) -> tuple[str, str]:
 def of_outcome(case: Case, declaration: Declaration, outcome: Outcome, fixed_by: str) -> tuple[str, str]:
     """Return the consequence and the fix; `fixed_by` is the shown flaw's, empty where none was."""
     scenario = case.scenario
-    refusing = f"Refuse this: {_lower(scenario.summary)} ({scenario.standard})."
     match outcome:
         case Outcome.LEAKED_CREDENTIALS if declaration.mode is DeclaredMode.NONE:
             return "Everybody between client and server reads the password.", fixed_by
@@ -47,31 +47,13 @@ def of_outcome(case: Case, declaration: Declaration, outcome: Outcome, fixed_by:
         case Outcome.FALSE_REFUSAL:
             return (
                 "It does not read all mail though the server does nothing wrong.",
-                f"Accept this: {_lower(scenario.summary)} ({scenario.standard}).",
+                f"Accept this: {lower(scenario.summary)} ({scenario.standard}).",
             )
         case Outcome.REFUSED_LATE:
             return (
                 "It refuses in the end, but whoever plays the server has already got what it said.",
-                f"Before the first command inside TLS: {_lower(fixed_by or refusing)}",
+                f"Before the first command inside TLS: {lower(fixed_by or refusing(scenario))}",
             )
         case Outcome.RETRIEVED:
-            return _retrieved(case), fixed_by or refusing
+            return went_on(case, ": get the password, and show other mail."), fixed_by or refusing(scenario)
     return "", ""
-
-
-def _retrieved(case: Case) -> str:
-    if case.expected not in ("refuse", "lax"):
-        return ""
-    if case.is_old_tls:
-        return "An attacker can make use of weaknesses that newer versions of TLS do not have."
-    if case.expected == "lax":
-        return "It is less strict than it could be, which an attacker may make use of."
-    if case.scenario.group in ("certificates", "stripping"):
-        return "Whoever can get such a certificate can play the server: get the password, and show other mail."
-    if case.scenario.group == "tls":
-        return "The encryption does not hold against who is meant to be kept out."
-    return "It went on where it had to stop."
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:] if text[1:2].islower() else text

@@ -1,0 +1,32 @@
+"""What is said alike of clients that send mail and of those that read it."""
+
+from __future__ import annotations
+
+from smtpfix.policy.scenario import Scenario
+
+from .plan import Case
+
+
+def went_on(case: Case, prize: str) -> str:
+    """Return what it means that a client went on; `prize` is what a false server gets by a certificate, or without."""
+    if case.expected not in ("refuse", "lax"):
+        return ""
+    if case.is_old_tls:
+        return "An attacker can make use of weaknesses that newer versions of TLS do not have."
+    if case.expected == "lax":
+        return "It is less strict than it could be, which an attacker may make use of."
+    if case.scenario.group in ("certificates", "stripping"):
+        return f"Whoever can get such a certificate can play the server{prize}"
+    if case.scenario.group == "tls":
+        return "The encryption does not hold against who is meant to be kept out."
+    return "It went on where it had to stop."
+
+
+def refusing(scenario: Scenario) -> str:
+    """Return the advice to refuse what a scenario shows."""
+    return f"Refuse this: {lower(scenario.summary)} ({scenario.standard})."
+
+
+def lower(text: str) -> str:
+    """Return a sentence as it stands behind a colon; an abbreviation at its beginning stays in capitals."""
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
