@@ -421,7 +421,7 @@ def test_messages_on_one_connection_belong_to_its_session():
     assert [event["session"] for event in printed.of("message")] == [2, 1, 2]
 
 
-def test_what_is_kept_in_memory_is_bounded_and_the_oldest_messages_go_first(monkeypatch, capsys):
+def test_what_is_kept_in_memory_is_bounded_and_the_oldest_messages_go_first(monkeypatch, capfd):
     def client(listening):
         with connect(listening[0]) as connected:
             for number in range(5):
@@ -439,7 +439,7 @@ def test_what_is_kept_in_memory_is_bounded_and_the_oldest_messages_go_first(monk
     _, printed = run(client, "plain:0", "starttls:0", max_memory=1)
     assert seen == [(["3", "4"], 3)]
     subjects = [event["subject"] for event in printed.of("message")]
-    assert subjects == ["0", "1", "2", "3", "4"] or "events were not shown" in capsys.readouterr().err
+    assert subjects == ["0", "1", "2", "3", "4"] or "events were not shown" in capfd.readouterr().err
     assert {policy.max_octets for policy in read_options(max_memory=8).policies} == {524_288}
 
 
