@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 from imap_clients import IMPATIENCE, PATIENCE, Leaves, careful, naive
+from single_faults import SINGLE_FAULTS
 
 from smtpfix import ImapPolicy, InvalidValueError, Outcome, ScenarioFailed
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
@@ -13,6 +14,7 @@ from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 OWN = [one for one in scenario_ids(protocol="imap") if "imap-" in one]
 OF_STARTTLS = [one for one in OWN if "starttls" in load_scenario(one).modes]
 SILENT = {
+    *("imap-inject-half", "control-imap-half"),
     *("imap-inject-tagged", "imap-inject-capability", "control-imap-silent", "imap-fetch-stall", "imap-wrong-tag"),
     *("imap-strip-continue", "imap-strip-untagged", "imap-literal-short", "imap-greeting-none", "imap-auth-endless"),
     *("handshake-stall", "handshake-stall-mid", "tls-on-plain-port"),
@@ -24,9 +26,11 @@ ACTS_ON_INJECTION = "the client took a reply that was injected in clear for the 
 CAUGHT = {
     **{one: IN_CLEAR for one in OF_STARTTLS if one.startswith(("imap-strip-", "imap-preauth", "imap-tamper-"))},
     **{one: LOSES for one in OF_STARTTLS if one.startswith("imap-fetch-") and one != "imap-fetch-drip"},
-    **dict.fromkeys(("imap-tamper-fetch", "imap-tamper-greeting", "imap-literal-bomb", "imap-lower-case"), LOSES),
-    **dict.fromkeys(("imap-bye-in-session", "imap-idle-refused", "imap-size-wrong", "imap-wrong-tag"), LOSES),
-    **dict.fromkeys(("imap-inject-capability", "imap-inject-tagged"), ACTS_ON_INJECTION),
+    **dict.fromkeys(("imap-tamper-fetch", "imap-tamper-greeting", "imap-literal-bomb", "imap-literal-short"), LOSES),
+    **dict.fromkeys(
+        ("imap-bye-in-session", "imap-lower-case", "imap-idle-refused", "imap-size-wrong", "imap-wrong-tag"), LOSES
+    ),
+    **dict.fromkeys(("imap-inject-capability", "imap-inject-half", "imap-inject-tagged"), ACTS_ON_INJECTION),
     "imap-auth-none": "the client should have refused, and read the mail",
     "imap-greeting-smtp": "the client should have refused, and read the mail",
     **dict.fromkeys(("imap-logindisabled", "imap-reorder"), IN_CLEAR),
@@ -40,11 +44,18 @@ CAUGHT = {
 }
 """What the naive client is told, in each row that is there to catch it."""
 NOBODY_FAILS = {
-    *("control-imap-silent", "imap-expunge-race", "imap-greeting-bye", "imap-login-failed", "imap-no-move"),
-    *("imap-auth-endless", "imap-fetch-drip", "imap-greeting-none", "imap-referral-greeting", "imap-referral-login"),
-    *("imap-traversal", "imap-uidvalidity-changes"),
+    "control-imap-silent": "a control run: who goes on here shows that the injection is not why",
+    "control-imap-half": "a control run, as above",
+    "imap-fetch-drip": "only a client without any patience fails, which is as little certain as the machine's speed",
+    "imap-greeting-bye": "the server has closed behind its greeting, and hears nothing of what is said then",
+    "imap-login-failed": "nobody is let in; whether a client says so is for the audit, which sees how it ends",
+    "imap-auth-endless": "who never gives up never ends, which takes the audit's time limit to see",
+    "imap-referral-greeting": "what a client says to the server that it is sent to is not seen by this one",
+    "imap-referral-login": "as above",
+    "imap-no-move": "only what others have marked is expunged wrongly, and who reads no marked mail is right as well",
+    "imap-uidvalidity-changes": "behind the new UIDs are the same messages, so who skips them has read them",
 }
-"""Where the server leaves nothing to do wrong, or what is wrong is not seen: who expunges what others have marked."""
+"""Where the server sees nothing done wrong, each with the reason."""
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -71,8 +82,24 @@ def test_a_naive_client_is_caught_by_the_row_that_is_there_for_it(imap_scenario)
 
 
 def test_every_scenario_that_somebody_can_fail_has_a_client_that_does():
-    fail = {one for one in OWN if load_scenario(one).expected in ("accept", "refuse")}
-    assert fail - NOBODY_FAILS == set(CAUGHT)
+    judged = ((one, load_scenario(one)) for one in OWN)
+    fail = {one for one, scenario in judged if scenario.expected in ("accept", "refuse") or scenario.forbids}
+    assert fail - NOBODY_FAILS.keys() == {*CAUGHT, *SINGLE_FAULTS}
+    assert NOBODY_FAILS.keys() <= fail
+    assert SINGLE_FAULTS.keys().isdisjoint(CAUGHT)
+
+
+@pytest.mark.imap_scenarios(*SINGLE_FAULTS, mode="starttls")
+def test_a_client_with_one_fault_is_caught_by_the_row_that_is_there_for_it(imap_scenario):
+    client, told = SINGLE_FAULTS[imap_scenario.scenario.id]
+    with pytest.raises(ScenarioFailed, match=told):
+        imap_scenario.check(client)
+
+
+@pytest.mark.imap_scenarios("good")
+@pytest.mark.parametrize("client", [client for client, _ in SINGLE_FAULTS.values()])
+def test_a_client_with_one_fault_does_nothing_else_wrong(imap_scenario, client):
+    assert imap_scenario.check(client) is Outcome.RETRIEVED
 
 
 @pytest.mark.imap_scenarios("modes")
