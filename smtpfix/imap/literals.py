@@ -18,7 +18,7 @@ _MAILBOX: Final = re.compile(
 """The beginning of a response that names a mailbox, by an atom."""
 _PLACE: Final = re.compile(rb'\{([0-9]{1,10})\+?\}\r\n|"((?:[^"\\\r\n]|\\.)*+)"?+|\r\n|[^"{\r]++|.', re.DOTALL)
 """A literal's beginning, a quoted string, the end of a line, or what is none of these."""
-_KEPT: Final = re.compile(rb"[ 0-9][0-9]-[A-Za-z]{3}-[0-9]{4} [0-9:]{8} [+-][0-9]{4}|\\\\?.", re.DOTALL)
+_KEPT: Final = re.compile(rb"[ 0-9][0-9]-[A-Za-z]{3}-[0-9]{4} [0-9:]{8} [+-][0-9]{4}|\\?+.", re.DOTALL)
 """What stands in quotes and is no string: INTERNALDATE; and one character, which may be a delimiter (section 9)."""
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 

@@ -20,7 +20,7 @@ class _Hasty(Client):
         return super().response()
 
 
-def _logged_in(server, kind=Client):
+def logged_in(server, kind=Client):
     """Return a client inside TLS that has logged in and selected INBOX."""
     context = server.ssl_context()
     client = kind(server, context=context) if kind is _Hasty else kind(server, 10.0, context=context)
@@ -39,13 +39,13 @@ def _logged_in(server, kind=Client):
 
 def talks_first(server):
     """Log in to whoever is there, greeting or not."""
-    with _logged_in(server, _Hasty) as client:
+    with logged_in(server, _Hasty) as client:
         client.ask("FETCH 1:* (BODY.PEEK[])")
 
 
 def keeps_its_numbers(server):
     """Read the first two messages, delete both by their numbers, and take no notice of what is said meanwhile."""
-    with _logged_in(server) as client:
+    with logged_in(server) as client:
         client.ask("FETCH 1:2 (BODY.PEEK[])")
         for number in (1, 2):
             client.ask(f"STORE {number} +FLAGS.SILENT (\\Deleted)")
@@ -56,7 +56,7 @@ def keeps_its_numbers(server):
 
 def deletes_what_it_could_not_copy(server):
     """Read all, move it by COPY and STORE, and never look at how COPY ended."""
-    with _logged_in(server) as client:
+    with logged_in(server) as client:
         client.ask("FETCH 1:* (BODY.PEEK[])")
         client.say("COPY 1:3 Trash")
         client.ask("STORE 1:* +FLAGS.SILENT (\\Deleted)")
@@ -65,14 +65,14 @@ def deletes_what_it_could_not_copy(server):
 
 def knows_ascii_only(server):
     """Take mail for text."""
-    with _logged_in(server) as client:
+    with logged_in(server) as client:
         for number in (1, 2, 3):
             b"".join(client.ask(f"FETCH {number} (BODY.PEEK[])")).decode("ascii")
 
 
 def reads_line_by_line(server):
     """Expect a name behind the delimiter, on the same line."""
-    with _logged_in(server) as client:
+    with logged_in(server) as client:
         for listed in client.ask('LIST "" *'):
             name = re.match(rb"\* LIST \([^)]*\) \S+ (\S+)", listed)[1].decode()
             client.ask(f"STATUS {name} (MESSAGES)")
@@ -81,7 +81,7 @@ def reads_line_by_line(server):
 
 def asks_for_each_folder(server):
     """Give up at the first folder that is not to be had."""
-    with _logged_in(server) as client:
+    with logged_in(server) as client:
         for listed in client.ask('LIST "" *'):
             client.ask(f"STATUS {listed.split()[-1].decode()} (MESSAGES)")
         client.ask("FETCH 1:* (BODY.PEEK[])")
@@ -89,7 +89,7 @@ def asks_for_each_folder(server):
 
 def gives_up_at_the_first_that_is_gone(server):
     """Take a message that is gone for the end of all."""
-    with _logged_in(server) as client:
+    with logged_in(server) as client:
         for number in (1, 2, 3):
             client.ask(f"FETCH {number} (BODY.PEEK[])")
 

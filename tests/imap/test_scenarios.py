@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from imap_clients import IMPATIENCE, PATIENCE, Leaves, careful, naive
-from single_faults import SINGLE_FAULTS
+from imap_clients import IMPATIENCE, PATIENCE, Client, Leaves, careful, naive
+from single_faults import SINGLE_FAULTS, logged_in
 
 from smtpfix import ImapPolicy, InvalidValueError, Outcome, ScenarioFailed
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
@@ -150,3 +150,71 @@ def test_a_scenario_of_another_protocol_is_refused():
     with pytest.raises(InvalidValueError, match="one that IMAP can show; this one is of POP3"):
         ImapPolicy("starttls", scenario="pop3-strip-capa")
     assert "strip-ehlo" not in scenario_ids("stripping", "imap")
+
+
+def in_clear(*commands):
+    """Return a client that says these in clear, whatever it is greeted with."""
+
+    def reads(server):
+        with contextlib.closing(Client(server, PATIENCE)) as client:
+            for command in commands:
+                client.say(command)
+
+    return reads
+
+
+@pytest.mark.imap_scenarios("imap-preauth", "imap-preauth-starttls", mode="starttls")
+@pytest.mark.parametrize("command", ["FETCH 1 BODY.PEEK[]<0.10>", "UID FETCH 1 BODY.PEEK[]<0.10>", "FETCH 1 ENVELOPE"])
+def test_a_client_that_reads_the_first_octets_in_clear_has_read_in_clear(imap_scenario, command):
+    with pytest.raises(ScenarioFailed, match=IN_CLEAR):
+        imap_scenario.check(in_clear("SELECT INBOX", command))
+
+
+@pytest.mark.imap_scenarios("imap-preauth", "imap-preauth-starttls", mode="starttls")
+def test_a_client_that_works_in_clear_where_it_is_greeted_as_logged_in_has_gone_too_far(imap_scenario):
+    with pytest.raises(ScenarioFailed, match="should have refused before it gave anything away"):
+        imap_scenario.check(in_clear("SELECT INBOX", "LOGOUT"))
+    assert imap_scenario.outcome is Outcome.REFUSED_LATE
+
+
+@pytest.mark.imap_scenarios("imap-preauth", "imap-preauth-starttls", mode="starttls")
+def test_a_client_that_asks_for_tls_and_leaves_has_done_nothing_wrong(imap_scenario):
+    assert imap_scenario.check(in_clear("CAPABILITY", "STARTTLS", "LOGOUT")) is Outcome.REFUSED
+
+
+def copies(*commands):
+    """Return a client that reads all mail, and then says these."""
+
+    def reads(server):
+        with logged_in(server) as client:
+            client.ask("FETCH 1:* (BODY.PEEK[])")
+            for command in commands:
+                client.say(command)
+
+    return reads
+
+
+DELETES = ("UID STORE 1 +FLAGS.SILENT (\\Deleted)", "EXPUNGE")
+
+
+@pytest.mark.imap_scenarios("imap-copy-no", mode="starttls")
+@pytest.mark.parametrize(
+    "commands",
+    [
+        (),
+        DELETES,  # copies nothing
+        ("UID COPY 2:3 Trash", *DELETES),  # keeps what it could not copy
+        ("MOVE 2,3 Trash", *DELETES),
+        ("UID COPY 1 Trash", "APPEND Trash {3+}\r\nabc", *DELETES),  # has kept it otherwise
+        (*DELETES, "COPY 1 Trash", "UID STORE 3 +FLAGS (\\Deleted)", "EXPUNGE"),  # message 1 is another one by now
+    ],
+)
+def test_a_client_that_deletes_nothing_of_what_it_could_not_copy_passes(imap_scenario, commands):
+    assert imap_scenario.check(copies(*commands)) is Outcome.RETRIEVED
+
+
+@pytest.mark.imap_scenarios("imap-copy-no", mode="starttls")
+@pytest.mark.parametrize("command", ["UID COPY 1 Trash", "COPY 1:2 Trash", "MOVE 3,1 Trash", "UID MOVE 1:* Trash"])
+def test_a_client_that_deletes_what_it_could_not_copy_is_told(imap_scenario, command):
+    with pytest.raises(ScenarioFailed, match=r"RFC 9051 section 6\.4\.7"):
+        imap_scenario.check(copies(command, *DELETES))
