@@ -100,6 +100,25 @@ def test_what_is_gone_need_not_be_read_and_what_a_short_literal_leaves_out_has_n
     assert flags == ()
 
 
+def stops_at_what_is_gone(target):
+    """Take a message that is gone for the end of all, and say that all is well."""
+    server = Servers(target)
+    with contextlib.closing(CLIENTS.Client(server, PATIENCE, context=server.ssl_context())) as client:
+        client.ask("LOGIN ann s3cret")
+        client.ask("SELECT INBOX")
+        for number in (1, 2, 3):
+            if not client.say(f"FETCH {number} (BODY.PEEK[])")[1].startswith(b"OK"):
+                break
+        client.say("LOGOUT")
+
+
+def test_who_stops_at_a_message_that_is_gone_and_says_nothing_of_it_misreports():
+    found, _ = findings(stops_at_what_is_gone, "imap", ["imap-expunge-issued"], mode="implicit")
+    assert found["good"].verdict is Verdict.PASSED
+    assert found["imap-expunge-issued"].verdict is Verdict.FAILED
+    assert Outcome.MISREPORTED in found["imap-expunge-issued"].also
+
+
 def test_who_copies_nothing_is_not_judged_by_refused_copies():
     careful, _ = findings(reader("imap", "careful"), "imap", ["imap-copy-no"], mode="implicit")
     assert careful["imap-copy-no"].verdict is Verdict.NOT_RUN

@@ -87,13 +87,6 @@ def asks_for_each_folder(server):
         client.ask("FETCH 1:* (BODY.PEEK[])")
 
 
-def gives_up_at_the_first_that_is_gone(server):
-    """Take a message that is gone for the end of all."""
-    with logged_in(server) as client:
-        for number in (1, 2, 3):
-            client.ask(f"FETCH {number} (BODY.PEEK[])")
-
-
 SINGLE_FAULTS = {
     "imap-greeting-none": (talks_first, "the client should have refused, and read the mail"),
     "imap-expunge-race": (keeps_its_numbers, "the client deleted a message that it had not read whole"),
@@ -101,6 +94,5 @@ SINGLE_FAULTS = {
     "imap-header-8bit": (knows_ascii_only, "the client should have read all 3 messages"),
     "imap-literals": (reads_line_by_line, "the client should have read all 3 messages"),
     "imap-traversal": (asks_for_each_folder, "the client should have read all 3 messages"),
-    "imap-expunge-issued": (gives_up_at_the_first_that_is_gone, "the client should have read all 3 messages"),
 }
 """Each by the row that is there for it, with what it is told."""

@@ -26,7 +26,10 @@ ACTS_ON_INJECTION = "the client took a reply that was injected in clear for the 
 CAUGHT = {
     **{one: IN_CLEAR for one in OF_STARTTLS if one.startswith(("imap-strip-", "imap-preauth", "imap-tamper-"))},
     **{one: LOSES for one in OF_STARTTLS if one.startswith("imap-fetch-") and one != "imap-fetch-drip"},
-    **dict.fromkeys(("imap-tamper-fetch", "imap-tamper-greeting", "imap-literal-bomb", "imap-literal-short"), LOSES),
+    **dict.fromkeys(
+        ("imap-tamper-fetch", "imap-tamper-greeting", "imap-literal-bomb", "imap-literal-short", "imap-expunge-issued"),
+        LOSES,
+    ),
     **dict.fromkeys(
         ("imap-bye-in-session", "imap-lower-case", "imap-idle-refused", "imap-size-wrong", "imap-wrong-tag"), LOSES
     ),
