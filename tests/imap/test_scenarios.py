@@ -27,7 +27,7 @@ CAUGHT = {
     **{one: IN_CLEAR for one in OF_STARTTLS if one.startswith(("imap-strip-", "imap-preauth", "imap-tamper-"))},
     **{one: LOSES for one in OF_STARTTLS if one.startswith("imap-fetch-") and one != "imap-fetch-drip"},
     **dict.fromkeys(
-        ("imap-tamper-fetch", "imap-tamper-greeting", "imap-literal-bomb", "imap-literal-short", "imap-expunge-issued"),
+        ("imap-tamper-fetch", "imap-tamper-greeting", "imap-literal-bomb", "imap-literal-short"),
         LOSES,
     ),
     **dict.fromkeys(
