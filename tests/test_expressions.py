@@ -89,7 +89,7 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "erasing._BASE64": ("", "AAAA", "AAAA="),
     "audit.copying._COPY": ("", "a1 ", "a1 UID COPY "),
     "audit.copying._TAKES_AWAY": ("", "a1 "),
-    "audit.reading._UID_FETCH": ("", "a1 "),
+    "audit.reading._FETCHES_MAIL": ("", "a1 ", "a1 FETCH 1 "),
     "imap.credentials._HEAD": ("", "a", "a ", "a LOGIN"),
     "imap.credentials._WORD": ("", "PLAIN"),
     "imap.cursor.LITERAL": ("", "{", "~{12"),

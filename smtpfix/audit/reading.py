@@ -35,8 +35,11 @@ DELETED_THOUGH_NOT_COPIED: Final = Violation(
 _BODY: Final = (
     "".join(f"Line {number} of the text.\r\n" for number in range(1, 13)) + ".\r\nBehind a line with a dot.\r\n"
 )
-_READS: Final = ("FETCH", "RETR", "TOP")
-_UID_FETCH: Final = re.compile(rb"[^ ]++ UID FETCH ", re.IGNORECASE)
+_READS: Final = ("RETR", "TOP")
+_FETCHES_MAIL: Final = re.compile(
+    rb"[^ ]++ (?:UID )?FETCH [^ ]++ .*?(?:BODY|BINARY|ENVELOPE|RFC822(?!\.SIZE)|\bALL\b|\bFULL\b)", re.IGNORECASE
+)
+"""A FETCH of a message's content, header or structure, and not of flags and sizes only."""
 _UNANSWERED: Final = b"not sent, as a rule has it"
 _LEAVES: Final = ("QUIT", "LOGOUT")
 
@@ -74,7 +77,7 @@ def read_in_clear(session: Session) -> bool:
     events, begins = session.transcript.events, where_tls_begins(session)
     is_in = any(one.accepted and one.in_clear for one in session.auth) or greeted_as_logged_in(session)
     verbs = ((verb, events[at].data) for at, verb in session.verbs if at < begins)
-    return is_in and any(verb in _READS or (verb == "UID" and _UID_FETCH.match(line)) for verb, line in verbs)
+    return is_in and any(verb in _READS or _FETCHES_MAIL.match(line) for verb, line in verbs)
 
 
 def greeted_as_logged_in(session: Session) -> bool:

@@ -176,7 +176,7 @@ def test_a_client_that_reads_the_first_octets_in_clear_has_read_in_clear(imap_sc
 @pytest.mark.imap_scenarios("imap-preauth", "imap-preauth-starttls", mode="starttls")
 def test_a_client_that_works_in_clear_where_it_is_greeted_as_logged_in_has_gone_too_far(imap_scenario):
     with pytest.raises(ScenarioFailed, match="should have refused before it gave anything away"):
-        imap_scenario.check(in_clear("SELECT INBOX", "LOGOUT"))
+        imap_scenario.check(in_clear("SELECT INBOX", "FETCH 1:* (UID FLAGS RFC822.SIZE)", "LOGOUT"))
     assert imap_scenario.outcome is Outcome.REFUSED_LATE
 
 
