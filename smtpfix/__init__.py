@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         UnknownScenario,
     )
     from .fixtures import RunAudit, StartReader, StartServer
+    from .imap.literals import Literals
     from .imap.policy import ImapPolicy
     from .imap.status import Bad, Bye, GoOn, No, PreAuth
     from .login.mechanisms import ANY_USER, Token
@@ -121,6 +122,7 @@ __all__ = [
     "KeepInjected",
     "Limits",
     "ListenError",
+    "Literals",
     "Mode",
     "No",
     "NoMessage",
@@ -192,6 +194,7 @@ _HOMES = {
     "mail.envelope": {"Envelope", "RefusedRecipient"},
     "mail.message": {"Attachment", "CapturedMessage"},
     "mail.stored": {"Folder", "Gone", "StoredMessage"},
+    "imap.literals": {"Literals"},
     "imap.policy": {"ImapPolicy"},
     "imap.status": {"Bad", "Bye", "GoOn", "No", "PreAuth"},
     "pop3.policy": {"Pop3Policy"},

@@ -45,6 +45,7 @@ from smtpfix import (
     Inbox,
     InvalidValueError,
     Limits,
+    Literals,
     Mode,
     No,
     NoMessage,
@@ -469,6 +470,7 @@ def test_reader(smtp_server: Server, imap_server: Server) -> None:
     imap_server.on("GREETING", PreAuth("hello"))
     imap_server.on("STARTTLS", Bad("what?"))
     imap_server.on("STORE", Bye("bye"))
+    imap_server.on("FETCH", Literals())
     imap_server.on("IDLE", GoOn("go on"))
     policy = ImapPolicy("starttls", folders=["Done"], hide=["MOVE"], quota=1_000, append_limit=10, read_only=True)
     Server(policy, inbox=smtp_server.inbox)

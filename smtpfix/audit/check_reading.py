@@ -10,7 +10,17 @@ from smtpfix.record.session import Session
 
 from .check import Outcome, RunningScenario
 from .disclosure import gave_away
-from .reading import ANOTHER_PASSWORD, MESSAGES, count_read, forbidden, lost, put_messages, went_on_unanswered
+from .reading import (
+    ANOTHER_PASSWORD,
+    MESSAGES,
+    count_read,
+    forbidden,
+    lost,
+    put_messages,
+    read_in_clear,
+    taken_away,
+    went_on_unanswered,
+)
 
 _DECLARED: Final = (Outcome.LOST_MAIL, Outcome.RETRIEVED_IN_CLEAR, Outcome.ACTED_ON_INJECTION)
 """What a client may be declared to do."""
@@ -38,9 +48,10 @@ class RunningReadingScenario(RunningScenario):
             return Outcome.ACTED_ON_INJECTION
         if lost(self.server):
             return Outcome.LOST_MAIL
-        if any(not one.in_tls for one in found) and self.server.mode is not Mode.PLAIN:
+        in_clear = any(not one.in_tls for one in found) or any(map(read_in_clear, sessions))
+        if in_clear and self.server.mode is not Mode.PLAIN:
             return Outcome.RETRIEVED_IN_CLEAR
-        if count_read(sessions) >= MESSAGES:
+        if count_read(sessions) >= MESSAGES - taken_away(self.server):
             return Outcome.RETRIEVED
         if found or any(map(gave_away, sessions)):
             return Outcome.REFUSED_LATE
@@ -55,7 +66,7 @@ class RunningReadingScenario(RunningScenario):
         """Return what the client did that the scenario forbids; None if it did nothing of it."""
         if (self.name or self.scenario.id) in self.accepts:
             return None
-        found = forbidden(self.scenario, sessions)
+        found = forbidden(self.scenario, sessions, self.server)
         if ANOTHER_PASSWORD in found:
             return "the client tried another password though the first one was not at fault"
         return next((f"the client did {one}" for one in found), None)

@@ -26,12 +26,22 @@ from .evidence import (
     told_connections,
     where_tls_begins,
 )
-from .reading import MESSAGES, count_read, forbidden, lost, went_on_unanswered
+from .reading import (
+    MESSAGES,
+    count_read,
+    forbidden,
+    greeted_as_logged_in,
+    lost,
+    read_in_clear,
+    taken_away,
+    went_on_unanswered,
+)
 from .result import Declaration
 from .wire import WireServer
 
 _LOGS_IN = ("LOGIN", "AUTHENTICATE", "USER", "PASS", "APOP", "AUTH")
-_READS = ("FETCH", "RETR", "TOP")
+_WORKS = ("SELECT", "EXAMINE", "APPEND")
+"""By what a client goes on as who it is told to be."""
 _NEXT_TAG = b"{next}"
 _BEGINS_TLS = ("STARTTLS", "STLS")
 
@@ -39,6 +49,9 @@ _BEGINS_TLS = ("STARTTLS", "STLS")
 @dataclass(frozen=True, slots=True)
 class ReadingEvidence(Evidence):
     """One run of a client that reads mail."""
+
+    taken_away: int = 0
+    """Messages that the scenario took away before they were read."""
 
     @property
     def read(self) -> int:
@@ -48,7 +61,7 @@ class ReadingEvidence(Evidence):
     @property
     def delivered(self) -> int:
         """The same where it has read all there are, and 0 where it has not."""
-        return self.read if self.read >= MESSAGES else 0
+        return self.read if self.read >= MESSAGES - self.taken_away else 0
 
     @property
     def delivered_in_clear(self) -> bool:
@@ -74,14 +87,14 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario, ove
         leaks=tuple(leaks | dict.fromkeys(beside)),
         leaks_beside_auth=bool(beside),
         digests=tuple(dict.fromkeys(digests(sessions))),
-        content_in_clear=any(map(_read_in_clear, sessions)),
-        login_in_clear=any(verb in _LOGS_IN for verb in said_in_clear),
+        content_in_clear=any(map(read_in_clear, sessions)),
+        login_in_clear=any(verb in _LOGS_IN for verb in said_in_clear) or any(map(_works_in_clear, sessions)),
         user_in_clear=declaration.user is not None and bool(find(declaration.user, everything)),
         secret_in_tls=any(one.secret is not None and not one.in_clear for session in sessions for one in session.auth),
         spoke_in_tls=tuple(
             verb for one in sessions for verb in _verbs(one, in_tls=True) if verb in speaks_of(one.protocol)
         ),
-        forbidden=forbidden(scenario, sessions),
+        forbidden=forbidden(scenario, sessions, server),
         never_met=never_met(server),
         is_connected=over is None or server.was_connected(over),
         lost=tuple(
@@ -89,6 +102,7 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario, ove
             for gone in lost(server)
         ),
         went_on=any(map(went_on_unanswered, sessions)),
+        taken_away=taken_away(server),
         guessed_wrong=_guessed_wrong(scenario, sessions),
     )
     return replace(evidence, facts=tuple(dict.fromkeys(_facts(evidence, declaration, server))))
@@ -100,10 +114,9 @@ def _verbs(session: Session, *, in_tls: bool) -> Iterator[str]:
     yield from (verb for at, verb in session.verbs if (at >= begins) is in_tls)
 
 
-def _read_in_clear(session: Session) -> bool:
-    """Return whether somebody who was let in asked for mail, or a part of it, outside TLS."""
-    is_in = any(one.accepted and one.in_clear for one in session.auth)
-    return is_in and any(verb in _READS for verb in _verbs(session, in_tls=False))
+def _works_in_clear(session: Session) -> bool:
+    """Return whether a client that was greeted as logged in, in clear, went on with that."""
+    return greeted_as_logged_in(session) and any(verb in _WORKS for verb in _verbs(session, in_tls=False))
 
 
 def _guessed_wrong(scenario: Scenario, sessions: tuple[Session, ...]) -> str:
@@ -139,6 +152,8 @@ def _facts(evidence: ReadingEvidence, declaration: Declaration, server: WireServ
     if evidence.user_in_clear and not evidence.leaks and server.policy.uses_tls:
         yield "in clear, the user's name"
     yield f"it read {evidence.read} of {MESSAGES} messages whole"
+    if evidence.taken_away:
+        yield f"the scenario took {evidence.taken_away} of them away before that"
     for session in evidence.sessions:
         for one in session.retrievals:
             yield f"message {one.uid} of {one.octets} octets was retrieved, {_where(one.in_tls)}"

@@ -6,6 +6,7 @@ The fixtures ``imap_scenario`` and ``pop3_scenario`` judge by it, and the audit.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -16,6 +17,9 @@ from smtpfix.record.transcript import Kind
 from smtpfix.record.violation import Violation
 from smtpfix.server import Server
 
+from .copying import deleted_though_not_copied
+from .evidence import where_tls_begins
+
 MESSAGES: Final = 3
 """How many there are to be read."""
 ANOTHER_PASSWORD: Final = Violation(
@@ -23,9 +27,19 @@ ANOTHER_PASSWORD: Final = Violation(
     "it tried another password though the first one was not at fault",
     "RFC 5530 section 3, RFC 2449 section 8.1",
 )
+DELETED_THOUGH_NOT_COPIED: Final = Violation(
+    "deleted-though-not-copied",
+    "it deleted a message whose copy had been refused",
+    "RFC 9051 section 6.4.7",
+)
 _BODY: Final = (
     "".join(f"Line {number} of the text.\r\n" for number in range(1, 13)) + ".\r\nBehind a line with a dot.\r\n"
 )
+_READS: Final = ("RETR", "TOP")
+_FETCHES_MAIL: Final = re.compile(
+    rb"[^ ]++ (?:UID )?FETCH [^ ]++ .*?(?:BODY|BINARY|ENVELOPE|RFC822(?!\.SIZE)|\bALL\b|\bFULL\b)", re.IGNORECASE
+)
+"""A FETCH of a message's content, header or structure, and not of flags and sizes only."""
 _UNANSWERED: Final = b"not sent, as a rule has it"
 _LEAVES: Final = ("QUIT", "LOGOUT")
 
@@ -49,7 +63,31 @@ def lost(server: Server) -> tuple[Gone, ...]:
     return tuple(gone for account in accounts for gone in account.lost if gone.session is not None)
 
 
-def forbidden(scenario: Scenario, sessions: Collection[Session]) -> tuple[Violation, ...]:
+def taken_away(server: Server) -> int:
+    """Return how many messages a rule took away before a client had read them whole: nobody can read these."""
+    accounts = [*server.inbox.accounts.values()]
+    return sum(gone.session is None for account in accounts for gone in account.lost)
+
+
+def read_in_clear(session: Session) -> bool:
+    """Return whether somebody who was let in asked for mail, or a part of it, outside TLS.
+
+    A greeting PREAUTH lets in whoever reads it (RFC 9051 section 7.1.4).
+    """
+    events, begins = session.transcript.events, where_tls_begins(session)
+    is_in = any(one.accepted and one.in_clear for one in session.auth) or greeted_as_logged_in(session)
+    verbs = ((verb, events[at].data) for at, verb in session.verbs if at < begins)
+    return is_in and any(verb in _READS or _FETCHES_MAIL.match(line) for verb, line in verbs)
+
+
+def greeted_as_logged_in(session: Session) -> bool:
+    """Return whether the greeting was PREAUTH, in clear (RFC 9051 section 7.1.4)."""
+    events = itertools.islice(session.transcript.events, where_tls_begins(session))
+    greeting = next((event.data for event in events if event.kind is Kind.SERVER), b"")
+    return session.protocol == "imap" and greeting[:9].upper() == b"* PREAUTH"
+
+
+def forbidden(scenario: Scenario, sessions: Collection[Session], server: Server) -> tuple[Violation, ...]:
     """Return what clients did that the scenario forbids, each kind once."""
     if not scenario.forbids:
         return ()
@@ -57,6 +95,8 @@ def forbidden(scenario: Scenario, sessions: Collection[Session]) -> tuple[Violat
     passwords = {one.password for session in sessions for one in session.auth if one.password is not None}
     if len(passwords) > 1:
         found[ANOTHER_PASSWORD.id] = ANOTHER_PASSWORD
+    if DELETED_THOUGH_NOT_COPIED.id in scenario.forbids and deleted_though_not_copied(sessions, server):
+        found[DELETED_THOUGH_NOT_COPIED.id] = DELETED_THOUGH_NOT_COPIED
     for violation in (one for session in sessions for one in session.violations):
         found.setdefault(violation.id, violation)
     return tuple(found[one] for one in scenario.forbids if one in found)

@@ -36,6 +36,10 @@ FORBIDDEN: Final = {
         "Whoever is asked for other passwords gives away those of other accounts, or locks this one.",
         "Try another password only where the answer says that this one is wrong: [AUTHENTICATIONFAILED], or [AUTH].",
     ),
+    "deleted-though-not-copied": (
+        "Whoever looks for the message in the folder that it was to be moved to does not find it anywhere.",
+        "Delete a message only behind the OK to its COPY, or move it by MOVE.",
+    ),
     "headers-without-smtputf8": (
         "Servers that take 7 bits only spoil the headers, or refuse the message.",
         "Encode what is outside ASCII in headers (RFC 2047), or use SMTPUTF8 where it is offered.",

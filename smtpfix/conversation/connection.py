@@ -66,8 +66,11 @@ class Connection(ABC, Generic[AnswerT]):
         """Return a rule's answer at a stage, with its placeholders filled in."""
         return answer
 
-    def failure(self) -> AnswerT | None:
-        """Return what a client is told where code has failed that the server was given; None where it is cut off."""
+    def failure(self, *, is_asked: bool) -> AnswerT | None:  # noqa: ARG002 - for protocols that can tell
+        """Return what a client is told where code has failed that the server was given; None where it is cut off.
+
+        `is_asked` says whether this is what a command is answered, or the greeting, or comes unasked.
+        """
         return None
 
     def fill(self, octets: bytes) -> bytes:

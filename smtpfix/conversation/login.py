@@ -126,7 +126,7 @@ class Login(ABC, Generic[AnswerT]):
             self._own = self.word(outcome)
 
     def hear_at_once(self, command: str, exchange: Exchange, response: bytes, refusal: AnswerT | None = None) -> None:
-        """Take a command in that says all there is to say, and decide on its answer; `settle` gives it.
+        """Take a command in that says all there is to say, and decide on its answer; `conclude` gives it.
 
         The record has the command in the place of a mechanism. With a `refusal` the client gets that, whatever it says.
         """
@@ -139,6 +139,9 @@ class Login(ABC, Generic[AnswerT]):
         if refusal is not None:
             dialogue.peek()
             self._outcome, self._own = None, refusal
+        elif callable(self._connection.policy.users):
+            dialogue.peek()  # for the record, should a rule break it off
+            self._step = partial(dialogue.begin, (command,))
         else:
             self._outcome = outcome = dialogue.begin((command,))
             self._own = self.word(outcome)
@@ -147,8 +150,12 @@ class Login(ABC, Generic[AnswerT]):
         """Answer the command that begins a login."""
         if not self.is_open:  # with rules, it has been heard
             self.hear(argument)
+        self.conclude(forced)
+
+    def conclude(self, forced: AnswerT | None) -> None:
+        """Answer what has been heard, once a function has been asked, where one says who may log in."""
         if self._step is not None:
-            self._ask(partial(self.perform, argument, forced))
+            self._ask(partial(self.conclude, forced))
         else:
             self._settled(forced)
 

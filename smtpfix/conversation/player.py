@@ -147,20 +147,20 @@ class Player:
         self.is_holding = True
         self._question = Question(what, question, go_on, connection.service, connection.recorder.number)
 
-    def fail(self, what: str, perform: Perform[Any]) -> None:
+    def fail(self, what: str, perform: Perform[Any], *, is_asked: bool = True) -> None:
         """Tell the client that code has failed that is not its own, and end the session."""
         connection = self._connection
         if connection.channel.is_closing:
             return
         connection.recorder.note(f"{what} raised an exception: the client is not to blame")
         is_in_handshake = self.on_end is not None or connection.channel.is_handshaking
-        if (answer := connection.failure()) is not None and not is_in_handshake:
+        if not is_in_handshake and (answer := connection.failure(is_asked=is_asked)) is not None:
             perform(answer)
         connection.end(SessionEnd.ERROR)
 
     def give_in(self, what: str) -> None:
         """Tell the client so unasked, and end the session."""
-        self.fail(what, self._connection.send)
+        self.fail(what, self._connection.send, is_asked=False)
         self._connection.channel.flush()
 
     def stop(self) -> None:

@@ -71,9 +71,7 @@ class Commands:
             bad = Bad(f"{command.name}: {error}")
             self._session.at_stage(command.name, "", lambda forced: self._session.send(forced or bad))
             return
-        self._session.at_stage(
-            command.name, user, lambda forced: self._session.send(self._session.login.settle(forced))
-        )
+        self._session.at_stage(command.name, user, self._session.login.conclude)
 
     def _read_login(self, command: Command) -> str:
         """Return what rules are asked about: the mechanism, or of LOGIN the user."""

@@ -24,7 +24,7 @@ from .policy import ImapPolicy
 from .service import IMAPService
 from .speech import Speech
 from .state import State
-from .status import Bad, Bye, PreAuth, tagged
+from .status import Bad, Bye, No, PreAuth, tagged
 from .tags import Tags
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 _WITHOUT_CREDENTIAL: Final = frozenset(name.encode() for name in COMMANDS) - {b"LOGIN", b"AUTHENTICATE"} | {b"UID"}
+_FAILED: Final = "something has failed here that is not the client's"
 
 
 class IMAPConversation(Conversation[Status]):
@@ -185,6 +186,21 @@ class IMAPConversation(Conversation[Status]):
     def fill(self, octets: bytes) -> bytes:
         """Put tags in the place of a rule's ``{tag}`` and ``{next}``."""
         return self.tags.fill(octets)
+
+    def failure(self, *, is_asked: bool) -> Status | None:
+        """Return NO [SERVERBUG] for a command: what has failed is not the client's (section 7.1).
+
+        In the place of the greeting, and unasked, the BYE of `end` says so.
+        """
+        return No(_FAILED, "SERVERBUG") if is_asked and self.tags.last != b"*" else None
+
+    def end(self, end: SessionEnd, *, notify: bool = True) -> None:
+        """End the session in order; where the server's own code has failed, with a BYE (section 7.1.5)."""
+        channel = self.channel
+        can_say = not (channel.is_closing or channel.is_handshaking or self.speech.drawing is not None)
+        if end is SessionEnd.ERROR and can_say and (channel.in_tls or not self.service.tls_on_connect):
+            self.speech.write(tagged(Bye(_FAILED)))
+        super().end(end, notify=notify)
 
     def change_elsewhere(self, what: Action) -> None:
         """Have the selected mailbox change: the session is told when the protocol allows it."""

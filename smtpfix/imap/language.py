@@ -34,10 +34,12 @@ class IMAPLanguage(Language):
 
     @property
     def own_actions(self) -> tuple[type[Action], ...]:
-        """What happens to accounts."""
+        """What happens to accounts, and to strings."""
         from smtpfix.rules.elsewhere import Elsewhere  # noqa: PLC0415 - servers without rules are the most
 
-        return (Elsewhere,)
+        from .literals import Literals  # noqa: PLC0415 - as above
+
+        return (Elsewhere, Literals)
 
     @property
     def actions(self) -> tuple[type[Action], ...]:

@@ -10,6 +10,7 @@ from smtpfix.rules.status import Ok
 
 from .cursor import Cursor, Malformed
 from .messages import TURN, use_modseq
+from .refusals import Refused
 from .search import Scope, read_charset, read_criterion
 from .sets import compact
 from .sort import KEYS, read_order
@@ -27,7 +28,7 @@ def search(state: State, cursor: Cursor, *, uid: bool, tag: bytes = b"") -> Answ
     cursor.space()
     returns = _read_returns(state, cursor)
     if cursor.take(b"CHARSET "):
-        read_charset(cursor)
+        _read_charset(state, cursor, returns)
         cursor.space()
     return (yield from _found(state, cursor, [], returns, uid=uid, tag=tag))
 
@@ -38,7 +39,7 @@ def sort(state: State, cursor: Cursor, *, uid: bool, tag: bytes = b"") -> Answer
     returns = _read_returns(state, cursor)
     order = read_order(cursor)
     cursor.space()
-    read_charset(cursor)
+    _read_charset(state, cursor, returns)
     cursor.space()
     return (yield from _found(state, cursor, order, returns, uid=uid, tag=tag))
 
@@ -53,6 +54,16 @@ def _read_returns(state: State, cursor: Cursor) -> set[str] | None:
         raise Malformed(f"there is no option {unknown[0]}; there are {', '.join(sorted(_RETURNS))}")
     cursor.space()
     return returns or {"ALL"}
+
+
+def _read_charset(state: State, cursor: Cursor, returns: set[str] | None) -> None:
+    """Read a charset's name; a search that is refused and was to be saved leaves nothing saved (section 6.4.4.1)."""
+    try:
+        read_charset(cursor)
+    except Refused:
+        if returns is not None and "SAVE" in returns:
+            state.saved = frozenset()
+        raise
 
 
 def _found(

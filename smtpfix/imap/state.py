@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from .policy import ImapPolicy
 
 DELIMITER: Final = "/"
+_ANNOUNCED: Final = re.compile(rb"\{([0-9]{1,10})\}\r\n\Z")
+_LONGEST: Final = 14
+"""Octets of what announces a literal, at the most."""
 _MARK: Final = 24
 """Octets of a message by which it is found in an answer that was changed."""
 
@@ -154,13 +158,18 @@ class State:
             self._retrieved(entry)
 
     def settle_written(self, octets: bytes) -> None:
-        """Note what of the octets that were held back has been written: as much of each as stands in these."""
+        """Note what of the octets that were held back has been written: as much of each as stands in these.
+
+        What stands behind the end that a literal has announced is none of it.
+        """
         held_back, self.held_back = self.held_back or (), None
         for entry, begin, end in held_back:
-            own = entry.content[max(begin, entry.mail.body_at) : end]
+            body = max(begin, entry.mail.body_at)
+            own = entry.content[body:end]
             at = octets.find(own[:_MARK])
             if own and at >= 0:
-                self.wrote(entry, begin, end - len(own) + _same(own, octets[at : at + len(own)]))
+                own = own[: max(_announced(octets, at - (body - begin), end - begin) - (body - begin), 0)]
+                self.wrote(entry, begin, body + _same(own, octets[at : at + len(own)]))
 
     # What has changed
 
@@ -194,6 +203,12 @@ class State:
         """All flags of the selected mailbox, in parentheses."""
         flags = (*SYSTEM_FLAGS, *sorted(self.keywords))
         return in_parentheses(flag.encode("utf-8", "surrogateescape") for flag in flags)
+
+
+def _announced(octets: bytes, at: int, count: int) -> int:
+    """Return the octets that the literal which begins here has announced; `count` where none begins here."""
+    found = _ANNOUNCED.search(octets, max(at - _LONGEST, 0), at) if at > 0 else None
+    return count if found is None else min(int(found[1]), count)
 
 
 def _same(one: bytes, other: bytes) -> int:

@@ -137,6 +137,10 @@ class Pop3Conversation(Conversation[Answer]):
         self.maildrop = Maildrop(account, self.recorder)
         return self.maildrop.welcome
 
+    def failure(self, *, is_asked: bool) -> Reply:  # noqa: ARG002 - it is the same unasked
+        """Return -ERR [SYS/TEMP]: what has failed is not the client's (RFC 3206 section 4)."""
+        return replies.LOCAL_ERROR
+
     def send(self, answer: Answer, end: SessionEnd = SessionEnd.REFUSED) -> None:  # noqa: ARG002 - none ends a session
         """Send a reply; of a message the transcript has the size."""
         reply = worded(answer, with_codes=self.policy.has("RESP-CODES"))
@@ -184,7 +188,7 @@ class Pop3Conversation(Conversation[Answer]):
     def _perform(self, verb: str, argument: str, forced: Answer | None) -> None:
         """Perform a command and answer it; given a rule's reply, it only takes effect where both agree."""
         if verb in ("PASS", "APOP") or (verb == "AUTH" and self.login.is_open):
-            self.send(self.login.settle(forced))
+            self.login.conclude(forced)
         elif verb == "STLS":
             self._stls(argument, forced)
         elif forced is not None and not forced.is_positive:

@@ -58,6 +58,8 @@ class Pop3Policy(ServerPolicy):
         self._set("hide", frozenset(self._names("hide", CAPABILITIES)))
         for name in ("apop", "locks"):
             self._check_type(name, bool, "True or False")
+        if self.apop and callable(self.users):
+            raise self._fail("apop", "False where Pop3Policy.users is a function: APOP shows the server no password")
         if self.login_delay is not None:
             self._check_seconds("login_delay")
         if self.expire != "NEVER":

@@ -114,4 +114,6 @@ TLS_ALREADY_ON: Final = err("TLS is on already")
 UTF8: Final = ok("UTF-8 from here on")
 UNKNOWN_LANGUAGE: Final = err("there is no such language here")
 TOO_MANY_CONNECTIONS: Final = err("too many connections", "SYS/TEMP")
+LOCAL_ERROR: Final = err("something has failed here that is not the client's", "SYS/TEMP")
+"""RFC 3206 section 4."""
 BYE: Final = ok("bye")

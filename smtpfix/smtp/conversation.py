@@ -171,7 +171,7 @@ class SMTPConversation(Conversation[Reply]):
 
         return worded(self, answer, stage, argument)
 
-    def failure(self) -> Reply:
+    def failure(self, *, is_asked: bool) -> Reply:  # noqa: ARG002 - it is the same unasked
         """Return 451: what has failed is not the client's (RFC 5321 section 4.2.2)."""
         return replies.LOCAL_ERROR
 

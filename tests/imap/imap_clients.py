@@ -124,14 +124,18 @@ def careful(server, *, patience=PATIENCE):
         offered = capabilities(client.ask("CAPABILITY"))
         found = b"".join(client.ask("UID SEARCH ALL"))
         uids = re.search(rb"(?i)\* SEARCH((?: [0-9]+)*)\r\n", found)[1].split()
-        read = []
+        read, gone = [], []
         for uid in map(bytes.decode, uids):
-            answers = client.ask(f"UID FETCH {uid} (BODY.PEEK[])")
+            answers, end = client.say(f"UID FETCH {uid} (BODY.PEEK[])")
+            if end.startswith(b"NO [EXPUNGEISSUED]"):
+                gone.append(uid)
+            elif not end.startswith(b"OK"):
+                raise Leaves(f"FETCH: {end!r}")
             if any(re.search(rb"FETCH \(.*UID %b\b.*BODY\[\] \{" % uid.encode(), one) for one in answers):
                 if not all(one.endswith(b")\r\n") and one.count(b"From: ") < 2 for one in answers if b"BODY[]" in one):
                     raise Leaves("a literal is wrong")
                 read.append(uid)
-        if len(read) < len(uids):
+        if len(read) + len(gone) < len(uids):
             raise Leaves("not all could be read")
         client.ask(f"UID STORE {','.join(read)} +FLAGS.SILENT (\\Deleted)")
         client.ask("UID EXPUNGE " + ",".join(read) if b"UIDPLUS" in offered else "EXPUNGE")

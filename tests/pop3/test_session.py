@@ -462,6 +462,7 @@ def test_replies_are_written_as_text(text, action):
         (lambda: Pop3Policy(login_delay=-1), "Pop3Policy.login_delay: expected seconds"),
         (lambda: Pop3Policy(expire="soon"), "Pop3Policy.expire: expected a whole number from 0 up"),
         (lambda: Pop3Policy(apop=1), "Pop3Policy.apop: expected True or False"),
+        (lambda: Pop3Policy(apop=True, users=lambda *_: True), "apop: expected False where .* a function"),
         (lambda: Pop3Policy(greeting="a\n"), "Pop3Policy.greeting: expected ASCII text of one line"),
     ],
 )
