@@ -339,6 +339,19 @@ BREAKS: Final = (
         "            self.speech.write(news)\n",
         "who idles is told what has come with the next answer, and not before",
     ),
+    Break(
+        "smtpfix/imap",
+        "self.is_free and not self.channel.is_blocked and (news",
+        "self.is_free and (news",
+        "news pile up for a client that idles and does not read",
+    ),
+    Break("smtpfix/imap", "piece[:most] for piece in", "piece for piece in", "a literal is read as text for rules"),
+    Break(
+        "smtpfix/imap",
+        "if name[: len(self.prefix)].upper() != self.prefix:",
+        "if False:",
+        "a name outside the namespace is another folder's",
+    ),
     Break("smtpfix/imap", "            self.channel.acknowledge()\n", "            pass\n", "an APPEND takes 40 ms"),
     Break(
         "smtpfix/imap",

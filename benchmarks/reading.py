@@ -74,10 +74,23 @@ class Reader:
 
     def ask(self, command: str) -> None:
         """Say an IMAP command, and read its answer."""
-        self._socket.sendall(f"a {command}\r\n".encode())
-        while not (line := self._file.readline()).startswith(b"a "):
+        self.say(f"a {command}\r\n".encode())
+        self.answer()
+
+    def say(self, *parts: bytes) -> None:
+        """Say octets."""
+        for part in parts:
+            self._socket.sendall(part)
+
+    def line(self) -> bytes:
+        """Return the next line."""
+        return self._file.readline()
+
+    def answer(self) -> None:
+        """Read the answer to a command."""
+        while not (line := self.line()).startswith(b"a "):
             if not line:
-                raise ConnectionError(command)
+                raise ConnectionError("the server has closed the connection")
             if line.endswith(b"}\r\n"):
                 self._file.read(int(line[line.rindex(b"{") + 1 : -3]))
 
@@ -195,6 +208,48 @@ def by_pop3(size: int, runs: int) -> float:
         return found
 
 
+def by_append(size: int, limit: int, runs: int) -> tuple[float, float]:
+    """Return what APPEND of one message costs, kept or over the limit, and the MiB the process grew by at the most."""
+    content = message(0, size)
+    parts = [content[at : at + 2**20] for at in range(0, len(content), 2**20)]
+    with Server(ImapPolicy(users={"ann": "s3cret"}, host="127.0.0.1", append_limit=limit)) as server:
+        reader = Reader(server.port)
+        reader.ask("LOGIN ann s3cret")
+
+        def append() -> None:
+            reader.say(b"a APPEND Sent {%d+}\r\n" % len(content), *parts, b"\r\n")
+            reader.answer()
+
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        append()
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        found = best(append, runs)
+        reader.close()
+    return found, grown / 1024
+
+
+def by_idle(clients: int, runs: int) -> float:
+    """Return what it costs until so many clients that idle have all been told of a message."""
+    with Server(ImapPolicy(users={"ann": "s3cret"}, host="127.0.0.1")) as server:
+        readers = [Reader(server.port) for _ in range(clients)]
+        for reader in readers:
+            reader.ask("LOGIN ann s3cret")
+            reader.ask("SELECT INBOX")
+            reader.say(b"a IDLE\r\n")
+            reader.line()
+
+        def tell_all() -> None:
+            server.put(message(0, 1024), to="ann")
+            for reader in readers:
+                while not reader.line().endswith(b" RECENT\r\n"):
+                    pass
+
+        found = best(tell_all, runs)
+        for reader in readers:
+            reader.close()
+    return found
+
+
 def memory_of_all(size: int) -> tuple[float, float]:
     """Return the MiB of the messages, and those that the process grew by at the most while all of them were fetched."""
     with own(size) as port:
@@ -219,6 +274,12 @@ def main() -> None:
             for what, milliseconds in measured(port, runs):
                 print(f"{name}, {COUNT} messages of 1 KiB: {what}: {milliseconds:.1f} ms")
     print(f"smtpfix, {COUNT} messages of 1 KiB: RETR n, one by one: {by_pop3(1024, runs):.1f} ms")
+    for clients in (1, 100):
+        print(f"smtpfix, {clients} clients that IDLE, all told of a message: {by_idle(clients, runs * 10):.2f} ms")
+    size = 32 * 2**20
+    for what, limit in (("over the limit", 2**20), ("kept", 2 * size)):
+        milliseconds, grown = by_append(size, limit, runs)
+        print(f"smtpfix, one APPEND of 32 MiB, {what}: {milliseconds:.0f} ms, {grown:.1f} MiB of memory more")
     whole, grown = memory_of_all(100 * 1024)
     print(
         f"smtpfix, {COUNT} messages of 100 KiB in one FETCH: {whole:.0f} MiB, which take {grown:.1f} MiB of memory more"

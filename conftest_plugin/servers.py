@@ -94,7 +94,7 @@ def _running(request: pytest.FixtureRequest, policy: ServerPolicy, inbox: Inbox 
     if authority is not None and isinstance(policy, Policy) and policy.old_ciphers and authority.key_type != "rsa":
         authority = None  # the server makes one of its own, with RSA keys
     with ExitStack() as stack:
-        server = stack.enter_context(Server(policy, authority=authority, inbox=inbox))
+        server: Server[Any] = stack.enter_context(Server(policy, authority=authority, inbox=inbox))
         if policy.uses_tls and not policy.is_good:
             from smtpfix.resolver import DOMAIN, resolving  # noqa: PLC0415 - few scenarios need it
 

@@ -42,7 +42,7 @@ class StartReader(Protocol):
 
     def __call__(
         self, policy: ServerPolicy | Mode | ModeName | None = None, *, inbox: Inbox | None = None, **fields: Any
-    ) -> Server:
+    ) -> Server[Any]:
         """Start a server and return it; the fixture closes it.
 
         `policy` is a whole policy or a mode, `fields` are those of `ImapPolicy` or `Pop3Policy`. All servers of a test

@@ -8,7 +8,20 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Protocol, Self, TypeAlias, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    NoReturn,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from .configuring import Configuring
 from .conversation.failures import Failures
@@ -36,11 +49,17 @@ from .wire.loop import LOOP_THREAD
 from .with_accounts import WithAccounts
 
 if TYPE_CHECKING:
+    import imaplib
+    import poplib
     import smtplib
     import socket
 
+    import typing_extensions  # for PEP 696's default; type checkers know it, installed or not
+
+    from .imap.policy import ImapPolicy
     from .mail.message import CapturedMessage
     from .pki.authority import Authority
+    from .pop3.policy import Pop3Policy
     from .record.session import Session
     from .tls.side import TLSSide
     from .wire.unix_socket import SocketFile
@@ -79,13 +98,19 @@ class Observer(Protocol):
     # One that has `said(server, session_number, event)` as well is told each `Event` of a session's transcript.
 
 
-Keep: TypeAlias = Callable[["Server", "CapturedMessage", Done], None]
+Keep: TypeAlias = Callable[["Server[Any]", "CapturedMessage", Done], None]
 """Begins to keep a message for good and returns at once; what it is given has to be called later, in the server's
 thread, with None or with why it could not. Then an accepted message is answered, with its reply or with 451 4.3.0."""
 
 
-class Server(Ruled, Configuring, WithAccounts):
-    """A local SMTP server.
+if TYPE_CHECKING:
+    PolicyT_co = typing_extensions.TypeVar("PolicyT_co", bound=ServerPolicy, covariant=True, default=Policy)
+else:
+    PolicyT_co = TypeVar("PolicyT_co", covariant=True)
+
+
+class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
+    """A local server: of SMTP, or of whatever else its policy speaks.
 
     ``with Server(Policy("starttls")) as server:`` or ``async with``; or `start` and `close`. Every server serves one
     policy; another policy is another server. `authority` and `inbox` may be shared between servers. With `keep`, each
@@ -98,7 +123,7 @@ class Server(Ruled, Configuring, WithAccounts):
 
     def __init__(
         self,
-        policy: ServerPolicy | None = None,
+        policy: PolicyT_co | None = None,
         *,
         authority: Authority | None = None,
         inbox: Inbox | None = None,
@@ -107,8 +132,7 @@ class Server(Ruled, Configuring, WithAccounts):
     ) -> None:
         if policy is not None and not isinstance(policy, ServerPolicy):
             raise TypeError(f"a server takes a Policy, got {policy!r}; write Server(Policy(...))")
-        # To type checkers every policy is SMTP's: another one has a class that says more, where it is made.
-        self.policy = cast("Policy", policy or Policy())
+        self.policy: PolicyT_co = cast("PolicyT_co", policy or Policy())
         """What this server demands and offers."""
         protocol = self.policy.speaks()
         if not isinstance(protocol, ServedProtocol):
@@ -224,11 +248,19 @@ class Server(Ruled, Configuring, WithAccounts):
         trusted = None if self.policy.is_good else self.authority.trusted_pem(self.policy, self.place)
         return self.authority.client_context(name, trusted_pem=trusted)
 
-    def client(self, *, timeout: float = 10.0) -> smtplib.SMTP:
+    @overload
+    def client(self: Server[Policy], *, timeout: float = ...) -> smtplib.SMTP: ...
+    @overload
+    def client(self: Server[ImapPolicy], *, timeout: float = ...) -> imaplib.IMAP4: ...
+    @overload
+    def client(self: Server[Pop3Policy], *, timeout: float = ...) -> poplib.POP3: ...
+    @overload
+    def client(self: Server[Any], *, timeout: float = ...) -> Any: ...
+    def client(self, *, timeout: float = 10.0) -> Any:
         """Return a connected `smtplib.SMTP` that trusts this server; in TLS wherever the mode knows TLS.
 
-        Of a server that mail is read from it is an `imaplib.IMAP4`, which has not logged in, or a `poplib.POP3`; to
-        type checkers it is an `smtplib.SMTP` all the same.
+        Of a server that mail is read from it is an `imaplib.IMAP4` or a `poplib.POP3`, which has not logged in: of
+        ``Server(ImapPolicy())``, and of what is annotated ``Server[ImapPolicy]``.
 
         It finds the server by whatever name the scenario needs, and checks that name. For LMTP it says LHLO; smtplib
         reads one reply to a message, so give it one recipient a message there. Raises `InvalidValueError` where the
@@ -239,8 +271,7 @@ class Server(Ruled, Configuring, WithAccounts):
             if self.policy.uses_tls and not self.policy.is_good
             else contextlib.nullcontext()
         ):
-            client: smtplib.SMTP = self._protocol.client(self, timeout=timeout)
-            return client
+            return self._protocol.client(self, timeout=timeout)
 
     # Names and certificate
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import imaplib
+import poplib
 import re
 import smtplib
 import ssl
@@ -72,6 +75,7 @@ from smtpfix import (
     SessionEnd,
     SMTPFixError,
     Stage,
+    StartReader,
     StartServer,
     StoredMessage,
     Target,
@@ -272,6 +276,7 @@ def run(message: EmailMessage) -> None:
 
 
 async def run_async() -> None:
+    assert_type(Server().client(), smtplib.SMTP)
     async with Server() as server:
         await deliver(server.host, server.port)
         (message,) = await server.inbox.received(1)
@@ -465,7 +470,14 @@ def audits(smtp_audit: RunAudit) -> None:
 
 
 @pytest.mark.imap("tls-required", users={"ann": "s3cret"})
-def test_reader(smtp_server: Server, imap_server: Server) -> None:
+def test_reader(smtp_server: Server, imap_server: Server[ImapPolicy], start_imap_server: StartReader) -> None:
+    assert_type(imap_server.client(timeout=5), imaplib.IMAP4)
+    assert_type(imap_server.policy.folders, Sequence[str])
+    assert_type(smtp_server.client(), smtplib.SMTP)
+    other: Server[ImapPolicy] = start_imap_server("starttls", folders=["Done"])
+    with other.client() as client:
+        client.login("ann", "s3cret")
+    _of_smtp: Server = imap_server  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     imap_server.on("LOGIN", No("later", "UNAVAILABLE"), times=1)
     imap_server.on("GREETING", PreAuth("hello"))
     imap_server.on("STARTTLS", Bad("what?"))
@@ -473,11 +485,15 @@ def test_reader(smtp_server: Server, imap_server: Server) -> None:
     imap_server.on("FETCH", Literals())
     imap_server.on("IDLE", GoOn("go on"))
     policy = ImapPolicy("starttls", folders=["Done"], hide=["MOVE"], quota=1_000, append_limit=10, read_only=True)
-    Server(policy, inbox=smtp_server.inbox)
+    with Server(policy, inbox=smtp_server.inbox) as server:
+        assert_type(server, Server[ImapPolicy])
+        assert_type(server.client(), imaplib.IMAP4)
+        assert_type(server.policy.quota, int | None)
 
 
 @pytest.mark.pop3("tls-required", users={"ann": "s3cret"})
-def test_importer(smtp_server: Server, pop3_server: Server) -> None:
+def test_importer(smtp_server: Server, pop3_server: Server[Pop3Policy]) -> None:
+    assert_type(pop3_server.client(), poplib.POP3)
     assert_type(pop3_server.put(b"Subject: Hi\r\n\r\n", to="ann"), tuple[StoredMessage, ...])
     account = pop3_server.account("ann")
     assert_type(account, Account)
@@ -492,9 +508,16 @@ def test_importer(smtp_server: Server, pop3_server: Server) -> None:
     pop3_server.on("RETR", Before(b"x"), Edit(rb"\d", b"7"), After(b"y"), Cut(300), Disconnect())
     pop3_server.on("PASS", Err("locked", "IN-USE"), times=1)
     pop3_server.on("STAT", Elsewhere("deliver"), Ok("1 2"))
-    Server(Pop3Policy("starttls", apop=True, hide=["UIDL"], login_delay=5), inbox=smtp_server.inbox)
+    policy = Pop3Policy("starttls", apop=True, hide=["UIDL"], login_delay=5)
+    assert_type(Server(policy, inbox=smtp_server.inbox).client(), poplib.POP3)
 
 
 @pytest.mark.pop3_scenarios("pop3-strip-capa", mode="starttls")
 def test_importer_is_careful(pop3_scenario: RunningScenario) -> None:
     assert_type(pop3_scenario.check(lambda server: server.port), Outcome)
+    assert_type(pop3_scenario.check(fetch), Outcome)
+
+
+def fetch(server: Server[Pop3Policy]) -> None:
+    with contextlib.closing(server.client()) as client:
+        assert_type(client, poplib.POP3)

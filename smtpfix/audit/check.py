@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from smtpfix.errors import ScenarioFailed
 from smtpfix.policy.mode import Mode
@@ -82,7 +82,7 @@ class RunningScenario:
         """What a careful client does, one of `scenario.OUTCOMES`."""
         return self.scenario.expected
 
-    def check(self, deliver: Callable[[Server], object]) -> Outcome:
+    def check(self, deliver: Callable[[Server[Any]], object]) -> Outcome:
         """Let a client deliver one message to the server it is given, and return what it did.
 
         Raises `ScenarioFailed` where that is not what the scenario calls for, nor what was declared. An exception of
@@ -98,7 +98,7 @@ class RunningScenario:
             raised = error
         return self._judge(before, raised)
 
-    async def acheck(self, deliver: Callable[[Server], Awaitable[object]]) -> Outcome:
+    async def acheck(self, deliver: Callable[[Server[Any]], Awaitable[object]]) -> Outcome:
         """Like `check`, for a coroutine function."""
         __tracebackhide__ = True
         before = self._over()

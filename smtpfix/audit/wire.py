@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from smtpfix.clock import monotonic
 from smtpfix.conversation.serving import Attach
@@ -31,7 +31,7 @@ _RECORD_TYPES: Final = range(20, 24)
 _HEADER: Final = 5
 
 
-class WireServer(Server):
+class WireServer(Server[Any]):
     """A `Server` whose connections are kept as raw octets too."""
 
     is_reported = False  # the audit's own evidence does

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from smtpfix.clock import monotonic
 from smtpfix.errors import InvalidValueError, ListenError, SMTPFixError, StoreError
@@ -160,7 +160,7 @@ class _Run:
             if self._options.store is not None or self._options.web is not None:
                 self._keeper = opened.enter_context(self._keeping())
             keep = None if self._keeper is None else self._keeper.keep
-            servers = [
+            servers: list[Server[Any]] = [
                 Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
             ]
             self._names.update(zip(servers, _names(servers), strict=True))

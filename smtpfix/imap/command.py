@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from .cursor import Cursor
+
+_MATCHED: Final = 65_536
+"""Octets of a line or a literal that rules are asked about: a message that is appended is not read as text here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Command:
     name: str
     """In upper case; ``UID FETCH`` is one name."""
     argument: str
-    """What stands behind the verb, as rules are asked about it."""
+    """What stands behind the verb, as rules are asked about it: of a long literal only the beginning."""
     cursor: Cursor
     """Stands behind the name."""
 
@@ -28,11 +31,11 @@ class Command:
         tag = cursor.tag()
         cursor.space()
         name = cursor.word()
-        argument = cursor.rest
+        argument = cursor.beginnings(_MATCHED)
         if name == "UID":
             cursor.space()
             name = f"UID {cursor.word()}"
-            argument = b"UID" + cursor.rest
+            argument = b"UID" + cursor.beginnings(_MATCHED)
         return cls(tag, name, argument.strip().decode("utf-8", "surrogateescape"), cursor)
 
     @property

@@ -46,6 +46,10 @@ class Cursor:
         """What has not been read; literals stand as they are."""
         return self._line[self._at :] + b"".join(self._pieces[self._index + 1 :])
 
+    def beginnings(self, most: int) -> bytes:
+        """Return what has not been read, of each line and each literal so many octets at the most."""
+        return self._line[self._at :][:most] + b"".join(piece[:most] for piece in self._pieces[self._index + 1 :])
+
     def expected(self, what: str) -> Malformed:
         """Return the error that says what should have stood here."""
         found = self._line[self._at : self._at + _SHOWN].decode("ascii", "backslashreplace")

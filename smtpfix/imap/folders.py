@@ -6,13 +6,13 @@ import re
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Final
 
-from smtpfix.mail.accounts import INBOX
+from smtpfix.mail.accounts import DELIMITER, INBOX
 from smtpfix.rules.status import Ok
 
 from .cursor import Cursor, Malformed
 from .refusals import Refused
 from .status import Condition
-from .writing import in_parentheses
+from .writing import in_parentheses, string
 
 if TYPE_CHECKING:
     from .fetch import Piece
@@ -66,7 +66,7 @@ def select(state: State, cursor: Cursor, *, read_only: bool = False) -> Answer:
     if "CONDSTORE" not in state.policy.hide:
         yield b"* OK [HIGHESTMODSEQ %d] the highest\r\n" % mailbox.modseq
     if state.is_rev2:
-        yield b'* LIST () "/" %b\r\n' % state.written_name(mailbox.name)
+        yield b"* LIST () %b %b\r\n" % (state.hierarchy.written, state.written_name(mailbox.name))
     return Ok("selected", "READ-ONLY" if read_only else "READ-WRITE")
 
 
@@ -109,7 +109,9 @@ def _check_new(state: State, name: str) -> None:
         raise Refused("there is such a mailbox already", "ALREADYEXISTS")
     if _NOT_IN_NAMES.search(name):
         raise Refused("a name has neither wildcards nor control characters, and no empty part", "CANNOT")
-    if len(name) > _LONGEST_NAME or name.count("/") >= _DEEPEST or len(state.mail.mailboxes) >= _MOST_FOLDERS:
+    if state.hierarchy.delimiter is None and DELIMITER in name:
+        raise Refused(f"no mailbox is in another here, so names have no {DELIMITER}", "CANNOT")
+    if len(name) > _LONGEST_NAME or name.count(DELIMITER) >= _DEEPEST or len(state.mail.mailboxes) >= _MOST_FOLDERS:
         limits = f"{_LONGEST_NAME} characters in a name, {_DEEPEST} parts in it, {_MOST_FOLDERS} mailboxes"
         raise Refused(f"the most are {limits}", "LIMIT")
 
@@ -140,7 +142,7 @@ def rename(state: State, cursor: Cursor) -> Answer:
     if state.mail.mailbox(new) is not None:
         raise Refused("there is such a mailbox already", "ALREADYEXISTS")
     _check_new(state, new)
-    if new.startswith(f"{old}/") and old != INBOX:
+    if new.startswith(f"{old}{DELIMITER}") and old != INBOX:
         raise Refused("a mailbox cannot be put into itself", "CANNOT")
     state.mail.rename(old, new, state.source)
     yield from ()
@@ -168,10 +170,12 @@ def unsubscribe(state: State, cursor: Cursor) -> Answer:
     return Ok("unsubscribed")
 
 
-def namespace(state: State, cursor: Cursor) -> Answer:  # noqa: ARG001 - as the others
+def namespace(state: State, cursor: Cursor) -> Answer:
     """NAMESPACE, section 6.3.10: one, the user's own."""
     cursor.end()
-    yield b"* NAMESPACE %b NIL NIL\r\n" % in_parentheses((b'("" "/")',))
+    hierarchy = state.hierarchy
+    own = b"(%b %b)" % (string(hierarchy.prefix.encode("ascii")), hierarchy.written)
+    yield b"* NAMESPACE %b NIL NIL\r\n" % in_parentheses((own,))
     return Ok("that is all")
 
 

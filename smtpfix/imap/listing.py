@@ -50,15 +50,18 @@ class _Names:
     def __init__(self, state: State, more: Iterable[str] = ()) -> None:
         self._state = state
         boxes = state.mail.mailboxes
-        self.all = sorted({*boxes, *more}, key=lambda name: (name != INBOX, name))
-        self._parents = _parents(boxes)
-        self.parents_of_subscribed = _parents(state.mail.subscribed)
+        self._shown = {state.hierarchy.shown(name): name for name in {*boxes, *more}}
+        self.all = sorted(self._shown, key=lambda name: (name != INBOX, name))
+        self._parents = state.hierarchy.parents({state.hierarchy.shown(name) for name in boxes})
 
-    def matching(self, reference: str, patterns: Iterable[bytes]) -> list[str]:
-        found = [Pattern(reference + self._state.read_name_pattern(pattern), "/") for pattern in patterns]
-        return [name for name in self.all if any(_matches(pattern, name) for pattern in found)]
+    def matching(self, reference: str, patterns: Iterable[bytes]) -> list[tuple[str, str]]:
+        """Return what matches: what this server calls it, and the account's name."""
+        delimiter = self._state.hierarchy.delimiter
+        found = [Pattern(reference + self._state.read_name_pattern(pattern), delimiter) for pattern in patterns]
+        shown = [name for name in self.all if any(_matches(pattern, name, delimiter) for pattern in found)]
+        return [(name, self._shown[name]) for name in shown]
 
-    def attributes(self, name: str, *, with_subscribed: bool) -> list[bytes]:
+    def attributes(self, shown: str, name: str, *, with_subscribed: bool) -> list[bytes]:
         account = self._state.mail
         box = account.mailboxes.get(name)
         found = []
@@ -69,26 +72,18 @@ class _Names:
         if with_subscribed and name in account.subscribed:
             found.append(b"\\Subscribed")
         if "CHILDREN" not in self._state.policy.hide:
-            found.append(b"\\HasChildren" if name in self._parents else b"\\HasNoChildren")
+            found.append(b"\\HasChildren" if shown in self._parents else b"\\HasNoChildren")
         if box is not None and box.special_use and "SPECIAL-USE" not in self._state.policy.hide:
             found.append(box.special_use.encode())
         return found
 
 
-def _parents(names: Iterable[str]) -> set[str]:
-    """Return all names that one of these is below."""
-    found = set()
-    for name in names:
-        parent = name.rpartition("/")[0]
-        while parent and parent not in found:
-            found.add(parent)
-            parent = parent.rpartition("/")[0]
-    return found
-
-
-def _matches(pattern: Pattern, name: str) -> bool:
-    """Return whether a pattern matches a name; INBOX in any case (section 5.1)."""
-    return pattern.matches(name) or (name == INBOX and pattern.matches(name.lower()))
+def _matches(pattern: Pattern, name: str, delimiter: str | None) -> bool:
+    """Return whether a pattern matches a name; INBOX in any case, alone or as what others are in (section 5.1)."""
+    if pattern.matches(name):
+        return True
+    rest = name.removeprefix(INBOX)
+    return rest != name and (not rest or rest[0] == delimiter) and pattern.matches(INBOX.lower() + rest)
 
 
 def list_(state: State, cursor: Cursor) -> Answer:
@@ -112,26 +107,28 @@ def list_(state: State, cursor: Cursor) -> Answer:
     if "RECURSIVEMATCH" in wanted.selections and not set(wanted.selections) - {"RECURSIVEMATCH", "REMOTE"}:
         raise Malformed("RECURSIVEMATCH needs another option beside it (RFC 5258 section 3)")
     if patterns == [b""]:
-        yield b'* LIST (\\Noselect) "/" ""\r\n'
+        yield b'* LIST (\\Noselect) %b ""\r\n' % state.hierarchy.written
         return Ok("that is the delimiter")
     subscribed = state.mail.subscribed
     names = _Names(state, subscribed if "SUBSCRIBED" in wanted.selections else ())
     matching = names.matching(reference, patterns)
-    matched = set(matching)
-    above = _parents(one for one in subscribed if one not in matched and "RECURSIVEMATCH" in wanted.selections)
-    for name in matching:
+    above: set[str] = set()
+    if "RECURSIVEMATCH" in wanted.selections:
+        above = state.hierarchy.parents(set(map(state.hierarchy.shown, subscribed)) - {shown for shown, _ in matching})
+    for shown, name in matching:
         box = state.mail.mailboxes.get(name)
         info = b""
         if "SPECIAL-USE" in wanted.selections and (box is None or not box.special_use):
             continue
         if "SUBSCRIBED" in wanted.selections:
-            if name in above:
+            if shown in above:
                 info = b' ("CHILDINFO" ("SUBSCRIBED"))'
             elif name not in subscribed:
                 continue
         with_subscribed = "SUBSCRIBED" in {*wanted.returns, *wanted.selections}
-        attributes = in_parentheses(names.attributes(name, with_subscribed=with_subscribed))
-        yield b'* LIST %b "/" %b%b\r\n' % (attributes, state.written_name(name), info)
+        attributes = in_parentheses(names.attributes(shown, name, with_subscribed=with_subscribed))
+        written = state.written_as_shown(shown)
+        yield b"* LIST %b %b %b%b\r\n" % (attributes, state.hierarchy.written, written, info)
         if wanted.status and box is not None and box.is_selectable:
             yield _status(state, box, wanted.status)
     return Ok("listed")
@@ -166,16 +163,18 @@ def lsub(state: State, cursor: Cursor) -> Answer:
     cursor.end()
     subscribed = state.mail.subscribed
     names = _Names(state, subscribed)
-    parents = names.parents_of_subscribed if pattern.endswith(b"%") else set()
-    for name in names.matching(reference, [pattern]):
+    parents: set[str] = set()
+    if pattern.endswith(b"%"):
+        parents = state.hierarchy.parents(set(map(state.hierarchy.shown, subscribed)))
+    for shown, name in names.matching(reference, [pattern]):
         if name in subscribed:
             box = state.mail.mailboxes.get(name)
             attributes = b"" if box is not None and box.is_selectable else b"\\Noselect"
-        elif name in parents:
+        elif shown in parents:
             attributes = b"\\Noselect"
         else:
             continue
-        yield b'* LSUB (%b) "/" %b\r\n' % (attributes, state.written_name(name))
+        yield b"* LSUB (%b) %b %b\r\n" % (attributes, state.hierarchy.written, state.written_as_shown(shown))
     return Ok("listed")
 
 

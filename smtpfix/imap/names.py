@@ -43,7 +43,7 @@ class Pattern:
     All ways to match are tried at once, as bits of a number, one step a character: no pattern makes it slow.
     """
 
-    def __init__(self, text: str, delimiter: str) -> None:
+    def __init__(self, text: str, delimiter: str | None) -> None:
         self._delimiter = delimiter
         self._literal: dict[str, int] = {}
         self._any = self._within = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from smtpfix.login.mechanisms import ANY_USER, Users
 from smtpfix.policy.checks import is_collection
@@ -15,6 +15,8 @@ from .capabilities import HIDABLE
 
 if TYPE_CHECKING:
     from smtpfix.policy.protocol import Protocol
+
+_DELIMITERS: Final = ("/", ".", "\\")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,13 @@ class ImapPolicy(ServerPolicy):
     folders: Sequence[str] = ("Drafts", "Sent", "Trash")
     """The folders that an account has beside INBOX from the start, those in others with a ``/``; Archive, Drafts, Junk,
     Sent and Trash have the special use of their name (RFC 6154)."""
+    delimiter: str | None = "/"
+    """What stands between the names of a folder and of one in it, as clients have to write them: ``/``, ``.`` or a
+    backslash; None: no folder is in another. Tests, and `folders`, write ``/``; where a name has the delimiter in it,
+    clients see a ``/`` there."""
+    under_inbox: bool = False
+    """Whether all other folders are in INBOX, as Courier and some Dovecots have it: ``INBOX.Sent``. NAMESPACE says so
+    (RFC 9051 section 6.3.10), and a name that does not begin like this is NO. It needs a delimiter."""
     hide: Collection[str] = frozenset()
     """Capabilities that this server does not have; a command that needs one of them is BAD."""
     append_limit: int = 33_554_432
@@ -61,6 +70,13 @@ class ImapPolicy(ServerPolicy):
         if not is_collection(self.folders) or not all(map(_is_folder, self.folders)):
             raise self._fail("folders", "names of folders, with / between those in each other, and no wildcards")
         self._set("folders", tuple(self.folders))
+        if self.delimiter is not None and self.delimiter not in _DELIMITERS:
+            raise self._fail("delimiter", f"one of {' '.join(_DELIMITERS)}, or None where no folder is in another")
+        if self.delimiter is None and any("/" in name for name in self.folders):
+            raise self._fail("folders", "names without / where ImapPolicy.delimiter is None")
+        self._check_type("under_inbox", bool, "True or False")
+        if self.under_inbox and self.delimiter is None:
+            raise self._fail("under_inbox", "False where ImapPolicy.delimiter is None")
         self._check_range("append_limit", 1, 4_294_967_295)
         if self.quota is not None:
             self._check_range("quota", 0)

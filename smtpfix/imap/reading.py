@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smtpfix.record.reading import Reading
 from smtpfix.record.transcript import Event
 from smtpfix.record.violation import Violation
 
 from .credentials import carries_credential, secret_at, verb_of
+
+if TYPE_CHECKING:
+    from smtpfix.policy.server_policy import ServerPolicy
+    from smtpfix.record.session import Session
 
 _REFUSAL: Final = re.compile(r"\S+ (?:NO|BAD)\b|\* BYE\b")
 
@@ -20,6 +24,7 @@ class IMAPReading(Reading):
 
     name = "imap"
     counts = "retrieval"
+    at_once = "imaplib.IMAP4_SSL"
 
     def verb(self, line: bytes) -> str:
         """Return what a client's line asks for, in upper case: the word behind its tag, or its only one."""
@@ -48,3 +53,9 @@ class IMAPReading(Reading):
         from .violations import in_session  # noqa: PLC0415 - as above
 
         return in_session(events, left_unsaid=left_unsaid)
+
+    def hints(self, session: Session, policy: ServerPolicy) -> Iterable[str]:
+        """Yield what may help a client that misses STARTTLS or a login."""
+        from smtpfix.record.login_hints import on_login  # noqa: PLC0415 - as above
+
+        return on_login(session, policy, self, "STARTTLS")

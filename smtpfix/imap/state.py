@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Final
 
-from smtpfix.mail.accounts import INBOX, Account
+from smtpfix.mail.accounts import Account
 from smtpfix.mail.mailbox import Entry, Mailbox
 from smtpfix.mail.view import Reader, View
 
 from .cursor import Malformed
+from .hierarchy import Hierarchy
 from .names import from_utf7, to_utf7
 from .refusals import Refused
 from .writing import astring, in_parentheses, utf8_string
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from .policy import ImapPolicy
 
-DELIMITER: Final = "/"
 _ANNOUNCED: Final = re.compile(rb"\{([0-9]{1,10})\}\r\n\Z")
 _LONGEST: Final = 14
 """Octets of what announces a literal, at the most."""
@@ -43,6 +43,8 @@ class State:
         retrieved: Callable[[Entry], None],
     ) -> None:
         self.policy = policy
+        self.hierarchy = Hierarchy(policy.delimiter, under_inbox=policy.under_inbox)
+        """What this server calls folders."""
         self.source = source
         self.account: Account | None = None
         """Whose mail it reads; None before the login."""
@@ -114,24 +116,29 @@ class State:
     # Names
 
     def read_name(self, octets: bytes) -> str:
-        """Return the mailbox name that a client means; INBOX in any case."""
-        name = self.read_name_pattern(octets)
-        name = name.removesuffix(DELIMITER) or name
-        return INBOX if name.upper() == INBOX else name
+        """Return the account's name of the mailbox that a client means. Raises `Refused` where it can have none."""
+        return self.hierarchy.meant(self.read_name_pattern(octets))
 
     def read_name_pattern(self, octets: bytes) -> str:
         """Return a part of a name, such as a reference or a pattern, as it stands."""
         return octets.decode("utf-8", "surrogateescape") if self.takes_utf8 else from_utf7(octets)
 
     def written_name(self, name: str) -> bytes:
-        """Write a mailbox name."""
+        """Write what this server calls a mailbox."""
+        return self.written_as_shown(self.hierarchy.shown(name))
+
+    def written_as_shown(self, name: str) -> bytes:
+        """Write a mailbox name that is this server's already."""
         if not self.takes_utf8:
             return astring(to_utf7(name))
         return astring(name.encode()) if name.isascii() else utf8_string(name.encode("utf-8", "surrogateescape"))
 
     def mailbox(self, octets: bytes, code: str = "NONEXISTENT") -> Mailbox:
         """Return the mailbox that a client names. Raises `Refused` with a code where there is none."""
-        found = self.mail.mailbox(self.read_name(octets))
+        try:
+            found = self.mail.mailbox(self.read_name(octets))
+        except Refused as error:
+            raise Refused(str(error), code) from None
         if found is None or not found.is_selectable:
             raise Refused("there is no such mailbox", code)
         return found

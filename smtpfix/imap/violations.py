@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from smtpfix.record.pipelining import Grouping
 from smtpfix.record.transcript import Event, Kind
 from smtpfix.record.violation import Violation
 
@@ -152,15 +153,9 @@ def pipelined(events: Sequence[Event]) -> Iterator[tuple[bool, tuple[Event, ...]
 
     What stands behind the announcement of a literal belongs to the same command.
     """
-    group: list[Event] = []
+    grouping = Grouping()
+    grouping.is_offered = True
     for event in events:
-        if event.kind not in (Kind.CLIENT, Kind.SECRET):
-            continue
-        has_more = event.has_more and not event.data.endswith(b"}")
-        if group or has_more:
-            group.append(event)
-        if group and not has_more:
-            yield True, tuple(group)
-            group = []
-    if group:
-        yield True, tuple(group)
+        if event.kind in (Kind.CLIENT, Kind.SECRET):
+            yield from grouping.take_in(event, has_more=event.has_more and not event.data.endswith(b"}"))
+    yield from grouping.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from smtpfix.record.reading import Reading
 from smtpfix.record.transcript import Event
@@ -10,12 +11,17 @@ from smtpfix.record.violation import Violation
 
 from .credentials import carries_credential, credential_at
 
+if TYPE_CHECKING:
+    from smtpfix.policy.server_policy import ServerPolicy
+    from smtpfix.record.session import Session
+
 
 class Pop3Reading(Reading):
     """POP3's."""
 
     name = "pop3"
     counts = "retrieval"
+    at_once = "poplib.POP3_SSL"
 
     def carries_secret(self, octets: bytes) -> bool:
         """Return whether a line, or one of several, carries a credential."""
@@ -40,3 +46,9 @@ class Pop3Reading(Reading):
         from .violations import in_session  # noqa: PLC0415 - as above
 
         return in_session(events, left_unsaid=left_unsaid)
+
+    def hints(self, session: Session, policy: ServerPolicy) -> Iterable[str]:
+        """Yield what may help a client that misses STLS or a login."""
+        from smtpfix.record.login_hints import on_login  # noqa: PLC0415 - as above
+
+        return on_login(session, policy, self, "STLS")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from smtpfix.record.pipelining import Grouping
 from smtpfix.record.transcript import CUT, EARLY, Event, Kind
 from smtpfix.record.violation import Violation
 
@@ -63,26 +64,17 @@ def _faults(events: Sequence[Event]) -> Iterator[tuple[str, str, str]]:
 
 def pipelined(events: Iterable[Event]) -> Iterator[tuple[bool, tuple[Event, ...]]]:
     """Yield the groups of commands that were not said one by one, each with whether PIPELINING was offered then."""
-    offered = offered_then = False
-    group: list[Event] = []
+    grouping = Grouping()
     last = ""
     for event in events:
         if event.kind is Kind.SERVER:
             if last == "CAPA" and event.data.startswith(b"+OK"):
-                offered = b"\nPIPELINING\r\n" in event.data.upper()
+                grouping.is_offered = b"\nPIPELINING\r\n" in event.data.upper()
             elif last == "STLS" and event.data.startswith(b"+OK"):
-                offered = False  # RFC 2595 section 4: all that was learned before TLS is forgotten
-                if group:  # what came behind it is in `Session.injected`
-                    group = []
+                grouping.is_offered = False  # RFC 2595 section 4: all that was learned before TLS is forgotten
+                grouping.end()  # what came behind it is in `Session.injected`
             last = ""
         elif event.kind in (Kind.CLIENT, Kind.SECRET):
             last = event.verb
-            if not group:
-                offered_then = offered
-            if group or event.has_more:
-                group.append(event)
-            if group and not event.has_more:
-                yield offered_then, tuple(group)
-                group = []
-    if group:
-        yield offered_then, tuple(group)
+            yield from grouping.take_in(event, has_more=event.has_more)
+    yield from grouping.end()

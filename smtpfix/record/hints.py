@@ -24,7 +24,7 @@ def hints(sessions: Iterable[Session], policy: ServerPolicy, reading: Reading) -
     """Return what may help, each hint once; empty where nothing is known to have gone wrong."""
     found: dict[str, None] = {}
     for session in sessions:
-        found.update(dict.fromkeys(_on_tls(session, policy)))
+        found.update(dict.fromkeys(_on_tls(session, policy, reading.at_once)))
         found.update(dict.fromkeys(reading.hints(session, policy)))
     return tuple(found)
 
@@ -40,7 +40,7 @@ def where_to_connect(host: str, port: int, address: str) -> tuple[str, ...]:
     return (hint,)
 
 
-def _on_tls(session: Session, policy: ServerPolicy) -> Iterator[str]:
+def _on_tls(session: Session, policy: ServerPolicy, at_once: str) -> Iterator[str]:
     refused = next((alert.name for alert in session.alerts if alert.sender == "client" and alert.name in _DISTRUST), "")
     if refused and (policy.is_good or policy.chain_scenario.expected == "accept"):
         yield (
@@ -56,7 +56,7 @@ def _on_tls(session: Session, policy: ServerPolicy) -> Iterator[str]:
     if session.end is SessionEnd.CLEAR_INSTEAD_OF_TLS and session.mode is Mode.IMPLICIT_TLS:
         yield (
             "the client spoke in clear, and a server in mode implicit-tls waits for its TLS handshake: have the client "
-            'use TLS from the connect on (smtplib.SMTP_SSL), or use mode "plain" or "starttls"'
+            f'use TLS from the connect on ({at_once}), or use mode "plain" or "starttls"'
         )
     elif session.mode is Mode.IMPLICIT_TLS and session.client_hello is None and session.end in _SAID_NOTHING:
         yield (

@@ -20,6 +20,9 @@ class Reading:
     counts = "message"
     """What a session's summary counts: each ``message`` that a client delivered, or each ``retrieval`` of one."""
 
+    at_once = ""
+    """What Python's standard library has for TLS from the connect on."""
+
     def verb(self, line: bytes) -> str:
         """Return what a client's line asks for, in upper case: its first word."""
         return b"".join(line.split(maxsplit=1)[:1]).upper().decode("ascii", "replace")

@@ -5,7 +5,7 @@ Knows what is due at each of these; the lines and the rules around them are `con
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -330,27 +330,11 @@ class Delivery:
     def _capture(self, pending: Pending, reply: Reply | None, say: Say | None = None) -> bool:
         """Put a message into the inbox; return whether it is there, or will be once it is kept: then `say` answers."""
         self._pending = None
-        envelope, content, octets = pending
-        transfer = USUAL
-        refused = () if self._attempt is None else self._attempt.refused
-        if self.answers is not None:
-            reply = self.answers.best
-            transfer = Transfer(self.answers.replies, content.chunks, content.dots, refused, content.ended_by)
-        elif content.chunks or content.dots is not NO_DOTS or refused or content.ended_by:
-            transfer = Transfer(None, content.chunks, content.dots, refused, content.ended_by)
-        message = CapturedMessage(
-            number=self._service.intake.next_number(),
-            envelope=envelope,
-            content=octets,
-            received=datetime.now(UTC),
-            reply=reply,
-            in_tls=self._channel.in_tls,
-            user=self._conversation.login.user,
-            _source=self._recorder,
-            _transfer=transfer,
-        )
-        if self.answers is not None:
-            self._delivered = message
+        number = self._service.intake.next_number()
+        if self.answers is None:
+            message = self._made_of(pending, number, reply)
+        else:
+            message = self._delivered = self._made_of(pending, number, self.answers.best, self.answers.replies)
         if (keep := self._service.intake.keep) is not None:
             if say is not None and message.accepted:
                 from .keeping import keep_and_say  # noqa: PLC0415 - few servers keep messages
@@ -385,18 +369,27 @@ class Delivery:
         """The message that waits for its reply, or in LMTP for more of them; None where none does."""
         if self._pending is None:
             return None if self.answers is None else self._delivered
-        envelope, content, octets = self._pending
+        return self._made_of(self._pending, 0, None)
+
+    def _made_of(
+        self, pending: Pending, number: int, reply: Reply | None, answers: Sequence[Reply | None] | None = None
+    ) -> CapturedMessage:
+        """Return the message that has come; `answers` are LMTP's, one for each recipient."""
+        envelope, content, octets = pending
         refused = () if self._attempt is None else self._attempt.refused
+        transfer = USUAL
+        if answers is not None or content.chunks or content.dots is not NO_DOTS or refused or content.ended_by:
+            transfer = Transfer(answers, content.chunks, content.dots, refused, content.ended_by)
         return CapturedMessage(
-            number=0,
+            number=number,
             envelope=envelope,
             content=octets,
             received=datetime.now(UTC),
-            reply=None,
+            reply=reply,
             in_tls=self._channel.in_tls,
             user=self._conversation.login.user,
             _source=self._recorder,
-            _transfer=Transfer(None, content.chunks, content.dots, refused, content.ended_by),
+            _transfer=transfer,
         )
 
 

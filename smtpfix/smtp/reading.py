@@ -21,6 +21,7 @@ class SMTPReading(Reading):
     """SMTP's, and LMTP's."""
 
     name = "smtp"
+    at_once = "smtplib.SMTP_SSL"
 
     def carries_secret(self, octets: bytes) -> bool:
         """Return whether a line, or one of several, carries a credential."""

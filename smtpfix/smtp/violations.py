@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from smtpfix.mail.violations import MESSAGE_VIOLATIONS
+from smtpfix.record.pipelining import Grouping
 from smtpfix.record.transcript import CUT, EARLY, UNENDED, Event, Kind
 from smtpfix.record.violation import Violation
 
@@ -90,30 +91,20 @@ def _against_grammar(events: Sequence[Event]) -> Iterator[Violation]:
 
 def pipelined(events: Iterable[Event]) -> Iterator[tuple[bool, tuple[Event, ...]]]:
     """Yield the groups of commands that were not said one by one, each with whether PIPELINING was offered then."""
-    offered = offered_then = False
-    group: list[Event] = []
+    grouping = Grouping()
     last = ""
     for event in events:
         if event.kind is Kind.SERVER:
             if last in ("EHLO", "HELO", "LHLO") and event.data.startswith(b"250"):
-                offered = b"PIPELINING" in (line[4:].strip().upper() for line in event.data.split(b"\r\n"))
+                grouping.is_offered = b"PIPELINING" in (line[4:].strip().upper() for line in event.data.split(b"\r\n"))
             elif last == "STARTTLS" and event.data.startswith(b"220"):
-                offered = False  # RFC 3207 section 4.2: all that was learned before TLS is forgotten
-                if group:
-                    yield offered_then, tuple(group)  # what came behind it is in `Session.injected`
-                    group = []
+                grouping.is_offered = False  # RFC 3207 section 4.2: all that was learned before TLS is forgotten
+                yield from grouping.end()  # what came behind it is in `Session.injected`
             last = ""
         elif event.kind is not Kind.NOTE:
             last = event.verb
-            if not group:
-                offered_then = offered
-            if group or event.has_more:
-                group.append(event)
-            if group and not event.has_more:
-                yield offered_then, tuple(group)
-                group = []
-    if group:
-        yield offered_then, tuple(group)
+            yield from grouping.take_in(event, has_more=event.has_more)
+    yield from grouping.end()
 
 
 def _may_be_followed(event: Event, *, first: bool) -> bool:

@@ -6,7 +6,6 @@ numbers are in the order of the commits, and who reads on from a number misses n
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -20,6 +19,7 @@ from smtpfix.errors import StoreError
 
 from .connections import as_store_errors
 from .database import SQLStore
+from .pool import Pool
 from .row import Entry
 from .schema import POSTGRES
 from .store import Closing
@@ -64,8 +64,7 @@ class PostgresStore(SQLStore):
             ) from None
         self.where = f"postgresql://{said.get('host', '')}/{said.get('dbname', '')}"
         self._secret = str(said.get("password") or "")
-        self._free: queue.LifoQueue[psycopg.Connection[Any]] = queue.LifoQueue()
-        self._is_closed = False
+        self._pool = Pool(self.where, self._connect)
         self._watch = Watch(self._other_changes)
         try:
             with self.writing() as db:
@@ -74,7 +73,7 @@ class PostgresStore(SQLStore):
             self.close()
             raise
 
-    # Connections: as many as threads use at once
+    # Connections
 
     @contextmanager
     def reading(self) -> Iterator[psycopg.Connection[Any]]:
@@ -98,8 +97,6 @@ class PostgresStore(SQLStore):
     @contextmanager
     def _lent(self, first: str) -> Iterator[psycopg.Connection[Any]]:
         """Lend a connection on which a first statement has been executed; one that is dead is replaced."""
-        if self._is_closed:
-            raise StoreError(f"cannot use {self.where}: it was closed")
         db = self._living(first)
         try:
             yield db
@@ -107,16 +104,11 @@ class PostgresStore(SQLStore):
             if db.broken or db.closed:
                 db.close()
             else:
-                self._free.put(db)
-            if self._is_closed:
-                self._close_free()
+                self._pool.give_back(db)
 
     def _living(self, first: str) -> psycopg.Connection[Any]:
         while True:
-            try:
-                db, is_new = self._free.get_nowait(), False
-            except queue.Empty:
-                db, is_new = self._connect(), True
+            db, is_new = self._pool.take()
             try:
                 db.execute(first)
             except psycopg.Error:
@@ -139,14 +131,8 @@ class PostgresStore(SQLStore):
 
     def close(self) -> None:
         """Give everything back."""
-        self._is_closed = True
         self._watch.close()
-        self._close_free()
-
-    def _close_free(self) -> None:
-        with suppress(queue.Empty):
-            while True:
-                self._free.get_nowait().close()
+        self._pool.close()
 
     # Statements
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from smtpfix.errors import StoreError
 
 from .connections import as_store_errors
 from .database import SQLStore
+from .pool import Pool
 from .row import Entry
 from .schema import SQLITE
 from .store import Closing
@@ -55,8 +55,7 @@ class SQLiteStore(SQLStore):
         self.path = path.absolute()
         self.where = str(path)
         self._busy = busy
-        self._free: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
-        self._is_closed = False
+        self._pool = Pool(self.where, self._connect)
         self._watch = Watch(self._other_changes)
         try:
             with _private(self.path):
@@ -66,7 +65,7 @@ class SQLiteStore(SQLStore):
                 f"cannot use {path} as a store: {error.strerror}; choose a file that can be written"
             ) from None
         with as_store_errors((sqlite3.Error,), self.where, "use as a store"):
-            self._free.put(self._prepared())
+            self._pool.give_back(self._prepared())
 
     def _prepared(self) -> sqlite3.Connection:
         """Return a connection, once all tables are there."""
@@ -100,7 +99,7 @@ class SQLiteStore(SQLStore):
             raise
         return db
 
-    # Connections: as many as threads use at once
+    # Connections
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -117,29 +116,16 @@ class SQLiteStore(SQLStore):
 
     @contextmanager
     def _lent(self) -> Iterator[sqlite3.Connection]:
-        if self._is_closed:
-            raise StoreError(f"cannot use {self.where}: it was closed")
-        try:
-            db = self._free.get_nowait()
-        except queue.Empty:
-            db = self._connect()
+        db, _ = self._pool.take()
         try:
             yield db
         finally:
-            self._free.put(db)
-            if self._is_closed:
-                self._close_free()
+            self._pool.give_back(db)
 
     def close(self) -> None:
         """Give everything back."""
-        self._is_closed = True
         self._watch.close()
-        self._close_free()
-
-    def _close_free(self) -> None:
-        with suppress(queue.Empty):
-            while True:
-                self._free.get_nowait().close()
+        self._pool.close()
 
     # Statements
 

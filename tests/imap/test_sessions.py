@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import time
+import tracemalloc
 
 import pytest
 from wire import LAST, PLAIN, USERS, WITHIN, Wire, fill
@@ -247,6 +249,43 @@ def test_a_literal_over_the_limit_is_refused_and_the_session_goes_on(start):
         assert wire.do("NOOP") == [b"x OK done"]
 
 
+def test_a_large_append_comes_piece_by_piece_while_others_are_served(start):
+    server = start(append_limit=30_000_000)
+    half = b"x" * 10_000_000
+    head = b"Subject: big\r\n\r\n"
+    with Wire(server, "authenticated") as large, Wire(server, "selected") as other:
+        large.send(b"a APPEND Sent {%d}\r\n" % (len(head) + 2 * len(half)))
+        assert large.line() == b"+ go on"
+        large.send(head + half)
+        conversation = next(one for one in server._serving.conversations if one.recorder.number == 1)
+        until = time.monotonic() + WITHIN
+        while conversation.incoming.size < len(head + half) and time.monotonic() < until:
+            assert other.do("NOOP") == [b"x OK done"]
+        assert conversation.incoming.size == len(head + half)
+        assert len(conversation.channel.received) == 0  # what has come waits in one place
+        large.send(half + b"\r\n")
+        assert large.line().startswith(b"a OK [APPENDUID ")
+    (stored,) = server.account("ann")["Sent"]
+    assert stored.content == head + half + half
+
+
+def test_a_literal_over_the_limit_takes_no_memory_however_long_it_is(start):
+    server = start(append_limit=1_000)
+    some = b"x" * 1_000_000
+    with Wire(server, "authenticated") as wire:
+        tracemalloc.start()
+        try:
+            wire.send(b"a APPEND Sent {40000000+}\r\n")
+            for _ in range(40):
+                wire.send(some)
+            wire.send(b"\r\n")
+            assert wire.line().startswith(b"a NO [TOOBIG]")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 4_000_000
+
+
 def test_imaplib_s_literals_are_acknowledged_at_once(start):
     """Else Nagle's algorithm makes each APPEND take 40 ms, and these all of 8 s."""
     server = start()
@@ -280,6 +319,56 @@ def test_a_silent_client_is_told_bye(start):
         server._serving._loop.call_soon_threadsafe(server._serving._sweep)
         assert wire.line() == b"* BYE idle for too long"
     assert server.sessions[-1].end == "timeout"
+
+
+def test_a_client_that_idles_for_half_an_hour_is_told_bye_unless_it_begins_anew(start):
+    """RFC 9051 section 6.3.13 has it begin anew at least every 29 minutes; what it is told does not count."""
+    server = start()
+
+    def let_pass(seconds):
+        (conversation,) = server._serving.conversations
+        conversation.channel.last_active -= seconds
+        server._serving._loop.call_soon_threadsafe(server._serving._sweep)
+
+    with Wire(server, "selected") as wire:
+        for count in (4, 5):
+            wire.send(b"a IDLE\r\n")
+            assert wire.line() == b"+ idling"
+            let_pass(1700)
+            server.put(PLAIN, to="ann")
+            assert [wire.line(), wire.line()] == [b"* %d EXISTS" % count, b"* %d RECENT" % count]
+            wire.send(b"DONE\r\n")
+            assert wire.line() == b"a OK done"
+        wire.send(b"a IDLE\r\n")
+        wire.line()
+        let_pass(1000)
+        server.put(PLAIN, to="ann")
+        assert wire.line() == b"* 6 EXISTS"
+        wire.line()
+        let_pass(1000)
+        assert wire.line() == b"* BYE idle for too long"
+    assert server.sessions[-1].end == "timeout"
+
+
+def test_a_client_that_idles_and_does_not_read_is_told_once_it_does(start):
+    """Thousands of changes do not pile up for it: it hears of how things stand."""
+    server = start()
+    with Wire(server, "selected") as idler, Wire(server, "selected") as other:
+        idler.send(b"a IDLE\r\n")
+        assert idler.line() == b"+ idling"
+        (conversation,) = (one for one in server._serving.conversations if one.is_idling)
+        conversation.channel.pause_writing()  # as the transport does where a client does not read
+        for _ in range(500):
+            other.do("STORE 1:3 +FLAGS.SILENT (\\Flagged)")
+            other.do("STORE 1:3 -FLAGS.SILENT (\\Flagged)")
+        other.do("STORE 2 +FLAGS.SILENT (\\Deleted)")
+        other.do("EXPUNGE")
+        server._serving._loop.call_soon_threadsafe(conversation.channel.resume_writing)
+        assert idler.line() == b"* 2 EXPUNGE"
+        idler.send(b"DONE\r\n")
+        told = idler.until("a")
+    assert told[-1] == b"a OK done"
+    assert len(told) < 10
 
 
 def test_a_client_in_clear_gets_no_further_where_tls_begins_at_once(start):

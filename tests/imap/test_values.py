@@ -16,6 +16,7 @@ from wire import LAST, MIXED, PLAIN
 
 from smtpfix import Inbox
 from smtpfix.imap.appending import read_date_time
+from smtpfix.imap.command import Command
 from smtpfix.imap.cursor import Cursor, Malformed
 from smtpfix.imap.fields import addresses, raw_fields
 from smtpfix.imap.names import Pattern, from_utf7, to_utf7
@@ -312,3 +313,15 @@ def _without_errors(work, octets):
 
 def test_the_time_of_a_message_is_told_with_its_zone():
     assert internal_date(datetime(2030, 2, 1, 3, 4, 5, tzinfo=UTC)) == b'" 1-Feb-2030 03:04:05 +0000"'
+
+
+def test_rules_are_asked_about_the_beginning_of_what_is_long():
+    message = "é".encode() * 1_000_000
+    command = Command.read([b"a APPEND Sent {2000000}", message, b" {3}", b"yes", b""])
+    assert command.argument.startswith("Sent {2000000}éé")
+    assert command.argument.endswith("é {3}yes")
+    assert len(command.argument) < 70_000
+    command.cursor.space()
+    assert command.cursor.astring() == b"Sent"
+    command.cursor.space()
+    assert command.cursor.string() == message

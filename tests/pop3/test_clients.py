@@ -69,6 +69,20 @@ def by_fetchmail(server, folder):
     return (folder / "got").read_text() if (folder / "got").exists() else ""
 
 
+def by_getmail(server, folder):
+    """Read by a client that knows no STARTTLS; as root it gives mail to a command only."""
+    kind, trust = "SimplePOP3Retriever", ""
+    if server.mode == "implicit-tls":
+        kind, trust = "SimplePOP3SSLRetriever", f"ca_certs = {server.ca_file}\n"
+    where = f"server = {server.host}\nport = {server.port}\nusername = ann\npassword = s3cret\n{trust}"
+    got = folder / "got"
+    deliver = f'type = MDA_external\nallow_root_commands = true\npath = /bin/sh\narguments = ("-c", "cat >> {got}")\n'
+    options = "delete = true\ndelivered_to = false\nreceived = false\n"
+    text = f"[retriever]\ntype = {kind}\n{where}[destination]\n{deliver}[options]\n{options}"
+    run(["getmail", "--getmaildir", str(folder), "--rcfile", configure(folder, text)], folder)
+    return got.read_text() if got.exists() else ""
+
+
 def by_mpop(server, folder):
     tls = "tls off\nauth user"
     if server.policy.uses_tls:
@@ -82,12 +96,24 @@ def by_mpop(server, folder):
     return got.read_text() if got.exists() else ""
 
 
-CLIENTS = {"poplib": by_poplib, "curl": by_curl, "fetchmail": by_fetchmail, "mpop": by_mpop}
+CLIENTS = {
+    "poplib": by_poplib,
+    "curl": by_curl,
+    "fetchmail": by_fetchmail,
+    "getmail": by_getmail,
+    "mpop": by_mpop,
+}
 DELETING = CLIENTS.keys() - {"curl"}
+WITHOUT_STARTTLS = {"getmail"}
+RUNS = [
+    (client, mode)
+    for client in CLIENTS
+    for mode in MODES
+    if client not in WITHOUT_STARTTLS or mode in ("plain", "implicit-tls")
+]
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(("client", "mode"), RUNS)
 def test_a_client_reads_its_mail_and_deletes_it(start_pop3_server, tmp_path, client, mode):
     server = start_pop3_server(mode, users=USERS)
     server.put(FIRST)
@@ -113,6 +139,33 @@ def test_a_server_is_found_by_name_and_by_both_addresses(start_pop3_server, tmp_
     server.put(SECOND)
     assert "Hello" in CLIENTS[client](server, tmp_path)
     assert server.sessions[0].tls is not None
+
+
+@pytest.mark.parametrize(
+    ("mode", "way", "end", "why"),
+    [
+        ("plain", "starttls", SessionEnd.CLIENT_CLOSED, "in mode plain there is none"),
+        ("plain", "implicit", SessionEnd.TLS_ON_CLEAR_PORT, "the client began TLS at once"),
+        ("starttls", "implicit", SessionEnd.TLS_ON_CLEAR_PORT, "and say STARTTLS"),
+        ("tls-required", "clear", SessionEnd.CLIENT_CLOSED, "have the client say STLS first"),
+        ("tls-required", "implicit", SessionEnd.TLS_ON_CLEAR_PORT, "and say STARTTLS"),
+        ("implicit-tls", "clear", SessionEnd.HANDSHAKE_FAILED, "a client that waits for a greeting in clear"),
+        ("implicit-tls", "starttls", SessionEnd.HANDSHAKE_FAILED, "a client that waits for a greeting in clear"),
+    ],
+)
+def test_curl_fails_where_it_is_told_the_wrong_way_and_the_record_says_why(
+    start_pop3_server, tmp_path, mode, way, end, why
+):
+    server = start_pop3_server(mode, users=USERS, handshake_timeout=0.3)  # in which it waits for a greeting
+    server.put(FIRST, to="ann")
+    scheme = "pop3s" if way == "implicit" else "pop3"
+    options = ["--cacert", str(server.ca_file)] if server.policy.uses_tls else []
+    options += ["--ssl-reqd"] if way == "starttls" else []
+    url = f"{scheme}://ann:s3cret@{server.host}:{server.port}/1"
+    done = run(["curl", "-sS", *options, url], tmp_path)
+    assert (done.returncode != 0, done.stdout) == (True, "")
+    assert [session.end in (end, SessionEnd.QUIT) for session in server.sessions] == [True]
+    assert why in " ".join(server.hints())
 
 
 def test_a_client_that_expects_tls_at_once_fails_on_a_clear_port_and_the_record_says_so(start_pop3_server):

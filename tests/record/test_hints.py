@@ -9,7 +9,7 @@ import ssl
 
 import pytest
 
-from smtpfix import ANY_USER, Alert, Mode, Policy, Server, resolving
+from smtpfix import ANY_USER, Alert, ImapPolicy, Mode, Policy, Pop3Policy, Server, resolving
 from smtpfix.record.hints import hints
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.smtp.reading import SMTPReading
@@ -32,6 +32,23 @@ def say(*lines, greeted=True):
         with socket.create_connection((server.host, server.port), timeout=TIMEOUT) as connected:
             if greeted:
                 connected.recv(1000)
+            for line in lines:
+                connected.sendall(line.encode() + b"\r\n")
+                connected.recv(1000)
+
+    return client
+
+
+def say_in_tls(*lines):
+    """Return a client that says some lines inside TLS from the connect on."""
+
+    def client(server):
+        context = server.ssl_context()
+        where = (server.host, server.port)
+        with (
+            socket.create_connection(where, timeout=TIMEOUT) as clear,
+            context.wrap_socket(clear, server_hostname=server.host) as connected,
+        ):
             for line in lines:
                 connected.sendall(line.encode() + b"\r\n")
                 connected.recv(1000)
@@ -69,6 +86,16 @@ CAUSES = [
     (log_in_without_tls, Policy("starttls", users=ANY_USER), "in mode starttls it is offered inside TLS only"),
     (log_in, Policy(users=ANY_USER, hide=["AUTH"]), "if it needs AUTH: Policy.hide"),
     (log_in, Policy(users=ANY_USER, auth_in_clear=False), "Policy.auth_in_clear or Policy.mechanisms"),
+    (say("a CAPABILITY", greeted=False), ImapPolicy("implicit-tls"), "from the connect on (imaplib.IMAP4_SSL)"),
+    (say("CAPA", greeted=False), Pop3Policy("implicit-tls"), "from the connect on (poplib.POP3_SSL)"),
+    (say("a STARTTLS"), ImapPolicy(), "the client asked for STARTTLS: in mode plain there is none"),
+    (say("CAPA"), Pop3Policy(), "the client left without a login; if it needs STLS: in mode plain there is none"),
+    (say("STLS"), Pop3Policy("starttls", hide=["STLS"]), "the client asked for STLS: Pop3Policy.hide leaves it out"),
+    (say_in_tls("a STARTTLS"), ImapPolicy("implicit-tls"), "the client said STARTTLS inside TLS"),
+    (say("a LOGIN ann s3cret"), ImapPolicy("tls-required"), "have the client say STARTTLS first"),
+    (say("QUIT"), Pop3Policy("tls-required"), "if it needs a login: in mode tls-required there is one inside TLS only"),
+    (say("a LOGIN ann s3cret"), ImapPolicy(auth_in_clear=False), "ImapPolicy.auth_in_clear leaves it out here"),
+    (say("a LOGIN ann s3cret"), ImapPolicy(users=None), "the client asked for a login: there is none without users"),
 ]
 
 
@@ -108,6 +135,10 @@ def test_libraries_say_by_different_alerts_that_they_do_not_know_the_authority(s
         (log_in, Policy("implicit-tls", users={"ann": "s3cret"})),
         (trust_nobody, Policy("implicit-tls", certificate="self-signed")),
         (say("EHLO x", "QUIT"), Policy("starttls", scenario="strip-ehlo")),
+        (say("a LOGIN ann s3cret"), ImapPolicy()),
+        (say("a LOGIN ann wrong"), ImapPolicy(users={"ann": "s3cret"})),  # which the record says by itself
+        (say("QUIT"), Pop3Policy("starttls")),
+        (say("CAPA"), Pop3Policy("starttls", scenario="pop3-strip-capa")),
     ],
 )
 def test_a_client_that_does_well_or_meets_what_a_scenario_wants_gets_no_hint(smtp_authority, client, policy):
