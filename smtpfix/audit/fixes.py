@@ -93,6 +93,17 @@ _BY_LANGUAGE: Final = {
         "downgrade": "Say --tls instead of --tls-optional or --tls-optional-strict.",
         "old-version": "Add --tls-protocol tlsv1_2.",
     },
+    "fetchmail": {
+        "anything": "Say sslcertck, and name what to trust: sslcertfile FILE.",
+        "issuer": "Say sslcertck, and name what to trust: sslcertfile FILE.",
+        "name": "Say sslcertck, and leave sslfingerprint and sslcommonname out.",
+        "old-version": 'Say sslproto "tls1.2+".',
+    },
+    "getmail": {
+        "anything": "Name what to trust: ca_certs = FILE.",
+        "issuer": "Name what to trust: ca_certs = FILE.",
+        "name": "Leave ssl_cert_hostname out, and set ca_certs = FILE.",
+    },
     "go": {
         "anything": "Leave tls.Config.InsecureSkipVerify false, and set RootCAs and ServerName.",
         "issuer": "Leave tls.Config.InsecureSkipVerify false, and put the authority into RootCAs.",

@@ -12,25 +12,30 @@ import poplib
 import re
 import shutil
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from smtpfix import InvalidValueError, Mode, Target, Verdict, audit_client
+from smtpfix.audit.adapters import adapter
+from smtpfix.audit.adapters_reading import READING_ADAPTERS
+from smtpfix.audit.auditing import declare
 from smtpfix.audit.context import context_for
 from smtpfix.audit.deployment import Deployment
 from smtpfix.audit.digest import lines
 from smtpfix.audit.fixes import LANGUAGES, fix
 from smtpfix.audit.plan import stalls
 from smtpfix.audit.report import from_json, to_html, to_json
-from smtpfix.audit.result import Ending, Flag, Outcome
+from smtpfix.audit.result import DeclaredMode, Ending, Flag, Outcome
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.flaw import FLAWS
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
-BUILT_IN = [("imap", "imaplib"), ("imap", "curl"), ("pop3", "poplib"), ("pop3", "curl")]
+BUILT_IN = [(protocol, name) for protocol, adapters in READING_ADAPTERS.items() for name in adapters]
+MODES = {"getmail": ("implicit", "none")}
+"""Those of a client that has not all of them."""
 
 
 def clients(protocol):
@@ -223,12 +228,14 @@ def test_who_does_not_read_all_mail_is_broken_and_its_refusals_say_nothing():
 
 
 def needs(name):
-    if name == "curl" and shutil.which(name) is None:
-        pytest.skip("curl is not installed")
+    if name not in ("imaplib", "poplib") and shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
 
 
-@pytest.mark.parametrize(("protocol", "name"), BUILT_IN)
-@pytest.mark.parametrize("mode", ["implicit", "starttls-required", "opportunistic", "none"])
+@pytest.mark.parametrize(
+    ("protocol", "name", "mode"),
+    [(protocol, name, mode) for protocol, name in BUILT_IN for mode in MODES.get(name, DeclaredMode)],
+)
 def test_a_built_in_client_reads_all_mail_in_every_mode(protocol, name, mode):
     needs(name)
     result = audit_client(name, protocol=protocol, mode=mode, ids=["good"])
@@ -245,11 +252,78 @@ def test_a_built_in_client_reads_all_mail_in_every_mode(protocol, name, mode):
 @pytest.mark.parametrize(("protocol", "name"), BUILT_IN)
 def test_a_built_in_client_refuses_who_it_must_and_loses_nothing(protocol, name):
     needs(name)
-    ids = ["untrusted-root", "wrong-host", STRIPPED[protocol], INJECTED[protocol], LOSING[protocol][0]]
-    result, flags = findings(name, protocol, ids)
-    assert {result[one].outcome for one in ids} == {Outcome.REFUSED_CLEAN}
+    ids = ["untrusted-root", "wrong-host", LOSING[protocol][0]]
+    mode = "implicit" if name == "getmail" else "starttls-required"
+    if mode == "starttls-required":
+        ids += [STRIPPED[protocol], INJECTED[protocol]]
+    result, flags = findings(name, protocol, ids, mode=mode)
+    assert {one: result[one].outcome for one in ids} == dict.fromkeys(ids, Outcome.REFUSED_CLEAN)
     assert {one.verdict for one in result.values()} == {Verdict.PASSED}
     assert flags == ()
+
+
+@pytest.mark.parametrize("protocol", STRIPPED)
+def test_fetchmail_where_tls_is_optional_takes_any_certificate_and_reads_in_clear(protocol):
+    needs("fetchmail")
+    optional = adapter("fetchmail", declare("opportunistic", "pki", protocol=protocol))
+    one = STRIPPED[protocol]
+    result, flags = findings(optional, protocol, ["untrusted-root", one])
+    assert result["good"].verdict is Verdict.PASSED
+    assert (result["untrusted-root"].outcome, result["untrusted-root"].verdict) == (Outcome.RETRIEVED, Verdict.FAILED)
+    assert "sslcertck" in result["untrusted-root"].fix
+    assert (result[one].outcome, result[one].flaw) == (Outcome.LEAKED_CREDENTIALS, "downgrade")
+    assert Flag.LEAKS_CREDENTIALS_ACTIVE in flags
+
+
+@pytest.mark.parametrize("protocol", STRIPPED)
+def test_fetchmail_with_an_empty_sslproto_gives_its_password_away_to_who_only_listens(protocol):
+    needs("fetchmail")
+    without = adapter("fetchmail", declare("none", "pki", protocol=protocol))
+    result, flags = findings(without, protocol, ["good"])
+    assert (result["good"].outcome, result["good"].verdict) == (Outcome.LEAKED_CREDENTIALS, Verdict.FAILED)
+    assert Flag.LEAKS_CREDENTIALS_PASSIVE in flags
+
+
+@pytest.mark.parametrize("protocol", STRIPPED)
+def test_getmail_without_a_file_of_authorities_takes_any_certificate(protocol):
+    needs("getmail")
+    careful = adapter("getmail", declare("implicit", "pki", protocol=protocol))
+    careless = replace(careful, template=careful.template.replace("ca_certs", "# ca_certs"))
+    result, _ = findings(careless, protocol, ["untrusted-root", "wrong-host"], mode="implicit")
+    assert {one.outcome for one in result.values()} == {Outcome.RETRIEVED}
+    assert "ca_certs" in result["untrusted-root"].fix
+
+
+def test_getmail_logs_in_with_a_token_by_imap_only():
+    needs("getmail")
+    declared = {"mode": "implicit", "credentials": "ann:t0ken", "mechanisms": ["XOAUTH2"]}
+    (good,) = audit_client("getmail", protocol="imap", ids=["good"], **declared).findings
+    assert good.outcome is Outcome.RETRIEVED
+    assert any("AUTH XOAUTH2" in fact for fact in good.evidence)
+    with pytest.raises(InvalidValueError, match="getmail has XOAUTH2 for IMAP only"):
+        audit_client("getmail", protocol="pop3", ids=["good"], **declared)
+
+
+@pytest.mark.parametrize(
+    ("name", "declared", "complaint"),
+    [
+        ("getmail", {"mode": "starttls-required"}, "implicit or none: getmail has no STARTTLS"),
+        ("fetchmail", {"credentials": "ann:t0ken", "mechanisms": "XOAUTH2"}, "fetchmail has no OAuth"),
+        ("fetchmail", {"credentials": 'ann:s3cret"word'}, "in ASCII without quotes"),
+        ("getmail", {"credentials": "ann:s3cret ", "mode": "implicit"}, "in ASCII without quotes"),
+    ],
+)
+def test_what_a_built_in_client_has_not_is_told_before_anything_is_run(name, declared, complaint):
+    with pytest.raises(InvalidValueError, match=complaint) as error:
+        audit_client(name, protocol="imap", ids=["good"], **declared)
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_built_in_client_that_is_not_installed_is_said_to_be_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (good,) = audit_client("fetchmail", protocol="imap", ids=["good"]).findings
+    assert good.verdict is Verdict.NOT_RUN
+    assert "fetchmail" in good.reason
 
 
 def test_curl_that_takes_a_part_for_the_whole_is_told_that_it_reports_what_is_not_so():
@@ -291,7 +365,7 @@ def test_what_makes_no_sense_for_readers_is_told_before_anything_is_run():
     ):
         with pytest.raises(InvalidValueError, match=complaint):
             audit_client("curl", **options)
-    with pytest.raises(InvalidValueError, match="one of imaplib, curl"):
+    with pytest.raises(InvalidValueError, match="one of imaplib, curl, fetchmail, getmail"):
         audit_client("poplib", protocol="imap")
 
 
