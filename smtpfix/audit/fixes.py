@@ -19,7 +19,7 @@ _IN_GENERAL: Final = {
     "requires TLS, or implicit TLS on port 465.",
     "injection": "When TLS begins, throw away what was received in clear, and say EHLO again (RFC 3207 section 4.2).",
     "lost-mail": "Delete a message only when all of it has come: the whole literal and the tagged OK (RFC 9051 section "
-    "4.3), or the line with nothing but the dot (RFC 1939 section 3).",
+    "4.3), or the line with nothing but the dot, behind no fewer octets than LIST has (RFC 1939 section 3).",
     "anything": "Verify the server: the chain up to an authority you trust, and the name you connected to.",
     "issuer": "Accept only chains that end at an authority you trust.",
     "pin": "Compare the server's certificate, or its key, with the one you were given, before the first command.",

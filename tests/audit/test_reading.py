@@ -326,6 +326,15 @@ def test_a_built_in_client_that_is_not_installed_is_said_to_be_missing(monkeypat
     assert "fetchmail" in good.reason
 
 
+def test_fetchmail_loses_mail_where_a_dot_is_not_doubled_and_getmail_which_says_no_quit_does_not():
+    needs("fetchmail")
+    needs("getmail")
+    loses, flags = findings("fetchmail", "pop3", ["pop3-early-dot"], mode="implicit")
+    assert (loses["pop3-early-dot"].outcome, flags) == (Outcome.LOST_MAIL, (Flag.LOSES_MAIL,))
+    keeps, flags = findings("getmail", "pop3", ["pop3-early-dot"], mode="implicit")
+    assert (keeps["pop3-early-dot"].outcome, flags) == (Outcome.REFUSED_CLEAN, ())
+
+
 def test_curl_that_takes_a_part_for_the_whole_is_told_that_it_reports_what_is_not_so():
     needs("curl")
     result, flags = findings("curl", "pop3", ["pop3-retr-close"], mode="implicit")
