@@ -203,11 +203,17 @@ def test_a_client_that_cannot_be_run_is_status_2(capfd):
         (["--language", "go", "curl"], "--language: expected nothing beside a built-in client"),
         (["--hostname", "no name", "curl"], "smtpfix: --hostname: expected a domain or address literal"),
         (["--protocol", "nntp", "curl"], "--protocol: expected one of smtp, imap, pop3, got 'nntp'"),
-        (["--protocol", "pop3", "smtplib"], "CLIENT: expected one of poplib, curl, or -- and a command"),
-        (["--protocol", "imap", "--wait"], "--wait: expected smtp: clients that read mail are started from here"),
+        (
+            ["--protocol", "pop3", "smtplib"],
+            "CLIENT: expected one of poplib, curl, fetchmail, getmail, or -- and a command",
+        ),
         (
             ["--protocol", "imap", "--family", "tmail-c/other-port", "imaplib"],
             "--protocol: expected smtp, as tmail-c/other-port is documented, or none, got 'imap'",
+        ),
+        (
+            ["--protocol", "smtp", "--family", "niagara/imap-use-ssl", "smtplib"],
+            "--protocol: expected imap, as niagara/imap-use-ssl is documented, or none, got 'smtp'",
         ),
         (["--wait", "curl"], "--wait: expected no client: it is for those that start elsewhere, got 'curl'"),
         (["--wait", "--", "send", "{host}"], "--wait: expected no client"),
