@@ -32,6 +32,7 @@ from .wire import WireServer
 
 _LOGS_IN = ("LOGIN", "AUTHENTICATE", "USER", "PASS", "APOP", "AUTH")
 _READS = ("FETCH", "RETR", "TOP")
+_BY_UID = "UID"
 _NEXT_TAG = b"{next}"
 _BEGINS_TLS = ("STARTTLS", "STLS")
 
@@ -103,7 +104,14 @@ def _verbs(session: Session, *, in_tls: bool) -> Iterator[str]:
 def _read_in_clear(session: Session) -> bool:
     """Return whether somebody who was let in asked for mail, or a part of it, outside TLS."""
     is_in = any(one.accepted and one.in_clear for one in session.auth)
-    return is_in and any(verb in _READS for verb in _verbs(session, in_tls=False))
+    begins, events = where_tls_begins(session), session.transcript.events
+    return is_in and any(_asks_for_mail(verb, events[at].data) for at, verb in session.verbs if at < begins)
+
+
+def _asks_for_mail(verb: str, line: bytes) -> bool:
+    """Return whether a command is for mail; by its UID (RFC 9051 section 6.4.9) as well."""
+    by_uid = verb == _BY_UID and line.upper().split(None, 3)[2:3]
+    return verb in _READS or by_uid == [b"FETCH"]
 
 
 def _guessed_wrong(scenario: Scenario, sessions: tuple[Session, ...]) -> str:

@@ -5,6 +5,8 @@ The clients are those that the scenarios of IMAP and POP3 are tested by, and wha
 
 from __future__ import annotations
 
+import contextlib
+import imaplib
 import importlib.util
 import json
 import multiprocessing
@@ -27,7 +29,7 @@ from smtpfix.audit.digest import lines
 from smtpfix.audit.fixes import LANGUAGES, fix
 from smtpfix.audit.plan import stalls
 from smtpfix.audit.report import from_json, to_html, to_json
-from smtpfix.audit.result import DeclaredMode, Ending, Flag, Outcome
+from smtpfix.audit.result import DeclaredMode, Ending, Flag, Grade, Outcome
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.flaw import FLAWS
 
@@ -198,6 +200,129 @@ def test_an_injected_answer_to_another_tag_than_the_client_uses_shows_nothing():
     assert result["good"].verdict is Verdict.PASSED
     assert result["imap-inject-tagged"].verdict is Verdict.NOT_RUN
     assert "the injected answer was for tag a3, and the client's was a503" in result["imap-inject-tagged"].reason
+
+
+def looks_late(said):
+    """Return clients that compare the certificate's names only after they have said something, by protocol."""
+
+    def connected(target, client, **options):
+        context = context_for(target)
+        context.check_hostname = False
+        return client(target.host, target.port, timeout=target.patience, **{next(iter(options)): context})
+
+    def is_another(target, client):
+        return ("DNS", target.host) not in client.sock.getpeercert()["subjectAltName"]
+
+    def by_pop3(target):
+        with contextlib.closing(connected(target, poplib.POP3_SSL, context=None)) as client:
+            for line in said["pop3"]:
+                with contextlib.suppress(poplib.error_proto):
+                    client._shortcmd(line.format(user=target.user, password=target.password))
+            if is_another(target, client):
+                client.quit()
+                raise ssl.SSLError("another name")
+            if "PASS {password}" not in said["pop3"]:
+                client.user(target.user)
+                client.pass_(target.password)
+            for number in range(1, client.stat()[0] + 1):
+                client.retr(number)
+            client.quit()
+
+    def by_imap(target):
+        client = connected(target, imaplib.IMAP4_SSL, ssl_context=None)
+        try:
+            for line in said["imap"]:
+                client.state = "NONAUTH" if line.startswith("LOGIN") else "AUTH"  # so that it says anything
+                with contextlib.suppress(imaplib.IMAP4.error):
+                    client.xatom(*line.format(user=target.user, password=target.password).split())
+            if is_another(target, client):
+                raise ssl.SSLError("another name")
+            if "LOGIN {user} {password}" not in said["imap"]:
+                client.state = "NONAUTH"
+                client.login(target.user, target.password)
+            client.state = "AUTH"
+            client.select("INBOX")
+            client.fetch("1:*", "(BODY[])")
+        finally:
+            client.logout()
+
+    return {"pop3": by_pop3, "imap": by_imap}
+
+
+SAYS_NOTHING = {"pop3": ["NOOP", "RSET"], "imap": ["CAPABILITY", "ID NIL", "NOOP"]}
+LOGS_IN = {"pop3": ["USER {user}", "PASS {password}"], "imap": ["LOGIN {user} {password}"]}
+NAMES_ITS_USER = {"pop3": ["USER {user}"], "imap": ["ENABLE IMAP4rev2"]}
+
+
+@pytest.mark.parametrize("protocol", STRIPPED)
+def test_who_looks_at_the_certificate_behind_its_login_has_refused_too_late(protocol):
+    late, flags = findings(looks_late(LOGS_IN)[protocol], protocol, ["wrong-host"], mode="implicit")
+    assert late["good"].verdict is Verdict.PASSED
+    wrong = late["wrong-host"]
+    assert (wrong.outcome, wrong.verdict, wrong.flaw) == (Outcome.REFUSED_LATE, Verdict.FAILED, "name")
+    assert any(fact.startswith("Inside TLS, AUTH") for fact in wrong.evidence)
+    assert "has already got what it said" in wrong.consequence
+    assert flags == ()  # nobody but that server has the password
+
+
+@pytest.mark.parametrize("protocol", STRIPPED)
+@pytest.mark.parametrize(
+    ("said", "outcome"), [(SAYS_NOTHING, Outcome.REFUSED_CLEAN), (NAMES_ITS_USER, Outcome.REFUSED_LATE)]
+)
+def test_who_looks_behind_what_anybody_may_ask_is_in_time_and_behind_more_than_that_too_late(protocol, said, outcome):
+    result, _ = findings(looks_late(said)[protocol], protocol, ["wrong-host"], mode="implicit")
+    assert result["good"].verdict is Verdict.PASSED
+    assert result["wrong-host"].outcome is outcome
+
+
+# Those that take TLS where it is offered
+
+
+@pytest.mark.parametrize(("protocol", "name"), [("imap", "imaplib"), ("pop3", "poplib")])
+def test_an_opportunistic_reader_gives_its_password_away_to_who_takes_tls_away(protocol, name):
+    one = STRIPPED[protocol]
+    result = audit_client(name, protocol=protocol, mode="opportunistic", ids=[one, "untrusted-root"])
+    good, trusted, stripped = sorted(
+        result.findings, key=lambda finding: ("good", "untrusted-root", one).index(finding.scenario)
+    )
+    assert (good.outcome, good.verdict) == (Outcome.RETRIEVED, Verdict.PASSED)
+    assert sum("was retrieved, in TLS" in fact for fact in good.evidence) == 3
+    assert (trusted.outcome, trusted.verdict) == (Outcome.REFUSED_CLEAN, Verdict.PASSED)
+    assert (stripped.outcome, stripped.verdict) == (Outcome.LEAKED_CREDENTIALS, Verdict.FAILED)
+    assert {*stripped.also} == {Outcome.DOWNGRADED, Outcome.RETRIEVED}
+    assert (result.grade, result.flags) == (Grade.OPPORTUNISTIC, (Flag.LEAKS_CREDENTIALS_ACTIVE,))
+
+
+def reads_by_a_digest(target):
+    """Read by IMAP in TLS where it is offered, and log in by CRAM-MD5, which does not show the password."""
+    client = imaplib.IMAP4(target.host, target.port, timeout=target.patience)
+    try:
+        if "STARTTLS" in client.capabilities:
+            client.starttls(context_for(target))
+        client.login_cram_md5(target.user, target.password)
+        client.select("INBOX")
+        client.fetch("1:*", "(BODY[])")
+    finally:
+        client.logout()
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome", "verdict"),
+    [
+        ("opportunistic", Outcome.DOWNGRADED, Verdict.CAPPED),
+        ("starttls-required", Outcome.LEAKED_MESSAGE, Verdict.FAILED),
+    ],
+)
+def test_a_reader_that_shows_no_password_is_downgraded_which_its_mode_may_allow(mode, outcome, verdict):
+    one = STRIPPED["imap"]
+    result, flags = findings(reads_by_a_digest, "imap", [one], mode=mode, mechanisms=["CRAM-MD5"])
+    assert result["good"].verdict is Verdict.PASSED
+    assert (result[one].outcome, result[one].verdict) == (outcome, verdict)
+    assert "reads the mail" in result[one].consequence
+    assert flags == ()
+
+
+# Each for itself
 
 
 def test_who_tries_another_password_or_goes_on_behind_a_refused_user_has_failed_and_who_leaves_has_not():
