@@ -34,7 +34,7 @@ def read_imap(options: argparse.Namespace) -> None:
             client.login(options.user, options.password)
         done(client.select("INBOX"))
         for number in done(client.search(None, "ALL"))[0].split():
-            if not isinstance(done(client.fetch(number, "(BODY.PEEK[])"))[0], tuple):
+            if not any(isinstance(one, tuple) for one in done(client.fetch(number, "(BODY.PEEK[])"))):
                 raise imaplib.IMAP4.error(f"message {number} did not come")
             done(client.store(number, "+FLAGS", "(\\Deleted)"))
         done(client.expunge())
