@@ -16,6 +16,7 @@ from smtpfix.errors import InvalidValueError
 from .call import Call
 from .command import Command
 from .context import context_for
+from .login import has_token
 from .reading import MESSAGES
 from .result import Declaration, DeclaredMode
 from .runner import Client
@@ -89,7 +90,9 @@ def _curl(declaration: Declaration) -> Client:
     """Return curl: ``imaps://`` or ``pop3s://``, or ``--ssl-reqd``, or ``--ssl`` where TLS is taken when offered."""
     mode, protocol = declaration.mode, declaration.protocol
     options = ["--disable", "--silent", "--show-error", "--fail-early", "--max-time", "{patience}"]
-    options += ["--resolve", "{host}:{port}:{address}", "--user", "{user}:{password}"]
+    options += ["--resolve", "{host}:{port}:{address}"]
+    by_token = ["--user", "{user}", "--oauth2-bearer", "{password}"]
+    options += by_token if has_token(declaration) else ["--user", "{user}:{password}"]
     if mode is not DeclaredMode.NONE:
         options += ["--cacert", "{cafile}"]
     if mode in (DeclaredMode.STARTTLS_REQUIRED, DeclaredMode.OPPORTUNISTIC):
@@ -107,7 +110,7 @@ def _fetchmail(declaration: Declaration) -> Client:
     """
     mode = declaration.mode
     _check_login(declaration, "fetchmail")
-    if _has_token(declaration):
+    if has_token(declaration):
         raise InvalidValueError(
             "mechanisms", ",".join(declaration.mechanisms), "none that takes a token: fetchmail has no OAuth"
         )
@@ -151,7 +154,7 @@ def _getmail(declaration: Declaration) -> Client:
     retriever = f"Simple{protocol.upper()}{'SSL' if is_implicit else ''}Retriever"
     lines = ["[retriever]", f"type = {retriever}", "server = {host}", "port = {port}", "timeout = {patience}"]
     lines += ["username = {user}"]
-    if _has_token(declaration):
+    if has_token(declaration):
         if protocol != "imap":
             raise InvalidValueError(
                 "mechanisms",
@@ -172,11 +175,6 @@ def _getmail(declaration: Declaration) -> Client:
         language="getmail",
         is_isolated=True,
     )
-
-
-def _has_token(declaration: Declaration) -> bool:
-    """Return whether it logs in with a token, and by nothing else."""
-    return bool(declaration.mechanisms) and all(one in ("XOAUTH2", "OAUTHBEARER") for one in declaration.mechanisms)
 
 
 def _check_login(declaration: Declaration, name: str) -> None:

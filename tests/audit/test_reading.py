@@ -419,19 +419,21 @@ def test_getmail_without_a_file_of_authorities_takes_any_certificate(protocol):
     assert "ca_certs" in result["untrusted-root"].fix
 
 
-def test_getmail_logs_in_with_a_token_by_imap_only():
-    needs("getmail")
-    declared = {"mode": "implicit", "credentials": "ann:t0ken", "mechanisms": ["XOAUTH2"]}
-    (good,) = audit_client("getmail", protocol="imap", ids=["good"], **declared).findings
-    assert good.outcome is Outcome.RETRIEVED
+TOKEN = {"mode": "implicit", "credentials": "ann:t0ken", "mechanisms": ["XOAUTH2"]}
+
+
+@pytest.mark.parametrize(("protocol", "name"), [("imap", "curl"), ("pop3", "curl"), ("imap", "getmail")])
+def test_a_built_in_client_that_can_logs_in_with_a_token(protocol, name):
+    needs(name)
+    (good,) = audit_client(name, protocol=protocol, ids=["good"], **TOKEN).findings
+    assert good.outcome is Outcome.RETRIEVED, good
     assert any("AUTH XOAUTH2" in fact for fact in good.evidence)
-    with pytest.raises(InvalidValueError, match="getmail has XOAUTH2 for IMAP only"):
-        audit_client("getmail", protocol="pop3", ids=["good"], **declared)
 
 
 @pytest.mark.parametrize(
     ("name", "declared", "complaint"),
     [
+        ("getmail", {**TOKEN, "protocol": "pop3"}, "getmail has XOAUTH2 for IMAP only"),
         ("getmail", {"mode": "starttls-required"}, "implicit or none: getmail has no STARTTLS"),
         ("fetchmail", {"credentials": "ann:t0ken", "mechanisms": "XOAUTH2"}, "fetchmail has no OAuth"),
         ("fetchmail", {"credentials": 'ann:s3cret"word'}, "in ASCII without quotes"),
@@ -440,7 +442,7 @@ def test_getmail_logs_in_with_a_token_by_imap_only():
 )
 def test_what_a_built_in_client_has_not_is_told_before_anything_is_run(name, declared, complaint):
     with pytest.raises(InvalidValueError, match=complaint) as error:
-        audit_client(name, protocol="imap", ids=["good"], **declared)
+        audit_client(name, ids=["good"], **{"protocol": "imap", **declared})
     assert "s3cret" not in str(error.value)
 
 
