@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import poplib
 import re
 import shlex
 import signal
@@ -216,9 +217,27 @@ def test_probe_prints_what_is_shown(command, capsys, tmp_path):
     assert is_read or said(printed) == said(shown("probe.md")[command])
 
 
+def send_as_plc(context, port):
+    with contextlib.closing(smtplib.SMTP("127.0.0.1", port, "plc.local")) as client:
+        client.starttls(context=context)
+        client.login("plc", "s3cret-word")
+        client.sendmail("plc@example.org", "ann@example.org", "Subject: Tank empty\r\n\r\n")
+
+
+def read_as_station(context, port):
+    with contextlib.closing(poplib.POP3("127.0.0.1", port)) as client:
+        client.stls(context)
+        client.user("station")
+        client.pass_("s3cret-word")
+        for number in range(1, client.stat()[0] + 1):
+            client.retr(number)
+        client.quit()
+
+
 @pytest.mark.slow
-def test_the_audit_of_a_device_leads_through_it_as_shown(tmp_path):
-    (command,) = (one for one in shown("audit.md") if one.startswith("smtpfix audit --wait"))
+@pytest.mark.parametrize(("family", "use"), [("tmail-c", send_as_plc), ("niagara", read_as_station)])
+def test_the_audit_of_a_device_leads_through_it_as_shown(tmp_path, family, use):
+    (command,) = (one for one in shown("audit.md") if one.startswith("smtpfix audit --wait") and family in one)
     with socket.create_server(("127.0.0.1", 0)) as opened:
         port = opened.getsockname()[1]
     instead = {"0.0.0.0": "127.0.0.1", "192.168.0.5": "127.0.0.1", "~/smtpfix-ca": "smtpfix-ca"}
@@ -230,23 +249,20 @@ def test_the_audit_of_a_device_leads_through_it_as_shown(tmp_path):
         printed = lines_until(audit, "Enter when it is set up") + "\n"  # which a terminal shows
         audit.stdin.write("\n")
         audit.stdin.flush()
-        printed += lines_until(audit, "Let the device send")
+        printed += lines_until(audit, "Let the device")
         context = ssl.create_default_context(cafile=tmp_path / "smtpfix-ca" / "ca.pem")
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-        client = smtplib.SMTP("127.0.0.1", port, "plc.local")
-        client.starttls(context=context)
-        client.login("plc", "s3cret-word")
-        client.sendmail("plc@example.org", "ann@example.org", "Subject: Tank empty\r\n\r\n")
-        client.close()
+        use(context, port)
         printed += lines_until(audit, "session 1")
         audit.communicate("q\n")
     wanted = shown("audit.md")[command]
     for theirs, ours in (
         ("192.168.0.5, port 587", f"127.0.0.1, port {port}"),
+        ("192.168.0.5, port 110", f"127.0.0.1, port {port}"),
         ("/home/ann/smtpfix-ca", str(tmp_path / "smtpfix-ca")),
     ):
         wanted = wanted.replace(theirs, ours)
-    assert_shown(wanted, re.sub(r"(AUTH PLAIN as 'plc', )[^;]*", r"\1…", printed))
+    assert_shown(wanted, re.sub(r"(AUTH \w+ as '\w+', )[^;]*", r"\1…", printed))
 
 
 def text_with(page: str, part: str) -> str:

@@ -18,6 +18,7 @@ from .adapters_reading import READING_ADAPTERS
 from .call import Call, Deliver
 from .command import Command
 from .context import context_for
+from .login import has_token
 from .result import Declaration, DeclaredMode, Trust
 from .runner import Client
 from .target import Target
@@ -108,10 +109,8 @@ def _curl(declaration: Declaration) -> Client:
     if mode in (DeclaredMode.STARTTLS_REQUIRED, DeclaredMode.OPPORTUNISTIC):
         options.append("--ssl-reqd" if mode is DeclaredMode.STARTTLS_REQUIRED else "--ssl")
     if declaration.user is not None:
-        is_token = declaration.mechanisms and all(one in ("XOAUTH2", "OAUTHBEARER") for one in declaration.mechanisms)
-        options += (
-            ["--user", "{user}", "--oauth2-bearer", "{password}"] if is_token else ["--user", "{user}:{password}"]
-        )
+        by_token = ["--user", "{user}", "--oauth2-bearer", "{password}"]
+        options += by_token if has_token(declaration) else ["--user", "{user}:{password}"]
     url = f"{scheme}://{{host}}:{{port}}/{{name}}"
     return Command(
         ("curl", *options, url),

@@ -1,7 +1,7 @@
 """A client under test that cannot be started from here, such as a controller: `Device`.
 
-Somebody sets it up once and lets it send one mail for each scenario; a `Guide` tells when, and hears that nothing will
-come.
+Somebody sets it up once and lets it send one mail, or read its mail, for each scenario; a `Guide` tells when, and hears
+that nothing will come.
 """
 
 from __future__ import annotations

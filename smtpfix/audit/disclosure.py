@@ -16,7 +16,7 @@ _SPEAKS_OF: Final = {
         *("LOGIN", "AUTHENTICATE", "ENABLE", "NAMESPACE", "SELECT", "EXAMINE", "LIST", "LSUB", "STATUS", "APPEND"),
         *("CREATE", "SUBSCRIBE", "UID", "FETCH", "SEARCH", "STORE", "COPY", "MOVE", "EXPUNGE", "IDLE"),
     ),
-    "pop3": ("USER", "PASS", "APOP", "AUTH", "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "RSET"),
+    "pop3": ("USER", "PASS", "APOP", "AUTH", "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE"),
 }
 """The same of other protocols."""
 

@@ -20,6 +20,7 @@ from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario
 from smtpfix.policy.scenario import GROUPS
 from smtpfix.policy.tables import check_table, read_toml
 
+from .protocols import PROTOCOLS
 from .result import AuditResult, Declaration, DeclaredMode, Finding, Outcome, Trust
 
 _DID: Final[Mapping[Outcome, tuple[str, str]]] = {
@@ -42,7 +43,7 @@ _DID: Final[Mapping[Outcome, tuple[str, str]]] = {
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _LARGEST_PORT: Final = 65_535
 _FILE_KEYS: Final = ("title", "source", "variant")
-_VARIANT_KEYS: Final = ("title", "source", "mode", "trust", "port", "expect")
+_VARIANT_KEYS: Final = ("title", "source", "protocol", "mode", "trust", "port", "expect")
 _EXPECT_KEYS: Final = ("scenarios", "groups", "except", "login", "outcomes", "why")
 
 
@@ -80,10 +81,12 @@ class Variant:
     trust: Trust | None = None
     """What such a client declares; None: the manual does not say."""
     expectations: tuple[Expectation, ...] = ()
+    protocol: str = "smtp"
+    """What it speaks: ``smtp``, or ``imap`` or ``pop3``, by which it reads mail."""
 
     def declaration(self, user: str | None = None, password: str | None = None) -> Declaration:
         """Return what to declare for an audit of it; where the manual says nothing of trust, `Trust.PKI`."""
-        return Declaration(self.mode, self.trust or Trust.PKI, user, password)
+        return Declaration(self.mode, self.trust or Trust.PKI, user, password, protocol=self.protocol)
 
     def expectation(self, scenario: str, group: str, *, login: bool) -> Expectation | None:
         """Return what is documented of a scenario; None where nothing is. A scenario's own goes before its group's."""
@@ -167,7 +170,10 @@ def _variant(where: str, name: str, table: Any) -> Variant:
     expect = table.get("expect", [])
     if not isinstance(expect, list):
         raise InvalidValueError(f"{where}: expect", expect, "[[…expect]] tables")
-    expectations = tuple(_expectation(f"{where}, expect {number}", one) for number, one in enumerate(expect, 1))
+    protocol = _choice(where, table, "protocol", PROTOCOLS) if "protocol" in table else "smtp"
+    expectations = tuple(
+        _expectation(f"{where}, expect {number}", one, protocol) for number, one in enumerate(expect, 1)
+    )
     _check_unique(where, expectations)
     return Variant(
         name=name,
@@ -177,15 +183,19 @@ def _variant(where: str, name: str, table: Any) -> Variant:
         port=port,
         trust=Trust(_choice(where, table, "trust", tuple(Trust))) if "trust" in table else None,
         expectations=expectations,
+        protocol=protocol,
     )
 
 
-def _expectation(where: str, table: Any) -> Expectation:
+def _expectation(where: str, table: Any, protocol: str) -> Expectation:
     check_table(where, table, _EXPECT_KEYS)
     scenarios, groups = _texts(where, table, "scenarios"), _texts(where, table, "groups")
     exceptions, outcomes = _texts(where, table, "except"), _texts(where, table, "outcomes")
     for scenario in (*scenarios, *exceptions):
-        check_scenario_id(scenario, f"{where}: {'scenarios' if scenario in scenarios else 'except'}")
+        key = f"{where}: {'scenarios' if scenario in scenarios else 'except'}"
+        check_scenario_id(scenario, key)
+        if not load_scenario(scenario).is_for(protocol):
+            raise InvalidValueError(key, scenario, f"scenarios that servers of {protocol.upper()} can show")
     for group in groups:
         if group not in GROUPS:
             raise InvalidValueError(f"{where}: groups", group, f"groups out of {', '.join(GROUPS)}")
@@ -197,6 +207,9 @@ def _expectation(where: str, table: Any) -> Expectation:
     for outcome in outcomes:
         if outcome not in tuple(_DID):
             raise InvalidValueError(f"{where}: outcomes", outcome, f"outcomes out of {', '.join(_DID)}")
+        if outcome == (Outcome.RETRIEVED if protocol == "smtp" else Outcome.DELIVERED):
+            expected = "delivered of who sends mail, retrieved of who reads it"
+            raise InvalidValueError(f"{where}: outcomes", str(outcome), expected)
     if not outcomes:
         raise InvalidValueError(f"{where}: outcomes", list(outcomes), f"one or more of {', '.join(_DID)}")
     login = table.get("login")
@@ -254,6 +267,9 @@ def compare(result: AuditResult, variant: Variant) -> tuple[str, ...]:
     sentence says that.
     """
     declared, meant = result.declaration, variant.declaration()
+    if declared.protocol != meant.protocol:
+        audited = f"it was audited as a client of {declared.protocol.upper()} and cannot be compared"
+        return (f"{audited}; {variant.name} is documented as one of {meant.protocol.upper()}",)
     if declared.mode != meant.mode or variant.trust not in (None, declared.trust):
         trust = "" if variant.trust is None else f" with trust {variant.trust}"
         audited = f"it was audited as {declared.mode} with trust {declared.trust} and cannot be compared"

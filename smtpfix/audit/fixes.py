@@ -19,7 +19,7 @@ _IN_GENERAL: Final = {
     "requires TLS, or implicit TLS on port 465.",
     "injection": "When TLS begins, throw away what was received in clear, and say EHLO again (RFC 3207 section 4.2).",
     "lost-mail": "Delete a message only when all of it has come: the whole literal and the tagged OK (RFC 9051 section "
-    "4.3), or the line with nothing but the dot (RFC 1939 section 3).",
+    "4.3), or the line with nothing but the dot, behind no fewer octets than LIST has (RFC 1939 section 3).",
     "anything": "Verify the server: the chain up to an authority you trust, and the name you connected to.",
     "issuer": "Accept only chains that end at an authority you trust.",
     "pin": "Compare the server's certificate, or its key, with the one you were given, before the first command.",
@@ -92,6 +92,17 @@ _BY_LANGUAGE: Final = {
         "issuer": "Add --tls-verify and --tls-ca-path FILE.",
         "downgrade": "Say --tls instead of --tls-optional or --tls-optional-strict.",
         "old-version": "Add --tls-protocol tlsv1_2.",
+    },
+    "fetchmail": {
+        "anything": "Say sslcertck, and name what to trust: sslcertfile FILE.",
+        "issuer": "Say sslcertck, and name what to trust: sslcertfile FILE.",
+        "name": "Say sslcertck, and leave sslfingerprint and sslcommonname out.",
+        "old-version": 'Say sslproto "tls1.2+".',
+    },
+    "getmail": {
+        "anything": "Name what to trust: ca_certs = FILE.",
+        "issuer": "Name what to trust: ca_certs = FILE.",
+        "name": "Leave ssl_cert_hostname out, and set ca_certs = FILE.",
     },
     "go": {
         "anything": "Leave tls.Config.InsecureSkipVerify false, and set RootCAs and ServerName.",

@@ -27,6 +27,11 @@ def users_for(declaration: Declaration) -> Users:
     return {declaration.user: [password, token] if takes_password else token}
 
 
+def has_token(declaration: Declaration) -> bool:
+    """Return whether a client logs in with a token, and by nothing else."""
+    return bool(declaration.mechanisms) and all(name in _BY_TOKEN for name in declaration.mechanisms)
+
+
 def check_login(declaration: Declaration) -> None:
     """Raise `InvalidValueError` for a login that no run could tell anything of."""
     password = declaration.password

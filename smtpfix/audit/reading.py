@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import secrets
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -45,10 +46,14 @@ _LEAVES: Final = ("QUIT", "LOGOUT")
 
 
 def put_messages(server: Server) -> None:
-    """Put messages where whoever logs in finds them."""
+    """Put messages where whoever logs in finds them, with other Message-IDs than another server's have.
+
+    So they are new to a client that has read another server's.
+    """
+    word = secrets.token_hex(4)
     for number in range(1, MESSAGES + 1):
         headers = f"From: shop@example.org\r\nTo: ann@example.org\r\nSubject: Message {number}\r\n"
-        identity = f"Message-ID: <{number}@example.org>\r\n\r\n"
+        identity = f"Message-ID: <{number}.{word}@example.org>\r\n\r\n"
         server.put(headers + identity + _BODY)
 
 

@@ -148,8 +148,6 @@ def _watch(
     """Audit a device, which somebody starts for each run."""
     if options.client:
         raise InvalidValueError("--wait", " ".join(options.client), "no client: it is for those that start elsewhere")
-    if declaration.reads_mail:
-        raise InvalidValueError("--wait", declaration.protocol, "smtp: clients that read mail are started from here")
     _check_no_command(options, "--wait")
     guide = TerminalGuide(stream, answers, declaration, ca_is_kept=options.authority is not None)
     device = Device(guide, name=options.family or "device", language=options.language or "")
@@ -191,9 +189,8 @@ def _declaration(options: AuditOptions, variant: Variant | None) -> Declaration:
         protocol=protocol,
     )
     if variant is not None:
-        if declaration.reads_mail:
-            raise InvalidValueError("--protocol", protocol, f"smtp, as {options.family} is documented, or none")
         for option, declared, meant in (
+            ("--protocol", declaration.protocol, variant.protocol),
             ("--mode", declaration.mode, variant.mode),
             ("--trust", declaration.trust, variant.trust),
         ):

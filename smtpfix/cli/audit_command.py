@@ -103,7 +103,8 @@ class _AuditCommand(click.Command):
 @click.option(
     "--wait",
     is_flag=True,
-    help="Wait for a client that cannot be started from here, such as a controller, and say when it is to send.",
+    help="Wait for a client that cannot be started from here, such as a controller, and say when it is to send or "
+    "to read.",
 )
 @click.option("--host", metavar="HOST", help="With --wait: where to listen; 0.0.0.0 lets other machines in.")
 @click.option(
@@ -127,9 +128,10 @@ def audit_command(context: click.Context, /, **options: Any) -> int:
     """Find out what a mail client accepts, refuses, leaks or silently downgrades.
 
     CLIENT is a built-in one: smtplib, smtplib-unverified, aiosmtplib, curl, msmtp or swaks; with --protocol imap
-    imaplib or curl, with --protocol pop3 poplib or curl. COMMAND is a program of yours that sends one mail; with
-    --protocol imap or pop3 it reads all mail in the inbox of {user}, and may delete what it has read. It is run once
-    for each scenario, without a shell, with these placeholders filled in, also in --env, --template and --stdin:
+    imaplib, curl, fetchmail or getmail, with --protocol pop3 poplib, curl, fetchmail or getmail. COMMAND is a program
+    of yours that sends one mail; with --protocol imap or pop3 it reads all mail in the inbox of {user}, and may delete
+    what it has read. It is run once for each scenario, without a shell, with these placeholders filled in, also in
+    --env, --template and --stdin:
 
     \b
       {host} {port}          where to connect to; {address} is the IP address of {host}

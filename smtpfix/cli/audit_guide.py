@@ -1,4 +1,4 @@
-"""Leads a person through ``smtpfix audit --wait``: how to set the device up, when to send, and what came of it."""
+"""Leads a person through ``smtpfix audit --wait``: how to set the device up, what to have it do, what came of it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Final, TextIO
 
 from smtpfix.audit.device import Answer
 from smtpfix.audit.plan import Case
+from smtpfix.audit.protocols import READER
 from smtpfix.audit.result import Declaration, DeclaredMode, Finding, Trust, Verdict
 from smtpfix.audit.target import Target
 from smtpfix.safe_text import printable
 
 _SETTINGS: Final = {
-    DeclaredMode.IMPLICIT: "TLS from the first octet (SSL/TLS, SMTPS)",
-    DeclaredMode.STARTTLS_REQUIRED: "STARTTLS, required",
-    DeclaredMode.OPPORTUNISTIC: "STARTTLS where it is offered",
+    DeclaredMode.IMPLICIT: "TLS from the first octet (SSL/TLS, {0}S)",
+    DeclaredMode.STARTTLS_REQUIRED: "{1}, required",
+    DeclaredMode.OPPORTUNISTIC: "{1} where it is offered",
     DeclaredMode.NONE: "no TLS",
 }
+"""What to set, with the protocol's name, and what it calls STARTTLS."""
 _END: Final = ("q", "quit")
 _MOST: Final = 4_096
 """Octets that are read at a time of what is typed."""
@@ -39,15 +41,22 @@ class TerminalGuide:
         """Say what to set, and which certificate to import."""
         self._total = total
         declaration = self._declaration
+        spoken = declaration.protocol.upper()
+        security = _SETTINGS[declaration.mode].format(spoken, "STLS" if declaration.protocol == "pop3" else "STARTTLS")
         self._say("Set the device up:")
-        self._say(f"    server    {target.host}, port {target.port}")
-        self._say(f"    security  {_SETTINGS[declaration.mode]}")
-        self._say(f"    login     {declaration.user if declaration.user is not None else 'none'}")
+        self._say(f"    server    {target.host}, port {target.port}{f', {spoken}' if declaration.reads_mail else ''}")
+        self._say(f"    security  {security}")
+        self._say(f"    login     {self._login}")
         if target.ca_file and declaration.trust is not Trust.NONE:
             kept = "" if self._ca_is_kept else "  (gone when the audit ends; --authority DIR keeps one)"
             self._say(f"    trust     {target.ca_file}{kept}")
-        mails = "one mail" if total == 1 else f"{total} mails, one for each scenario"
-        self._say(f"It is to send {mails}, and not to try again by itself. Enter when it is set up, q to end.")
+        if declaration.reads_mail:
+            times = "once" if total == 1 else f"{total} times, once for each scenario"
+            task = f"read all mail in its INBOX {times}, and to close the connection then"
+        else:
+            mails = "one mail" if total == 1 else f"{total} mails, one for each scenario"
+            task = f"send {mails}, and not to try again by itself"
+        self._say(f"It is to {task}. Enter when it is set up, q to end.")
 
     def announce(self, case: Case, target: Target) -> None:
         """Say what the server shows, and what to do on the device. What was typed before is no answer to that."""
@@ -57,8 +66,9 @@ class TerminalGuide:
                 break
         self._say(f"{self._counted}{case.scenario.id}: {case.scenario.summary}")
         waits = " The server lets it wait; Enter once that is long enough." if case.stalls else ""
+        task = "read its mail from" if self._declaration.reads_mail else "send one mail to"
         self._say(
-            f"    Let the device send one mail to {target.host}, port {target.port}{_asked(case, target)}.{waits} "
+            f"    Let the device {task} {target.host}, port {target.port}{_asked(case, target)}.{waits} "
             "Enter where nothing comes, q to end."
         )
 
@@ -80,6 +90,14 @@ class TerminalGuide:
         for transcript in finding.run.transcripts if finding.run is not None else ():
             self._say(f"    {transcript.partition(chr(10))[0]}")
         self._done += 1
+
+    @property
+    def _login(self) -> str:
+        """Who to log in as; with what is known to whoever has declared it, and told where nobody has."""
+        user, password = self._declaration.user, self._declaration.password
+        if user is None:
+            return "none"
+        return f"{user}, password {password}" if (user, password) == READER else user
 
     @property
     def _counted(self) -> str:

@@ -60,7 +60,7 @@ def run(
     except InvalidValueError as error:
         if not nagios:
             raise
-        stream.write(line(State.UNKNOWN, str(error), _service(options["where"])) + "\n")
+        stream.write(line(State.UNKNOWN, str(error), service(options["where"])) + "\n")
         return State.UNKNOWN
     if as_json:
         stream.write(json.dumps(as_object(result)) + "\n")
@@ -91,9 +91,10 @@ def _as_plugin(stream: TextIO, warn: Sequence[str], critical: Sequence[str], opt
     return state
 
 
-def _service(where: str) -> str:
-    """Return the protocol that a plugin's line begins with, also where the rest of the options makes no sense."""
-    protocol, _ = _SCHEMES.get(where.partition("://")[0].lower(), (Protocol.SMTP, None))
+def service(*words: str) -> str:
+    """Return the protocol that a plugin's line begins with, the first URL's, also where nothing else makes sense."""
+    schemes = (word.partition("://")[0].lower() for word in words if "://" in word)
+    protocol, _ = next((_SCHEMES[scheme] for scheme in schemes if scheme in _SCHEMES), (Protocol.SMTP, None))
     return protocol.upper()
 
 

@@ -15,15 +15,17 @@ class _ProbeCommand(click.Command):
     """With ``--nagios``, ends as a monitoring plugin does where options are wrong: a line on stdout, status 3."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        is_plugin = "--nagios" in args
+        is_plugin, words = "--nagios" in args, tuple(args)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             if not is_plugin:
                 raise
-            from .probe_nagios import State, line  # noqa: PLC0415 - help needs no probe
+            from .probe import service  # noqa: PLC0415 - help needs no probe
+            from .probe_nagios import State, line  # noqa: PLC0415 - nor this
 
-            click.echo(line(State.UNKNOWN, f"{error.format_message().rstrip('.')}; see '{ctx.command_path} --help'"))
+            text = f"{error.format_message().rstrip('.')}; see '{ctx.command_path} --help'"
+            click.echo(line(State.UNKNOWN, text, service(*words)))
             ctx.exit(State.UNKNOWN)
 
 

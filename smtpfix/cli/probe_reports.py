@@ -33,6 +33,7 @@ def as_object(result: ProbeResult) -> dict[str, object]:
         "total_ms": result.total_ms,
         "greeting": result.greeting,
         "software": result.software,
+        "server_id": dict(result.server_id),
         "extensions": list(result.extensions),
         "extensions_in_clear": list(result.extensions_in_clear),
         "tls_version": result.tls_version,
@@ -70,6 +71,8 @@ def facts(result: ProbeResult) -> Iterator[tuple[str, str]]:
         yield "Greeting", result.greeting
     if result.software or (result.greeting and result.probe.protocol == Protocol.SMTP):
         yield "Software", result.software or "not named"
+    if result.server_id:
+        yield "Server ID", ", ".join(f"{name} {value}" for name, value in result.server_id)
     if result.extensions_in_clear:
         yield "Offered in clear", ", ".join(result.extensions_in_clear)
     if result.extensions:

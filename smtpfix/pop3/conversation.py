@@ -156,7 +156,7 @@ class Pop3Conversation(Conversation[Answer]):
         elif reply.is_message:
             self.recorder.add(Kind.SERVER, data[:line_end])
             self.recorder.note(f"sent {len(data) - line_end} octets of a message")
-            self._sent(reply, len(data) - len(own))
+            self._sent(reply, (_end(data, line_end) if self.player.edits else len(data)) - len(own))
         elif len(data) <= _SHOWN:
             self.recorder.add(Kind.SERVER, data)
         else:
@@ -275,7 +275,7 @@ class Pop3Conversation(Conversation[Answer]):
         return tls is not None and tls.client_certificate is not None
 
     def _sent(self, reply: Reply, more: int) -> None:
-        """Note that a message was sent, with so many octets more than it has; fewer where a rule has cut it."""
+        """Note that a message was sent, with so many octets more than it has; fewer where a rule has it end early."""
         drop = self.maildrop
         if drop is None or drop.sent is None:
             return
@@ -300,3 +300,9 @@ class Pop3Conversation(Conversation[Answer]):
         "UTF8": _utf8,
         "LANG": lambda self, argument: self._lang(argument),
     }
+
+
+def _end(answer: bytes, begin: int) -> int:
+    """Return where a message ends for who reads it: behind the first line that is a dot (RFC 1939 section 3)."""
+    dot = answer.find(b"\n.\r\n", begin - 1)
+    return len(answer) if dot < 0 else dot + 4

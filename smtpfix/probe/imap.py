@@ -1,4 +1,4 @@
-"""How the probe speaks IMAP (RFC 9051): tagged commands, CAPABILITY, AUTHENTICATE and LOGIN."""
+"""How the probe speaks IMAP (RFC 9051): tagged commands, CAPABILITY, ID, AUTHENTICATE and LOGIN."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ _TAGGED: Final = ("OK", "NO", "BAD")
 _GREETINGS: Final = ("OK", "PREAUTH", "BYE")
 _DIGITS: Final = 10
 """Of a number of 32 bits."""
+_CLIENT_ID: Final = 'ID ("name" "smtpfix")'
+_MOST_STRINGS: Final = 60
+"""Of the answer to ID: 30 fields and their values (RFC 2971 section 3.3)."""
 _LONGEST_QUOTED: Final = 1_000
 """Characters of a string that is sent in quotes; what is longer is a literal."""
 
@@ -62,17 +65,22 @@ class IMAP(Speaker):
             return Reply(status, (text,))
 
     def _response(self) -> bytes:
-        """Take one response and return its first line; literals in it (RFC 9051 section 4.3) are read and forgotten."""
-        first = line = self._line()
-        while first[:2] == b"* " and (left := _announced(line)) is not None:
+        """Take one response and return it as one line: literals in it (RFC 9051 section 4.3) become quoted strings."""
+        line = self._line()
+        parts: list[bytes] = []
+        while (parts or line[:2] == b"* ") and (left := _announced(line)) is not None:
+            parts.append(line[: line.rindex(b"{")])
+            literal = []
             while left > 0:
                 line = self._line()
+                literal.append(line[:left])
                 left -= len(line)
+            parts.append(_quoted(b"".join(literal)))
             line = line[left:] if left else self._line()
-        return first
+        return b"".join((*parts, line))
 
     def greeted(self) -> str:
-        """Read the greeting, which is an untagged OK; software is not named in it."""
+        """Read the greeting, which is an untagged OK; the software is known by ID."""
         self.last_reply = []
         line = self._line()
         status, text = _status(line[2:].rstrip(b"\r\n"))
@@ -92,6 +100,17 @@ class IMAP(Speaker):
             raise self.refused(reply)
         lines = [line.split() for line in self._untagged]
         return tuple(word for words in lines if words and words[0].upper() == b"CAPABILITY" for word in words[1:])
+
+    def identity(self) -> tuple[tuple[str, str], ...]:
+        """Say ID (RFC 2971) where it is offered; a server that does not answer it is measured all the same."""
+        if not self.offers("ID") or not self.say(_CLIENT_ID).is_positive:
+            return ()
+        answer = next((line for line in self._untagged if line[:3].upper() == b"ID "), b"")
+        shown = [self.secrets.text(one) for one in _strings(answer[3:])]
+        fields = tuple(zip(shown[::2], shown[1::2], strict=False))
+        known = {name.lower(): value for name, value in fields}
+        self.software = " ".join(filter(None, (known.get("name"), known.get("version"))))
+        return fields
 
     def mechanisms(self) -> list[str]:
         """Return what is offered as ``AUTH=``."""
@@ -140,6 +159,36 @@ def _announced(line: bytes) -> int | None:
 def _escaped(text: str) -> str:
     """Return what stands between the quotes of a quoted string."""
     return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _quoted(octets: bytes) -> bytes:
+    return f'"{_escaped(octets.decode("latin-1"))}"'.encode("latin-1")
+
+
+def _strings(listed: bytes) -> list[bytes]:
+    """Return the strings of a parenthesized list, as many as may be in it and up to what is none; of NIL, nothing."""
+    found: list[bytes] = []
+    at = 1 if listed[:1] == b"(" else len(listed)
+    while len(found) < _MOST_STRINGS:
+        while listed[at : at + 1] == b" ":
+            at += 1
+        if listed[at : at + 3].upper() == b"NIL":
+            found.append(b"")
+            at += 3
+            continue
+        if listed[at : at + 1] != b'"':
+            break
+        string = bytearray()
+        at += 1
+        while (octet := listed[at : at + 1]) not in (b'"', b""):
+            at += octet == b"\\"
+            string += listed[at : at + 1]
+            at += 1
+        if not octet:
+            break
+        at += 1
+        found.append(bytes(string))
+    return found
 
 
 def _without_code(text: bytes) -> bytes:

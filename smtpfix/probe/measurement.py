@@ -204,8 +204,12 @@ class ProbeResult:
     software: str = ""
     """What the greeting says after the server's name; servers need not say anything (RFC 5321 section 3.1).
 
-    A POP3 server says it with IMPLEMENTATION (RFC 2449 section 6.9); an IMAP server does not.
+    A POP3 server says it with IMPLEMENTATION (RFC 2449 section 6.9), an IMAP server with ``name`` and ``version`` of
+    its ID (RFC 2971).
     """
+    server_id: tuple[tuple[str, str], ...] = ()
+    """The fields and values of an IMAP server's answer to ID, printable; empty where it does not offer ID, or says
+    nothing of itself."""
     extensions: tuple[str, ...] = ()
     """What the reply to EHLO, CAPABILITY or CAPA offers, printable; inside TLS where there is TLS."""
     extensions_in_clear: tuple[str, ...] = ()

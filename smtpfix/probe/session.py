@@ -91,6 +91,8 @@ class Session:
             speaker.begin_tls()
             self._begin_tls(speaker)
         self._hello(speaker, "extensions")
+        self._found["server_id"] = speaker.identity()
+        self._found["software"] = speaker.software
         return speaker
 
     def _begin_tls(self, speaker: Speaker) -> None:

@@ -137,6 +137,10 @@ class Speaker(ABC):
     def capabilities(self) -> tuple[bytes, ...]:
         """Ask what the server offers. Raises `Stopped`."""
 
+    def identity(self) -> tuple[tuple[str, str], ...]:
+        """Ask the server what it is, where that can be asked; return its fields and values, printable."""
+        return ()
+
     @abstractmethod
     def mechanisms(self) -> list[str]:
         """Return the SASL mechanisms that are offered, in upper case."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import poplib
 import smtplib
 import socket
 import ssl
@@ -15,7 +16,7 @@ from smtpfix.audit import device, runner
 from smtpfix.audit.auditing import Audit
 from smtpfix.audit.deployment import Deployment
 from smtpfix.audit.device import Answer, Device
-from smtpfix.audit.result import Declaration, DeclaredMode, Grade, Outcome, Trust, Verdict
+from smtpfix.audit.result import Declaration, DeclaredMode, Flag, Grade, Outcome, Trust, Verdict
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
@@ -77,7 +78,7 @@ class Person:
         self.thread.start()
 
     def _start(self, target):
-        with contextlib.suppress(OSError, smtplib.SMTPException):
+        with contextlib.suppress(OSError, smtplib.SMTPException, poplib.error_proto):
             self.deliver(self.context, target)
 
     def answer(self):
@@ -98,10 +99,21 @@ class Person:
 def audit():
     """Return a function that audits a device which somebody leads, and returns the result."""
 
-    def audit(person, *ids, mode=DeclaredMode.STARTTLS_REQUIRED, trust=Trust.PKI, quiet=0.0, timeout=LONG, **fields):
+    def audit(
+        person,
+        *ids,
+        mode=DeclaredMode.STARTTLS_REQUIRED,
+        trust=Trust.PKI,
+        quiet=0.0,
+        timeout=LONG,
+        protocol="smtp",
+        **fields,
+    ):
         plc = Device(person, "the PLC", quiet)
         where = Deployment(host="127.0.0.1", **fields)
-        return Audit(plc, Declaration(mode, trust), ids=ids or ("good",), timeout=timeout, deployment=where).run()
+        user, password = (None, None) if protocol == "smtp" else ("ann", "s3cret")
+        declaration = Declaration(mode, trust, user, password, protocol=protocol)
+        return Audit(plc, declaration, ids=ids or ("good",), timeout=timeout, deployment=where).run()
 
     return audit
 
@@ -145,6 +157,58 @@ def test_a_device_without_tls_needs_no_certificate(audit):
     result = audit(person, "rcpt-550", mode=DeclaredMode.NONE)
     assert outcomes(result) == {"good": "delivered", "rcpt-550": "refused-clean"}
     assert person.context is None
+
+
+@contextlib.contextmanager
+def maildrop(context, target):
+    """Log in by POP3, and quit in the end."""
+    with contextlib.closing(poplib.POP3("127.0.0.1", target.port, timeout=10)) as client:
+        client.host = target.host  # whom the certificate has to name
+        client.stls(context)
+        client.user(target.user)
+        client.pass_(target.password)
+        yield client
+        client.quit()
+
+
+def read(context, target):
+    """Read all mail, and delete what has come whole."""
+    with maildrop(context, target) as client:
+        for number in range(1, client.stat()[0] + 1):
+            client.retr(number)
+            client.dele(number)
+
+
+def delete(context, target):
+    """Delete all mail, read or not."""
+    with maildrop(context, target) as client:
+        for number in range(1, client.stat()[0] + 1):
+            with contextlib.suppress(poplib.error_proto):
+                client.retr(number)
+            client.dele(number)
+
+
+def test_a_device_that_reads_mail_is_judged_by_what_it_read_and_deleted(audit):
+    ids = ("untrusted-root", "pop3-retr-err")
+    careful = audit(Person(read), *ids, protocol="pop3")
+    assert outcomes(careful) == {"good": "retrieved", **dict.fromkeys(ids, "refused-clean")}
+    assert careful.flags == ()
+    careless = audit(Person(delete), *ids, protocol="pop3")
+    assert outcomes(careless)["pop3-retr-err"] == "lost-mail"
+    assert careless.flags == (Flag.LOSES_MAIL,)
+
+
+def test_a_device_that_keeps_each_message_once_finds_others_at_the_next_server(audit):
+    seen = []
+
+    def note(context, target):
+        with maildrop(context, target) as client:
+            for number in range(1, client.stat()[0] + 1):
+                seen.extend(line for line in client.top(number, 0)[1] if line.startswith(b"Message-ID:"))
+
+    audit(Person(note), "good-intermediate", protocol="pop3")
+    assert len(seen) == 6  # of the good server, and of this one
+    assert len({*seen}) == 6
 
 
 # How it is led

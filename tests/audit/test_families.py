@@ -25,6 +25,12 @@ OPTIONS = {
     "niagara/use-ssl-older": ("niagara", "--use-ssl", "--tls-min", "older"),
     "niagara/use-start-tls-older": ("niagara", "--use-start-tls", "--tls-min", "older"),
     "niagara/not-encrypted": ("niagara", "--no-use-ssl"),
+    "niagara/imap-use-ssl": ("niagara_incoming", "--store", "imap", "--use-ssl"),
+    "niagara/imap-use-start-tls": ("niagara_incoming", "--store", "imap", "--use-start-tls"),
+    "niagara/imap-not-encrypted": ("niagara_incoming", "--store", "imap", "--no-use-ssl"),
+    "niagara/pop3-use-ssl": ("niagara_incoming", "--store", "pop3", "--use-ssl"),
+    "niagara/pop3-use-start-tls": ("niagara_incoming", "--store", "pop3", "--use-start-tls"),
+    "niagara/pop3-not-encrypted": ("niagara_incoming", "--store", "pop3", "--no-use-ssl"),
     "conzept16/_MailSmtp": ("conzept16", "--variant", "_MailSmtp"),
     "conzept16/_MailSmtpTls": ("conzept16", "--variant", "_MailSmtpTls"),
     "conzept16/_MailSmtpS": ("conzept16", "--variant", "_MailSmtpS"),
@@ -79,6 +85,7 @@ def audit(name, *ids, login=False):
         mode=declared.mode,
         trust=declared.trust,
         credentials=CREDENTIALS if login else None,
+        protocol=declared.protocol,
         ids=ids,
         timeout=20,
     )
@@ -185,6 +192,24 @@ def test_the_command_lists_where_it_does_not(capfd):
         r"delivered; the manual has it refuse: the CA .*\n$",
         printed,
     )
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_the_command_audits_an_incoming_account_that_logs_in_with_a_token(protocol, capfd):
+    """The manual's variant says the protocol; it is declared by that alone."""
+    name = f"niagara/{protocol}-use-start-tls"
+    options = ["--credentials", "ann:t0ken", "--mechanisms", "XOAUTH2", "--scenario", "untrusted-root"]
+    command = [*line(name, login=True), "--authenticator", "oauth"]
+    assert main(["audit", "--family", name, *options, "--", *command]) == 0
+    printed = capfd.readouterr().out
+    assert f"{protocol.upper()}, starttls-required, trust pki, logging in as 'ann'" in printed
+    assert printed.endswith(f"It behaves as documented for {name}.\n")
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_an_incoming_account_that_reads_in_clear_is_not_as_documented_for_one_with_tls(protocol, capfd):
+    assert run(f"niagara/{protocol}-use-start-tls", f"niagara/{protocol}-not-encrypted", "good") == 1
+    assert "sent the password in clear; the manual has it read its mail: it connects in clear" in capfd.readouterr().out
 
 
 def test_a_family_s_file_of_ones_own(tmp_path, capfd):

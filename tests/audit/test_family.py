@@ -42,6 +42,12 @@ def test_there_are_the_four_families():
         ("niagara", "use-ssl-older", "implicit", "pki", 465),
         ("niagara", "use-start-tls-older", "starttls-required", "pki", 587),
         ("niagara", "not-encrypted", "none", None, 25),
+        ("niagara", "imap-use-ssl", "implicit", "pki", 993),
+        ("niagara", "imap-use-start-tls", "starttls-required", "pki", 143),
+        ("niagara", "imap-not-encrypted", "none", None, 143),
+        ("niagara", "pop3-use-ssl", "implicit", "pki", 995),
+        ("niagara", "pop3-use-start-tls", "starttls-required", "pki", 110),
+        ("niagara", "pop3-not-encrypted", "none", None, 110),
         ("conzept16", "_MailSmtp", "none", None, 25),
         ("conzept16", "_MailSmtpTls", "opportunistic", "none", 587),
         ("conzept16", "_MailSmtpS", "implicit", "none", 465),
@@ -53,7 +59,10 @@ def test_there_are_the_four_families():
 def test_a_variant_says_what_its_client_declares(family, variant, mode, trust, port):
     one = load_family(family).variant(variant)
     assert (one.mode, one.trust, one.port) == (mode, trust, port)
-    assert one.declaration("ann", "s3cret") == Declaration(DeclaredMode(mode), Trust(trust or "pki"), "ann", "s3cret")
+    protocol = variant.partition("-")[0] if variant.startswith(("imap-", "pop3-")) else "smtp"
+    assert one.declaration("ann", "s3cret") == Declaration(
+        DeclaredMode(mode), Trust(trust or "pki"), "ann", "s3cret", protocol=protocol
+    )
     assert one.title
     assert one.source.endswith(".")
 
@@ -74,9 +83,11 @@ def test_an_expectation_can_be_met_in_the_mode_that_is_declared(family, variant)
 
 @pytest.mark.parametrize(("family", "variant"), VARIANTS)
 @pytest.mark.parametrize("login", [False, True])
-def test_what_a_manual_says_of_a_good_server_is_that_the_client_delivers(family, variant, login):
-    expectation = load_family(family).variant(variant).expectation("good", "certificates", login=login)
-    assert Outcome.DELIVERED in expectation.outcomes
+def test_what_a_manual_says_of_a_good_server_is_that_the_client_delivers_or_reads(family, variant, login):
+    one = load_family(family).variant(variant)
+    expectation = one.expectation("good", "certificates", login=login)
+    done = Outcome.RETRIEVED if one.mode != "none" else Outcome.LEAKED_CREDENTIALS  # who reads has logged in
+    assert (Outcome.DELIVERED if one.protocol == "smtp" else done) in expectation.outcomes
 
 
 def test_conzept_16_takes_every_certificate_but_those_a_tls_library_may_not_be_able_to_read():
@@ -178,6 +189,18 @@ def test_a_file_that_is_not_utf_8_is_named(tmp_path):
         ),
         ("outcomes", 'except = ["good"]\noutcomes', r"1: except: expected scenarios of the groups above, got 'good'"),
         ('"downgraded"', '"clear"', r"expect 1: outcomes: expected outcomes out of delivered, .*, got 'clear'"),
+        ('"downgraded"', '"retrieved"', r"1: outcomes: expected delivered of who sends mail, .*, got 'retrieved'"),
+        (
+            '"strip-ehlo"',
+            '"pop3-in-use"',
+            r"1: scenarios: expected scenarios that servers of SMTP .*, got 'pop3-in-use'",
+        ),
+        ("port =", 'protocol = "imap"\nport =', r"1: scenarios: expected scenarios that servers of IMAP can show, got"),
+        (
+            "port =",
+            'protocol = "nntp"\nport =',
+            r"\[variant\.v\]: protocol: expected one of smtp, imap, pop3, got 'nntp'",
+        ),
         ('"downgraded"', '"not-run"', r"expect 1: outcomes: expected outcomes out of delivered, .*, got 'not-run'"),
         ('["downgraded"]', "[]", r"expect 1: outcomes: expected one or more of delivered, .*, got \[\]"),
         ("outcomes", "login = 1\noutcomes", r"expect 1: login: expected true, false, or no such key, got 1"),
@@ -319,6 +342,13 @@ def test_another_declaration_cannot_be_compared(tmail_c):
     assert difference == (
         "it was audited as starttls-required with trust pki and cannot be compared; "
         "other-port is documented as opportunistic with trust pki"
+    )
+
+
+def test_a_client_of_another_protocol_cannot_be_compared():
+    sent = result_of(load_family("niagara").variant("use-ssl"), {"good": Outcome.DELIVERED})
+    assert compare(sent, load_family("niagara").variant("pop3-use-ssl")) == (
+        "it was audited as a client of SMTP and cannot be compared; pop3-use-ssl is documented as one of POP3",
     )
 
 

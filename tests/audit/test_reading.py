@@ -5,6 +5,8 @@ The clients are those that the scenarios of IMAP and POP3 are tested by, and wha
 
 from __future__ import annotations
 
+import contextlib
+import imaplib
 import importlib.util
 import json
 import multiprocessing
@@ -12,25 +14,30 @@ import poplib
 import re
 import shutil
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from smtpfix import InvalidValueError, Mode, Target, Verdict, audit_client
+from smtpfix.audit.adapters import adapter
+from smtpfix.audit.adapters_reading import READING_ADAPTERS
+from smtpfix.audit.auditing import declare
 from smtpfix.audit.context import context_for
 from smtpfix.audit.deployment import Deployment
 from smtpfix.audit.digest import lines
 from smtpfix.audit.fixes import LANGUAGES, fix
 from smtpfix.audit.plan import stalls
 from smtpfix.audit.report import from_json, to_html, to_json
-from smtpfix.audit.result import Ending, Flag, Outcome
+from smtpfix.audit.result import DeclaredMode, Ending, Flag, Grade, Outcome
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.flaw import FLAWS
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
-BUILT_IN = [("imap", "imaplib"), ("imap", "curl"), ("pop3", "poplib"), ("pop3", "curl")]
+BUILT_IN = [(protocol, name) for protocol, adapters in READING_ADAPTERS.items() for name in adapters]
+MODES = {"getmail": ("implicit", "none")}
+"""Those of a client that has not all of them."""
 
 
 def clients(protocol):
@@ -195,6 +202,129 @@ def test_an_injected_answer_to_another_tag_than_the_client_uses_shows_nothing():
     assert "the injected answer was for tag a3, and the client's was a503" in result["imap-inject-tagged"].reason
 
 
+def looks_late(said):
+    """Return clients that compare the certificate's names only after they have said something, by protocol."""
+
+    def connected(target, client, **options):
+        context = context_for(target)
+        context.check_hostname = False
+        return client(target.host, target.port, timeout=target.patience, **{next(iter(options)): context})
+
+    def is_another(target, client):
+        return ("DNS", target.host) not in client.sock.getpeercert()["subjectAltName"]
+
+    def by_pop3(target):
+        with contextlib.closing(connected(target, poplib.POP3_SSL, context=None)) as client:
+            for line in said["pop3"]:
+                with contextlib.suppress(poplib.error_proto):
+                    client._shortcmd(line.format(user=target.user, password=target.password))
+            if is_another(target, client):
+                client.quit()
+                raise ssl.SSLError("another name")
+            if "PASS {password}" not in said["pop3"]:
+                client.user(target.user)
+                client.pass_(target.password)
+            for number in range(1, client.stat()[0] + 1):
+                client.retr(number)
+            client.quit()
+
+    def by_imap(target):
+        client = connected(target, imaplib.IMAP4_SSL, ssl_context=None)
+        try:
+            for line in said["imap"]:
+                client.state = "NONAUTH" if line.startswith("LOGIN") else "AUTH"  # so that it says anything
+                with contextlib.suppress(imaplib.IMAP4.error):
+                    client.xatom(*line.format(user=target.user, password=target.password).split())
+            if is_another(target, client):
+                raise ssl.SSLError("another name")
+            if "LOGIN {user} {password}" not in said["imap"]:
+                client.state = "NONAUTH"
+                client.login(target.user, target.password)
+            client.state = "AUTH"
+            client.select("INBOX")
+            client.fetch("1:*", "(BODY[])")
+        finally:
+            client.logout()
+
+    return {"pop3": by_pop3, "imap": by_imap}
+
+
+SAYS_NOTHING = {"pop3": ["NOOP", "RSET"], "imap": ["CAPABILITY", "ID NIL", "NOOP"]}
+LOGS_IN = {"pop3": ["USER {user}", "PASS {password}"], "imap": ["LOGIN {user} {password}"]}
+NAMES_ITS_USER = {"pop3": ["USER {user}"], "imap": ["ENABLE IMAP4rev2"]}
+
+
+@pytest.mark.parametrize("protocol", STRIPPED)
+def test_who_looks_at_the_certificate_behind_its_login_has_refused_too_late(protocol):
+    late, flags = findings(looks_late(LOGS_IN)[protocol], protocol, ["wrong-host"], mode="implicit")
+    assert late["good"].verdict is Verdict.PASSED
+    wrong = late["wrong-host"]
+    assert (wrong.outcome, wrong.verdict, wrong.flaw) == (Outcome.REFUSED_LATE, Verdict.FAILED, "name")
+    assert any(fact.startswith("Inside TLS, AUTH") for fact in wrong.evidence)
+    assert "has already got what it said" in wrong.consequence
+    assert flags == ()  # nobody but that server has the password
+
+
+@pytest.mark.parametrize("protocol", STRIPPED)
+@pytest.mark.parametrize(
+    ("said", "outcome"), [(SAYS_NOTHING, Outcome.REFUSED_CLEAN), (NAMES_ITS_USER, Outcome.REFUSED_LATE)]
+)
+def test_who_looks_behind_what_anybody_may_ask_is_in_time_and_behind_more_than_that_too_late(protocol, said, outcome):
+    result, _ = findings(looks_late(said)[protocol], protocol, ["wrong-host"], mode="implicit")
+    assert result["good"].verdict is Verdict.PASSED
+    assert result["wrong-host"].outcome is outcome
+
+
+# Those that take TLS where it is offered
+
+
+@pytest.mark.parametrize(("protocol", "name"), [("imap", "imaplib"), ("pop3", "poplib")])
+def test_an_opportunistic_reader_gives_its_password_away_to_who_takes_tls_away(protocol, name):
+    one = STRIPPED[protocol]
+    result = audit_client(name, protocol=protocol, mode="opportunistic", ids=[one, "untrusted-root"])
+    good, trusted, stripped = sorted(
+        result.findings, key=lambda finding: ("good", "untrusted-root", one).index(finding.scenario)
+    )
+    assert (good.outcome, good.verdict) == (Outcome.RETRIEVED, Verdict.PASSED)
+    assert sum("was retrieved, in TLS" in fact for fact in good.evidence) == 3
+    assert (trusted.outcome, trusted.verdict) == (Outcome.REFUSED_CLEAN, Verdict.PASSED)
+    assert (stripped.outcome, stripped.verdict) == (Outcome.LEAKED_CREDENTIALS, Verdict.FAILED)
+    assert {*stripped.also} == {Outcome.DOWNGRADED, Outcome.RETRIEVED}
+    assert (result.grade, result.flags) == (Grade.OPPORTUNISTIC, (Flag.LEAKS_CREDENTIALS_ACTIVE,))
+
+
+def reads_by_a_digest(target):
+    """Read by IMAP in TLS where it is offered, and log in by CRAM-MD5, which does not show the password."""
+    client = imaplib.IMAP4(target.host, target.port, timeout=target.patience)
+    try:
+        if "STARTTLS" in client.capabilities:
+            client.starttls(context_for(target))
+        client.login_cram_md5(target.user, target.password)
+        client.select("INBOX")
+        client.fetch("1:*", "(BODY[])")
+    finally:
+        client.logout()
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome", "verdict"),
+    [
+        ("opportunistic", Outcome.DOWNGRADED, Verdict.CAPPED),
+        ("starttls-required", Outcome.LEAKED_MESSAGE, Verdict.FAILED),
+    ],
+)
+def test_a_reader_that_shows_no_password_is_downgraded_which_its_mode_may_allow(mode, outcome, verdict):
+    one = STRIPPED["imap"]
+    result, flags = findings(reads_by_a_digest, "imap", [one], mode=mode, mechanisms=["CRAM-MD5"])
+    assert result["good"].verdict is Verdict.PASSED
+    assert (result[one].outcome, result[one].verdict) == (outcome, verdict)
+    assert "reads the mail" in result[one].consequence
+    assert flags == ()
+
+
+# Each for itself
+
+
 def test_who_tries_another_password_or_goes_on_behind_a_refused_user_has_failed_and_who_leaves_has_not():
     ids = ["pop3-in-use", "pop3-user-err"]
     careful, _ = findings(reader("pop3", "careful"), "pop3", ids)
@@ -223,12 +353,14 @@ def test_who_does_not_read_all_mail_is_broken_and_its_refusals_say_nothing():
 
 
 def needs(name):
-    if name == "curl" and shutil.which(name) is None:
-        pytest.skip("curl is not installed")
+    if name not in ("imaplib", "poplib") and shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
 
 
-@pytest.mark.parametrize(("protocol", "name"), BUILT_IN)
-@pytest.mark.parametrize("mode", ["implicit", "starttls-required", "opportunistic", "none"])
+@pytest.mark.parametrize(
+    ("protocol", "name", "mode"),
+    [(protocol, name, mode) for protocol, name in BUILT_IN for mode in MODES.get(name, DeclaredMode)],
+)
 def test_a_built_in_client_reads_all_mail_in_every_mode(protocol, name, mode):
     needs(name)
     result = audit_client(name, protocol=protocol, mode=mode, ids=["good"])
@@ -245,11 +377,89 @@ def test_a_built_in_client_reads_all_mail_in_every_mode(protocol, name, mode):
 @pytest.mark.parametrize(("protocol", "name"), BUILT_IN)
 def test_a_built_in_client_refuses_who_it_must_and_loses_nothing(protocol, name):
     needs(name)
-    ids = ["untrusted-root", "wrong-host", STRIPPED[protocol], INJECTED[protocol], LOSING[protocol][0]]
-    result, flags = findings(name, protocol, ids)
-    assert {result[one].outcome for one in ids} == {Outcome.REFUSED_CLEAN}
+    ids = ["untrusted-root", "wrong-host", LOSING[protocol][0]]
+    mode = "implicit" if name == "getmail" else "starttls-required"
+    if mode == "starttls-required":
+        ids += [STRIPPED[protocol], INJECTED[protocol]]
+    result, flags = findings(name, protocol, ids, mode=mode)
+    assert {one: result[one].outcome for one in ids} == dict.fromkeys(ids, Outcome.REFUSED_CLEAN)
     assert {one.verdict for one in result.values()} == {Verdict.PASSED}
     assert flags == ()
+
+
+@pytest.mark.parametrize("protocol", STRIPPED)
+def test_fetchmail_where_tls_is_optional_takes_any_certificate_and_reads_in_clear(protocol):
+    needs("fetchmail")
+    optional = adapter("fetchmail", declare("opportunistic", "pki", protocol=protocol))
+    one = STRIPPED[protocol]
+    result, flags = findings(optional, protocol, ["untrusted-root", one])
+    assert result["good"].verdict is Verdict.PASSED
+    assert (result["untrusted-root"].outcome, result["untrusted-root"].verdict) == (Outcome.RETRIEVED, Verdict.FAILED)
+    assert "sslcertck" in result["untrusted-root"].fix
+    assert (result[one].outcome, result[one].flaw) == (Outcome.LEAKED_CREDENTIALS, "downgrade")
+    assert Flag.LEAKS_CREDENTIALS_ACTIVE in flags
+
+
+@pytest.mark.parametrize("protocol", STRIPPED)
+def test_fetchmail_with_an_empty_sslproto_gives_its_password_away_to_who_only_listens(protocol):
+    needs("fetchmail")
+    without = adapter("fetchmail", declare("none", "pki", protocol=protocol))
+    result, flags = findings(without, protocol, ["good"])
+    assert (result["good"].outcome, result["good"].verdict) == (Outcome.LEAKED_CREDENTIALS, Verdict.FAILED)
+    assert Flag.LEAKS_CREDENTIALS_PASSIVE in flags
+
+
+@pytest.mark.parametrize("protocol", STRIPPED)
+def test_getmail_without_a_file_of_authorities_takes_any_certificate(protocol):
+    needs("getmail")
+    careful = adapter("getmail", declare("implicit", "pki", protocol=protocol))
+    careless = replace(careful, template=careful.template.replace("ca_certs", "# ca_certs"))
+    result, _ = findings(careless, protocol, ["untrusted-root", "wrong-host"], mode="implicit")
+    assert {one.outcome for one in result.values()} == {Outcome.RETRIEVED}
+    assert "ca_certs" in result["untrusted-root"].fix
+
+
+TOKEN = {"mode": "implicit", "credentials": "ann:t0ken", "mechanisms": ["XOAUTH2"]}
+
+
+@pytest.mark.parametrize(("protocol", "name"), [("imap", "curl"), ("pop3", "curl"), ("imap", "getmail")])
+def test_a_built_in_client_that_can_logs_in_with_a_token(protocol, name):
+    needs(name)
+    (good,) = audit_client(name, protocol=protocol, ids=["good"], **TOKEN).findings
+    assert good.outcome is Outcome.RETRIEVED, good
+    assert any("AUTH XOAUTH2" in fact for fact in good.evidence)
+
+
+@pytest.mark.parametrize(
+    ("name", "declared", "complaint"),
+    [
+        ("getmail", {**TOKEN, "protocol": "pop3"}, "getmail has XOAUTH2 for IMAP only"),
+        ("getmail", {"mode": "starttls-required"}, "implicit or none: getmail has no STARTTLS"),
+        ("fetchmail", {"credentials": "ann:t0ken", "mechanisms": "XOAUTH2"}, "fetchmail has no OAuth"),
+        ("fetchmail", {"credentials": 'ann:s3cret"word'}, "in ASCII without quotes"),
+        ("getmail", {"credentials": "ann:s3cret ", "mode": "implicit"}, "in ASCII without quotes"),
+    ],
+)
+def test_what_a_built_in_client_has_not_is_told_before_anything_is_run(name, declared, complaint):
+    with pytest.raises(InvalidValueError, match=complaint) as error:
+        audit_client(name, ids=["good"], **{"protocol": "imap", **declared})
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_built_in_client_that_is_not_installed_is_said_to_be_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (good,) = audit_client("fetchmail", protocol="imap", ids=["good"]).findings
+    assert good.verdict is Verdict.NOT_RUN
+    assert "fetchmail" in good.reason
+
+
+def test_fetchmail_loses_mail_where_a_dot_is_not_doubled_and_getmail_which_says_no_quit_does_not():
+    needs("fetchmail")
+    needs("getmail")
+    loses, flags = findings("fetchmail", "pop3", ["pop3-early-dot"], mode="implicit")
+    assert (loses["pop3-early-dot"].outcome, flags) == (Outcome.LOST_MAIL, (Flag.LOSES_MAIL,))
+    keeps, flags = findings("getmail", "pop3", ["pop3-early-dot"], mode="implicit")
+    assert (keeps["pop3-early-dot"].outcome, flags) == (Outcome.REFUSED_CLEAN, ())
 
 
 def test_curl_that_takes_a_part_for_the_whole_is_told_that_it_reports_what_is_not_so():
@@ -291,7 +501,7 @@ def test_what_makes_no_sense_for_readers_is_told_before_anything_is_run():
     ):
         with pytest.raises(InvalidValueError, match=complaint):
             audit_client("curl", **options)
-    with pytest.raises(InvalidValueError, match="one of imaplib, curl"):
+    with pytest.raises(InvalidValueError, match="one of imaplib, curl, fetchmail, getmail"):
         audit_client("poplib", protocol="imap")
 
 

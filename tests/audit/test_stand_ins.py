@@ -96,9 +96,10 @@ def test_a_stand_in_behaves_as_its_family_is_documented(family, variant, options
         assert (done.returncode == 0) == (len(server.inbox.messages) == 1), done.stderr
 
 
-def test_every_variant_has_a_stand_in():
-    families = {family for family, _ in OPTIONS}
-    assert set(OPTIONS) == {(family, variant) for family in families for variant in load_family(family).variants}
+def test_every_variant_that_sends_has_a_stand_in():
+    """Those that read mail are in test_families."""
+    variants = {(family, *one) for family, _ in OPTIONS for one in load_family(family).variants.items()}
+    assert set(OPTIONS) == {(family, name) for family, name, one in variants if one.protocol == "smtp"}
 
 
 @pytest.mark.slow

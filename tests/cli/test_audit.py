@@ -203,11 +203,17 @@ def test_a_client_that_cannot_be_run_is_status_2(capfd):
         (["--language", "go", "curl"], "--language: expected nothing beside a built-in client"),
         (["--hostname", "no name", "curl"], "smtpfix: --hostname: expected a domain or address literal"),
         (["--protocol", "nntp", "curl"], "--protocol: expected one of smtp, imap, pop3, got 'nntp'"),
-        (["--protocol", "pop3", "smtplib"], "CLIENT: expected one of poplib, curl, or -- and a command"),
-        (["--protocol", "imap", "--wait"], "--wait: expected smtp: clients that read mail are started from here"),
+        (
+            ["--protocol", "pop3", "smtplib"],
+            "CLIENT: expected one of poplib, curl, fetchmail, getmail, or -- and a command",
+        ),
         (
             ["--protocol", "imap", "--family", "tmail-c/other-port", "imaplib"],
             "--protocol: expected smtp, as tmail-c/other-port is documented, or none, got 'imap'",
+        ),
+        (
+            ["--protocol", "smtp", "--family", "niagara/imap-use-ssl", "smtplib"],
+            "--protocol: expected imap, as niagara/imap-use-ssl is documented, or none, got 'smtp'",
         ),
         (["--wait", "curl"], "--wait: expected no client: it is for those that start elsewhere, got 'curl'"),
         (["--wait", "--", "send", "{host}"], "--wait: expected no client"),
@@ -463,6 +469,40 @@ def test_a_person_is_led_through_the_audit_of_a_device(terminal, tmp_path):
     assert outcomes == ["delivered", "not-run", "not-run"]
 
 
+@pytest.mark.slow
+def test_a_person_is_led_through_the_audit_of_a_device_that_reads_mail(terminal, tmp_path):
+    """The device is a process of its own, which reads whenever it is told to, and deletes what it has read."""
+    port, ca = free_port(), tmp_path / "ca"
+    options = ("--ports", str(port), "--authority", str(ca), "--json", str(tmp_path / "json"))
+    ids = ("untrusted-root", "pop3-retr-close")
+    wanted = [word for one in ids for word in ("--scenario", one)]
+    screen = terminal("--family", "niagara/pop3-use-start-tls", *options, *wanted)
+    shown = screen.until("set up, q to end.\r\n")
+    (password,) = re.findall(r"    login     ann, password (\S+)\n", shown)
+    assert f"server    localhost, port {port}, POP3\n    security  STLS, required\n" in shown
+    assert "It is to read all mail in its INBOX 3 times, once for each scenario" in shown
+    screen.type("\n")
+    program = Path(__file__).parents[1] / "audit" / "clients" / "niagara_incoming.py"
+    device = [sys.executable, program, "--store", "pop3", "--use-start-tls", "--host", "localhost", "--port", str(port)]
+    device += ["--cafile", ca / "ca.pem", "--user", "ann", "--password", password]
+    for number, one in enumerate(("good", *ids), 1):
+        shown = screen.until("comes, q to end.\r\n")
+        assert f"{number} of 3  {one}: " in shown
+        assert f"Let the device read its mail from localhost, port {port}. Enter" in shown
+        done = subprocess.run(device, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == (one != "good"), done.stderr
+    shown = screen.until(None)
+    assert "It behaves as documented for niagara/pop3-use-start-tls." in shown
+    assert screen.audit.wait(30) == 0, shown
+    findings = from_json((tmp_path / "json").read_text()).findings
+    assert [(one.outcome, one.run.retrieved) for one in findings] == [
+        ("retrieved", 3),
+        ("refused-clean", 0),
+        ("refused-clean", 0),
+    ]
+    assert password not in (tmp_path / "json").read_text()
+
+
 @pytest.mark.parametrize("way", ["q", "Ctrl-C"])
 def test_whoever_ends_it_has_what_is_known(terminal, way):
     screen = terminal("--ports", str(free_port()), "--mode", "none", "--scenario", "rcpt-550")
@@ -525,6 +565,25 @@ def test_what_was_typed_before_a_run_is_no_answer_to_it_but_q_is(pipe):
     lead.announce(CASE, TARGET)
     assert lead.answer() is Answer.STOP
     assert "The server lets it wait; Enter once that is long enough." in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "mode", "security"),
+    [
+        ("imap", "implicit", "TLS from the first octet (SSL/TLS, IMAPS)"),
+        ("imap", "opportunistic", "STARTTLS where it is offered"),
+        ("pop3", "implicit", "TLS from the first octet (SSL/TLS, POP3S)"),
+        ("smtp", "implicit", "TLS from the first octet (SSL/TLS, SMTPS)"),
+    ],
+)
+def test_a_device_is_set_up_in_the_words_of_its_protocol(pipe, protocol, mode, security):
+    stream = io.StringIO()
+    declaration = Declaration(DeclaredMode(mode), user="ann", password="s3cret", protocol=protocol)
+    TerminalGuide(stream, pipe[0], declaration, ca_is_kept=True).set_up(TARGET, 1)
+    shown = stream.getvalue()
+    assert f"    security  {security}\n    login     ann\n" in shown  # whose password is known to whoever declared it
+    task = "send one mail, and not to try again" if protocol == "smtp" else "read all mail in its INBOX once, and"
+    assert f"It is to {task}" in shown
 
 
 @pytest.mark.parametrize(("scenario", "is_asked"), [("no-smtputf8", True), ("rcpt-550", False)])

@@ -184,6 +184,17 @@ def test_wrong_options_are_unknown_to_a_plugin_and_said_on_stdout(run, options, 
     assert out.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("where", "service"),
+    [("imaps://localhost", "IMAP"), ("POP3://localhost:110", "POP3"), ("smtps://localhost", "SMTP")],
+)
+@pytest.mark.parametrize("wrong", [("--what",), ("--timeout", "soon"), ("--connection", "tls"), ("another",)])
+def test_a_plugin_s_line_begins_with_the_service_that_was_asked_for(capsys, where, service, wrong):
+    """However the rest of the command line is wrong."""
+    assert main(["probe", where, "--nagios", *wrong]) == 3
+    assert capsys.readouterr().out.startswith(f"{service} UNKNOWN - ")
+
+
 def test_thresholds_without_nagios_are_an_error(capsys):
     assert main(["probe", "localhost", "--warn", "total=1"]) == 2
     expected = "smtpfix: --warn: expected --warn and --critical only beside --nagios, got 'total=1'\n"

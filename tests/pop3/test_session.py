@@ -16,6 +16,7 @@ from smtpfix import (
     Cut,
     Delay,
     Disconnect,
+    Edit,
     Elsewhere,
     Err,
     InvalidValueError,
@@ -411,6 +412,19 @@ def test_rules_answer_cut_and_break_off(server, talk):
     assert client.rest() == b"+OK 23 octets\r\nSubject: two\r\n\r"[:30]
     assert server.account("ann").one(subject="two").retrievals == 0
     assert not server.sessions[0].retrievals
+
+
+@pytest.mark.parametrize(("by", "seen"), [(b".", ["Hello"]), (b"..lot", ["Hello", "..lot"])])
+def test_a_line_that_a_rule_makes_a_dot_ends_the_message_for_its_reader(server, client, by, seen):
+    server.on("RETR", Edit(rb"^\.\.dot", by))
+    assert client.say("RETR 1", more=True)[3:] == seen
+    is_whole = by != b"."
+    if not is_whole:
+        assert client.line() == "."  # the one at the end, which answers nothing
+    client.say("DELE 1")
+    client.say("QUIT")
+    assert bool(server.sessions[0].retrievals) is is_whole
+    assert bool(server.account("ann").lost) is not is_whole
 
 
 def test_the_account_changes_as_by_another_session_and_this_one_keeps_its_snapshot(server, client, talk):

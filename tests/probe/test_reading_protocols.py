@@ -122,6 +122,49 @@ def test_a_pop3_server_s_software_is_what_it_calls_its_implementation():
     assert (result.software, result.extensions) == ("Shlemiel 3", ("USER", "IMPLEMENTATION Shlemiel 3"))
 
 
+CAPABILITY_WITH_ID = b"* CAPABILITY IMAP4rev1 ID\r\nP1 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "server_id", "software"),
+    [
+        (b'* ID ("name" "Cyrus" "version" "1.5" "os" NIL)', {"name": "Cyrus", "version": "1.5", "os": ""}, "Cyrus 1.5"),
+        (b'* id ("Name" {7}\r\nDovecot "os" "a \\"b\\\\")', {"Name": "Dovecot", "os": 'a "b\\'}, "Dovecot"),
+        (b'* ID ("version" {5}\r\n1\r\n"2 "x" "\x1b")', {"version": '1\\r\\n"2', "x": "\\x1b"}, '1\\r\\n"2'),
+        (b"* ID NIL", {}, ""),
+        (b'* ID ("name" "unfinished', {}, ""),
+        (b'* ID ("name")', {}, ""),
+        (b'* ID "name" "x"', {}, ""),
+        (b"* ID (" + b'"f" "v" ' * 40 + b")", {"f": "v"}, ""),
+        (b"* OK nothing about itself", {}, ""),
+    ],
+)
+def test_an_imap_server_says_what_it_is_by_its_id(answer, server_id, software):
+    result, heard = found(IMAP, b"* OK hi\r\n", CAPABILITY_WITH_ID, answer + b"\r\nP2 OK\r\n", b"P3 OK\r\n")
+    assert heard[1] == b'P2 ID ("name" "smtpfix")\r\n'
+    assert (result.error, dict(result.server_id), result.software) == ("", server_id, software)
+
+
+def test_a_server_that_says_the_password_in_its_id_shows_it_to_nobody():
+    answer = b'* ID ("name" "s3cret" "czNjcmV0" "x")\r\nP2 OK\r\n'
+    result, _ = found(IMAP, b"* OK hi\r\n", CAPABILITY_WITH_ID, answer, b"P3 OK\r\n", **LOGIN)
+    assert len(result.server_id) == 2
+    assert not [word for word in ("s3cret", "czNjcmV0") if word in repr((result.server_id, result.software))]
+
+
+def test_who_does_not_answer_to_id_is_measured_all_the_same_and_who_does_not_offer_it_is_not_asked():
+    replies = (b"P2 NO why?\r\n", b"P3 OK\r\n")
+    result, heard = found(IMAP, b"* OK hi\r\n", CAPABILITY_WITH_ID, *replies)
+    assert (result.reply_code, result.server_id, heard[-1]) == (0, (), b"P3 LOGOUT\r\n")
+    with Server(policy(IMAP, "starttls", hide=["ID"])) as server:
+        assert measured(server, IMAP, Connection.STARTTLS).server_id == ()
+        assert "ID" not in [verb for _, verb in server.sessions[0].verbs]
+    with Server(policy(IMAP, "starttls")) as server:
+        assert measured(server, IMAP, Connection.STARTTLS).server_id == (("name", "smtpfix"),)
+        session = server.sessions[0]
+        assert [verb for _, verb in session.verbs] == ["CAPABILITY", "STARTTLS", "CAPABILITY", "ID", "LOGOUT"]
+
+
 def test_without_sasl_ir_the_initial_response_is_an_answer():
     capability = b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\nP1 OK\r\n"
     result, heard = found(IMAP, b"* OK hi\r\n", capability, b"+ \r\n", b"P2 OK in\r\n", b"P3 OK\r\n", **LOGIN)

@@ -56,9 +56,13 @@ def log_in(client: smtplib.SMTP, options: argparse.Namespace) -> None:
     if options.authenticator == "password":
         client.login(options.user, options.password)
         return
-    response = f"user={options.user}\x01auth=Bearer {options.password}\x01\x01"
     client.ehlo_or_helo_if_needed()
-    client.auth("XOAUTH2", lambda challenge=None: response if challenge is None else "")
+    client.auth("XOAUTH2", lambda challenge=None: bearer(options) if challenge is None else "")
+
+
+def bearer(options: argparse.Namespace) -> str:
+    """Return what is said in SASL XOAUTH2."""
+    return f"user={options.user}\x01auth=Bearer {options.password}\x01\x01"
 
 
 def send(options: argparse.Namespace) -> None:
@@ -69,19 +73,30 @@ def send(options: argparse.Namespace) -> None:
         client.send_message(stand_in.message(options), options.sender, [options.recipient])
 
 
-def main() -> int:
-    """Read the options and send."""
-    parser = stand_in.parser(__doc__ or "")
-    parser.add_argument("--use-ssl", action=argparse.BooleanOptionalAction, help="the default without --use-start-tls")
-    parser.add_argument("--use-start-tls", action=argparse.BooleanOptionalAction, default=False)
-    parser.add_argument("--tls-min", choices=VERSIONS, default="TLSv1.2", help="Tls Min Protocol")
-    parser.add_argument("--allowed-host", metavar="FILE", help="PEM; a self-signed certificate that was approved")
-    parser.add_argument("--authenticator", choices=("password", "oauth"), default="password")
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser with the options that accounts of either kind have."""
+    found = stand_in.parser(description)
+    found.add_argument("--use-ssl", action=argparse.BooleanOptionalAction, help="the default without --use-start-tls")
+    found.add_argument("--use-start-tls", action=argparse.BooleanOptionalAction, default=False)
+    found.add_argument("--tls-min", choices=VERSIONS, default="TLSv1.2", help="Tls Min Protocol")
+    found.add_argument("--allowed-host", metavar="FILE", help="PEM; a self-signed certificate that was approved")
+    found.add_argument("--authenticator", choices=("password", "oauth"), default="password")
+    return found
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Return the options of the command line, in which one switch at the most is on."""
     options = parser.parse_args()
     if options.use_ssl and options.use_start_tls:
         parser.error("Use Ssl and Use Start Tls are mutually exclusive")
     if options.use_ssl is None:
         options.use_ssl = not options.use_start_tls
+    return options
+
+
+def main() -> int:
+    """Read the options and send."""
+    options = parsed(parser(__doc__ or ""))
     return stand_in.end(lambda: send(options))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import imaplib
+import poplib
 import smtplib
 import sys
 from collections.abc import Callable, Iterator
@@ -46,11 +48,15 @@ def session(client: smtplib.SMTP) -> Iterator[smtplib.SMTP]:
         client.close()
 
 
-def end(send: Callable[[], object]) -> int:
+FAILURES = OSError, smtplib.SMTPException, imaplib.IMAP4.error, poplib.error_proto
+"""What the libraries raise; ssl's errors are OSErrors."""
+
+
+def end(send: Callable[[], object], undone: str = "not sent") -> int:
     """Send; return the exit status, 0 or 1, and say on stderr why it is 1."""
     try:
         send()
-    except (OSError, smtplib.SMTPException) as error:  # ssl's errors are OSErrors
-        sys.stderr.write(f"not sent: {type(error).__name__}: {error}\n")
+    except FAILURES as error:
+        sys.stderr.write(f"{undone}: {type(error).__name__}: {error}\n")
         return 1
     return 0
