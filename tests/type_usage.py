@@ -121,6 +121,9 @@ def test_upgrades(smtp_server: Server) -> None:
     assert_type(smtp_server.mode, Mode)
     assert_type(smtp_server.policy, Policy)
     assert_type(smtp_server.ca_file, Path)
+    smtp_server.switch("expired")
+    smtp_server.switch(Policy("starttls"))
+    smtp_server.switch(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(smtp_server.ssl_context(), ssl.SSLContext)
     assert_type(smtp_server.ssl_context("ann@example.org"), ssl.SSLContext)
 
