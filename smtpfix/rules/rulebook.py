@@ -94,7 +94,7 @@ class Rulebook:
         with self._lock:
             for counted in (self._fired, self._fired_at, self._met, self._chances):
                 for rule in own:
-                    counted.pop(rule, None)  # type: ignore[attr-defined]
+                    counted.pop(rule, None)
             book = copy.copy(self)
             book.own = own
             added = tuple(rule for rule in self.script.rules if rule not in self.own)
