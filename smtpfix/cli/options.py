@@ -160,6 +160,7 @@ def read_options(
     keep_for: str | None = None,
     web: str | None = None,
     web_host: Collection[str] = (),
+    web_read_only: bool = False,
     **others: Any,
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
@@ -228,7 +229,7 @@ def read_options(
     others |= {"rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     others |= {"hostname": next(iter(hostname), None)}
     others |= {"keep_for": None if keep_for is None else _time(keep_for)}
-    others |= {"web": _web(web, web_host)}
+    others |= {"web": _web(web, web_host, read_only=web_read_only)}
     return ServeOptions(shown, scenarios, left_out, **others)
 
 
@@ -250,14 +251,16 @@ def _served(
     return policies
 
 
-def _web(where: str | None, hosts: Collection[str]) -> WebSettings | None:
+def _web(where: str | None, hosts: Collection[str], *, read_only: bool) -> WebSettings | None:
     """Return where and how mail is shown. Raises `InvalidValueError`, which names the option."""
     if where is not None:
         from smtpfix.web.settings import WebSettings  # noqa: PLC0415 - few servers show mail
 
-        return WebSettings.read(where, os.environ, hosts=tuple(hosts))
+        return WebSettings.read(where, os.environ, hosts=tuple(hosts), read_only=read_only)
     if hosts:
         raise InvalidValueError("--web-host", ", ".join(hosts), "--web beside it")
+    if read_only:
+        raise InvalidValueError("--web-read-only", "alone", "--web beside it")
     return None
 
 

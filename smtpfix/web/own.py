@@ -17,7 +17,7 @@ from smtpfix.mail.mime import Part, split
 from smtpfix.store.query import EVERYTHING, Query
 from smtpfix.store.row import Row
 from smtpfix.store.search import parse_search
-from smtpfix.store.store import StoredSession
+from smtpfix.store.store import Kind, StoredSession
 
 from .desk import Desk, among_accepted, time_zone
 from .events import Event
@@ -25,6 +25,7 @@ from .exchange import Answer, Call, Route, as_json
 from .extract import codes, links
 from .mailpit import mark_read
 from .message_json import Headers, summary, timestamp, whole
+from .switches import KEY as SERVER_KEY
 
 BASE: Final = "/api/smtpfix/v1"
 MOST_LISTED: Final = 200
@@ -256,8 +257,15 @@ async def _stream(desk: Desk, since: int | None) -> AsyncIterator[bytes]:
 
 def _as_event(event: Event) -> bytes:
     change = event.change
+    key = str(change.data.get("key", ""))
+    if change.kind is Kind.SETTING and key.startswith(SERVER_KEY):  # rules or the scenario of a server
+        return _written(change.n, "rules", {"server": key.removeprefix(SERVER_KEY)})
     data = dict(change.data) if event.row is None else _with_smtp(event.row)
-    return f"id: {change.n}\nevent: {change.kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+    return _written(change.n, change.kind, data)
+
+
+def _written(number: int, kind: str, data: dict[str, Any]) -> bytes:
+    return f"id: {number}\nevent: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
 ROUTES: Final = (

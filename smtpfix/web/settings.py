@@ -46,6 +46,8 @@ class WebSettings:
     chaos: bool = False
     """Whether `PUT /api/v1/chaos` may make servers fail."""
     hide_delete_all: bool = False
+    read_only: bool = False
+    """Whether rules, scenarios and audits are left alone, as where many share a server; mail may be deleted."""
     max_message: int = 50 * _MEBIBYTE
     """Octets of a message that comes by HTTP."""
     max_body: int = 5 * _MEBIBYTE
@@ -66,7 +68,9 @@ class WebSettings:
                     raise InvalidValueError("password", "a hash", "NAME:PASSWORD, or htpasswd's {SHA} (htpasswd -s)")
 
     @classmethod
-    def read(cls, where: str | None, environment: Mapping[str, str], *, hosts: tuple[str, ...] = ()) -> WebSettings:
+    def read(
+        cls, where: str | None, environment: Mapping[str, str], *, hosts: tuple[str, ...] = (), read_only: bool = False
+    ) -> WebSettings:
         """Read ``[HOST:]PORT`` and the environment. Raises `InvalidValueError`, which names what is wrong."""
         name = next(
             (one for one in ("MP_UI_BIND_ADDR", "MH_UI_BIND_ADDR", "MH_API_BIND_ADDR") if environment.get(one)), ""
@@ -92,6 +96,7 @@ class WebSettings:
                 label=environment.get("MP_LABEL", ""),
                 compress=not _is_on(environment, "MP_DISABLE_HTTP_COMPRESSION"),
                 chaos=_is_on(environment, "MP_ENABLE_CHAOS"),
+                read_only=read_only,
                 hide_delete_all=_is_on(environment, "MP_HIDE_DELETE_ALL_BUTTON"),
                 max_message=_mebibytes(environment, "MP_MAX_MESSAGE_SIZE", 50) * _MEBIBYTE,
             )
