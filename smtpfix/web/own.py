@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
@@ -17,11 +17,11 @@ from smtpfix.mail.mime import Part, split
 from smtpfix.store.query import EVERYTHING, Query
 from smtpfix.store.row import Row
 from smtpfix.store.search import parse_search
-from smtpfix.store.store import Kind, StoredSession
+from smtpfix.store.store import Kind, StoredSession, Which
 
 from .desk import Desk, among_accepted, time_zone
 from .events import Event
-from .exchange import Answer, Call, Route, as_json
+from .exchange import Answer, BadRequestError, Call, Route, as_json, text, texts
 from .extract import codes, links
 from .mailpit import mark_read
 from .message_json import Headers, summary, timestamp, whole
@@ -86,6 +86,34 @@ def messages(desk: Desk, call: Call) -> Answer:
         }
     )
     return Answer(listed.body, listed.media_type, headers={"ETag": f'"{page.seq}"'})
+
+
+def _meant(call: Call, asked: Mapping[str, Any]) -> Which:
+    """Return the messages that a change is about: those with these ids, those that match, or all."""
+    query = text(asked, "query") or call.query.get("query", "")
+    searched = parse_search(query, time_zone(call.query.get("tz", "")))
+    return Which(ids=tuple(texts(asked, "ids")) if "ids" in asked else None, query=searched)
+
+
+def change(desk: Desk, call: Call) -> Answer:
+    """Mark messages as read or unread, and give them tags in the place of those they have."""
+    asked = call.json()
+    read, which = asked.get("read"), _meant(call, asked)
+    if not isinstance(read, bool | None):
+        raise BadRequestError("invalid read: expected true or false")
+    if read is None and "tags" not in asked:
+        raise BadRequestError("expected something to change: read, or tags")
+    changed = desk.store.tag(which, texts(asked, "tags")) if "tags" in asked else 0
+    if read is not None:
+        changed = max(changed, desk.store.mark(which, read=read))
+    return as_json({"seq": desk.store.last_change(), "changed": changed})
+
+
+def delete(desk: Desk, call: Call) -> Answer:
+    """Delete messages: those with these ids, those that match, or all."""
+    deleted = desk.store.delete(_meant(call, call.json(optional=True)))
+    desk.statistics.deleted += deleted
+    return as_json({"seq": desk.store.last_change(), "deleted": deleted})
 
 
 async def wait(desk: Desk, call: Call) -> Answer:
@@ -269,7 +297,7 @@ def _written(number: int, kind: str, data: dict[str, Any]) -> bytes:
 
 
 ROUTES: Final = (
-    Route(f"{BASE}/messages", {"GET": messages}),
+    Route(f"{BASE}/messages", {"GET": messages, "PATCH": change, "DELETE": delete}),
     Route(f"{BASE}/messages/wait", {"GET": wait}),
     Route(f"{BASE}/messages/{{id}}", {"GET": message}),
     Route(f"{BASE}/messages/{{id}}/raw", {"GET": raw}),

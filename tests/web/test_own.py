@@ -125,3 +125,47 @@ def test_codes_stand_near_words_that_announce_them(text, found):
 def test_links_are_there_once():
     content = b"\r\nhttps://a.example/ and https://a.example/ and (https://b.example/x)."
     assert links(content) == ["https://a.example/", "https://b.example/x"]
+
+
+# Changing
+
+
+def patch(site, body, query=""):
+    return site.ask(f"/api/smtpfix/v1/messages{query}", "PATCH", body)
+
+
+def test_messages_are_marked_and_tagged_by_id_by_query_or_all(site):
+    first, second = site.send(), site.send(b"Subject: other\r\n\r\nx")
+    assert patch(site, {"ids": [first], "read": True, "tags": ["mine"]}).json["changed"] == 1
+    assert (site.store.get(first).is_read, site.store.get(first).tags) == (True, ("mine",))
+    assert patch(site, {"query": "subject:other", "tags": ["a", "b"]}).json["changed"] == 1
+    assert (site.store.get(second).is_read, site.store.get(second).tags) == (False, ("a", "b"))
+    assert patch(site, {"read": False}).json["changed"] == 1  # the other one was not read
+    assert patch(site, {"ids": [], "read": True}).json["changed"] == 0  # no id is not every message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"read": 1}, {"read": "yes"}, {"tags": "mine"}, {"tags": ["a<b"]}, {"ids": 5, "read": True}, b"x", b"[]",
+     {"ids": ["x"], "query": "y", "read": True}, {"query": 7, "read": True}],
+)  # fmt: skip
+def test_a_change_that_makes_no_sense_is_400_and_changes_nothing(site, body):
+    known = site.send()
+    answer = patch(site, body)
+    assert answer.status == 400
+    assert answer.json["error"]
+    assert not site.store.get(known).is_read
+    assert not site.store.get(known).tags
+
+
+def test_messages_are_deleted_by_id_by_query_or_all(site):
+    first = site.send()
+    for subject in (b"a", b"b", b"c"):
+        site.send(b"Subject: " + subject + b"\r\n\r\nx")
+    path = "/api/smtpfix/v1/messages"
+    assert site.ask(path, "DELETE", {"ids": [first]}).json["deleted"] == 1
+    assert site.ask(path, "DELETE", {"ids": []}).json["deleted"] == 0
+    assert site.ask(f"{path}?query=subject:b", "DELETE").json["deleted"] == 1
+    assert site.store.count().all == 2
+    assert site.ask(path, "DELETE").json["deleted"] == 2
+    assert site.store.count().all == 0
