@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         NoMessage,
         NoSession,
         NotRunningError,
+        RemoteError,
         ScenarioFailed,
         SMTPFixError,
         UnexpectedMessage,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .record.violation import Violation
     from .record.xclient import XClient
     from .redirecting import redirect
+    from .remote import RemoteInbox, connect
     from .resolver import resolving
     from .ruled import Stage
     from .rules.actions import (
@@ -138,6 +140,8 @@ __all__ = [
     "Rate",
     "Raw",
     "RefusedRecipient",
+    "RemoteError",
+    "RemoteInbox",
     "Repeat",
     "Reply",
     "Reset",
@@ -170,6 +174,7 @@ __all__ = [
     "Violation",
     "XClient",
     "audit_client",
+    "connect",
     "redirect",
     "resolving",
 ]
@@ -207,6 +212,7 @@ _HOMES = {
     "rules.elsewhere": {"Elsewhere"},
     "rules.reply": {"Reply"},
     "redirecting": {"redirect"},
+    "remote": {"RemoteInbox", "connect"},
     "resolver": {"resolving"},
     "login.mechanisms": {"ANY_USER", "Token"},
     "policy.scenario": {"Scenario"},

@@ -58,6 +58,7 @@ from smtpfix import (
     ProxyTLS,
     Rate,
     RefusedRecipient,
+    RemoteInbox,
     Repeat,
     Reply,
     Retrieval,
@@ -85,6 +86,7 @@ from smtpfix import (
     Violation,
     XClient,
     audit_client,
+    connect,
     redirect,
     resolving,
 )
@@ -499,3 +501,17 @@ def test_importer(smtp_server: Server, pop3_server: Server) -> None:
 @pytest.mark.pop3_scenarios("pop3-strip-capa", mode="starttls")
 def test_importer_is_careful(pop3_scenario: RunningScenario) -> None:
     assert_type(pop3_scenario.check(lambda server: server.port), Outcome)
+
+
+# mail somewhere else
+
+
+def test_of_another_machine() -> None:
+    inbox = connect("http://localhost:8025/m/suite-1")
+    assert_type(inbox, RemoteInbox)
+    shared: Inbox = inbox
+    assert_type(shared.one(to="ann@example.org", timeout=5), CapturedMessage)
+    assert_type(inbox.wait(2, subject="Welcome"), tuple[CapturedMessage, ...])
+    inbox.expect_none(to="else@example.org", within=1)
+    inbox.clear()
+    connect(8025)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
