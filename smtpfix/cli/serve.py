@@ -219,7 +219,8 @@ class _Run:
                 self._statistics = Statistics()
                 note = self._statistics.note
             where = self._options.store
-            with keeping(where, *retention, lambda server: self._names[server], note) as keeper:
+            by = self._options.mailbox_by
+            with keeping(where, *retention, lambda server: self._names[server], note, mailbox_by=by) as keeper:
                 yield keeper
         except StoreError as error:
             raise CannotServeError(str(error)) from error

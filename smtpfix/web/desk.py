@@ -43,6 +43,8 @@ class Desk:
         switches: Switches | None = None,
     ) -> None:
         self.store = store
+        self.mailbox: str | None = None
+        """The mailbox that alone lies here; None: all."""
         self.settings = settings
         self.servers = {} if servers is None else servers
         self.switches = switches or Switches(store, self.servers)

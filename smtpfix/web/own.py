@@ -48,6 +48,7 @@ def _with_smtp(row: Row) -> dict[str, Any]:
 def _smtp(row: Row) -> dict[str, Any]:
     return {
         "server": row.server,
+        "mailbox": row.mailbox,
         "session": row.session or None,
         "in_tls": row.in_tls,
         "accepted": row.accepted,
@@ -68,12 +69,13 @@ def messages(desk: Desk, call: Call) -> Answer:
     start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
     query = _query(call)
     seq = desk.store.last_change()
+    mailbox = call.query.get("mailbox")
     tag = f'"{seq}"'
     if call.headers.get("if-none-match") == tag:
         return Answer(status=304, headers={"ETag": tag})
-    page = desk.store.page(query, start=start, limit=limit)
-    total = desk.store.count()
-    matching = total if query == EVERYTHING else desk.store.count(query)
+    page = desk.store.page(query, mailbox=mailbox, start=start, limit=limit)
+    total = desk.store.count(mailbox=mailbox)
+    matching = total if query == EVERYTHING else desk.store.count(query, mailbox=mailbox)
     listed = as_json(
         {
             "seq": page.seq,
@@ -81,11 +83,17 @@ def messages(desk: Desk, call: Call) -> Answer:
             "unread": total.unread,
             "matching": matching.all,
             "start": start,
-            "tags": dict(desk.store.tags()),
+            "tags": dict(desk.store.tags(mailbox=mailbox)),
             "messages": [_with_smtp(row) for row in page.rows],
         }
     )
     return Answer(listed.body, listed.media_type, headers={"ETag": f'"{page.seq}"'})
+
+
+def mailboxes(desk: Desk, _: Call) -> Answer:
+    """List the mailboxes with messages in them; ``m/NAME/`` before any path is one alone."""
+    listed = [{"name": name, "messages": count} for name, count in desk.store.mailboxes().items()]
+    return as_json({"seq": desk.store.last_change(), "mailboxes": listed})
 
 
 def _meant(call: Call, asked: Mapping[str, Any]) -> Which:
@@ -301,6 +309,7 @@ ROUTES: Final = (
     Route(f"{BASE}/messages/wait", {"GET": wait}),
     Route(f"{BASE}/messages/{{id}}", {"GET": message}),
     Route(f"{BASE}/messages/{{id}}/raw", {"GET": raw}),
+    Route(f"{BASE}/mailboxes", {"GET": mailboxes}),
     Route(f"{BASE}/sessions", {"GET": sessions}),
     Route(f"{BASE}/sessions/{{id}}", {"GET": session}),
     Route(f"{BASE}/events", {"GET": events}),

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.store.mailboxes import MailboxBy
 
 DEFAULT_PORT: Final = 8025
 _MEBIBYTE: Final = 1_048_576
@@ -48,6 +49,8 @@ class WebSettings:
     hide_delete_all: bool = False
     read_only: bool = False
     """Whether rules, scenarios and audits are left alone, as where many share a server; mail may be deleted."""
+    mailbox_by: MailboxBy | None = None
+    """What names the mailbox of a message that comes by HTTP."""
     max_message: int = 50 * _MEBIBYTE
     """Octets of a message that comes by HTTP."""
     max_body: int = 5 * _MEBIBYTE
