@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket
 
 from smtpfix.errors import InvalidValueError, StoreError
 
-from . import control, mailhog, mailpit, mailpit_events, mailpit_server, own, page
+from . import control, mailhog, mailpit, mailpit_events, mailpit_server, openapi, own, page
 from .desk import Desk
 from .exchange import NOT_FOUND, Answer, BadRequestError, Call, Handler, Route, Socket, said
 from .guard import MAILBOX, Application, Guard, RefusedError, Scope
@@ -36,6 +36,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *mailhog.ROUTES,
     *own.ROUTES,
     *control.ROUTES,
+    *openapi.ROUTES,
     *page.ROUTES,
 )
 """Everything that is answered."""

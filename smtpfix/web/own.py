@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -64,36 +65,54 @@ def _query(call: Call) -> Query:
     return parse_search(call.query.get("query", ""), time_zone(call.query.get("tz", "")))
 
 
+def _known(desk: Desk, call: Call) -> Answer | None:
+    """Return 304 where nothing has changed since the list that a client has; None: it has to be made."""
+    tag = _tag(desk, desk.store.last_change())
+    is_same = tag in call.headers.get("if-none-match", "")
+    return Answer(status=304, headers={"ETag": tag}) if is_same else None
+
+
+def _listed(desk: Desk, seq: int, what: Mapping[str, Any]) -> Answer:
+    """Return a list that stands for a number of the journal."""
+    made = as_json({"seq": seq, **what})
+    return Answer(made.body, made.media_type, headers={"ETag": _tag(desk, seq)})
+
+
+def _tag(desk: Desk, seq: int) -> str:
+    """Return an entity tag (RFC 9110 section 8.8.3): another store may have the same numbers."""
+    return f'"{seq}-{zlib.crc32(desk.store.where.encode()):x}"'
+
+
 def messages(desk: Desk, call: Call) -> Answer:
     """List messages, also those that were refused."""
     start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
-    query = _query(call)
-    seq = desk.store.last_change()
-    mailbox = call.query.get("mailbox")
-    tag = f'"{seq}"'
-    if call.headers.get("if-none-match") == tag:
-        return Answer(status=304, headers={"ETag": tag})
+    query, mailbox = _query(call), call.query.get("mailbox")
+    if (known := _known(desk, call)) is not None:
+        return known
     page = desk.store.page(query, mailbox=mailbox, start=start, limit=limit)
     total = desk.store.count(mailbox=mailbox)
     matching = total if query == EVERYTHING else desk.store.count(query, mailbox=mailbox)
-    listed = as_json(
+    return _listed(
+        desk,
+        page.seq,
         {
-            "seq": page.seq,
             "total": total.all,
             "unread": total.unread,
             "matching": matching.all,
             "start": start,
             "tags": dict(desk.store.tags(mailbox=mailbox)),
             "messages": [_with_smtp(row) for row in page.rows],
-        }
+        },
     )
-    return Answer(listed.body, listed.media_type, headers={"ETag": f'"{page.seq}"'})
 
 
-def mailboxes(desk: Desk, _: Call) -> Answer:
+def mailboxes(desk: Desk, call: Call) -> Answer:
     """List the mailboxes with messages in them; ``m/NAME/`` before any path is one alone."""
+    if (known := _known(desk, call)) is not None:
+        return known
+    seq = desk.store.last_change()
     listed = [{"name": name, "messages": count} for name, count in desk.store.mailboxes().items()]
-    return as_json({"seq": desk.store.last_change(), "mailboxes": listed})
+    return _listed(desk, seq, {"mailboxes": listed})
 
 
 def _meant(call: Call, asked: Mapping[str, Any]) -> Which:
@@ -259,8 +278,11 @@ def sessions(desk: Desk, call: Call) -> Answer:
     """List sessions that have ended, also those that brought no mail."""
     start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
     failed, without_mail = call.query.get("failed") == "1", call.query.get("without_mail") == "1"
+    if (known := _known(desk, call)) is not None:
+        return known
+    seq = desk.store.last_change()
     found = desk.store.sessions(start=start, limit=limit, without_mail=without_mail, failed=failed)
-    return as_json({"seq": desk.store.last_change(), "start": start, "sessions": [_session(one) for one in found]})
+    return _listed(desk, seq, {"start": start, "sessions": [_session(one) for one in found]})
 
 
 def session(desk: Desk, call: Call) -> Answer:

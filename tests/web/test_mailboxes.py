@@ -89,7 +89,8 @@ def test_every_way_to_a_message_ends_at_its_mailbox(two):
         *("/view/{}", "/view/{}.txt", "/api/v1/messages/{}", "/api/v1/messages/{}/download"),
         *(f"{OWN}/messages/{{}}", f"{OWN}/messages/{{}}/raw"),
     ):
-        assert site.ask(f"/m/other{path.format(mine)}").status in (400, 404), path
+        answer = site.ask(f"/m/other{path.format(mine)}")
+        assert answer.status in (400, 404) or answer.text == "null", path  # as MailHog says it
         if "part" not in path:
             assert site.ask(f"/m/mine{path.format(mine)}").status == 200, path
     assert len(listed(site.ask("/api/v1/messages"))) == 2

@@ -1,11 +1,17 @@
 """The program's own API: waiting for a message in one request, how it came, and sessions."""
 
 import threading
+from contextlib import closing
 
 import pytest
 
 from smtpfix import Reply
+from smtpfix.store.opening import open_store
 from smtpfix.web.extract import codes, links
+from smtpfix.web.runner import WebServer
+from smtpfix.web.settings import WebSettings
+
+from .conftest import Site
 
 CODE = (
     b"From: shop@example.org\r\nTo: bob@example.org\r\nSubject: Sign in\r\nContent-Type: text/html\r\n\r\n"
@@ -169,3 +175,30 @@ def test_messages_are_deleted_by_id_by_query_or_all(site):
     assert site.store.count().all == 2
     assert site.ask(path, "DELETE").json["deleted"] == 2
     assert site.store.count().all == 0
+
+
+# Entity tags
+
+
+@pytest.mark.parametrize("path", ["messages", "messages?query=hello&limit=1", "sessions", "mailboxes"])
+def test_a_list_that_is_known_is_304_until_something_changes(site, path):
+    known = site.send()
+    first = site.ask(f"/api/smtpfix/v1/{path}")
+    tag = first.headers["ETag"]
+    assert tag.startswith(f'"{first.json["seq"]}-')
+    for asked in (tag, f"W/{tag}", f'"1", {tag}'):
+        again = site.ask(f"/api/smtpfix/v1/{path}", if_none_match=asked)
+        assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
+    patch(site, {"ids": [known], "read": True})
+    changed = site.ask(f"/api/smtpfix/v1/{path}", if_none_match=tag)
+    assert changed.status == 200
+    assert changed.headers["ETag"] != tag
+
+
+def test_a_list_of_another_store_is_another_one_at_the_same_number(site, tmp_path):
+    tag = site.ask("/api/smtpfix/v1/messages").headers["ETag"]
+    with closing(open_store(str(tmp_path / "other.db"))) as other:
+        web = WebServer(other, WebSettings(host="127.0.0.1", port=0))
+        with web:
+            again = Site(web, None, other).ask("/api/smtpfix/v1/messages", if_none_match=tag)
+    assert (again.status, again.json["seq"]) == (200, 0)
