@@ -229,6 +229,12 @@ def commands(context: click.Context) -> None:
 @click.option("--web-host", metavar="NAME", multiple=True, help="Another name that --web may be reached by.")
 @click.option("--web-read-only", is_flag=True, help="Let nobody change rules and scenarios by --web, nor start audits.")
 @click.option(
+    "--web-mailbox-auth",
+    metavar="FILE",
+    type=_FILE,
+    help="Who may use one mailbox of --web and no other, a line MAILBOX/NAME:PASSWORD each.",
+)
+@click.option(
     "--mailbox-by",
     metavar="user|recipient|tag|server",
     help="Part the mail in the store; by --web, /m/NAME/ before every path is one mailbox alone.",

@@ -169,6 +169,7 @@ def read_options(
     web_host: Collection[str] = (),
     web_read_only: bool = False,
     mailbox_by: str | None = None,
+    web_mailbox_auth: Path | None = None,
     **others: Any,
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
@@ -238,7 +239,10 @@ def read_options(
     others |= {"hostname": next(iter(hostname), None)}
     others |= {"keep_for": None if keep_for is None else _time(keep_for)}
     named = _mailbox_by(mailbox_by)
-    others |= {"web": _web(web, web_host, read_only=web_read_only, mailbox_by=named), "mailbox_by": named}
+    others |= {
+        "web": _web(web, web_host, read_only=web_read_only, mailbox_by=named, auth=web_mailbox_auth),
+        "mailbox_by": named,
+    }
     return ServeOptions(shown, scenarios, left_out, **others)
 
 
@@ -261,14 +265,17 @@ def _served(
 
 
 def _web(
-    where: str | None, hosts: Collection[str], *, read_only: bool, mailbox_by: MailboxBy | None
+    where: str | None, hosts: Collection[str], *, read_only: bool, mailbox_by: MailboxBy | None, auth: Path | None
 ) -> WebSettings | None:
     """Return where and how mail is shown. Raises `InvalidValueError`, which names the option."""
     if where is not None:
-        from smtpfix.web.settings import WebSettings  # noqa: PLC0415 - few servers show mail
+        from smtpfix.web.settings import WebSettings, read_mailbox_users  # noqa: PLC0415 - few servers show mail
 
         settings = WebSettings.read(where, os.environ, hosts=tuple(hosts), read_only=read_only)
-        return replace(settings, mailbox_by=mailbox_by)
+        users = {} if auth is None else read_mailbox_users(auth)
+        return replace(settings, mailbox_by=mailbox_by, mailbox_users=users)
+    if auth is not None:
+        raise InvalidValueError("--web-mailbox-auth", str(auth), "--web beside it")
     if hosts:
         raise InvalidValueError("--web-host", ", ".join(hosts), "--web beside it")
     if read_only:

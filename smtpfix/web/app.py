@@ -24,7 +24,7 @@ from smtpfix.errors import InvalidValueError, StoreError
 from . import control, mailhog, mailpit, mailpit_events, mailpit_server, openapi, own, page
 from .desk import Desk
 from .exchange import NOT_FOUND, Answer, BadRequestError, Call, Handler, Route, Socket, said
-from .guard import MAILBOX, Application, Guard, RefusedError, Scope
+from .guard import MAILBOX, ONLY_MAILBOX, Application, Guard, RefusedError, Scope
 from .mailboxes import in_mailbox
 
 WORTH_COMPRESSING: Final = 1_000
@@ -68,7 +68,7 @@ def _talking(desk: Desk, talker: Callable[[Desk, Socket], Awaitable[None]]) -> C
 def _meant(desk: Desk, scope: Scope) -> Desk:
     """Return what answers are made from: of the mailbox that the path begins with, if it does."""
     mailbox = scope.get(MAILBOX)
-    return desk if mailbox is None else in_mailbox(desk, mailbox)
+    return desk if mailbox is None else in_mailbox(desk, mailbox, read_only=scope.get(ONLY_MAILBOX, False))
 
 
 async def _answer(desk: Desk, route: Route, request: Request) -> Response:

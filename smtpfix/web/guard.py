@@ -44,6 +44,8 @@ _HEADERS: Final = {
 """Of every response that does not say otherwise."""
 MAILBOX: Final = "smtpfix.mailbox"
 """The key of a scope that has the mailbox which its path began with."""
+ONLY_MAILBOX: Final = "smtpfix.only-mailbox"
+"""The key of a scope that says whether the credentials are those of its mailbox alone."""
 _MAILBOXES: Final = "/m/"
 _SLASHES: Final = re.compile("/{2,}")
 _BASE64_FACTOR: Final = 2
@@ -137,7 +139,9 @@ class Guard:
                 scope["smtpfix.user"] = name
                 return None
             users = self._settings.send_users or users
-        if users and not is_one_of(users, name, password):
+        of_mailbox = self._settings.mailbox_users.get(scope[MAILBOX] or "", {})
+        scope[ONLY_MAILBOX] = is_one_of(of_mailbox, name, password)
+        if users and not is_one_of(users, name, password) and not scope[ONLY_MAILBOX]:
             return 401, "Unauthorized.\n", {"WWW-Authenticate": 'Basic realm="Login"'}
         scope["smtpfix.user"] = name if users else ""
         return None

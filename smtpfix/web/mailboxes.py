@@ -26,20 +26,21 @@ _MOST_SESSIONS: Final = 1_000
 _AT_ONCE: Final = 200
 
 
-def in_mailbox(desk: Desk, name: str) -> Desk:
-    """Return a desk on which this mailbox lies, and nothing of any other."""
-    return _MailboxDesk(desk, name)
+def in_mailbox(desk: Desk, name: str, *, read_only: bool = False) -> Desk:
+    """Return a desk on which this mailbox lies, and nothing of any other; `read_only` leaves servers as they are."""
+    return _MailboxDesk(desk, name, read_only=read_only)
 
 
 class _MailboxDesk(Desk):
     """A desk for one mailbox; everything but the mail is the same, and changes there."""
 
-    def __init__(self, desk: Desk, name: str) -> None:
+    def __init__(self, desk: Desk, name: str, *, read_only: bool) -> None:
+        settings = desk.settings
         root = f"{desk.settings.webroot}m/{quote(name, safe='')}/"
         own = {
             "store": MailboxStore(desk.store, name),
             "hub": _MailboxHub(desk.hub, desk.store, name),
-            "settings": replace(desk.settings, webroot=root),
+            "settings": replace(settings, webroot=root, read_only=settings.read_only or read_only),
             "mailbox": name,
         }
         self.__dict__.update(own, _desk=desk, _own=frozenset(own))
