@@ -120,7 +120,7 @@ class Server(Ruled, Configuring, WithAccounts):
         # To type checkers every policy is SMTP's: another one has a class that says more, where it is made.
         self.policy = cast("Policy", policy or Policy())
         """What this server demands and offers."""
-        self._given = self.policy
+        self._first = self._given = self.policy
         protocol = self.policy.speaks()
         if not isinstance(protocol, ServedProtocol):
             raise TypeError(f"{protocol!r} can be spoken of, and not served")
@@ -140,7 +140,7 @@ class Server(Ruled, Configuring, WithAccounts):
         self._addresses: tuple[tuple[str, int], ...] = ()
         self._names: tuple[str, ...] = ()
         self._socket_file: SocketFile | None = None
-        self._is_closing = self._is_closed = False
+        self._is_closing = self._is_closed = self._is_switched = False
         self._failures = Failures()
         self._lock = threading.Lock()
         self._admit()
@@ -310,7 +310,7 @@ class Server(Ruled, Configuring, WithAccounts):
             except BaseException:
                 self.policy, self._issuing = before
                 raise
-            self._rulebook, self._given = rulebook, given
+            self._rulebook, self._given, self._is_switched = rulebook, given, True
             self._admit()
             if self._serving is not None and not self._is_closing:
                 service = self._serving.service
@@ -369,10 +369,13 @@ class Server(Ruled, Configuring, WithAccounts):
     def reset(self) -> None:
         """Forget what was: messages, sessions that are over, rules of `on`, and how often each rule has answered.
 
-        So a server that many tests use is as good as new. The rules of the policy's scenario are in force again, and
-        what clients have used up of `Policy.limits` and `Policy.greylist` is forgotten. Clients stay connected, and
-        numbering goes on. An inbox that is shared is emptied as a whole.
+        So a server that many tests use is as good as new. It serves the policy again that it was made with, with the
+        rules of its scenario, and what clients have used up of `Policy.limits` and `Policy.greylist` is forgotten.
+        Clients stay connected, and numbering goes on. An inbox that is shared is emptied as a whole.
         """
+        if self._is_switched:
+            self.switch(self._first)
+            self._is_switched = False
         sessions = self.sessions.clear()
         self.inbox.clear()
         self._rulebook.reset(sessions)

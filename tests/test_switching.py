@@ -224,3 +224,16 @@ def test_a_server_closes_whole_after_a_switch(running):
         with pytest.raises(smtplib.SMTPServerDisconnected):
             client.noop()
     assert not any(session.end is None for session in server.sessions)
+
+
+def test_a_server_that_is_reset_serves_what_it_was_made_with(running):
+    """So no test has what another one switched to."""
+    server = running(Policy("starttls", size_limit=1000))
+    server.switch(Policy("implicit-tls", scenario="greeting-554"))
+    server.switch("expired")
+    server.reset()
+    assert (server.mode, server.policy.size_limit, server.policy.is_good) == ("starttls", 1000, True)
+    with plain_client(server) as client:
+        assert upgrade(server, client)
+    server.switch("expired")
+    assert server.policy.size_limit == 1000

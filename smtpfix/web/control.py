@@ -85,6 +85,15 @@ def server(desk: Desk, _: Call, name: str, shown: Server) -> Answer:
     return as_json(_shown(desk, name, shown))
 
 
+@_of_server
+def trusted(_desk: Desk, _: Call, name: str, shown: Server) -> Answer:
+    """Return the certificate that a careful client trusts, PEM."""
+    if not shown.policy.uses_tls or shown.policy.has_own_certificate:
+        return error(404, f"expected a server with TLS, by a certificate of smtpfix; {name!r} is none")
+    file = {"Content-Disposition": 'attachment; filename="smtpfix-ca.pem"'}
+    return Answer(shown.ca_file.read_bytes(), "application/x-pem-file", headers=file)
+
+
 @changing
 @_of_server
 def switch(desk: Desk, call: Call, name: str, switched: Server) -> Answer:
@@ -193,6 +202,7 @@ def _scenario(one: Scenario) -> dict[str, Any]:
 ROUTES: Final = (
     Route(f"{BASE}/servers", {"GET": servers}),
     Route(f"{BASE}/servers/{{name}}", {"GET": server, "PUT": switch}),
+    Route(f"{BASE}/servers/{{name}}/ca.pem", {"GET": trusted}),
     Route(f"{BASE}/servers/{{name}}/rules", {"GET": rules, "POST": add_rule, "PUT": use_rules, "DELETE": remove_rules}),
     Route(f"{BASE}/servers/{{name}}/rules/{{rule}}", {"DELETE": remove_rule}),
     Route(f"{BASE}/rules/check", {"POST": check}),

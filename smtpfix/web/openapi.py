@@ -244,6 +244,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ),
     ("GET", "/servers"): _Operation("List the servers of this process.", "Servers"),
     ("GET", "/servers/{name}"): _Operation("Return a server.", "Server"),
+    ("GET", "/servers/{name}/ca.pem"): _Operation("Return the certificate to trust.", "application/x-pem-file"),
     ("PUT", "/servers/{name}"): _Operation(
         "Have a server serve a scenario to whoever connects from now on; `{}` goes back.", "Server", body="Switch"
     ),

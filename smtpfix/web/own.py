@@ -186,7 +186,10 @@ def _matching(desk: Desk, query: Query, since: int, count: int) -> list[Row]:
         total = desk.store.count(query).all
         rows = desk.store.page(query, start=max(0, total - count), limit=count).rows
         return list(reversed(rows))
-    new = {change.seq for change in desk.store.changes(since) if change.kind == "new"}
+    new: set[int | None] = set()
+    while changes := desk.store.changes(since):  # so many at a time
+        new.update(change.seq for change in changes if change.kind is Kind.NEW)
+        since = changes[-1].n
     rows = desk.store.page(query, limit=1000).rows
     return [row for row in reversed(rows) if row.seq in new][:count]
 

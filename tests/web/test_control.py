@@ -47,6 +47,7 @@ def test_a_server_says_where_it_is_and_what_to_trust(tls_site):
     assert shown["ca_pem"] == tls_site.server.ca_file.read_text()
     assert (shown["certificate"], shown["scenario"], shown["rules"]) == ("good", None, [])
     assert tls_site.ask(f"{BASE}/servers/else").status == 404
+    assert tls_site.ask(f"{BASE}/servers/plain/ca.pem").text == shown["ca_pem"]
 
 
 def test_a_scenario_is_switched_and_switched_back(tls_site):

@@ -13,6 +13,8 @@ from smtpfix.cli.options import read_options
 from smtpfix.store.mailboxes import MailboxBy, mailbox_name
 from smtpfix.web.app import ROUTES
 
+from .test_events import Frames
+
 OWN = "/api/smtpfix/v1"
 USERS = {"users": {"one": "1", "two": "2", "three": "3"}}
 
@@ -148,6 +150,13 @@ def test_events_are_those_of_the_mailbox(site):
             line = stream.readline().decode()
             events += [json.loads(line[6:])] if line.startswith("data: ") else []
     assert events[0]["ID"] == mine
+
+
+def test_a_web_socket_hears_of_the_mailbox_alone(site):
+    with closing(Frames(site, "/m/mine/api/events")) as frames:
+        send(site, "eve+other@example.org")
+        mine = send(site, "bob+mine@example.org")
+        assert frames.of("new")["ID"] == mine
 
 
 def test_waiting_is_for_messages_of_the_mailbox(site):

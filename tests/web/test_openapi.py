@@ -56,7 +56,7 @@ BODIES = {
 @pytest.fixture
 def full_site(open_site):
     """Return a site with a message, of two parts, and its session."""
-    site = open_site()
+    site = open_site(policy={"mode": "starttls"})
     site.send(
         b"From: A <a@example.org>\r\nTo: b@example.org\r\nSubject: Code 493021\r\nMIME-Version: 1.0\r\n"
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nYour code is 493021, https://example.org/x\r\n"

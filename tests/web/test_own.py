@@ -7,6 +7,7 @@ import pytest
 
 from smtpfix import Reply
 from smtpfix.store.opening import open_store
+from smtpfix.store.store import MOST_CHANGES, Kind
 from smtpfix.web.extract import codes, links
 from smtpfix.web.runner import WebServer
 from smtpfix.web.settings import WebSettings
@@ -202,3 +203,16 @@ def test_a_list_of_another_store_is_another_one_at_the_same_number(site, tmp_pat
         with web:
             again = Site(web, None, other).ask("/api/smtpfix/v1/messages", if_none_match=tag)
     assert (again.status, again.json["seq"]) == (200, 0)
+
+
+def test_waiting_goes_through_more_changes_than_the_journal_gives_at_once(site):
+    """What has happened since may be long ago."""
+    known = site.send()
+    for _ in range(2):
+        for read in (True, False):
+            patch(site, {"ids": [known], "read": read})
+    seq = site.store.last_change()
+    with site.store.writing() as db:
+        site.store._note(db, ((Kind.SESSION, None, {"id": "x"}) for _ in range(MOST_CHANGES + 1)))
+    wanted = site.send()
+    assert site.ask(f"{WAIT}?since={seq}&timeout=0").json["messages"][0]["message"]["ID"] == wanted
