@@ -57,7 +57,7 @@ class State:
         return cls(
             certificate if isinstance(certificate, str) else None,
             scenario if isinstance(scenario, str) else None,
-            tuple(GivenRule(str(id_), str(text)) for id_, text in rules) if isinstance(rules, list) else (),
+            tuple(GivenRule(*one) for one in rules if _is_pair(one)) if isinstance(rules, list) else (),
         )
 
     @property
@@ -65,6 +65,10 @@ class State:
         """The setting that it is read from."""
         rules = [[rule.id, rule.text] for rule in self.rules]
         return {"certificate": self.certificate, "scenario": self.scenario, "rules": rules}
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)  # noqa: PLR2004
 
 
 class Switches:

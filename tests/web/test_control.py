@@ -273,6 +273,7 @@ def test_what_another_version_has_stored_stops_nothing(replicas, tmp_path):
         until(lambda: ask(web, "/servers/mail")["problem"])
         assert "of-the-future" in ask(web, "/servers/mail")["problem"]
         assert server.policy.certificate == "expired"
-        store.setting("server/mail", [1, {}, None])
+        store.setting("server/mail", {"scenario": 5, "rules": [1, {}, None, [], ["a", 2], ["a", "NOOP: 250"]]})
         until(lambda: ask(web, "/servers/mail")["problem"] is None)
         assert server.policy.is_good
+        assert [rule.stage for rule in server.rules] == ["NOOP"]
