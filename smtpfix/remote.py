@@ -234,9 +234,14 @@ class RemoteInbox(Inbox):
 
 
 def _told(session: Mapping[str, Any]) -> str:
+    """Return a session in one line, much as `Session` says it of itself."""
     facts = session["facts"]
-    what = "with mail" if session["has_mail"] else "without mail"
-    return f"{session['server']} session {session['id'].rpartition('-')[2]}: {what}; {facts.get('end') or 'not over'}"
+    failure, tls = facts.get("tls_failure"), facts.get("tls")
+    said = [failure["reason"] if failure else tls["version"] if tls else "in clear"]
+    said += [f"{facts.get('messages', 0)} messages", *([facts["refusal"]] if facts.get("refusal") else [])]
+    return (
+        f"{session['server']} session {session['id'].rpartition('-')[2]}: {'; '.join([*said, str(facts.get('end'))])}"
+    )
 
 
 def _reply(text: str | None, *, is_accepted: bool) -> Reply | None:

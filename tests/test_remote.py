@@ -20,6 +20,7 @@ from smtpfix import (
 )
 from smtpfix.cli.keeping import keeping
 from smtpfix.store.store import Which
+from smtpfix.store.stored import stored_session
 from smtpfix.web.runner import WebServer
 from smtpfix.web.settings import WebSettings
 
@@ -144,6 +145,19 @@ def test_what_failed_is_explained_as_here(place):
     assert len(inbox.refused) == 1
     with pytest.raises(NoMessage, match="what the clients did: 0 sessions"):
         inbox[5]
+
+
+def test_an_explanation_says_what_the_clients_did(place):
+    """Those whose sessions are over, the latest last."""
+    place.server.on("MAIL", Reply(451, "4.3.0", "later"))
+    with pytest.raises(smtplib.SMTPSenderRefused):
+        place.send()
+    (session,) = place.server.sessions
+    place.store.put_sessions([stored_session(session, server="plain", run="run")])
+    with pytest.raises(NoMessage) as failed:
+        connect(place.url).one()
+    told = str(failed.value).partition("what the clients did: ")[2]
+    assert told == "1 session\n  plain session 1: in clear; 0 messages; 451 4.3.0 later; quit"
 
 
 def test_no_message_is_what_was_expected(place):
