@@ -301,12 +301,12 @@ class Server(Ruled, Configuring, WithAccounts):
             old = self.policy
             new = asked.replace(host=old.host, port=old.port, unix_socket=old.unix_socket)
             self._check(new)
-            rulebook, issuing = self._rulebook.successor(new.rules), _Issuing()
-            before = (self.policy, self._issuing)
+            issuing, before = _Issuing(), (old, self._issuing)
             self.policy, self._issuing = new, issuing
             try:
                 if self._addresses:
                     self._renew()
+                rulebook = self._rulebook.successor(new.rules)
             except BaseException:
                 self.policy, self._issuing = before
                 raise

@@ -13,6 +13,7 @@ import pytest
 
 from smtpfix import (
     Authority,
+    ExtraMissing,
     ImapPolicy,
     InvalidValueError,
     Policy,
@@ -237,3 +238,21 @@ def test_a_server_that_is_reset_serves_what_it_was_made_with(running):
         assert upgrade(server, client)
     server.switch("expired")
     assert server.policy.size_limit == 1000
+
+
+def test_a_certificate_that_cannot_be_issued_changes_nothing(running, monkeypatch):
+    """Neither the policy nor how often rules have answered."""
+    server = running(Policy("starttls", scenario="greeting-554"))
+    with pytest.raises(smtplib.SMTPConnectError):
+        plain_client(server)
+    (rule,) = server.rules
+
+    def broken(*_):
+        raise ExtraMissing("another stack")
+
+    monkeypatch.setattr(server.authority, "tls_factory", broken)
+    with pytest.raises(ExtraMissing):
+        server.switch(Policy("starttls", scenario="greeting-554"))
+    assert (server.rules, server.fired(rule)) == ((rule,), 1)
+    with pytest.raises(smtplib.SMTPConnectError):
+        plain_client(server)
