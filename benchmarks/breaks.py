@@ -254,8 +254,8 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/rules",
-        "self._use(Script(self._language, (*new, *kept)))",
-        "[self._use(Script(self._language, rules)) for rules in (kept, (*new, *kept))]",
+        "book.use(Script(self._language, (*new, *kept)))",
+        "[book.use(Script(self._language, rules)) for rules in (kept, (*new, *kept))]",
         "a session meets a part of a set of rules",
     ),
     Break(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
         NoMessage,
         NoSession,
         NotRunningError,
+        RemoteError,
         ScenarioFailed,
         SMTPFixError,
         UnexpectedMessage,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .record.violation import Violation
     from .record.xclient import XClient
     from .redirecting import redirect
+    from .remote import RemoteInbox, connect
     from .resolver import resolving
     from .ruled import Stage
     from .rules.actions import (
@@ -140,6 +142,8 @@ __all__ = [
     "Rate",
     "Raw",
     "RefusedRecipient",
+    "RemoteError",
+    "RemoteInbox",
     "Repeat",
     "Reply",
     "Reset",
@@ -172,6 +176,7 @@ __all__ = [
     "Violation",
     "XClient",
     "audit_client",
+    "connect",
     "redirect",
     "resolving",
 ]
@@ -210,6 +215,7 @@ _HOMES = {
     "rules.elsewhere": {"Elsewhere"},
     "rules.reply": {"Reply"},
     "redirecting": {"redirect"},
+    "remote": {"RemoteInbox", "connect"},
     "resolver": {"resolving"},
     "login.mechanisms": {"ANY_USER", "Token"},
     "policy.scenario": {"Scenario"},

@@ -87,5 +87,9 @@ class AuthorityError(SMTPFixError, ValueError):
     """A stored certificate authority cannot be read back."""
 
 
+class RemoteError(SMTPFixError, ConnectionError):
+    """The server that `connect` was given does not answer, or not as smtpfix does; the text says what to do."""
+
+
 class StoreError(SMTPFixError, OSError):
     """A store cannot be opened, or cannot do what it was asked for; the text is one line and says why."""

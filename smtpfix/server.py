@@ -76,6 +76,16 @@ def _no_tls() -> NoReturn:
     raise AssertionError("the mode knows no TLS")
 
 
+class _Issuing:
+    """What makes the TLS sides of all connections that one policy is for."""
+
+    def __init__(self) -> None:
+        self.make: Callable[[], TLSSide] = _no_tls
+
+    def new(self) -> TLSSide:
+        return self.make()
+
+
 class Observer(Protocol):
     """Is told what happens, as it happens, in the server's thread: it must not block.
 
@@ -113,7 +123,7 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
     """A local server: of SMTP, or of whatever else its policy speaks.
 
     ``with Server(Policy("starttls")) as server:`` or ``async with``; or `start` and `close`. Every server serves one
-    policy; another policy is another server. `authority` and `inbox` may be shared between servers. With `keep`, each
+    policy, until it is told to `switch`. `authority` and `inbox` may be shared between servers. With `keep`, each
     message is kept for good before it is answered. Raises
     `ExtraMissing` where the policy has mechanisms that need a package that is not installed.
     """
@@ -134,36 +144,30 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
             raise TypeError(f"a server takes a Policy, got {policy!r}; write Server(Policy(...))")
         self.policy: PolicyT_co = cast("PolicyT_co", policy or Policy())
         """What this server demands and offers."""
+        self._first = self._given = self.policy
         protocol = self.policy.speaks()
         if not isinstance(protocol, ServedProtocol):
             raise TypeError(f"{protocol!r} can be spoken of, and not served")
         self._protocol = protocol
-        if self.policy.users is not None:
-            check_installed((*self.policy.mechanisms, *(self.policy.mechanisms_in_clear or ())))
+        self._authority = authority
+        self._own_authority: Authority | None = None
+        self._check(self.policy)
         self.inbox = inbox if inbox is not None else Inbox(self.policy.max_messages, self.policy.max_octets)
         """The captured messages."""
         self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up, self.policy.max_octets, self.hints)
         """What each client did, one session a connection, oldest first."""
-        if authority is not None and self.policy.old_ciphers and self.policy.uses_tls and authority.key_type != "rsa":
-            expected = "an authority with RSA keys, Authority(key_type='rsa'), where Policy.old_ciphers is True"
-            raise InvalidValueError("Server.authority", authority.key_type, expected)
-        self._authority = authority
-        self._own_authority: Authority | None = None
         self._observer = observer
         self._keep = keep
         self._rulebook = Rulebook(protocol.language, self.policy.rules)
-        self._new_tls: Callable[[], TLSSide] = _no_tls
+        self._issuing = _Issuing()
         self._serving: Serving | None = None
         self._addresses: tuple[tuple[str, int], ...] = ()
         self._names: tuple[str, ...] = ()
         self._socket_file: SocketFile | None = None
-        self._is_closing = self._is_closed = False
+        self._is_closing = self._is_closed = self._is_switched = False
         self._failures = Failures()
         self._lock = threading.Lock()
-        if self.policy.reads_mail:
-            users = self.policy.users
-            known = None if users is ANY_USER or callable(users) else tuple(users or ())
-            self.inbox.accounts.admit(known, self.policy.account_folders)
+        self._admit()
         self.inbox.attach(lambda: self.sessions, self.hints)
         tell_in_child(self)
 
@@ -302,7 +306,66 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
 
     def _renew(self) -> None:
         if self.policy.uses_tls:
-            self._new_tls = self.authority.tls_factory(self.policy, self.place)
+            self._issuing.make = self.authority.tls_factory(self.policy, self.place)
+
+    # Another policy
+
+    def switch(self, to: ServerPolicy | str | Path) -> None:
+        """Serve another policy or scenario from now on: ``switch("expired")``, ``switch(Policy("starttls", ...))``.
+
+        Whoever connects from now on meets it; sessions that are running go on with what they have. The id of a
+        scenario, of whatever kind, or a `Path` to a file of your own changes the policy that was given last, and
+        ``good`` goes back to it without its scenarios. May be called from any thread, before and after `start`.
+
+        Where it listens, the inbox and its limits, rules of `on`, and what was recorded stay; `policy`, `mode`, `host`
+        and `ca_file` are the new ones. What clients have used up of `Policy.limits` and `Policy.greylist` is forgotten.
+        Raises `TypeError` for a policy of another protocol, and `InvalidValueError` or `UnknownScenario` for what
+        cannot be served here; then everything is as it was.
+        """
+        if not isinstance(to, ServerPolicy | str | Path):
+            raise TypeError(f"a server switches to a Policy or to a scenario's id or Path, got {to!r}")
+        given = cast("Policy", to) if isinstance(to, ServerPolicy) else self._given
+        if given.speaks() is not self._protocol:
+            raise TypeError(f"this server speaks {self.policy.spoken.upper()}, got {to!r}")
+        asked = given if isinstance(to, ServerPolicy) else given.showing(to)
+        with self._lock:
+            old = self.policy
+            new = asked.replace(host=old.host, port=old.port, unix_socket=old.unix_socket)
+            self._check(new)
+            issuing, before = _Issuing(), (old, self._issuing)
+            self.policy, self._issuing = new, issuing
+            try:
+                if self._addresses:
+                    self._renew()
+                rulebook = self._rulebook.successor(new.rules)
+            except BaseException:
+                self.policy, self._issuing = before
+                raise
+            self._rulebook, self._given, self._is_switched = rulebook, given, True
+            self._admit()
+            if self._serving is not None and not self._is_closing:
+                service = self._serving.service
+                self._serving.switch(
+                    self._protocol.service(
+                        new, rulebook, service.loop, issuing.new, service.intake, service.closing, service.failures
+                    )
+                )
+
+    def _check(self, policy: Policy) -> None:
+        """Raise an error for a policy that cannot be served here."""
+        if policy.users is not None:
+            check_installed((*policy.mechanisms, *(policy.mechanisms_in_clear or ())))
+        authority = self._authority or self._own_authority
+        if authority is not None and policy.old_ciphers and policy.uses_tls and authority.key_type != "rsa":
+            expected = "an authority with RSA keys, Authority(key_type='rsa'), where Policy.old_ciphers is True"
+            raise InvalidValueError("Server.authority", authority.key_type, expected)
+
+    def _admit(self) -> None:
+        """Have accounts for the policy's users."""
+        if self.policy.reads_mail:
+            users = self.policy.users
+            known = None if users is ANY_USER or callable(users) else tuple(users or ())
+            self.inbox.accounts.admit(known, self.policy.account_folders)
 
     # Time
 
@@ -337,10 +400,13 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
     def reset(self) -> None:
         """Forget what was: messages, sessions that are over, rules of `on`, and how often each rule has answered.
 
-        So a server that many tests use is as good as new. The rules of the policy's scenario are in force again, and
-        what clients have used up of `Policy.limits` and `Policy.greylist` is forgotten. Clients stay connected, and
-        numbering goes on. An inbox that is shared is emptied as a whole.
+        So a server that many tests use is as good as new. It serves the policy again that it was made with, with the
+        rules of its scenario, and what clients have used up of `Policy.limits` and `Policy.greylist` is forgotten.
+        Clients stay connected, and numbering goes on. An inbox that is shared is emptied as a whole.
         """
+        if self._is_switched:
+            self.switch(self._first)
+            self._is_switched = False
         sessions = self.sessions.clear()
         self.inbox.clear()
         self._rulebook.reset(sessions)
@@ -379,7 +445,7 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
             None if self._keep is None else partial(self._keep, self),
         )
         service = self._protocol.service(
-            self.policy, self._rulebook, loop, self._tls_side, intake, failures=self._failures
+            self.policy, self._rulebook, loop, self._issuing.new, intake, failures=self._failures
         )
         self._is_closing = self._is_closed = False
         self._serving = Serving(self._protocol, service, self.sessions, self._watch)
@@ -505,9 +571,6 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
 
     def _channel(self, attach: Attach) -> Channel:
         return Channel(LOOP_THREAD.reads, attach)
-
-    def _tls_side(self) -> TLSSide:
-        return self._new_tls()
 
     def _capture(self, message: CapturedMessage) -> None:
         self.inbox.add(message)

@@ -36,7 +36,7 @@ FLOORS = (
     ("imap", "pop3", "smtp", "probe"),
     ("configuring", "ruled", "with_accounts"),
     ("server",),
-    ("audit", "redirecting", "web"),
+    ("audit", "redirecting", "remote", "web"),
     ("fixtures",),
     ("cli", "compat", "conftest_plugin"),
     ("__main__",),

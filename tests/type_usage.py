@@ -62,6 +62,7 @@ from smtpfix import (
     ProxyTLS,
     Rate,
     RefusedRecipient,
+    RemoteInbox,
     Repeat,
     Reply,
     Retrieval,
@@ -90,6 +91,7 @@ from smtpfix import (
     Violation,
     XClient,
     audit_client,
+    connect,
     redirect,
     resolving,
 )
@@ -126,6 +128,9 @@ def test_upgrades(smtp_server: Server) -> None:
     assert_type(smtp_server.mode, Mode)
     assert_type(smtp_server.policy, Policy)
     assert_type(smtp_server.ca_file, Path)
+    smtp_server.switch("expired")
+    smtp_server.switch(Policy("starttls"))
+    smtp_server.switch(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(smtp_server.ssl_context(), ssl.SSLContext)
     assert_type(smtp_server.ssl_context("ann@example.org"), ssl.SSLContext)
 
@@ -521,3 +526,17 @@ def test_importer_is_careful(pop3_scenario: RunningScenario) -> None:
 def fetch(server: Server[Pop3Policy]) -> None:
     with contextlib.closing(server.client()) as client:
         assert_type(client, poplib.POP3)
+
+
+# mail somewhere else
+
+
+def test_of_another_machine() -> None:
+    inbox = connect("http://localhost:8025/m/suite-1")
+    assert_type(inbox, RemoteInbox)
+    shared: Inbox = inbox
+    assert_type(shared.one(to="ann@example.org", timeout=5), CapturedMessage)
+    assert_type(inbox.wait(2, subject="Welcome"), tuple[CapturedMessage, ...])
+    inbox.expect_none(to="else@example.org", within=1)
+    inbox.clear()
+    connect(8025)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

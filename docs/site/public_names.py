@@ -19,7 +19,7 @@ from sphinx.util.typing import ExtensionMetadata
 import smtpfix
 from smtpfix.field_docs import field_docs
 
-INTERNAL = {"attach", "forked", "forms", "play"}
+INTERNAL = {"as_text", "attach", "forked", "forms", "play"}
 """Methods that the rest of the package needs, and nobody else."""
 MOST_NAMES = 8
 """Fields that a signature lists; of a value with more the table does."""

@@ -227,6 +227,18 @@ def commands(context: click.Context) -> None:
     "(needs smtpfix[web]); without --store mail is in a temporary file.",
 )
 @click.option("--web-host", metavar="NAME", multiple=True, help="Another name that --web may be reached by.")
+@click.option("--web-read-only", is_flag=True, help="Let nobody change rules and scenarios by --web, nor start audits.")
+@click.option(
+    "--web-mailbox-auth",
+    metavar="FILE",
+    type=_FILE,
+    help="Who may use one mailbox of --web and no other, a line MAILBOX/NAME:PASSWORD each.",
+)
+@click.option(
+    "--mailbox-by",
+    metavar="user|recipient|tag|server",
+    help="Part the mail in the store; by --web, /m/NAME/ before every path is one mailbox alone.",
+)
 @click.option("--keep", metavar="N", type=int, help="Keep no more than the newest N messages in the store.")
 @click.option("--keep-for", metavar="TIME", help="Keep messages in the store for so long: 3d, 12h or 30m.")
 @click.option(

@@ -16,6 +16,7 @@ from smtpfix.conversation.service import Done
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.record.session import Session
 from smtpfix.server import Server
+from smtpfix.store.mailboxes import MailboxBy
 from smtpfix.store.opening import open_store
 from smtpfix.store.store import Store
 from smtpfix.store.writer import Retention, Writer
@@ -51,6 +52,8 @@ def keeping(
     keep_for: timedelta | None,
     name_of: Callable[[Server], str],
     note: Note | None = None,
+    *,
+    mailbox_by: MailboxBy | None = None,
 ) -> Iterator[Keeper]:
     """Keep messages and sessions in a store; None is a temporary file. Raises `StoreError`.
 
@@ -59,14 +62,15 @@ def keeping(
     if where is None:
         with (
             tempfile.TemporaryDirectory(prefix="smtpfix-") as directory,
-            keeping(str(Path(directory) / "mail.db"), keep, keep_for, name_of, note) as keeper,
+            keeping(str(Path(directory) / "mail.db"), keep, keep_for, name_of, note, mailbox_by=mailbox_by) as keeper,
         ):
             yield keeper
         return
     with closing(open_store(where)) as store:
         loop = LOOP_THREAD.hold()
         try:
-            writer = Writer(store, loop.call_soon_threadsafe, retention=Retention(keep, keep_for)).start()
+            retention = Retention(keep, keep_for)
+            writer = Writer(store, loop.call_soon_threadsafe, retention=retention, mailbox_by=mailbox_by).start()
 
             try:
                 yield Keeper(store, writer, name_of, note)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +33,7 @@ from .shown import asked_scenarios, certificate_fields, showing, version_fields
 from .users import check_mechanisms, read_users
 
 if TYPE_CHECKING:
+    from smtpfix.store.mailboxes import MailboxBy
     from smtpfix.web.settings import WebSettings
 
 KEPT: Final = 1000
@@ -98,6 +99,8 @@ class ServeOptions:
     """How many messages the store keeps, the newest ones; None: all."""
     keep_for: timedelta | None = None
     """How long the store keeps a message; None: for ever."""
+    mailbox_by: MailboxBy | None = None
+    """What names the mailbox of a message that the store keeps; None: all are in one."""
     timeout: float | None = None
     """Seconds after which it ends; None goes on."""
     max_memory: int = DEFAULT_MEMORY * _MEBIBYTE
@@ -114,7 +117,11 @@ class ServeOptions:
             raise InvalidValueError("--exit-after", self.exit_after, "a number of messages, 1 or more")
         if self.keep is not None and self.keep < 1:
             raise InvalidValueError("--keep", self.keep, "a number of messages, 1 or more")
-        for option, value in (("--keep", self.keep), ("--keep-for", self.keep_for)):
+        for option, value in (
+            ("--keep", self.keep),
+            ("--keep-for", self.keep_for),
+            ("--mailbox-by", self.mailbox_by),
+        ):
             if value is not None and self.store is None and self.web is None:
                 raise InvalidValueError(option, str(value), "a store beside it (--store)")
         if self.timeout is not None and not self.timeout > 0:
@@ -160,6 +167,9 @@ def read_options(
     keep_for: str | None = None,
     web: str | None = None,
     web_host: Collection[str] = (),
+    web_read_only: bool = False,
+    mailbox_by: str | None = None,
+    web_mailbox_auth: Path | None = None,
     **others: Any,
 ) -> ServeOptions:
     """Return the options of a command line; `others` are fields of `ServeOptions`.
@@ -228,7 +238,11 @@ def read_options(
     others |= {"rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     others |= {"hostname": next(iter(hostname), None)}
     others |= {"keep_for": None if keep_for is None else _time(keep_for)}
-    others |= {"web": _web(web, web_host)}
+    named = _mailbox_by(mailbox_by)
+    others |= {
+        "web": _web(web, web_host, read_only=web_read_only, mailbox_by=named, auth=web_mailbox_auth),
+        "mailbox_by": named,
+    }
     return ServeOptions(shown, scenarios, left_out, **others)
 
 
@@ -250,15 +264,35 @@ def _served(
     return policies
 
 
-def _web(where: str | None, hosts: Collection[str]) -> WebSettings | None:
+def _web(
+    where: str | None, hosts: Collection[str], *, read_only: bool, mailbox_by: MailboxBy | None, auth: Path | None
+) -> WebSettings | None:
     """Return where and how mail is shown. Raises `InvalidValueError`, which names the option."""
     if where is not None:
-        from smtpfix.web.settings import WebSettings  # noqa: PLC0415 - few servers show mail
+        from smtpfix.web.settings import WebSettings, read_mailbox_users  # noqa: PLC0415 - few servers show mail
 
-        return WebSettings.read(where, os.environ, hosts=tuple(hosts))
+        settings = WebSettings.read(where, os.environ, hosts=tuple(hosts), read_only=read_only)
+        users = {} if auth is None else read_mailbox_users(auth)
+        return replace(settings, mailbox_by=mailbox_by, mailbox_users=users)
+    if auth is not None:
+        raise InvalidValueError("--web-mailbox-auth", str(auth), "--web beside it")
     if hosts:
         raise InvalidValueError("--web-host", ", ".join(hosts), "--web beside it")
+    if read_only:
+        raise InvalidValueError("--web-read-only", "alone", "--web beside it")
     return None
+
+
+def _mailbox_by(text: str | None) -> MailboxBy | None:
+    """Return what names mailboxes. Raises `InvalidValueError`."""
+    if text is None:
+        return None
+    from smtpfix.store.mailboxes import MailboxBy  # noqa: PLC0415 - few servers part their mail
+
+    try:
+        return MailboxBy(text)
+    except ValueError:
+        raise InvalidValueError("--mailbox-by", text, f"one of {', '.join(MailboxBy)}") from None
 
 
 def _readers(changes: Mapping[str, Any]) -> dict[str, ServerPolicy]:

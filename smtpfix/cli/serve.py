@@ -219,7 +219,8 @@ class _Run:
                 self._statistics = Statistics()
                 note = self._statistics.note
             where = self._options.store
-            with keeping(where, *retention, lambda server: self._names[server], note) as keeper:
+            by = self._options.mailbox_by
+            with keeping(where, *retention, lambda server: self._names[server], note, mailbox_by=by) as keeper:
                 yield keeper
         except StoreError as error:
             raise CannotServeError(str(error)) from error
@@ -237,7 +238,8 @@ class _Run:
         if settings.is_open and not settings.is_local:
             complain(f"whoever reaches {settings.host} can read the mail: MP_UI_AUTH=NAME:PASSWORD asks for a password")
         servers = {name: server for server, name in self._names.items()}
-        web = WebServer(keeper.store, settings, servers=servers, statistics=self._statistics)
+        shared = self._options.store is not None
+        web = WebServer(keeper.store, settings, servers=servers, statistics=self._statistics, is_shared=shared)
         opened.enter_context(web)
         return web.url
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from smtpfix.clock import monotonic
 from smtpfix.event_loops import on_trio, running_library
 from smtpfix.policy.mode import Mode
+from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.record.history import History
 from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session import SessionEnd
@@ -71,10 +72,8 @@ class Serving:
         self._watch = watch
         self._unknown: set[Conversation[Any]] = set()
         """Those whose client a proxy has still to name, and the watch has not heard of."""
-        self._recorded = RecordedServer(
-            Mode(policy.mode), protocol.reading, policy.max_events, policy.max_transcript_octets
-        )
-        self._pause = min(_SWEEP, policy.timeout / 4, policy.handshake_timeout / 4)
+        self._recorded = _recorded(protocol, policy)
+        self._pause = _pause(policy)
         self._loop = service.loop
         self._listening: list[socket.socket] = []
         self._door: Door | None = None
@@ -88,6 +87,10 @@ class Serving:
         self.new_channel = functools.partial(channel, self._attach)
         self._listening = sockets
         self._loop.call_soon_threadsafe(self._open)
+
+    def switch(self, service: Service) -> None:
+        """Serve whoever connects from now on by another service, which has the `Closing` of this one."""
+        self._loop.call_soon_threadsafe(self._use, service)  # before whatever connects after this
 
     def close(self, *, graceful: bool = False) -> None:
         """Stop listening and end every session, once. Raises `TimeoutError` after `CLOSE_BOUND`.
@@ -149,6 +152,11 @@ class Serving:
 
     # In the loop thread
 
+    def _use(self, service: Service) -> None:
+        self.service = service
+        self._recorded = _recorded(self._protocol, service.policy)
+        self._pause = min(self._pause, _pause(service.policy))  # earlier sessions may be on a shorter leash
+
     def _open(self) -> None:
         self._door = Door(self._loop, self._listening, self._welcome, self._turn_away)
 
@@ -187,7 +195,7 @@ class Serving:
         elif self._sweeper is None:
             self._sweep_later()
         if self._watch is not None:
-            if self.service.policy.proxy_protocol:
+            if conversation.policy.proxy_protocol:
                 self._unknown.add(conversation)
                 conversation.named = functools.partial(self._introduce, conversation)
             else:
@@ -260,3 +268,12 @@ class Serving:
             return
         if self._door is None or not self._door.arriving:
             self._closed.set_result(None)
+
+
+def _recorded(protocol: ServedProtocol, policy: ServerPolicy) -> RecordedServer:
+    return RecordedServer(Mode(policy.mode), protocol.reading, policy.max_events, policy.max_transcript_octets)
+
+
+def _pause(policy: ServerPolicy) -> float:
+    """Return the seconds between two looks for silent clients."""
+    return min(_SWEEP, policy.timeout / 4, policy.handshake_timeout / 4)

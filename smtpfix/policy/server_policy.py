@@ -438,6 +438,35 @@ class ServerPolicy(Checked):
                 raise TypeError(f"{type(self).__name__} has no field {name!r}; there are {', '.join(names)}")
         return replace(self, **changes)
 
+    def showing(self, scenario: str | Path) -> Self:
+        """Return this policy with a scenario, of whatever kind, in the place of those it has; ``good`` takes them out.
+
+        A certificate of the user's own stays where the scenario is not about certificates. Raises
+        `InvalidValueError` where this mode or this protocol cannot show it, and `UnknownScenario`.
+        """
+        from .catalogue_files import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - good servers need none
+
+        if isinstance(scenario, Path):
+            if not scenario.is_file():
+                raise InvalidValueError("scenario", scenario, "a file that is there")
+            shown = read_scenario(scenario)
+        else:
+            check_scenario_id(scenario)
+            shown = load_scenario(scenario)
+        played = () if self._played is None else self._played.policy
+        plain: dict[str, Any] = {
+            item.name: item.default for item in fields(self) if (item.name, getattr(self, item.name)) in played
+        }
+        plain |= {"scenario": None} if self.has_own_certificate else {"scenario": None, "certificate": "good"}
+        if scenario == "good":
+            return self.replace(**plain)
+        if shown.policy_field == "certificate" and self.mode not in shown.modes:
+            needed = ", ".join(shown.modes)
+            raise InvalidValueError(
+                "scenario", scenario, f"one that mode {self.mode} can show; this one needs {needed}"
+            )
+        return self.replace(**{**plain, shown.policy_field: scenario})
+
 
 def _is_name(value: object) -> bool:
     """Return whether a certificate can name this as a server's own name or address."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from smtpfix.rules.action import Action
+from smtpfix.rules.action import Action, Answer
 from smtpfix.rules.language import Language
 from smtpfix.rules.stages import ANY, AUTH_ANSWER, BESIDE_COMMANDS, CONNECT, GREETING, HANDSHAKE, UNKNOWN
 from smtpfix.rules.status import Ok, Status
@@ -46,6 +46,10 @@ class Pop3Language(Language):
         sign, _, rest = text.partition(" ")
         kind: type[Status] | None = {"+OK": Ok, "-ERR": Err}.get(sign.upper())
         return None if kind is None else kind.parse(rest)
+
+    def write_answer(self, answer: Answer) -> str:
+        """Return a reply with its sign."""
+        return f"+{answer.as_text()}" if isinstance(answer, Ok) else answer.as_text()
 
 
 LANGUAGE: Final = Pop3Language()

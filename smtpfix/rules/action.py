@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
+from smtpfix.errors import InvalidValueError
+
 from .notation import Form
 
 
@@ -86,6 +88,10 @@ class Action:
     def ends(self) -> bool:
         """Whether nothing can follow it."""
         return False
+
+    def as_text(self) -> str:
+        """Return how a rule has it, in one of its `forms`. Raises `InvalidValueError` where it can only be a value."""
+        raise InvalidValueError("rule", self, f"something that a text can say: {type(self).__name__} is not")
 
     def play(self, performance: Performance) -> bool:
         """Do it; return whether to go on with the next action at once."""

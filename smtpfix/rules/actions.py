@@ -11,7 +11,7 @@ from typing import Final
 from smtpfix.errors import InvalidValueError
 
 from .action import Action, Answer, Performance
-from .notation import NUMBER, QUOTED, Form, octets
+from .notation import NUMBER, QUOTED, Form, number, octets, quoted
 from .stages import HANDSHAKE
 
 
@@ -60,6 +60,10 @@ class Raw(Action):
         if not isinstance(self.performs, bool):
             raise InvalidValueError("Raw.performs", self.performs, "True or False")
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return f"{'answer' if self.performs else 'raw'} {quoted(self.octets)}"
+
     def play(self, performance: Performance) -> bool:
         """Send the octets."""
         performance.send(self.octets, performs=self.performs)
@@ -102,6 +106,10 @@ class Repeat(Action):
         """True without an end of its own."""
         return self.times is None
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return f"repeat {quoted(self.octets)}" if self.times is None else f"repeat {self.times} {quoted(self.octets)}"
+
     def play(self, performance: Performance) -> bool:
         """Send the octets; without end nothing follows."""
         performance.send_repeatedly(self.octets, self.times)
@@ -114,6 +122,10 @@ class NoReply(Action):
 
     forms = (Form("no reply: the command takes effect, nothing is said", r"no\s+reply", lambda _: NoReply()),)
     stands_for_answer = True
+
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return "no reply"
 
     def play(self, performance: Performance) -> bool:
         """Perform the command."""
@@ -132,6 +144,10 @@ class Delay(Action):
 
     def __post_init__(self) -> None:
         check_number("Delay.seconds", self.seconds, least=0, unit="seconds")
+
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return f"delay {number(self.seconds)}"
 
     def play(self, performance: Performance) -> bool:
         """Wait; what stands behind it follows then."""
@@ -160,6 +176,10 @@ class Drip(Action):
         check_number("Drip.octets", self.octets, least=1, unit="octets", whole=True)
         check_number("Drip.every", self.every, least=0, unit="seconds")
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return f"drip {self.octets} every {number(self.every)}"
+
     def play(self, performance: Performance) -> bool:
         """Send slowly."""
         performance.send_slowly(self.octets, self.every)
@@ -184,6 +204,10 @@ class Throttle(Action):
     def __post_init__(self) -> None:
         check_number("Throttle.octets_per_second", self.octets_per_second, least=1, unit="octets", whole=True)
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return f"throttle {self.octets_per_second}"
+
     def play(self, performance: Performance) -> bool:
         """Read slowly."""
         performance.read_slowly(self.octets_per_second)
@@ -205,6 +229,10 @@ class KeepInjected(Action):
         ),
     )
     stages = frozenset({"STARTTLS", "STLS"})
+
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return "keep injected"
 
     def play(self, performance: Performance) -> bool:
         """Keep it."""
@@ -237,6 +265,10 @@ class Flight(Action):
         if self.octets is not None:
             check_number("Flight.octets", self.octets, least=1, unit="octets", whole=True)
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return "flight" if self.octets is None else f"flight {self.octets}"
+
     def play(self, performance: Performance) -> bool:
         """Shake hands; what stands behind it follows then."""
         performance.break_into_flight(self.octets)
@@ -254,6 +286,10 @@ class Stall(Action):
     def ends(self) -> bool:
         """True: nothing can follow it."""
         return True
+
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return "stall"
 
     def play(self, performance: Performance) -> bool:
         """Fall silent."""
@@ -286,6 +322,10 @@ class Disconnect(Action):
         """True: nothing can follow it."""
         return True
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return "disconnect" if self.notify else "truncate"
+
     def play(self, performance: Performance) -> bool:
         """Close."""
         performance.close(notify=self.notify)
@@ -303,6 +343,10 @@ class Reset(Action):
     def ends(self) -> bool:
         """True: nothing can follow it."""
         return True
+
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return "reset"
 
     def play(self, performance: Performance) -> bool:
         """Break off."""

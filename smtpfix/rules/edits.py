@@ -15,7 +15,7 @@ from smtpfix.errors import InvalidValueError
 
 from .action import Action, Performance
 from .actions import check_number
-from .notation import QUOTED, Form, octets
+from .notation import QUOTED, Form, octets, quoted
 
 Fill = Callable[[bytes], bytes]
 """Puts what the session knows into the place of a rule's placeholders, such as IMAP's ``{tag}``."""
@@ -56,6 +56,10 @@ class Before(AnswerEdit):
     def __post_init__(self) -> None:
         _check_octets("Before.octets", self.octets)
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return f"before {quoted(self.octets)}"
+
     def edited(self, answer: bytes, fill: Fill) -> bytes:
         """Return these octets and the answer."""
         return fill(self.octets) + answer
@@ -81,6 +85,10 @@ class After(AnswerEdit):
 
     def __post_init__(self) -> None:
         _check_octets("After.octets", self.octets)
+
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return f"after {quoted(self.octets)}"
 
     def edited(self, answer: bytes, fill: Fill) -> bytes:
         """Return the answer and these octets."""
@@ -121,6 +129,11 @@ class Edit(AnswerEdit):
         except (re.error, IndexError, ValueError) as error:
             raise InvalidValueError("Edit.by", self.by, rf"octets, with \1 for a group ({error})") from error
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        pattern = self.pattern.decode().replace('"', '\\"')
+        return f'edit "{pattern}" {quoted(self.by)}'
+
     def edited(self, answer: bytes, fill: Fill) -> bytes:
         """Return the answer with each match replaced."""
         return self._compiled.sub(fill(self.by), answer)
@@ -144,6 +157,10 @@ class Cut(AnswerEdit):
 
     def __post_init__(self) -> None:
         check_number("Cut.octets", self.octets, least=0, unit="octets", whole=True)
+
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return f"cut {self.octets}"
 
     def edited(self, answer: bytes, fill: Fill) -> bytes:  # noqa: ARG002 - as the others
         """Return the beginning of the answer."""

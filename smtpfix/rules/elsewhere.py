@@ -57,6 +57,11 @@ class Elsewhere(Action):
         """The flag that it gets, or loses."""
         return self.change.split()[-1]
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        change = self.change.replace("\\", "\\\\")
+        return f'elsewhere "{change}"'
+
     def play(self, performance: Performance) -> bool:
         """Change the account."""
         performance.change_elsewhere(self)

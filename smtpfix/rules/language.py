@@ -44,6 +44,10 @@ class Language:
         """Read an answer; None for a text that is none. Raises `InvalidValueError` for one that makes no sense."""
         return None
 
+    def write_answer(self, answer: Answer) -> str:
+        """Return an answer as a rule has it."""
+        return answer.as_text()
+
     def check(self, rule: Rule) -> None:
         """Raise `InvalidValueError` for a rule that makes no sense in this protocol."""
         if rule.stage not in self.stages:

@@ -41,3 +41,18 @@ def octets(quoted: str) -> bytes:
         return bytes((int(code[1:], 16),)) if len(code) > 1 else _ESCAPED.get(code, match[0])
 
     return _ESCAPE.sub(unescape, quoted.encode())
+
+
+def quoted(value: bytes) -> str:
+    """Return octets in quotes, as `octets` reads them."""
+    return '"' + "".join(map(_WRITTEN.__getitem__, value)) + '"'
+
+
+_WRITTEN: Final = {one: chr(one) if 0x20 <= one < 0x7F else f"\\x{one:02X}" for one in range(256)} | {  # noqa: PLR2004
+    octet[0]: "\\" + code.decode() for code, octet in _ESCAPED.items()
+}
+
+
+def number(value: float) -> str:
+    """Return a number as `NUMBER` reads it: without an exponent."""
+    return f"{value:.9f}".rstrip("0").rstrip(".")

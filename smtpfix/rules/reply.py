@@ -67,6 +67,10 @@ class Reply(Answer):
             object.__setattr__(self, "_octets", octets)
         return octets[enhanced]
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return str(self)
+
     def __str__(self) -> str:
         """Return the reply as one line, as reports show it."""
         return " ".join(filter(None, (str(self.code), self.enhanced, self.text.replace("\n", " / "))))

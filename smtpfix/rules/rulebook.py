@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -57,20 +59,48 @@ class Rulebook:
     """The script in force and how often each rule has answered; any thread may change it while sessions run.
 
     A change swaps the whole script at once, so a session sees the old rules or the new ones and never a mixture. Its
-    `own` rules are in force from the start, the first to be asked first.
+    `own` rules are in force from the start, the first to be asked first. A `successor` has others of its own, for
+    sessions that begin later; every other change, and every count, is of both.
     """
 
     def __init__(self, language: Language, own: Iterable[Rule] = ()) -> None:
         self._language = language
         self._stages = frozenset(language.stages)
         self._lock = threading.Lock()
-        self._own = tuple(own)
-        for rule in self._own:
+        self.own = tuple(own)
+        """The rules that are in force from the start."""
+        for rule in self.own:
             language.check(rule)
+        self._fired: dict[Rule, int] = {}
+        self._fired_at: dict[Rule, deque[float]] = {}
+        self._met: dict[Rule, int] = {}
+        self._chances: dict[Rule, Random] = {}
+        self.begins_after = 0
+        """Sessions before the first that `Rule.session` counts."""
+        self._books: weakref.WeakSet[Rulebook] = weakref.WeakSet((self,))
         self.script: Script
         self.by_stage: Mapping[str, tuple[Rule, ...]]
         """`Script.by_stage` of the script in force; empty without rules, so asking costs one truth test."""
         self.reset()
+
+    def successor(self, own: Iterable[Rule]) -> Rulebook:
+        """Return a book with other rules of its own, asked behind those that were added to this one, and as if new.
+
+        Raises `InvalidValueError` for a rule that the protocol has no place for.
+        """
+        own = tuple(own)
+        for rule in own:
+            self._language.check(rule)
+        with self._lock:
+            for counted in (self._fired, self._fired_at, self._met, self._chances):
+                for rule in own:
+                    counted.pop(rule, None)
+            book = copy.copy(self)
+            book.own = own
+            added = tuple(rule for rule in self.script.rules if rule not in self.own)
+            book.use(Script(self._language, (*added, *own)))
+            self._books.add(book)
+        return book
 
     def check(self, rule: Rule) -> None:
         """Raise `InvalidValueError` for a rule that the protocol has no place for."""
@@ -80,38 +110,44 @@ class Rulebook:
         """Put a rule in front of all others. Raises `InvalidValueError` for one that the protocol has no place for."""
         self._language.check(rule)
         with self._lock:
-            self._use(self.script.with_rule(rule))
+            for book in self._books:
+                book.use(book.script.with_rule(rule))
 
     def remove(self, *rules: Rule) -> None:
         """Take rules out; those not in force are ignored."""
         with self._lock:
-            self._use(self.script.without(rules))
+            for book in self._books:
+                book.use(book.script.without(rules))
 
     def clear(self) -> None:
         """Take all rules out but its own."""
         with self._lock:
-            self._use(Script(self._language, tuple(rule for rule in self.script.rules if rule in self._own)))
+            for book in self._books:
+                own = tuple(rule for rule in book.script.rules if rule in book.own)
+                book.use(Script(self._language, own))
 
     def reset(self, sessions: int = 0) -> None:
         """Begin anew with its own rules, as if none had ever answered; `Rule.session` counts from these `sessions`."""
         with self._lock:
-            self._fired: dict[Rule, int] = {}
-            self._fired_at: dict[Rule, deque[float]] = {}
-            self._met: dict[Rule, int] = {}
-            self._chances: dict[Rule, Random] = {}
-            self._sessions = sessions
-            self._use(Script(self._language, self._own))
+            for counted in (self._fired, self._fired_at, self._met, self._chances):
+                counted.clear()
+            for book in self._books:
+                book.begins_after = sessions
+                book.use(Script(self._language, book.own))
 
     def replace(self, rules: Iterable[Rule], *, instead_of: Iterable[Rule] | None = None) -> None:
         """Put rules, the first to be asked first, in the place of some others, or of all, at once."""
         new = tuple(dict.fromkeys(rules))
+        instead_of = None if instead_of is None else tuple(instead_of)
         for rule in new:
             self._language.check(rule)
         with self._lock:
-            kept = () if instead_of is None else self.script.without((*instead_of, *new)).rules
-            self._use(Script(self._language, (*new, *kept)))
+            for book in self._books:
+                kept = () if instead_of is None else book.script.without((*instead_of, *new)).rules
+                book.use(Script(self._language, (*new, *kept)))
 
-    def _use(self, script: Script) -> None:
+    def use(self, script: Script) -> None:
+        """Play from this script."""
         self.script, self.by_stage = script, script.by_stage
 
     def fired(self, rule: Rule) -> int:
@@ -130,8 +166,8 @@ class Rulebook:
 
     def pick(self, stage: str, argument: str, moment: Moment = NOW) -> Rule | None:
         """Return the first rule that answers this stage, counting it as having answered; None if there is none."""
-        if self._sessions:
-            moment = moment._replace(session=moment.session - self._sessions)
+        if self.begins_after:
+            moment = moment._replace(session=moment.session - self.begins_after)
         for rule in self.by_stage.get(stage if stage in self._stages else ANY, ()):
             if rule.applies_to(argument, moment) and self._takes_its_turn(rule):
                 return rule

@@ -44,6 +44,10 @@ class Status(Answer):
         assert match is not None  # noqa: S101 - it takes any text
         return cls(match[2], match[1] or "")
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return f"{self.word} {self.words}".rstrip()
+
     @property
     def words(self) -> str:
         """The response code in brackets, and the text."""

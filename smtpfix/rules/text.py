@@ -14,15 +14,16 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Final, NamedTuple
 
 from smtpfix.errors import InvalidValueError
 
-from .action import Action
+from .action import Action, Answer
 from .language import Language
 from .notation import Form
 from .rule import Rule
-from .written_conditions import take_conditions
+from .written_conditions import take_conditions, write_conditions
 
 _TIMES: Final = re.compile(r"\s+x([0-9]{1,9})\s*\Z")
 _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|.', re.DOTALL)
@@ -74,6 +75,28 @@ def parse_rule(text: str, language: Language) -> Rule:
     language.check(rule)
     object.__setattr__(rule, "written", text.strip())
     return rule
+
+
+def format_rule(rule: Rule, language: Language) -> str:
+    """Return a rule as text, from which `parse_rule` makes the same one.
+
+    Raises `InvalidValueError` where no text can say it: a function, a compiled pattern.
+    """
+    if rule.written is not None:
+        return rule.written
+    if rule.argument is not None and not isinstance(rule.argument, str):
+        raise InvalidValueError("rule", rule, "an argument that a text can say: a glob")
+    head = " ".join((rule.stage, *([rule.argument] if rule.argument else ()), *write_conditions(rule)))
+    times = f" x{rule.times}" if rule.times is not None else ""
+    written = (language.write_answer(one) if isinstance(one, Answer) else one.as_text() for one in rule.actions)
+    text = f"{head}: {'; '.join(written)}{times}"
+    if not _is_same(parse_rule(text, language), rule):
+        raise InvalidValueError("rule", rule, "what a text can say; this one would be read as another rule")
+    return text
+
+
+def _is_same(one: Rule, other: Rule) -> bool:
+    return all(getattr(one, item.name) == getattr(other, item.name) for item in fields(Rule) if item.init)
 
 
 def _split_head(text: str) -> tuple[str, str, str]:

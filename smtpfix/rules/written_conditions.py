@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from smtpfix.errors import InvalidValueError
+
+from .notation import number
+from .rule import Rule
 
 
 class _Condition(NamedTuple):
@@ -84,6 +87,21 @@ def take_conditions(text: str, rule: str) -> tuple[str, dict[str, Any]]:
                 f"where the argument has the word itself, [{word[0]}]{word[1:]}",
             )
     return rest, found
+
+
+def write_conditions(rule: Rule) -> Iterator[str]:
+    """Yield the conditions of a rule, as `take_conditions` reads them."""
+    if rule.in_tls is not None:
+        yield "in tls" if rule.in_tls else "in clear"
+    if rule.session is not None:
+        yield f"session {rule.session}"
+    if rule.after:
+        yield f"after {rule.after}"
+    if rule.octets:
+        yield f"after {rule.octets} octets"
+    if rule.probability < 1:
+        yield f"probability {number(rule.probability)}"
+        yield f"seed {rule.seed}"
 
 
 def _mistyped(word: str, behind: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.rules.action import Action, Performance
-from smtpfix.rules.notation import QUOTED, Form, octets
+from smtpfix.rules.notation import QUOTED, Form, octets, quoted
 
 _KEYWORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*\Z")
 """``ehlo-keyword``, RFC 5321 section 4.1.1.1."""
@@ -52,6 +52,10 @@ class Hide(EhloEdit):
             raise InvalidValueError("Hide.keywords", list(keywords), "EHLO keywords such as STARTTLS")
         object.__setattr__(self, "keywords", tuple(one.upper() for one in keywords))
 
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return f"hide {' '.join(self.keywords)}"
+
     def edited(self, lines: list[str]) -> list[str]:
         """Return the lines of the reply, the greeting first, without these keywords."""
         return [lines[0], *(line for line in lines[1:] if re.split("[ =]", line)[0].upper() not in self.keywords)]
@@ -76,6 +80,10 @@ class Advertise(EhloEdit):
         if not lines or not all(isinstance(one, str) and one and not _CONTROL.search(one) for one in lines):
             raise InvalidValueError("Advertise.lines", list(lines), "lines of text without control characters")
         object.__setattr__(self, "lines", lines)
+
+    def as_text(self) -> str:
+        """Return how a rule has it."""
+        return f"advertise {' '.join(quoted(line.encode()) for line in self.lines)}"
 
     def edited(self, lines: list[str]) -> list[str]:
         """Return the lines of the reply and these."""

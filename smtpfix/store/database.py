@@ -179,6 +179,12 @@ class SQLStore(Journal):
         with self.reading() as db:
             return dict(sorted(self.run(db, statement, parameters).fetchall(), key=lambda row: row[0].lower()))
 
+    def mailboxes(self) -> Mapping[str, int]:
+        """Return the mailboxes with messages in them, and how many each has."""
+        with self.reading() as db:
+            counted = self.run(db, "SELECT mailbox, count(*) FROM message GROUP BY mailbox", ()).fetchall()
+        return dict(sorted(counted))
+
     # Pieces
 
     def _where(self, query: Query, mailbox: str | None) -> tuple[str, list[str | int]]:

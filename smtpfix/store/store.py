@@ -173,6 +173,9 @@ class Store(Protocol):
     def tags(self, *, mailbox: str | None = None) -> Mapping[str, int]:
         """Return the tags in use, sorted, and how many messages have each."""
 
+    def mailboxes(self) -> Mapping[str, int]:
+        """Return the mailboxes with messages in them, sorted, and how many each has."""
+
     def delete(self, which: Which) -> int:
         """Delete messages; return how many."""
 

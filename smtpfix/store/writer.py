@@ -18,6 +18,7 @@ from smtpfix.errors import InvalidValueError, StoreError
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.record.session import Session
 
+from .mailboxes import MailboxBy, filed
 from .row import Entry, entry_of, new_id
 from .store import Store
 from .stored import stored_session
@@ -78,7 +79,10 @@ _Item: TypeAlias = _Waiting | _Ended | Callable[[], None] | None
 class Writer:
     """Writes to one store; its thread runs from `start` to `close`."""
 
-    def __init__(self, store: Store, tell: Tell, *, retention: Retention | None = None) -> None:
+    def __init__(
+        self, store: Store, tell: Tell, *, retention: Retention | None = None, mailbox_by: MailboxBy | None = None
+    ) -> None:
+        self._mailbox_by = mailbox_by
         self._store = store
         self._tell = tell
         self._retention = retention or Retention()
@@ -170,7 +174,8 @@ class Writer:
         kept: list[Done] = []
         for item in waiting:
             try:
-                entries.append(entry_of(item.message, server=item.server, run=self._run))
+                entry = entry_of(item.message, server=item.server, run=self._run)
+                entries.append(filed(entry, self._mailbox_by))
                 kept.append(item.done)
             except Exception as error:  # noqa: BLE001 - one message takes no other one along
                 told.append((item.done, error))

@@ -21,10 +21,11 @@ from starlette.websockets import WebSocket
 
 from smtpfix.errors import InvalidValueError, StoreError
 
-from . import mailhog, mailpit, mailpit_events, mailpit_server, own, page
+from . import control, mailhog, mailpit, mailpit_events, mailpit_server, openapi, own, page
 from .desk import Desk
 from .exchange import NOT_FOUND, Answer, BadRequestError, Call, Handler, Route, Socket, said
-from .guard import Application, Guard, RefusedError
+from .guard import MAILBOX, ONLY_MAILBOX, Application, Guard, RefusedError, Scope
+from .mailboxes import in_mailbox
 
 WORTH_COMPRESSING: Final = 1_000
 """Octets."""
@@ -34,6 +35,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *mailpit_events.ROUTES,
     *mailhog.ROUTES,
     *own.ROUTES,
+    *control.ROUTES,
+    *openapi.ROUTES,
     *page.ROUTES,
 )
 """Everything that is answered."""
@@ -57,12 +60,19 @@ def _as_starlette(desk: Desk, route: Route) -> Iterable[BaseRoute]:
 
 def _talking(desk: Desk, talker: Callable[[Desk, Socket], Awaitable[None]]) -> Callable[[WebSocket], Awaitable[None]]:
     async def talk(socket: WebSocket) -> None:
-        await talker(desk, socket)
+        await talker(_meant(desk, socket.scope), socket)
 
     return talk
 
 
+def _meant(desk: Desk, scope: Scope) -> Desk:
+    """Return what answers are made from: of the mailbox that the path begins with, if it does."""
+    mailbox = scope.get(MAILBOX)
+    return desk if mailbox is None else in_mailbox(desk, mailbox, read_only=scope.get(ONLY_MAILBOX, False))
+
+
 async def _answer(desk: Desk, route: Route, request: Request) -> Response:
+    desk = _meant(desk, request.scope)
     handler = route.methods.get(request.method) or route.methods["GET"]  # HEAD is a GET without its body
     try:
         body = await request.body()

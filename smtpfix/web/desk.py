@@ -20,6 +20,7 @@ from smtpfix.store.store import Count, Store
 from .events import Hub
 from .settings import WebSettings
 from .statistics import Statistics
+from .switches import Switches
 
 THREADS: Final = 4
 """That ask the store: each has a connection, and the caches of one, of its own."""
@@ -39,10 +40,14 @@ class Desk:
         *,
         servers: Mapping[str, Server] | None = None,
         statistics: Statistics | None = None,
+        switches: Switches | None = None,
     ) -> None:
         self.store = store
+        self.mailbox: str | None = None
+        """The mailbox that alone lies here; None: all."""
         self.settings = settings
         self.servers = {} if servers is None else servers
+        self.switches = switches or Switches(store, self.servers)
         self.statistics = statistics or Statistics()
         self.chaos: dict[str, dict[str, int]] = {}
         self.chaos_rules: dict[str, tuple[Rule, ...]] = {}

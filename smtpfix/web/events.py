@@ -32,7 +32,8 @@ class Event:
 class Listener:
     """Somebody who is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, wants: Callable[[Event], bool] | None = None) -> None:
+        self._wants = wants
         self._events: asyncio.Queue[Event] = asyncio.Queue(MOST_WAITING + 1)
         self._task = asyncio.current_task()
         self.is_dropped = False
@@ -44,6 +45,8 @@ class Listener:
         if self.is_dropped or event.change.n <= self.last:
             return
         self.last = event.change.n
+        if self._wants is not None and not self._wants(event):
+            return
         if self._events.qsize() >= MOST_WAITING:
             self.drop()
         else:
@@ -84,9 +87,11 @@ class Hub:
         return len(self._listeners)
 
     @asynccontextmanager
-    async def listen(self, since: int | None = None) -> AsyncIterator[Listener]:
-        """Tell somebody of what happens from now on, or behind an entry of the journal."""
-        listener = Listener()
+    async def listen(
+        self, since: int | None = None, wants: Callable[[Event], bool] | None = None
+    ) -> AsyncIterator[Listener]:
+        """Tell somebody of what happens from now on, or behind an entry of the journal; of what he wants alone."""
+        listener = Listener(wants)
         async with self._starting:
             if self._pump is None:
                 await self._start()

@@ -13,7 +13,7 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .exchange import Answer, as_json, said
 from .settings import WebSettings, is_one_of
@@ -42,6 +42,11 @@ _HEADERS: Final = {
     "Content-Security-Policy": PAGE_POLICY,
 }
 """Of every response that does not say otherwise."""
+MAILBOX: Final = "smtpfix.mailbox"
+"""The key of a scope that has the mailbox which its path began with."""
+ONLY_MAILBOX: Final = "smtpfix.only-mailbox"
+"""The key of a scope that says whether the credentials are those of its mailbox alone."""
+_MAILBOXES: Final = "/m/"
 _SLASHES: Final = re.compile("/{2,}")
 _BASE64_FACTOR: Final = 2
 """A message that comes as JSON is longer than it is by SMTP: base64, and escapes."""
@@ -81,8 +86,12 @@ class Guard:
             else:
                 await say(404, "404 page not found")
             return
+        is_probe, (scope[MAILBOX], inside) = inside in PROBES, _in_mailbox(inside)
+        if not inside:  # the mailbox's name without a slash behind it
+            await say(302, "", {"Location": f"{self._settings.webroot}m/{quote(scope[MAILBOX], safe='')}/"})
+            return
         scope["path"], scope["raw_path"], scope["root_path"] = inside, inside.encode("utf-8", "replace"), ""
-        if refusal := self._refusal(scope, headers, inside):
+        if refusal := self._refusal(scope, headers, inside, is_probe=is_probe):
             status, sentence, more = refusal
             await say(status, sentence, more)
             return
@@ -107,9 +116,11 @@ class Guard:
             return path
         return path[len(root) - 1 :] if path.startswith(root) else None
 
-    def _refusal(self, scope: Scope, headers: dict[str, str], path: str) -> tuple[int, str, dict[str, str]] | None:
+    def _refusal(
+        self, scope: Scope, headers: dict[str, str], path: str, *, is_probe: bool
+    ) -> tuple[int, str, dict[str, str]] | None:
         """Return how a request is refused; None lets it through."""
-        if path in PROBES:
+        if is_probe:
             return None
         if self._settings.is_open and not self._is_named(headers.get("host", "")):
             names = "an IP address, localhost, a name without a dot, or one that --web-host allows"
@@ -128,7 +139,9 @@ class Guard:
                 scope["smtpfix.user"] = name
                 return None
             users = self._settings.send_users or users
-        if users and not is_one_of(users, name, password):
+        of_mailbox = self._settings.mailbox_users.get(scope[MAILBOX] or "", {})
+        scope[ONLY_MAILBOX] = is_one_of(of_mailbox, name, password)
+        if users and not is_one_of(users, name, password) and not scope[ONLY_MAILBOX]:
             return 401, "Unauthorized.\n", {"WWW-Authenticate": 'Basic realm="Login"'}
         scope["smtpfix.user"] = name if users else ""
         return None
@@ -155,7 +168,7 @@ class Guard:
             return {}
         return {
             "Access-Control-Allow-Origin": origin,
-            "Access-Control-Allow-Methods": "GET, POST, DELETE, PUT, OPTIONS",
+            "Access-Control-Allow-Methods": "GET, POST, DELETE, PUT, PATCH, OPTIONS",
             "Access-Control-Allow-Headers": "*, Authorization",
             "Vary": "Origin",
         }
@@ -225,6 +238,14 @@ def _bounded(receive: Receive, limit: int, too_large: Answer) -> Receive:
         return message
 
     return receive_some
+
+
+def _in_mailbox(path: str) -> tuple[str | None, str]:
+    """Return the mailbox that a path begins with, None for none, and the path in it."""
+    if not path.startswith(_MAILBOXES):
+        return None, path
+    name, slash, rest = path.removeprefix(_MAILBOXES).partition("/")
+    return (name, slash + rest) if name else (None, path)
 
 
 def _credentials(authorization: str) -> tuple[str, str]:

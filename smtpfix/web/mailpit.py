@@ -15,6 +15,7 @@ from smtpfix.mail.bodies import octets_of
 from smtpfix.mail.envelope import Envelope
 from smtpfix.mail.message import NO_SESSION, CapturedMessage
 from smtpfix.rules.reply import Reply
+from smtpfix.store.mailboxes import filed
 from smtpfix.store.query import EVERYTHING, AllOf, Query, UpTo
 from smtpfix.store.row import Row, entry_of
 from smtpfix.store.search import parse_search
@@ -240,7 +241,7 @@ def send(desk: Desk, call: Call) -> Answer:
         user=call.user or None,
         _source=NO_SESSION,
     )
-    entry = entry_of(captured, server="http", run="")
+    entry = filed(entry_of(captured, server="http", run=""), desk.settings.mailbox_by)
     desk.store.append([entry])
     desk.statistics.note(captured)
     return as_json({"ID": entry.row.id})

@@ -99,6 +99,8 @@ def chaos(desk: Desk, call: Call) -> Answer:
     if not desk.settings.chaos:
         return said("Chaos is not enabled", 400)
     if call.method == "PUT":
+        if desk.settings.read_only:
+            return said("Chaos cannot be changed: the server was started with --web-read-only", 403)
         asked = call.json()
         triggers = {name: _trigger(asked.get(name.lower(), {}), code) for name, (_, _, code) in _TRIGGERS.items()}
         _use_chaos(desk, triggers)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
@@ -17,14 +18,15 @@ from smtpfix.mail.mime import Part, split
 from smtpfix.store.query import EVERYTHING, Query
 from smtpfix.store.row import Row
 from smtpfix.store.search import parse_search
-from smtpfix.store.store import StoredSession
+from smtpfix.store.store import Kind, StoredSession, Which
 
 from .desk import Desk, among_accepted, time_zone
 from .events import Event
-from .exchange import Answer, Call, Route, as_json
+from .exchange import Answer, BadRequestError, Call, Route, as_json, text, texts
 from .extract import codes, links
 from .mailpit import mark_read
 from .message_json import Headers, summary, timestamp, whole
+from .switches import KEY as SERVER_KEY
 
 BASE: Final = "/api/smtpfix/v1"
 MOST_LISTED: Final = 200
@@ -47,6 +49,7 @@ def _with_smtp(row: Row) -> dict[str, Any]:
 def _smtp(row: Row) -> dict[str, Any]:
     return {
         "server": row.server,
+        "mailbox": row.mailbox,
         "session": row.session or None,
         "in_tls": row.in_tls,
         "accepted": row.accepted,
@@ -62,29 +65,82 @@ def _query(call: Call) -> Query:
     return parse_search(call.query.get("query", ""), time_zone(call.query.get("tz", "")))
 
 
+def _known(desk: Desk, call: Call) -> Answer | None:
+    """Return 304 where nothing has changed since the list that a client has; None: it has to be made."""
+    tag = _tag(desk, desk.store.last_change())
+    is_same = tag in call.headers.get("if-none-match", "")
+    return Answer(status=304, headers={"ETag": tag}) if is_same else None
+
+
+def _listed(desk: Desk, seq: int, what: Mapping[str, Any]) -> Answer:
+    """Return a list that stands for a number of the journal."""
+    made = as_json({"seq": seq, **what})
+    return Answer(made.body, made.media_type, headers={"ETag": _tag(desk, seq)})
+
+
+def _tag(desk: Desk, seq: int) -> str:
+    """Return an entity tag (RFC 9110 section 8.8.3): another store may have the same numbers."""
+    return f'"{seq}-{zlib.crc32(desk.store.where.encode()):x}"'
+
+
 def messages(desk: Desk, call: Call) -> Answer:
     """List messages, also those that were refused."""
     start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
-    query = _query(call)
-    seq = desk.store.last_change()
-    tag = f'"{seq}"'
-    if call.headers.get("if-none-match") == tag:
-        return Answer(status=304, headers={"ETag": tag})
-    page = desk.store.page(query, start=start, limit=limit)
-    total = desk.store.count()
-    matching = total if query == EVERYTHING else desk.store.count(query)
-    listed = as_json(
+    query, mailbox = _query(call), call.query.get("mailbox")
+    if (known := _known(desk, call)) is not None:
+        return known
+    page = desk.store.page(query, mailbox=mailbox, start=start, limit=limit)
+    total = desk.store.count(mailbox=mailbox)
+    matching = total if query == EVERYTHING else desk.store.count(query, mailbox=mailbox)
+    return _listed(
+        desk,
+        page.seq,
         {
-            "seq": page.seq,
             "total": total.all,
             "unread": total.unread,
             "matching": matching.all,
             "start": start,
-            "tags": dict(desk.store.tags()),
+            "tags": dict(desk.store.tags(mailbox=mailbox)),
             "messages": [_with_smtp(row) for row in page.rows],
-        }
+        },
     )
-    return Answer(listed.body, listed.media_type, headers={"ETag": f'"{page.seq}"'})
+
+
+def mailboxes(desk: Desk, call: Call) -> Answer:
+    """List the mailboxes with messages in them; ``m/NAME/`` before any path is one alone."""
+    if (known := _known(desk, call)) is not None:
+        return known
+    seq = desk.store.last_change()
+    listed = [{"name": name, "messages": count} for name, count in desk.store.mailboxes().items()]
+    return _listed(desk, seq, {"mailboxes": listed})
+
+
+def _meant(call: Call, asked: Mapping[str, Any]) -> Which:
+    """Return the messages that a change is about: those with these ids, those that match, or all."""
+    query = text(asked, "query") or call.query.get("query", "")
+    searched = parse_search(query, time_zone(call.query.get("tz", "")))
+    return Which(ids=tuple(texts(asked, "ids")) if "ids" in asked else None, query=searched)
+
+
+def change(desk: Desk, call: Call) -> Answer:
+    """Mark messages as read or unread, and give them tags in the place of those they have."""
+    asked = call.json()
+    read, which = asked.get("read"), _meant(call, asked)
+    if not isinstance(read, bool | None):
+        raise BadRequestError("invalid read: expected true or false")
+    if read is None and "tags" not in asked:
+        raise BadRequestError("expected something to change: read, or tags")
+    changed = desk.store.tag(which, texts(asked, "tags")) if "tags" in asked else 0
+    if read is not None:
+        changed = max(changed, desk.store.mark(which, read=read))
+    return as_json({"seq": desk.store.last_change(), "changed": changed})
+
+
+def delete(desk: Desk, call: Call) -> Answer:
+    """Delete messages: those with these ids, those that match, or all."""
+    deleted = desk.store.delete(_meant(call, call.json(optional=True)))
+    desk.statistics.deleted += deleted
+    return as_json({"seq": desk.store.last_change(), "deleted": deleted})
 
 
 async def wait(desk: Desk, call: Call) -> Answer:
@@ -130,7 +186,10 @@ def _matching(desk: Desk, query: Query, since: int, count: int) -> list[Row]:
         total = desk.store.count(query).all
         rows = desk.store.page(query, start=max(0, total - count), limit=count).rows
         return list(reversed(rows))
-    new = {change.seq for change in desk.store.changes(since) if change.kind == "new"}
+    new: set[int | None] = set()
+    while changes := desk.store.changes(since):  # so many at a time
+        new.update(change.seq for change in changes if change.kind is Kind.NEW)
+        since = changes[-1].n
     rows = desk.store.page(query, limit=1000).rows
     return [row for row in reversed(rows) if row.seq in new][:count]
 
@@ -222,8 +281,11 @@ def sessions(desk: Desk, call: Call) -> Answer:
     """List sessions that have ended, also those that brought no mail."""
     start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
     failed, without_mail = call.query.get("failed") == "1", call.query.get("without_mail") == "1"
+    if (known := _known(desk, call)) is not None:
+        return known
+    seq = desk.store.last_change()
     found = desk.store.sessions(start=start, limit=limit, without_mail=without_mail, failed=failed)
-    return as_json({"seq": desk.store.last_change(), "start": start, "sessions": [_session(one) for one in found]})
+    return _listed(desk, seq, {"start": start, "sessions": [_session(one) for one in found]})
 
 
 def session(desk: Desk, call: Call) -> Answer:
@@ -256,15 +318,23 @@ async def _stream(desk: Desk, since: int | None) -> AsyncIterator[bytes]:
 
 def _as_event(event: Event) -> bytes:
     change = event.change
+    key = str(change.data.get("key", ""))
+    if change.kind is Kind.SETTING and key.startswith(SERVER_KEY):  # rules or the scenario of a server
+        return _written(change.n, "rules", {"server": key.removeprefix(SERVER_KEY)})
     data = dict(change.data) if event.row is None else _with_smtp(event.row)
-    return f"id: {change.n}\nevent: {change.kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+    return _written(change.n, change.kind, data)
+
+
+def _written(number: int, kind: str, data: dict[str, Any]) -> bytes:
+    return f"id: {number}\nevent: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
 ROUTES: Final = (
-    Route(f"{BASE}/messages", {"GET": messages}),
+    Route(f"{BASE}/messages", {"GET": messages, "PATCH": change, "DELETE": delete}),
     Route(f"{BASE}/messages/wait", {"GET": wait}),
     Route(f"{BASE}/messages/{{id}}", {"GET": message}),
     Route(f"{BASE}/messages/{{id}}/raw", {"GET": raw}),
+    Route(f"{BASE}/mailboxes", {"GET": mailboxes}),
     Route(f"{BASE}/sessions", {"GET": sessions}),
     Route(f"{BASE}/sessions/{{id}}", {"GET": session}),
     Route(f"{BASE}/events", {"GET": events}),

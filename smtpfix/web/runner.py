@@ -20,6 +20,7 @@ from smtpfix.wire.listen import listen
 from .desk import Desk
 from .settings import WebSettings
 from .statistics import Statistics
+from .switches import Switches
 
 try:
     import uvicorn
@@ -34,7 +35,10 @@ CLOSE_SECONDS: Final = 2.0
 
 
 class WebServer:
-    """Serves a store over HTTP, from `start` to `close`, which may be called in any thread."""
+    """Serves a store over HTTP, from `start` to `close`, which may be called in any thread.
+
+    Where a store is shared (`is_shared`), the servers follow what other programs switch them to.
+    """
 
     def __init__(
         self,
@@ -43,11 +47,14 @@ class WebServer:
         *,
         servers: Mapping[str, Server] | None = None,
         statistics: Statistics | None = None,
+        is_shared: bool = False,
     ) -> None:
         self._store = store
         self._settings = settings
         self._servers = servers
+        self._switches = Switches(store, servers or {})
         self._statistics = statistics
+        self._is_shared = is_shared
         self._sockets: list[socket.socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -62,8 +69,14 @@ class WebServer:
         return f"http://{shown}:{self.port}{self._settings.webroot}"
 
     def start(self) -> Self:
-        """Listen, and serve from now on. Raises `ListenError`."""
+        """Listen, and serve from now on. Raises `ListenError`, and `StoreError`."""
         self._sockets = _listen(self._settings)
+        try:
+            self._switches.start(is_shared=self._is_shared)
+        except BaseException:
+            for opened in self._sockets:
+                opened.close()
+            raise
         self.port = self._sockets[0].getsockname()[1]
         running = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(running,), name="smtpfix web", daemon=True)
@@ -79,6 +92,7 @@ class WebServer:
             self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
         self._thread = None
+        self._switches.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -99,7 +113,13 @@ class WebServer:
         from .app import application  # noqa: PLC0415 - starlette, in the thread that needs it
 
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
-        desk = Desk(self._store, self._settings, servers=self._servers, statistics=self._statistics)
+        desk = Desk(
+            self._store,
+            self._settings,
+            servers=self._servers,
+            statistics=self._statistics,
+            switches=self._switches,
+        )
         config = uvicorn.Config(
             application(desk),
             loop="asyncio",

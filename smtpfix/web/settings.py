@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.store.mailboxes import MailboxBy
 
 DEFAULT_PORT: Final = 8025
 _MEBIBYTE: Final = 1_048_576
@@ -37,6 +38,8 @@ class WebSettings:
     """Who may send, instead of these."""
     send_by_anybody: bool = False
     """Whether no credentials are needed to send, and any are taken."""
+    mailbox_users: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Who may use one mailbox beside these, by its name; and nothing else."""
     hosts: tuple[str, ...] = ()
     """Names it may be reached by, beside those that nobody can lead somewhere else."""
     origins: tuple[str, ...] = ()
@@ -46,6 +49,10 @@ class WebSettings:
     chaos: bool = False
     """Whether `PUT /api/v1/chaos` may make servers fail."""
     hide_delete_all: bool = False
+    read_only: bool = False
+    """Whether rules, scenarios and audits are left alone, as where many share a server; mail may be deleted."""
+    mailbox_by: MailboxBy | None = None
+    """What names the mailbox of a message that comes by HTTP."""
     max_message: int = 50 * _MEBIBYTE
     """Octets of a message that comes by HTTP."""
     max_body: int = 5 * _MEBIBYTE
@@ -60,13 +67,17 @@ class WebSettings:
                 raise InvalidValueError(
                     "origins", origin, "origins such as https://ci.example.org; none stands for all"
                 )
-        for users in (self.users, self.send_users):
+        if self.mailbox_users and not self.users:
+            raise InvalidValueError("--web-mailbox-auth", "nobody else", "MP_UI_AUTH too, for who may use all mail")
+        for users in (self.users, self.send_users, *self.mailbox_users.values()):
             for password in users.values():
                 if password.startswith("$"):
                     raise InvalidValueError("password", "a hash", "NAME:PASSWORD, or htpasswd's {SHA} (htpasswd -s)")
 
     @classmethod
-    def read(cls, where: str | None, environment: Mapping[str, str], *, hosts: tuple[str, ...] = ()) -> WebSettings:
+    def read(
+        cls, where: str | None, environment: Mapping[str, str], *, hosts: tuple[str, ...] = (), read_only: bool = False
+    ) -> WebSettings:
         """Read ``[HOST:]PORT`` and the environment. Raises `InvalidValueError`, which names what is wrong."""
         name = next(
             (one for one in ("MP_UI_BIND_ADDR", "MH_UI_BIND_ADDR", "MH_API_BIND_ADDR") if environment.get(one)), ""
@@ -92,6 +103,7 @@ class WebSettings:
                 label=environment.get("MP_LABEL", ""),
                 compress=not _is_on(environment, "MP_DISABLE_HTTP_COMPRESSION"),
                 chaos=_is_on(environment, "MP_ENABLE_CHAOS"),
+                read_only=read_only,
                 hide_delete_all=_is_on(environment, "MP_HIDE_DELETE_ALL_BUTTON"),
                 max_message=_mebibytes(environment, "MP_MAX_MESSAGE_SIZE", 50) * _MEBIBYTE,
             )
@@ -152,6 +164,25 @@ def _users(environment: Mapping[str, str], name: str, *files: str) -> dict[str, 
             raise InvalidValueError(name, "a text without a name and a colon", "NAME:PASSWORD")
         users[user] = password
     return users
+
+
+def read_mailbox_users(path: Path) -> dict[str, dict[str, str]]:
+    """Read who may use which mailbox, a line ``MAILBOX/NAME:PASSWORD`` each. Raises `InvalidValueError`."""
+    expected = "a text file with a line MAILBOX/NAME:PASSWORD for each user"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError) as error:
+        raise InvalidValueError("--web-mailbox-auth", str(path), expected) from error
+    found: dict[str, dict[str, str]] = {}
+    for number, line in enumerate(lines, 1):
+        mailbox, slash, rest = line.strip().partition("/")
+        user, _, password = rest.partition(":")
+        if not line.strip() or line.startswith("#"):
+            continue
+        if not slash or not mailbox or not user or not password:  # the line is not shown, it may be a secret
+            raise InvalidValueError(f"--web-mailbox-auth {path}", f"another line {number}", expected)
+        found.setdefault(mailbox, {})[user] = password
+    return found
 
 
 def is_one_of(users: Mapping[str, str], name: str, password: str) -> bool:

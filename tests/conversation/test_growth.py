@@ -116,7 +116,7 @@ def test_what_is_injected_again_and_again_is_bounded(start_smtp_server, wire, tm
 
 
 def test_a_first_flight_is_kept_up_to_what_a_client_hello_may_have(start_smtp_server):
-    tls = start_smtp_server("implicit-tls")._new_tls()
+    tls = start_smtp_server("implicit-tls")._issuing.new()
     for _ in range(10):
         tls._keep(b"x" * 50_000)
     assert len(tls.first_octets) == 65_536

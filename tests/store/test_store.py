@@ -146,6 +146,7 @@ def test_terms_can_be_joined_and_denied(store):
 def test_a_mailbox_has_its_own_messages_and_deleting_them_leaves_the_others(store):
     put(store, "one", mailbox="a")
     put(store, "two", mailbox="b")
+    assert store.mailboxes() == {"a": 1, "b": 1}
     assert subjects(store.page(mailbox="a")) == ["one"]
     assert store.count(mailbox="c").all == 0
     assert store.delete(Which(mailbox="a")) == 1

@@ -69,7 +69,8 @@ def open_site(tmp_path):
         def open_one(**settings):
             statistics, names = Statistics(), {}
             path = str(tmp_path / "mail.db")
-            kept = opened.enter_context(keeping(path, None, None, names.__getitem__, statistics.note))
+            by = settings.get("mailbox_by")
+            kept = opened.enter_context(keeping(path, None, None, names.__getitem__, statistics.note, mailbox_by=by))
             server = Server(Policy(**settings.pop("policy", {})), keep=kept.keep)
             names[server] = "plain"
             opened.enter_context(server)

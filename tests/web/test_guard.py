@@ -99,7 +99,7 @@ def test_a_listed_origin_counts_with_scheme_host_and_port(open_site):
         assert site.ask("/api/v1/tags", Origin=origin).status == 403, origin
     asked = site.ask("/api/v1/messages", "OPTIONS", Origin="https://ci.example.org")
     assert (asked.status, asked.body) == (200, b"")
-    assert asked.headers["Access-Control-Allow-Methods"] == "GET, POST, DELETE, PUT, OPTIONS"
+    assert asked.headers["Access-Control-Allow-Methods"] == "GET, POST, DELETE, PUT, PATCH, OPTIONS"
 
 
 @pytest.mark.parametrize("origin", ["*", "https://*.example.org", "https://a.example/path"])

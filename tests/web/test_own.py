@@ -1,11 +1,18 @@
 """The program's own API: waiting for a message in one request, how it came, and sessions."""
 
 import threading
+from contextlib import closing
 
 import pytest
 
 from smtpfix import Reply
+from smtpfix.store.opening import open_store
+from smtpfix.store.store import MOST_CHANGES, Kind
 from smtpfix.web.extract import codes, links
+from smtpfix.web.runner import WebServer
+from smtpfix.web.settings import WebSettings
+
+from .conftest import Site
 
 CODE = (
     b"From: shop@example.org\r\nTo: bob@example.org\r\nSubject: Sign in\r\nContent-Type: text/html\r\n\r\n"
@@ -125,3 +132,87 @@ def test_codes_stand_near_words_that_announce_them(text, found):
 def test_links_are_there_once():
     content = b"\r\nhttps://a.example/ and https://a.example/ and (https://b.example/x)."
     assert links(content) == ["https://a.example/", "https://b.example/x"]
+
+
+# Changing
+
+
+def patch(site, body, query=""):
+    return site.ask(f"/api/smtpfix/v1/messages{query}", "PATCH", body)
+
+
+def test_messages_are_marked_and_tagged_by_id_by_query_or_all(site):
+    first, second = site.send(), site.send(b"Subject: other\r\n\r\nx")
+    assert patch(site, {"ids": [first], "read": True, "tags": ["mine"]}).json["changed"] == 1
+    assert (site.store.get(first).is_read, site.store.get(first).tags) == (True, ("mine",))
+    assert patch(site, {"query": "subject:other", "tags": ["a", "b"]}).json["changed"] == 1
+    assert (site.store.get(second).is_read, site.store.get(second).tags) == (False, ("a", "b"))
+    assert patch(site, {"read": False}).json["changed"] == 1  # the other one was not read
+    assert patch(site, {"ids": [], "read": True}).json["changed"] == 0  # no id is not every message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"read": 1}, {"read": "yes"}, {"tags": "mine"}, {"tags": ["a<b"]}, {"ids": 5, "read": True}, b"x", b"[]",
+     {"ids": ["x"], "query": "y", "read": True}, {"query": 7, "read": True}],
+)  # fmt: skip
+def test_a_change_that_makes_no_sense_is_400_and_changes_nothing(site, body):
+    known = site.send()
+    answer = patch(site, body)
+    assert answer.status == 400
+    assert answer.json["error"]
+    assert not site.store.get(known).is_read
+    assert not site.store.get(known).tags
+
+
+def test_messages_are_deleted_by_id_by_query_or_all(site):
+    first = site.send()
+    for subject in (b"a", b"b", b"c"):
+        site.send(b"Subject: " + subject + b"\r\n\r\nx")
+    path = "/api/smtpfix/v1/messages"
+    assert site.ask(path, "DELETE", {"ids": [first]}).json["deleted"] == 1
+    assert site.ask(path, "DELETE", {"ids": []}).json["deleted"] == 0
+    assert site.ask(f"{path}?query=subject:b", "DELETE").json["deleted"] == 1
+    assert site.store.count().all == 2
+    assert site.ask(path, "DELETE").json["deleted"] == 2
+    assert site.store.count().all == 0
+
+
+# Entity tags
+
+
+@pytest.mark.parametrize("path", ["messages", "messages?query=hello&limit=1", "sessions", "mailboxes"])
+def test_a_list_that_is_known_is_304_until_something_changes(site, path):
+    known = site.send()
+    first = site.ask(f"/api/smtpfix/v1/{path}")
+    tag = first.headers["ETag"]
+    assert tag.startswith(f'"{first.json["seq"]}-')
+    for asked in (tag, f"W/{tag}", f'"1", {tag}'):
+        again = site.ask(f"/api/smtpfix/v1/{path}", if_none_match=asked)
+        assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
+    patch(site, {"ids": [known], "read": True})
+    changed = site.ask(f"/api/smtpfix/v1/{path}", if_none_match=tag)
+    assert changed.status == 200
+    assert changed.headers["ETag"] != tag
+
+
+def test_a_list_of_another_store_is_another_one_at_the_same_number(site, tmp_path):
+    tag = site.ask("/api/smtpfix/v1/messages").headers["ETag"]
+    with closing(open_store(str(tmp_path / "other.db"))) as other:
+        web = WebServer(other, WebSettings(host="127.0.0.1", port=0))
+        with web:
+            again = Site(web, None, other).ask("/api/smtpfix/v1/messages", if_none_match=tag)
+    assert (again.status, again.json["seq"]) == (200, 0)
+
+
+def test_waiting_goes_through_more_changes_than_the_journal_gives_at_once(site):
+    """What has happened since may be long ago."""
+    known = site.send()
+    for _ in range(2):
+        for read in (True, False):
+            patch(site, {"ids": [known], "read": read})
+    seq = site.store.last_change()
+    with site.store.writing() as db:
+        site.store._note(db, ((Kind.SESSION, None, {"id": "x"}) for _ in range(MOST_CHANGES + 1)))
+    wanted = site.send()
+    assert site.ask(f"{WAIT}?since={seq}&timeout=0").json["messages"][0]["message"]["ID"] == wanted

@@ -1,0 +1,342 @@
+"""The mail of a `smtpfix serve --web` somewhere else, as an `Inbox`: `connect`.
+
+What is there is fetched into an inbox here, so criteria, errors and explanations are the same as of a server's own.
+Speaks HTTP by the standard library alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import http.client
+import json
+import math
+import ssl
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Unpack, overload
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from .clock import monotonic
+from .errors import InvalidValueError, NoMessage, RemoteError, UnexpectedMessage
+from .event_loops import on_trio, running_library
+from .mail.envelope import Envelope
+from .mail.inbox import Inbox
+from .mail.matching import Criteria, Matcher
+from .mail.message import NO_SESSION, CapturedMessage
+from .rules.reply import Reply
+from .smtp.language import parse_reply
+
+if TYPE_CHECKING:
+    from .mail.attempts import Attempts
+
+_API: Final = "/api/smtpfix/v1"
+_PAGE: Final = 200
+"""Messages of one list."""
+_LONG_POLL: Final = 30.0
+"""Seconds that the server is asked to wait at once."""
+_ANSWER: Final = 30.0
+"""Seconds within which an answer has to come that waits for nothing."""
+_MOST_SESSIONS: Final = 100
+_LONGEST_TOLD: Final = 300
+"""Characters of what a server says that an error has."""
+
+
+def connect(url: str) -> RemoteInbox:
+    """Return the mail at a URL, such as ``http://localhost:8025``: what `smtpfix serve --web` shows there.
+
+    Credentials stand in the URL (``http://ann:s3cret@mail.example``), and so does the mailbox of a suite that shares
+    the server with others (``http://localhost:8025/m/suite-1``). Nothing is kept open. Raises `InvalidValueError`, and
+    `RemoteError` where nobody answers, or not as smtpfix does.
+    """
+    inbox = RemoteInbox(_Place(url))
+    inbox.refresh()
+    return inbox
+
+
+class RemoteInbox(Inbox):
+    """The mail of a server somewhere else, oldest first; each look at it asks whether there is more.
+
+    It is an `Inbox`. `clear` deletes the messages there. A message has no `session` here: that is on the page.
+    """
+
+    def __init__(self, place: _Place) -> None:
+        super().__init__()
+        self._place = place
+        self._fetching = threading.RLock()
+        self._known: dict[str, CapturedMessage] = {}
+        """What is here, in its order, by its ids there."""
+        self._tag = ""
+        self._seq = 0
+        self.attach(self._sessions)
+
+    @property
+    def url(self) -> str:
+        """Where the mail is, without credentials."""
+        return self._place.shown
+
+    # Reading
+
+    @overload
+    def __getitem__(self, index: int) -> CapturedMessage: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[CapturedMessage, ...]: ...
+    def __getitem__(self, index: int | slice) -> CapturedMessage | tuple[CapturedMessage, ...]:
+        __tracebackhide__ = True
+        self.refresh()
+        return super().__getitem__(index)
+
+    def __len__(self) -> int:
+        self.refresh()
+        return super().__len__()
+
+    @property
+    def messages(self) -> tuple[CapturedMessage, ...]:
+        """The messages that are there now."""
+        self.refresh()
+        return super().messages
+
+    @property
+    def refused(self) -> tuple[CapturedMessage, ...]:
+        """The messages that came whole but were not accepted."""
+        self.refresh()
+        return super().refused
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest message, accepted or refused; 0 where none is there."""
+        self.refresh()
+        return super().newest
+
+    def attempts(self, message_id: str | None = None, **criteria: Unpack[Criteria]) -> Attempts:
+        """Return all attempts to deliver the one message that matches, but for those refused before their content."""
+        __tracebackhide__ = True
+        self.refresh()
+        return super().attempts(message_id, **criteria)
+
+    # Asserting
+
+    def wait(
+        self, count: int = 1, *, timeout: float = 5.0, **criteria: Unpack[Criteria]
+    ) -> tuple[CapturedMessage, ...]:
+        """Return the first `count` messages that match, waiting up to `timeout` seconds. Raises `NoMessage`."""
+        __tracebackhide__ = True
+        if count < 0:
+            raise ValueError(f"expected a count of messages, 0 or more, got {count}")
+        found = self._look(count, timeout, criteria)
+        if len(found) >= count:
+            return found[:count]
+        raise NoMessage(self._explain(count, len(found), Matcher(criteria), f" within {timeout:g} s"))
+
+    async def received(
+        self,
+        count: int = 1,
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109 - same face as wait()
+        **criteria: Unpack[Criteria],
+    ) -> tuple[CapturedMessage, ...]:
+        """Like `wait`, awaited: the event loop goes on."""
+        __tracebackhide__ = True
+        if running_library() == "trio":
+            return await on_trio(lambda: self.wait(count, timeout=timeout, **criteria))
+        return await asyncio.to_thread(self.wait, count, timeout=timeout, **criteria)
+
+    def expect_none(self, *, within: float = 0.0, **criteria: Unpack[Criteria]) -> None:
+        """Raise `UnexpectedMessage` if a message matches, now or in the next `within` seconds."""
+        __tracebackhide__ = True
+        if found := self._look(1, within, criteria):
+            raise UnexpectedMessage(f"expected no message ({Matcher(criteria)}), but there is one:\n  {found[0]}")
+
+    async def received_none(self, *, within: float = 0.0, **criteria: Unpack[Criteria]) -> None:
+        """Like `expect_none`, awaited: the event loop goes on."""
+        __tracebackhide__ = True
+        if running_library() == "trio":
+            return await on_trio(lambda: self.expect_none(within=within, **criteria))
+        return await asyncio.to_thread(self.expect_none, within=within, **criteria)
+
+    def clear(self) -> None:
+        """Delete every message there, or every one of the mailbox that the URL names; numbering goes on."""
+        self._place.ask("DELETE", "/messages")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Fetch what is new, and forget what is gone; everything else here does so by itself. Raises `RemoteError`."""
+        with self._fetching:
+            summaries = self._listed()
+            if summaries is None:
+                return
+            known = self._known
+            if [one["ID"] for one in summaries[: len(known)]] != list(known):
+                super().clear()
+                self._known = {}
+            for one in summaries[len(self._known) :]:
+                message = known.get(one["ID"]) or self._fetched(one)
+                if message is not None:
+                    self.add(message)
+                    self._known[one["ID"]] = message
+
+    def _look(self, count: int, timeout: float, criteria: Criteria) -> tuple[CapturedMessage, ...]:
+        """Return the messages that match, once there are so many or the time is over."""
+        deadline = monotonic() + timeout
+        while True:
+            found = self.find(**criteria)
+            left = deadline - monotonic()
+            if len(found) >= count or left <= 0:
+                return found
+            self._place.wait(self._seq, min(left, _LONG_POLL))
+
+    # Fetching
+
+    def _listed(self) -> list[dict[str, Any]] | None:
+        """Return the summaries of all messages, oldest first; None where nothing is different."""
+        summaries: list[dict[str, Any]] = []
+        tag, seq = self._tag, self._seq
+        while True:
+            start = len(summaries)
+            headers = {"If-None-Match": self._tag} if self._tag and not start else {}
+            status, answer, got = self._place.ask("GET", "/messages", {"start": start, "limit": _PAGE}, headers)
+            if status == http.HTTPStatus.NOT_MODIFIED:
+                return None
+            if not start:
+                tag, seq = got.get("ETag", ""), int(answer["seq"])
+            summaries += answer["messages"]
+            if len(answer["messages"]) < _PAGE:
+                break
+        self._tag, self._seq = tag, seq
+        unique = {one["ID"]: one for one in summaries}  # a message that came meanwhile has moved the pages
+        return list(unique.values())[::-1]
+
+    def _fetched(self, summary: Mapping[str, Any]) -> CapturedMessage | None:
+        """Return a message; None where it is gone meanwhile."""
+        smtp = summary["smtp"]
+        content = self._place.raw(summary["ID"])
+        if content is None:
+            return None
+        return CapturedMessage(
+            number=self.next_number(),
+            envelope=Envelope(smtp["reverse_path"], tuple(smtp["recipients"])),
+            content=content,
+            received=datetime.fromisoformat(smtp["received"]),
+            reply=_reply(smtp["reply"], is_accepted=smtp["accepted"]),
+            in_tls=smtp["in_tls"],
+            user=smtp["user"],
+            _source=NO_SESSION,
+        )
+
+    def _sessions(self) -> list[str]:
+        """Return what the clients did, for an explanation."""
+        with contextlib.suppress(RemoteError):
+            _, answer, _ = self._place.ask("GET", "/sessions", {"limit": _MOST_SESSIONS})
+            return [_told(one) for one in reversed(answer["sessions"])]
+        return []
+
+
+def _told(session: Mapping[str, Any]) -> str:
+    """Return a session in one line, much as `Session` says it of itself."""
+    facts = session["facts"]
+    failure, tls = facts.get("tls_failure"), facts.get("tls")
+    said = [failure["reason"] if failure else tls["version"] if tls else "in clear"]
+    said += [f"{facts.get('messages', 0)} messages", *([facts["refusal"]] if facts.get("refusal") else [])]
+    return (
+        f"{session['server']} session {session['id'].rpartition('-')[2]}: {'; '.join([*said, str(facts.get('end'))])}"
+    )
+
+
+def _reply(text: str | None, *, is_accepted: bool) -> Reply | None:
+    try:
+        reply = None if text is None else parse_reply(text)
+    except InvalidValueError:
+        reply = None
+    return Reply(250) if is_accepted and (reply is None or not reply.is_positive) else reply
+
+
+class _Place:
+    """Where a server is, and how it is asked."""
+
+    def __init__(self, url: str) -> None:
+        expected = "a URL such as http://localhost:8025 or https://user:password@mail.example/m/suite-1"
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise InvalidValueError("connect", _without_credentials(url), expected)
+        self._is_secure = parts.scheme == "https"
+        self._host = parts.hostname
+        self._port = port or (443 if self._is_secure else 80)
+        self._path = quote(unquote(parts.path.rstrip("/")), safe="/@+:~!$&'()*,;=")
+        self._headers = {"Accept": "application/json"}
+        if parts.username is not None:
+            known = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            self._headers["Authorization"] = "Basic " + base64.b64encode(known.encode()).decode()
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self.shown = f"{parts.scheme}://{host}:{self._port}{self._path}/"
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Any, http.client.HTTPMessage]:
+        """Return the status, the JSON and the head of an answer; None for the JSON of one without."""
+        status, got, body = self._exchange(method, path, query or {}, headers or {}, _ANSWER)
+        if status == http.HTTPStatus.NOT_MODIFIED:
+            return status, None, got
+        return status, self._read(status, body), got
+
+    def wait(self, since: int, seconds: float) -> None:
+        """Return as soon as a message has come behind an entry of the journal, or the time is over."""
+        query = {"since": since, "timeout": f"{max(0.0, math.ceil(seconds * 1000) / 1000):.3f}"}
+        status, _, body = self._exchange("GET", "/messages/wait", query, {}, seconds + _ANSWER)
+        if status != http.HTTPStatus.REQUEST_TIMEOUT:
+            self._read(status, body)
+
+    def raw(self, id_: str) -> bytes | None:
+        """Return the octets of a message; None where there is none."""
+        status, _, body = self._exchange("GET", f"/messages/{quote(id_, safe='')}/raw", {}, {}, _ANSWER)
+        if status == http.HTTPStatus.NOT_FOUND:
+            return None
+        if status != http.HTTPStatus.OK:
+            self._read(status, body)
+        return body
+
+    def _exchange(
+        self, method: str, path: str, query: Mapping[str, object], headers: Mapping[str, str], timeout: float
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        target = f"{self._path}{_API}{path}" + (f"?{urlencode(query)}" if query else "")
+        try:
+            with contextlib.closing(self._connection(timeout)) as connection:
+                connection.request(method, target, headers={**self._headers, **headers})
+                answer = connection.getresponse()
+                return answer.status, answer.headers, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            why = str(error) or type(error).__name__
+            raise RemoteError(f"{self.shown} does not answer ({why}): expected `smtpfix serve --web` there") from error
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        if self._is_secure:
+            context = ssl.create_default_context()
+            return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=context)
+        return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+
+    def _read(self, status: int, body: bytes) -> Any:
+        """Return an answer's JSON. Raises `RemoteError` for what is no success, and for what smtpfix does not say."""
+        if status == http.HTTPStatus.UNAUTHORIZED:
+            raise RemoteError(f"{self.shown} needs other credentials: put them into the URL, http://NAME:PASSWORD@…")
+        with contextlib.suppress(ValueError, RecursionError):
+            answer = json.loads(body)
+            if isinstance(answer, dict) and http.HTTPStatus.OK <= status < http.HTTPStatus.MULTIPLE_CHOICES:
+                return answer
+            if isinstance(answer, dict) and isinstance(answer.get("error"), str):
+                raise RemoteError(f"{self.shown} answers {status}: {answer['error'][:_LONGEST_TOLD]}")
+        told = " ".join(body[:_LONGEST_TOLD].decode("utf-8", "replace").split())
+        raise RemoteError(f"{self.shown} answers {status} {told!r}: expected the API of `smtpfix serve --web` there")
+
+
+def _without_credentials(url: str) -> str:
+    before, at, behind = url.rpartition("@")
+    return f"{before.partition('://')[0]}://…@{behind}" if at else url
