@@ -18,6 +18,8 @@ from .config import Kind, read_config, strangers
 from .options import DEFAULT_MEMORY, WAYS_TO_SAVE, read_options
 from .pipe import complain, settle
 from .probe_command import probe_command
+from .web_command import web_command
+from .web_options import web_options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
@@ -226,7 +228,7 @@ def commands(context: click.Context) -> None:
     help="Show mail at http://localhost:8025, and serve the APIs of Mailpit and MailHog, whose environment names count "
     "(needs smtpfix[web]); without --store mail is in a temporary file.",
 )
-@click.option("--web-host", metavar="NAME", multiple=True, help="Another name that --web may be reached by.")
+@web_options(also=" (see --authority)")
 @click.option("--keep", metavar="N", type=int, help="Keep no more than the newest N messages in the store.")
 @click.option("--keep-for", metavar="TIME", help="Keep messages in the store for so long: 3d, 12h or 30m.")
 @click.option(
@@ -330,6 +332,7 @@ def providers_command(name: str | None) -> int:
 commands.add_command(audit_command)
 commands.add_command(certs_group)
 commands.add_command(probe_command)
+commands.add_command(web_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

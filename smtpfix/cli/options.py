@@ -5,7 +5,6 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -31,6 +30,7 @@ from .emit import Emission
 from .listening import READERS, at_ports, conventional, listener, unprivileged
 from .shown import asked_scenarios, certificate_fields, showing, version_fields
 from .users import check_mechanisms, read_users
+from .web_options import NAMES as WEB
 
 if TYPE_CHECKING:
     from smtpfix.web.settings import WebSettings
@@ -159,10 +159,9 @@ def read_options(
     max_memory: int = DEFAULT_MEMORY,
     keep_for: str | None = None,
     web: str | None = None,
-    web_host: Collection[str] = (),
     **others: Any,
 ) -> ServeOptions:
-    """Return the options of a command line; `others` are fields of `ServeOptions`.
+    """Return the options of a command line; `others` are fields of `ServeOptions`, and what `web_options` has.
 
     Raises `InvalidValueError`, `UnknownScenario` and `UnknownProvider`.
     """
@@ -228,7 +227,7 @@ def read_options(
     others |= {"rules_file": _rules_file(rules), "key_type": key_type, "max_memory": octets}
     others |= {"hostname": next(iter(hostname), None)}
     others |= {"keep_for": None if keep_for is None else _time(keep_for)}
-    others |= {"web": _web(web, web_host)}
+    others |= {"web": _web(web, {name: others.pop(name) for name in WEB if name in others})}
     return ServeOptions(shown, scenarios, left_out, **others)
 
 
@@ -250,14 +249,15 @@ def _served(
     return policies
 
 
-def _web(where: str | None, hosts: Collection[str]) -> WebSettings | None:
+def _web(where: str | None, options: Mapping[str, Any]) -> WebSettings | None:
     """Return where and how mail is shown. Raises `InvalidValueError`, which names the option."""
     if where is not None:
-        from smtpfix.web.settings import WebSettings  # noqa: PLC0415 - few servers show mail
+        from .web_settings import read_web  # noqa: PLC0415 - few servers show mail
 
-        return WebSettings.read(where, os.environ, hosts=tuple(hosts))
-    if hosts:
-        raise InvalidValueError("--web-host", ", ".join(hosts), "--web beside it")
+        return read_web(where, options)
+    for name, value in options.items():
+        if value:
+            raise InvalidValueError(f"--{name.replace('_', '-')}", "that alone", "--web beside it")
     return None
 
 

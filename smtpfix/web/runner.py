@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
 from types import TracebackType
@@ -34,7 +35,10 @@ CLOSE_SECONDS: Final = 2.0
 
 
 class WebServer:
-    """Serves a store over HTTP, from `start` to `close`, which may be called in any thread."""
+    """Serves a store over HTTP, or HTTPS where it is given a context.
+
+    From `start` to `close`, which may be called in any thread.
+    """
 
     def __init__(
         self,
@@ -43,7 +47,9 @@ class WebServer:
         *,
         servers: Mapping[str, Server] | None = None,
         statistics: Statistics | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._store = store
         self._settings = settings
         self._servers = servers
@@ -59,7 +65,7 @@ class WebServer:
         """Where it is, such as ``http://localhost:8025/``."""
         host = "localhost" if self._settings.host in ("::", "0.0.0.0") else self._settings.host
         shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{self.port}{self._settings.webroot}"
+        return f"{'http' if self._tls is None else 'https'}://{shown}:{self.port}{self._settings.webroot}"
 
     def start(self) -> Self:
         """Listen, and serve from now on. Raises `ListenError`."""
@@ -117,6 +123,8 @@ class WebServer:
             ws_max_size=65_536,
             ws_ping_interval=None,
         )
+        config.load()
+        config.ssl = self._tls  # it would take files only
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=self._sockets))
         running.set()  # the kernel keeps connections until they are served
