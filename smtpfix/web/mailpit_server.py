@@ -28,19 +28,19 @@ VERSION: Final = "v1.30.5"
 
 def info(desk: Desk, _: Call) -> Answer:
     """Tell of the server."""
-    total, numbers, path = desk.totals(), desk.statistics, getattr(desk.store, "path", None)
+    total, numbers = desk.totals(), desk.statistics
     return as_json(
         {
             "Version": VERSION,
             "LatestVersion": "disabled",
             "Database": desk.store.where,
-            "DatabaseSize": path.stat().st_size if isinstance(path, Path) and path.exists() else 0,
+            "DatabaseSize": database_size(desk),
             "Messages": total.all,
             "Unread": total.unread,
             "Tags": dict(desk.store.tags()),
             "RuntimeStats": {
                 "Uptime": int(desk.uptime),
-                "Memory": _memory(),
+                "Memory": memory(),
                 "MessagesDeleted": numbers.deleted,
                 "SMTPAccepted": numbers.accepted,
                 "SMTPAcceptedSize": numbers.accepted_octets,
@@ -51,7 +51,13 @@ def info(desk: Desk, _: Call) -> Answer:
     )
 
 
-def _memory() -> int:
+def database_size(desk: Desk) -> int:
+    """Return how many octets the store's file has; 0 where it is no file."""
+    path = getattr(desk.store, "path", None)
+    return path.stat().st_size if isinstance(path, Path) and path.exists() else 0
+
+
+def memory() -> int:
     """Return how many octets of memory the process has; the most it ever had where the system does not tell."""
     with suppress(OSError, ValueError, IndexError):
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
