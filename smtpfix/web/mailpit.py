@@ -197,13 +197,6 @@ def thumbnail(desk: Desk, call: Call) -> Answer:
     return Answer(blank_jpeg(180, 120), "image/jpeg")
 
 
-def release(desk: Desk, call: Call) -> Answer:
-    """Refuse to send a message on: no relay is configured."""
-    if desk.store.get(call.path["id"]) is None:
-        return NOT_FOUND
-    return said("Message relaying is not configured: this server sends nothing on", 400)
-
-
 def html_check(desk: Desk, call: Call) -> Answer:
     """Say that HTML is not compared with what mail clients support."""
     if (row := _found(desk, call)) is None:
@@ -290,7 +283,6 @@ ROUTES: Final = (
     Route("/api/v1/message/{id}/raw", {"GET": raw}),
     Route("/api/v1/message/{id}/part/{part}", {"GET": part}),
     Route("/api/v1/message/{id}/part/{part}/thumb", {"GET": thumbnail}),
-    Route("/api/v1/message/{id}/release", {"POST": release}),
     Route("/api/v1/message/{id}/html-check", {"GET": html_check}),
     Route("/api/v1/message/{id}/link-check", {"GET": link_check}),
 )

@@ -21,6 +21,7 @@ from .exchange import (
     lowered,
     said,
 )
+from .outgoing import Relay
 
 VERSION: Final = "v1.30.5"
 """What programs look at before they use what came with a version; ``X-Mailer`` of nothing."""
@@ -74,22 +75,27 @@ def web_ui(desk: Desk, _: Call) -> Answer:
     return as_json(
         {
             "Label": desk.settings.label,
-            "MessageRelay": {
-                "Enabled": False,
-                "SMTPServer": "",
-                "ReturnPath": "",
-                "AllowedRecipients": "",
-                "BlockedRecipients": "",
-                "OverrideFrom": "",
-                "PreserveMessageIDs": False,
-                "RecipientAllowlist": "",
-            },
+            "MessageRelay": message_relay(desk.settings.outgoing.relay),
             "SpamAssassin": False,
             "ChaosEnabled": desk.settings.chaos,
             "DuplicatesIgnored": False,
             "HideDeleteAllButton": desk.settings.hide_delete_all,
         }
     )
+
+
+def message_relay(relay: Relay | None) -> dict[str, Any]:
+    """Return what Mailpit's API tells a page of the relay."""
+    return {
+        "Enabled": relay is not None,
+        "SMTPServer": "" if relay is None else relay.where,
+        "ReturnPath": "" if relay is None else relay.return_path,
+        "AllowedRecipients": "" if relay is None else relay.allowed,
+        "BlockedRecipients": "" if relay is None else relay.blocked,
+        "OverrideFrom": "" if relay is None else relay.override_from,
+        "PreserveMessageIDs": relay is not None and relay.keep_message_id,
+        "RecipientAllowlist": "" if relay is None else relay.allowed,
+    }
 
 
 _TRIGGERS: Final = {
