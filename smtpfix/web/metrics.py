@@ -40,6 +40,9 @@ def _families(desk: Desk) -> Iterator[tuple[str, str, str, list[tuple[str, float
         samples = [(f'{{tag="{_escaped(tag)}"}}', float(count)) for tag, count in tags]
         yield "tag_messages", "gauge", "Messages that have a tag.", samples
     yield "messages_deleted_total", "counter", "Messages deleted since the start.", [("", numbers.deleted)]
+    if desk.settings.outgoing.webhook:
+        yield "webhook_sent_total", "counter", "Messages that the webhook has taken.", [("", numbers.webhook_sent)]
+        yield "webhook_failed_total", "counter", "Messages that it has not.", [("", numbers.webhook_failed)]
     if desk.servers:
         yield "smtp_accepted_total", "counter", "Messages accepted since the start.", [("", numbers.accepted)]
         yield "smtp_accepted_size_bytes_total", "counter", "Their octets.", [("", numbers.accepted_octets)]

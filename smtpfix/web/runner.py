@@ -127,9 +127,12 @@ class WebServer:
         config.ssl = self._tls  # it would take files only
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=self._sockets))
+        telling = await self._telling(desk)
         running.set()  # the kernel keeps connections until they are served
         await self._ended.wait()
         server.should_exit = True
+        if telling is not None:
+            telling.cancel()
         desk.hub.end()
         try:
             await asyncio.wait_for(serving, CLOSE_SECONDS)
@@ -138,6 +141,17 @@ class WebServer:
             await asyncio.wait({serving}, timeout=1)
         desk.hub.close()
         desk.close()
+
+    async def _telling(self, desk: Desk) -> asyncio.Task[None] | None:
+        """Begin to tell the webhook, where there is one."""
+        if not (url := self._settings.outgoing.webhook):
+            return None
+        from .webhook import Webhook  # noqa: PLC0415 - few servers have one
+
+        hook = Webhook(url, desk.hub, desk.statistics)
+        telling = asyncio.create_task(hook.run())
+        await hook.listens.wait()
+        return telling
 
 
 def _listen(settings: WebSettings) -> list[socket.socket]:
