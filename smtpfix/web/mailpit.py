@@ -206,13 +206,6 @@ def html_check(desk: Desk, call: Call) -> Answer:
     return said("HTML is not checked: this server has no table of what mail clients support", 501)
 
 
-def link_check(desk: Desk, call: Call) -> Answer:
-    """Say that no link is followed."""
-    if _found(desk, call) is None:
-        return NOT_FOUND
-    return said("Links are not checked: this server sends no requests", 501)
-
-
 # Sending
 
 
@@ -284,5 +277,4 @@ ROUTES: Final = (
     Route("/api/v1/message/{id}/part/{part}", {"GET": part}),
     Route("/api/v1/message/{id}/part/{part}/thumb", {"GET": thumbnail}),
     Route("/api/v1/message/{id}/html-check", {"GET": html_check}),
-    Route("/api/v1/message/{id}/link-check", {"GET": link_check}),
 )
