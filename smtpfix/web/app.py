@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket
 
 from smtpfix.errors import InvalidValueError, StoreError
 
-from . import links, mailhog, mailpit, mailpit_events, mailpit_server, metrics, own, page, release
+from . import html_check, links, mailhog, mailpit, mailpit_events, mailpit_server, metrics, own, page, release
 from .desk import Desk
 from .exchange import NOT_FOUND, Answer, BadRequestError, Call, Handler, Route, Socket, said
 from .guard import Application, Guard, RefusedError
@@ -36,6 +36,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *metrics.ROUTES,
     *release.ROUTES,
     *links.ROUTES,
+    *html_check.ROUTES,
     *own.ROUTES,
     *page.ROUTES,
 )

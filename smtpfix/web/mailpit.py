@@ -197,15 +197,6 @@ def thumbnail(desk: Desk, call: Call) -> Answer:
     return Answer(blank_jpeg(180, 120), "image/jpeg")
 
 
-def html_check(desk: Desk, call: Call) -> Answer:
-    """Say that HTML is not compared with what mail clients support."""
-    if (row := _found(desk, call)) is None:
-        return NOT_FOUND
-    if not whole(row, _content(desk, row))["HTML"]:
-        return said("message does not contain HTML", 400)
-    return said("HTML is not checked: this server has no table of what mail clients support", 501)
-
-
 # Sending
 
 
@@ -276,5 +267,4 @@ ROUTES: Final = (
     Route("/api/v1/message/{id}/raw", {"GET": raw}),
     Route("/api/v1/message/{id}/part/{part}", {"GET": part}),
     Route("/api/v1/message/{id}/part/{part}/thumb", {"GET": thumbnail}),
-    Route("/api/v1/message/{id}/html-check", {"GET": html_check}),
 )

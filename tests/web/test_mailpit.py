@@ -235,7 +235,6 @@ def test_chaos_and_what_would_send_requests_are_off(site):
     assert site.ask(f"/api/v1/message/{id_}/release", "POST", {"To": ["a@example.org"]}).status == 400
     assert site.ask("/api/v1/message/none/release", "POST", {"To": ["a@example.org"]}).status == 404
     assert site.ask(f"/api/v1/message/{id_}/link-check").status == 501
-    assert site.ask(f"/api/v1/message/{id_}/html-check").status == 501
 
 
 def test_a_wrong_method_is_told_which_are_right(site):
