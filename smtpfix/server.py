@@ -79,9 +79,10 @@ class Observer(Protocol):
     # One that has `said(server, session_number, event)` as well is told each `Event` of a session's transcript.
 
 
-Keep: TypeAlias = Callable[["Server", "CapturedMessage", Done], None]
+Keep: TypeAlias = Callable[["Server", "CapturedMessage", Done], "CapturedMessage | None"]
 """Begins to keep a message for good and returns at once; what it is given has to be called later, in the server's
-thread, with None or with why it could not. Then an accepted message is answered, with its reply or with 451 4.3.0."""
+thread, with None or with why it could not. Then an accepted message is answered, with its reply or with 451 4.3.0.
+It may return the message as it is kept, with another positive reply; None: as it is."""
 
 
 class Server(Ruled, Configuring, WithAccounts):
