@@ -25,13 +25,51 @@ from .statistics import Statistics
 try:
     import uvicorn
     import wsproto  # noqa: F401 - uvicorn needs it, and would only say so later
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 except ImportError as error:
     raise ExtraMissing("the web server needs starlette, uvicorn and wsproto: pip install 'smtpfix[web]'") from error
 
 MOST_CONNECTIONS: Final = 500
 """At once; more are answered 503."""
+HEAD_SECONDS: Final = 20.0
+"""Within which the head of a request has to come."""
 CLOSE_SECONDS: Final = 2.0
 """That requests have to end; streams are broken off."""
+
+
+class _Connection(H11Protocol):  # type: ignore[misc] # of an extra
+    """A connection that ends where the head of a request does not come; uvicorn would wait for ever."""
+
+    _ending: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._look()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._rest()
+
+    def _look(self) -> None:
+        """Begin to count the seconds where a head is due, and end that where it has come."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._rest()
+        elif self._ending is None:
+            self._ending = self.loop.call_later(HEAD_SECONDS, self._end)
+
+    def _end(self) -> None:
+        self._ending = None
+        if self.transport.get_protocol() is self:  # it may have become a WebSocket
+            self.transport.close()
+
+    def _rest(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
 
 
 class WebServer:
@@ -109,7 +147,7 @@ class WebServer:
         config = uvicorn.Config(
             application(desk),
             loop="asyncio",
-            http="h11",
+            http=_Connection,
             ws="wsproto",
             lifespan="off",
             interface="asgi3",
