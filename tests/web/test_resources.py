@@ -23,6 +23,8 @@ def ending(site, sent, then=b""):
         said = b""
         while more := connection.recv(65_536):
             said += more
+            connection.sendall(then)
+            then = b""
         return said
 
 
@@ -33,7 +35,7 @@ def test_a_head_that_does_not_come_ends_the_connection(open_site, monkeypatch):
     whole = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
     for start in (b"", whole[:20], whole[:-2]):
         assert ending(site, start) == b"", start
-    assert ending(site, whole + whole[:20]).count(b"HTTP/1.1 200") == 1
+    assert ending(site, whole, whole[:20]).count(b"HTTP/1.1 200") == 1
     waited = site.ask("/api/smtpfix/v1/messages/wait?timeout=0.6")
     assert waited.status == 408
     with closing(socket.create_connection(("127.0.0.1", site.web.port), timeout=BOUND)) as connection:
