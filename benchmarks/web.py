@@ -46,6 +46,8 @@ class Running:
     url: str = ""
     began: float = 0.0
     """Seconds from its start to its first answer."""
+    cpu: float = 0.0
+    """The CPU time that this took."""
 
     @property
     def octets(self) -> int:
@@ -74,6 +76,7 @@ def started(*arguments: object, is_page: bool = False) -> Iterator[Running]:
         if running.url:
             fetch(f"{running.url}livez")
         running.began = time.perf_counter() - began
+        running.cpu = cpu_seconds(process.pid) or 0.0
         threading.Thread(target=process.stdout.read, daemon=True).start()  # so that it never waits for its reader
         try:
             yield running
@@ -247,13 +250,13 @@ def starts(table: Table) -> None:
     with_page, without, ends = [], [], []
     for _ in range(5):
         with started("serve", "--listen", "plain:0") as running:
-            without.append(running.began)
+            without.append(running.cpu)
         with started("serve", "--listen", "plain:0", "--web", "localhost:0") as running:
-            with_page.append(running.began)
+            with_page.append(running.cpu)
             began = time.perf_counter()
         ends.append(time.perf_counter() - began)
     more = (statistics.median(with_page) - statistics.median(without)) * 1e3
-    table.add("the first answer, later than without a page", more, f"{more:,.0f} ms", "≤ 140 ms")
+    table.add("start, CPU more than without a page", more, f"{more:,.0f} ms", "≤ 100 ms")
     end = statistics.median(ends) * 1e3
     table.add("the end", end, f"{end:,.0f} ms")
 

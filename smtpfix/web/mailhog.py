@@ -107,7 +107,8 @@ def _listed(desk: Desk, call: Call, query: Query, media_type: str) -> Answer:
     start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
     rows = desk.store.page(query, start=start, limit=limit).rows if limit else ()
     items = [made for row in rows if (made := _made(desk, row)) is not None]
-    answer = {"total": desk.store.count(query).all, "count": len(items), "start": start, "items": items}
+    total = desk.totals() if query == ACCEPTED else desk.matching(query, rows, start=start, limit=limit)
+    answer = {"total": total.all, "count": len(items), "start": start, "items": items}
     return as_json(answer, media_type=media_type)
 
 

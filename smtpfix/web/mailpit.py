@@ -50,7 +50,12 @@ def _page(desk: Desk, call: Call, query: Query, *, limit_of_none: int) -> Answer
     wanted = min(limit or limit_of_none, MOST_LISTED)
     rows = desk.store.page(asked, start=start, limit=wanted, before=before).rows if wanted else ()
     total = desk.totals()
-    matching = total if query == EVERYTHING else desk.store.count(asked)
+    if query == EVERYTHING:
+        matching = total
+    elif before is None:
+        matching = desk.matching(asked, rows, start=start, limit=wanted)
+    else:
+        matching = desk.store.count(asked)
     return as_json(
         {
             "total": total.all,

@@ -72,7 +72,8 @@ def messages(desk: Desk, call: Call) -> Answer:
         return Answer(status=304, headers={"ETag": tag})
     page = desk.store.page(query, start=start, limit=limit)
     total = desk.store.count()
-    matching = total if query == EVERYTHING else desk.store.count(query)
+    is_all = query == EVERYTHING
+    matching = total if is_all else desk.matching(query, page.rows, start=start, limit=limit)
     listed = as_json(
         {
             "seq": page.seq,

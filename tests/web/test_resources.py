@@ -98,6 +98,29 @@ def test_a_search_looks_at_each_message_once_and_few_searches_run_at_a_time(site
     assert (max(most), len(looked)) == (4, 12)
 
 
+def test_a_list_and_a_search_look_through_the_messages_once(site, monkeypatch):
+    """Lists count only when something has changed, and a search whose page is not full has counted already."""
+    counted = []
+    count = site.store.count
+    monkeypatch.setattr(site.store, "count", lambda *query: counted.append(query) or count(*query))
+    first, second = site.send(), site.send()
+    for path in ("/api/v1/messages", "/api/v2/messages"):
+        for _ in range(3):
+            found = site.ask(path).json
+            assert found["total"] == 2
+        assert found.get("unread", 2) == 2
+    assert len(counted) == 1
+    site.ask(f"/api/v1/message/{first}")
+    found = site.ask("/api/v1/search?query=hello").json
+    assert (found["messages_count"], found["messages_unread"], found["unread"]) == (2, 1, 1)
+    assert site.ask("/api/v2/search?kind=containing&query=nothing").json["total"] == 0
+    assert site.ask("/api/smtpfix/v1/messages?query=nothing").json["matching"] == 0
+    few = site.ask("/api/v1/search?query=hello&limit=1").json
+    assert (few["messages_count"], few["messages"][0]["ID"]) == (2, second)
+    beyond = site.ask("/api/v1/search?query=hello&start=5").json
+    assert (beyond["messages_count"], beyond["messages"]) == (2, [])
+
+
 def test_nothing_of_a_message_becomes_a_path(open_site, tmp_path):
     site = open_site()
     parts = "".join(
