@@ -447,8 +447,8 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/mail",
-        'elif name in ("a", "area") and markup[3]:',
-        "elif markup[3]:",
+        'if tag.name in ("a", "area"):',
+        "if tag.name:",
         "every href is a link",
     ),
     # conversation

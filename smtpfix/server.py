@@ -108,9 +108,10 @@ class Observer(Protocol):
     # One that has `said(server, session_number, event)` as well is told each `Event` of a session's transcript.
 
 
-Keep: TypeAlias = Callable[["Server[Any]", "CapturedMessage", Done], None]
+Keep: TypeAlias = Callable[["Server[Any]", "CapturedMessage", Done], "CapturedMessage | None"]
 """Begins to keep a message for good and returns at once; what it is given has to be called later, in the server's
-thread, with None or with why it could not. Then an accepted message is answered, with its reply or with 451 4.3.0."""
+thread, with None or with why it could not. Then an accepted message is answered, with its reply or with 451 4.3.0.
+It may return the message as it is kept, with another positive reply; None: as it is."""
 
 
 if TYPE_CHECKING:
@@ -324,7 +325,7 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
         """
         if not isinstance(to, ServerPolicy | str | Path):
             raise TypeError(f"a server switches to a Policy or to a scenario's id or Path, got {to!r}")
-        given = cast("Policy", to) if isinstance(to, ServerPolicy) else self._given
+        given = cast("PolicyT_co", to) if isinstance(to, ServerPolicy) else self._given
         if given.speaks() is not self._protocol:
             raise TypeError(f"this server speaks {self.policy.spoken.upper()}, got {to!r}")
         asked = given if isinstance(to, ServerPolicy) else given.showing(to)
@@ -351,7 +352,7 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
                     )
                 )
 
-    def _check(self, policy: Policy) -> None:
+    def _check(self, policy: ServerPolicy) -> None:
         """Raise an error for a policy that cannot be served here."""
         if policy.users is not None:
             check_installed((*policy.mechanisms, *(policy.mechanisms_in_clear or ())))

@@ -51,6 +51,8 @@ OURS = {
                 "rules.text._action",
                 "smtp.language._REPLY",
                 "imap.status._WORD",
+                "web.outgoing.Relay.__post_init__",
+                "web.outgoing.Relay.refusal",
             ),
         ),
         "policies, rules and catalogue files are written by whoever starts the server",

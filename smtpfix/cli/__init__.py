@@ -18,6 +18,8 @@ from .config import Kind, read_config, strangers
 from .options import DEFAULT_MEMORY, WAYS_TO_SAVE, read_options
 from .pipe import complain, settle
 from .probe_command import probe_command
+from .web_command import web_command
+from .web_options import web_options
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
@@ -226,14 +228,7 @@ def commands(context: click.Context) -> None:
     help="Show mail at http://localhost:8025, and serve the APIs of Mailpit and MailHog, whose environment names count "
     "(needs smtpfix[web]); without --store mail is in a temporary file.",
 )
-@click.option("--web-host", metavar="NAME", multiple=True, help="Another name that --web may be reached by.")
-@click.option("--web-read-only", is_flag=True, help="Let nobody change rules and scenarios by --web, nor start audits.")
-@click.option(
-    "--web-mailbox-auth",
-    metavar="FILE",
-    type=_FILE,
-    help="Who may use one mailbox of --web and no other, a line MAILBOX/NAME:PASSWORD each.",
-)
+@web_options(also=" (see --authority)")
 @click.option(
     "--mailbox-by",
     metavar="user|recipient|tag|server",
@@ -342,6 +337,7 @@ def providers_command(name: str | None) -> int:
 commands.add_command(audit_command)
 commands.add_command(certs_group)
 commands.add_command(probe_command)
+commands.add_command(web_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

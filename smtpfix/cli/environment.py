@@ -16,6 +16,14 @@ _WEB: Final = frozenset(
     (
         *("MP_UI_BIND_ADDR", "MP_WEBROOT", "MP_UI_AUTH", "MP_UI_AUTH_FILE", "MP_API_CORS", "MP_LABEL"),
         *("MP_DISABLE_HTTP_COMPRESSION", "MP_ENABLE_CHAOS", "MP_HIDE_DELETE_ALL_BUTTON", "MP_MAX_MESSAGE_SIZE"),
+        *("MP_UI_TLS_CERT", "MP_UI_TLS_KEY", "MP_WEBHOOK_URL", "MP_ALLOW_INTERNAL_HTTP_REQUESTS"),
+        *(
+            f"MP_SMTP_RELAY_{name}"
+            for name in (
+                *("HOST", "PORT", "STARTTLS", "TLS", "ALLOW_INSECURE", "AUTH", "USERNAME", "PASSWORD", "SECRET"),
+                *("RETURN_PATH", "OVERRIDE_FROM", "ALLOWED_RECIPIENTS", "BLOCKED_RECIPIENTS", "PRESERVE_MESSAGE_IDS"),
+            )
+        ),
         *("MP_SEND_API_AUTH", "MP_SEND_API_AUTH_FILE", "MP_SEND_API_AUTH_ACCEPT_ANY"),
         *("MH_UI_BIND_ADDR", "MH_API_BIND_ADDR", "MH_UI_WEB_PATH", "MH_CORS_ORIGIN", "MH_AUTH_FILE"),
     )
@@ -29,6 +37,7 @@ _SMTP: Final = frozenset(
 _HARMLESS: Final = frozenset(
     (
         *("MP_QUIET", "MP_VERBOSE", "MP_DISABLE_VERSION_CHECK", "MP_DISABLE_AUTO_VACUUM", "MP_DISABLE_WAL"),
+        *("MP_ENABLE_PROMETHEUS", "MP_BLOCK_REMOTE_CSS_AND_FONTS"),
         *("MP_COMPRESSION", "MP_SMTP_DISABLE_RDNS", "MP_TENANT_ID", "MH_STORAGE"),
     )
 )
@@ -48,8 +57,8 @@ def with_environment(options: Mapping[str, Any], environment: Mapping[str, str])
             found["user"] = tuple(_users(environment))
     if not found.get("hostname") and environment.get("MH_HOSTNAME"):
         found["hostname"] = environment["MH_HOSTNAME"]
-    if found.get("store") is None and (where := environment.get("MP_DATABASE")):
-        found["store"] = str(Path(where) / "smtpfix.db") if Path(where).is_dir() else where
+    if found.get("store") is None and (where := database(environment)):
+        found["store"] = where
     most = environment.get("MP_MAX_MESSAGES", "")
     if found.get("keep") is None and most:
         if not most.isascii() or not most.isdecimal():
@@ -57,6 +66,12 @@ def with_environment(options: Mapping[str, Any], environment: Mapping[str, str])
         found["keep"] = int(most[:9]) or None
     found["keep_for"] = found.get("keep_for") or environment.get("MP_MAX_AGE") or None
     return found
+
+
+def database(environment: Mapping[str, str]) -> str | None:
+    """Return where the environment has its store; None where it says nothing."""
+    where = environment.get("MP_DATABASE")
+    return str(Path(where) / "smtpfix.db") if where and Path(where).is_dir() else where or None
 
 
 def without_effect(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -15,9 +16,13 @@ from typing import TypeAlias
 from smtpfix.conversation.service import Done
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.record.session import Session
+from smtpfix.rules.reply import Reply
 from smtpfix.server import Server
+from smtpfix.smtp.policy import Policy
+from smtpfix.smtp.replies import ACCEPTED
 from smtpfix.store.mailboxes import MailboxBy
 from smtpfix.store.opening import open_store
+from smtpfix.store.row import new_id
 from smtpfix.store.store import Store
 from smtpfix.store.writer import Retention, Writer
 from smtpfix.wire.loop import LOOP_THREAD
@@ -34,15 +39,24 @@ class Keeper:
         self._name_of = name_of
         self._note = note
 
-    def keep(self, server: Server, message: CapturedMessage, done: Done) -> None:
-        """Keep a message, as `Server` asks for it."""
+    def keep(self, server: Server, message: CapturedMessage, done: Done) -> CapturedMessage:
+        """Keep a message, as `Server` asks for it; the id that it is found by is in its reply."""
+        name = new_id()
+        if message.reply == ACCEPTED and isinstance(server.policy, Policy) and _says_so(server.policy):
+            message = replace(message, reply=Reply(250, "2.0.0", f"Ok: queued as {name}"))
         if self._note is not None:
             self._note(message)
-        self._writer.keep(self._name_of(server), message, done)
+        self._writer.keep(self._name_of(server), message, done, name)
+        return message
 
     def put(self, server: Server, session: Session) -> None:
         """Keep a session that has ended."""
         self._writer.put(self._name_of(server), session)
+
+
+def _says_so(policy: Policy) -> bool:
+    """Return whether a server has no words of its own for this; LMTP has a reply for each recipient."""
+    return policy.protocol == "smtp" and "accepted" not in (policy.replies or {})
 
 
 @contextmanager

@@ -5,7 +5,6 @@ Knows neither click nor servers. Errors name the option, what was expected and w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -31,6 +30,7 @@ from .emit import Emission
 from .listening import READERS, at_ports, conventional, listener, unprivileged
 from .shown import asked_scenarios, certificate_fields, showing, version_fields
 from .users import check_mechanisms, read_users
+from .web_options import NAMES as WEB
 
 if TYPE_CHECKING:
     from smtpfix.store.mailboxes import MailboxBy
@@ -166,13 +166,10 @@ def read_options(
     max_memory: int = DEFAULT_MEMORY,
     keep_for: str | None = None,
     web: str | None = None,
-    web_host: Collection[str] = (),
-    web_read_only: bool = False,
     mailbox_by: str | None = None,
-    web_mailbox_auth: Path | None = None,
     **others: Any,
 ) -> ServeOptions:
-    """Return the options of a command line; `others` are fields of `ServeOptions`.
+    """Return the options of a command line; `others` are fields of `ServeOptions`, and what `web_options` has.
 
     Raises `InvalidValueError`, `UnknownScenario` and `UnknownProvider`.
     """
@@ -239,10 +236,8 @@ def read_options(
     others |= {"hostname": next(iter(hostname), None)}
     others |= {"keep_for": None if keep_for is None else _time(keep_for)}
     named = _mailbox_by(mailbox_by)
-    others |= {
-        "web": _web(web, web_host, read_only=web_read_only, mailbox_by=named, auth=web_mailbox_auth),
-        "mailbox_by": named,
-    }
+    asked: dict[str, Any] = {name: others.pop(name) for name in WEB if name in others}
+    others |= {"web": _web(web, asked, mailbox_by=named), "mailbox_by": named}
     return ServeOptions(shown, scenarios, left_out, **others)
 
 
@@ -264,22 +259,15 @@ def _served(
     return policies
 
 
-def _web(
-    where: str | None, hosts: Collection[str], *, read_only: bool, mailbox_by: MailboxBy | None, auth: Path | None
-) -> WebSettings | None:
+def _web(where: str | None, options: Mapping[str, Any], *, mailbox_by: MailboxBy | None) -> WebSettings | None:
     """Return where and how mail is shown. Raises `InvalidValueError`, which names the option."""
     if where is not None:
-        from smtpfix.web.settings import WebSettings, read_mailbox_users  # noqa: PLC0415 - few servers show mail
+        from .web_settings import read_web  # noqa: PLC0415 - few servers show mail
 
-        settings = WebSettings.read(where, os.environ, hosts=tuple(hosts), read_only=read_only)
-        users = {} if auth is None else read_mailbox_users(auth)
-        return replace(settings, mailbox_by=mailbox_by, mailbox_users=users)
-    if auth is not None:
-        raise InvalidValueError("--web-mailbox-auth", str(auth), "--web beside it")
-    if hosts:
-        raise InvalidValueError("--web-host", ", ".join(hosts), "--web beside it")
-    if read_only:
-        raise InvalidValueError("--web-read-only", "alone", "--web beside it")
+        return replace(read_web(where, options), mailbox_by=mailbox_by)
+    for name, value in options.items():
+        if value:
+            raise InvalidValueError(f"--{name.replace('_', '-')}", "that alone", "--web beside it")
     return None
 
 

@@ -155,7 +155,8 @@ class _Run:
         inbox = self._inbox()
         try:
             authority = None
-            if directory is not None or any(policy.uses_tls for policy in policies):
+            is_page_in_tls = self._options.web is not None and self._options.web.tls
+            if directory is not None or is_page_in_tls or any(policy.uses_tls for policy in policies):
                 authority = opened.enter_context(Authority(directory, key_type=self._options.key_type))
             if self._options.store is not None or self._options.web is not None:
                 self._keeper = opened.enter_context(self._keeping())
@@ -171,7 +172,7 @@ class _Run:
                 self._use_rules(self._rules_file)
             for server in servers:
                 opened.enter_context(server)
-            web = None if self._keeper is None else self._show_on_web(self._keeper, opened)
+            web = None if self._keeper is None else self._show_on_web(self._keeper, authority, opened)
             if self._options.emit is not None and self._settings is not None:
                 emit(self._options.emit.text(servers[0]), self._settings)
             for key in {files[1] for policy in policies if (files := policy.certificate_files) is not None}:
@@ -225,21 +226,26 @@ class _Run:
         except StoreError as error:
             raise CannotServeError(str(error)) from error
 
-    def _show_on_web(self, keeper: Keeper, opened: ExitStack) -> str | None:
+    def _show_on_web(self, keeper: Keeper, authority: Authority | None, opened: ExitStack) -> str | None:
         """Start the web server, if it is wanted; return its URL."""
         if (settings := self._options.web) is None:
             return None
         from smtpfix.web.runner import WebServer  # noqa: PLC0415 - as above
 
-        from .environment import without_effect  # noqa: PLC0415 - as above
+        from .web import warn  # noqa: PLC0415 - as above
+        from .web_settings import https_context  # noqa: PLC0415 - as above
 
-        if names := without_effect(os.environ):
-            complain(f"these names in the environment have no effect: {', '.join(names)}")
-        if settings.is_open and not settings.is_local:
-            complain(f"whoever reaches {settings.host} can read the mail: MP_UI_AUTH=NAME:PASSWORD asks for a password")
+        warn(settings)
         servers = {name: server for server, name in self._names.items()}
         shared = self._options.store is not None
-        web = WebServer(keeper.store, settings, servers=servers, statistics=self._statistics, is_shared=shared)
+        web = WebServer(
+            keeper.store,
+            settings,
+            servers=servers,
+            statistics=self._statistics,
+            is_shared=shared,
+            tls=https_context(settings, authority),
+        )
         opened.enter_context(web)
         return web.url
 

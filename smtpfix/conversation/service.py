@@ -48,9 +48,9 @@ class Intake:
     """Is told that a message has not been accepted after all, and what it is instead."""
     withdrawn: Callable[[EarlyAttempt], None] = _ignored
     """Is told that its content has come all the same."""
-    keep: Callable[[CapturedMessage, Done], None] | None = None
+    keep: Callable[[CapturedMessage, Done], CapturedMessage | None] | None = None
     """Begins to keep a message for good, and returns at once; what it is given is called later, in the loop.
-    An accepted message is answered only then. None keeps nothing."""
+    An accepted message is answered only then. It may return the message with another reply. None keeps nothing."""
 
 
 class Closing:

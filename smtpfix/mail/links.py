@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 _MARKUP: Final = re.compile(
     r"""<!--(?:-?>|.*?(?:--!?>|\Z))|<[!?][^>]*+(?:>|\Z)"""
@@ -28,26 +28,44 @@ _LONG_REFERENCE: Final = re.compile(r"&#[0-9]{8,}+;?")
 """A character reference to no character; Python does not even convert the longest (`int`)."""
 
 
-def links_in_html(text: str) -> Iterator[str]:
-    """Yield the http, https and mailto links of an HTML body: what its ``<a>`` and ``<area>`` lead to."""
+class Tag(NamedTuple):
+    """A start tag of an HTML body."""
+
+    name: str
+    """In small letters."""
+    attributes: str
+    """As they stand."""
+    text: str
+    """What stands in an element that has text only, such as a style sheet; of every other one ``""``."""
+
+    def value(self, wanted: str) -> str:
+        """Return an attribute's value, the first one's; ``""`` without one."""
+        for name, *values in _ATTRIBUTE.findall(self.attributes):
+            if name.lower() == wanted:
+                return unescaped("".join(values))
+        return ""
+
+
+def tags_in_html(text: str) -> Iterator[Tag]:
+    """Yield the start tags of an HTML body that are closed, outside of comments and scripts."""
     at = 0
     while (markup := _MARKUP.search(text, at)) is not None:
         at = markup.end()
-        name = (markup[1] or "").lower()
+        name, inside = (markup[1] or "").lower(), ""
         if name in _TEXT_ONLY:
-            at = next((end.start() for end in _TEXT_END.finditer(text, at) if end[1].lower() == name), len(text))
-        elif name in ("a", "area") and markup[3]:
-            href = unescaped(_href(markup[2])).strip()
+            end = next((end.start() for end in _TEXT_END.finditer(text, at) if end[1].lower() == name), len(text))
+            inside, at = text[at:end], end
+        if name and name[0] != "/" and markup[3]:
+            yield Tag(name, markup[2], inside)
+
+
+def links_in_html(text: str) -> Iterator[str]:
+    """Yield the http, https and mailto links of an HTML body: what its ``<a>`` and ``<area>`` lead to."""
+    for tag in tags_in_html(text):
+        if tag.name in ("a", "area"):
+            href = tag.value("href").strip()
             if href.lower().startswith(("http:", "https:", "mailto:")):
                 yield href
-
-
-def _href(attributes: str) -> str:
-    """Return the value of the first href among a tag's attributes; ``""`` without one."""
-    for name, *values in _ATTRIBUTE.findall(attributes):
-        if name.lower() == "href":
-            return "".join(values)
-    return ""
 
 
 def urls_in_text(text: str) -> Iterator[str]:

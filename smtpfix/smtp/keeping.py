@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def keep_and_say(
     conversation: SMTPConversation,
-    keep: Callable[[CapturedMessage, Done], None],
+    keep: Callable[[CapturedMessage, Done], CapturedMessage | None],
     message: CapturedMessage,
     say: Say,
     take_in: Callable[[CapturedMessage], bool],
@@ -33,14 +33,15 @@ def keep_and_say(
 
     def done(error: Exception | None) -> None:
         if error is None:
-            assert message.reply is not None  # noqa: S101 - it is accepted
-            reply, kept = message.reply, message
+            assert kept_as.reply is not None  # noqa: S101 - it is accepted
+            reply, kept = kept_as.reply, kept_as
         else:
             conversation.recorder.note(f"the message could not be kept: {error}")
             reply, kept = replies.NOT_KEPT, replace(message, reply=replies.NOT_KEPT)
         go_on(partial(say, reply) if take_in(kept) else _nothing)
 
-    keep(message, done)
+    kept_as = message
+    kept_as = keep(message, done) or message
 
 
 def _nothing() -> None:

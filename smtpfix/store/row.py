@@ -151,8 +151,8 @@ def storable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def entry_of(message: CapturedMessage, *, server: str, run: str, mailbox: str = "") -> Entry:
-    """Return what is stored of a message."""
+def entry_of(message: CapturedMessage, *, server: str, run: str, mailbox: str = "", name: str = "") -> Entry:
+    """Return what is stored of a message, under an id that it was given, or a new one."""
     headers = _Headers(message.content)
     recipients = tuple(storable(sound(address)) for address in message.to)
     named = {name: headers.addresses(name) for name in ("from", "to", "cc", "bcc", "reply-to")}
@@ -163,7 +163,7 @@ def entry_of(message: CapturedMessage, *, server: str, run: str, mailbox: str = 
     parts = tuple(listed(split(message.content)[0]))
     body = _body(parts)
     row = Row(
-        id=new_id(),
+        id=name or new_id(),
         received=message.received.astimezone(UTC),
         server=server,
         session=session_id(run, server, message.session_number) if message.session_number else "",

@@ -64,6 +64,8 @@ class _Waiting:
     message: CapturedMessage
     server: str
     done: Done
+    name: str
+    """Its id; ``""``: it gets one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,8 @@ class Writer:
         self._thread.start()
         return self
 
-    def keep(self, server: str, message: CapturedMessage, done: Done) -> None:
-        """Store a message soon, and then tell `done`; returns at once.
+    def keep(self, server: str, message: CapturedMessage, done: Done, name: str = "") -> None:
+        """Store a message soon, under an id if it has one already, and then tell `done`; returns at once.
 
         What was not accepted is not kept where too much of it waits already: its client does not wait, so could send
         more than can be written.
@@ -117,7 +119,7 @@ class Writer:
                     self._tell_all([(done, error)])
                     return
                 self._unawaited += message.weight
-        self._queue.put(_Waiting(message, server, done))
+        self._queue.put(_Waiting(message, server, done, name))
 
     def put(self, server: str, session: Session) -> None:
         """Store a session that has ended, soon; one that cannot be stored is lost."""
@@ -174,7 +176,7 @@ class Writer:
         kept: list[Done] = []
         for item in waiting:
             try:
-                entry = entry_of(item.message, server=item.server, run=self._run)
+                entry = entry_of(item.message, server=item.server, run=self._run, name=item.name)
                 entries.append(filed(entry, self._mailbox_by))
                 kept.append(item.done)
             except Exception as error:  # noqa: BLE001 - one message takes no other one along

@@ -21,7 +21,20 @@ from starlette.websockets import WebSocket
 
 from smtpfix.errors import InvalidValueError, StoreError
 
-from . import control, mailhog, mailpit, mailpit_events, mailpit_server, openapi, own, page
+from . import (
+    control,
+    html_check,
+    links,
+    mailhog,
+    mailpit,
+    mailpit_events,
+    mailpit_server,
+    metrics,
+    openapi,
+    own,
+    page,
+    release,
+)
 from .desk import Desk
 from .exchange import NOT_FOUND, Answer, BadRequestError, Call, Handler, Route, Socket, said
 from .guard import MAILBOX, ONLY_MAILBOX, Application, Guard, RefusedError, Scope
@@ -34,6 +47,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     *mailpit_server.ROUTES,
     *mailpit_events.ROUTES,
     *mailhog.ROUTES,
+    *metrics.ROUTES,
+    *release.ROUTES,
+    *links.ROUTES,
+    *html_check.ROUTES,
     *own.ROUTES,
     *control.ROUTES,
     *openapi.ROUTES,

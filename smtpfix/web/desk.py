@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import tzinfo
 from typing import Final, TypeVar
@@ -53,6 +53,7 @@ class Desk:
         self.chaos_rules: dict[str, tuple[Rule, ...]] = {}
         self.jim: dict[str, float] | None = None
         self.hub = Hub(store, self.run)
+        self._totals: tuple[int, Count] | None = None
         self._threads = ThreadPoolExecutor(THREADS, "smtpfix web")
 
     async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
@@ -78,8 +79,20 @@ class Desk:
         return next(iter(self.store.page(query, limit=1).rows), None)
 
     def totals(self) -> Count:
-        """Return how many accepted messages there are."""
-        return self.store.count(ACCEPTED)
+        """Return how many accepted messages there are; counted anew only when the journal has moved."""
+        seq = self.store.last_change()
+        known = self._totals
+        if known is None or known[0] != seq:
+            known = self._totals = (seq, self.store.count(ACCEPTED))
+        return known[1]
+
+    def matching(
+        self, query: Query, rows: Sequence[Row], *, start: int, limit: int, mailbox: str | None = None
+    ) -> Count:
+        """Return how many match, where a page of them is known: one that is not full needs no second look at all."""
+        if start == 0 and len(rows) < limit:
+            return Count(len(rows), sum(not row.is_read for row in rows))
+        return self.store.count(query, mailbox=mailbox)
 
 
 def among_accepted(query: Query) -> Query:

@@ -107,7 +107,8 @@ def _listed(desk: Desk, call: Call, query: Query, media_type: str) -> Answer:
     start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
     rows = desk.store.page(query, start=start, limit=limit).rows if limit else ()
     items = [made for row in rows if (made := _made(desk, row)) is not None]
-    answer = {"total": desk.store.count(query).all, "count": len(items), "start": start, "items": items}
+    total = desk.totals() if query == ACCEPTED else desk.matching(query, rows, start=start, limit=limit)
+    answer = {"total": total.all, "count": len(items), "start": start, "items": items}
     return as_json(answer, media_type=media_type)
 
 
@@ -172,16 +173,6 @@ def download_part(desk: Desk, call: Call) -> Answer:
     part = parts[int(number[:6])]
     name = sound(part.value("disposition").parameters.get("filename", ""))
     return part_answer(octets_of(part), part.media_type, name)
-
-
-def release(_desk: Desk, _call: Call) -> Answer:
-    """Refuse to send a message on: host and port never come from a request."""
-    return said("", 400)  # clients read any body as JSON
-
-
-def outgoing(_desk: Desk, _call: Call) -> Answer:
-    """List the servers that messages may be released to: none."""
-    return as_json({}, media_type=TEXT_JSON)
 
 
 # Jim, who makes servers fail; here he is told everything and does nothing but what `chaos` does
@@ -258,11 +249,9 @@ ROUTES: Final = (
     Route("/api/v2/messages", {"GET": messages}),
     Route("/api/v2/search", {"GET": search}),
     Route("/api/v2/jim", {"GET": jim, "POST": jim, "PUT": jim, "DELETE": jim}),
-    Route("/api/v2/outgoing-smtp", {"GET": outgoing}),
     Route("/api/v2/websocket", socket=socket),
     Route("/api/v1/messages/{id}", {"GET": message, "DELETE": delete}),
     Route("/api/v1/messages/{id}/download", {"GET": download}),
     Route("/api/v1/messages/{id}/mime/part/{n}/download", {"GET": download_part}),
-    Route("/api/v1/messages/{id}/release", {"POST": release}),
     Route("/api/v1/events", {"GET": events}),
 )

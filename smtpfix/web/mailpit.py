@@ -51,7 +51,12 @@ def _page(desk: Desk, call: Call, query: Query, *, limit_of_none: int) -> Answer
     wanted = min(limit or limit_of_none, MOST_LISTED)
     rows = desk.store.page(asked, start=start, limit=wanted, before=before).rows if wanted else ()
     total = desk.totals()
-    matching = total if query == EVERYTHING else desk.store.count(asked)
+    if query == EVERYTHING:
+        matching = total
+    elif before is None:
+        matching = desk.matching(asked, rows, start=start, limit=wanted)
+    else:
+        matching = desk.store.count(asked)
     return as_json(
         {
             "total": total.all,
@@ -198,29 +203,6 @@ def thumbnail(desk: Desk, call: Call) -> Answer:
     return Answer(blank_jpeg(180, 120), "image/jpeg")
 
 
-def release(desk: Desk, call: Call) -> Answer:
-    """Refuse to send a message on: no relay is configured."""
-    if desk.store.get(call.path["id"]) is None:
-        return NOT_FOUND
-    return said("Message relaying is not configured: this server sends nothing on", 400)
-
-
-def html_check(desk: Desk, call: Call) -> Answer:
-    """Say that HTML is not compared with what mail clients support."""
-    if (row := _found(desk, call)) is None:
-        return NOT_FOUND
-    if not whole(row, _content(desk, row))["HTML"]:
-        return said("message does not contain HTML", 400)
-    return said("HTML is not checked: this server has no table of what mail clients support", 501)
-
-
-def link_check(desk: Desk, call: Call) -> Answer:
-    """Say that no link is followed."""
-    if _found(desk, call) is None:
-        return NOT_FOUND
-    return said("Links are not checked: this server sends no requests", 501)
-
-
 # Sending
 
 
@@ -291,7 +273,4 @@ ROUTES: Final = (
     Route("/api/v1/message/{id}/raw", {"GET": raw}),
     Route("/api/v1/message/{id}/part/{part}", {"GET": part}),
     Route("/api/v1/message/{id}/part/{part}/thumb", {"GET": thumbnail}),
-    Route("/api/v1/message/{id}/release", {"POST": release}),
-    Route("/api/v1/message/{id}/html-check", {"GET": html_check}),
-    Route("/api/v1/message/{id}/link-check", {"GET": link_check}),
 )

@@ -21,6 +21,7 @@ from .exchange import (
     lowered,
     said,
 )
+from .outgoing import Relay
 
 VERSION: Final = "v1.30.5"
 """What programs look at before they use what came with a version; ``X-Mailer`` of nothing."""
@@ -28,19 +29,19 @@ VERSION: Final = "v1.30.5"
 
 def info(desk: Desk, _: Call) -> Answer:
     """Tell of the server."""
-    total, numbers, path = desk.totals(), desk.statistics, getattr(desk.store, "path", None)
+    total, numbers = desk.totals(), desk.statistics
     return as_json(
         {
             "Version": VERSION,
             "LatestVersion": "disabled",
             "Database": desk.store.where,
-            "DatabaseSize": path.stat().st_size if isinstance(path, Path) and path.exists() else 0,
+            "DatabaseSize": database_size(desk),
             "Messages": total.all,
             "Unread": total.unread,
             "Tags": dict(desk.store.tags()),
             "RuntimeStats": {
                 "Uptime": int(desk.uptime),
-                "Memory": _memory(),
+                "Memory": memory(),
                 "MessagesDeleted": numbers.deleted,
                 "SMTPAccepted": numbers.accepted,
                 "SMTPAcceptedSize": numbers.accepted_octets,
@@ -51,7 +52,13 @@ def info(desk: Desk, _: Call) -> Answer:
     )
 
 
-def _memory() -> int:
+def database_size(desk: Desk) -> int:
+    """Return how many octets the store's file has; 0 where it is no file."""
+    path = getattr(desk.store, "path", None)
+    return path.stat().st_size if isinstance(path, Path) and path.exists() else 0
+
+
+def memory() -> int:
     """Return how many octets of memory the process has; the most it ever had where the system does not tell."""
     with suppress(OSError, ValueError, IndexError):
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -68,22 +75,27 @@ def web_ui(desk: Desk, _: Call) -> Answer:
     return as_json(
         {
             "Label": desk.settings.label,
-            "MessageRelay": {
-                "Enabled": False,
-                "SMTPServer": "",
-                "ReturnPath": "",
-                "AllowedRecipients": "",
-                "BlockedRecipients": "",
-                "OverrideFrom": "",
-                "PreserveMessageIDs": False,
-                "RecipientAllowlist": "",
-            },
+            "MessageRelay": message_relay(desk.settings.outgoing.relay),
             "SpamAssassin": False,
             "ChaosEnabled": desk.settings.chaos,
             "DuplicatesIgnored": False,
             "HideDeleteAllButton": desk.settings.hide_delete_all,
         }
     )
+
+
+def message_relay(relay: Relay | None) -> dict[str, Any]:
+    """Return what Mailpit's API tells a page of the relay."""
+    return {
+        "Enabled": relay is not None,
+        "SMTPServer": "" if relay is None else relay.where,
+        "ReturnPath": "" if relay is None else relay.return_path,
+        "AllowedRecipients": "" if relay is None else relay.allowed,
+        "BlockedRecipients": "" if relay is None else relay.blocked,
+        "OverrideFrom": "" if relay is None else relay.override_from,
+        "PreserveMessageIDs": relay is not None and relay.keep_message_id,
+        "RecipientAllowlist": "" if relay is None else relay.allowed,
+    }
 
 
 _TRIGGERS: Final = {

@@ -91,7 +91,8 @@ def messages(desk: Desk, call: Call) -> Answer:
         return known
     page = desk.store.page(query, mailbox=mailbox, start=start, limit=limit)
     total = desk.store.count(mailbox=mailbox)
-    matching = total if query == EVERYTHING else desk.store.count(query, mailbox=mailbox)
+    is_all = query == EVERYTHING
+    matching = total if is_all else desk.matching(query, page.rows, start=start, limit=limit, mailbox=mailbox)
     return _listed(
         desk,
         page.seq,

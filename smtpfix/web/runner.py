@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
 from types import TracebackType
@@ -25,19 +26,58 @@ from .switches import Switches
 try:
     import uvicorn
     import wsproto  # noqa: F401 - uvicorn needs it, and would only say so later
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 except ImportError as error:
     raise ExtraMissing("the web server needs starlette, uvicorn and wsproto: pip install 'smtpfix[web]'") from error
 
 MOST_CONNECTIONS: Final = 500
 """At once; more are answered 503."""
+HEAD_SECONDS: Final = 20.0
+"""Within which the head of a request has to come."""
 CLOSE_SECONDS: Final = 2.0
 """That requests have to end; streams are broken off."""
 
 
-class WebServer:
-    """Serves a store over HTTP, from `start` to `close`, which may be called in any thread.
+class _Connection(H11Protocol):  # type: ignore[misc] # of an extra
+    """A connection that ends where the head of a request does not come; uvicorn would wait for ever."""
 
-    Where a store is shared (`is_shared`), the servers follow what other programs switch them to.
+    _ending: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        self._look()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._rest()
+
+    def _look(self) -> None:
+        """Begin to count the seconds where a head is due, and end that where it has come."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._rest()
+        elif self._ending is None:
+            self._ending = self.loop.call_later(HEAD_SECONDS, self._end)
+
+    def _end(self) -> None:
+        self._ending = None
+        if self.transport.get_protocol() is self:  # it may have become a WebSocket
+            self.transport.close()
+
+    def _rest(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+
+
+class WebServer:
+    """Serves a store over HTTP, or HTTPS where it is given a context.
+
+    From `start` to `close`, which may be called in any thread. Where a store is shared (`is_shared`), the servers
+    follow what other programs switch them to.
     """
 
     def __init__(
@@ -48,7 +88,9 @@ class WebServer:
         servers: Mapping[str, Server] | None = None,
         statistics: Statistics | None = None,
         is_shared: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._store = store
         self._settings = settings
         self._servers = servers
@@ -66,7 +108,7 @@ class WebServer:
         """Where it is, such as ``http://localhost:8025/``."""
         host = "localhost" if self._settings.host in ("::", "0.0.0.0") else self._settings.host
         shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{self.port}{self._settings.webroot}"
+        return f"{'http' if self._tls is None else 'https'}://{shown}:{self.port}{self._settings.webroot}"
 
     def start(self) -> Self:
         """Listen, and serve from now on. Raises `ListenError`, and `StoreError`."""
@@ -123,7 +165,7 @@ class WebServer:
         config = uvicorn.Config(
             application(desk),
             loop="asyncio",
-            http="h11",
+            http=_Connection,
             ws="wsproto",
             lifespan="off",
             interface="asgi3",
@@ -137,11 +179,16 @@ class WebServer:
             ws_max_size=65_536,
             ws_ping_interval=None,
         )
+        config.load()
+        config.ssl = self._tls  # it would take files only
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=self._sockets))
+        telling = await self._telling(desk)
         running.set()  # the kernel keeps connections until they are served
         await self._ended.wait()
         server.should_exit = True
+        if telling is not None:
+            telling.cancel()
         desk.hub.end()
         try:
             await asyncio.wait_for(serving, CLOSE_SECONDS)
@@ -150,6 +197,17 @@ class WebServer:
             await asyncio.wait({serving}, timeout=1)
         desk.hub.close()
         desk.close()
+
+    async def _telling(self, desk: Desk) -> asyncio.Task[None] | None:
+        """Begin to tell the webhook, where there is one."""
+        if not (url := self._settings.outgoing.webhook):
+            return None
+        from .webhook import Webhook  # noqa: PLC0415 - few servers have one
+
+        hook = Webhook(url, desk.hub, desk.statistics)
+        telling = asyncio.create_task(hook.run())
+        await hook.listens.wait()
+        return telling
 
 
 def _listen(settings: WebSettings) -> list[socket.socket]:

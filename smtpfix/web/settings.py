@@ -11,11 +11,13 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.store.mailboxes import MailboxBy
+
+from .outgoing import Outgoing
 
 DEFAULT_PORT: Final = 8025
 _MEBIBYTE: Final = 1_048_576
@@ -44,6 +46,12 @@ class WebSettings:
     """Names it may be reached by, beside those that nobody can lead somewhere else."""
     origins: tuple[str, ...] = ()
     """Other origins whose pages may use it, such as ``https://ci.example.org``; without a scheme, http and https."""
+    tls: bool = False
+    """Whether it speaks HTTPS, with `certificate` or one of smtpfix's own authority."""
+    certificate: tuple[Path, Path] | None = None
+    """Files with the certificate chain, leaf first, and its key, PEM."""
+    outgoing: Outgoing = field(default_factory=Outgoing)
+    """What it may send out."""
     label: str = ""
     compress: bool = True
     chaos: bool = False
@@ -76,9 +84,22 @@ class WebSettings:
 
     @classmethod
     def read(
-        cls, where: str | None, environment: Mapping[str, str], *, hosts: tuple[str, ...] = (), read_only: bool = False
+        cls,
+        where: str | None,
+        environment: Mapping[str, str],
+        *,
+        hosts: tuple[str, ...] = (),
+        read_only: bool = False,
+        mailbox_auth: Path | None = None,
+        tls: bool = False,
+        tls_cert: Path | None = None,
+        tls_key: Path | None = None,
+        **outgoing: Any,
     ) -> WebSettings:
-        """Read ``[HOST:]PORT`` and the environment. Raises `InvalidValueError`, which names what is wrong."""
+        """Read ``[HOST:]PORT`` and the environment; `outgoing` is as `Outgoing.read` takes it.
+
+        Raises `InvalidValueError`, which names what is wrong.
+        """
         name = next(
             (one for one in ("MP_UI_BIND_ADDR", "MH_UI_BIND_ADDR", "MH_API_BIND_ADDR") if environment.get(one)), ""
         )
@@ -88,6 +109,7 @@ class WebSettings:
         except ValueError as error:
             expected = "ADDRESS:PORT or PORT, such as localhost:8025, [::]:8025 or 8025"
             raise InvalidValueError("--web" if where else name, address, expected) from error
+        certificate = _certificate(environment, tls_cert, tls_key)
         root = environment.get("MP_WEBROOT") or environment.get("MH_UI_WEB_PATH") or ""
         origins = environment.get("MP_API_CORS") or environment.get("MH_CORS_ORIGIN") or ""
         try:
@@ -99,11 +121,15 @@ class WebSettings:
                 send_users=_users(environment, "MP_SEND_API_AUTH", "MP_SEND_API_AUTH_FILE"),
                 send_by_anybody=_is_on(environment, "MP_SEND_API_AUTH_ACCEPT_ANY"),
                 hosts=hosts,
+                tls=tls or certificate is not None,
+                certificate=certificate,
+                outgoing=Outgoing.read(environment, **outgoing),
                 origins=tuple(origin.rstrip("/") for origin in origins.replace(",", " ").split()),
                 label=environment.get("MP_LABEL", ""),
                 compress=not _is_on(environment, "MP_DISABLE_HTTP_COMPRESSION"),
                 chaos=_is_on(environment, "MP_ENABLE_CHAOS"),
                 read_only=read_only,
+                mailbox_users={} if mailbox_auth is None else read_mailbox_users(mailbox_auth),
                 hide_delete_all=_is_on(environment, "MP_HIDE_DELETE_ALL_BUTTON"),
                 max_message=_mebibytes(environment, "MP_MAX_MESSAGE_SIZE", 50) * _MEBIBYTE,
             )
@@ -133,6 +159,20 @@ def _address(text: str) -> tuple[str, int]:
     elif ":" in host:
         raise ValueError(text)
     return host or "::", int(port)  # as other programs do: no address is all of them
+
+
+def _certificate(environment: Mapping[str, str], chain: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    """Return the files of a certificate and its key: those of the options, else those of the environment."""
+    names = ("--web-tls-cert", "--web-tls-key")
+    if chain is None and key is None:
+        names = ("MP_UI_TLS_CERT", "MP_UI_TLS_KEY")
+        chain, key = (Path(found) if (found := environment.get(name)) else None for name in names)
+    if chain is None and key is None:
+        return None
+    if chain is None or key is None:
+        there, missing = names if key is None else reversed(names)
+        raise InvalidValueError(there, str(chain or key), f"{missing} beside it")
+    return chain, key
 
 
 def _is_on(environment: Mapping[str, str], name: str) -> bool:

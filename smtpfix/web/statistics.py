@@ -16,6 +16,8 @@ class Statistics:
     accepted_octets: int = 0
     refused: int = 0
     deleted: int = 0
+    webhook_sent: int = 0
+    webhook_failed: int = 0
     started: float = field(default_factory=monotonic)
 
     def note(self, message: CapturedMessage) -> None:

@@ -57,6 +57,21 @@ def test_what_was_sent_by_smtp_is_listed_newest_first(site):
     assert site.ask("//api//v1/messages").json["count"] == 2
 
 
+@pytest.mark.parametrize(
+    ("policy", "said"), [({}, b"2.0.0 Ok: queued as "), ({"replies": {"accepted": "Yes"}}, b"2.0.0 Yes")]
+)
+def test_the_reply_names_the_id_unless_a_server_has_words_of_its_own(open_site, policy, said):
+    site = open_site(policy=policy)
+    with site.server.client() as client:
+        client.ehlo()
+        client.mail("ann@example.org")
+        client.rcpt("bob@example.org")
+        code, text = client.data(b"Subject: hello\r\n\r\n")
+    (row,) = site.store.page().rows
+    assert (code, text) == (250, said + (b"" if policy else row.id.encode()))
+    assert row.reply == f"250 {text.decode()}" == str(site.server.inbox.one().reply)
+
+
 def test_a_refused_message_is_no_message(site):
     """Other programs' clients know none: it would be one too many."""
     site.server.on("END-OF-DATA", Reply(550, "5.7.1", "No"), times=1)
@@ -235,7 +250,6 @@ def test_chaos_and_what_would_send_requests_are_off(site):
     assert site.ask(f"/api/v1/message/{id_}/release", "POST", {"To": ["a@example.org"]}).status == 400
     assert site.ask("/api/v1/message/none/release", "POST", {"To": ["a@example.org"]}).status == 404
     assert site.ask(f"/api/v1/message/{id_}/link-check").status == 501
-    assert site.ask(f"/api/v1/message/{id_}/html-check").status == 501
 
 
 def test_a_wrong_method_is_told_which_are_right(site):

@@ -59,6 +59,11 @@ def test_what_smtplib_sends_is_in_the_api_with_its_session(tmp_path):
             client.ehlo()
             client.login("ann", "tops3cret")
             client.sendmail("ann@example.org", ["bob@example.org"], b"Subject: hello\r\n\r\nhello\r\n")
+            client.mail("ann@example.org")
+            client.rcpt("bob@example.org")
+            code, said_then = client.data(b"Subject: hello\r\n\r\nagain\r\n")
+        assert (code, said_then[:23]) == (250, b"2.0.0 Ok: queued as " + said_then[20:23])
+        assert fetch(f"{url}api/v1/message/{said_then[20:].decode()}")["Text"] == "again\r\n"
         message = fetch(f"{url}api/v1/messages")["messages"][0]
         assert (message["Subject"], message["Username"]) == ("hello", "ann")
         session = fetch(f"{url}api/smtpfix/v1/messages/latest")["smtp"]["session"]
@@ -71,7 +76,7 @@ def test_what_smtplib_sends_is_in_the_api_with_its_session(tmp_path):
         assert "tops3cret" not in shown
         assert "AGFubgB0b3BzM2NyZXQ" not in shown
     with served("--listen", "plain:0", "--web", "localhost:0", "--store", store) as (_, url):
-        assert fetch(f"{url}api/v1/messages")["total"] == 1
+        assert fetch(f"{url}api/v1/messages")["total"] == 2
 
 
 def test_other_programs_names_are_enough():
