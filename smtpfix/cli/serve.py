@@ -237,7 +237,7 @@ class _Run:
         if settings.is_open and not settings.is_local:
             complain(f"whoever reaches {settings.host} can read the mail: MP_UI_AUTH=NAME:PASSWORD asks for a password")
         servers = {name: server for server, name in self._names.items()}
-        web = WebServer(keeper.store, settings, servers=servers, statistics=self._statistics)
+        web = WebServer(keeper.store, settings, servers=servers, statistics=self._statistics, run=keeper.run)
         opened.enter_context(web)
         return web.url
 

@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket
 
 from smtpfix.errors import InvalidValueError, StoreError
 
-from . import mailhog, mailpit, mailpit_events, mailpit_server, own, page
+from . import assertion, files, mailhog, mailpit, mailpit_events, mailpit_server, overview, own, page
 from .desk import Desk
 from .exchange import NOT_FOUND, Answer, BadRequestError, Call, Handler, Route, Socket, said
 from .guard import Application, Guard, RefusedError
@@ -34,6 +34,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *mailpit_events.ROUTES,
     *mailhog.ROUTES,
     *own.ROUTES,
+    *overview.ROUTES,
+    *assertion.ROUTES,
+    *files.ROUTES,
     *page.ROUTES,
 )
 """Everything that is answered."""

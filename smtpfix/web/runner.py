@@ -43,11 +43,13 @@ class WebServer:
         *,
         servers: Mapping[str, Server] | None = None,
         statistics: Statistics | None = None,
+        run: str = "",
     ) -> None:
         self._store = store
         self._settings = settings
         self._servers = servers
         self._statistics = statistics
+        self._process = run
         self._sockets: list[socket.socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -99,7 +101,9 @@ class WebServer:
         from .app import application  # noqa: PLC0415 - starlette, in the thread that needs it
 
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
-        desk = Desk(self._store, self._settings, servers=self._servers, statistics=self._statistics)
+        desk = Desk(
+            self._store, self._settings, servers=self._servers, statistics=self._statistics, process=self._process
+        )
         config = uvicorn.Config(
             application(desk),
             loop="asyncio",

@@ -3,6 +3,7 @@
 import pytest
 
 from smtpfix.mail.mime import MAX_DEPTH
+from smtpfix.web.assertion import STYLES
 
 HOSTILE = {
     "levels": b"".join(
@@ -27,7 +28,8 @@ def test_each_form_of_a_hostile_message_is_answered(site, content):
     sent = site.send(content)
     for path in (
         *(f"/api/v1/message/{sent}", f"/api/v1/message/{sent}/headers", f"/api/v1/message/{sent}/raw"),
-        *(f"/api/v1/messages/{sent}@smtpfix.test", f"/api/smtpfix/v1/messages/{sent}", f"/view/{sent}"),
+        *(f"/api/v1/messages/{sent}@smtpfix.test", f"/api/smtpfix/v1/messages/{sent}"),
+        *(f"/api/smtpfix/v1/messages/{sent}/test?style={style}" for style in STYLES),
         *("/api/v1/messages", "/api/v2/messages", "/", "/api/smtpfix/v1/messages", "/api/smtpfix/v1/messages/wait"),
     ):
         assert site.ask(path).status == 200, path
