@@ -72,8 +72,7 @@ function decoded(word) {
 async function go() {
   const to = route();
   const wanted = VIEWS.find((one) => one.words.includes(to.words[0])) ?? VIEWS[0];
-  document.body.classList.remove("menu-open");
-  byId("menu").setAttribute("aria-expanded", "false");
+  closeMenu();
   if (wanted !== shown) {
     view?.close?.();
     [view, shown] = [null, wanted];
@@ -86,8 +85,15 @@ async function go() {
   draw();
 }
 
+let drawn = "";
+
 function draw() {
+  const state = JSON.stringify([overview, counts.total, counts.unread, counts.tags, isLive, location.hash]);
+  if (state === drawn) return;
+  drawn = state;
+  const focused = [...byId("nav").querySelectorAll("a, button")].indexOf(/** @type {Element} */ (document.activeElement));
   fill(byId("nav"), nav({ overview, counts, isLive, route: route(), switchTheme, help: () => help.showModal() }));
+  if (focused >= 0) /** @type {HTMLElement | undefined} */ (byId("nav").querySelectorAll("a, button")[focused])?.focus();
 }
 
 // What happens
@@ -122,6 +128,11 @@ async function look() {
 
 // Keys, and what stands in the page from the beginning
 
+function closeMenu() {
+  document.body.classList.remove("menu-open");
+  byId("menu").setAttribute("aria-expanded", "false");
+}
+
 function switchTheme() {
   const root = document.documentElement;
   const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -137,6 +148,7 @@ addEventListener("keydown", (event) => {
     return;
   }
   if (event.key === "?") help.showModal();
+  else if (event.key === "Escape" && document.body.classList.contains("menu-open")) closeMenu();
   else if (!view?.key?.(event.key)) return;
   event.preventDefault();
 });
@@ -148,7 +160,7 @@ byId("menu").addEventListener("click", () => {
 });
 byId("skip").addEventListener("click", () => /** @type {HTMLElement | null} */ (place.querySelector("a, button, input"))?.focus());
 addEventListener("hashchange", go);
-document.body.append(h("div", { class: "shade", onclick: () => document.body.classList.remove("menu-open") }));
+document.body.append(h("div", { class: "shade", onclick: closeMenu }));
 
 await go();
 tell({ kind: "setting", data: {} }); // the servers are not known yet

@@ -7,8 +7,8 @@ import { copyButton } from "./format.js";
 
 const MODES = {
   plain: "no TLS",
-  starttls: "STARTTLS, for those who want it",
-  "tls-required": "STARTTLS, before anything else",
+  starttls: "STARTTLS, and in clear without it",
+  "tls-required": "STARTTLS first",
   "implicit-tls": "TLS from the first octet",
 };
 

@@ -31,7 +31,9 @@ export class List {
       type: "search", placeholder: "Search, such as from:shop is:unread", "aria-label": "Search", maxlength: 500,
       spellcheck: "false", autocomplete: "off", oninput: () => this.typed(),
     });
-    this.bar = h("div", { class: "bar" });
+    this.count = h("span", { role: "status" });
+    this.acts = h("span", { class: "row-of-buttons" });
+    this.bar = h("div", { class: "bar" }, this.count, h("span", { class: "grow" }), this.acts);
     this.body = h("ol", { class: "rows", "aria-label": "Messages" });
     this.foot = h("div", { class: "pager" });
     this.element = h("section", { class: "list", "aria-label": "Messages" },
@@ -82,10 +84,11 @@ export class List {
 
   drawBar() {
     const { matching, total, unread } = this.page;
-    const what = this.query ? `${matching.toLocaleString()} of ${counted(total, "message")}` : counted(total, "message");
+    const what = this.query ? `${matching.toLocaleString()} of ${total.toLocaleString()}` : counted(total, "message");
     const mayDelete = matching > 0 && (this.query !== "" || this.app.overview()?.may_delete_all !== false);
-    fill(this.bar, h("span", { role: "status" }, what, unread > 0 && ` · ${unread.toLocaleString()} unread`),
-      h("span", { class: "grow" }),
+    const said = unread > 0 && !this.query ? `${what} · ${unread.toLocaleString()} unread` : what;
+    if (this.count.textContent !== said) this.count.textContent = said; // a screen reader reads it out
+    fill(this.acts,
       unread > 0 && h("button", { class: "link", onclick: () => this.readAll() }, "Mark all read"),
       mayDelete && h("button", { class: "link", onclick: () => this.deleteAll() }, this.query ? "Delete these" : "Delete all"));
   }

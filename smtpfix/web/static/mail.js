@@ -15,7 +15,7 @@ import { Message } from "./message.js";
 export function open(place, app) {
   let query = "", start = 0, id = "", tab = "";
   const list = new List(app, { go: (to) => (location.hash = address(to)), address: (to) => address(to), loaded });
-  const main = h("main", { "aria-label": "Message", tabindex: -1 });
+  const main = h("main", { "aria-labelledby": "subject", tabindex: -1 });
   const message = new Message(main, app, { address: (to) => address(to), remove, unread, back });
   const box = h("div", { class: "mail" }, list.element, main);
   place.append(box);
@@ -62,8 +62,10 @@ export function open(place, app) {
       box.classList.toggle("open", id !== "");
       list.choose(id);
       if (`${query} ${start}` !== before || list.isNew) list.load(query, start).catch((error) => app.say(error.message));
-      if (id) message.show(id, tab);
-      else {
+      if (id) {
+        message.show(id, tab);
+        if (id !== was && document.activeElement !== list.search) main.focus({ preventScroll: true });
+      } else {
         message.forget();
         loaded();
         if (was) list.focus(was);

@@ -108,13 +108,14 @@ export class Message {
     return h("header", { class: "head" },
       h("div", { class: "head-line" },
         h("button", { class: "icon-button back", "aria-label": "Back to the list", onclick: this.mail.back }, icon("back")),
-        h("h1", null, bdi(message.Subject || "(no subject)")),
+        h("h1", { id: "subject" }, bdi(message.Subject || "(no subject)")),
         h("span", { class: "actions" },
           h("a", { class: "icon-button", href: `${OWN}/messages/${this.id}/raw`, download: true, title: "Download", "aria-label": "Download" }, icon("down")),
           h("button", { class: "icon-button", title: "Mark as unread (u)", "aria-label": "Mark as unread", onclick: this.mail.unread }, icon("dot")),
           h("button", { class: "icon-button", title: "Delete (#)", "aria-label": "Delete", onclick: this.mail.remove }, icon("trash")))),
-      h("dl", { class: "meta" }, line("From", [message.From]), line("To", message.To), line("Cc", message.Cc), line("Bcc", message.Bcc)),
-      h("p", { class: "at" }, h("time", { datetime: smtp.received }, new Date(smtp.received).toLocaleString()), ` · ${size(message.Size)}`),
+      h("div", { class: "facts" },
+        h("dl", { class: "meta" }, line("From", [message.From]), line("To", message.To), line("Cc", message.Cc), line("Bcc", message.Bcc)),
+        h("p", { class: "at" }, h("time", { datetime: smtp.received }, new Date(smtp.received).toLocaleString()), ` · ${size(message.Size)}`)),
       h("div", { class: "chips" }, this.chips()));
   }
 
@@ -128,19 +129,19 @@ export class Message {
         : chip({ kind: smtp.in_tls ? "ok" : "warn", icon: smtp.in_tls ? "lock" : "open", href: protocol }, smtp.in_tls ? "in TLS" : "in clear"),
       facts.auth.slice(0, 3).map((/** @type {any} */ one) => {
         const inClear = one.password_in_clear || one.token_in_clear;
-        return chip({ kind: inClear ? "bad" : one.accepted ? "ok" : "warn", icon: "key", href: protocol }, one.mechanism, " ", bdi(one.user),
-          inClear && `, ${one.password_in_clear ? "password" : "token"} in clear`, !one.accepted && ", refused");
+        return chip({ kind: inClear ? "bad" : one.accepted ? "ok" : "warn", icon: "key", href: protocol }, h("span", null, one.mechanism, " ", bdi(one.user),
+          inClear && `, ${one.password_in_clear ? "password" : "token"} in clear`, !one.accepted && ", refused"));
       }),
       chip({ kind: wrong ? "warn" : "ok", icon: wrong ? "warn" : "check", href: this.mail.address({ tab: "checks" }) },
         wrong ? `${wrong} against the standards` : "by the standards"),
       smtp.reply && chip({ kind: smtp.accepted ? "" : "bad" }, bdi(smtp.reply)),
       chip({ icon: "plug", href: `#/?q=${encodeURIComponent(`server:${smtp.server}`)}` }, bdi(smtp.server)),
       codes.slice(0, 1).map((/** @type {string} */ code) => chip({
-        kind: "code", icon: "key", title: "Copy the code", onclick: () => copy(code).then(() => this.app.say(`Copied ${code}.`)),
+        kind: "one-time", icon: "key", title: "Copy the code", onclick: () => copy(code).then(() => this.app.say(`Copied ${code}.`)),
       }, code)),
       message.Attachments.slice(0, 20).map((/** @type {any} */ one) => chip(
         { icon: "clip", href: `${MAILPIT}/message/${this.id}/part/${one.PartID}`, target: "_blank", rel: "noreferrer noopener" },
-        bdi(one.FileName || one.ContentType), ` · ${size(one.Size)}`)),
+        h("span", null, bdi(one.FileName || one.ContentType), ` · ${size(one.Size)}`))),
       message.Tags.map((/** @type {string} */ tag) => h("span", { class: "chip" }, h("a", { href: `#/?q=${encodeURIComponent(`tag:"${tag}"`)}` }, icon("tag"), bdi(tag)),
         h("button", { "aria-label": `Take the tag ${tag} off`, onclick: () => this.tag(message.Tags.filter((/** @type {string} */ one) => one !== tag)) }, "×"))),
       this.adding(),
@@ -161,6 +162,7 @@ export class Message {
       await change("PUT", `${MAILPIT}/tags`, { IDs: [this.id], Tags: tags });
       this.app.say(tags.length ? `Tags: ${tags.join(", ")}.` : "No tags.");
       await this.again();
+      /** @type {HTMLElement | null} */ (this.main.querySelector(".add-tag"))?.focus();
     } catch (error) {
       this.app.say(/** @type {Error} */ (error).message);
     }

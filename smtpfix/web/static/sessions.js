@@ -91,7 +91,8 @@ function row({ id, server, began, facts }) {
     h("td", null, bdi(facts.client_name || facts.client[0])),
     h("td", null, facts.tls ? chip({ kind: "ok" }, facts.tls.version.replace("TLSv", "TLS ")) : facts.tls_failure ? chip({ kind: "bad" }, facts.tls_failure.alert ?? "failed") : chip({ kind: "warn" }, "clear")),
     h("td", null, facts.auth.slice(0, 2).map((/** @type {any} */ one) =>
-      chip({ kind: one.password_in_clear || one.token_in_clear ? "bad" : one.accepted ? "ok" : "warn" }, one.mechanism, " ", bdi(one.user), !one.accepted && ", refused"))),
+      chip({ kind: one.password_in_clear || one.token_in_clear ? "bad" : one.accepted ? "ok" : "warn" },
+        h("span", null, one.mechanism, " ", bdi(one.user), !one.accepted && ", refused")))),
     h("td", null, facts.messages || (facts.retrievals.length ? `${facts.retrievals.length} read` : "–")),
     h("td", null, facts.end === null ? chip({ kind: "ok" }, "open") : failed ? chip({ kind: "warn" }, facts.end) : facts.end),
     h("td", { class: "seen" }, bdi(seen)));
