@@ -10,12 +10,15 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
-BOUND: Final = 30.0
+BOUND: Final = 20.0
 """Seconds after which the browser, or what a page was to do, has failed to answer."""
+_GLANCE: Final = 0.02
+"""Seconds between two looks at a page."""
 FLAGS: Final = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars"),
@@ -96,10 +99,13 @@ class Tab:
     def __init__(self, browser: Browser, session: str) -> None:
         self._browser = browser
         self._session = session
+        self._pause = threading.Event()
         self.asked: list[str] = []
         """The URL of every request that it made, or would have made."""
         self.told: list[str] = []
-        """What scripts said on the console, and what went wrong in them."""
+        """What it said on the console."""
+        self.failures: list[str] = []
+        """What went wrong in its scripts."""
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Have something done with it."""
@@ -116,11 +122,10 @@ class Tab:
         if method == "Network.requestWillBeSent":
             self.asked.append(said["request"]["url"])
         elif method == "Runtime.exceptionThrown":
-            self.told.append(
-                str(said["exceptionDetails"].get("exception", {}).get("description", said["exceptionDetails"]))
-            )
+            details = said["exceptionDetails"]
+            self.failures.append(str(details.get("exception", {}).get("description", details)))
         elif method == "Log.entryAdded":
-            self.told.append(str(said["entry"].get("text")))
+            self.told.append(f"{said['entry'].get('text')} {said['entry'].get('url', '')}")
         elif method == "Runtime.consoleAPICalled":
             self.told.append(" ".join(str(one.get("value")) for one in said["args"]))
 
@@ -137,21 +142,29 @@ class Tab:
         self.call("Page.navigate", url=url)
 
     def see(self, expression: str) -> Any:
-        """Return what a JavaScript expression is, in the page."""
-        done = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        """Return what a JavaScript expression is, in the page, whose policy holds for it too."""
+        done = self.call(
+            "Runtime.evaluate",
+            expression=expression,
+            awaitPromise=True,
+            returnByValue=True,
+            allowUnsafeEvalBlockedByCSP=False,
+        )
         if "exceptionDetails" in done:
             raise BrowserError(str(done["exceptionDetails"].get("exception", done["exceptionDetails"])))
         return done["result"].get("value")
 
     def wait(self, expression: str) -> Any:
-        """Return what an expression is as soon as it is something; looks at every frame that is drawn."""
-        script = (
-            f"new Promise((found, missed) => {{ const until = performance.now() + {BOUND * 800}; const look = () => {{"
-            f"let is; try {{ is = ({expression}) }} catch {{}} if (is) found(is);"
-            f"else if (performance.now() > until) missed(new Error({json.dumps('waited in vain for ' + expression)}));"
-            "else setTimeout(look, 20) }; look() })"
-        )
-        return self.see(script)
+        """Return what an expression is as soon as it is something, also in a page in which no script may run."""
+        until = monotonic() + BOUND
+        look = f"(() => {{ try {{ const is = ({expression}); return is instanceof Node || is }} catch {{}} }})()"
+        while monotonic() < until:
+            with suppress(BrowserError):  # while it goes from one page to another
+                if found := self.see(look):
+                    return found
+            self._pause.wait(_GLANCE)
+        shown = f"it shows {self.text()[:500]!r}; failures: {self.failures}"
+        raise BrowserError(f"waited in vain for {expression}; {shown}")
 
     def press(self, key: str) -> None:
         """Press a key."""

@@ -62,6 +62,7 @@ def send_sample(desk: Desk, call: Call) -> Answer:
         return error(404, f"expected a server that takes mail ({', '.join(_takers(desk))}); came {name[:100]!r}")
     try:
         with server.client(timeout=SAMPLE_SECONDS) as client:
+            client.ehlo_or_helo_if_needed()
             if client.has_extn("auth"):
                 for user, password in _logins(server)[:1]:
                     client.login(user, password)

@@ -45,8 +45,9 @@ const app = {
     byId("question-title").textContent = text;
     question.returnValue = "";
     question.showModal();
-    return new Promise((answer) =>
-      question.addEventListener("close", () => answer(question.returnValue === "yes"), { once: true }));
+    return new Promise((answer) => {
+      question.onclose = () => question.open || answer(question.returnValue === "yes"); // it may tell late of the last time
+    });
   },
 };
 /** @type {number | undefined} */

@@ -22,7 +22,7 @@ export class List {
     this.isNew = true;
     this.chosen = "";
     this.query = "";
-    this.asked = 0;
+    this.asked = this.typing = 0;
     /** @type {any} */
     this.page = null;
     /** @type {Map<string, {made: string, row: HTMLElement}>} */
@@ -44,7 +44,10 @@ export class List {
 
   typed() {
     clearTimeout(this.typing);
-    this.typing = setTimeout(() => this.mail.go({ query: this.search.value.trim(), start: 0 }), TYPING);
+    this.typing = setTimeout(() => {
+      this.typing = 0;
+      this.mail.go({ query: this.search.value.trim(), start: 0 });
+    }, TYPING);
   }
 
   /**
@@ -55,7 +58,7 @@ export class List {
   async load(query, start) {
     const asked = ++this.asked;
     if (this.query !== query || this.isNew) {
-      if (document.activeElement !== this.search) this.search.value = query;
+      if (!this.typing && this.search.value.trim() !== query) this.search.value = query;
       this.body.scrollTop = 0;
     }
     [this.isNew, this.query] = [false, query];

@@ -17,11 +17,13 @@ export class Message {
     this.main = main;
     this.app = app;
     this.mail = mail;
+    /** @type {string} */
+    this.id = "";
     this.forget();
   }
 
   forget() {
-    [this.id, this.tab, this.session] = ["", "", ""];
+    this.id = this.tab = this.session = "";
     /** @type {any} */
     this.all = null;
     this.made = "";
