@@ -197,12 +197,11 @@ def pages(tab: Tab, url: str, directory: Path, name: str) -> None:
 
 def one(run: Browser, file: Path) -> None:
     """Make the picture of the documentation."""
-    with site(*Mode) as (web, servers), run.tab(1280, 760) as tab:
+    with site(*Mode) as (web, servers), run.tab(1400, 720) as tab:
         fill(servers)
         tab.open(web.url)
-        tab.wait(LIST)
-        tab.click(".rows li a", "starttls")
-        tab.wait("document.querySelector('iframe')")
+        tab.click(".rows li a", "printer")
+        tab.wait("document.querySelector('.pane')")
         tab.press("p")
         tab.wait("document.querySelector('.talk')")
         tab.picture(file)

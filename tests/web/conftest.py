@@ -93,11 +93,15 @@ class Site:
 def open_site(tmp_path):
     with ExitStack() as opened:
 
-        def open_one(**settings):
+        def open_one(*, keeps_sessions=False, **settings):
             statistics, names = Statistics(), {}
             path = str(tmp_path / "mail.db")
             kept = opened.enter_context(keeping(path, None, None, names.__getitem__, statistics.note))
-            server = Server(Policy(**settings.pop("policy", {})), keep=kept.keep, observer=Sessions(kept))
+            server = Server(
+                Policy(**settings.pop("policy", {})),
+                keep=kept.keep,
+                observer=Sessions(kept) if keeps_sessions else None,
+            )
             names[server] = "plain"
             opened.enter_context(server)
             settings = WebSettings(host="127.0.0.1", port=0, **settings)

@@ -19,6 +19,11 @@ HTML = (
 )
 
 
+@pytest.fixture
+def site(open_site):
+    return open_site(keeps_sessions=True)
+
+
 def test_mail_arrives_live_is_read_marked_and_deleted(site, inbox):
     assert inbox.wait("document.querySelector('.empty.start')?.innerText").startswith("Nothing has come yet")
     first, second = site.send(), site.send()

@@ -102,6 +102,7 @@ def test_a_message_with_how_it_came(site):
     missing = site.ask("/api/smtpfix/v1/messages/none")
     assert (missing.status, "expected the id" in missing.json["error"]) == (404, True)
     assert site.ask("/api/smtpfix/v1/sessions/none").status == 404
+    assert site.ask("/api/smtpfix/v1/sessions").json["sessions"] == []
 
 
 @pytest.mark.parametrize(

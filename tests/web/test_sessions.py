@@ -2,11 +2,18 @@
 
 import smtplib
 
+import pytest
+
 from smtpfix import Reply
 
 BOUND = 10
 """Seconds after which an answer has failed to come."""
 OWN = "/api/smtpfix/v1"
+
+
+@pytest.fixture
+def site(open_site):
+    return open_site(keeps_sessions=True)
 
 
 def test_a_message_is_there_with_its_session_while_that_lasts(site):

@@ -30,6 +30,27 @@ export async function ask(path, options) {
   return answer.headers.get("content-type")?.includes("json") ? JSON.parse(body) : body;
 }
 
+/**
+ * Ask for a text, and return its beginning, and whether that is all of it.
+ * @param {string} path
+ * @param {number} octets
+ * @returns {Promise<[string, boolean]>}
+ */
+export async function beginning(path, octets) {
+  const answer = await fetch(path);
+  if (!answer.ok || !answer.body) throw new Error(sentence(await answer.text()) || answer.statusText);
+  const reader = answer.body.getReader(), decoder = new TextDecoder();
+  let text = "";
+  for (let taken = 0; taken < octets; ) {
+    const { done, value } = await reader.read();
+    if (done) return [text + decoder.decode(), true];
+    taken += value.length;
+    text += decoder.decode(value, { stream: true });
+  }
+  await reader.cancel();
+  return [text, false];
+}
+
 /** @param {string} body */
 function sentence(body) {
   try {

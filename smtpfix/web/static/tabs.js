@@ -1,7 +1,7 @@
 // @ts-check
 /** What each tab of a message shows. */
 
-import { ask, MAILPIT, OWN } from "./api.js";
+import { ask, beginning, MAILPIT, OWN } from "./api.js";
 import { bdi, fill, h, visible } from "./dom.js";
 import { copyButton, size } from "./format.js";
 import { protocol, violations } from "./protocol.js";
@@ -121,8 +121,9 @@ function tree(part, id) {
 async function showSource(pane, { id, tools, app }) {
   fill(tools, h("a", { class: "tool", href: `${OWN}/messages/${id}/raw`, download: true }, "Download"));
   try {
-    const raw = await ask(`${OWN}/messages/${id}/raw`);
-    fill(pane, h("div", { class: "pad" }, h("pre", { class: "said" }, visible(cut(raw.replaceAll("\r\n", "\n")), true))));
+    const [raw, isAll] = await beginning(`${OWN}/messages/${id}/raw`, LONGEST);
+    fill(pane, h("div", { class: "pad" }, h("pre", { class: "said" }, visible(raw.replaceAll("\r\n", "\n"), true)),
+      !isAll && h("p", { class: "dim" }, "There is more of it: download it.")));
   } catch (error) {
     app.say(/** @type {Error} */ (error).message);
   }
