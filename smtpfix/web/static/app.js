@@ -8,6 +8,8 @@ import { VIEWS } from "./views.js";
 
 /** Milliseconds in which changes are gathered, so that a thousand messages are one look. */
 const GATHER = 120;
+/** So many times as long as a look took, nothing is asked for: a large store has more to do than to be looked at. */
+const REST = 4;
 /** Changes that are told one by one; more of them are a `prune`. */
 const MOST = 200;
 
@@ -112,9 +114,10 @@ function tell(change) {
 
 async function look() {
   isLooking = true;
+  let took = 0;
   while (gathered.length) {
-    await new Promise((rested) => setTimeout(rested, GATHER));
-    const changes = gathered;
+    await new Promise((rested) => setTimeout(rested, Math.max(GATHER, REST * took)));
+    const changes = gathered, began = performance.now();
     gathered = [];
     try {
       overview = await ask(`${OWN}/overview`);
@@ -123,6 +126,7 @@ async function look() {
       app.say(/** @type {Error} */ (error).message);
     }
     draw();
+    took = performance.now() - began;
   }
   isLooking = false;
 }

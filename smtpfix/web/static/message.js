@@ -26,7 +26,7 @@ export class Message {
     this.id = this.tab = this.session = "";
     /** @type {any} */
     this.all = null;
-    this.made = "";
+    this.made = this.shown = "";
   }
 
   /**
@@ -59,8 +59,11 @@ export class Message {
     if (id !== this.id) return;
     this.session = all.smtp.session;
     if (JSON.stringify(all) === this.made) return;
+    const isAgain = this.all !== null;
     [this.all, this.made] = [all, JSON.stringify(all)];
-    this.draw();
+    const head = this.main.querySelector(".head");
+    if (isAgain && head && this.shown === "html") head.replaceWith(this.head()); // the frame stays as it is
+    else this.draw();
   }
 
   /** @param {Error} error */
@@ -83,6 +86,7 @@ export class Message {
         role: "tab", id: `tab-${one.id}`, "aria-selected": String(one === tab), "aria-controls": "pane", tabindex: one === tab ? 0 : -1,
         onclick: () => (location.hash = this.mail.address({ tab: one.id })),
       }, one.title, one.count?.(this.all) ? h("b", null, one.count(this.all)) : null)));
+    this.shown = tab.id;
     fill(this.main, this.head(), h("div", { class: "tab-bar" }, bar, tools), pane);
     if (hadFocus) /** @type {HTMLElement} */ (bar.querySelector("[aria-selected=true]")).focus();
     tab.show(pane, { all: this.all, id: this.id, tools, app: this.app });
