@@ -131,13 +131,14 @@ def _cypress(shown: _Shown) -> str:
 
 
 def _curl(shown: _Shown) -> str:
+    expected = f".Subject == {_js(shown.subject)} and .From.Address == {_js(shown.sender)}"
     return "\n".join(
         [
-            "# waits for the message; 408, and a status that is not 0, when it does not come",
-            f"curl --fail-with-body --get {_sh(f'{shown.base}{BASE[1:]}/messages/wait')} \\",
+            "# waits for the message; the exit status is 0 where it has come, and is the one",
+            f"curl --silent --get {_sh(f'{shown.base}{BASE[1:]}/messages/wait')} \\",
             f"  --data-urlencode {_sh(f'query={shown.query}')} \\",
             "  --data timeout=10 |",
-            "  jq '.messages[0] | {subject: .message.Subject, codes, links}'",
+            f"  jq --exit-status {_sh(f'.messages[0].message | {expected}')}",
         ]
     )
 
