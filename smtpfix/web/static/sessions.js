@@ -7,6 +7,8 @@ import { chip, counted, time } from "./format.js";
 import { protocol } from "./protocol.js";
 
 const PER_PAGE = 100;
+/** Milliseconds until what lasts is looked at again: only the end of a session is told. */
+const AGAIN = 1500;
 const WHICH = { "": "All", without_mail: "Without mail", failed: "Failed" };
 
 /**
@@ -16,15 +18,24 @@ const WHICH = { "": "All", without_mail: "Without mail", failed: "Failed" };
 export function open(place) {
   const main = h("main", { class: "page", tabindex: -1 });
   place.append(main);
-  let id = "", which = "", start = 0, made = "", asked = 0;
+  let id = "", which = "", start = 0, made = "", asked = 0, later = 0;
+
+  /** Look again, where somebody sees it. */
+  function look() {
+    if (document.hidden) later = setTimeout(look, AGAIN);
+    else load();
+  }
 
   async function load() {
+    clearTimeout(later);
     const mine = ++asked;
     const path = id ? `${OWN}/sessions/${encodeURIComponent(id)}` : `${OWN}/sessions?start=${start}&limit=${PER_PAGE}${which && `&${which}=1`}`;
     try {
       const answer = await ask(path);
       const now = JSON.stringify([path, { ...answer, seq: 0 }]);
-      if (mine !== asked || now === made) return;
+      if (mine !== asked) return;
+      if (!id || answer.facts.end === null) later = setTimeout(look, AGAIN);
+      if (now === made) return;
       made = now;
       id ? one(answer) : several(answer);
     } catch (error) {
@@ -69,6 +80,10 @@ export function open(place) {
     },
     async changed(changes) {
       if (changes.some((one) => one.kind !== "read" && one.kind !== "tags")) await load();
+    },
+    close() {
+      clearTimeout(later);
+      asked++;
     },
     key(pressed) {
       if (pressed !== "Escape" || !id) return false;
