@@ -101,6 +101,7 @@ async def _response(desk: Desk, answer: Answer, call: Call | None) -> Response:
         return StreamingResponse(answer.stream, answer.status, headers)
     body = answer.body
     accepts = call is not None and "gzip" in call.headers.get("accept-encoding", "")
+    accepts = accepts and "Content-Encoding" not in headers
     if desk.settings.compress and accepts and len(body) > WORTH_COMPRESSING:
         body = await desk.run(gzip.compress, body, 1)
         headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}

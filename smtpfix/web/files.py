@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from functools import cache
 from importlib.resources import files
@@ -21,31 +22,36 @@ _KEPT: Final = "no-cache"
 
 
 @cache
-def _all() -> dict[str, tuple[bytes, str]]:
-    """Return each file and its tag."""
+def _all() -> dict[str, tuple[bytes, bytes, str]]:
+    """Return each file, as it is and as small as it gets, and its tag."""
     found = (one for one in files(__package__).joinpath("static").iterdir() if one.name.rpartition(".")[2] in _TYPES)
     read = {one.name: one.read_bytes() for one in found}
-    return {name: (octets, f'"{hashlib.sha256(octets).hexdigest()[:16]}"') for name, octets in read.items()}
+    return {
+        name: (octets, gzip.compress(octets, 9, mtime=0), f'"{hashlib.sha256(octets).hexdigest()[:16]}"')
+        for name, octets in read.items()
+    }
 
 
-def _answer(name: str, call: Call) -> Answer:
+def _answer(desk: Desk, name: str, call: Call) -> Answer:
     if name not in _all():
         return NOT_FOUND
-    octets, tag = _all()[name]
-    headers = {"ETag": tag, "Cache-Control": _KEPT}
+    octets, small, tag = _all()[name]
+    headers = {"ETag": tag, "Cache-Control": _KEPT, "Vary": "Accept-Encoding"}
     if call.headers.get("if-none-match") == tag:
         return Answer(status=304, headers=headers)
+    if desk.settings.compress and "gzip" in call.headers.get("accept-encoding", ""):
+        octets, headers["Content-Encoding"] = small, "gzip"
     return Answer(octets, _TYPES[name.rpartition(".")[2]], headers=headers)
 
 
-def index(_: Desk, call: Call) -> Answer:
+def index(desk: Desk, call: Call) -> Answer:
     """Return the page."""
-    return _answer("index.html", call)
+    return _answer(desk, "index.html", call)
 
 
-def file(_: Desk, call: Call) -> Answer:
+def file(desk: Desk, call: Call) -> Answer:
     """Return one of its files."""
-    return _answer(call.path["name"], call)
+    return _answer(desk, call.path["name"], call)
 
 
 ROUTES: Final = (
