@@ -39,6 +39,11 @@ class Keeper:
         self._name_of = name_of
         self._note = note
 
+    @property
+    def run(self) -> str:
+        """The id that stands before the numbers of this process's sessions; see `store.row.session_id`."""
+        return self._writer.run
+
     def keep(self, server: Server, message: CapturedMessage, done: Done) -> CapturedMessage:
         """Keep a message, as `Server` asks for it; the id that it is found by is in its reply."""
         name = new_id()

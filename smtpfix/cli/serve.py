@@ -244,6 +244,7 @@ class _Run:
             servers=servers,
             statistics=self._statistics,
             is_shared=shared,
+            run=keeper.run,
             tls=https_context(settings, authority),
         )
         opened.enter_context(web)

@@ -179,6 +179,13 @@ class SQLStore(Journal):
         with self.reading() as db:
             return dict(sorted(self.run(db, statement, parameters).fetchall(), key=lambda row: row[0].lower()))
 
+    def servers(self, *, mailbox: str | None = None) -> Mapping[str, int]:
+        """Return the servers that messages came to, and how many came to each."""
+        where, parameters = self._where(EVERYTHING, mailbox)
+        with self.reading() as db:
+            found = self.run(db, f"SELECT server, count(*) FROM message WHERE {where} GROUP BY server", parameters)
+            return dict(sorted(found.fetchall()))
+
     def mailboxes(self) -> Mapping[str, int]:
         """Return the mailboxes with messages in them, and how many each has."""
         with self.reading() as db:

@@ -1,7 +1,7 @@
 """The search that people write, as a query: ``invoice from:ann -is:read after:2026-11-28 larger:20k``.
 
-Its words are Mailpit's, so that what finds something there finds it here. Beside them ``is:accepted`` and
-``is:in-clear``. Anything can be read; only what is too long is an error.
+Its words are Mailpit's, so that what finds something there finds it here. Beside them ``is:accepted``,
+``is:in-clear`` and ``server:starttls``. Anything can be read; only what is too long is an error.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from smtpfix.errors import InvalidValueError
 
-from .query import AllOf, Contains, Is, Larger, Not, Place, Query, Since, Smaller, State, Tagged, Term, UpTo
+from .query import AllOf, Contains, Is, Larger, Not, OnServer, Place, Query, Since, Smaller, State, Tagged, Term, UpTo
 from .row import searchable
 from .statements import MOST_TERMS
 from .tags import clean_tag
@@ -87,6 +87,8 @@ def _term(word: str, zone: tzinfo | None) -> Term | None:
             return _contains(_PLACES[prefix], rest)
         if prefix == "tag":
             return Tagged(clean_tag(rest) or rest)
+        if prefix == "server":
+            return OnServer(rest)
         if prefix in _MOMENTS:
             return _at(_MOMENTS[prefix], rest, zone)
         if prefix in _SIZES and (octets := _octets(rest.lower())) is not None:
@@ -132,4 +134,4 @@ _MOMENTS: Final[Mapping[str, Callable[[datetime], Since | UpTo]]] = MappingProxy
 _SIZES: Final[Mapping[str, Callable[[int], Larger | Smaller]]] = MappingProxyType(
     {"larger": Larger, "smaller": Smaller}
 )
-_KNOWN: Final = frozenset((*_PLACES, *_STATES, *_MOMENTS, *_SIZES, "tag"))
+_KNOWN: Final = frozenset((*_PLACES, *_STATES, *_MOMENTS, *_SIZES, "tag", "server"))

@@ -173,6 +173,9 @@ class Store(Protocol):
     def tags(self, *, mailbox: str | None = None) -> Mapping[str, int]:
         """Return the tags in use, sorted, and how many messages have each."""
 
+    def servers(self, *, mailbox: str | None = None) -> Mapping[str, int]:
+        """Return the servers that messages came to, sorted, and how many came to each."""
+
     def mailboxes(self) -> Mapping[str, int]:
         """Return the mailboxes with messages in them, sorted, and how many each has."""
 

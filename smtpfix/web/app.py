@@ -22,7 +22,9 @@ from starlette.websockets import WebSocket
 from smtpfix.errors import InvalidValueError, StoreError
 
 from . import (
+    assertion,
     control,
+    files,
     html_check,
     links,
     mailhog,
@@ -31,6 +33,7 @@ from . import (
     mailpit_server,
     metrics,
     openapi,
+    overview,
     own,
     page,
     release,
@@ -54,6 +57,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *own.ROUTES,
     *control.ROUTES,
     *openapi.ROUTES,
+    *overview.ROUTES,
+    *assertion.ROUTES,
+    *files.ROUTES,
     *page.ROUTES,
 )
 """Everything that is answered."""
@@ -125,6 +131,7 @@ async def _response(desk: Desk, answer: Answer, call: Call | None) -> Response:
         return StreamingResponse(answer.stream, answer.status, headers)
     body = answer.body
     accepts = call is not None and "gzip" in call.headers.get("accept-encoding", "")
+    accepts = accepts and "Content-Encoding" not in headers
     if desk.settings.compress and accepts and len(body) > WORTH_COMPRESSING:
         body = await desk.run(gzip.compress, body, 1)
         headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}

@@ -41,6 +41,7 @@ class Desk:
         servers: Mapping[str, Server] | None = None,
         statistics: Statistics | None = None,
         switches: Switches | None = None,
+        process: str = "",
     ) -> None:
         self.store = store
         self.mailbox: str | None = None
@@ -49,6 +50,8 @@ class Desk:
         self.servers = {} if servers is None else servers
         self.switches = switches or Switches(store, self.servers)
         self.statistics = statistics or Statistics()
+        self.process = process
+        """What stands before the numbers of the servers' sessions in their ids; ``""``: these cannot be told."""
         self.chaos: dict[str, dict[str, int]] = {}
         self.chaos_rules: dict[str, tuple[Rule, ...]] = {}
         self.jim: dict[str, float] | None = None

@@ -137,6 +137,10 @@ class MailboxStore(Store):
         """Return the tags in use."""
         return self._store.tags(mailbox=self._here(mailbox))
 
+    def servers(self, *, mailbox: str | None = None) -> Mapping[str, int]:
+        """Return the servers that messages came to."""
+        return self._store.servers(mailbox=self._here(mailbox))
+
     def mailboxes(self) -> Mapping[str, int]:
         """Return this mailbox alone."""
         return {self._name: self.count().all}

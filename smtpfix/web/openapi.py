@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .assertion import STYLES
 from .desk import Desk
 from .exchange import Answer, Call, Route, as_json
 from .own import BASE, MOST_AWAITED, MOST_LISTED
@@ -121,7 +122,20 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "dialogue": {"description": "Null in lists."},
         }
     ),
-    "Sessions": _object({"seq": _SEQ, "start": _NUMBER, "sessions": _list(_ref("Session"))}),
+    "Sessions": _object(
+        {"seq": _SEQ, "start": _NUMBER, **dict.fromkeys(("lasting", "sessions"), _list(_ref("Session")))}
+    ),
+    "Release": _object({"to": _list(_TEXT)}),
+    "Released": _object({"released": _list(_TEXT), "relay": _TEXT}),
+    "Overview": _object(
+        {
+            "version": _TEXT,
+            "label": _TEXT,
+            "may_delete_all": _FLAG,
+            "servers": _list({"type": "object", "required": ["name", "messages"]}),
+        }
+    ),
+    "Sent": _object({"sent": _FLAG}),
     "Mailboxes": _object({"seq": _SEQ, "mailboxes": _list(_object({"name": _TEXT, "messages": _NUMBER}))}),
     "Rule": _object(
         {
@@ -182,6 +196,8 @@ _PARAMETERS: Final[Mapping[str, tuple[Schema, str]]] = {
     "count": (_NUMBER, f"How many messages are awaited; {MOST_AWAITED} at most."),
     "timeout": ({"type": "number"}, "Seconds, up to 60."),
     "since": (_NUMBER, "What came behind this `seq` counts."),
+    "style": ({"enum": list(STYLES)}, "What it is a test for."),
+    "base": (_TEXT, "The URL by which tests reach this server."),
     "peek": ({"enum": ["1"]}, "Leaves it unread."),
     "failed": ({"enum": ["1"]}, "Those that failed."),
     "without_mail": ({"enum": ["1"]}, "Those that brought no mail."),
@@ -231,6 +247,16 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
         ("query", "tz", "peek"),
     ),
     ("GET", "/messages/{id}/raw"): _Operation("Return the octets as they came.", "message/rfc822", ("query", "tz")),
+    ("GET", "/messages/{id}/test"): _Operation(
+        "Return the message as a test to copy.", "text/plain", ("style", "base")
+    ),
+    ("POST", "/messages/{id}/release"): _Operation(
+        "Send a message on, to the relay that the server was started with.", "Released", body="Release"
+    ),
+    ("GET", "/overview"): _Operation("Return the servers, and what the page may offer.", "Overview"),
+    ("POST", "/servers/{name}/sample"): _Operation(
+        "Send a sample to a server by SMTP; 502 says how it was refused.", "Sent", others={502: "Error"}
+    ),
     ("GET", "/mailboxes"): _Operation("List the mailboxes; `/m/NAME/` before any path is one alone.", "Mailboxes"),
     ("GET", "/sessions"): _Operation(
         "List sessions that have ended, newest first.", "Sessions", ("start", "limit", "failed", "without_mail")

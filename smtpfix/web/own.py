@@ -15,6 +15,7 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.mail.bodies import filename_of
 from smtpfix.mail.header_values import sound, words
 from smtpfix.mail.mime import Part, split
+from smtpfix.record.facts import violation_facts
 from smtpfix.store.query import EVERYTHING, Query
 from smtpfix.store.row import Row
 from smtpfix.store.search import parse_search
@@ -24,8 +25,10 @@ from .desk import Desk, among_accepted, time_zone
 from .events import Event
 from .exchange import Answer, BadRequestError, Call, Route, as_json, text, texts
 from .extract import codes, links
+from .live import lasting_sessions, session_of
 from .mailpit import mark_read
 from .message_json import Headers, summary, timestamp, whole
+from .standards import against_standards
 from .switches import KEY as SERVER_KEY
 
 BASE: Final = "/api/smtpfix/v1"
@@ -227,8 +230,9 @@ def message(desk: Desk, call: Call) -> Answer:
         mark_read(desk, row)
     answer = _whole(desk, row)
     content = desk.store.content(row.seq)
-    session = desk.store.session(row.session) if row.session else None
+    session = session_of(desk, row.session) if row.session else None
     answer["session"] = None if session is None else _session(session)
+    answer["violations"] = violation_facts(against_standards(row, content, session))
     answer["headers"] = [[name, words(value)] for name, value in Headers(content).fields]
     answer["parts"] = _tree(split(content)[0], "")
     return as_json(answer)
@@ -279,20 +283,27 @@ def _session(session: StoredSession) -> dict[str, Any]:
 
 
 def sessions(desk: Desk, call: Call) -> Answer:
-    """List sessions that have ended, also those that brought no mail."""
+    """List sessions that have ended, also those that brought no mail; and, before these, all that last."""
     start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
     failed, without_mail = call.query.get("failed") == "1", call.query.get("without_mail") == "1"
-    if (known := _known(desk, call)) is not None:
+    lasting = lasting_sessions(desk)
+    if not lasting and (known := _known(desk, call)) is not None:
         return known
     seq = desk.store.last_change()
     found = desk.store.sessions(start=start, limit=limit, without_mail=without_mail, failed=failed)
-    return _listed(desk, seq, {"start": start, "sessions": [_session(one) for one in found]})
+    shown = [] if start or failed or without_mail else lasting
+    listed = {
+        "start": start,
+        "lasting": [_session(one) | {"dialogue": None} for one in shown],
+        "sessions": [_session(one) for one in found],
+    }
+    return as_json({"seq": seq, **listed}) if lasting else _listed(desk, seq, listed)
 
 
 def session(desk: Desk, call: Call) -> Answer:
-    """Return a session with its dialogue."""
-    if (found := desk.store.session(call.path["id"])) is None:
-        return error(404, f"expected the id of a session that has ended; came {call.path['id'][:100]!r}")
+    """Return a session with its dialogue, as it stands."""
+    if (found := session_of(desk, call.path["id"])) is None:
+        return error(404, f"expected the id of a session; came {call.path['id'][:100]!r}")
     return as_json(_session(found))
 
 

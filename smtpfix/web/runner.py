@@ -89,6 +89,7 @@ class WebServer:
         statistics: Statistics | None = None,
         is_shared: bool = False,
         tls: ssl.SSLContext | None = None,
+        run: str = "",
     ) -> None:
         self._tls = tls
         self._store = store
@@ -97,6 +98,7 @@ class WebServer:
         self._switches = Switches(store, servers or {})
         self._statistics = statistics
         self._is_shared = is_shared
+        self._process = run
         self._sockets: list[socket.socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -161,6 +163,7 @@ class WebServer:
             servers=self._servers,
             statistics=self._statistics,
             switches=self._switches,
+            process=self._process,
         )
         config = uvicorn.Config(
             application(desk),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from smtpfix import InvalidValueError
 from smtpfix.store import statements
-from smtpfix.store.query import AllOf, Contains, Is, Larger, Not, Place, Since, Smaller, State, Tagged, UpTo
+from smtpfix.store.query import AllOf, Contains, Is, Larger, Not, OnServer, Place, Since, Smaller, State, Tagged, UpTo
 from smtpfix.store.schema import SQLITE, steps_from
 from smtpfix.store.search import LONGEST_SEARCH, parse_search
 
@@ -33,6 +33,7 @@ DAY = datetime(2026, 11, 28, tzinfo=UTC)
         ('tag:Red -tag:"blue sky"', [Tagged("Red"), Not(Tagged("blue sky"))]),
         ("is:UNREAD -is:tagged has:inline", [Is(State.UNREAD), Not(Is(State.TAGGED)), Is(State.HAS_INLINES)]),
         ("has:attachments is:in-clear", [Is(State.HAS_ATTACHMENTS), Is(State.IN_CLEAR)]),
+        ('server:starttls -server:"two words" server:', [OnServer("starttls"), Not(OnServer("two words"))]),
         ("is:odd text:x", [Contains(Place.ANYWHERE, "is:odd"), Contains(Place.ANYWHERE, "text:x")]),
         ("to: -tag: () - ! <> :", [Contains(Place.ANYWHERE, ":")]),
         ("larger:500 smaller:1.5MB larger:20k", [Larger(500), Smaller(1_572_864), Larger(20_480)]),

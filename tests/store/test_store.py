@@ -36,7 +36,9 @@ class NoRecorder:
     number = 7
 
 
-def entry(content=b"Subject: Hello\r\n\r\nHi\r\n", *, at=0, to=("bob@example.org",), reply=250, mailbox=""):
+def entry(
+    content=b"Subject: Hello\r\n\r\nHi\r\n", *, at=0, to=("bob@example.org",), reply=250, mailbox="", server="plain"
+):
     message = CapturedMessage(
         1,
         Envelope("ann@example.org", to),
@@ -47,7 +49,7 @@ def entry(content=b"Subject: Hello\r\n\r\nHi\r\n", *, at=0, to=("bob@example.org
         user="ann",
         _source=NoRecorder(),
     )
-    return entry_of(message, server="plain", run="run", mailbox=mailbox)
+    return entry_of(message, server=server, run="run", mailbox=mailbox)
 
 
 def subjects(page):
@@ -182,6 +184,15 @@ def test_a_tag_keeps_its_first_spelling_and_goes_with_its_last_message(store):
     store.rename_tag("GREEN", None)
     store.delete(Which())
     assert store.tags() == {}
+
+
+def test_servers_are_counted(store):
+    put(store, "one", "two", server="starttls")
+    put(store, "three", server="plain")
+    assert list(store.servers().items()) == [("plain", 1), ("starttls", 2)]
+    assert store.servers(mailbox="red") == {}
+    store.delete(Which(query=OnServer("starttls")))
+    assert store.servers() == {"plain": 1}
 
 
 def test_deleting_all_is_one_entry_in_the_journal_and_many_are_one_too(store):

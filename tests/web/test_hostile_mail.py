@@ -6,6 +6,7 @@ from mails import mail
 
 from smtpfix.mail.mime import MAX_DEPTH
 from smtpfix.store.row import entry_of
+from smtpfix.web.assertion import STYLES
 from smtpfix.web.extract import codes, links
 from smtpfix.web.links import links_of
 from smtpfix.web.message_json import whole
@@ -33,7 +34,8 @@ def test_each_form_of_a_hostile_message_is_answered(site, content):
     sent = site.send(content)
     for path in (
         *(f"/api/v1/message/{sent}", f"/api/v1/message/{sent}/headers", f"/api/v1/message/{sent}/raw"),
-        *(f"/api/v1/messages/{sent}@smtpfix.test", f"/api/smtpfix/v1/messages/{sent}", f"/view/{sent}"),
+        *(f"/api/v1/messages/{sent}@smtpfix.test", f"/api/smtpfix/v1/messages/{sent}"),
+        *(f"/api/smtpfix/v1/messages/{sent}/test?style={style}" for style in STYLES),
         *("/api/v1/messages", "/api/v2/messages", "/", "/api/smtpfix/v1/messages", "/api/smtpfix/v1/messages/wait"),
     ):
         assert site.ask(path).status == 200, path

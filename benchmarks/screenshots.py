@@ -1,0 +1,227 @@
+"""Pictures of every page, as Chromium draws it: ``python -m benchmarks.screenshots DIRECTORY``.
+
+Wide and narrow, light and dark, empty, full and hostile. ``--picture FILE`` makes the one of the documentation alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import smtplib
+import ssl
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Final
+
+from smtpfix.cli.keeping import Keeper, keeping
+from smtpfix.mail.message import CapturedMessage
+from smtpfix.policy.mode import Mode
+from smtpfix.record.session import Session
+from smtpfix.server import Server
+from smtpfix.smtp.policy import Policy
+from smtpfix.web.runner import WebServer
+from smtpfix.web.sample import sample
+from smtpfix.web.settings import WebSettings
+
+from .browser import Browser, Tab, browser
+
+SIZES: Final = {"1280": (1280, 800), "390": (390, 780)}
+SCHEMES: Final = ("light", "dark")
+TABS: Final = ("html", "text", "protocol", "parts", "headers", "source", "checks", "test")
+MANY: Final = 250
+"""Messages of a list of several pages."""
+HOSTILE: Final = (
+    ("<img src=x onerror=alert(1)>", "<script>alert(1)</script>"),
+    ("invoice \u202efdp.exe\u202c paid", "Bank \u2066\u202e<evil@example.org>"),
+    ("W" * 400, "A" * 200),
+    ("one\u0000two\u0007three\u200b\ufeff four", "tab\tname"),
+    ("العربية والإنجليزية English ١٢٣", "مرحبا"),
+    ("🎁🎉 " * 40, "👩‍👩‍👧‍👦 Family"),
+    ("", ""),
+)
+"""Subjects and names that try to be something else."""
+
+
+class Observer:
+    """Keeps the sessions of some servers."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    def session_started(self, server: Server, session: Session) -> None:
+        """Hear of a session that begins."""
+
+    def message_captured(self, server: Server, message: CapturedMessage) -> None:
+        """Hear of a message."""
+
+    def session_ended(self, server: Server, session: Session) -> None:
+        """Keep a session that has ended."""
+        self._keeper.put(server, session)
+
+
+@contextmanager
+def site(*modes: Mode, settings: WebSettings | None = None) -> Iterator[tuple[WebServer, Mapping[str, Server]]]:
+    """Run a web server beside a mail server of each mode."""
+    users = {"ann": "secret"}
+    with ExitStack() as opened:
+        directory = opened.enter_context(tempfile.TemporaryDirectory(prefix="screenshots-"))
+        names: dict[Server, str] = {}
+        kept = opened.enter_context(keeping(str(Path(directory, "mail.db")), None, None, names.__getitem__))
+        for mode in modes:
+            server = Server(Policy(mode, users=users), keep=kept.keep, observer=Observer(kept))
+            names[server] = str(mode)
+            opened.enter_context(server)
+        servers = {name: server for server, name in names.items()}
+        settings = settings or WebSettings(host="127.0.0.1", port=0)
+        yield opened.enter_context(WebServer(kept.store, settings, servers=servers, run=kept.run)), servers
+
+
+def fill(servers: Mapping[str, Server]) -> None:
+    """Let clients of several kinds come."""
+    for number in range(4):
+        send(servers["plain"], f"Your order {4711 + number} is on its way", "Shop <shop@example.org>", "Track it at …")
+    bare = b"From: old@example.org\nTo: bob@example.org\nSubject: Sent by a printer\nBcc: eve@example.org\n\nScan 17\n"
+    with smtplib.SMTP(servers["plain"].host, servers["plain"].port) as client:
+        client.login("ann", "secret")
+        client.sendmail("printer@example.org", ["bob@example.org", "eve@example.org"], bare.replace(b"\n", b"\r\n"))
+    for name in ("starttls", "implicit-tls"):
+        with servers[name].client() as client:
+            client.login("ann", "secret")
+            client.send_message(sample(name, name))
+    with servers["starttls"].client() as client, contextlib.suppress(smtplib.SMTPAuthenticationError):
+        client.login("ann", "wrong")
+    with contextlib.suppress(ssl.SSLError, OSError):
+        smtplib.SMTP_SSL(
+            servers["implicit-tls"].host, servers["implicit-tls"].port, context=ssl.create_default_context()
+        )
+    with contextlib.suppress(smtplib.SMTPException):
+        smtplib.SMTP(servers["tls-required"].host, servers["tls-required"].port).sendmail(
+            "a@b.example", "c@d.example", "x"
+        )
+
+
+def send(server: Server, subject: str, sender: str, text: str) -> None:
+    """Send one message, in clear."""
+    content = EmailMessage()
+    content["From"], content["To"], content["Subject"] = "x", "Bob <bob@example.org>", "x"
+    content.set_content(text)
+    head = f"From: {sender}\r\nSubject: {subject}\r\n".encode()
+    octets = head + b"\r\n".join(
+        line for line in content.as_bytes().splitlines() if not line.startswith((b"From:", b"Subject:"))
+    )
+    with smtplib.SMTP(server.host, server.port) as client:
+        client.sendmail("shop@example.org", ["bob@example.org"], octets)
+
+
+LIST: Final = "document.querySelector('.rows li')"
+
+
+def everything(run: Browser, directory: Path) -> None:
+    """Make all pictures."""
+    with site(*Mode) as (web, _):
+        for tab, name in each(run):
+            tab.open(web.url)
+            tab.wait("document.querySelector('.servers li')")
+            tab.picture(directory / f"empty-{name}.png")
+    with site(*Mode) as (web, servers):
+        fill(servers)
+        for tab, name in each(run):
+            pages(tab, web.url, directory, name)
+    with site(Mode.PLAIN) as (web, servers):
+        for subject, sender in HOSTILE:
+            send(servers["plain"], subject, sender, subject)
+        for tab, name in each(run):
+            tab.open(web.url)
+            tab.wait(LIST)
+            tab.picture(directory / f"hostile-{name}.png")
+            tab.press("j")
+            tab.press("j")
+            tab.wait("document.querySelector('.pane')")
+            tab.picture(directory / f"hostile-message-{name}.png")
+    with site(Mode.PLAIN) as (web, servers):
+        for number in range(MANY):
+            send(servers["plain"], f"Message {number}", "shop@example.org", "Hello")
+        for tab, name in each(run):
+            tab.open(f"{web.url}#/?start=100")
+            tab.wait(LIST)
+            tab.picture(directory / f"many-{name}.png")
+
+
+def each(run: Browser) -> Iterator[tuple[Tab, str]]:
+    """Yield a tab of each size, light and dark."""
+    for size, (width, height) in SIZES.items():
+        for scheme in SCHEMES:
+            with run.tab(width, height) as tab:
+                tab.prefer(scheme)
+                yield tab, f"{size}-{scheme}"
+
+
+def pages(tab: Tab, url: str, directory: Path, name: str) -> None:
+    """Make pictures of the pages of a full inbox."""
+    tab.open(url)
+    tab.wait(LIST)
+    tab.picture(directory / f"inbox-{name}.png")
+    if name.startswith("390"):
+        tab.click("#menu")
+        tab.see("new Promise(done => setTimeout(done, 400))")
+        tab.picture(directory / f"menu-{name}.png")
+        tab.click(".shade")
+    tab.press("j")
+    for shown in TABS:
+        tab.click("[role=tab]", {"html": "HTML", "test": "As a test"}.get(shown, shown.capitalize()))
+        tab.wait(
+            f"document.querySelector('#tab-{shown}[aria-selected=true]') && !document.querySelector('.code pre:empty')"
+        )
+        tab.see("new Promise(done => setTimeout(done, 300))")  # the frame is drawn by another process
+        tab.picture(directory / f"message-{shown}-{name}.png")
+    tab.open(f"{url}#/?q=printer")
+    tab.wait("document.querySelectorAll('.rows li').length == 1")
+    tab.press("j")
+    tab.wait("document.querySelector('.pane')")
+    tab.press("p")
+    tab.wait("document.querySelector('.talk')")
+    tab.picture(directory / f"printer-{name}.png")
+    tab.open(f"{url}#/sessions")
+    tab.wait("document.querySelector('.wide-table')")
+    tab.picture(directory / f"sessions-{name}.png")
+    tab.click(".wide-table td a")
+    tab.wait("document.querySelector('.talk')")
+    tab.picture(directory / f"session-{name}.png")
+    tab.press("?")
+    tab.wait("document.querySelector('dialog[open]')")
+    tab.picture(directory / f"help-{name}.png")
+
+
+def one(run: Browser, file: Path) -> None:
+    """Make the picture of the documentation."""
+    with site(*Mode) as (web, servers), run.tab(1400, 720) as tab:
+        fill(servers)
+        tab.open(web.url)
+        tab.click(".rows li a", "printer")
+        tab.wait("document.querySelector('.pane')")
+        tab.press("p")
+        tab.wait("document.querySelector('.talk')")
+        tab.picture(file)
+
+
+def main() -> None:
+    """Make the pictures that the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.screenshots", description=__doc__)
+    parser.add_argument("directory", type=Path, nargs="?", help="where all pictures go")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="the picture of the documentation alone")
+    asked = parser.parse_args()
+    if (asked.directory is None) == (asked.picture is None):
+        parser.error("expected either a directory for all pictures, or --picture FILE")
+    with browser() as run:
+        if asked.picture is not None:
+            one(run, asked.picture)
+            return
+        asked.directory.mkdir(parents=True, exist_ok=True)
+        everything(run, asked.directory)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+// @ts-check
+/** The list of what can be opened, at the left. */
+
+import { bdi, h, icon } from "./dom.js";
+import { VIEWS } from "./views.js";
+
+/** @typedef {Parameters<typeof icon>[0]} Icon */
+
+/**
+ * @param {{overview: any, counts: {total: number, unread: number, tags: Record<string, number>}, isLive: boolean,
+ *   route: import("./views.js").Route, switchTheme: () => void, help: () => void}} state
+ */
+export function nav({ overview, counts, isLive, route, switchTheme, help }) {
+  const word = route.words[0] || "", isMail = word === "" || word === "message", now = route.query.get("q") ?? "";
+  /** @type {(sign: Icon, text: import("./dom.js").Child, query: string, count?: number) => HTMLElement} */
+  const search = (sign, text, query, count) =>
+    entry(sign, text, query ? `#/?q=${encodeURIComponent(query)}` : "#/", isMail && now === query, count);
+  const servers = overview?.servers.filter((/** @type {any} */ one) => one.messages || one.takes_mail) ?? [];
+  const tags = Object.entries(counts.tags);
+  return [
+    h("a", { class: "brand", href: "#/" }, h("img", { src: "static/icon.svg", alt: "", width: 24, height: 24 }), "smtpfix",
+      h("small", null, overview?.version ?? "")),
+    overview?.label && h("p", { class: "label" }, bdi(overview.label)),
+    list(
+      search("inbox", "Inbox", "", counts.total),
+      search("dot", "Unread", "is:unread", counts.unread),
+      search("open", "Came in clear", "is:in-clear"),
+      search("clip", "Attachments", "has:attachment"),
+    ),
+    servers.length > 0 && [
+      h("h2", { id: "nav-servers" }, "Servers"),
+      list(...servers.map((/** @type {any} */ one) => search("plug", bdi(one.name), `server:${quoted(one.name)}`, one.messages))),
+    ],
+    tags.length > 0 && [
+      h("h2", { id: "nav-tags" }, "Tags"),
+      list(...tags.map(([name, count]) => search("tag", bdi(name), `tag:${quoted(name)}`, count))),
+    ],
+    h("h2", null, "Behind the mail"),
+    list(...VIEWS.slice(1).map((one) => entry(one.icon ?? "rule", one.title, `#/${one.words[0]}`, one.words.includes(word)))),
+    h("div", { class: "grow" }),
+    h("button", { class: "entry", onclick: switchTheme }, icon("moon"), "Light or dark"),
+    h("button", { class: "entry", onclick: help }, icon("key"), "Keys and search", h("kbd", null, "?")),
+    h("p", { class: "entry live" }, h("span", { class: isLive ? "lamp on" : "lamp" }), isLive ? "Live" : "Connecting…"),
+  ];
+}
+
+/** @param {string} name */
+const quoted = (name) => (/\s/.test(name) ? `"${name}"` : name);
+
+/** @param {...HTMLElement} entries */
+const list = (...entries) => h("ul", null, entries.map((one) => h("li", null, one)));
+
+/**
+ * @param {Icon} sign
+ * @param {import("./dom.js").Child} text
+ * @param {string} href
+ * @param {boolean} isCurrent
+ * @param {number} [count]
+ */
+const entry = (sign, text, href, isCurrent, count) =>
+  h("a", { class: "entry", href, "aria-current": isCurrent && "page" }, icon(sign), h("span", null, text),
+    count !== undefined && h("b", null, count.toLocaleString()));
