@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from smtpfix.clock import monotonic
-from smtpfix.errors import CloseTimeoutError, NoSession, SMTPFixError
+from smtpfix.errors import CloseTimeoutError, ExtraMissing, NoSession, SMTPFixError
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.scenario import Asked
@@ -132,7 +132,9 @@ class Runner:
         """Run one case. Raises `_NowhereError` where the client would not find the server."""
         try:
             server = self._server(case)
-        except (SMTPFixError, ssl.SSLError, OSError) as error:  # an extra is missing, say
+        except ExtraMissing as error:
+            return Observed(_NOT_STARTED, reason=str(error), extra=error.extra)
+        except (SMTPFixError, ssl.SSLError, OSError) as error:
             return Observed(_NOT_STARTED, reason=str(error))
         folder = Path(tempfile.mkdtemp(prefix="smtpfix-audit-"))
         over = None

@@ -38,6 +38,8 @@ class Observed:
     evidence: Evidence = NOTHING_SEEN
     reason: str = ""
     """Why it could not be run; empty where it was."""
+    extra: str = ""
+    """The extra of smtpfix that it could not be run without; mostly empty."""
 
 
 def unreadable(ended: Ended, error: Exception) -> Observed:

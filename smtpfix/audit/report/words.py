@@ -139,6 +139,14 @@ def counted(findings: Iterable[Finding]) -> dict[Verdict, int]:
     return counts
 
 
+def worst_first(result: AuditResult) -> list[Finding]:
+    """Return the findings in the order in which people are told of them: those behind each cause, then by verdict."""
+    place = {key: number for number, cause in enumerate(result.causes) for key in cause.keys}
+    return sorted(
+        result.findings, key=lambda one: (place.get(one.key, len(result.causes)), WORST_FIRST.index(one.verdict))
+    )
+
+
 def grouped(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     """Return the findings by their group, in the order in which they come."""
     groups: dict[str, list[Finding]] = {}

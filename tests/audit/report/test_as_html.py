@@ -15,12 +15,11 @@ from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
-from audit_results import ATTACKED, EVERYTHING, HOSTILE, NOTHING, SAMPLES, SMALL, TRANSCRIPT, finding, run
+from audit_results import ATTACKED, EVERYTHING, HOSTILE, NOTHING, SAMPLES, SMALL, TRANSCRIPT, WITH_CAUSES, finding, run
 
 from smtpfix.audit.report import to_html
 from smtpfix.audit.report.words import MEANING
-from smtpfix.audit.result import Cause, Ending, Outcome, Verdict
-from smtpfix.policy.flaw import Severity
+from smtpfix.audit.result import Ending, Outcome, Verdict
 
 RESULTS = pytest.mark.parametrize("result", [pytest.param(value, id=name) for name, value in SAMPLES.items()])
 VOID = {"meta", "link", "use", "path", "rect", "circle"}
@@ -269,9 +268,7 @@ def test_a_very_long_transcript_is_cut_and_says_so():
 
 
 def test_what_to_change_stands_first_with_links_to_what_showed_it():
-    keys = ("strip-ehlo/starttls", "strip-ehlo/tls-required")
-    cause = Cause("downgrade", Severity.POSITION, "It goes on in clear.", "An attacker has to.", "Stop <there>.", keys)
-    parts = page(dataclasses.replace(EVERYTHING, causes=(cause,)))
+    parts = page(WITH_CAUSES)
     (shown,) = [one["text"] for one in parts.elements if one.get("@class") == "causes"]
     assert "It goes on in clear. Stop <there>." in shown
     assert "Seen in 2 scenarios" in shown
