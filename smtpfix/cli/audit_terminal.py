@@ -31,8 +31,8 @@ from smtpfix.audit.digest import (
     statement,
     why,
 )
-from smtpfix.audit.report.words import DANGER, without_secret
-from smtpfix.audit.result import AuditResult, Declaration, Flag, Grade, Verdict
+from smtpfix.audit.report.words import DANGER, tone, without_secret
+from smtpfix.audit.result import AuditResult, Declaration, Verdict
 from smtpfix.safe_text import printable
 
 _STYLES: Final = {
@@ -41,20 +41,12 @@ _STYLES: Final = {
     Verdict.LAX: "yellow",
     Verdict.NOT_RUN: "dim",
 }
-_GOOD: Final = (Grade.AUTHENTICATED, Grade.GAPS)
-_LEAKS: Final = (Flag.LEAKS_CREDENTIALS_PASSIVE, Flag.LEAKS_CREDENTIALS_ACTIVE)
+_TONES: Final = {Verdict.FAILED: "bold red", Verdict.PASSED: "bold green"}
+"""How a grade looks; else yellow."""
 _BAR: Final = 24
 """Columns of a terminal."""
 _STEPS: Final = 4
 """How often a pipe is told how far it has come."""
-
-
-def _style(result: AuditResult) -> str:
-    """Return how the grade looks: one colour for all that it says."""
-    if result.grade is Grade.PLAINTEXT or set(_LEAKS) & set(result.flags):
-        return "bold red"
-    is_good = result.grade in _GOOD and result.keeps_its_promise and not result.flags
-    return "bold green" if is_good else "bold yellow"
 
 
 class AuditTerminal:
@@ -119,7 +111,7 @@ class AuditTerminal:
             for number, block in enumerate(found, 1):
                 self._change(f"{number}. ", block)
         self._console.print()
-        self._print(statement(result), style=_style(result))
+        self._print(statement(result), style=_TONES.get(tone(result), "bold yellow"))
         for reason in why(result):
             self._print(reason, indent=2)
         for flag in result.flags:

@@ -18,6 +18,7 @@ from smtpfix.audit.result import (
     Ending,
     Finding,
     Flag,
+    Grade,
     Outcome,
     Run,
     Trust,
@@ -112,6 +113,18 @@ _CATALOGUE: Final = frozenset(
     {"scenario", "group", "mode", "summary", "expected", "standard", "user", "mechanisms", "versions"}
 )
 """Fields whose text is no run's."""
+
+
+def tone(result: AuditResult) -> Verdict:
+    """Return as what a grade is shown: one verdict for all that is said of it."""
+    if result.grade is Grade.PLAINTEXT or {Flag.LEAKS_CREDENTIALS_PASSIVE, Flag.LEAKS_CREDENTIALS_ACTIVE} & {
+        *result.flags
+    }:
+        return Verdict.FAILED
+    if result.grade is Grade.UNKNOWN:
+        return Verdict.NOT_RUN
+    is_good = result.grade in (Grade.AUTHENTICATED, Grade.GAPS) and result.keeps_its_promise and not result.flags
+    return Verdict.PASSED if is_good else Verdict.LAX
 
 
 def declared(declaration: Declaration) -> tuple[tuple[str, str], ...]:
