@@ -135,7 +135,7 @@ class AuditTerminal:
             self._line(line)
 
     def _change(self, number: str, block: Block) -> None:
-        indent = len(number) + 1
+        indent = len(number)
         grid = Table.grid(Column(no_wrap=True, style="bold"), Column(overflow="fold"), padding=(0, 0, 0, 1))
         grid.add_row(number.rstrip(), Text(block.meaning, style=_STYLES[block.verdict]))
         self._console.print(grid)
