@@ -59,6 +59,7 @@ def drawn(text: str) -> str:
     console = Console(record=True, width=WIDTH, file=io.StringIO())
     console.print(Text.from_ansi(text))
     picture = console.export_svg(title="smtpfix audit", unique_id="audit").replace("Fira Code, ", "")
+    picture = picture.replace("    <!-- Generated with Rich https://www.textualize.io -->\n", "")
     while "@font-face" in picture:  # each loads a font from elsewhere
         before, _, rule = picture.partition("@font-face")
         picture = before.rstrip() + rule.partition("}")[2]

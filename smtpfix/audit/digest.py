@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -111,13 +111,19 @@ def _less_severe(rest: Sequence[Finding]) -> Iterator[Block]:
 
 
 def _without_extras(unknown: Sequence[Finding]) -> Iterator[Block]:
-    """Yield one line for all scenarios that need what is not installed."""
     findings = tuple(finding for finding in unknown if finding.extra)
     if findings:
-        command = install_command(finding.extra for finding in findings)
-        need = f"{_counted(findings)} need{'s' if len(findings) == 1 else ''} packages that are not installed"
-        meaning = printable(f"{need} ({_named(findings)}). To install them: {command}")
-        yield Block(HEADS[Verdict.NOT_RUN], Verdict.NOT_RUN, meaning, findings)
+        yield Block(HEADS[Verdict.NOT_RUN], Verdict.NOT_RUN, missing(findings), findings)
+
+
+def missing(findings: Iterable[Finding]) -> str:
+    """Return one line on all scenarios that need what is not installed, with a command; empty where there are none."""
+    without = [finding for finding in findings if finding.extra]
+    if not without:
+        return ""
+    need = f"{_counted(without)} need{'s' if len(without) == 1 else ''} packages that are not installed"
+    command = install_command(finding.extra for finding in without)
+    return printable(f"{need} ({_named(without)}). To install them: {command}")
 
 
 def _not_known(unknown: Sequence[Finding]) -> Iterator[Block]:

@@ -14,7 +14,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from smtpfix.audit.digest import CHANGE, NOTES, broken, counts, needs, why
+from smtpfix.audit.digest import CHANGE, NOTES, broken, counts, missing, needs, why
 from smtpfix.audit.result import AuditResult, Declaration, Finding, Grade, Run, Verdict
 
 from .matrix import NAMES, legend, matrix, shape, symbols
@@ -125,6 +125,8 @@ def _grade(result: AuditResult, places: dict[str, str]) -> Iterator[str]:
     if reasons := why(result):
         yield f'<div class="reasons"><h3>Why it is not a better one</h3>{_linked(reasons, places)}</div>'
     yield f'<p class="counts">{_text(counts(result))}</p>'
+    if told := missing(result.findings):
+        yield f'<p class="missing">Not known: {_text(told)}</p>'
     yield '<dl class="facts">'
     yield from (f"<div><dt>{name}</dt><dd><bdi>{_text(text)}</bdi></dd></div>" for name, text in _facts(result))
     yield "</dl></section>"

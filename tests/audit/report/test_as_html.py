@@ -314,6 +314,14 @@ def test_of_a_client_that_the_good_server_got_nothing_from_its_own_words_stand_f
     assert "no such option: --tsl" in shown
 
 
+def test_what_is_not_installed_is_told_in_one_line():
+    missing = [finding(name, Outcome.NOT_RUN, Verdict.NOT_RUN, extra="legacy-tls", run=None) for name in ("a", "b")]
+    (shown,) = page(dataclasses.replace(SMALL, findings=tuple(missing))).all("p", "missing")
+    assert shown["text"].startswith("Not known: 2 scenarios need packages that are not installed (a, b). To install")
+    assert "-m pip install 'smtpfix[legacy-tls]'" in shown["text"]
+    assert page(EVERYTHING).all("p", "missing") == []
+
+
 def test_every_verdict_has_its_meaning():
     assert set(MEANING) == set(Verdict)
 
