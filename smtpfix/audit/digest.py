@@ -172,9 +172,9 @@ def _counted(findings: Sequence[Finding]) -> str:
 
 def statement(result: AuditResult) -> str:
     """Return the grade, what it is worth, and whether the mode's promise is kept, in one statement."""
-    unknown = result.grade is Grade.UNKNOWN
-    worth = f"{result.worth[:1].lower()}{result.worth[1:]}" if unknown else result.worth
-    return printable(f"Grade{':' if unknown else ''} {worth} {result.promise}")
+    is_known = result.grade is not Grade.UNKNOWN
+    worth = result.worth if is_known else f"{result.worth[:1].lower()}{result.worth[1:]}"
+    return printable(f"Grade {worth} {result.promise}")
 
 
 def why(result: AuditResult) -> tuple[str, ...]:
@@ -206,7 +206,9 @@ def lines(result: AuditResult, *, with_evidence: bool = False) -> Iterator[str]:
     """Return the whole report as lines of text, without the password."""
     result = without_secret(result)
     yield heading(result)
-    yield from broken(result)
+    if told := broken(result):
+        yield ""
+        yield from told
     yield from _changes_in_lines(result, with_evidence=with_evidence)
     yield ""
     yield statement(result)

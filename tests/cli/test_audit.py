@@ -58,7 +58,7 @@ def test_a_careful_client_reaches_its_grade(capfd):
     printed = capfd.readouterr().out.splitlines()
     assert printed[0] == "Auditing smtplib: starttls-required, trust pki"
     few = "It failed in none of 4 scenarios, which are too few to say whether it does what its mode promises"
-    unknown = "Grade: not known: too little could be run to say what it is worth."
+    unknown = "Grade not known: too little could be run to say what it is worth."
     assert f"{unknown} {few} (starttls-required, trust pki)." in printed
 
 
