@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from smtpfix.audit.digest import missing
 from smtpfix.audit.result import AuditResult, Cause, Declaration, Finding, Verdict
 
 from .words import (
@@ -100,6 +101,8 @@ def _properties(result: AuditResult) -> Iterator[tuple[str, str]]:
     yield "keeps its promise", "yes" if result.keeps_its_promise else "no"
     yield "complete", "yes" if result.is_complete else "no"
     yield from ((f"meant to {name}", value) for name, value in declared(result.declaration))
+    if told := missing(result.findings):
+        yield "not installed", told
     yield from ((f"version of {name}", version) for name, version in result.versions)
 
 
