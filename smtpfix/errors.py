@@ -82,6 +82,11 @@ class CallbackFailed(SMTPFixError, RuntimeError):  # noqa: N818 - named for what
 class ExtraMissing(SMTPFixError, ImportError):  # noqa: N818 - named for what is missing
     """A scenario needs a package that is not installed; the text says what to install."""
 
+    def __init__(self, text: str, extra: str = "") -> None:
+        super().__init__(text)
+        self.extra = extra
+        """The extra of smtpfix that installs it, such as ``stapling``; empty where none does."""
+
 
 class AuthorityError(SMTPFixError, ValueError):
     """A stored certificate authority cannot be read back."""

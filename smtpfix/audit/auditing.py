@@ -222,6 +222,7 @@ class Audit:
             fix=fix,
             flaw=flaw_shown(case, judgement),
             reason=self._without_password(judgement.reason),
+            extra=observed.extra,
             run=self._run(observed) if not observed.reason else None,
             control=self._run(control) if control is not None and was_run else None,
         )

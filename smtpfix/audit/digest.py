@@ -1,4 +1,4 @@
-"""A result as people read it: what went wrong, together with what it means, then flags and the two lines.
+"""A result as people read it: what to change, then the grade, then the rest.
 
 Text only: whoever has a terminal draws the same `Block`s. Everything is printable, whatever servers and clients said.
 """
@@ -6,24 +6,30 @@ Text only: whoever has a terminal draws the same `Block`s. Everything is printab
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.safe_text import printable
 
+from .extras import install_command
+from .grade import bound
 from .plan import GOOD
-from .report.words import NOT_DONE, without_secret
-from .result import AuditResult, Finding, Verdict
+from .report.words import DANGER, NOT_DONE, outcomes, without_secret
+from .result import AuditResult, Cause, Finding, Grade, Verdict
 
 HEADS: Final = {
-    Verdict.FAILED: "FAILED",
+    Verdict.FAILED: "Failed",
     Verdict.CAPPED: "As the mode has it, and no better",
     Verdict.LAX: "Lax",
     Verdict.NOT_RUN: "Not known",
 }
 """How each verdict is headed, the worst first; what passed is only counted."""
-_SHOWN: Final = 4
+_ROWS: Final = 5
+"""Scenarios that have a line each where the same is true of all; more of them are folded into a sentence."""
+_LISTED: Final = 8
+"""Scenarios that such a sentence names; the other reports have all."""
 _LAST: Final = 12
 """Lines of what a client said."""
 _WIDTH: Final = 118
@@ -43,63 +49,138 @@ class Block:
     verdict: Verdict
     """The worst of the findings'."""
     meaning: str
-    """What the client does not do and what an attacker needs, the consequence, or why it is not known."""
-    fix: str
-    """What to change, where it is the same for all; else each finding has its own."""
+    """What the client does not do, the consequence, or why it is not known."""
     findings: tuple[Finding, ...]
-
-    @property
-    def folded(self) -> tuple[str, ...]:
-        """The scenarios beyond the first few, which tell nothing new where one cause is behind all of them."""
-        if len(self.findings) <= _SHOWN + 1 or not (self.head == CHANGE or self.verdict is Verdict.NOT_RUN):
-            return ()
-        return tuple(finding.scenario for finding in self.findings[_SHOWN:])
-
-    @property
-    def more(self) -> str:
-        """What is folded, in words; empty where nothing is."""
-        return printable(f"and {len(self.folded)} more: {', '.join(self.folded)}") if self.folded else ""
-
-    @property
-    def rows(self) -> tuple[tuple[str, ...], ...]:
-        """The scenario, what the client did, where the standard speaks of it, and the fix where it differs."""
-        shown = self.findings[:_SHOWN] if self.folded else self.findings
-        return tuple(
-            (
-                finding.scenario,
-                " · ".join((finding.outcome, *finding.also)),
-                finding.standard,
-                *([] if self.fix or not finding.fix else [finding.fix]),
-            )
-            for finding in shown
-        )
+    fix: str = ""
+    """What to change, where it is the same for all; else each finding has its own."""
+    needs: str = ""
+    """What an attacker needs, and which grade it costs; empty where no attacker gains anything."""
+    seen: str = ""
+    """The scenarios in one sentence, with what the client did there; empty where each has a row."""
+    rows: tuple[tuple[str, ...], ...] = ()
+    """Each scenario, and what there is to say of it."""
 
 
-def blocks(result: AuditResult) -> tuple[Block, ...]:
-    """Return what did not pass: first what an attacker can use, the most severe first, then the rest."""
-    return (*_causes(result), *_others(result))
-
-
-def _causes(result: AuditResult) -> Iterator[Block]:
+def changes(result: AuditResult) -> tuple[Block, ...]:
+    """Return what an attacker can use: each cause with all that shows it, in the order of what an attacker needs."""
     by_key = {finding.key: finding for finding in result.findings}
+    found = []
     for cause in result.causes:
         findings = tuple(by_key[key] for key in cause.keys if key in by_key)
         verdict = next((one for one in HEADS if any(finding.verdict is one for finding in findings)), Verdict.FAILED)
-        yield Block(CHANGE, verdict, printable(f"{cause.what} {cause.needs}"), printable(cause.fix), findings)
+        found.append(
+            Block(
+                CHANGE,
+                verdict,
+                printable(cause.what),
+                findings,
+                fix=printable(cause.fix),
+                needs=printable(needs(cause)),
+                seen=_seen(findings),
+            )
+        )
+    return tuple(found)
 
 
-def _others(result: AuditResult) -> Iterator[Block]:
+def needs(cause: Cause) -> str:
+    """Return what an attacker needs to make use of a cause, and which grade it costs."""
+    best = bound(cause)
+    costs = "" if best is Grade.AUTHENTICATED else f" Until then no grade is better than {best.letter}."
+    return f"{cause.needs}{costs}"
+
+
+def others(result: AuditResult) -> tuple[Block, ...]:
+    """Return what else did not pass, the worst first, and what is not known."""
     explained = {key for cause in result.causes for key in cause.keys}
+    rest = [finding for finding in result.findings if finding.key not in explained]
+    unknown = [finding for finding in rest if finding.verdict is Verdict.NOT_RUN]
+    return (*_less_severe(rest), *_without_extras(unknown), *_not_known(unknown))
+
+
+def _less_severe(rest: Sequence[Finding]) -> Iterator[Block]:
+    """Yield what no attacker gains anything by, together where it means the same."""
     for verdict, head in HEADS.items():
-        meanings: dict[str, list[Finding]] = {}
-        for finding in result.findings:
-            if finding.verdict is verdict and finding.key not in explained:
-                meaning = finding.reason if verdict is Verdict.NOT_RUN else finding.consequence
-                meanings.setdefault(meaning, []).append(finding)
-        for meaning, findings in meanings.items():
+        among = [finding for finding in rest if finding.verdict is verdict is not Verdict.NOT_RUN]
+        for meaning, findings in _by(lambda finding: finding.consequence, among).items():
             fixes = {finding.fix for finding in findings}
             fix = fixes.pop() if len(fixes) == 1 else ""
-            yield Block(head, verdict, printable(meaning), printable(fix), tuple(findings))
+            folds = len(findings) > _ROWS and not fixes
+            rows = () if folds else tuple(_row(finding, with_fix=not fix) for finding in findings)
+            seen = _seen(findings) if folds else ""
+            yield Block(head, verdict, printable(meaning), tuple(findings), printable(fix), seen=seen, rows=rows)
+
+
+def _without_extras(unknown: Sequence[Finding]) -> Iterator[Block]:
+    findings = tuple(finding for finding in unknown if finding.extra)
+    if findings:
+        yield Block(HEADS[Verdict.NOT_RUN], Verdict.NOT_RUN, missing(findings), findings)
+
+
+def missing(findings: Iterable[Finding]) -> str:
+    """Return one line on all scenarios that need what is not installed, with a command; empty where there are none."""
+    without = [finding for finding in findings if finding.extra]
+    if not without:
+        return ""
+    need = f"{_counted(without)} need{'s' if len(without) == 1 else ''} packages that are not installed"
+    command = install_command(finding.extra for finding in without)
+    return printable(f"{need} ({_named(without)}). To install them: {command}")
+
+
+def _not_known(unknown: Sequence[Finding]) -> Iterator[Block]:
+    """Yield what is not known for other reasons: together where the reason is the same, and the rest in rows."""
+    alone: list[Finding] = []
+    for reason, findings in _by(lambda finding: finding.reason, [one for one in unknown if not one.extra]).items():
+        if len(findings) == 1:
+            alone += findings
+        else:
+            seen = f"{_counted(findings)}: {_named(findings)}"
+            yield Block(HEADS[Verdict.NOT_RUN], Verdict.NOT_RUN, printable(reason), tuple(findings), seen=seen)
+    if alone:
+        rows = tuple((finding.scenario, printable(finding.reason)) for finding in alone)
+        yield Block(HEADS[Verdict.NOT_RUN], Verdict.NOT_RUN, "", tuple(alone), rows=rows)
+
+
+def _by(meaning: Callable[[Finding], str], findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(meaning(finding), []).append(finding)
+    return groups
+
+
+def _row(finding: Finding, *, with_fix: bool) -> tuple[str, ...]:
+    fix = (finding.fix,) if with_fix and finding.fix else ()
+    return tuple(map(printable, (finding.scenario, outcomes(finding), finding.standard, *fix)))
+
+
+def _seen(findings: Sequence[Finding]) -> str:
+    """Return where something was seen, and what the client did there, in a sentence."""
+    did = Counter(outcome for finding in findings for outcome in (finding.outcome, *finding.also))
+    ways = ", ".join(way if count == len(findings) else f"{way} in {count}" for way, count in did.most_common())
+    return f"Seen in {_counted(findings)} ({ways}): {_named(findings)}"
+
+
+def _named(findings: Sequence[Finding]) -> str:
+    names = list(dict.fromkeys(finding.scenario for finding in findings))
+    more = len(names) - _LISTED
+    shown = names if more <= 1 else [*names[:_LISTED], f"and {more} more"]
+    return printable(", ".join(shown).replace(", and ", " and "))
+
+
+def _counted(findings: Sequence[Finding]) -> str:
+    return f"{len(findings)} scenario{'' if len(findings) == 1 else 's'}"
+
+
+def statement(result: AuditResult) -> str:
+    """Return the grade, what it is worth, and whether the mode's promise is kept, in one statement."""
+    is_known = result.grade is not Grade.UNKNOWN
+    worth = result.worth if is_known else f"{result.worth[:1].lower()}{result.worth[1:]}"
+    return printable(f"Grade {worth} {result.promise}")
+
+
+def why(result: AuditResult) -> tuple[str, ...]:
+    """Return why the grade is not a better one, or not known, beside what is to be changed."""
+    shown = tuple(f"{cause.what.rstrip('.')}: " for cause in result.causes)
+    return tuple(printable(reason) for reason in result.reasons if not (shown and reason.startswith(shown)))
 
 
 def counts(result: AuditResult) -> str:
@@ -109,7 +190,7 @@ def counts(result: AuditResult) -> str:
     if result.left_out:
         parts.append(f"{len(result.left_out)} n/a in this mode")
     whole = "" if result.is_complete else ", broken off"
-    return f"{len(verdicts)} scenarios: {', '.join(parts)}; {result.seconds:.1f} s{whole}"
+    return f"{len(verdicts)} scenarios: {', '.join(parts) or 'none was run'}; {result.seconds:.1f} s{whole}"
 
 
 def heading(result: AuditResult) -> str:
@@ -125,28 +206,55 @@ def lines(result: AuditResult, *, with_evidence: bool = False) -> Iterator[str]:
     """Return the whole report as lines of text, without the password."""
     result = without_secret(result)
     yield heading(result)
-    for block in blocks(result):
+    if told := broken(result):
+        yield ""
+        yield from told
+    yield from _changes_in_lines(result, with_evidence=with_evidence)
+    yield ""
+    yield statement(result)
+    yield from (f"  {reason}" for reason in why(result))
+    yield from (f"  {flag}: {DANGER[flag]}" for flag in result.flags)
+    for block in others(result):
         yield ""
         yield f"{block.head}: {block.meaning}".rstrip(": ")
         if block.fix:
             yield f"  Fix: {block.fix}"
+        yield from _indented(block.seen, 2)
         yield from (f"  {line}" for line in aligned(block.rows))
-        yield from (f"  {line}" for line in textwrap.wrap(block.more, _WIDTH - 2, break_on_hyphens=False))
         if with_evidence:
-            for finding in block.findings:
-                yield from (f"    {finding.key}: {printable(fact)}" for fact in finding.evidence)
+            yield from _evidence(block)
     if result.notes:
         yield ""
         yield f"{NOTES}:"
         yield from (f"  {printable(note)}" for note in result.notes)
+    if result.family:
+        yield ""
+        yield from family(result)
     yield ""
     yield counts(result)
-    yield from broken(result)
-    yield from (f"{flag}" for flag in result.flags)
-    yield printable(result.promise)
-    yield printable(result.worth)
-    yield from (f"  {printable(reason)}" for reason in result.reasons)
-    yield from family(result)
+
+
+def _changes_in_lines(result: AuditResult, *, with_evidence: bool) -> Iterator[str]:
+    found = changes(result)
+    if found:
+        yield ""
+        yield f"{CHANGE}:"
+    for number, block in enumerate(found, 1):
+        yield f"  {number}. {block.meaning}"
+        yield f"     Fix: {block.fix}"
+        yield from _indented(block.needs, 5)
+        yield from _indented(block.seen, 5)
+        if with_evidence:
+            yield from _evidence(block)
+
+
+def _indented(text: str, indent: int) -> Iterator[str]:
+    return (f"{' ' * indent}{line}" for line in textwrap.wrap(text, _WIDTH - indent, break_on_hyphens=False))
+
+
+def _evidence(block: Block) -> Iterator[str]:
+    for finding in block.findings:
+        yield from (f"       {finding.key}: {printable(fact)}" for fact in finding.evidence)
 
 
 def broken(result: AuditResult) -> tuple[str, ...]:

@@ -21,6 +21,9 @@ _FROM_URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
 """RFC 4648 section 5."""
 
 
+PLAIN: Final = "as it is"
+
+
 def find(secret: str, octets: bytes) -> tuple[str, ...]:
     """Return the encodings in which a secret stands in octets, the plainest first; empty where it does not."""
     found: list[str] = []
@@ -32,7 +35,7 @@ def find(secret: str, octets: bytes) -> tuple[str, ...]:
 def _encodings(text: bytes, octets: bytes) -> Iterator[str]:
     is_plain = text in octets
     if is_plain:
-        yield "as it is"
+        yield PLAIN
     together = _WHITE.sub(b"", octets)
     url_safe = together.translate(_FROM_URL_SAFE)
     if any(core in together or core in url_safe for core in base64_cores(text)):

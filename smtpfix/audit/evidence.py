@@ -22,13 +22,16 @@ from smtpfix.safe_text import printable
 
 from .acted import acted_on
 from .asked import not_asked, smuggled, without_asked
-from .encodings import find
+from .encodings import PLAIN, find
 from .result import Declaration
 from .wire import WireServer
 
 _ENVELOPE: Final = re.compile(rb"(?im)^[ \t]*(MAIL FROM|RCPT TO)[ \t]*:")
 _HEADER: Final = re.compile(rb"(?im)^(From|To|Subject|Date|Message-ID|MIME-Version|Content-Type):[ \t]")
 _AUTH: Final = re.compile(rb"(?im)^[ \t]*AUTH\b")
+_NAMES_OTHERS: Final = (b"EHLO", b"HELO", b"LHLO", b"MAIL", b"RCPT")
+"""Commands whose words are a host's name or an address."""
+_ENDS_A_WORD: Final = b" \t\r\n\0\"'(){}<>,;:="
 _DIGESTS: Final = ("CRAM-MD5", "DIGEST-MD5", "APOP")
 _NO_COMMON_SUITE: Final = ("handshake_failure", "server")
 """The alert for it (RFC 5246 section 7.2.2, RFC 8446 section 6.2): an old version has another, protocol_version."""
@@ -176,7 +179,7 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario, ove
         envelope_in_clear=_ENVELOPE.search(everything) is not None,
         content_in_clear=_HEADER.search(everything) is not None or any(not message.in_tls for message in messages),
         login_in_clear=_AUTH.search(everything) is not None,
-        user_in_clear=declaration.user is not None and bool(find(declaration.user, everything)),
+        user_in_clear=declaration.user is not None and names_user(declaration.user, everything),
         secret_in_tls=any(attempt.secret is not None for attempt in in_tls)
         or (declaration.password is not None and any(_tells(declaration.password, one) for one in messages)),
         spoke_in_tls=tuple(_spoke_in_tls(sessions)),
@@ -238,6 +241,30 @@ def leaks_beside_auth(
     for octets in clear:
         for way in find(password, octets):
             yield f"in clear, the password {way}, in what the server did not take for a login"
+
+
+def names_user(user: str, clear: bytes) -> bool:
+    """Return whether a user's name went over the wire as a word of its own, or encoded.
+
+    What a client calls itself, addresses and the message's header are left aside: they may have the same letters.
+    """
+    said = b"\n".join(line for line in clear.split(b"\n") if not _tells_of_others(line))
+    return any(way != PLAIN for way in find(user, said)) or _has_word(user.encode(), said)
+
+
+def _tells_of_others(line: bytes) -> bool:
+    verb = line.split(maxsplit=1)[0].upper() if line.strip() else b""
+    return verb in _NAMES_OTHERS or _HEADER.match(line) is not None
+
+
+def _has_word(word: bytes, octets: bytes) -> bool:
+    at = octets.find(word)
+    while at >= 0:
+        beside = octets[max(0, at - 1) : at] + octets[at + len(word) : at + len(word) + 1]
+        if not beside.strip(_ENDS_A_WORD):
+            return True
+        at = octets.find(word, at + 1)
+    return False
 
 
 def _tells(password: str, message: CapturedMessage) -> bool:

@@ -15,12 +15,12 @@ from smtpfix.rules.edits import After
 from smtpfix.safe_text import printable
 
 from .disclosure import speaks_of
-from .encodings import find
 from .evidence import (
     Evidence,
     digests,
     leaks_beside_auth,
     leaks_by_auth,
+    names_user,
     never_met,
     session_facts,
     told_connections,
@@ -89,7 +89,7 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario, ove
         digests=tuple(dict.fromkeys(digests(sessions))),
         content_in_clear=any(map(read_in_clear, sessions)),
         login_in_clear=any(verb in _LOGS_IN for verb in said_in_clear) or any(map(_works_in_clear, sessions)),
-        user_in_clear=declaration.user is not None and bool(find(declaration.user, everything)),
+        user_in_clear=declaration.user is not None and names_user(declaration.user, everything),
         secret_in_tls=any(one.secret is not None and not one.in_clear for session in sessions for one in session.auth),
         spoke_in_tls=tuple(
             verb for one in sessions for verb in _verbs(one, in_tls=True) if verb in speaks_of(one.protocol)

@@ -5,6 +5,7 @@ Each is one sentence. What does not help is not said: a flaw without a line for 
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
@@ -59,11 +60,13 @@ _PYTHON_LEVEL: Final = 'Use the ciphers of OpenSSL\'s security level 2: context.
 
 _BY_LANGUAGE: Final = {
     "python": {
+        "clear": "Call client.starttls(context=context) before login() and sendmail(), or use smtplib.SMTP_SSL.",
         "anything": "Pass a context that verifies: context=ssl.create_default_context(cafile=...).",
         "issuer": "Pass a context that verifies: context=ssl.create_default_context(cafile=...).",
         "name": "Leave context.check_hostname = True, as ssl.create_default_context() sets it.",
         "common-name": "Set context.hostname_checks_common_name = False.",
-        "downgrade": "Call starttls() without asking whether it is offered, and let its exception end the delivery.",
+        "downgrade": "Call client.starttls(context=context) without asking whether it is offered, and let its "
+        "exception end the delivery.",
         "old-version": "Set context.minimum_version = ssl.TLSVersion.TLSv1_2.",
         "weak-key": _PYTHON_LEVEL,
         "weak-signature": _PYTHON_LEVEL,
@@ -167,14 +170,46 @@ _BY_LANGUAGE: Final = {
     },
 }
 
+_BY_LANGUAGE_OF_READERS: Final = {
+    "python": {
+        "clear": "Call client.starttls(context), which is client.stls(context=context) in poplib, before login() or "
+        "user(); or use IMAP4_SSL (port 993) or POP3_SSL (port 995).",
+        "downgrade": "Call client.starttls(context), which is client.stls(context=context) in poplib, without asking "
+        "whether it is offered, and let its exception end the session; or use IMAP4_SSL (port 993) or POP3_SSL (995).",
+    },
+    "curl": {
+        "clear": "Say --ssl-reqd, or imaps:// instead of imap://, pop3s:// instead of pop3://.",
+        "downgrade": "Say --ssl-reqd instead of --ssl, or imaps:// instead of imap://, pop3s:// instead of pop3://.",
+    },
+}
+"""What is said otherwise to clients that read mail."""
+
 LANGUAGES: Final = tuple(_BY_LANGUAGE)
 """What a client can be written in, or be, to be told in its own words: ``python``, ``java``, ``curl``, ..."""
+
+_PROGRAMS: Final = {
+    **{name: name for name in LANGUAGES if name != "c"},
+    "pypy": "python",
+    "nodejs": "node",
+    "bun": "node",
+    "deno": "node",
+    "jruby": "ruby",
+}
+"""Programs by whose names it is known what a client is written in."""
+
+
+def language_of(program: str) -> str:
+    """Return what a program is, or runs, by its name: ``python`` for ``/usr/bin/python3.11``; empty where unknown."""
+    name = PurePath(program.replace("\\", "/")).name.lower().removesuffix(".exe")
+    return _PROGRAMS.get(name.rstrip("0123456789.-"), "")
 
 
 def fix(flaw: str, language: str = "", *, reads_mail: bool = False) -> str:
     """Return what to change so that a flaw is gone, one sentence; where mail is read, nothing of SMTP."""
     in_its_words = _BY_LANGUAGE.get(language, {}).get(flaw, "")
     if reads_mail:
+        if of_readers := _BY_LANGUAGE_OF_READERS.get(language, {}).get(flaw):
+            return of_readers
         is_of_smtp = not in_its_words or flaw in _OF_READERS or _SMTP in in_its_words
         return (_OF_READERS.get(flaw) or _IN_GENERAL[flaw]) if is_of_smtp else in_its_words
     return in_its_words or _IN_GENERAL[flaw]

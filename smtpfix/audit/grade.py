@@ -29,7 +29,7 @@ BEST: Final = {
 
 WORTH: Final = {
     Grade.AUTHENTICATED: "only the right server gets the message, and nobody on the way can read it or change it.",
-    Grade.GAPS: "only the right server gets the message, but for the gaps named below.",
+    Grade.GAPS: "only the right server gets the message, except through the gaps listed under Change this.",
     Grade.UNAUTHENTICATED: "whoever only listens learns nothing, but whoever gets between client and server can be the "
     "server, with a certificate that anybody can get (RFC 8314 section 5).",
     Grade.OPPORTUNISTIC: "encrypted only as long as nobody interferes; whoever gets between client and server can have "
@@ -42,7 +42,7 @@ WORTH: Final = {
 WORTH_OF_READERS: Final = {
     **WORTH,
     Grade.AUTHENTICATED: "it reads from the right server alone, and nobody on the way can read the mail or change it.",
-    Grade.GAPS: "it reads from the right server alone, but for the gaps named below.",
+    Grade.GAPS: "it reads from the right server alone, except through the gaps listed under Change this.",
     Grade.OPPORTUNISTIC: "encrypted only as long as nobody interferes; whoever gets between client and server can have "
     "it read in clear.",
     Grade.PLAINTEXT: "whoever listens on the way can read the mail, the password, or both.",
@@ -131,7 +131,7 @@ def grade(
     keeps = not failed and reached is not Grade.UNKNOWN
     return Grading(
         keeps_its_promise=keeps,
-        promise=_promise(declaration, findings, failed, keeps=keeps),
+        promise=_promise(declaration, findings, failed, reached, keeps=keeps),
         grade=reached,
         worth=f"{reached.heading}: {(WORTH_OF_READERS if declaration.reads_mail else WORTH)[reached]}",
         flags=_raised({*_flags(findings, own)}),
@@ -182,7 +182,12 @@ def _bounds(declaration: Declaration, behind: Collection[Cause]) -> Iterable[tup
     if declaration.trust is Trust.NONE:
         yield Grade.UNAUTHENTICATED, "The declared trust is none: it does not look at whom it talks to."
     for cause in behind:
-        yield _BOUNDS_OF.get(cause.flaw, _BOUNDS[cause.severity]), f"{cause.what.rstrip('.')}: {listed(cause.keys)}."
+        yield bound(cause), f"{cause.what.rstrip('.')}: {listed(cause.keys)}."
+
+
+def bound(cause: Cause) -> Grade:
+    """Return the best grade that a client can have while it has this cause."""
+    return _BOUNDS_OF.get(cause.flaw, _BOUNDS[cause.severity])
 
 
 def listed(keys: Collection[str]) -> str:
@@ -233,23 +238,24 @@ def _unknown(flaw: str, rows: Collection[Finding]) -> str:
 
 
 def _promise(
-    declaration: Declaration, findings: Collection[Finding], failed: Collection[Finding], *, keeps: bool
+    declaration: Declaration, findings: Collection[Finding], failed: Collection[Finding], reached: Grade, *, keeps: bool
 ) -> str:
+    """Return whether it does what its mode promises, as it goes on behind what the grade is worth."""
     mode = f"{declaration.mode}, trust {declaration.trust}"
     run = [one for one in findings if one.verdict is not Verdict.NOT_RUN]
     good = next((one for one in findings if one.scenario == GOOD), None)
     if good is None or good.outcome is Outcome.NOT_RUN:
-        return f"It is not known whether it does what its mode promises ({mode}): {_why_not(declaration, findings)}"
+        return f"It is not known whether it does what its mode promises ({mode})."
     if keeps:
-        return f"It does what its mode promises ({mode}), in {_counted(run)}."
+        does = f"It does what its mode promises ({mode}), in {_counted(run)}"
+        if reached is not best_grade(declaration):
+            return f"{does}, but is less strict than it could be."
+        return f"{does}." if reached is ORDER[0] else f"{does}; no client with this mode and trust is graded better."
     if not failed:
         passed = f"It failed in none of {_counted(run)}"
         return f"{passed}, which are too few to say whether it does what its mode promises ({mode})."
-    if not any(one.flaw for one in failed) and good not in failed:
-        return (
-            f"It gives nothing away that its mode ({mode}) promises to keep, and fails otherwise: in {len(failed)} of "
-            f"{_counted(run)}."
-        )
+    if good not in failed and all(not one.flaw or FLAWS[one.flaw].severity is Severity.HYGIENE for one in failed):
+        return f"It fails in {len(failed)} of {_counted(run)} ({mode}), where nobody gets at the mail or the password."
     return f"It does not do what its mode promises ({mode}): {len(failed)} of {_counted(run)} failed."
 
 

@@ -219,6 +219,8 @@ class Finding:
     """What it has shown not to check, one of `smtpfix.policy.flaw.FLAWS`; empty where no attacker gains anything."""
     reason: str = ""
     """Why it was not run."""
+    extra: str = ""
+    """The extra of smtpfix that it needs and that is not installed, such as ``stapling``; mostly empty."""
     run: Run | None = None
     """None where it was not run."""
     control: Run | None = None

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from smtpfix.clock import monotonic
-from smtpfix.errors import CloseTimeoutError, NoSession, SMTPFixError
+from smtpfix.errors import CloseTimeoutError, ExtraMissing, NoSession, SMTPFixError
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.scenario import Asked
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.smtp.policy import Policy
 
+from .command import Command
 from .deployment import HERE, Deployment
 from .device import Device
 from .evidence import Evidence, gather
@@ -30,6 +31,7 @@ from .process import Ended
 from .protocols import policy_class
 from .reading import count_read, put_messages
 from .result import Declaration, Ending, Trust
+from .run_time import START, RunTime
 from .target import Target, write_message
 from .verdict import Observed, unreadable
 from .wire import WireServer
@@ -132,7 +134,9 @@ class Runner:
         """Run one case. Raises `_NowhereError` where the client would not find the server."""
         try:
             server = self._server(case)
-        except (SMTPFixError, ssl.SSLError, OSError) as error:  # an extra is missing, say
+        except ExtraMissing as error:
+            return Observed(_NOT_STARTED, reason=str(error), extra=error.extra)
+        except (SMTPFixError, ssl.SSLError, OSError) as error:
             return Observed(_NOT_STARTED, reason=str(error))
         folder = Path(tempfile.mkdtemp(prefix="smtpfix-audit-"))
         over = None
@@ -148,8 +152,13 @@ class Runner:
                 ended = self._client.watch(server, case, target, timeout=self._timeout, stop=self.stop)
             else:
                 timeout = self._timeout + case.patience - PATIENCE
-                over = monotonic() + timeout
-                ended = self._client.run(target, timeout=timeout, stop=self.stop)
+                if isinstance(self._client, Command):
+                    time = RunTime(timeout, self.stop, lambda: server.first_connected)
+                    ended = self._client.run(target, timeout=START + timeout, stop=time)
+                    over = time.over
+                else:  # it starts at once
+                    over = monotonic() + timeout
+                    ended = self._client.run(target, timeout=timeout, stop=self.stop)
                 ended = self._with_its_child(server, case, ended, over)
             settle(server)
             try:

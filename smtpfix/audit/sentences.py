@@ -97,10 +97,9 @@ def _hung(case: Case) -> tuple[str, str]:
             "Set a limit to the size of a reply, and to the time from its beginning to its end.",
         )
     if case.stalls:
-        return (
-            "A server that says nothing holds it for longer than this audit waits.",
-            "Set a time limit for connecting and for each reply; RFC 5321 section 4.5.3.2 says how long is fair.",
-        )
+        limit = "Set a time limit for connecting and for each reply; RFC 5321 section 4.5.3.2 says how long is fair."
+        has_one = "If it has one, give it {patience} as that limit, or the audit a longer --timeout."
+        return "A server that says nothing holds it for longer than this audit waits.", f"{limit} {has_one}"
     return (
         "It does not come to an end, so whatever waits for it waits too.",
         "Set a time limit for the whole delivery, and close the connection when it is over.",

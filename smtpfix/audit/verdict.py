@@ -38,6 +38,8 @@ class Observed:
     evidence: Evidence = NOTHING_SEEN
     reason: str = ""
     """Why it could not be run; empty where it was."""
+    extra: str = ""
+    """The extra of smtpfix that it could not be run without; mostly empty."""
 
 
 def unreadable(ended: Ended, error: Exception) -> Observed:
@@ -105,7 +107,7 @@ def judge(
         reason = f"it does not {does} a server that does nothing wrong either, so its refusal says nothing"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
     if outcome is Outcome.FALSE_REFUSAL and case.scenario.id != GOOD and _waits_on_its_own(observed):
-        reason = "its time was over while it waited on its own, to try again perhaps; a longer timeout would tell"
+        reason = "its time was over while it waited on its own, to try again perhaps; a longer --timeout would tell"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
     if outcome is Outcome.REFUSED_CLEAN and verdict is Verdict.PASSED and _never_saw(case, evidence):
         reason = "client and server have no cipher suite in common, so it never came to what there is to refuse"

@@ -43,6 +43,8 @@ class WireServer(Server[Any]):
         self._known_as = known_as
         self.wires: tuple[bytearray, ...] = ()
         """What each client sent, one a connection; complete up to now once `sessions` has been read."""
+        self.first_connected: float | None = None
+        """When the first client connected, by the monotonic clock."""
         self._lost: dict[int, float | None] = {}
 
     @property
@@ -54,6 +56,8 @@ class WireServer(Server[Any]):
         return replace(place, host=known_as, address=known_as if is_address(known_as) else place.address)
 
     def _channel(self, attach: Attach) -> Channel:
+        if self.first_connected is None:
+            self.first_connected = monotonic()
         kept = bytearray()
         self.wires = (*self.wires, kept)
         number = len(self.wires)

@@ -292,6 +292,7 @@ def commands(context: click.Context) -> None:
     "(see docs/outside.md).",
 )
 @_switch("--json", "as_json", help="Print each event as one line of JSON, for programs.")
+@click.option("--show", metavar="WHAT", help="Print this of each message too: text, its plain text. Links always are.")
 @_switch("--verbose", help="Print the whole conversation as it happens, without passwords and tokens.")
 @click.option("--exit-after", metavar="N", type=int, help="Exit when N messages have been accepted.")
 @click.option(

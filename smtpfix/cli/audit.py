@@ -15,7 +15,7 @@ from smtpfix.audit.deployment import CONVENTIONAL, FREE, Deployment
 from smtpfix.audit.device import DEFAULT_PATIENCE, Device
 from smtpfix.audit.family import Variant, family_names, load_family, read_family
 from smtpfix.audit.family import compare as compare_family
-from smtpfix.audit.fixes import check_language
+from smtpfix.audit.fixes import check_language, language_of
 from smtpfix.audit.grade import is_good_enough, named
 from smtpfix.audit.plan import EVERYTHING, is_file
 from smtpfix.audit.result import AuditResult, Declaration, DeclaredMode, Grade, Outcome, Verdict
@@ -300,5 +300,5 @@ def _command(options: AuditOptions) -> Command:
         template=template,
         stdin=options.stdin,
         runs_here=options.here,
-        language=options.language or "",
+        language=options.language or (language_of(options.client[0]) if options.client else ""),
     )

@@ -17,9 +17,22 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from smtpfix.audit.baseline import Changes
-from smtpfix.audit.digest import NOTES, Block, blocks, broken, counts, family, heading, lines
-from smtpfix.audit.report.words import without_secret
-from smtpfix.audit.result import AuditResult, Declaration, Grade, Verdict
+from smtpfix.audit.digest import (
+    CHANGE,
+    NOTES,
+    Block,
+    broken,
+    changes,
+    counts,
+    family,
+    heading,
+    lines,
+    others,
+    statement,
+    why,
+)
+from smtpfix.audit.report.words import DANGER, tone, without_secret
+from smtpfix.audit.result import AuditResult, Declaration, Verdict
 from smtpfix.safe_text import printable
 
 _STYLES: Final = {
@@ -28,7 +41,10 @@ _STYLES: Final = {
     Verdict.LAX: "yellow",
     Verdict.NOT_RUN: "dim",
 }
-_GOOD: Final = (Grade.AUTHENTICATED, Grade.GAPS)
+_TONES: Final = {Verdict.FAILED: "bold red", Verdict.PASSED: "bold green"}
+"""How a grade looks; else yellow."""
+_BAR: Final = 24
+"""Columns of a terminal."""
 _STEPS: Final = 4
 """How often a pipe is told how far it has come."""
 
@@ -48,8 +64,15 @@ class AuditTerminal:
         if not self._console.is_terminal:
             yield self._plainly(title)
             return
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=self._console, transient=True) as bar:
+        columns = (  # the name gets what is left, and not the other way round
+            TextColumn(
+                "{task.description}", markup=False, table_column=Column(ratio=1, overflow="ellipsis", no_wrap=True)
+            ),
+            BarColumn(_BAR, table_column=Column(min_width=_BAR)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=len("100/100"))),
+            TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=len("0:00:00"))),
+        )
+        with Progress(*columns, console=self._console, transient=True, expand=True) as bar:
             task = bar.add_task(title, total=None)
 
             def advance(done: int, total: int, _scenario: str) -> None:
@@ -71,51 +94,72 @@ class AuditTerminal:
         return advance
 
     def show(self, result: AuditResult) -> None:
-        """Print the report; what matters most comes last, where one looks."""
+        """Print the report: what to change, then the grade, then the rest."""
         if not self._console.is_terminal:
             for line in lines(result):
                 self._line(line)
             return
         result = without_secret(result)
-        self._console.print(Text(heading(result), style="bold"))
-        for block in blocks(result):
+        self._print(heading(result), style="bold")
+        if told := broken(result):
             self._console.print()
-            self._block(block)
+            for line in told:
+                self._print(line, style="yellow")
+        if found := changes(result):
+            self._console.print()
+            self._print(CHANGE, style="bold underline")
+            for number, block in enumerate(found, 1):
+                self._change(f"{number}. ", block)
+        self._console.print()
+        self._print(statement(result), style=_TONES.get(tone(result), "bold yellow"))
+        for reason in why(result):
+            self._print(reason, indent=2)
+        for flag in result.flags:
+            self._print(Text.assemble((f" {flag} ", "bold white on red"), f" {DANGER[flag]}"), indent=2)
+        for block in others(result):
+            self._console.print()
+            self._other(block)
         if result.notes:
             self._console.print()
-            self._console.print(Text(f"{NOTES}:", style="bold"))
+            self._print(NOTES, style="bold")
             for note in result.notes:
-                self._console.print(Padding(Text(printable(note)), (0, 0, 0, 2)))
+                self._print(printable(note), indent=2)
         self._console.print()
-        self._console.print(Text(counts(result), style="dim"))
-        for line in broken(result):
-            self._console.print(Text(line, style="yellow"))
-        for flag in result.flags:
-            self._console.print(Text(f" {flag} ", style="bold white on red"))
-        self._console.print(Text(printable(result.promise), style="green" if result.keeps_its_promise else "bold red"))
-        self._console.print(Text(printable(result.worth), style="green" if result.grade in _GOOD else "bold yellow"))
-        for reason in result.reasons:
-            self._console.print(Padding(Text(printable(reason), style="dim"), (0, 0, 0, 2)))
         for line in family(result):
-            self._console.print(Text(line))
+            self._print(line)
+        self._print(counts(result), style="dim")
 
     def show_changes(self, changed: Changes, result: AuditResult) -> None:
         """Print what changed since an earlier audit, and nothing else but how it compares with a family."""
         for line in (*str(changed).splitlines(), *family(result)):
             self._line(line)
 
-    def _block(self, block: Block) -> None:
-        self._console.print(Text.assemble((block.head, _STYLES[block.verdict]), "  ", block.meaning))
+    def _change(self, number: str, block: Block) -> None:
+        indent = len(number)
+        grid = Table.grid(Column(no_wrap=True, style="bold"), Column(overflow="fold"), padding=(0, 0, 0, 1))
+        grid.add_row(number.rstrip(), Text(block.meaning, style=_STYLES[block.verdict]))
+        self._console.print(grid)
+        self._print(Text.assemble(("Fix: ", "bold green"), (block.fix, "green")), indent=indent)
+        self._print(block.needs, indent=indent)
+        self._print(block.seen, style="dim", indent=indent)
+
+    def _other(self, block: Block) -> None:
+        meaning = f": {block.meaning}" if block.meaning else ""
+        self._print(Text.assemble((block.head, _STYLES[block.verdict]), meaning))
         if block.fix:
-            self._console.print(Padding(Text.assemble(("Fix: ", "green"), block.fix), (0, 0, 0, 2)))
-        rows = block.rows
-        columns = [Column(no_wrap=True), Column(), Column(style="dim"), Column(overflow="fold")][: max(map(len, rows))]
-        table = Table(*columns, box=None, show_header=False, pad_edge=True)
-        for row in rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
-        self._console.print(table)
-        if block.more:
-            self._console.print(Padding(Text(block.more, style="dim"), (0, 0, 0, 2)))
+            self._print(Text.assemble(("Fix: ", "bold green"), (block.fix, "green")), indent=2)
+        if block.seen:
+            self._print(block.seen, style="dim", indent=2)
+        if block.rows:
+            table = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
+            for scenario, did, *more in block.rows:
+                standard = (f"  {more[0]}", "dim") if more else ""
+                fix = f"\nFix: {more[1]}" if len(more) > 1 else ""
+                table.add_row(Text(scenario), Text.assemble(did, standard, (fix, "green")))
+            self._console.print(Padding(table, (0, 0, 0, 2)))
+
+    def _print(self, text: str | Text, *, style: str = "", indent: int = 0) -> None:
+        self._console.print(Padding(Text(text, style=style) if isinstance(text, str) else text, (0, 0, 0, indent)))
 
     def _line(self, text: str) -> None:
         self._console.file.write(f"{text}\n")

@@ -40,6 +40,7 @@ KEPT: Final = 1000
 """Messages and sessions kept in memory: what has been shown and saved need not stay."""
 DEFAULT_MEMORY: Final = 256
 """``--max-memory``: MiB of these, and of events that wait to be shown."""
+SHOWN: Final = ("text",)
 WAYS_TO_SAVE: Final = ("files", "maildir")
 """``--save-as``; the first is the default."""
 _MEBIBYTE: Final = 1_048_576
@@ -81,6 +82,8 @@ class ServeOptions:
     """Print for programs, not for people."""
     verbose: bool = False
     """Print the conversation too, as it goes."""
+    show: str | None = None
+    """What to print of a message beside its links, one of `SHOWN`; None: nothing."""
     exit_after: int | None = None
     """Accepted messages after which it ends; None does not count."""
     rules: tuple[Rule, ...] = ()
@@ -113,6 +116,10 @@ class ServeOptions:
             raise InvalidValueError("--save-as", self.save_as, f"one of {', '.join(WAYS_TO_SAVE)}")
         if self.save_as != WAYS_TO_SAVE[0] and self.save is None:
             raise InvalidValueError("--save", self.save, "a directory where --save-as says how to save")
+        if self.show is not None and self.show not in SHOWN:
+            raise InvalidValueError("--show", self.show, f"one of {', '.join(SHOWN)}")
+        if self.show is not None and self.as_json:
+            raise InvalidValueError("--show", self.show, "nothing beside --json, which prints no message's content")
         if self.exit_after is not None and self.exit_after < 1:
             raise InvalidValueError("--exit-after", self.exit_after, "a number of messages, 1 or more")
         if self.keep is not None and self.keep < 1:

@@ -91,7 +91,7 @@ class _Run:
         self._options = options
         self._stream = stream
         self._settings = settings
-        output: Output = JSONOutput(stream) if options.as_json else Terminal(stream)
+        output: Output = JSONOutput(stream) if options.as_json else Terminal(stream, shows_text=options.show == "text")
         self._memory = options.max_memory // 4  # half of all is the inbox's, a quarter the sessions', a quarter events'
         self._printer = Printer(output, self._output_failed, self._memory // 2)
         self._put = self._taken = 0

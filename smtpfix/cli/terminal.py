@@ -49,6 +49,10 @@ _LABEL_WIDTH: Final = len("implicit-tls #999")
 _LISTED: Final = 3
 """Recipients, users or AUTH commands shown one by one."""
 _SUBJECT_SHOWN: Final = 78
+_LINKS: Final = 10
+_LINES: Final = 200
+_LONGEST: Final = 2_000
+"""Links of a message, lines of its text, and characters of each, that are shown."""
 _SHORT_COLUMN: Final = 26
 """Characters that a table's cell may have and not wrap."""
 
@@ -80,15 +84,17 @@ Fact: TypeAlias = tuple[str, str]
 class Terminal:
     """Prints one line an event, and a table at the start."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, shows_text: bool = False) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a subject may not fit the terminal's encoding
         self._console = _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._shows_text = shows_text
 
     def show(self, event: ServeEvent) -> None:
         """Print and flush one event."""
         match event:
             case Started():
+                self.table(("MODE", "ADDRESS", "TLS BEGINS", "AUTH"), map(_row, event.servers))
                 self._console.print(Text("\n").join(_banner(event)))
             case RulesRead() | RulesRejected():
                 self._print(event.at, "rules", _rules_facts(event))
@@ -102,6 +108,8 @@ class Terminal:
                     self._print(at, f"{server} #{session}", [(f"{side} {line}", style)])
             case MessageCaptured(server, _, message):
                 self._print(message.received, f"{server} #{message.session_number}", _message_facts(event))
+                for line in (*_link_lines(message), *(_text_lines(message) if self._shows_text else ())):
+                    self._console.print(line)  # as it is, so that a terminal that wraps it still knows the link
             case SessionEnded(server, session):
                 ended = session.started + timedelta(seconds=session.duration)
                 self._print(ended, f"{server} #{session.number}", _session_facts(event))
@@ -155,9 +163,6 @@ class _Console(Console):
 
 
 def _banner(event: Started) -> Iterator[Text]:
-    rows = [("MODE", "ADDRESS", "TLS BEGINS", "AUTH"), *(_row(server) for server in event.servers)]
-    for number, line in enumerate(_aligned(rows)):
-        yield Text(line, style="" if number else "bold")
     yield from _tls(event.servers[0].policy)
     yield from _scenarios(event)
     yield from _ca_files(event)
@@ -276,6 +281,29 @@ def _message_facts(event: MessageCaptured) -> Iterator[Fact]:
     yield from _violation_facts(message.violations)
     if event.path is not None:
         yield f"saved as {event.path.name}", _ASIDE
+
+
+def _link_lines(message: CapturedMessage) -> Iterator[Text]:
+    links = message.links
+    for link in links[:_LINKS]:
+        yield Text.assemble(("  link ", _ASIDE), _clipped(link))
+    if len(links) > _LINKS:
+        yield Text(f"  and {len(links) - _LINKS} more links", style=_ASIDE)
+
+
+def _text_lines(message: CapturedMessage) -> Iterator[Text]:
+    """Yield the plain text; where there is none, say what there is instead."""
+    lines = message.text.rstrip("\n").split("\n") if message.text else []
+    if not lines:
+        yield Text(f"  no plain text{', but HTML' if message.html else ''}", style=_ASIDE)
+    for line in lines[:_LINES]:
+        yield Text.assemble(("  | ", _ASIDE), _clipped(line))
+    if len(lines) > _LINES:
+        yield Text(f"  and {len(lines) - _LINES} more lines", style=_ASIDE)
+
+
+def _clipped(text: str) -> str:
+    return f"{printable(text[:_LONGEST])}{'…' if len(text) > _LONGEST else ''}"
 
 
 def _subject(message: CapturedMessage) -> str:

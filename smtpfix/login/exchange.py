@@ -200,7 +200,8 @@ def check_installed(mechanisms: Collection[str]) -> None:
         try:
             from . import scram  # noqa: F401, PLC0415 - an extra
         except ImportError as error:
-            raise ExtraMissing(f"{wanted[0]} needs scramp: pip install 'smtpfix[scram]' ({error})") from error
+            text = f"{wanted[0]} needs scramp: pip install 'smtpfix[scram]' ({error})"
+            raise ExtraMissing(text, "scram") from error
 
 
 def _decode(text: str) -> bytes | None:

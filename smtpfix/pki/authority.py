@@ -341,5 +341,5 @@ def _needed(policy: ServerPolicy, package: str, extra: str) -> Iterator[None]:
     except ImportError as error:
         scenario = policy.scenario or policy.certificate
         raise ExtraMissing(
-            f"scenario {str(scenario)!r} needs {package}: pip install 'smtpfix[{extra}]' ({error})"
+            f"scenario {str(scenario)!r} needs {package}: pip install 'smtpfix[{extra}]' ({error})", extra
         ) from error

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from smtpfix.audit.result import (
     AuditResult,
+    Cause,
     Declaration,
     DeclaredMode,
     Ending,
@@ -17,6 +18,7 @@ from smtpfix.audit.result import (
     Run,
     Verdict,
 )
+from smtpfix.policy.flaw import Severity
 
 PASSWORD = "corr3ct-horse"
 
@@ -174,6 +176,23 @@ EVERYTHING = replace(
     seconds=41.25,
 )
 """A client with every fault: every outcome, every verdict, every flag."""
+
+WITH_CAUSES = replace(
+    EVERYTHING,
+    causes=(
+        Cause(
+            "downgrade",
+            Severity.POSITION,
+            "It goes on in clear.",
+            "An attacker has to.",
+            "Stop <there>.",
+            ("strip-ehlo/starttls", "strip-ehlo/tls-required"),
+        ),
+    ),
+    reasons=("It goes on in clear: strip-ehlo.", "Not known of old versions: tls10-only, nothing-such."),
+    notes=("It accepts what is revoked: revoked-ocsp-staple.",),
+)
+"""The same, and what to change."""
 
 ATTACKED = replace(
     SMALL,

@@ -12,6 +12,7 @@ import pytest
 
 from smtpfix.audit import hosts
 from smtpfix.audit.command import Command
+from smtpfix.audit.fixes import language_of
 from smtpfix.audit.process import KEPT
 from smtpfix.audit.result import DeclaredMode, Ending, Trust
 from smtpfix.audit.target import PLACEHOLDERS, Target
@@ -217,3 +218,21 @@ def test_a_system_without_namespaces_has_no_way(monkeypatch):
 @pytest.mark.parametrize(("host", "needed"), [("localhost", False), ("127.0.0.1", False), ("mx.smtpfix.test", True)])
 def test_names_that_everybody_knows_need_nothing(host, needed):
     assert hosts.is_needed(host) is needed
+
+
+@pytest.mark.parametrize(
+    ("program", "language"),
+    [
+        ("python3", "python"),
+        ("/usr/bin/python3.11", "python"),
+        (r"C:\Python\python.exe", "python"),
+        ("pypy3", "python"),
+        ("nodejs", "node"),
+        ("curl", "curl"),
+        ("./send.py", ""),
+        ("pythonista", ""),
+        ("c", ""),
+    ],
+)
+def test_what_a_program_is_written_in_is_known_where_its_interpreter_is_named(program, language):
+    assert language_of(program) == language

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smtpfix.audit.encodings import find
+from smtpfix.audit.evidence import names_user
 from smtpfix.erasing import base64_cores
 
 SECRET = "s3cret-word"
@@ -65,3 +66,24 @@ def test_what_is_looked_for_in_base64_depends_on_nothing_but_the_secret():
     for before in range(3):
         encoded = {base64.b64encode(bytes([octet]) * before + OCTETS + bytes([octet])) for octet in range(256)}
         assert all(base64_cores(OCTETS)[before] in one for one in encoded)
+
+
+@pytest.mark.parametrize(
+    ("user", "said", "is_named"),
+    [
+        ("shop", b"EHLO shop.example\r\nSTARTTLS\r\n", False),
+        ("shop", b"EHLO shop\r\nMAIL FROM:<shop@example.org>\r\nFrom: shop@example.org\r\n", False),
+        ("shop", b"workshop\r\nshop.example\r\n", False),
+        ("shop", b"AUTH LOGIN\r\nc2hvcA==\r\n", True),
+        ("shop", b"AUTH PLAIN AHNob3AAczNjcmV0\r\n", True),
+        ("shop", b"USER shop\r\n", True),
+        ("shop", b'a1 LOGIN "shop" s3cret\r\n', True),
+        ("shop", b"workshop shop\r\n", True),
+        ("ann@example.org", b"MAIL FROM:<ann@example.org>\r\n", False),
+        ("ann@example.org", b"a1 LOGIN ann@example.org s3cret\r\n", True),
+    ],
+)
+def test_a_user_is_named_where_a_login_names_it_and_not_where_a_host_or_an_address_has_the_letters(
+    user, said, is_named
+):
+    assert names_user(user, said) is is_named

@@ -484,7 +484,7 @@ def test_what_a_reader_is_told_to_change_is_nothing_of_smtp():
 def test_a_report_says_retrieved_and_what_a_careful_reader_does():
     result = audit_client(reader("pop3", "naive"), protocol="pop3", ids=["untrusted-root"], credentials="ann:s3cret")
     page, text = to_html(result), "\n".join(lines(result))
-    assert "untrusted-root  retrieved" in text
+    assert "Seen in 1 scenario (retrieved): untrusted-root" in text
     assert "POP3, starttls-required" in text
     assert "3 messages retrieved whole" in page
     assert "reads all mail" in page

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import select
+import shlex
 import signal
 import smtplib
 import socket
@@ -15,16 +16,18 @@ import ssl
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from smtpfix.audit.device import Answer
-from smtpfix.audit.digest import blocks, lines
+from smtpfix.audit.digest import changes, lines, others
 from smtpfix.audit.plan import Case
 from smtpfix.audit.report import from_json, to_json
 from smtpfix.audit.result import (
     AuditResult,
+    Cause,
     Declaration,
     DeclaredMode,
     Ending,
@@ -43,6 +46,7 @@ from smtpfix.cli.audit_guide import TerminalGuide
 from smtpfix.cli.audit_reports import ReportFiles
 from smtpfix.cli.audit_terminal import AuditTerminal
 from smtpfix.policy.catalogue_files import load_scenario
+from smtpfix.policy.flaw import Severity
 from smtpfix.policy.mode import Mode
 
 CLIENTS = Path(__file__).parents[1] / "audit" / "clients"
@@ -54,18 +58,22 @@ def test_a_careful_client_reaches_its_grade(capfd):
     printed = capfd.readouterr().out.splitlines()
     assert printed[0] == "Auditing smtplib: starttls-required, trust pki"
     few = "It failed in none of 4 scenarios, which are too few to say whether it does what its mode promises"
-    assert f"{few} (starttls-required, trust pki)." in printed
-    assert "Not known: too little could be run to say what it is worth." in printed
+    unknown = "Grade not known: too little could be run to say what it is worth."
+    assert f"{unknown} {few} (starttls-required, trust pki)." in printed
 
 
 def test_a_careless_client_does_not_and_is_told_what_to_change(capfd):
     assert main(["audit", "smtplib-unverified", *FEW]) == 1
     printed = capfd.readouterr().out
     assert (
-        "Change this: It does not verify the server's certificate: any will do. An attacker only has to get" in printed
-    )
-    assert re.search(r"  Fix: Pass a context that verifies: .*\n  untrusted-root  delivered  RFC 5280", printed)
-    assert printed.splitlines()[-2].startswith("C, encrypted, unauthenticated: ")
+        "\n\nChange this:\n"
+        "  1. It does not verify the server's certificate: any will do.\n"
+        "     Fix: Pass a context that verifies: context=ssl.create_default_context(cafile=...).\n"
+        "     An attacker only has to get between client and server. Until then no grade is better than C.\n"
+        "     Seen in 2 scenarios (delivered): untrusted-root, wrong-host\n"
+        "\n"
+        "Grade C, encrypted, unauthenticated: "
+    ) in printed
 
 
 READER = """
@@ -102,7 +110,7 @@ def test_a_command_is_run_with_its_placeholders(capfd):
     assert main(["audit", *options, *command]) == 1
     printed = capfd.readouterr().out
     assert "MISREPORTS" in printed
-    assert "rcpt-550  refused-clean · misreported  RFC 5321 section 4.2.2" in printed
+    assert "rcpt-550  refused-clean, also misreported  RFC 5321 section 4.2.2" in printed
 
 
 def test_template_environment_and_input_reach_the_command(tmp_path, capfd):
@@ -659,12 +667,12 @@ MIXED = result(
 
 
 def test_what_went_wrong_is_grouped_by_what_it_means_the_worst_first():
-    assert [(block.verdict, len(block.findings), block.fix) for block in blocks(MIXED)] == [
+    assert [(block.verdict, len(block.findings), block.fix) for block in others(MIXED)] == [
         (Verdict.FAILED, 2, ""),
         (Verdict.LAX, 1, "Be stricter."),
         (Verdict.NOT_RUN, 1, ""),
     ]
-    assert blocks(MIXED)[0].rows == (
+    assert others(MIXED)[0].rows == (
         ("bad-one", "delivered", "RFC 5280 section 6.1", "First fix."),
         ("bad-two", "delivered", "RFC 5280 section 6.1", "Second fix."),
     )
@@ -689,7 +697,91 @@ def test_hostile_text_reaches_neither_pipe_nor_terminal(stream, monkeypatch):
     assert "[bold]<b>" in text
     for scenario in ("bad-one", "bad-two", "lax-one", "unknown"):
         assert scenario in text
-    assert text.index("bad-two") < text.index("HANGS") < text.index("Encrypted, unauthenticated")
+    assert text.index("Encrypted, unauthenticated") < text.index("HANGS") < text.index("bad-two")
+
+
+CAUSE = Cause(
+    "issuer", Severity.POSITION, "It looks at no issuer.", "An attacker has to get between.", "Look.", ("x/starttls",)
+)
+
+
+def test_what_to_change_stands_first_then_the_grade_then_the_rest():
+    told = result(
+        finding("other", Verdict.FAILED, consequence="It fails elsewhere."),
+        finding("x", Verdict.FAILED, Outcome.DELIVERED, flaw="issuer"),
+        causes=(CAUSE,),
+        reasons=("It looks at no issuer: x.", "Nobody knows about strip-ehlo."),
+        promise="It does not.",
+        notes=("Something else.",),
+    )
+    text = "\n".join(lines(told))
+    order = (
+        "Change this",
+        "1. It looks at no issuer.",
+        "Fix: Look.",
+        "An attacker has",
+        "Seen in 1 scenario",
+        "Grade ",
+    )
+    order += ("It does not.", "Nobody knows", "HANGS", "Failed: It fails elsewhere.", "Worth knowing", "2 scenarios: ")
+    assert sorted(order, key=text.index) == [*order]
+    assert text.count("It looks at no issuer") == 1
+
+
+def test_what_a_cause_explains_is_folded_and_the_ways_are_counted():
+    keys = [f"s{number}" for number in range(20)]
+    rows = [finding(key, Verdict.FAILED, Outcome.LEAKED_MESSAGE, flaw="issuer") for key in keys[:-1]]
+    rows.append(finding("s19", Verdict.FAILED, Outcome.LEAKED_CREDENTIALS, also=(Outcome.LEAKED_MESSAGE,)))
+    cause = replace(CAUSE, keys=tuple(f"{key}/starttls" for key in keys))
+    (block,) = changes(result(*rows, causes=(cause,)))
+    ways = "leaked-message, leaked-credentials in 1"
+    assert block.seen == f"Seen in 20 scenarios ({ways}): s0, s1, s2, s3, s4, s5, s6, s7 and 12 more"
+
+
+def test_what_is_not_installed_is_one_line_with_a_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    missing = [
+        finding(name, Verdict.NOT_RUN, Outcome.NOT_RUN, reason=f"scenario {name} needs a package", extra=extra)
+        for name, extra in (("ssl30", "legacy-tls"), ("rc4", "legacy-tls"), ("revoked", "stapling"))
+    ]
+    (block,) = others(result(*missing, finding("good")))
+    command = shlex.join([sys.executable, "-m", "pip", "install", "smtpfix[legacy-tls,stapling]"])
+    assert block.meaning.endswith(f" (ssl30, rc4, revoked). To install them: {command}")
+    text = "\n".join(lines(result(*missing, finding("good"))))
+    assert text.count("Not known") == 1
+    assert "needs a package" not in text
+
+
+def test_a_grade_and_its_promise_are_told_in_one_colour(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    for grade, keeps, flags, colour in (
+        (Grade.AUTHENTICATED, True, (), "32"),
+        (Grade.AUTHENTICATED, False, (), "33"),
+        (Grade.OPPORTUNISTIC, True, (), "33"),
+        (Grade.GAPS, True, (Flag.LEAKS_CREDENTIALS_ACTIVE,), "31"),
+        (Grade.PLAINTEXT, False, (), "31"),
+    ):
+        printed = Tty()
+        one = result(finding("good"), grade=grade, worth="X: what.", keeps_its_promise=keeps, flags=flags, promise="Y.")
+        AuditTerminal(printed).show(one)
+        assert f"\x1b[1;{colour}mGrade X: what. Y." in printed.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_no_line_of_a_terminal_is_cut_or_wider_than_it(width, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    printed = Tty()
+    standard = "RFC 9525 section 2; RFC 7817 section 3; RFC 5280 section 4.2.1.6"
+    rows = [
+        finding(name, Verdict.FAILED, Outcome.LEAKED_CREDENTIALS, consequence="Bad.", fix=fix, standard=standard)
+        for name, fix in (("inject-greeting-ehlo-answered", f"First {'fix ' * 20}"), ("other", "Second."))
+    ]
+    AuditTerminal(printed).show(result(*rows, flags=()))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", printed.getvalue())
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    assert "  inject-greeting-ehlo-answered  leaked-credentials" in text
 
 
 def test_a_terminal_has_a_bar_that_goes_away_and_a_pipe_has_a_few_lines(monkeypatch):
@@ -699,6 +791,22 @@ def test_a_terminal_has_a_bar_that_goes_away_and_a_pipe_has_a_few_lines(monkeypa
             for done in range(1, 101):
                 advance(done, 100, "good")
         assert shown in stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+@pytest.mark.parametrize("command", ["curl", "python3 send.py --host {host} --port {port} --cafile {cafile}" * 3])
+def test_a_bar_its_count_and_the_time_left_are_there_whatever_the_client_is_called(width, command, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = Tty()
+    with AuditTerminal(stream).progress(command, Declaration(DeclaredMode.NONE)) as advance:
+        for done in range(1, 101):
+            advance(done, 170, "good")
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue()).replace("\r", "\n")
+    last = [line for line in shown.splitlines() if line.strip()][-1]
+    assert re.search(r"━{10}.* 100/170 (-:--:--|\d:\d\d:\d\d)$", last.rstrip())
+    assert last.startswith("Auditing ")
+    assert len(last) <= width
 
 
 def test_the_report_can_show_its_evidence():

@@ -42,6 +42,7 @@ def test_help_lists_every_option_of_serve(capsys):
         "--tls-max",
         "--max-memory",
         "--json",
+        "--show",
         "--verbose",
         "--exit-after",
         "--timeout",

@@ -255,6 +255,8 @@ def test_host_name_and_size_limit_are_those_of_every_server():
         ({"size_limit": 0}, "--size-limit: expected a whole number from 1 up, got 0"),
         ({"host": ""}, "--host: expected a host name or IP address, got ''"),
         ({"client_certificate": "yes"}, "--client-certificate: expected 'none', 'optional' or 'required', got 'yes'"),
+        ({"show": "html"}, "--show: expected one of text, got 'html'"),
+        ({"show": "text", "as_json": True}, "--show: expected nothing beside --json"),
         ({"save_as": "mbox"}, "--save-as: expected one of files, maildir, got 'mbox'"),
         ({"save_as": "maildir"}, "--save: expected a directory where --save-as says how to save, got None"),
         ({"exit_after": 0}, "--exit-after: expected a number of messages, 1 or more, got 0"),

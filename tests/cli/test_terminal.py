@@ -444,3 +444,58 @@ def test_lines_that_are_not_indented_stand_out(monkeypatch):
     stream = io.StringIO()
     Terminal(stream).lines(["title", "  text [bold]"])
     assert stream.getvalue() == "\x1b[1mtitle\x1b[0m\n  text [bold]\n"
+
+
+# What a message says
+
+LINKED = b"Subject: Hello\r\n\r\nConfirm: https://shop.example/confirm?id=7\r\nBye\r\n"
+
+
+def shown_with_text(content):
+    stream = io.StringIO()
+    Terminal(stream, shows_text=True).show(captured(content))
+    return stream.getvalue().splitlines()[1:]
+
+
+def test_a_message_s_links_are_always_shown_and_its_text_where_it_is_asked_for():
+    link = "  link https://shop.example/confirm?id=7"
+    assert shown(captured(LINKED)).splitlines()[1:] == [link]
+    assert shown_with_text(LINKED) == [link, "  | Confirm: https://shop.example/confirm?id=7", "  | Bye"]
+    assert shown(captured(GOOD)).count("\n") == 1
+
+
+def test_of_a_message_without_plain_text_it_is_said_what_there_is():
+    html = b"Content-Type: text/html\r\n\r\n<p>Hello"
+    assert shown_with_text(html) == ["  no plain text, but HTML"]
+    assert shown_with_text(b"Subject: x\r\n\r\n") == ["  no plain text"]
+
+
+def test_a_text_is_harmless_and_has_an_end():
+    text = b"Subject: x\r\n\r\n\x1b[2Jcleared\r\n" + b"x" * 3_000 + b"\r\n" + b"line\r\n" * 300
+    lines = shown_with_text(text)
+    assert lines[0] == r"  | \x1b[2Jcleared"
+    assert lines[1] == f"  | {'x' * 2_000}…"
+    assert lines[-1] == "  and 102 more lines"
+    links = b"Subject: x\r\n\r\n" + b"".join(b"https://shop.example/%d\r\n" % number for number in range(14))
+    assert shown(captured(links)).splitlines()[-1] == "  and 4 more links"
+
+
+class Tty(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_the_table_of_servers_keeps_its_columns_on_a_narrow_terminal(width, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = Tty()
+    policies = [Policy(mode, users=ANY_USER) for mode in Mode]
+    servers = tuple(Listening(str(policy.mode), policy, "localhost", 1025, ("127.0.0.1",)) for policy in policies)
+    Terminal(stream).show(Started(servers, None, ca_is_kept=False, save=None))
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
+    assert max(map(len, lines)) <= width
+    starts = [lines[0].index(head) for head in ("MODE", "ADDRESS", "TLS BEGINS", "AUTH")]
+    rows = [line for line in lines[1:] if line.startswith(tuple(Mode))]
+    assert len(rows) == len(Mode)
+    assert all(row[start - 1] == " " != row[start] for row in rows for start in starts[1:])

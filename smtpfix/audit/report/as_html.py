@@ -7,14 +7,14 @@ picture in `matrix`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC
 from html import escape
 from importlib.resources import files
 from typing import Final
 
-from smtpfix.audit.digest import NOTES, broken
+from smtpfix.audit.digest import CHANGE, NOTES, broken, counts, missing, needs, why
 from smtpfix.audit.result import AuditResult, Declaration, Finding, Grade, Run, Verdict
 
 from .matrix import NAMES, legend, matrix, shape, symbols
@@ -29,6 +29,7 @@ from .words import (
     expected,
     grouped,
     outcomes,
+    tone,
     without_secret,
 )
 
@@ -66,6 +67,7 @@ def _page(result: AuditResult) -> Iterator[str]:
     yield from legend(result.findings, MEANING)
     yield from matrix(result.findings, anchors) if result.findings else ['<p class="notice">No scenario was run.</p>']
     yield "</section>"
+    yield from _rest(result, _places(result, anchors))
     for verdict in WORST_FIRST:
         members = [finding for finding in result.findings if finding.verdict is verdict]
         if members:
@@ -79,53 +81,70 @@ def _head(result: AuditResult, anchors: dict[int, str]) -> Iterator[str]:
     yield '<p class="eyebrow">smtpfix <span>audit of a mail client</span></p>'
     words = " ".join(f"<span>{escape(word)}</span>" for word in clipped(result.client).split())
     yield f"<h1><bdi>{words}</bdi></h1>"
-    kept = Verdict.PASSED if result.keeps_its_promise else Verdict.FAILED
-    if result.grade is Grade.UNKNOWN and kept is Verdict.FAILED:
-        kept = Verdict.NOT_RUN
-    yield '<div class="lines">'
-    yield f'<div class="promise {kept}"><h2>Does it do what it promises?</h2>'
-    yield f"<p>{shape(kept)}<span>{_text(result.promise)}</span></p></div>"
-    yield '<div class="worth"><h2>What is that worth?</h2>'
+    yield f'<div class="worth {tone(result)}"><b class="letter" aria-hidden="true">{result.grade.letter}</b>'
     yield f"<p><strong>{result.grade.heading}</strong><span>{_text(_worth(result))}</span></p>"
-    yield from _ladder(result.grade)
-    yield "</div></div>"
+    if result.flags:
+        yield '<ul aria-label="Flags, which override every grade">'
+        yield from (f'<li><a href="#grade">{flag}</a></li>' for flag in result.flags)
+        yield "</ul>"
+    yield "</div>"
     if not result.is_complete:
         yield '<p class="notice"><strong>Broken off.</strong> Scenarios are missing; this is what was known then.</p>'
-    if result.flags:
-        yield '<ul class="flags" aria-label="Flags, which override every grade">'
-        yield from (f"<li><strong>{flag}</strong> <span>{_text(DANGER[flag])}</span></li>" for flag in result.flags)
-        yield "</ul>"
     if told := broken(result):
         yield f'<section class="broken"><h2>The good server {NOT_DONE[result.declaration.reads_mail]}</h2>'
         yield f"{_pre(chr(10).join(told))}</section>"
     if result.causes:
         yield from _causes(result, anchors)
-    if result.reasons:
-        yield '<section class="reasons"><h2>Why it is not graded better</h2>'
-        yield f"{_list(result.reasons)}</section>"
-    if result.notes:
-        yield f'<section class="reasons"><h2>{NOTES}</h2>{_list(result.notes)}</section>'
-    if result.family:
-        behaves = "It does not behave" if result.differences else "It behaves"
-        yield f'<section class="reasons"><h2>{behaves} as documented for <bdi>{_text(result.family)}</bdi></h2>'
-        yield f"{_list(result.differences) if result.differences else ''}</section>"
-    yield '<dl class="facts">'
-    yield from (f"<div><dt>{name}</dt><dd><bdi>{_text(text)}</bdi></dd></div>" for name, text in _facts(result))
-    yield "</dl>"
+    yield from _grade(result, _places(result, anchors))
 
 
 def _causes(result: AuditResult, anchors: dict[int, str]) -> Iterator[str]:
     """Return what to change, the most severe first, each with links to the findings that it makes good."""
     places = {finding.key: (anchors[id(finding)], finding.scenario) for finding in result.findings}
-    yield '<section class="causes" aria-labelledby="causes"><h2 id="causes">Change this</h2><ol>'
-    for cause in result.causes:
-        yield f'<li><strong>{_text(cause.what)}</strong> <span class="fix">{_text(cause.fix)}</span>'
-        yield f'<span class="needs">{_text(cause.needs)}</span>'
+    yield f'<section class="causes" aria-labelledby="causes"><h2 id="causes">{CHANGE}</h2><ol>'
+    for number, cause in enumerate(result.causes, 1):
+        yield f'<li id="change-{number}"><strong>{_text(cause.what)}</strong> '
+        yield f'<span class="fix">{_text(cause.fix)}</span>'
         rows = [places[key] for key in cause.keys if key in places]
         links = ", ".join(f'<a href="#{anchor}"><bdi>{_text(scenario)}</bdi></a>' for anchor, scenario in rows)
         plural = "" if len(rows) == 1 else "s"
-        yield f"<details><summary>Seen in {len(rows)} scenario{plural}</summary>{links}</details></li>"
+        yield f'<span class="needs">{_text(needs(cause))}</span>'
+        yield f"<details><summary>Seen in {len(rows)} scenario{plural}</summary><p>{links}</p></details></li>"
     yield "</ol></section>"
+
+
+def _grade(result: AuditResult, places: dict[str, str]) -> Iterator[str]:
+    """Return how the grade came about, each reason with links to its findings."""
+    yield '<section class="graded" aria-labelledby="grade"><h2 id="grade">The grade</h2>'
+    yield f"<p>{_text(result.promise)}</p>"
+    yield from _ladder(result.grade)
+    if result.flags:
+        yield '<ul class="flags">'
+        yield from (f"<li><strong>{flag}</strong> <span>{_text(DANGER[flag])}</span></li>" for flag in result.flags)
+        yield "</ul>"
+    if reasons := why(result):
+        yield f'<div class="reasons"><h3>Why it is not a better one</h3>{_linked(reasons, places)}</div>'
+    yield f'<p class="counts">{_text(counts(result))}</p>'
+    if told := missing(result.findings):
+        yield f'<p class="missing">Not known: {_text(told)}</p>'
+    yield '<dl class="facts">'
+    yield from (f"<div><dt>{name}</dt><dd><bdi>{_text(text)}</bdi></dd></div>" for name, text in _facts(result))
+    yield "</dl></section>"
+
+
+def _rest(result: AuditResult, places: dict[str, str]) -> Iterator[str]:
+    """Return what changes no verdict."""
+    if result.notes:
+        yield f'<section class="reasons"><h2>{NOTES}</h2>{_linked(result.notes, places)}</section>'
+    if result.family:
+        behaves = "It does not behave" if result.differences else "It behaves"
+        yield f'<section class="reasons"><h2>{behaves} as documented for <bdi>{_text(result.family)}</bdi></h2>'
+        yield f"{_linked(result.differences, places) if result.differences else ''}</section>"
+
+
+def _places(result: AuditResult, anchors: dict[int, str]) -> dict[str, str]:
+    """Return where each scenario's finding stands, of several the first."""
+    return {finding.scenario: anchors[id(finding)] for finding in reversed(result.findings)}
 
 
 def _worth(result: AuditResult) -> str:
@@ -226,6 +245,20 @@ def _text(text: str) -> str:
 
 def _list(sentences: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{_text(sentence)}</li>' for sentence in sentences)}</ul>"
+
+
+def _linked(sentences: Iterable[str], places: Mapping[str, str]) -> str:
+    """Return a list of sentences, in which each scenario leads to its finding."""
+    return f"<ul>{''.join(f'<li>{_with_links(sentence, places)}</li>' for sentence in sentences)}</ul>"
+
+
+def _with_links(sentence: str, places: Mapping[str, str]) -> str:
+    words = []
+    for word in clipped(sentence).split(" "):
+        name = word.rstrip(".,:;")
+        end = escape(word[len(name) :])
+        words.append(f'<a href="#{places[name]}">{escape(name)}</a>{end}' if name in places else escape(word))
+    return " ".join(words)
 
 
 def _pre(text: str) -> str:

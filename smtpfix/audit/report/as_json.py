@@ -26,6 +26,10 @@ FORMAT: Final = "smtpfix-audit"
 VERSION: Final = 2
 """The value of the key ``version``: raised when a key goes or changes its meaning, not when one is added."""
 
+_FIRST: Final = (
+    *("client", "declaration", "causes", "grade", "worth", "keeps_its_promise", "promise", "reasons", "flags"),
+)
+"""The keys that stand first, in the order in which people are told; `findings`, the longest, stands last."""
 _SECRET: Final = "password"  # noqa: S105 - a field's name
 _PAIRS: Final = "versions"
 """A field of pairs, which is an object of names and values in JSON."""
@@ -37,11 +41,15 @@ _LARGEST: Final = 2**53
 def to_json(result: AuditResult) -> str:
     """Return a result as a JSON text, in ASCII, its last line ended; the password is left out and struck out.
 
+    What to change stands first, then the grade; the findings stand last.
+
     Beside the fields of `AuditResult` it has ``format``, ``version``, ``counts`` and each finding's ``key``.
     """
     values = _encoded(without_secret(result))
     counts = {str(verdict): count for verdict, count in counted(result.findings).items()}
-    values = {"format": FORMAT, "version": VERSION, "counts": counts, **values}
+    first = {name: values.pop(name) for name in _FIRST}
+    findings = values.pop("findings")
+    values = {"format": FORMAT, "version": VERSION, **first, "counts": counts, **values, "findings": findings}
     return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
 

@@ -10,9 +10,21 @@ from datetime import datetime
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from smtpfix.audit.result import AuditResult, Declaration, Finding, Verdict
+from smtpfix.audit.digest import missing
+from smtpfix.audit.result import AuditResult, Cause, Declaration, Finding, Verdict
 
-from .words import MEANING, account, clipped, declared, expected, grouped, outcomes, visible, without_secret
+from .words import (
+    MEANING,
+    account,
+    clipped,
+    declared,
+    expected,
+    grouped,
+    outcomes,
+    visible,
+    without_secret,
+    worst_first,
+)
 
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -20,6 +32,7 @@ _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 def to_junit(result: AuditResult) -> str:
     r"""Return a result as JUnit XML, to be written as UTF-8, its last line ended; the password is struck out.
 
+    What shows something to change stands first, in each suite and among the suites, and the first properties say what.
     A finding that failed is a failure with consequence, fix, standard, evidence and transcripts; one that was not run
     is skipped with its reason; one that is lax or capped passes and says so in its output. What is illegal in XML 1.0
     is escaped: ``\x1b``.
@@ -27,7 +40,8 @@ def to_junit(result: AuditResult) -> str:
     result = without_secret(result)
     root = Element("testsuites", _totals(result.findings), name=visible(f"smtpfix audit of {result.client}"))
     root.set("time", f"{result.seconds:.3f}")
-    for group, findings in grouped(result.findings).items():
+    behind = {key: cause for cause in result.causes for key in cause.keys}
+    for group, findings in grouped(worst_first(result)).items():
         suite = SubElement(root, "testsuite", _totals(findings), name=visible(f"smtpfix.{group}"))
         suite.set("time", f"{sum(map(_seconds, findings)):.3f}")
         if result.started is not None:
@@ -36,18 +50,18 @@ def to_junit(result: AuditResult) -> str:
         for name, value in _properties(result):
             SubElement(properties, "property", name=visible(name), value=visible(value))
         for finding in findings:
-            _add(suite, finding, result.declaration)
+            _add(suite, finding, result.declaration, behind.get(finding.key))
     indent(root)
     return f"{_DECLARATION}{tostring(root, encoding='unicode')}\n"
 
 
-def _add(suite: Element, finding: Finding, declaration: Declaration) -> None:
+def _add(suite: Element, finding: Finding, declaration: Declaration, cause: Cause | None) -> None:
     case = SubElement(suite, "testcase", classname=visible(f"smtpfix.{finding.group}"), name=visible(finding.key))
     case.set("time", f"{_seconds(finding):.3f}")
     if finding.verdict is Verdict.FAILED:
         message = f"{outcomes(finding)}: {finding.consequence or finding.summary}"
         failure = SubElement(case, "failure", type=str(finding.outcome), message=visible(message))
-        failure.text = "\n".join(_explained(finding, declaration))
+        failure.text = "\n".join(_explained(finding, declaration, cause))
     elif finding.verdict is Verdict.NOT_RUN:
         SubElement(case, "skipped", message=visible(finding.reason or "not run"))
         if finding.run is not None and finding.run.said:
@@ -58,8 +72,10 @@ def _add(suite: Element, finding: Finding, declaration: Declaration) -> None:
         SubElement(case, "system-out").text = visible(line + more)
 
 
-def _explained(finding: Finding, declaration: Declaration) -> Iterator[str]:
+def _explained(finding: Finding, declaration: Declaration, cause: Cause | None) -> Iterator[str]:
     for name, text in (
+        ("Change this", f"{cause.what} {cause.fix}" if cause else ""),
+        ("To make use of it", cause.needs if cause else ""),
         ("The server", finding.summary),
         ("A careful client", expected(finding, declaration)),
         ("Consequence", finding.consequence),
@@ -78,12 +94,15 @@ def _explained(finding: Finding, declaration: Declaration) -> Iterator[str]:
 
 
 def _properties(result: AuditResult) -> Iterator[tuple[str, str]]:
-    yield "grade", result.grade
+    for number, cause in enumerate(result.causes, 1):
+        yield f"change this, {number}", f"{cause.what} {cause.fix}"
+    yield from (("grade", result.grade), ("worth", result.worth), ("promise", result.promise))
     yield "flags", ", ".join(result.flags) or "none"
     yield "keeps its promise", "yes" if result.keeps_its_promise else "no"
     yield "complete", "yes" if result.is_complete else "no"
     yield from ((f"meant to {name}", value) for name, value in declared(result.declaration))
-    yield from (("promise", result.promise), ("worth", result.worth))
+    if told := missing(result.findings):
+        yield "not installed", told
     yield from ((f"version of {name}", version) for name, version in result.versions)
 
 

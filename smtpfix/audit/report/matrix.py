@@ -1,6 +1,7 @@
 """The matrix of an audit as a picture: a block a group, a cell a scenario, a colour and a shape for each verdict.
 
-Every cell is an inline SVG of its own, so that they wrap on a narrow screen and keep their size. Knows nothing of the
+Every cell is an inline SVG of its own, so that they wrap on a narrow screen and keep their size. What did not pass has
+its name beside it where nothing hovers, as on a phone; the style sheet decides that. Knows nothing of the
 page around it but the anchors it leads to.
 """
 
@@ -64,7 +65,7 @@ def matrix(findings: Iterable[Finding], anchors: Mapping[int, str]) -> Iterator[
         passed = counted(members)[Verdict.PASSED]
         yield f'<div class="group"><h3><bdi>{escape(visible(group))}</bdi> '
         yield f'<span class="share">{passed} of {len(members)} passed</span></h3><ul class="cells">'
-        yield from (f"<li>{_cell(finding, anchors[id(finding)])}</li>" for finding in members)
+        yield from (f'<li class="{one.verdict}">{_cell(one, anchors[id(one)])}</li>' for one in members)
         yield "</ul></div>"
     yield "</div>"
 
@@ -75,4 +76,5 @@ def _cell(finding: Finding, anchor: str) -> str:
         name += f", {outcomes(finding)}"
     name = escape(visible(name))
     told = f"{name}&#10;{escape(visible(finding.summary))}"
-    return f'<a class="cell" href="#{anchor}" title="{told}" aria-label="{name}">{shape(finding.verdict)}</a>'
+    inside = f'{shape(finding.verdict)}<span class="id">{escape(visible(finding.scenario))}</span>'
+    return f'<a class="cell" href="#{anchor}" title="{told}" aria-label="{name}">{inside}</a>'

@@ -18,6 +18,7 @@ from smtpfix.audit.result import (
     Ending,
     Finding,
     Flag,
+    Grade,
     Outcome,
     Run,
     Trust,
@@ -114,6 +115,18 @@ _CATALOGUE: Final = frozenset(
 """Fields whose text is no run's."""
 
 
+def tone(result: AuditResult) -> Verdict:
+    """Return as what a grade is shown: one verdict for all that is said of it."""
+    if result.grade is Grade.PLAINTEXT or {Flag.LEAKS_CREDENTIALS_PASSIVE, Flag.LEAKS_CREDENTIALS_ACTIVE} & {
+        *result.flags
+    }:
+        return Verdict.FAILED
+    if result.grade is Grade.UNKNOWN:
+        return Verdict.NOT_RUN
+    is_good = result.grade in (Grade.AUTHENTICATED, Grade.GAPS) and result.keeps_its_promise and not result.flags
+    return Verdict.PASSED if is_good else Verdict.LAX
+
+
 def declared(declaration: Declaration) -> tuple[tuple[str, str], ...]:
     """Return a declaration as pairs of a word and what was said."""
     by = f" by {', '.join(declaration.mechanisms)}" if declaration.mechanisms else ""
@@ -137,6 +150,14 @@ def counted(findings: Iterable[Finding]) -> dict[Verdict, int]:
     for finding in findings:
         counts[finding.verdict] += 1
     return counts
+
+
+def worst_first(result: AuditResult) -> list[Finding]:
+    """Return the findings in the order in which people are told of them: those behind each cause, then by verdict."""
+    place = {key: number for number, cause in enumerate(result.causes) for key in cause.keys}
+    return sorted(
+        result.findings, key=lambda one: (place.get(one.key, len(result.causes)), WORST_FIRST.index(one.verdict))
+    )
 
 
 def grouped(findings: Iterable[Finding]) -> dict[str, list[Finding]]:

@@ -15,12 +15,11 @@ from collections import Counter
 from html.parser import HTMLParser
 
 import pytest
-from audit_results import ATTACKED, EVERYTHING, HOSTILE, NOTHING, SAMPLES, SMALL, TRANSCRIPT, finding, run
+from audit_results import ATTACKED, EVERYTHING, HOSTILE, NOTHING, SAMPLES, SMALL, TRANSCRIPT, WITH_CAUSES, finding, run
 
 from smtpfix.audit.report import to_html
 from smtpfix.audit.report.words import MEANING
-from smtpfix.audit.result import Cause, Ending, Outcome, Verdict
-from smtpfix.policy.flaw import Severity
+from smtpfix.audit.result import Ending, Outcome, Verdict
 
 RESULTS = pytest.mark.parametrize("result", [pytest.param(value, id=name) for name, value in SAMPLES.items()])
 VOID = {"meta", "link", "use", "path", "rect", "circle"}
@@ -114,6 +113,12 @@ def pres(page):
     return [text.removeprefix("\n") for text in page.texts("pre")]
 
 
+def in_groups(result):
+    """Return the findings as the matrix has them."""
+    groups = dict.fromkeys(one.group for one in result.findings)
+    return [one for group in groups for one in result.findings if one.group == group]
+
+
 def names(page):
     return [one["@aria-label"] for one in page.all("a", "cell")]
 
@@ -166,11 +171,14 @@ def test_a_page_has_a_policy_a_language_and_a_title_and_is_made_for_a_phone(resu
     assert title.startswith(f"{result.grade.heading}: ")
 
 
-def test_the_two_lines_flags_reasons_and_counts_come_first():
+def test_the_answer_comes_first_then_what_to_change_then_the_grade_then_the_rest():
+    text = to_html(WITH_CAUSES).partition("<body")[2]
+    (cause,) = WITH_CAUSES.causes
+    order = (WITH_CAUSES.worth, "INJECTABLE", ">Change this<", cause.what, ">The grade<", WITH_CAUSES.promise)
+    order += ("Not known of old versions", f"{len(WITH_CAUSES.findings)} scenarios: ")
+    order += ('id="matrix"', ">Worth knowing<", 'id="failed"')
+    assert sorted(order, key=text.index) == [*order]
     text = to_html(EVERYTHING)
-    order = [text.index(part) for part in (EVERYTHING.promise, EVERYTHING.worth, "INJECTABLE", EVERYTHING.reasons[0])]
-    assert order == sorted(order)
-    assert order[-1] < text.index('id="matrix"')
     legend = [
         one["text"] for one in Page(text).elements if one["tag"] == "li" and "careful client does it" in one["text"]
     ]
@@ -234,7 +242,7 @@ def test_a_section_has_evidence_consequence_fix_standard_and_transcripts():
 
 def test_what_failed_comes_before_what_passed():
     titles = [one["@id"] for one in page(EVERYTHING).elements if one["tag"] == "h2" and "@id" in one]
-    assert titles == ["matrix", "failed", "lax", "capped", "not-run", "passed"]
+    assert titles == ["grade", "matrix", "failed", "lax", "capped", "not-run", "passed"]
 
 
 def test_hostile_texts_stay_text():
@@ -269,14 +277,33 @@ def test_a_very_long_transcript_is_cut_and_says_so():
 
 
 def test_what_to_change_stands_first_with_links_to_what_showed_it():
-    keys = ("strip-ehlo/starttls", "strip-ehlo/tls-required")
-    cause = Cause("downgrade", Severity.POSITION, "It goes on in clear.", "An attacker has to.", "Stop <there>.", keys)
-    parts = page(dataclasses.replace(EVERYTHING, causes=(cause,)))
+    parts = page(WITH_CAUSES)
     (shown,) = [one["text"] for one in parts.elements if one.get("@class") == "causes"]
-    assert "It goes on in clear. Stop <there>." in shown
+    assert "It goes on in clear. \nStop <there>.\nAn attacker has to. Until then no grade is better than D." in shown
     assert "Seen in 2 scenarios" in shown
     links = {one["@href"] for one in parts.elements if one["tag"] == "a" and one["text"] == "strip-ehlo"}
     assert links == {"#f-strip-ehlo-starttls", "#f-strip-ehlo-tls-required"}
+
+
+def test_a_reason_and_a_note_lead_to_the_findings_they_name_and_to_no_others():
+    reason, note, _ = (
+        one for one in page(WITH_CAUSES).all("div", "reasons") + page(WITH_CAUSES).all("section", "reasons")
+    )
+    assert reason["text"].endswith("Not known of old versions: tls10-only, nothing-such.")
+    assert "It goes on in clear" not in reason["text"]  # which stands under Change this
+    links = {one["text"]: one["@href"] for one in page(WITH_CAUSES).all("a") if "@class" not in one}
+    assert links["tls10-only"] == "#f-tls10-only-starttls"
+    assert links["revoked-ocsp-staple"] == "#f-revoked-ocsp-staple-starttls"
+    assert "nothing-such" not in links
+    assert note["text"].endswith("revoked-ocsp-staple.")
+
+
+def test_what_did_not_pass_has_its_name_beside_its_cell_and_every_cell_has_one_for_touch():
+    parts = page(EVERYTHING)
+    assert [one["text"] for one in parts.all("a", "cell")] == [one.scenario for one in in_groups(EVERYTHING)]
+    style = parts.texts("style")[0]
+    assert re.search(r"@media \(hover: none\).*\{\s*\.cells li:not\(\.passed\)", style)
+    assert "content: attr(aria-label)" in style
 
 
 def test_of_a_client_that_the_good_server_got_nothing_from_its_own_words_stand_first():
@@ -285,6 +312,14 @@ def test_of_a_client_that_the_good_server_got_nothing_from_its_own_words_stand_f
     (shown,) = [one["text"] for one in parts.elements if one.get("@class") == "broken"]
     assert "The client said:" in shown
     assert "no such option: --tsl" in shown
+
+
+def test_what_is_not_installed_is_told_in_one_line():
+    missing = [finding(name, Outcome.NOT_RUN, Verdict.NOT_RUN, extra="legacy-tls", run=None) for name in ("a", "b")]
+    (shown,) = page(dataclasses.replace(SMALL, findings=tuple(missing))).all("p", "missing")
+    assert shown["text"].startswith("Not known: 2 scenarios need packages that are not installed (a, b). To install")
+    assert "-m pip install 'smtpfix[legacy-tls]'" in shown["text"]
+    assert page(EVERYTHING).all("p", "missing") == []
 
 
 def test_every_verdict_has_its_meaning():
@@ -441,6 +476,19 @@ def framed(dom, site):
     return framed
 
 
+@pytest.fixture
+def sheets(dom, tmp_path):
+    """Return a function that prints a page, and returns how many sheets it has."""
+
+    def sheets(text):
+        path, paper = tmp_path / "page.html", tmp_path / "page.pdf"
+        path.write_text(text, encoding="utf-8")
+        dom(path.as_uri(), f"--print-to-pdf={paper}")
+        return len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes()))
+
+    return sheets
+
+
 OPENED = "[...inner.querySelectorAll('details[open] .anchor')].map(one => one.id).join(' ') || 'none'"
 SANDBOX = 'sandbox="allow-same-origin"'
 
@@ -471,20 +519,35 @@ def test_in_chromium_nothing_is_wider_than_a_phone(framed, name):
 
 
 @needs_chromium
+def test_in_chromium_a_phone_s_first_screen_has_the_grade_and_what_to_change(framed):
+    """And the ladder has its labels."""
+    expression = (
+        "[...inner.querySelectorAll('.letter, .causes .fix')].map(one => one.getBoundingClientRect().bottom < 800)"
+        ".concat([...inner.querySelectorAll('.ladder li')].map(one => one.getBoundingClientRect().height > 15 &&"
+        " getComputedStyle(one).fontSize >= '12px'))"
+    )
+    assert framed(to_html(WITH_CAUSES), expression) == ",".join(["true"] * 7)
+
+
+@needs_chromium
 def test_in_chromium_a_finding_that_was_led_to_stands_at_the_top(framed):
     expression = "Math.round(inner.querySelector('details[open]').getBoundingClientRect().top)"
     assert 0 <= int(framed(to_html(EVERYTHING), expression, "#f-strip-ehlo-tls-required")) <= 40
 
 
 @needs_chromium
-def test_in_chromium_everything_that_did_not_pass_is_open_in_print(dom, tmp_path):
+def test_in_chromium_everything_that_did_not_pass_is_open_in_print(sheets):
     """A page printed has more sheets than one in which nothing opens; what passed stays closed."""
-
-    def sheets(text):
-        path, paper = tmp_path / "page.html", tmp_path / "page.pdf"
-        path.write_text(text, encoding="utf-8")
-        dom(path.as_uri(), f"--print-to-pdf={paper}")
-        return len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes()))
-
     text = to_html(EVERYTHING)
     assert sheets(text) > sheets(text.replace(":not(.passed)::details-content", ".never")) > 1
+
+
+@needs_chromium
+def test_in_chromium_the_first_sheet_is_a_summary(sheets):
+    """What to change and the grade are on one sheet, and the rest begins on the next."""
+
+    def with_causes(count):
+        return to_html(dataclasses.replace(WITH_CAUSES, causes=WITH_CAUSES.causes * count, findings=()))
+
+    assert sheets(with_causes(4)) == 2
+    assert sheets(with_causes(40)) > 2  # which no sheet has room for

@@ -6,7 +6,7 @@ import dataclasses
 from xml.etree import ElementTree as ET
 
 import pytest
-from audit_results import ATTACKED, EVERYTHING, HOSTILE, NOTHING, SAMPLES, SMALL, TRANSCRIPT, finding, run
+from audit_results import ATTACKED, EVERYTHING, HOSTILE, NOTHING, SAMPLES, SMALL, TRANSCRIPT, WITH_CAUSES, finding, run
 
 from smtpfix.audit.report import to_junit
 from smtpfix.audit.result import Outcome, Verdict
@@ -123,3 +123,17 @@ def test_a_very_long_transcript_is_cut_and_says_so():
     text = parsed(result).find(".//failure").text
     assert "x" * 20_000 + "\n… 5000 more characters" in text
     assert "x" * 20_001 not in text
+
+
+def test_what_to_change_stands_first_in_the_properties_and_its_rows_first_among_the_cases():
+    root = parsed(WITH_CAUSES)
+    named = [one.get("name") for one in root.find("testsuite/properties")]
+    assert named[:4] == ["change this, 1", "grade", "worth", "promise"]
+    (cause,) = WITH_CAUSES.causes
+    keys = [one.get("name") for one in root.iter("testcase")]
+    first = [key for key in keys if key in cause.keys]
+    assert keys[0] in cause.keys
+    assert case(WITH_CAUSES, first[0]).find("failure").text.startswith(f"Change this: {cause.what} {cause.fix}\n")
+    for suite in root.findall("testsuite"):
+        own = [one.get("name") in cause.keys for one in suite.iter("testcase")]
+        assert own == sorted(own, reverse=True)
