@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from smtpfix.login.mechanisms import ANY_USER, Users
-from smtpfix.policy.checks import is_collection
+from smtpfix.policy.checks import is_collection, suggests_fields
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smtpfix.policy.protocol import Protocol
 
 
+@suggests_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImapPolicy(ServerPolicy):
     """Everything that is decided before an IMAP server starts; it does not change while the server runs.

@@ -2,9 +2,51 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
+from dataclasses import fields
+from typing import Any, Final, TypeVar
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import did_you_mean, unknown_names
+
+_MEANT: Final = {
+    "rules": 'Rules are the server\'s: server.on("RCPT", Reply(450, "4.2.1", "Greylisted"))',
+    "rule": 'Rules are the server\'s: server.on("RCPT", Reply(450, "4.2.1", "Greylisted"))',
+    "like": 'Write Policy.like("gmail")',
+    "strict_rules": "It is a keyword of the marker: @pytest.mark.smtp(strict_rules=True)",
+    "inbox": "An inbox is the server's: Server(policy, inbox=...)",
+    "authority": "An authority is the server's: Server(policy, authority=...)",
+    "password": 'Users and their passwords are a mapping: users={"ann": "s3cret"}',
+    "tls": 'When TLS begins is the mode: "starttls", "tls-required" or "implicit-tls"',
+    "ssl": 'When TLS begins is the mode: "starttls", "tls-required" or "implicit-tls"',
+}
+"""Keywords that people write for what is no field, and what to write."""
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def check_field_names(what: str, given: dict[str, Any], known: tuple[str, ...]) -> None:
+    """Raise `TypeError` for a keyword that is no field, with what may have been meant."""
+    if text := unknown_names(what, given, known, _MEANT):
+        raise TypeError(text)
+
+
+def suggests_fields(cls: _Class) -> _Class:
+    """Let a dataclass say what may have been meant by a keyword that is none of its fields."""
+    build = vars(cls)["__init__"]  # the one that `dataclass` has made
+    names = tuple(item.name for item in fields(cls) if item.init)
+
+    @functools.wraps(build)
+    def init(self: object, *args: Any, **given: Any) -> None:
+        try:
+            build(self, *args, **given)
+        except TypeError:
+            check_field_names(cls.__name__, given, names)
+            raise
+
+    type.__setattr__(cls, "__init__", init)
+    return cls
 
 
 class Checked:
@@ -17,6 +59,10 @@ class Checked:
 
     def _fail(self, name: str, expected: str) -> InvalidValueError:
         return InvalidValueError(f"{type(self).__name__}.{name}", getattr(self, name), expected)
+
+    def _say(self, name: str, sentence: str) -> InvalidValueError:
+        """Return the error that says in a sentence of its own what is wrong with a field."""
+        return InvalidValueError.saying(f"{type(self).__name__}.{name}", getattr(self, name), sentence)
 
     def _check_seconds(self, name: str) -> None:
         value = getattr(self, name)
@@ -37,8 +83,14 @@ class Checked:
     def _names(self, name: str, known: Collection[str]) -> tuple[str, ...]:
         """Return the field's names in upper case; each has to be one of `known`."""
         value = getattr(self, name)
-        if not is_collection(value) or not all(isinstance(item, str) and item.upper() in known for item in value):
+        if isinstance(value, str):
+            listed = ", ".join(repr(one) for one in value.replace(",", " ").split())
+            raise self._say(name, f"{value!r} is one text; write the names in a list: [{listed}]")
+        if not is_collection(value):
             raise self._fail(name, "a collection of names out of " + ", ".join(known))
+        for item in value:
+            if not isinstance(item, str) or not {item, item.upper(), item.lower()}.intersection(known):
+                raise self._say(name, f"there is no {item!r}{did_you_mean(item, known)}; there are {', '.join(known)}")
         return tuple(item.upper() for item in value)
 
 

@@ -24,9 +24,10 @@ from smtpfix.login.mechanisms import (
     Credential,
     Users,
 )
+from smtpfix.suggesting import either, one_of
 
-from .checks import Checked, is_collection
-from .mode import Mode, ModeName
+from .checks import Checked, check_field_names, is_collection
+from .mode import Mode, ModeName, what_mode
 
 if TYPE_CHECKING:
     import ssl
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 """Version names as `ssl.SSLSocket.version` gives them, oldest first."""
+
+SHORT_VERSIONS: Final = dict(zip(("1.0", "1.1", "1.2", "1.3"), TLS_VERSIONS, strict=True))
+"""The same as people write them."""
 
 DEFAULT_MAX_EVENTS: Final = 100_000
 """`Policy.max_events`: 12,000 messages on one connection, 3 MiB of memory."""
@@ -97,9 +101,9 @@ class ServerPolicy(Checked):
     """Scenario of any other kind: an id of the catalogue, or a `Path` to a file of your own; None is a server as it
     should be. Fields that are left as they are take what the scenario says; its rules are in force from the start."""
     tls_min: str = "TLSv1.2"
-    """Lowest TLS version, one of `TLS_VERSIONS`."""
+    """Lowest TLS version, one of `TLS_VERSIONS`; ``"1.2"`` will do for ``"TLSv1.2"``."""
     tls_max: str = "TLSv1.3"
-    """Highest TLS version, one of `TLS_VERSIONS`."""
+    """Highest TLS version, one of `TLS_VERSIONS`; ``"1.3"`` will do for ``"TLSv1.3"``."""
     old_ciphers: bool = False
     """Whether TLS below 1.3 has the cipher suites of old clients too: those without forward secrecy (TLS_RSA), with
     Diffie-Hellman over a group of 1,024 bits (DHE), and with SHA-1. They need RSA keys: a server's own authority has
@@ -166,7 +170,7 @@ class ServerPolicy(Checked):
         try:
             self._set("mode", Mode(self.mode))
         except ValueError:
-            raise self._fail("mode", "one of " + ", ".join(repr(str(mode)) for mode in Mode)) from None
+            raise self._say("mode", what_mode(self.mode)) from None
 
     def _check_auth(self) -> None:
         if isinstance(self.users, Mapping):
@@ -205,31 +209,45 @@ class ServerPolicy(Checked):
     def _check_scram(self) -> None:
         for name in ("mechanisms", "mechanisms_in_clear") if self.users is ANY_USER else ():
             if any(one in SCRAM for one in getattr(self, name) or ()):
-                raise self._fail(name, "no SCRAM where Policy.users is ANY_USER: it takes a password to verify against")
+                raise self._say(
+                    name,
+                    "SCRAM verifies a password, and users=ANY_USER has none; "
+                    "name users with passwords, or leave SCRAM out",
+                )
         for name in ("mechanisms", "mechanisms_in_clear") if callable(self.users) else ():
             if any(one not in (*ASKING, "ANONYMOUS") for one in getattr(self, name) or ()):
-                raise self._fail(
+                raise self._say(
                     name,
-                    f"only {', '.join(ASKING)} and ANONYMOUS where Policy.users is a function: no other mechanism "
-                    f"shows the server a password or a token to ask about",
+                    f"a function in Policy.users can be asked by {', '.join(ASKING)} and ANONYMOUS only: no other "
+                    f"mechanism shows the server a password or a token, so {list(getattr(self, name))} cannot work",
                 )
 
     def _check_tls(self) -> None:
         self._check_certificate()
         for name in ("tls_min", "tls_max"):
             if getattr(self, name) not in TLS_VERSIONS:
-                raise self._fail(name, "one of " + ", ".join(TLS_VERSIONS))
+                self._set(name, self._tls_version(name))
         if TLS_VERSIONS.index(self.tls_min) > TLS_VERSIONS.index(self.tls_max):
-            raise self._fail("tls_min", f"at most Policy.tls_max, which is {self.tls_max!r}")
+            raise self._say(
+                "tls_min", f"{self.tls_min!r} is above tls_max, which is {self.tls_max!r}; raise that or lower this"
+            )
         self._check_type("old_ciphers", bool, "True or False")
         if self.client_certificate not in ("none", "optional", "required"):
-            raise self._fail("client_certificate", "'none', 'optional' or 'required'")
+            raise self._fail("client_certificate", one_of(self.client_certificate, ("none", "optional", "required")))
         if not is_collection(self.alpn) or not all(
             isinstance(name, str) and name.isascii() and 0 < len(name) < 256  # noqa: PLR2004
             for name in self.alpn
         ):
             raise self._fail("alpn", "a collection of ASCII protocol names of 1 to 255 octets (RFC 7301 section 3.1)")
         self._set("alpn", tuple(self.alpn))
+
+    def _tls_version(self, name: str) -> str:
+        """Return a version of TLS by its full name, where it is written in short, as on the command line."""
+        value = getattr(self, name)
+        version = SHORT_VERSIONS.get(value) if isinstance(value, str) else None
+        if version is None:
+            raise self._fail(name, one_of(value, (*TLS_VERSIONS, *SHORT_VERSIONS)))
+        return version
 
     def _check_certificate(self) -> None:
         certificate = self.certificate
@@ -248,11 +266,15 @@ class ServerPolicy(Checked):
         elif not isinstance(certificate, str | Path):
             raise self._fail("certificate", EXPECTED)
         elif isinstance(certificate, str) and certificate.endswith(".toml"):
-            raise self._fail("certificate", "an id of the catalogue; for a file of your own, write Path(...)")
+            raise self._say(
+                "certificate", f"for a file of your own, write Path({certificate!r}); a text is a scenario's id"
+            )
         else:
             scenario = self._find_scenario("certificate")
             if isinstance(certificate, str) and scenario.group != "certificates":
-                raise self._fail("certificate", "a certificate's scenario; this one is for Policy.scenario")
+                raise self._say(
+                    "certificate", f"{certificate!r} is no certificate's scenario: give it as scenario={certificate!r}"
+                )
             self._set("_issued", scenario)
 
     def _check_context(self) -> None:
@@ -263,10 +285,17 @@ class ServerPolicy(Checked):
             if item.name in ("tls_min", "tls_max", "client_certificate", "alpn"):
                 value = getattr(self, item.name)
                 if value != item.default:
-                    raise self._fail(item.name, "nothing where Policy.certificate is a context, which decides it")
+                    raise self._say(
+                        item.name,
+                        f"{value!r} has no effect where Policy.certificate is an SSLContext: set it on the context",
+                    )
         played = self._played
         if played is not None and replace(played.tls, where="tls", fault=None) != TLSProfile():
-            raise self._fail("scenario", "one that leaves TLS as it is where Policy.certificate is a context")
+            raise self._say(
+                "scenario",
+                f"{self.scenario!r} changes TLS, which an SSLContext in Policy.certificate decides alone; "
+                "leave one of them out",
+            )
 
     def _find_scenario(self, name: str) -> Scenario:
         """Return the scenario that a field names, by its id or by its file."""
@@ -275,7 +304,7 @@ class ServerPolicy(Checked):
         value = getattr(self, name)
         if isinstance(value, Path):
             if not value.is_file():
-                raise self._fail(name, "a file that is there")
+                raise self._say(name, f"there is no file {str(value)!r}")
             return read_scenario(value)
         check_scenario_id(value, f"{type(self).__name__}.{name}")
         return load_scenario(value)
@@ -288,13 +317,18 @@ class ServerPolicy(Checked):
         scenario = self._find_scenario("scenario")
         self._set("_played", scenario)
         if scenario.group == "certificates":
-            raise self._fail("scenario", "a scenario of another kind; this one is for Policy.certificate")
+            raise self._say(
+                "scenario", f"{self.scenario!r} is a certificate's scenario: give it as certificate={self.scenario!r}"
+            )
         if not scenario.is_for(self.spoken):
             other = (scenario.protocol or "smtp").upper()
-            raise self._fail("scenario", f"one that {self.spoken.upper()} can show; this one is of {other}")
+            raise self._say(
+                "scenario",
+                f"{self.scenario!r} is a scenario of {other}; a server of {self.spoken.upper()} cannot show it",
+            )
         if self.mode not in scenario.modes:
-            raise self._fail(
-                "scenario", f"one that mode {self.mode} can show; this one needs {', '.join(scenario.modes)}"
+            raise self._say(
+                "scenario", f"{self.scenario!r} cannot be shown in mode {self.mode}; use mode {either(scenario.modes)}"
             )
         for item in fields(self):
             if item.name in dict(scenario.policy) and getattr(self, item.name) == item.default:
@@ -317,9 +351,11 @@ class ServerPolicy(Checked):
         if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
             raise self._fail("unix_socket", "the path of a socket, or None")
         if self.uses_tls:
-            raise self._fail("unix_socket", f"None where the mode is {self.mode}: what leaves no machine needs no TLS")
+            raise self._say(
+                "unix_socket", f"a UNIX socket has no TLS, and the mode is {self.mode}; use mode plain, or a TCP port"
+            )
         if self.port:
-            raise self._fail("unix_socket", "None where there is a port, or port 0")
+            raise self._say("unix_socket", f"a server listens on a UNIX socket or on port {self.port}, not on both")
         self._set("unix_socket", Path(path).absolute())
 
     def _check_numbers(self) -> None:
@@ -429,13 +465,10 @@ class ServerPolicy(Checked):
     def replace(self, *mode: str, **changes: Any) -> Self:
         """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""
         if len(mode) > 1:
-            raise TypeError(f"a policy has one mode, got {mode!r}")
+            raise TypeError(f"a policy has one mode, got {len(mode)}: {mode!r}")
         if mode:
             changes["mode"] = mode[0]
-        names = [item.name for item in fields(self) if not item.name.startswith("_")]
-        for name in changes:
-            if name not in names:
-                raise TypeError(f"{type(self).__name__} has no field {name!r}; there are {', '.join(names)}")
+        check_field_names(type(self).__name__, changes, tuple(item.name for item in fields(self) if item.init))
         return replace(self, **changes)
 
 
