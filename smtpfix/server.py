@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -106,10 +107,13 @@ class Server(Ruled, Configuring, WithAccounts):
         keep: Keep | None = None,
     ) -> None:
         if policy is not None and not isinstance(policy, ServerPolicy):
-            raise TypeError(f"a server takes a Policy, got {policy!r}; write Server(Policy(...))")
+            written = f"Policy({policy!r})" if isinstance(policy, str) else "Policy(...)"
+            raise TypeError(f"a server takes a Policy, got {policy!r}; write Server({written})")
         # To type checkers every policy is SMTP's: another one has a class that says more, where it is made.
         self.policy = cast("Policy", policy or Policy())
         """What this server demands and offers."""
+        for text in self.policy.without_effect():
+            warnings.warn(text, stacklevel=2)
         protocol = self.policy.speaks()
         if not isinstance(protocol, ServedProtocol):
             raise TypeError(f"{protocol!r} can be spoken of, and not served")
@@ -278,12 +282,21 @@ class Server(Ruled, Configuring, WithAccounts):
     def advance(self, seconds: float) -> None:
         """Let time pass at once for `Policy.limits` and `Policy.greylist`; nothing else goes by this clock.
 
-        Raises `NotRunningError` before `start`.
+        Raises `NotRunningError` before `start`, and `InvalidValueError` for less than no time. Where nothing goes by
+        this clock, it warns.
         """
         if self._serving is None:
             raise NotRunningError("this server was not started: use it in a with statement, or call start()")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+            raise InvalidValueError("Server.advance", seconds, "seconds, 0 or more: time does not go back")
         if (ledger := self._serving.service.ledger) is not None:
             ledger.advance(seconds)
+        elif seconds:
+            waits = {"smtp": "neither limits nor greylist", "pop3": "no login_delay"}.get(self.policy.spoken)
+            text = (
+                f"this server's policy has {waits}" if waits else f"nothing in {self.policy.spoken.upper()} goes by it"
+            )
+            warnings.warn(f"advance() changes nothing: {text}", stacklevel=2)
 
     # Where clients fail
 

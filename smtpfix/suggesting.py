@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+_Class = TypeVar("_Class", bound=type)
 
 _LIKE: Final = 0.6
 """How near a name has to be, from 0 to 1."""
@@ -49,17 +54,35 @@ def either(words: Iterable[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def unknown_names(what: str, given: Mapping[str, Any], known: Sequence[str], meant: Mapping[str, str]) -> str | None:
-    """Return what to say of the first keyword that is none of the known ones; None where there is no such keyword.
+def check_names(what: str, given: Iterable[str], known: Sequence[str], meant: Mapping[str, str]) -> None:
+    """Raise `TypeError` for a keyword that is none of the known ones, with what may have been meant.
 
     `meant` has the advice for keywords that people write for something else.
     """
-    name = next((name for name in given if name not in known), None)
-    if name is None:
-        return None
-    advice = meant.get(name)
-    hint = f". {advice}" if advice else did_you_mean(name, known)
-    return f"{what} has no field {name!r}{hint}; there are {', '.join(known)}"
+    for name in given:
+        if name not in known:
+            hint = f". {meant[name]}" if name in meant else did_you_mean(name, known)
+            raise TypeError(f"{what} has no field {name!r}{hint}; there are {', '.join(known)}")
+
+
+def suggests_fields(meant: Mapping[str, str] = MappingProxyType({})) -> Callable[[_Class], _Class]:
+    """Let a dataclass say what may have been meant by a keyword that is none of its fields."""
+
+    def decorate(cls: _Class) -> _Class:
+        build = vars(cls)["__init__"]  # the one that `dataclass` has made
+
+        @functools.wraps(build)
+        def init(self: object, *args: Any, **given: Any) -> None:
+            try:
+                build(self, *args, **given)
+            except TypeError:
+                check_names(cls.__name__, given, [item.name for item in fields(cls) if item.init], meant)
+                raise
+
+        type.__setattr__(cls, "__init__", init)
+        return cls
+
+    return decorate
 
 
 def _plain(name: str) -> str:

@@ -8,6 +8,7 @@ from smtpfix.erasing import SHORTEST
 from smtpfix.errors import InvalidValueError
 from smtpfix.login.mechanisms import SCRAM, Token, Users
 from smtpfix.smtp.policy import Policy
+from smtpfix.suggesting import one_of
 
 from .result import Declaration
 
@@ -43,9 +44,9 @@ def check_login(declaration: Declaration) -> None:
             raise InvalidValueError("credentials", "octets that are not UTF-8", "a user and a password in UTF-8")
     for name in declaration.mechanisms:
         if declaration.user is None:
-            raise InvalidValueError("mechanisms", name, "none without credentials")
+            raise InvalidValueError("mechanisms", name, "credentials beside mechanisms, such as ann:s3cret-of-mine")
         if name not in (*_BY_PASSWORD, *_BY_TOKEN):
-            raise InvalidValueError("mechanisms", name, f"some of {', '.join((*_BY_PASSWORD, *_BY_TOKEN))}")
+            raise InvalidValueError("mechanisms", name, one_of(name, (*_BY_PASSWORD, *_BY_TOKEN)))
     try:
         users = users_for(declaration)
     except InvalidValueError as error:

@@ -5,7 +5,6 @@ Knows no server. What a client with the declaration cannot meet is left out, and
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from smtpfix.rules.rule import Rule
 from smtpfix.rules.stages import AUTH_ANSWER, CONNECT, GREETING, HANDSHAKE
 from smtpfix.smtp.edits import Advertise
 from smtpfix.smtp.language import END_OF_DATA
+from smtpfix.suggesting import one_of
 
 from .protocols import policy_class
 from .result import Declaration, DeclaredMode, Trust
@@ -287,15 +287,13 @@ def _own(ids: Collection[str | Path]) -> dict[str, tuple[Scenario, Path]]:
 def _wanted(groups: Collection[str], ids: Collection[str], protocol: str, *, is_default: bool) -> list[Scenario]:
     for group in groups:
         if group not in (*GROUPS, EVERYTHING):
-            nearest = difflib.get_close_matches(str(group), (*GROUPS, EVERYTHING), n=1)
-            hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-            raise InvalidValueError("groups", group, f"some of {', '.join((*GROUPS, EVERYTHING))}{hint}")
+            raise InvalidValueError("groups", group, one_of(group, (*GROUPS, EVERYTHING)))
     for one in ids:
         check_scenario_id(one, "ids")
         if not (found := load_scenario(one)).is_for(protocol):
             theirs = (found.protocol or "smtp").upper()
-            expected = f"a scenario that servers of {protocol.upper()} can show; this one is of {theirs}"
-            raise InvalidValueError("ids", one, expected)
+            sentence = f"{one!r} is a scenario of {theirs}, and the client is audited with {protocol.upper()}"
+            raise InvalidValueError.saying("ids", one, sentence)
     if is_default:
         groups, ids = DEFAULT_GROUPS if protocol == "smtp" else _GROUPS_OF_READERS, DEFAULT
     named = frozenset(ids)

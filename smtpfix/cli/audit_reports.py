@@ -28,7 +28,7 @@ class ReportFiles:
     def check(self) -> None:
         """Raise `InvalidValueError` where a report could not be written, before anything is run."""
         if self.artifact is not None and self.sarif_file is None:
-            raise InvalidValueError("--artifact", self.artifact, "nothing without --sarif, which it is for")
+            raise InvalidValueError.saying("--artifact", self.artifact, "it is for --sarif; add that, or leave it out")
         taken: dict[Path, str] = {}
         for option, file, _ in self._wanted():
             folder = file.absolute().parent

@@ -11,6 +11,7 @@ from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.smtp.policy import Policy
 from smtpfix.smtp.providers import Provider
+from smtpfix.suggesting import nearest
 
 DEFAULT_PORTS: Final = {Mode.PLAIN: 1025, Mode.STARTTLS: 1587, Mode.TLS_REQUIRED: 2587, Mode.IMPLICIT_TLS: 1465}
 """Unprivileged, and as near to the conventional ones as possible."""
@@ -76,10 +77,12 @@ def listener(base: Policy, readers: Mapping[str, ServerPolicy], text: str) -> Se
         try:
             return base.replace(Mode.PLAIN, protocol="lmtp", unix_socket=path)
         except InvalidValueError as error:
-            raise InvalidValueError("--listen", text, f"{expected}, with PATH {error.expected}") from error
+            raise InvalidValueError("--listen", text, f"{expected}; PATH is {error.expected}") from error
     match = _LISTENER.fullmatch(text)
     if match is None:
-        raise InvalidValueError("--listen", text, expected)
+        hint = f" (did you mean 'plain:{text}'?)" if text.isdecimal() else ""
+        hint = hint or (f" (did you mean '{text}:0', on a free port?)" if _is_mode(text) else "")
+        raise InvalidValueError("--listen", text, f"{expected}{hint}")
     mode, port = match["mode"], int(match["port"])
     if mode == "lmtp" or mode.startswith("lmtp+"):
         base = base.replace(protocol="lmtp")
@@ -91,4 +94,11 @@ def listener(base: Policy, readers: Mapping[str, ServerPolicy], text: str) -> Se
         return wanted.replace(mode, host=match["ipv6"] or match["host"] or base.host, port=port)
     except InvalidValueError as error:
         part = error.field.rpartition(".")[2].upper()
-        raise InvalidValueError("--listen", text, f"{expected}, with {part} {error.expected}") from error
+        if part == "MODE" and not rest and (near := nearest(mode, (*readers, "lmtp"))):
+            raise InvalidValueError("--listen", text, f"{expected} (did you mean '{near[0]}:{port}'?)") from error
+        raise error.renamed(f"--listen {text}: {part}") from error
+
+
+def _is_mode(text: str) -> bool:
+    protocol, _, mode = text.rpartition("+")
+    return protocol in ("", "lmtp", *READERS) and mode in (*Mode, "lmtp", *READERS)

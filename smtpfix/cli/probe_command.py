@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from .usage import explained
+
 _FILE = click.Path(path_type=Path)
 
 
@@ -23,7 +25,7 @@ class _ProbeCommand(click.Command):
                 raise
             from .probe_nagios import State, line  # noqa: PLC0415 - help needs no probe
 
-            click.echo(line(State.UNKNOWN, f"{error.format_message().rstrip('.')}; see '{ctx.command_path} --help'"))
+            click.echo(line(State.UNKNOWN, f"{explained(error)}; see '{ctx.command_path} --help'"))
             ctx.exit(State.UNKNOWN)
 
 

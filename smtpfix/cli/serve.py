@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import queue
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -48,6 +49,7 @@ from .events import (
 )
 from .json_output import JSONOutput
 from .maildir import MaildirSaver
+from .option_names import in_options
 from .options import KEPT, ServeOptions
 from .pipe import complain, reader_is_gone
 from .printer import Printer
@@ -160,9 +162,12 @@ class _Run:
             if self._options.store is not None or self._options.web is not None:
                 self._keeper = opened.enter_context(self._keeping())
             keep = None if self._keeper is None else self._keeper.keep
-            servers = [
-                Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
-            ]
+            for text in dict.fromkeys(text for policy in policies for text in policy.without_effect()):
+                complain(in_options(text))
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # it has just been said
+                servers = [
+                    Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
+                ]
             self._names.update(zip(servers, _names(servers), strict=True))
             for server in servers:
                 for rule in reversed(self._rules_of(server)):

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from smtpfix.login.mechanisms import ANY_USER, Users
-from smtpfix.policy.checks import is_collection, suggests_fields
+from smtpfix.policy.checks import MEANT, is_collection
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
+from smtpfix.suggesting import suggests_fields
 
 from .capabilities import HIDABLE
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from smtpfix.policy.protocol import Protocol
 
 
-@suggests_fields
+@suggests_fields(MEANT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImapPolicy(ServerPolicy):
     """Everything that is decided before an IMAP server starts; it does not change while the server runs.

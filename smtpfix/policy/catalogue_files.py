@@ -72,5 +72,5 @@ def check_scenario_id(scenario_id: str, field: str = "scenario") -> None:
     near = nearest(scenario_id, known, _NEAR)
     hint = f" Did you mean {either(map(repr, near))}?" if near else ""
     raise UnknownScenario(
-        f"{field}: no scenario {scenario_id!r} in the catalogue.{hint} 'smtpfix certs list' lists all {len(known)}"
+        f"{field}: no scenario {scenario_id!r} in the catalogue.{hint} 'smtpfix scenarios' lists all {len(known)}"
     )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection
-from dataclasses import fields
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.suggesting import did_you_mean, unknown_names
+from smtpfix.suggesting import did_you_mean
 
-_MEANT: Final = {
+MEANT: Final = {
     "rules": 'Rules are the server\'s: server.on("RCPT", Reply(450, "4.2.1", "Greylisted"))',
     "rule": 'Rules are the server\'s: server.on("RCPT", Reply(450, "4.2.1", "Greylisted"))',
     "like": 'Write Policy.like("gmail")',
@@ -22,31 +20,6 @@ _MEANT: Final = {
     "ssl": 'When TLS begins is the mode: "starttls", "tls-required" or "implicit-tls"',
 }
 """Keywords that people write for what is no field, and what to write."""
-
-_Class = TypeVar("_Class", bound=type)
-
-
-def check_field_names(what: str, given: dict[str, Any], known: tuple[str, ...]) -> None:
-    """Raise `TypeError` for a keyword that is no field, with what may have been meant."""
-    if text := unknown_names(what, given, known, _MEANT):
-        raise TypeError(text)
-
-
-def suggests_fields(cls: _Class) -> _Class:
-    """Let a dataclass say what may have been meant by a keyword that is none of its fields."""
-    build = vars(cls)["__init__"]  # the one that `dataclass` has made
-    names = tuple(item.name for item in fields(cls) if item.init)
-
-    @functools.wraps(build)
-    def init(self: object, *args: Any, **given: Any) -> None:
-        try:
-            build(self, *args, **given)
-        except TypeError:
-            check_field_names(cls.__name__, given, names)
-            raise
-
-    type.__setattr__(cls, "__init__", init)
-    return cls
 
 
 class Checked:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,9 +24,9 @@ from smtpfix.login.mechanisms import (
     Credential,
     Users,
 )
-from smtpfix.suggesting import either, one_of
+from smtpfix.suggesting import check_names, either, one_of
 
-from .checks import Checked, check_field_names, is_collection
+from .checks import MEANT, Checked, is_collection
 from .mode import Mode, ModeName, what_mode
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ class ServerPolicy(Checked):
     def _check(self) -> None:
         """Check every field, and put it into its normal form; protocols add theirs."""
         self._check_mode()
+        if self.scenario is not None or (self.certificate != "good" and isinstance(self.certificate, str)):
+            self._sort_scenarios()
         self._check_scenario()
         self._check_auth()
         self._check_tls()
@@ -309,6 +311,21 @@ class ServerPolicy(Checked):
         check_scenario_id(value, f"{type(self).__name__}.{name}")
         return load_scenario(value)
 
+    def _sort_scenarios(self) -> None:
+        """Put a certificate's scenario into `certificate` and another one into `scenario`, wherever an id stands."""
+        given = {name: getattr(self, name) for name in ("certificate", "scenario")}
+        for name, other, default in (("scenario", "certificate", "good"), ("certificate", "scenario", None)):
+            one = given[name]
+            if not isinstance(one, str) or one in ("good", "") or one.endswith(".toml"):
+                continue
+            if (self._find_scenario(name).group == "certificates") is (name == "certificate"):
+                continue
+            if given[other] != default:
+                kind = "no certificate's" if name == "certificate" else "a certificate's"
+                raise self._say(name, f"{one!r} is {kind} scenario, and Policy.{other} is {given[other]!r}; take one")
+            self._set(other, one)
+            self._set(name, None if name == "scenario" else "good")
+
     def _check_scenario(self) -> None:
         if self.scenario is None:
             return
@@ -458,6 +475,11 @@ class ServerPolicy(Checked):
         """The folders that accounts have beside INBOX."""
         return ()
 
+    def without_effect(self) -> Iterator[str]:
+        """Yield what nobody can have meant of what this server is told, a sentence each; a server warns of it."""
+        if self.mode is Mode.PLAIN and self.certificate != "good":
+            yield "no client ever sees Policy.certificate in mode plain: choose a mode with TLS, such as starttls"
+
     def speaks(self) -> Protocol:
         """Return the protocol of a server that is told this: the policy's class says which."""
         raise NotImplementedError
@@ -468,7 +490,7 @@ class ServerPolicy(Checked):
             raise TypeError(f"a policy has one mode, got {len(mode)}: {mode!r}")
         if mode:
             changes["mode"] = mode[0]
-        check_field_names(type(self).__name__, changes, tuple(item.name for item in fields(self) if item.init))
+        check_names(type(self).__name__, changes, [item.name for item in fields(self) if item.init], MEANT)
         return replace(self, **changes)
 
 

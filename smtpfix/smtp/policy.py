@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Unpack, cast
 
-from smtpfix.login.mechanisms import ANY_USER
-from smtpfix.policy.checks import is_collection, suggests_fields
+from smtpfix.login.mechanisms import ANY_USER, Token
+from smtpfix.policy.checks import MEANT, is_collection
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
-from smtpfix.suggesting import one_of
+from smtpfix.suggesting import one_of, suggests_fields
 
 from .keywords import (
     EXTENSIONS,
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from smtpfix.rules.reply import Reply
 
     from .policy_fields import PolicyFields
+
+_TAKE_TOKENS: Final = ("XOAUTH2", "OAUTHBEARER")
+"""Mechanisms that take tokens, and no passwords."""
 
 SYNTAXES: Final = ("strict", "usual", "lenient")
 """How `Policy.syntax` may be."""
@@ -47,7 +50,7 @@ def _what_protocol(given: object) -> str:
     return f"expected {one_of(given, ('smtp', 'lmtp'))}, got {given!r}"
 
 
-@suggests_fields
+@suggests_fields(MEANT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy(ServerPolicy):
     """Everything that is decided before an SMTP server starts; it does not change while the server runs.
@@ -237,6 +240,18 @@ class Policy(ServerPolicy):
     def recipient_parameters(self) -> tuple[str, ...]:
         """The parameters RCPT may have: those of the extensions this server has."""
         return tuple(parameter for extension, parameter in RECIPIENT_PARAMETERS if extension in self.offer)
+
+    def without_effect(self) -> Iterator[str]:
+        """Yield what nobody can have meant: users who have passwords, and no mechanism that takes one, too."""
+        yield from super(Policy, self).without_effect()
+        users, names = self.users, {*self.mechanisms, *(self.mechanisms_in_clear or ())}
+        if self.scenario is None and isinstance(users, Mapping) and users and names and names.issubset(_TAKE_TOKENS):
+            known = [one for given in users.values() for one in (given if isinstance(given, tuple) else (given,))]
+            if not any(isinstance(one, Token) for one in known):
+                yield (
+                    f"nobody can log in: Policy.users have passwords, and Policy.mechanisms take tokens "
+                    f"({', '.join(sorted(names))}); give each user a Token, or offer PLAIN too"
+                )
 
     def speaks(self) -> Protocol:
         """Return SMTP, with which LMTP comes."""

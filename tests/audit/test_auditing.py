@@ -610,8 +610,8 @@ def test_a_token_that_goes_over_the_wire_in_clear_is_a_leak():
     ("credentials", "mechanisms", "expected"),
     [
         (("ann", "no token"), "XOAUTH2", "credentials: expected a token"),
-        (None, "XOAUTH2", "mechanisms: expected none without credentials"),
-        (("ann", "s3cret"), "GSSAPI", "mechanisms: expected some of PLAIN, LOGIN, CRAM-MD5"),
+        (None, "XOAUTH2", "mechanisms: expected credentials beside mechanisms"),
+        (("ann", "s3cret"), "GSSAPI", "mechanisms: expected one of PLAIN, LOGIN, CRAM-MD5"),
     ],
 )
 def test_mechanisms_that_make_no_sense_are_refused(credentials, mechanisms, expected):

@@ -116,7 +116,9 @@ def test_markdown_is_the_catalogue_s(run):
 
 
 def test_a_group_that_is_not_there_is_an_error_that_names_those_that_are(fail):
-    assert fail("list", "tsl") == f"smtpfix: GROUP: expected one of {', '.join(GROUPS)}, got 'tsl'\n"
+    assert (
+        fail("list", "tsl") == f"smtpfix: GROUP: expected one of {', '.join(GROUPS)} (did you mean 'tls'?), got 'tsl'\n"
+    )
 
 
 def test_without_a_command_the_help_names_them(run):
@@ -207,7 +209,7 @@ def test_a_file_of_the_user_s_own_is_shown_harmlessly(run, tmp_path):
 
 
 def test_what_is_no_scenario_is_an_error_that_names_the_nearest_one(fail, tmp_path):
-    assert "no scenario 'expird' in the catalogue. Did you mean 'expired'?" in fail("show", "expird")
+    assert "no scenario 'expird' in the catalogue. Did you mean 'expired'" in fail("show", "expird")
     assert "a TOML file that can be read (No such file or directory)" in fail("show", tmp_path / "none.toml")
     file = tmp_path / "wrong.toml"
     file.write_text("leaf = 5")
@@ -541,12 +543,12 @@ def test_urls_that_nobody_will_answer_are_pointed_out(run, tmp_path):
     [
         (["handshake-stall"], "ID: expected certificates' scenarios; others are shown by 'smtpfix serve --scenario'"),
         (["tls"], "ID: expected certificates' scenarios; others are shown by 'smtpfix serve --scenario'"),
-        (["expird"], "Did you mean 'expired'?"),
+        (["expird"], "Did you mean 'expired'"),
         (["good", "--address", "1.2.3"], "--address: expected an IPv4 or IPv6 address, got '1.2.3'"),
         (["good", "--hostname", "a b"], "--hostname: expected a domain"),
         (["good", "--pkcs12", ""], "--pkcs12: expected a password, got ''"),
         (["good", "--truststore", ""], "--truststore: expected a password, got ''"),
-        ([], "Missing argument"),
+        ([], "ID|GROUP|FILE.toml... is missing"),
     ],
 )
 def test_a_wrong_command_line_says_what_was_expected_and_writes_nothing(fail, tmp_path, arguments, expected):

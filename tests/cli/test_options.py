@@ -1,4 +1,3 @@
-import re
 from pathlib import Path
 
 import pytest
@@ -77,7 +76,7 @@ def test_a_rule_of_another_protocol_says_so_and_a_scenario_is_shown_by_those_who
         read_options(rule=["pop3: MAIL: -ERR no"])
     with pytest.raises(InvalidValueError, match=r"servers of pop3, such as pop3\+starttls:0"):
         read_options(scenario="pop3-strip-capa")
-    with pytest.raises(InvalidValueError, match=r"MODE\[@HOST\]:PORT.*, with MODE one of 'plain'"):
+    with pytest.raises(InvalidValueError, match=r"--listen pop3\+tls:0: MODE: 'tls' is no mode; .* 'implicit-tls'"):
         read_options(listen=["pop3+tls:0"])
 
 
@@ -100,21 +99,21 @@ def test_listeners_come_after_the_conventional_ports_when_both_are_asked_for():
         ("plain@:2525", r"MODE\[@HOST\]:PORT"),
         ("plain@::1:2525", r"MODE\[@HOST\]:PORT"),
         ("plain:٢٥", r"MODE\[@HOST\]:PORT"),
-        ("plain:65536", "PORT a whole number from 0 to 65535"),
-        ("ssl:465", "MODE one of 'plain'"),
-        ("lmtp+:2424", "MODE one of 'plain'"),
-        ("lmtps:2424", "MODE one of 'plain'"),
+        ("plain:65536", "PORT: expected a whole number from 0 to 65535"),
+        ("ssl:465", "MODE: 'ssl' is no mode; .* 'implicit-tls'"),
+        ("lmtp+:2424", "MODE: expected one of plain"),
+        ("lmtps:2424", "did you mean 'lmtp:2424'"),
     ],
 )
 def test_anything_else_is_no_listener_and_the_error_says_what_was_expected_and_what_came(text, expected):
-    with pytest.raises(InvalidValueError, match=f"^--listen: expected .*{expected}.*, got '{re.escape(text)}'$"):
+    with pytest.raises(InvalidValueError, match=f"^--listen.*: .*{expected}"):
         read_options(listen=[text])
 
 
 def test_a_listener_is_a_unix_socket_for_lmtp(tmp_path):
     (policy,) = read_options(listen=[f"lmtp+unix:{tmp_path}/a:b"]).policies
     assert (policy.protocol, policy.mode, policy.unix_socket) == ("lmtp", "plain", tmp_path / "a:b")
-    with pytest.raises(InvalidValueError, match=r"--listen: expected .*with PATH the path of a socket.*'lmtp\+unix:'"):
+    with pytest.raises(InvalidValueError, match=r"--listen: expected .*; PATH is the path of a socket.*'lmtp\+unix:'"):
         read_options(listen=["lmtp+unix:"])
 
 
@@ -194,9 +193,12 @@ def test_mechanisms_are_offered_in_their_order_by_every_server():
         ({"token": ["ann"]}, "--token: expected NAME:TOKEN, got 'a text without"),
         ({"token": ["ann:s3cret!"]}, "--token: Token.value: expected ASCII letters"),
         ({"token": ["ann:abc"], "any_user": True}, "--token: expected either NAME:TOKEN or everybody"),
-        ({"mechanism": ["NTLM"], "any_user": True}, "--mechanism: expected a collection of names out of PLAIN"),
-        ({"mechanism": ["SCRAM-SHA-1"], "any_user": True}, "--mechanism: expected no SCRAM where"),
-        ({"mechanism": ["PLAIN"]}, "--mechanism: expected somebody who can log in"),
+        ({"mechanism": ["NTLM"], "any_user": True}, "--mechanism: there is no 'NTLM'; there are PLAIN"),
+        (
+            {"mechanism": ["SCRAM-SHA-1"], "any_user": True},
+            "--mechanism: SCRAM verifies a .* --any-user has none",
+        ),
+        ({"mechanism": ["PLAIN"]}, "--mechanism: nobody can log in to this server; add --user"),
     ],
 )
 def test_tokens_and_mechanisms_that_make_no_sense_are_refused_without_showing_what_may_be_a_secret(given, message):
@@ -228,7 +230,7 @@ def test_names_beside_everybody_make_no_sense():
 
 def test_auth_can_be_required_of_somebody_only():
     assert read_options(require_auth=True, any_user=True).policies[0].require_auth
-    with pytest.raises(InvalidValueError, match="--require-auth: expected somebody who can log in"):
+    with pytest.raises(InvalidValueError, match="--require-auth: nobody can log in to this server; add --user, "):
         read_options(require_auth=True)
 
 
@@ -249,14 +251,14 @@ def test_host_name_and_size_limit_are_those_of_every_server():
     [
         ({"hostname": ["a b"]}, "--hostname: expected a domain .* got 'a b'"),
         ({"hostname": ["a", "b c"]}, "--hostname: expected a collection of domains and IP addresses"),
-        ({"offer": ["8BITMIME"]}, "--offer: expected a collection of names out of CHUNKING"),
-        ({"offer": ["BINARYMIME"]}, "--offer: expected CHUNKING beside BINARYMIME"),
+        ({"offer": ["8BITMIME"]}, "--offer: there is no '8BITMIME'.*; there are CHUNKING"),
+        ({"offer": ["BINARYMIME"]}, "--offer: BINARYMIME needs CHUNKING"),
         ({"syntax": "loose"}, "--syntax: expected one of strict, usual, lenient, got 'loose'"),
         ({"size_limit": 0}, "--size-limit: expected a whole number from 1 up, got 0"),
         ({"host": ""}, "--host: expected a host name or IP address, got ''"),
-        ({"client_certificate": "yes"}, "--client-certificate: expected 'none', 'optional' or 'required', got 'yes'"),
+        ({"client_certificate": "yes"}, "--client-certificate: expected one of none, optional, required, got 'yes'"),
         ({"save_as": "mbox"}, "--save-as: expected one of files, maildir, got 'mbox'"),
-        ({"save_as": "maildir"}, "--save: expected a directory where --save-as says how to save, got None"),
+        ({"save_as": "maildir"}, "--save-as: 'maildir' says how to save, and --save DIR says where; add it"),
         ({"exit_after": 0}, "--exit-after: expected a number of messages, 1 or more, got 0"),
         ({"timeout": 0.0}, "--timeout: expected seconds, more than 0, got 0.0"),
         ({"timeout": float("nan")}, "--timeout: expected seconds, more than 0, got nan"),
@@ -340,24 +342,27 @@ def test_tls_versions_have_a_lowest_and_a_highest_one(lowest, highest, expected)
     ("given", "expected"),
     [
         (
-            {"certificate": "rc4"},
-            "--certificate: expected a certificate's scenario; this one is for --scenario",
+            {"certificate": "rc4", "scenario": "rcpt-550"},
+            "--scenario: 'rcpt-550' is no certificate's scenario, and so is 'rc4'; take one of them",
         ),
         (
-            {"scenario": "expired"},
-            "--scenario: expected a scenario of another kind; this one is for",
+            {"certificate": "cn-only", "scenario": "expired"},
+            "--scenario: 'expired' is a certificate's scenario, and so is 'cn-only'; take one of them",
         ),
         ({"certificate": "no.toml"}, r"--certificate: expected a scenario's id, or a TOML file .*, got 'no\.toml'"),
         ({"certificate": "good", "key_file": Path("k")}, "--certificate: expected nothing beside --certificate-file"),
         ({"key_file": Path("k")}, "--certificate-file: expected a PEM file with the chain of --key-file's key, got No"),
         ({"certificate_file": Path("c"), "key_file": Path("k")}, "--certificate-file: expected a PEM file .*, got 'c'"),
         ({"certificate_file": Path(__file__)}, "--key-file: expected a PEM file with the key of .*, got None"),
-        ({"rule": ["RCPT 450"]}, "--rule: rule: expected STAGE .*, and here is no colon, got 'RCPT 450'"),
+        ({"rule": ["RCPT 450"]}, "--rule: rule: 'RCPT 450' has no colon; write 'RCPT: 450'"),
         ({"rule": ["RCPT: maybe"]}, "--rule: rule 'RCPT: maybe', action: expected a reply such as"),
         ({"rules": Path("no.toml")}, r"--rules: no\.toml: expected a TOML file that can be read, got 'No such file"),
         ({"tls_min": "1.4"}, r"--tls-min: expected one of TLSv1, .*, got '1\.4'"),
         ({"tls_max": "SSLv3"}, "--tls-max: expected one of TLSv1, .*, got 'SSLv3'"),
-        ({"tls_min": "1.3", "tls_max": "1.2"}, r"--tls-min: expected at most --tls-max, which is '1\.2', got '1\.3'"),
+        (
+            {"tls_min": "1.3", "tls_max": "1.2"},
+            r"--tls-min: '1\.3' is above --tls-max, which is '1\.2'; raise that or lower this",
+        ),
         (
             {"certificate": "expired", "listen": ["plain:0"]},
             "--listen: expected a mode that can show expired: .*'plain'",
@@ -370,8 +375,8 @@ def test_tls_versions_have_a_lowest_and_a_highest_one(lowest, highest, expected)
             {"scenario": "plain-on-tls-port", "certificate": "expired", "listen": ["starttls:0", "plain:0"]},
             "--listen: expected a mode that can show expired with plain-on-tls-port: implicit-tls, got .starttls, .*",
         ),
-        ({"tls_min": "1.3", "listen": ["plain:0"]}, "--listen: expected a mode with TLS .*, got 'plain:0'"),
-        ({"key_type": "rsa", "listen": ["plain:0"]}, "--listen: expected a mode with TLS .*, got 'plain:0'"),
+        ({"tls_min": "1.3", "listen": ["plain:0"]}, "--listen: plain:0 has no TLS, which --tls-min is about"),
+        ({"key_type": "rsa", "listen": ["plain:0"]}, "--listen: plain:0 has no TLS, which --key-type is about"),
         ({"key_type": "RSA"}, r"--key-type: expected one of ecdsa, rsa \(did you mean 'rsa'\?\), got 'RSA'"),
     ],
 )

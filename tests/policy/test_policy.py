@@ -135,7 +135,11 @@ NONSENSE = [
     ("tls_max", {"tls_max": "SSLv3"}, "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"),
     ("tls_max", {"tls_max": None}, "TLSv1.3"),
     ("tls_min", {"tls_min": "TLSv1.3", "tls_max": "TLSv1.2"}, "'TLSv1.3' is above tls_max, which is 'TLSv1.2'"),
-    ("client_certificate", {"client_certificate": "require"}, "one of none, optional, required (did you mean 'required'?)"),
+    (
+        "client_certificate",
+        {"client_certificate": "require"},
+        "one of none, optional, required (did you mean 'required'?)",
+    ),
     ("client_certificate", {"client_certificate": True}, "one of none, optional, required"),
     ("alpn", {"alpn": "smtp"}, "a collection of ASCII protocol names of 1 to 255 octets"),
     ("alpn", {"alpn": ("",)}, "1 to 255 octets"),
@@ -173,7 +177,11 @@ NONSENSE = [
     ("hide", {"hide": "SIZE"}, "['SIZE']"),
     ("hide", {"hide": None}, "a collection of names"),
     ("hide", {"hide": (name for name in ("SIZE",))}, "a collection of names"),
-    ("hide", {"hide": frozenset({"AUTH"}), "require_auth": True, "users": USERS}, "AUTH is hidden, but require_auth asks for it"),
+    (
+        "hide",
+        {"hide": frozenset({"AUTH"}), "require_auth": True, "users": USERS},
+        "AUTH is hidden, but require_auth asks for it",
+    ),
     ("offer", {"offer": ("SIZE",)}, "there are CHUNKING, BINARYMIME, DSN"),
     ("offer", {"offer": "DSN"}, "['DSN']"),
     ("offer", {"offer": frozenset({"BINARYMIME"})}, "BINARYMIME needs CHUNKING"),
@@ -197,9 +205,9 @@ NONSENSE = [
     ("certificate", {"certificate": None}, "a scenario's id, a Path"),
     ("certificate", {"certificate": ("chain.pem",)}, "the files of a chain and of its key"),
     ("certificate", {"certificate": Path("nowhere.toml")}, "there is no file 'nowhere.toml'"),
-    ("certificate", {"certificate": "tls12-only"}, "scenario='tls12-only'"),
+    ("certificate", {"certificate": "tls12-only", "scenario": "rcpt-550"}, "Policy.scenario is 'rcpt-550'; take one"),
     ("scenario", {"scenario": 1.2}, "a scenario's id, a Path to a scenario's file, or None"),
-    ("scenario", {"scenario": "expired"}, "certificate='expired'"),
+    ("scenario", {"scenario": "expired", "certificate": "cn-only"}, "Policy.certificate is 'cn-only'; take one"),
     ("scenario", {"scenario": "plain-on-tls-port", "mode": "starttls"}, "use mode implicit-tls"),
     ("max_octets", {"max_octets": 0}, "a whole number from 1 up"),
     ("max_transcript_octets", {"max_transcript_octets": 65_535}, "a whole number from 65536 up"),
@@ -263,7 +271,8 @@ def test_a_version_of_tls_is_written_in_short_as_well_as_on_the_command_line(ver
 
 def test_refuses_an_unknown_scenario_naming_the_nearest():
     with pytest.raises(
-        UnknownScenario, match=r"Policy\.certificate: no scenario 'goood'.* Did you mean 'good'.*\? 'smtpfix certs list' lists all"
+        UnknownScenario,
+        match=r"Policy\.certificate: no scenario 'goood'.* Did you mean 'good'.*\? 'smtpfix scenarios' lists all",
     ):
         Policy("starttls", certificate="goood")
 
