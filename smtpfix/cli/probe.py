@@ -124,9 +124,8 @@ def read_probe(
         raise InvalidValueError("HOST[:PORT]", where, expected)
     scheme = (match["scheme"] or Protocol.SMTP).lower()
     if scheme not in _SCHEMES:
-        raise InvalidValueError(
-            "HOST[:PORT]", where, f"a scheme out of {', '.join(_SCHEMES)}{did_you_mean(scheme, _SCHEMES)}"
-        )
+        sentence = f"there is no scheme {scheme!r}{did_you_mean(scheme, _SCHEMES)}; there are {', '.join(_SCHEMES)}"
+        raise InvalidValueError.saying("HOST[:PORT]", where, sentence)
     protocol, by_scheme = _SCHEMES[scheme]
     connection = _connection(connection)
     if connection is not None and by_scheme not in (None, connection):

@@ -181,7 +181,7 @@ def test_an_imap_or_pop3_server_is_measured_in_each_form(policy, scheme, capsys)
         ),
         (
             ("http://localhost",),
-            "HOST[:PORT]: there is no scheme 'http' (did you mean 'smtp'?); there are smtp, smtps, imap, imaps, pop3, pop3s",
+            "HOST[:PORT]: there is no scheme 'http'; there are smtp, smtps, imap, imaps, pop3, pop3s",
         ),
         (
             ("imaps://localhost", "--connection", "starttls"),
@@ -207,7 +207,7 @@ def test_an_imap_or_pop3_server_is_measured_in_each_form(policy, scheme, capsys)
         ),
         (
             ("localhost", "--mechanism", "NTLM"),
-            "--mechanism: expected for a password one of PLAIN, LOGIN, CRAM-MD5, got 'NTLM'",
+            "--mechanism: expected one for a password, one of PLAIN, LOGIN, CRAM-MD5, got 'NTLM'",
         ),
         (("localhost", "--ehlo", "a b"), "--ehlo: expected a name in ASCII, without blanks, got 'a b'"),
         (("localhost", "--timeout", "0"), "--timeout: expected seconds above 0, got 0.0"),
