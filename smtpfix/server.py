@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ssl
 import threading
 import warnings
@@ -16,7 +17,7 @@ from .conversation.failures import Failures
 from .conversation.protocol import ServedProtocol
 from .conversation.service import Done, Intake
 from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
-from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
+from .errors import CloseTimeoutError, InvalidValueError, ListenError, NotRunningError
 from .forked import tell_in_child
 from .login.exchange import check_installed
 from .login.mechanisms import ANY_USER
@@ -372,7 +373,18 @@ class Server(Ruled, Configuring, WithAccounts):
 
     def _listen(self) -> list[socket.socket]:
         if (path := self.policy.unix_socket) is None:
-            return listen(self.policy.host, self.port if self._addresses else self.policy.port)
+            port = self.port if self._addresses else self.policy.port
+            try:
+                return listen(self.policy.host, port)
+            except ListenError as error:
+                is_ours = any(one.is_running and one.port == port for one in RUNNING.servers)
+                if error.errno == errno.EADDRINUSE and is_ours:
+                    text = (
+                        f"cannot listen on {self.policy.host} port {port}: another server of this process does; "
+                        "close it first, or choose another port (0 takes a free one)"
+                    )
+                    raise ListenError(error.errno, text) from error
+                raise
         from .wire.unix_socket import SocketFile  # noqa: PLC0415 - few servers have one
 
         self._socket_file = SocketFile(Path(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
@@ -38,6 +39,12 @@ READERS: Final = {
     ),
 }
 """The protocols that mail is read by: RFC 9051 section 2.1, RFC 1939 section 3, RFC 8314 sections 7.1 and 7.2."""
+
+_REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_MOMENT: Final = 0.5
+"""Seconds that a server has to greet."""
+_GREETING: Final = 512
+"""Octets of a greeting that are read."""
 
 PolicyT = TypeVar("PolicyT", bound=ServerPolicy)
 
@@ -97,6 +104,16 @@ def listener(base: Policy, readers: Mapping[str, ServerPolicy], text: str) -> Se
         if part == "MODE" and not rest and (near := nearest(mode, (*readers, "lmtp"))):
             raise InvalidValueError("--listen", text, f"{expected} (did you mean '{near[0]}:{port}'?)") from error
         raise error.renamed(f"--listen {text}: {part}") from error
+
+
+def greets_as_smtpfix(host: str, port: int) -> bool:
+    """Return whether what listens there greets as this package's servers do; within a second."""
+    address = _REACHED_AT.get(host, host)
+    try:
+        with socket.create_connection((address, port), timeout=_MOMENT) as connection:
+            return b"smtpfix" in connection.recv(_GREETING)
+    except OSError:
+        return False
 
 
 def _is_mode(text: str) -> bool:

@@ -52,7 +52,7 @@ WAYS_TO_SAVE: Final = ("files", "maildir")
 """``--save-as``; the first is the default."""
 _MEBIBYTE: Final = 1_048_576
 _POLICIES: Final = ("Policy", "ImapPolicy", "Pop3Policy")
-_OPTIONS: Final = {
+POLICY_OPTIONS: Final = {
     f"{policy}.{field}": option
     for policy in _POLICIES
     for field, option in (
@@ -141,7 +141,7 @@ class ServeOptions:
             raise InvalidValueError("--timeout", self.timeout, "seconds, more than 0")
 
 
-@named(_OPTIONS, *_POLICIES)
+@named(POLICY_OPTIONS, *_POLICIES)
 def read_options(
     *,
     listen: Collection[str] = (),

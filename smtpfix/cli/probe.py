@@ -17,9 +17,10 @@ from smtpfix.safe_text import printable
 from smtpfix.suggesting import did_you_mean
 
 from .option_names import named
+from .pipe import complain
 from .probe_nagios import State, line, report
 from .probe_prometheus import exposition
-from .probe_reports import as_object, facts
+from .probe_reports import IMPLICIT_TLS, as_object, facts
 from .terminal import Terminal
 
 _WHERE: Final = re.compile(
@@ -64,7 +65,7 @@ def run(
             _check_output(as_json + nagios + prometheus, None if nagios else [*warn, *critical])
             if nagios:
                 return _as_plugin(stream, warn, critical, options)
-            result = probe(read_probe(**options))
+            result = probe(read_probe(**options), when_silent=_hint)
     except InvalidValueError as error:
         if not nagios:
             raise
@@ -82,6 +83,10 @@ def run(
             [head, *(f"    {label + ':' if label else '':17} {text}" for label, text in facts(result))]
         )
     return 0 if result.succeeded else 1
+
+
+def _hint() -> None:
+    complain(f"the server says nothing; if that goes on, try {IMPLICIT_TLS}")
 
 
 def _check_output(forms: int, ranges: list[str] | None) -> None:

@@ -6,6 +6,7 @@ saves transcripts; a third shows what happens, and nothing waits for it.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import queue
@@ -48,9 +49,10 @@ from .events import (
     weight,
 )
 from .json_output import JSONOutput
+from .listening import greets_as_smtpfix
 from .maildir import MaildirSaver
 from .option_names import in_options
-from .options import KEPT, ServeOptions
+from .options import KEPT, POLICY_OPTIONS, ServeOptions
 from .pipe import complain, reader_is_gone
 from .printer import Printer
 from .save import Saver, Saving
@@ -163,7 +165,7 @@ class _Run:
                 self._keeper = opened.enter_context(self._keeping())
             keep = None if self._keeper is None else self._keeper.keep
             for text in dict.fromkeys(text for policy in policies for text in policy.without_effect()):
-                complain(in_options(text))
+                complain(in_options(text, POLICY_OPTIONS))
             with warnings.catch_warnings(action="ignore", category=UserWarning):  # it has just been said
                 servers = [
                     Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
@@ -175,7 +177,7 @@ class _Run:
             if self._rules_file is not None:
                 self._use_rules(self._rules_file)
             for server in servers:
-                opened.enter_context(server)
+                _listen(server, opened)
             web = None if self._keeper is None else self._show_on_web(self._keeper, opened)
             if self._options.emit is not None and self._settings is not None:
                 emit(self._options.emit.text(servers[0]), self._settings)
@@ -192,10 +194,8 @@ class _Run:
             )
         except InvalidValueError as error:
             if error.field == "Policy.certificate":
-                raise InvalidValueError("--certificate-file and --key-file", error.value, error.expected) from error
+                raise error.renamed("--certificate-file and --key-file") from error
             raise
-        except ListenError as error:
-            raise CannotServeError(error.strerror or str(error)) from error
         except OSError as error:
             where = directory or "a temporary directory"
             raise CannotServeError(
@@ -389,6 +389,17 @@ class _Run:
         if self._keeper is not None:
             self._keeper.put(server, session)
         self._tell(SessionEnded(self._names[server], session))
+
+
+def _listen(server: Server, opened: ExitStack) -> None:
+    """Start a server. Raises `CannotServeError`, which says so where the port is another ``smtpfix serve``'s."""
+    try:
+        opened.enter_context(server)
+    except ListenError as error:
+        text, place = error.strerror or str(error), server.policy
+        if error.errno == errno.EADDRINUSE and place.port and greets_as_smtpfix(place.host, place.port):
+            text = text.replace("another program does", "another smtpfix does")
+        raise CannotServeError(text) from error
 
 
 def _look_at(key: Path) -> None:

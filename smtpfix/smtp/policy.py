@@ -249,8 +249,8 @@ class Policy(ServerPolicy):
             known = [one for given in users.values() for one in (given if isinstance(given, tuple) else (given,))]
             if not any(isinstance(one, Token) for one in known):
                 yield (
-                    f"nobody can log in: Policy.users have passwords, and Policy.mechanisms take tokens "
-                    f"({', '.join(sorted(names))}); give each user a Token, or offer PLAIN too"
+                    f"nobody can log in: the users have passwords, and {' and '.join(sorted(names))} of "
+                    "Policy.mechanisms takes tokens; give each user a Token, or offer PLAIN too"
                 )
 
     def speaks(self) -> Protocol:

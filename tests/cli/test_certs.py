@@ -485,9 +485,9 @@ def test_clients_get_certificates_with_their_names_from_a_kept_authority(run, tm
     ("names", "expected"),
     [
         (["a b"], "NAME: expected a host name, an e-mail address or an IP address"),
-        (["..."], "NAME: expected names of clients, each of which has files of its own"),
-        (["fe80::1", "fe80-1"], "NAME: expected names of clients, each of which has files of its own"),
-        ([""], "NAME: expected names of clients"),
+        (["..."], "leaves no name of its own for its files; leave it out"),
+        (["fe80::1", "fe80-1"], "leaves no name of its own for its files; leave it out"),
+        ([""], "NAME: '' leaves no name of its own for its files"),
     ],
 )
 def test_what_names_no_client_is_an_error_and_nothing_is_written(fail, tmp_path, names, expected):
@@ -530,7 +530,7 @@ def test_a_file_of_the_user_s_own_is_written_under_its_name(run, fail, tmp_path)
     file = tmp_path / "good.toml"
     file.write_text('summary = "s"\nexpected = "refuse"\nstandard = "x"\n[leaf]\nnot_after = -1\n')
     assert run("write", file, "--out", tmp_path).startswith("good: refuse")
-    assert "another name, for good's files are another scenario's" in fail("write", file, "good", "--out", tmp_path)
+    assert "another scenario has the name 'good' and" in fail("write", file, "good", "--out", tmp_path)
 
 
 def test_urls_that_nobody_will_answer_are_pointed_out(run, tmp_path):
@@ -541,8 +541,11 @@ def test_urls_that_nobody_will_answer_are_pointed_out(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["handshake-stall"], "ID: expected certificates' scenarios; others are shown by 'smtpfix serve --scenario'"),
-        (["tls"], "ID: expected certificates' scenarios; others are shown by 'smtpfix serve --scenario'"),
+        (
+            ["handshake-stall"],
+            "'smtpfix serve --scenario handshake-stall' plays it",
+        ),
+        (["tls"], "is no certificate's scenario; 'smtpfix serve"),
         (["expird"], "Did you mean 'expired'"),
         (["good", "--address", "1.2.3"], "--address: expected an IPv4 or IPv6 address, got '1.2.3'"),
         (["good", "--hostname", "a b"], "--hostname: expected a domain"),
