@@ -19,6 +19,7 @@ from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import GROUPS, Scenario
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.server import Server
+from smtpfix.suggesting import nearest
 
 from .servers import running_for
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
@@ -63,7 +64,8 @@ class Checked:
             raise self._fail(name, "a collection of names out of " + ", ".join(known))
         for item in value:
             if not isinstance(item, str) or not {item, item.upper(), item.lower()}.intersection(known):
-                raise self._say(name, f"there is no {item!r}{did_you_mean(item, known)}; there are {', '.join(known)}")
+                names = sorted(known) if isinstance(known, AbstractSet) else known
+                raise self._say(name, f"there is no {item!r}{did_you_mean(item, names)}; there are {', '.join(names)}")
         return tuple(item.upper() for item in value)
 
 
