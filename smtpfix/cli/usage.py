@@ -95,8 +95,8 @@ def _with_source(option: str, parameter: click.Parameter, context: click.Context
 
 def with_source(error: InvalidValueError, context: click.Context) -> InvalidValueError:
     """Return an error of an option that names where its value is from: a variable, or the file of ``--config``."""
-    option, _, more = error.field.partition(":")
-    for parameter in _options(context):
-        if option in parameter.opts and (source := _with_source(option, parameter, context)) != option:
-            return error.renamed(f"{source}:{more}" if more else source)
-    return error
+    option = error.field.partition(":")[0].partition(" ")[0]
+    parameter = next((one for one in _options(context) if option in one.opts), None)
+    if parameter is None:
+        return error
+    return error.renamed(error.field.replace(option, _with_source(option, parameter, context), 1))
