@@ -276,9 +276,11 @@ def _own(ids: Collection[str | Path]) -> dict[str, tuple[Scenario, Path]]:
         except OSError as error:
             raise InvalidValueError("ids", str(file), f"a file that can be read ({error.strerror})") from error
         if scenario.id in scenario_ids():
-            raise InvalidValueError("ids", str(file), f"a name of its own: the catalogue has {scenario.id} already")
+            sentence = f"the catalogue has a scenario {scenario.id!r} already; rename {str(file)!r}"
+            raise InvalidValueError.saying("ids", str(file), sentence)
         if own.setdefault(scenario.id, (scenario, file))[1] != file:
-            raise InvalidValueError("ids", str(file), f"a name of its own: {own[scenario.id][1]} has it too")
+            sentence = f"{str(own[scenario.id][1])!r} and {str(file)!r} have one name; rename one of them"
+            raise InvalidValueError.saying("ids", str(file), sentence)
         if scenario.control:
             check_scenario_id(scenario.control, f"{file.name}: control")
     return own

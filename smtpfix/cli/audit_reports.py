@@ -33,11 +33,17 @@ class ReportFiles:
         for option, file, _ in self._wanted():
             folder = file.absolute().parent
             if file.is_dir() or not folder.is_dir():
-                raise InvalidValueError(option, str(file), "a file in a directory that is there")
+                raise (
+                    InvalidValueError.saying(
+                        option, str(file), f"there is no directory for {str(file)!r}; make it first"
+                    )
+                    if not folder.is_dir()
+                    else InvalidValueError(option, str(file), "a file, not a directory")
+                )
             if not os.access(file if file.exists() else folder, os.W_OK):
                 raise InvalidValueError(option, str(file), "a file that can be written")
             if (other := taken.setdefault(file.resolve(), option)) != option:
-                raise InvalidValueError(option, str(file), f"another file than {other}")
+                raise InvalidValueError.saying(option, str(file), f"{other} writes this file; choose another one")
 
     def write(self, result: AuditResult) -> None:
         """Write what is wanted, as far as possible. Raises `InvalidValueError` for what could not be written."""

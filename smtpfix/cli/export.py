@@ -59,7 +59,7 @@ class WriteOptions:
     def __post_init__(self) -> None:
         for option, password in (("--pkcs12", self.pkcs12), ("--truststore", self.truststore)):
             if password == "":
-                raise InvalidValueError(option, password, "a password")
+                raise InvalidValueError.saying(option, password, "the password is empty; give one")
         if self.address is not None:
             try:
                 ipaddress.ip_address(self.address)
@@ -131,7 +131,7 @@ def write_clients(
 ) -> int:
     """Issue certificates for clients, and say what was written."""
     if pkcs12 == "":
-        raise InvalidValueError("--pkcs12", pkcs12, "a password")
+        raise InvalidValueError.saying("--pkcs12", pkcs12, "the password is empty; give one")
     files: dict[str, list[_File]] = {}
     with _authority(directory, None) as authority:
         for name in names:

@@ -405,7 +405,7 @@ def _listen(server: Server, opened: ExitStack) -> None:
 def _look_at(key: Path) -> None:
     """Say so where others can read or write the user's own key; in a repository of tests that may well be meant."""
     if os.name != "nt" and key.stat().st_mode & 0o077:
-        complain(f"others can read or write the key {key}: it had better be worth nothing elsewhere")
+        complain(f"others can read or write the key {key}; use one that protects nothing else")
 
 
 def _saver(directory: Path, way: str) -> Saving:

@@ -12,7 +12,7 @@ from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
 from smtpfix.policy.server_policy import SHORT_VERSIONS, TLS_VERSIONS, ServerPolicy
 from smtpfix.smtp.policy import Policy
-from smtpfix.suggesting import one_of
+from smtpfix.suggesting import either, one_of
 
 
 def find_scenario(option: str, text: str) -> Scenario:
@@ -65,7 +65,8 @@ def certificate_fields(certificate: str | None, chain: Path | None, key: Path | 
     """Return the fields of a policy for the certificate to show: a scenario's, or a user's own files."""
     if certificate is not None:
         if chain is not None or key is not None:
-            raise InvalidValueError("--certificate", certificate, "nothing beside --certificate-file and --key-file")
+            sentence = f"it is {certificate!r}, and --certificate-file shows another one; leave one of them out"
+            raise InvalidValueError.saying("--certificate", certificate, sentence)
         return {"certificate": Path(certificate) if is_scenario_file(certificate) else certificate}
     if chain is None and key is None:
         return {}
@@ -115,10 +116,12 @@ def showing(
         shown = " with ".join(scenario.id for scenario in scenarios)
         modes = [str(mode) for mode in Mode if all(mode in scenario.modes for scenario in scenarios)]
         given = ", ".join(dict.fromkeys(policy.mode for policy in policies))
-        needed = ", ".join(modes) or "there is none"
+        needed = either(modes) if modes else "one of them: no mode shows both"
         for scenario in scenarios:
             if not any(scenario.is_for(policy.spoken) for policy in policies):
-                needed = f"servers of {scenario.protocol or 'smtp'}, such as {scenario.protocol}+{modes[0]}:0"
-        raise InvalidValueError("--listen", given, f"a mode that can show {shown}: {needed}")
+                needed = (
+                    f"a server of {(scenario.protocol or 'smtp').upper()}, such as {scenario.protocol}+{modes[0]}:0"
+                )
+        raise InvalidValueError.saying("--listen", given, f"{given} cannot show {shown}; choose {needed}")
     left_out = dict.fromkeys(Mode(policy.mode) for policy in policies if policy not in able)
     return able, tuple(left_out)

@@ -438,7 +438,7 @@ def test_groups_and_scenarios_choose_what_is_run_and_the_rest_is_counted():
         ({"credentials": "ann:abc"}, "one of 4 or more"),
         ({"credentials": ("ann", "s3cret\r\nword")}, "a user and a password on one line"),
         ({"credentials": "ann\n:s3cret-word"}, "a user and a password on one line"),
-        ({"credentials": "ann:s3cret-\udcff"}, "a user and a password in UTF-8"),
+        ({"credentials": "ann:s3cret-\udcff"}, "write a user and a password in UTF-8"),
         ({"groups": ["striping"]}, r"did you mean 'stripping'\?"),
         ({"jobs": 0}, "jobs: expected a whole number, 1 or more, got 0"),
         ({"timeout": 0}, "timeout: expected seconds, more than 0, got 0"),

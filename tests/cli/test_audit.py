@@ -310,7 +310,7 @@ def test_a_report_that_could_not_be_written_is_refused_before_anything_is_run(op
     command = ["--", sys.executable, "-c", f"open({str(mark)!r}, 'w')"]
     for file in (tmp_path, tmp_path / "no-such-directory" / "report"):
         assert main(["audit", option, str(file), "--mode", "none", "--scenario", "good", *command]) == 2
-        assert f"{option}: expected a file in a directory that is there, got '{file}'" in capfd.readouterr().err
+        assert f"{option}: there is no directory for '{file}'; make it first" in capfd.readouterr().err
     assert not mark.exists()
     assert main(["audit", option, str(tmp_path / "report"), "--mode", "none", "--scenario", "good", *command]) == 2
     assert mark.exists()  # it does not connect
@@ -319,7 +319,7 @@ def test_a_report_that_could_not_be_written_is_refused_before_anything_is_run(op
 def test_two_reports_in_one_file_are_refused(tmp_path, capfd):
     file = tmp_path / "report"
     assert main(["audit", "smtplib", "--json", str(file), "--html", str(tmp_path / "." / "report")]) == 2
-    assert "--html: expected another file than --json" in capfd.readouterr().err
+    assert "--html: --json writes this file; choose another one" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
@@ -369,7 +369,7 @@ def test_a_baseline_of_another_declaration_is_refused_before_anything_is_run(bas
     assert main(["audit", "smtplib", "--mode", "implicit", "--baseline", file]) == 2
     printed = capfd.readouterr()
     assert printed.out == ""
-    assert "an audit with mode implicit, trust pki, without a login, got 'mode starttls-required" in printed.err
+    assert "and this audit mode implicit, trust pki, without a login; compare" in printed.err
 
 
 def test_the_baseline_can_be_renewed_in_one_go(baselines, tmp_path):

@@ -549,8 +549,8 @@ def test_urls_that_nobody_will_answer_are_pointed_out(run, tmp_path):
         (["expird"], "Did you mean 'expired'"),
         (["good", "--address", "1.2.3"], "--address: expected an IPv4 or IPv6 address, got '1.2.3'"),
         (["good", "--hostname", "a b"], "--hostname: expected a domain"),
-        (["good", "--pkcs12", ""], "--pkcs12: expected a password, got ''"),
-        (["good", "--truststore", ""], "--truststore: expected a password, got ''"),
+        (["good", "--pkcs12", ""], "--pkcs12: the password is empty; give one"),
+        (["good", "--truststore", ""], "--truststore: the password is empty; give one"),
         ([], "ID|GROUP|FILE.toml... is missing"),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_rule_of_another_protocol_says_so_and_a_scenario_is_shown_by_those_who
     assert len(read_options(pop3=True, certificate="expired").policies) == 6
     with pytest.raises(InvalidValueError, match=r"--rule: rule: expected a stage first, one of CONNECT, .* 'MAIL"):
         read_options(rule=["pop3: MAIL: -ERR no"])
-    with pytest.raises(InvalidValueError, match=r"servers of pop3, such as pop3\+starttls:0"):
+    with pytest.raises(InvalidValueError, match=r"a server of POP3, such as pop3\+starttls:0"):
         read_options(scenario="pop3-strip-capa")
     with pytest.raises(InvalidValueError, match=r"--listen pop3\+tls:0: MODE: 'tls' is no mode; .* 'implicit-tls'"):
         read_options(listen=["pop3+tls:0"])
@@ -192,7 +192,7 @@ def test_mechanisms_are_offered_in_their_order_by_every_server():
     [
         ({"token": ["ann"]}, "--token: expected NAME:TOKEN, got 'a text without"),
         ({"token": ["ann:s3cret!"]}, "--token: Token.value: expected ASCII letters"),
-        ({"token": ["ann:abc"], "any_user": True}, "--token: expected either NAME:TOKEN or everybody"),
+        ({"token": ["ann:abc"], "any_user": True}, "--token: --any-user lets everybody log in"),
         ({"mechanism": ["NTLM"], "any_user": True}, "--mechanism: there is no 'NTLM'; there are PLAIN"),
         (
             {"mechanism": ["SCRAM-SHA-1"], "any_user": True},
@@ -224,7 +224,7 @@ def test_a_user_without_name_or_colon_is_refused_without_showing_what_may_be_a_p
 
 
 def test_names_beside_everybody_make_no_sense():
-    with pytest.raises(InvalidValueError, match="--user: expected either NAME:PASSWORD or everybody"):
+    with pytest.raises(InvalidValueError, match="--user: --any-user lets everybody log in"):
         read_options(user=["ann:s3cret"], any_user=True)
 
 
@@ -350,7 +350,10 @@ def test_tls_versions_have_a_lowest_and_a_highest_one(lowest, highest, expected)
             "--scenario: 'expired' is a certificate's scenario, and so is 'cn-only'; take one of them",
         ),
         ({"certificate": "no.toml"}, r"--certificate: expected a scenario's id, or a TOML file .*, got 'no\.toml'"),
-        ({"certificate": "good", "key_file": Path("k")}, "--certificate: expected nothing beside --certificate-file"),
+        (
+            {"certificate": "good", "key_file": Path("k")},
+            "--certificate: it is 'good', and --certificate-file",
+        ),
         ({"key_file": Path("k")}, "--certificate-file: expected a PEM file with the chain of --key-file's key, got No"),
         ({"certificate_file": Path("c"), "key_file": Path("k")}, "--certificate-file: expected a PEM file .*, got 'c'"),
         ({"certificate_file": Path(__file__)}, "--key-file: expected a PEM file with the key of .*, got None"),
@@ -365,15 +368,15 @@ def test_tls_versions_have_a_lowest_and_a_highest_one(lowest, highest, expected)
         ),
         (
             {"certificate": "expired", "listen": ["plain:0"]},
-            "--listen: expected a mode that can show expired: .*'plain'",
+            "--listen: plain cannot show expired; choose starttls, tls-required or implicit-tls",
         ),
         (
             {"scenario": "plain-on-tls-port", "listen": ["starttls:0"]},
-            "--listen: expected a mode that can show plain-on-tls-port: implicit-tls, got 'starttls'",
+            "--listen: starttls cannot show plain-on-tls-port; choose implicit-tls",
         ),
         (
             {"scenario": "plain-on-tls-port", "certificate": "expired", "listen": ["starttls:0", "plain:0"]},
-            "--listen: expected a mode that can show expired with plain-on-tls-port: implicit-tls, got .starttls, .*",
+            "--listen: starttls, plain cannot show expired with plain-on-tls-port; choose implicit-tls",
         ),
         ({"tls_min": "1.3", "listen": ["plain:0"]}, "--listen: plain:0 has no TLS, which --tls-min is about"),
         ({"key_type": "rsa", "listen": ["plain:0"]}, "--listen: plain:0 has no TLS, which --key-type is about"),
