@@ -32,13 +32,11 @@ class ReportFiles:
         taken: dict[Path, str] = {}
         for option, file, _ in self._wanted():
             folder = file.absolute().parent
-            if file.is_dir() or not folder.is_dir():
-                raise (
-                    InvalidValueError.saying(
-                        option, str(file), f"there is no directory for {str(file)!r}; make it first"
-                    )
-                    if not folder.is_dir()
-                    else InvalidValueError(option, str(file), "a file, not a directory")
+            if file.is_dir():
+                raise InvalidValueError(option, str(file), "a file, not a directory")
+            if not folder.is_dir():
+                raise InvalidValueError.saying(
+                    option, str(file), f"there is no directory {str(folder)!r}; make it first"
                 )
             if not os.access(file if file.exists() else folder, os.W_OK):
                 raise InvalidValueError(option, str(file), "a file that can be written")

@@ -308,9 +308,13 @@ def test_the_artifact_is_where_sarif_shows_its_results(artifact, is_there, tmp_p
 def test_a_report_that_could_not_be_written_is_refused_before_anything_is_run(option, tmp_path, capfd):
     mark = tmp_path / "was-run"
     command = ["--", sys.executable, "-c", f"open({str(mark)!r}, 'w')"]
-    for file in (tmp_path, tmp_path / "no-such-directory" / "report"):
+    folder = tmp_path / "no-such-directory"
+    for file, said in (
+        (tmp_path, f"expected a file, not a directory, got '{tmp_path}'"),
+        (folder / "report", f"there is no directory '{folder}'; make it first"),
+    ):
         assert main(["audit", option, str(file), "--mode", "none", "--scenario", "good", *command]) == 2
-        assert f"{option}: there is no directory for '{file}'; make it first" in capfd.readouterr().err
+        assert f"{option}: {said}" in capfd.readouterr().err
     assert not mark.exists()
     assert main(["audit", option, str(tmp_path / "report"), "--mode", "none", "--scenario", "good", *command]) == 2
     assert mark.exists()  # it does not connect
