@@ -41,7 +41,7 @@ class InvalidValueError(SMTPFixError, ValueError):
 
 
 class UnknownScenario(SMTPFixError, LookupError):  # noqa: N818 - the name is part of the public contract
-    """No scenario of this name is in the catalogue; the text has the nearest names, and says how to list all of them."""
+    """No scenario of this name is in the catalogue; the text has the nearest ones, and how to list all."""
 
 
 class UnknownProvider(SMTPFixError, LookupError):  # noqa: N818 - the name is part of the public contract

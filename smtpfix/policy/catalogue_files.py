@@ -64,6 +64,11 @@ def read_scenario(path: Path) -> Scenario:
     return Scenario.parse(path.stem, text)
 
 
+def has_scenario(scenario_id: str) -> bool:
+    """Return whether the catalogue has this id."""
+    return scenario_id in _every_id()
+
+
 def check_scenario_id(scenario_id: str, field: str = "scenario") -> None:
     """Raise `UnknownScenario` unless the catalogue has this id."""
     known = _every_id()

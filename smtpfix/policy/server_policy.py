@@ -313,12 +313,14 @@ class ServerPolicy(Checked):
 
     def _sort_scenarios(self) -> None:
         """Put a certificate's scenario into `certificate` and another one into `scenario`, wherever an id stands."""
+        from .catalogue_files import has_scenario, load_scenario  # noqa: PLC0415 - good servers need none
+
         given = {name: getattr(self, name) for name in ("certificate", "scenario")}
         for name, other, default in (("scenario", "certificate", "good"), ("certificate", "scenario", None)):
             one = given[name]
-            if not isinstance(one, str) or one in ("good", "") or one.endswith(".toml"):
-                continue
-            if (self._find_scenario(name).group == "certificates") is (name == "certificate"):
+            if not isinstance(one, str) or one == "good" or not has_scenario(one):
+                continue  # what is wrong with it, its own check says
+            if (load_scenario(one).group == "certificates") is (name == "certificate"):
                 continue
             if given[other] != default:
                 kind = "no certificate's" if name == "certificate" else "a certificate's"

@@ -311,7 +311,7 @@ def test_a_report_that_could_not_be_written_is_refused_before_anything_is_run(op
     folder = tmp_path / "no-such-directory"
     for file, said in (
         (tmp_path, f"expected a file, not a directory, got '{tmp_path}'"),
-        (folder / "report", f"there is no directory '{folder}'; make it first"),
+        (folder / "report", f"there is no directory '{folder}'; make it"),
     ):
         assert main(["audit", option, str(file), "--mode", "none", "--scenario", "good", *command]) == 2
         assert f"{option}: {said}" in capfd.readouterr().err

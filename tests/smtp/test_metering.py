@@ -76,7 +76,10 @@ def test_a_limit_without_sense_is_refused_naming_it(field, value):
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ({"conections": 1}, "file: expected only the keys connections, "),
+        (
+            {"conections": 1},
+            "file: there is no key 'conections' (did you mean 'connections'?); ",
+        ),
         ({"errors": 0}, "file: errors: expected a whole number from 1 up"),
         (["errors"], "file: expected a table of connections, "),
     ],
