@@ -217,11 +217,12 @@ class ServerPolicy(Checked):
                     "name users with passwords, or leave SCRAM out",
                 )
         for name in ("mechanisms", "mechanisms_in_clear") if callable(self.users) else ():
-            if any(one not in (*ASKING, "ANONYMOUS") for one in getattr(self, name) or ()):
+            silent = [one for one in getattr(self, name) or () if one not in (*ASKING, "ANONYMOUS")]
+            if silent:
                 raise self._say(
                     name,
-                    f"a function in Policy.users can be asked by {', '.join(ASKING)} and ANONYMOUS only: no other "
-                    f"mechanism shows the server a password or a token, so {list(getattr(self, name))} cannot work",
+                    f"{silent[0]} shows the server neither a password nor a token, so there is nothing to ask the "
+                    f"function in Policy.users; choose from {', '.join(ASKING)} and ANONYMOUS",
                 )
 
     def _check_tls(self) -> None:

@@ -381,7 +381,7 @@ def test_lines_of_the_reply_to_ehlo_stand_in_the_order_given_and_what_is_not_amo
 @pytest.mark.parametrize(
     ("replies", "expected"),
     [
-        ({"goodbye": "x"}, "there is no reply 'goodbye'; there are bye, "),
+        ({"goodbye": "x"}, "there is no reply 'goodbye' (did you mean 'bye'?); there are bye, "),
         ({"bye": 221}, "a Reply, or its text"),
         ({"bye": Reply(250)}, "a reply 221"),
         ({"start_content": Reply(250)}, "a reply 354"),
