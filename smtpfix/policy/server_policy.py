@@ -99,7 +99,8 @@ class ServerPolicy(Checked):
     or an `ssl.SSLContext` for servers, which then decides all of TLS: versions, ciphers, client certificates, ALPN."""
     scenario: str | Path | None = None
     """Scenario of any other kind: an id of the catalogue, or a `Path` to a file of your own; None is a server as it
-    should be. Fields that are left as they are take what the scenario says; its rules are in force from the start."""
+    should be. Fields that are left as they are take what the scenario says; its rules are in force from the start. An
+    id of either kind may stand in either field: each is put where it belongs."""
     tls_min: str = "TLSv1.2"
     """Lowest TLS version, one of `TLS_VERSIONS`; ``"1.2"`` will do for ``"TLSv1.2"``."""
     tls_max: str = "TLSv1.3"
@@ -159,7 +160,7 @@ class ServerPolicy(Checked):
     def _check(self) -> None:
         """Check every field, and put it into its normal form; protocols add theirs."""
         self._check_mode()
-        if self.scenario is not None or (self.certificate != "good" and isinstance(self.certificate, str)):
+        if self.scenario is not None or (isinstance(self.certificate, str) and self.certificate != "good"):
             self._sort_scenarios()
         self._check_scenario()
         self._check_auth()
@@ -316,18 +317,19 @@ class ServerPolicy(Checked):
         """Put a certificate's scenario into `certificate` and another one into `scenario`, wherever an id stands."""
         from .catalogue_files import has_scenario, load_scenario  # noqa: PLC0415 - good servers need none
 
-        given = {name: getattr(self, name) for name in ("certificate", "scenario")}
-        for name, other, default in (("scenario", "certificate", "good"), ("certificate", "scenario", None)):
-            one = given[name]
-            if not isinstance(one, str) or one == "good" or not has_scenario(one):
-                continue  # what is wrong with it, its own check says
-            if (load_scenario(one).group == "certificates") is (name == "certificate"):
+        found: dict[str, object] = {}
+        for name, default in (("certificate", "good"), ("scenario", None)):
+            value, place = getattr(self, name), name
+            if value == default:
                 continue
-            if given[other] != default:
-                kind = "no certificate's" if name == "certificate" else "a certificate's"
-                raise self._say(name, f"{one!r} is {kind} scenario, and Policy.{other} is {given[other]!r}; take one")
-            self._set(other, one)
-            self._set(name, None if name == "scenario" else "good")
+            if isinstance(value, str) and has_scenario(value):  # what else is wrong with it, its own check says
+                place = "certificate" if load_scenario(value).group == "certificates" else "scenario"
+            if place in found:
+                kind = "a certificate's scenario" if place == "certificate" else "no certificate's scenario"
+                raise self._say(name, f"{value!r} is {kind}, and so is {found[place]!r}; a server shows one of each")
+            found[place] = value
+        self._set("certificate", found.get("certificate", "good"))
+        self._set("scenario", found.get("scenario"))
 
     def _check_scenario(self) -> None:
         if self.scenario is None:

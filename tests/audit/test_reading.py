@@ -291,7 +291,7 @@ def test_what_makes_no_sense_for_readers_is_told_before_anything_is_run():
     ):
         with pytest.raises(InvalidValueError, match=complaint):
             audit_client("curl", **options)
-    with pytest.raises(InvalidValueError, match="it speaks POP3 .protocol 'pop3'., and here"):
+    with pytest.raises(InvalidValueError, match=r"it speaks POP3 .protocol 'pop3'., and here"):
         audit_client("poplib", protocol="imap")
 
 

@@ -646,3 +646,32 @@ def test_errors_are_values_that_name_the_option():
     with pytest.raises(InvalidValueError) as error:
         WriteOptions(("good",), Path("out"), address="here")
     assert error.value.field == "--address"
+
+
+# scenarios
+
+
+@pytest.mark.parametrize("command", [["certs", "show"], ["scenarios"]])
+def test_a_scenario_of_rules_shows_them_and_no_certificates(command, capsys):
+    assert main([*command, "rcpt-550"]) == 0
+    text = capsys.readouterr().out
+    assert "    Rules:        RCPT: 550 5.1.1 No such user here\n" in text
+    assert "    Try it:       smtpfix serve --scenario rcpt-550\n" in text
+    assert "Certificate 1" not in text
+
+
+def test_scenarios_lists_all_or_a_group_and_shows_one(capsys):
+    def printed(*arguments):
+        assert main(["scenarios", *arguments]) == 0
+        return capsys.readouterr().out
+
+    assert [line.split()[0] for line in printed().splitlines()[1:]] == list(scenario_ids())
+    assert [json.loads(line)["id"] for line in printed("tls", "--json").splitlines()] == list(scenario_ids("tls"))
+    assert "Certificate 1: the leaf" in printed("expired")
+
+
+def test_the_root_of_an_authority_that_is_not_kept_is_written_with_a_warning(tmp_path, capfd):
+    assert main(["certs", "ca", "--out", str(tmp_path / "root.pem")]) == 0
+    assert "since its authority was not kept; to keep one, add --authority DIR" in capfd.readouterr().err
+    assert main(["certs", "ca", "--out", str(tmp_path / "kept.pem"), "--authority", str(tmp_path / "ca")]) == 0
+    assert capfd.readouterr().err == ""

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from smtpfix import ANY_USER, InvalidValueError, Mode, Token, UnknownScenario
+from smtpfix import ANY_USER, InvalidValueError, Mode, Policy, Server, Token, UnknownScenario
+from smtpfix.cli.listening import greets_as_smtpfix
 from smtpfix.cli.options import ServeOptions, read_options
 
 
@@ -403,3 +404,22 @@ def test_memory_is_a_number_of_mebibytes():
     assert read_options().max_memory == 268_435_456
     with pytest.raises(InvalidValueError, match="--max-memory: expected MiB, 1 or more, got 0"):
         read_options(max_memory=0)
+
+
+# Scenarios of any kind, and ports
+
+
+@pytest.mark.parametrize("option", ["certificate", "scenario"])
+def test_either_option_takes_a_scenario_of_any_kind(option):
+    (policy,) = read_options(listen=["starttls:0"], **{option: "expired"}).policies
+    assert (policy.certificate, policy.scenario) == ("expired", None)
+    (policy,) = read_options(listen=["starttls:0"], **{option: "rcpt-550"}).policies
+    assert (policy.certificate, policy.scenario) == ("good", "rcpt-550")
+
+
+def test_another_smtpfix_is_known_by_its_greeting():
+    with Server(Policy()) as server:
+        assert greets_as_smtpfix("localhost", server.port)
+    with Server(Policy(greeting="somebody else")) as server:
+        assert not greets_as_smtpfix("0.0.0.0", server.port)
+    assert not greets_as_smtpfix("localhost", server.port)

@@ -230,3 +230,46 @@ def test_a_server_that_says_the_password_again_has_it_not_printed(run, options):
     assert "Who is AUTH PLAIN" in out
     assert "AGFubgBzM2NyZXQ" not in out
     assert "s3cret" not in out
+
+
+# What to try
+
+
+def test_a_server_that_says_nothing_may_begin_with_tls_which_is_said_while_it_is_waited_for(capfd, monkeypatch):
+    monkeypatch.setattr("smtpfix.probe.session._SILENCE", 0.01)
+    with Server(Policy("implicit-tls")) as server:
+        assert main(["probe", f"{server.host}:{server.port}", "--timeout", "1"]) == 1
+    printed = capfd.readouterr()
+    assert printed.err == (
+        "smtpfix: the server says nothing; if that goes on, try --connection implicit-tls: a server that begins with "
+        "TLS waits for its client\n"
+    )
+    assert "Try:              --connection implicit-tls: a server that begins" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "advice"),
+    [
+        (Policy("implicit-tls"), ["--connection", "implicit-tls"], "--ca-file FILE, if you trust its authority"),
+        (Policy("plain"), ["--connection", "implicit-tls"], "--connection starttls, or plain"),
+    ],
+)
+def test_a_failure_whose_kind_is_known_is_told_with_what_to_try(capsys, policy, options, advice):
+    with Server(policy) as server:
+        assert main(["probe", f"{server.host}:{server.port}", *options]) == 1
+    assert f"Try:              {advice}" in capsys.readouterr().out
+
+
+def test_the_name_of_a_certificate_for_somebody_else_can_be_given(run):
+    with Server(Policy("implicit-tls")) as server:
+        _, printed, _ = run(server, "--connection", "implicit-tls", "--name", "mail.example.org")
+    assert "Try:              --name NAME, if the certificate is for another name of this server" in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "connection"),
+    [("tls-required", "starttls"), ("starttls-required", "starttls"), ("implicit", "implicit-tls"), ("none", "plain")],
+)
+def test_other_commands_words_for_when_tls_begins_will_do(name, connection):
+    options = {"password": None, "password_file": None, "no_verify": False, "ca_file": None}
+    assert read_probe("localhost:25", connection=name, **options).connection == connection

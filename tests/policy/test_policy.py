@@ -205,9 +205,9 @@ NONSENSE = [
     ("certificate", {"certificate": None}, "a scenario's id, a Path"),
     ("certificate", {"certificate": ("chain.pem",)}, "the files of a chain and of its key"),
     ("certificate", {"certificate": Path("nowhere.toml")}, "there is no file 'nowhere.toml'"),
-    ("certificate", {"certificate": "tls12-only", "scenario": "rcpt-550"}, "Policy.scenario is 'rcpt-550'; take one"),
+    ("scenario", {"certificate": "tls12-only", "scenario": "rcpt-550"}, "and so is 'tls12-only'; a server shows one"),
     ("scenario", {"scenario": 1.2}, "a scenario's id, a Path to a scenario's file, or None"),
-    ("scenario", {"scenario": "expired", "certificate": "cn-only"}, "Policy.certificate is 'cn-only'; take one"),
+    ("scenario", {"scenario": "expired", "certificate": "cn-only"}, "and so is 'cn-only'; a server shows one of each"),
     ("scenario", {"scenario": "plain-on-tls-port", "mode": "starttls"}, "use mode implicit-tls"),
     ("max_octets", {"max_octets": 0}, "a whole number from 1 up"),
     ("max_transcript_octets", {"max_transcript_octets": 65_535}, "a whole number from 65536 up"),
@@ -409,3 +409,10 @@ def test_replace_names_what_it_does_not_know(arguments, keywords, words):
 @given(st.dictionaries(st.text(), st.text(), max_size=4))
 def test_any_names_and_passwords_of_text_are_users(users):
     assert Policy(users=users).users == users
+
+
+def test_either_field_takes_a_scenario_of_any_kind():
+    assert Policy("starttls", scenario="expired") == Policy("starttls", certificate="expired")
+    assert Policy("starttls", certificate="rcpt-550") == Policy("starttls", scenario="rcpt-550")
+    both = Policy("starttls", certificate="tls12-only", scenario="expired")
+    assert (both.certificate, both.scenario) == ("expired", "tls12-only")
