@@ -45,7 +45,8 @@ class Emission:
             raise InvalidValueError("--emit", text, expected) from None
         if is_env_file and style.form is not Form.ENVIRONMENT:
             known = ", ".join(one for one, other in STYLES.items() if other.form is Form.ENVIRONMENT)
-            raise InvalidValueError("--emit", text, f"a style of environment variables behind {_ENV_FILE}: {known}")
+            sentence = f"{wanted!r} is no style of environment variables, which {_ENV_FILE} takes; those are {known}"
+            raise InvalidValueError.saying("--emit", text, sentence)
         return cls(wanted, is_env_file)
 
     def text(self, server: Server) -> str:

@@ -85,5 +85,5 @@ def _from_file(path: Path) -> Iterator[tuple[str, str | HashedPassword]]:
 def _split(option: str, text: str, expected: str) -> tuple[str, str]:
     name, colon, secret = text.partition(":")
     if not name or not colon:  # the text is not shown, it may be a secret
-        raise InvalidValueError(option, "a text without a name and a colon", expected)
+        raise InvalidValueError.saying(option, None, f"there is no name, or no colon behind it; write {expected}")
     return name, secret

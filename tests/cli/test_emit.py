@@ -85,11 +85,11 @@ def test_what_an_env_file_cannot_hold_is_an_error_that_does_not_show_it():
     [
         ("pyramid", "one of env, smtp, "),
         ("docker:pyramid", "one of env, smtp, "),
-        ("docker:django", "a style of environment variables behind docker: env, "),
+        ("docker:django", "'django' is no style of environment variables, which docker takes; those are env, "),
     ],
 )
 def test_an_unknown_style_is_an_error_that_lists_them(text, expected):
-    with pytest.raises(InvalidValueError, match=f"--emit: expected {expected}"):
+    with pytest.raises(InvalidValueError, match=f"--emit: .*{expected}"):
         read_options(emit=text)
 
 

@@ -53,8 +53,8 @@ def test_the_command_line_overrules_the_file_and_adds_tokens_to_it(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("ann", "line 2: expected NAME:PASSWORD, got 'a text without a name and a colon'"),
-        (":s3cret", "line 2: expected NAME:PASSWORD, got 'a text without a name and a colon'"),
+        ("ann", "line 2: there is no name, or no colon behind it; write NAME:PASSWORD"),
+        (":s3cret", "line 2: there is no name, or no colon behind it; write NAME:PASSWORD"),
         ("bob:s3cret", "line 2: 'bob' stands in line 1 already; name each user once"),
         (
             "ann:$2y$05$s3cret",
