@@ -5,7 +5,6 @@ Imported only where a test asks for one of the fixtures ``smtp_scenario``, ``ima
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import GROUPS, Scenario
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.server import Server
+from smtpfix.suggesting import nearest
 
 from .servers import running_for
 
@@ -126,7 +126,7 @@ def _read(marker: pytest.Mark, kind: Kind) -> _Marker:
     try:
         mode = Mode(kind.policy(fields.pop("mode", Mode.IMPLICIT_TLS)).mode)
     except InvalidValueError as error:
-        raise _Nonsense(f"{kind.marker}: mode: expected {error.expected}, got {error.value!r}") from error
+        raise _Nonsense(str(error.renamed(f"{kind.marker}: mode"))) from error
     declared = {key: _ids(key, fields.pop(key, ()), kind) for key in _POINTLESS}
     for name in sorted(declared["accepts"] & declared["refuses"]):
         raise _Nonsense(f"{kind.marker}: {name!r} is in both accepts and refuses; take it out of one")
@@ -161,8 +161,8 @@ def _ids(key: str, value: Any, kind: Kind) -> frozenset[str]:
 def _check_id(where: str, name: Any, known: Collection[str], kind: Kind) -> None:
     if isinstance(name, str) and name in known:
         return
-    nearest = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else []
-    hint = f"; did you mean {str(nearest[0])!r}?" if nearest else ""
+    near = nearest(name, map(str, known))
+    hint = f"; did you mean {near[0]!r}?" if near else ""
     raise _Nonsense(
         f"{where}: expected ids of scenarios{' or groups' if _MODES in known else ''}, got {name!r}{hint}\n"
         f"groups: {', '.join(_ALL_GROUPS)}\nids: {', '.join(kind.ids())}"

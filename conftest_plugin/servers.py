@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import pytest
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.mail.inbox import Inbox
+from smtpfix.policy.checks import MEANT
 from smtpfix.server import Server
 from smtpfix.smtp.policy import Policy
+from smtpfix.suggesting import check_names
 
 from . import PASSED, SERVERS
 
@@ -30,6 +33,7 @@ _READERS: Final = frozenset(
     {"imap_server", "start_imap_server", "imap_scenario", "pop3_server", "start_pop3_server", "pop3_scenario"}
 )
 """Fixtures with servers that mail is read from."""
+_LIKE: Final = "Only SMTP has profiles of providers"
 _STRICT = "strict_rules"
 """The marker's own keyword; all others are the policy's."""
 
@@ -119,8 +123,18 @@ def _changed(policy: PolicyT, *mode: str, **fields: Any) -> PolicyT:
 def _marked(item: pytest.Item, protocol: str, policy: PolicyT) -> PolicyT:
     """Return a policy with what a test's markers say; the nearest one has the last word."""
     for marker in reversed(list(item.iter_markers(protocol))):
+        _check_keywords(protocol, policy, marker)
         policy = _changed(policy, *marker.args, **{key: marker.kwargs[key] for key in marker.kwargs if key != _STRICT})
     return policy
+
+
+def _check_keywords(protocol: str, policy: ServerPolicy, marker: pytest.Mark) -> None:
+    """Raise `TypeError` for what a marker has no place for, with what it has and what may have been meant."""
+    names = [item.name for item in fields(policy) if item.init]
+    known = [*names, *(["like"] if isinstance(policy, Policy) else []), _STRICT]
+    check_names(f"the marker {protocol}", marker.kwargs, known, {**MEANT, "like": _LIKE})
+    if len(marker.args) > 1:
+        raise TypeError(f"the marker {protocol} takes one mode, got {len(marker.args)}: {marker.args!r}")
 
 
 def _has_strict_rules(item: pytest.Item, protocol: str) -> bool:

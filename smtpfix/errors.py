@@ -19,13 +19,29 @@ class InvalidValueError(SMTPFixError, ValueError):
         self.expected = expected
         """What would have been right, in words."""
 
+    @classmethod
+    def saying(cls, field: str, value: object, sentence: str) -> InvalidValueError:
+        """Return an error in a sentence of its own, for what "expected this, got that" cannot say well."""
+        error = cls(field, value, sentence)
+        error.args = (f"{field}: {sentence}",)
+        error.is_sentence = True
+        return error
+
+    is_sentence = False
+    """Whether `expected` is a whole sentence, which says what came as well."""
+
+    def renamed(self, field: str, value: object = None) -> InvalidValueError:
+        """Return the same error of another field, such as the option that fills it, and of what was written there."""
+        make = InvalidValueError.saying if self.is_sentence else InvalidValueError
+        return make(field, self.value if value is None else value, self.expected)
+
     def within(self, where: str) -> InvalidValueError:
         """Return the same error with what the value is a part of in front, such as a file or an option."""
-        return InvalidValueError(f"{where}: {self.field}", self.value, self.expected)
+        return self.renamed(f"{where}: {self.field}")
 
 
 class UnknownScenario(SMTPFixError, LookupError):  # noqa: N818 - the name is part of the public contract
-    """No scenario of this name is in the catalogue; the text lists the nearest name and all there are."""
+    """No scenario of this name is in the catalogue; the text has the nearest ones, and how to list all."""
 
 
 class UnknownProvider(SMTPFixError, LookupError):  # noqa: N818 - the name is part of the public contract

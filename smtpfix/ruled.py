@@ -88,6 +88,11 @@ Stage: TypeAlias = Literal[
 """The stages of SMTP, IMAP and POP3, for type checkers; when the program runs, any case will do."""
 
 
+def _check_rule(method: str, given: object) -> None:
+    if not isinstance(given, Rule):
+        raise TypeError(f"{method}: {given!r} is no rule; keep the one that on() returns: rule = server.on(...)")
+
+
 class Ruled:
     """A server, as far as its rules go."""
 
@@ -123,7 +128,12 @@ class Ruled:
         return rule
 
     def off(self, *rules: Rule) -> None:
-        """Take rules out; without any, all but those of the policy's scenario."""
+        """Take rules out; without any, all but those of the policy's scenario.
+
+        Raises `TypeError` for what is no rule.
+        """
+        for rule in rules:
+            _check_rule("off", rule)
         if rules:
             self._rulebook.remove(*rules)
         else:
@@ -137,14 +147,16 @@ class Ruled:
         self._rulebook.replace(rules, instead_of=instead_of)
 
     def fired(self, rule: Rule) -> int:
-        """Return how often a rule has answered."""
+        """Return how often a rule has answered. Raises `TypeError` for what is no rule."""
+        _check_rule("fired", rule)
         return self._rulebook.fired(rule)
 
     def fired_at(self, rule: Rule) -> tuple[datetime, ...]:
         """Return when a rule has answered, in UTC by the system's clock, as `CapturedMessage.received` is.
 
-        Beyond 10,000 times, the latest ones.
+        Beyond 10,000 times, the latest ones. Raises `TypeError` for what is no rule.
         """
+        _check_rule("fired_at", rule)
         return self._rulebook.fired_at(rule)
 
     @property

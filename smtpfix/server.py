@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ssl
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -28,7 +30,7 @@ from .conversation.failures import Failures
 from .conversation.protocol import ServedProtocol
 from .conversation.service import Done, Intake
 from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
-from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
+from .errors import CloseTimeoutError, InvalidValueError, ListenError, NotRunningError
 from .forked import tell_in_child
 from .login.exchange import check_installed
 from .login.mechanisms import ANY_USER
@@ -142,9 +144,12 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
         keep: Keep | None = None,
     ) -> None:
         if policy is not None and not isinstance(policy, ServerPolicy):
-            raise TypeError(f"a server takes a Policy, got {policy!r}; write Server(Policy(...))")
+            written = f"Policy({policy!r})" if isinstance(policy, str) else "Policy(...)"
+            raise TypeError(f"a server takes a Policy, got {policy!r}; write Server({written})")
         self.policy: PolicyT_co = cast("PolicyT_co", policy or Policy())
         """What this server demands and offers."""
+        for text in self.policy.without_effect():
+            warnings.warn(text, stacklevel=2)
         self._first = self._given = self.policy
         protocol = self.policy.speaks()
         if not isinstance(protocol, ServedProtocol):
@@ -373,12 +378,21 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
     def advance(self, seconds: float) -> None:
         """Let time pass at once for `Policy.limits` and `Policy.greylist`; nothing else goes by this clock.
 
-        Raises `NotRunningError` before `start`.
+        Raises `NotRunningError` before `start`, and `InvalidValueError` for less than no time. Where nothing goes by
+        this clock, it warns.
         """
         if self._serving is None:
             raise NotRunningError("this server was not started: use it in a with statement, or call start()")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+            raise InvalidValueError("Server.advance", seconds, "seconds, 0 or more: time does not go back")
         if (ledger := self._serving.service.ledger) is not None:
             ledger.advance(seconds)
+        elif seconds:
+            waits = {"smtp": "neither limits nor greylist", "pop3": "no login_delay"}.get(self.policy.spoken)
+            text = (
+                f"this server's policy has {waits}" if waits else f"nothing in {self.policy.spoken.upper()} goes by it"
+            )
+            warnings.warn(f"advance() changes nothing: {text}", stacklevel=2)
 
     # Where clients fail
 
@@ -457,7 +471,18 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
 
     def _listen(self) -> list[socket.socket]:
         if (path := self.policy.unix_socket) is None:
-            return listen(self.policy.host, self.port if self._addresses else self.policy.port)
+            port = self.port if self._addresses else self.policy.port
+            try:
+                return listen(self.policy.host, port)
+            except ListenError as error:
+                is_ours = any(one.is_running and one.port == port for one in RUNNING.servers)
+                if error.errno == errno.EADDRINUSE and is_ours:
+                    text = (
+                        f"cannot listen on {self.policy.host} port {port}: another server of this process does; "
+                        "close it first, or choose another port (0 takes a free one)"
+                    )
+                    raise ListenError(error.errno, text) from error
+                raise
         from .wire.unix_socket import SocketFile  # noqa: PLC0415 - few servers have one
 
         self._socket_file = SocketFile(Path(path))

@@ -59,7 +59,13 @@ OURS = {
     ),
     **dict.fromkeys(
         (
-            *("audit.family._NAME", "audit.report.as_sarif._DRIVE", "cli.listening._LISTENER", "cli.probe._WHERE"),
+            *(
+                "audit.family._NAME",
+                "audit.report.as_sarif._DRIVE",
+                "cli.listening._LISTENER",
+                "cli.option_names._IN_PYTHON",
+                "cli.probe._WHERE",
+            ),
             *("cli.save._MESSAGE", "cli.save._SESSION", "redirecting._PLACE"),
         ),
         "options and names of files are those of whoever starts the program",

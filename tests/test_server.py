@@ -107,7 +107,7 @@ def test_a_port_of_ones_own(start_smtp_server):
 def test_a_port_in_use_is_an_error_that_says_what_to_do(start_smtp_server, server):
     port = start_smtp_server().port
     taken = Server(Policy(port=port))
-    with pytest.raises(ListenError, match=f"cannot listen on localhost port {port}: another program does"):
+    with pytest.raises(ListenError, match=f"localhost port {port}: another server of this process does"):
         taken.start()
     with pytest.raises(NotRunningError):
         _ = taken.port

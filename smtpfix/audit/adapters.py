@@ -5,14 +5,16 @@ The only importer of aiosmtplib, which need not be installed.
 
 from __future__ import annotations
 
+import shutil
 import smtplib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import ExtraMissing, InvalidValueError
+from smtpfix.suggesting import did_you_mean
 
 from .adapters_reading import READING_ADAPTERS
 from .call import Call, Deliver
@@ -183,9 +185,22 @@ ADAPTERS: Final[Mapping[str, Callable[[Declaration], Client]]] = {
 """The built-in clients that send mail by name; each is made for a declaration."""
 
 
+def _unknown_client(name: str, known: Collection[str], protocol: str) -> InvalidValueError:
+    """Return what to say where a client is none of the built-in ones: it may well be a program of the user's own."""
+    others = next((one for one in ("smtp", *READING_ADAPTERS) if name in READING_ADAPTERS.get(one, ADAPTERS)), None)
+    if others is not None:
+        advice = f"it speaks {others.upper()} (protocol {others!r}), and here the protocol is {protocol!r}"
+    elif "/" in name or Path(name).is_file() or shutil.which(name):
+        advice = f"to audit a program of your own, write -- in front of it: smtpfix audit -- {name}"
+    else:
+        near = did_you_mean(name, known)
+        advice = f"there are {', '.join(known)}{near}; a program of your own stands behind --: smtpfix audit -- {name}"
+    return InvalidValueError.saying("adapter", name, f"{name!r} is no built-in client for {protocol.upper()}; {advice}")
+
+
 def adapter(name: str, declaration: Declaration) -> Client:
     """Return a built-in client. Raises `InvalidValueError` for an unknown name or a mode it has not."""
     adapters = READING_ADAPTERS.get(declaration.protocol, ADAPTERS)
     if name not in adapters:
-        raise InvalidValueError("adapter", name, f"one of {', '.join(adapters)}, or -- and a command")
+        raise _unknown_client(name, adapters, declaration.protocol)
     return adapters[name](declaration)

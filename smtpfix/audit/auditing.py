@@ -16,6 +16,7 @@ from smtpfix.clock import monotonic
 from smtpfix.errors import InvalidValueError, SMTPFixError
 from smtpfix.pki.authority import Authority
 from smtpfix.safe_text import shorten
+from smtpfix.suggesting import one_of
 from smtpfix.wire.loop import LOOP_THREAD
 
 from .adapters import adapter
@@ -25,6 +26,7 @@ from .deployment import HERE, Deployment
 from .device import Device
 from .grade import grade
 from .login import check_login
+from .modes import declared_mode
 from .notes import Seen, notes
 from .plan import Case, Plan, plan
 from .process import Ended
@@ -305,14 +307,11 @@ def declare(
     protocol: str = "smtp",
 ) -> Declaration:
     """Return a declaration from what users write. Raises `InvalidValueError`."""
-    try:
-        declared = DeclaredMode(mode)
-    except ValueError:
-        raise InvalidValueError("mode", mode, f"one of {', '.join(DeclaredMode)}") from None
+    declared = declared_mode(mode)
     try:
         trusting = Trust(trust)
     except ValueError:
-        raise InvalidValueError("trust", trust, f"one of {', '.join(Trust)}") from None
+        raise InvalidValueError("trust", trust, one_of(trust, Trust)) from None
     check_protocol(protocol)
     user, password = (None, None) if protocol == "smtp" else READER
     if credentials is not None:

@@ -137,7 +137,8 @@ def compare(old: AuditResult, new: AuditResult) -> Changes:
 def check_comparable(old: Declaration, new: Declaration) -> None:
     """Raise `InvalidValueError` where audits are measured otherwise: another mode, trust, with or without a login."""
     if _measure(old) != _measure(new):
-        raise InvalidValueError("baseline", _measure(old), f"an audit with {_measure(new)}")
+        sentence = f"it has {_measure(old)}, and this audit {_measure(new)}; compare audits of one declaration"
+        raise InvalidValueError.saying("baseline", _measure(old), sentence)
 
 
 def _kind(change: Change) -> str:

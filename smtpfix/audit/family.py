@@ -19,6 +19,7 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario
 from smtpfix.policy.scenario import GROUPS
 from smtpfix.policy.tables import check_table, read_toml
+from smtpfix.suggesting import one_of
 
 from .protocols import PROTOCOLS
 from .result import AuditResult, Declaration, DeclaredMode, Finding, Outcome, Trust
@@ -112,7 +113,7 @@ class Family:
     def variant(self, name: str) -> Variant:
         """Return one variant. Raises `InvalidValueError` listing all there are."""
         if name not in self.variants:
-            raise InvalidValueError(f"variant of {self.name}", name, f"one of {', '.join(self.variants)}")
+            raise InvalidValueError(f"variant of {self.name}", name, one_of(name, self.variants))
         return self.variants[name]
 
     @classmethod
@@ -146,7 +147,7 @@ def family_names() -> tuple[str, ...]:
 def load_family(name: str) -> Family:
     """Return a family that comes with smtpfix. Raises `InvalidValueError` listing all there are."""
     if name not in family_names():
-        raise InvalidValueError("family", name, f"one of {', '.join(family_names())}")
+        raise InvalidValueError("family", name, one_of(name, family_names()))
     file = resources.files("smtpfix.audit") / "families" / f"{name}.toml"
     return Family.parse(name, file.read_text(encoding="utf-8"))
 
@@ -198,7 +199,7 @@ def _expectation(where: str, table: Any, protocol: str) -> Expectation:
             raise InvalidValueError(key, scenario, f"scenarios that servers of {protocol.upper()} can show")
     for group in groups:
         if group not in GROUPS:
-            raise InvalidValueError(f"{where}: groups", group, f"groups out of {', '.join(GROUPS)}")
+            raise InvalidValueError(f"{where}: groups", group, one_of(group, GROUPS))
     if not scenarios and not groups:
         raise InvalidValueError(where, table, "scenarios, groups, or both")
     for scenario in exceptions:
@@ -206,7 +207,7 @@ def _expectation(where: str, table: Any, protocol: str) -> Expectation:
             raise InvalidValueError(f"{where}: except", scenario, "scenarios of the groups above")
     for outcome in outcomes:
         if outcome not in tuple(_DID):
-            raise InvalidValueError(f"{where}: outcomes", outcome, f"outcomes out of {', '.join(_DID)}")
+            raise InvalidValueError(f"{where}: outcomes", outcome, one_of(outcome, _DID))
         if outcome == (Outcome.RETRIEVED if protocol == "smtp" else Outcome.DELIVERED):
             expected = "delivered of who sends mail, retrieved of who reads it"
             raise InvalidValueError(f"{where}: outcomes", str(outcome), expected)
@@ -247,7 +248,7 @@ def _texts(where: str, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
 def _choice(where: str, table: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
     value = table.get(key)
     if not isinstance(value, str) or value not in allowed:
-        raise InvalidValueError(f"{where}: {key}", value, f"one of {', '.join(allowed)}")
+        raise InvalidValueError(f"{where}: {key}", value, one_of(value, allowed))
     return value
 
 

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import one_of
 
 _SMTP: Final = "smtp"
 """What has this in it is a setting of sending mail."""
@@ -218,4 +219,4 @@ def fix(flaw: str, language: str = "", *, reads_mail: bool = False) -> str:
 def check_language(language: str, name: str) -> None:
     """Raise `InvalidValueError` for a language that is not known; empty is."""
     if language and language not in LANGUAGES:
-        raise InvalidValueError(name, language, f"one of {', '.join(LANGUAGES)}")
+        raise InvalidValueError(name, language, one_of(language, LANGUAGES))

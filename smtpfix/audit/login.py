@@ -8,6 +8,7 @@ from smtpfix.erasing import SHORTEST
 from smtpfix.errors import InvalidValueError
 from smtpfix.login.mechanisms import SCRAM, Token, Users
 from smtpfix.smtp.policy import Policy
+from smtpfix.suggesting import one_of
 
 from .result import Declaration
 
@@ -36,21 +37,25 @@ def check_login(declaration: Declaration) -> None:
     """Raise `InvalidValueError` for a login that no run could tell anything of."""
     password = declaration.password
     if password is not None and len(password) < SHORTEST:
-        raise InvalidValueError(
-            "credentials",
-            f"a password of {len(password)} characters",
-            f"one of {SHORTEST} or more, and like no other word: it is looked for in all that the client sends",
+        sentence = (
+            f"a password of {len(password)} characters is too short: it is looked for in all that the client sends; "
+            f"take {SHORTEST} or more that are like no other word"
         )
+        raise InvalidValueError.saying("credentials", None, sentence)
     for word in (declaration.user, password):
         if word is not None and ("\r" in word or "\n" in word):
-            raise InvalidValueError("credentials", "text with line ends", "a user and a password on one line")
+            raise InvalidValueError.saying(
+                "credentials", None, "there is a line end; write a user and a password on one line"
+            )
         if word is not None and any("\ud800" <= letter <= "\udfff" for letter in word):
-            raise InvalidValueError("credentials", "octets that are not UTF-8", "a user and a password in UTF-8")
+            raise InvalidValueError.saying(
+                "credentials", None, "some octets are not UTF-8; write a user and a password in UTF-8"
+            )
     for name in declaration.mechanisms:
         if declaration.user is None:
-            raise InvalidValueError("mechanisms", name, "none without credentials")
+            raise InvalidValueError("mechanisms", name, "credentials beside mechanisms, such as ann:s3cret-of-mine")
         if name not in (*_BY_PASSWORD, *_BY_TOKEN):
-            raise InvalidValueError("mechanisms", name, f"some of {', '.join((*_BY_PASSWORD, *_BY_TOKEN))}")
+            raise InvalidValueError("mechanisms", name, one_of(name, (*_BY_PASSWORD, *_BY_TOKEN)))
     try:
         users = users_for(declaration)
     except InvalidValueError as error:

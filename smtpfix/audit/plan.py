@@ -5,7 +5,6 @@ Knows no server. What a client with the declaration cannot meet is left out, and
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from smtpfix.rules.rule import Rule
 from smtpfix.rules.stages import AUTH_ANSWER, CONNECT, GREETING, HANDSHAKE
 from smtpfix.smtp.edits import Advertise
 from smtpfix.smtp.language import END_OF_DATA
+from smtpfix.suggesting import one_of
 
 from .protocols import policy_class
 from .result import Declaration, DeclaredMode, Trust
@@ -276,9 +276,11 @@ def _own(ids: Collection[str | Path]) -> dict[str, tuple[Scenario, Path]]:
         except OSError as error:
             raise InvalidValueError("ids", str(file), f"a file that can be read ({error.strerror})") from error
         if scenario.id in scenario_ids():
-            raise InvalidValueError("ids", str(file), f"a name of its own: the catalogue has {scenario.id} already")
+            sentence = f"the catalogue has a scenario {scenario.id!r} already; rename {str(file)!r}"
+            raise InvalidValueError.saying("ids", str(file), sentence)
         if own.setdefault(scenario.id, (scenario, file))[1] != file:
-            raise InvalidValueError("ids", str(file), f"a name of its own: {own[scenario.id][1]} has it too")
+            sentence = f"{str(own[scenario.id][1])!r} and {str(file)!r} have one name; rename one of them"
+            raise InvalidValueError.saying("ids", str(file), sentence)
         if scenario.control:
             check_scenario_id(scenario.control, f"{file.name}: control")
     return own
@@ -287,15 +289,13 @@ def _own(ids: Collection[str | Path]) -> dict[str, tuple[Scenario, Path]]:
 def _wanted(groups: Collection[str], ids: Collection[str], protocol: str, *, is_default: bool) -> list[Scenario]:
     for group in groups:
         if group not in (*GROUPS, EVERYTHING):
-            nearest = difflib.get_close_matches(str(group), (*GROUPS, EVERYTHING), n=1)
-            hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-            raise InvalidValueError("groups", group, f"some of {', '.join((*GROUPS, EVERYTHING))}{hint}")
+            raise InvalidValueError("groups", group, one_of(group, (*GROUPS, EVERYTHING)))
     for one in ids:
         check_scenario_id(one, "ids")
         if not (found := load_scenario(one)).is_for(protocol):
             theirs = (found.protocol or "smtp").upper()
-            expected = f"a scenario that servers of {protocol.upper()} can show; this one is of {theirs}"
-            raise InvalidValueError("ids", one, expected)
+            sentence = f"{one!r} is a scenario of {theirs}, and the client is audited with {protocol.upper()}"
+            raise InvalidValueError.saying("ids", one, sentence)
     if is_default:
         groups, ids = DEFAULT_GROUPS if protocol == "smtp" else _GROUPS_OF_READERS, DEFAULT
     named = frozenset(ids)

@@ -9,6 +9,7 @@ from smtpfix.imap.policy import ImapPolicy
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.pop3.policy import Pop3Policy
 from smtpfix.smtp.policy import Policy
+from smtpfix.suggesting import one_of
 
 _POLICIES: Final[dict[str, type[ServerPolicy]]] = {"smtp": Policy, "imap": ImapPolicy, "pop3": Pop3Policy}
 PROTOCOLS: Final = tuple(_POLICIES)
@@ -24,4 +25,4 @@ def policy_class(protocol: str) -> type[ServerPolicy]:
 def check_protocol(protocol: str) -> None:
     """Raise `InvalidValueError` for what no client under test speaks."""
     if protocol not in PROTOCOLS:
-        raise InvalidValueError("protocol", protocol, f"one of {', '.join(PROTOCOLS)}")
+        raise InvalidValueError("protocol", protocol, one_of(protocol, PROTOCOLS))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from smtpfix.errors import SMTPFixError
+from smtpfix.errors import InvalidValueError, SMTPFixError
 
 from .audit_command import audit_command
 from .certs_command import KEY_TYPE, certs_group
@@ -18,6 +18,7 @@ from .config import Kind, read_config, strangers
 from .options import DEFAULT_MEMORY, WAYS_TO_SAVE, read_options
 from .pipe import complain, settle
 from .probe_command import probe_command
+from .usage import Commands, Serve, explained, with_source
 from .web_command import web_command
 from .web_options import web_options
 
@@ -55,6 +56,7 @@ def _use_config(context: click.Context, _: click.Parameter, path: Path | None) -
 
 
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SMTPFIX"},
     invoke_without_command=True,
 )
@@ -66,7 +68,7 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-@commands.command("serve")
+@commands.command("serve", cls=Serve)
 @click.option(
     "--config",
     metavar="FILE.toml",
@@ -253,7 +255,11 @@ def commands(context: click.Context) -> None:
     type=_FILE,
     help="The unencrypted key of the first certificate in --certificate-file.",
 )
-@click.option("--scenario", metavar="ID", help="Play a scenario of another kind: one that 'smtpfix certs list' lists.")
+@click.option(
+    "--scenario",
+    metavar="ID|FILE.toml",
+    help="Play a scenario of any kind: one that 'smtpfix scenarios' lists, or your own file.",
+)
 @click.option(
     "--rule",
     metavar="RULE",
@@ -301,7 +307,8 @@ def commands(context: click.Context) -> None:
     type=float,
     help="Exit after this many seconds, with status 1 if fewer messages than --exit-after asks for have arrived.",
 )
-def serve_command(**options: Any) -> int:
+@click.pass_context
+def serve_command(context: click.Context, /, **options: Any) -> int:
     """Serve all four modes at once and show what clients do.
 
     \b
@@ -320,7 +327,10 @@ def serve_command(**options: Any) -> int:
         from .environment import with_environment  # noqa: PLC0415 - as above
 
         options = with_environment(options, os.environ)
-    options_read = read_options(**options)
+    try:
+        options_read = read_options(**options)
+    except InvalidValueError as error:
+        raise with_source(error, context) from error
     if options_read.emit is None:
         return serve(options_read, sys.stdout)
     return serve(options_read, sys.stderr, settings=sys.stdout)
@@ -335,6 +345,20 @@ def providers_command(name: str | None) -> int:
     return list_providers(sys.stdout) if name is None else show_provider(sys.stdout, name)
 
 
+@commands.command("scenarios")
+@click.argument("name", metavar="[GROUP|ID|FILE.toml]", required=False)
+@click.option("--protocol", metavar="PROTOCOL", default="smtp", show_default=True, help="smtp, imap or pop3.")
+@click.option("--json", "as_json", is_flag=True, help="List them as JSON, one object a line.")
+def scenarios_command(name: str | None, protocol: str, *, as_json: bool) -> int:
+    """List the scenarios that servers can play, or those of GROUP, or show one: its rules or its certificates.
+
+    'smtpfix serve --scenario ID' plays one, and 'smtpfix audit --scenario ID CLIENT' audits a client with it.
+    """
+    from .certs import list_or_show  # noqa: PLC0415 - help and errors need no rich
+
+    return list_or_show(sys.stdout, name, protocol=protocol, as_json=as_json)
+
+
 commands.add_command(audit_command)
 commands.add_command(certs_group)
 commands.add_command(probe_command)
@@ -347,7 +371,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = commands.main(arguments, standalone_mode=False)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else "smtpfix"
-        click.echo(f"smtpfix: {error.format_message().rstrip('.')}; see '{command} --help'", err=True)
+        click.echo(f"smtpfix: {explained(error)}; see '{command} --help'", err=True)
         return 2
     except SMTPFixError as error:
         click.echo(f"smtpfix: {error}", err=True)

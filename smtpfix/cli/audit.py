@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TextIO, TypedDict
 
-from smtpfix.audit.adapters import adapter
+from smtpfix.audit.adapters import ADAPTERS, adapter
+from smtpfix.audit.adapters_reading import READING_ADAPTERS
 from smtpfix.audit.auditing import DEFAULT_TIMEOUT, Audit, declare
 from smtpfix.audit.baseline import Changes, compare
 from smtpfix.audit.command import Command
@@ -24,6 +25,7 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue_files import check_scenario_id
 from smtpfix.policy.certificate_profile import check_key_type
+from smtpfix.suggesting import did_you_mean
 
 from . import option_names
 from .audit_guide import TerminalGuide
@@ -147,7 +149,9 @@ def _watch(
 ) -> AuditResult:
     """Audit a device, which somebody starts for each run."""
     if options.client:
-        raise InvalidValueError("--wait", " ".join(options.client), "no client: it is for those that start elsewhere")
+        raise InvalidValueError.saying(
+            "--wait", " ".join(options.client), f"the client starts elsewhere; leave {options.client[0]!r} out"
+        )
     _check_no_command(options, "--wait")
     guide = TerminalGuide(stream, answers, declaration, ca_is_kept=options.authority is not None)
     device = Device(guide, name=options.family or "device", language=options.language or "")
@@ -164,8 +168,13 @@ def _variant(text: str | None) -> Variant | None:
         return None
     name, _, variant = text.rpartition("/")
     if not name:
-        names = ", ".join(f"{one}/{next(iter(load_family(one).variants))}" for one in family_names())
-        raise InvalidValueError("--family", text, f"FAMILY/VARIANT, such as {names}")
+        if text in family_names():
+            known = " or ".join(f"{text}/{one}" for one in load_family(text).variants)
+            raise InvalidValueError.saying("--family", text, f"say which variant of {text}: {known}")
+        names = [f"{one}/{next(iter(load_family(one).variants))}" for one in family_names()]
+        raise InvalidValueError(
+            "--family", text, f"FAMILY/VARIANT, such as {', '.join(names)}{did_you_mean(text, family_names())}"
+        )
     try:
         family = read_family(Path(name)) if name.endswith(".toml") else load_family(name)
         return family.variant(variant)
@@ -189,13 +198,23 @@ def _declaration(options: AuditOptions, variant: Variant | None) -> Declaration:
         protocol=protocol,
     )
     if variant is not None:
+        if declaration.protocol != variant.protocol:
+            does = (
+                f"reads mail by {variant.protocol}" if documented.reads_mail else "sends mail, so its protocol is smtp"
+            )
+            raise InvalidValueError.saying(
+                "--protocol", declaration.protocol, f"{options.family} {does}; leave --protocol out"
+            )
         for option, declared, meant in (
-            ("--protocol", declaration.protocol, variant.protocol),
             ("--mode", declaration.mode, variant.mode),
             ("--trust", declaration.trust, variant.trust),
         ):
             if meant not in (None, declared):
-                raise InvalidValueError(option, str(declared), f"{meant}, as {options.family} is documented, or none")
+                raise InvalidValueError.saying(
+                    option,
+                    str(declared),
+                    f"{options.family} means {meant}, and not {declared}; leave {option} out",
+                )
     return declaration
 
 
@@ -204,11 +223,19 @@ def _deployment(options: AuditOptions) -> Deployment:
     host = options.host or "localhost"
     if not options.wait:
         if options.host is not None:
-            raise InvalidValueError("--host", options.host, "nothing without --wait: clients are on this machine")
+            raise InvalidValueError.saying(
+                "--host",
+                options.host,
+                "it is for clients on other machines; add --wait, or leave it out",
+            )
     elif options.ports == FREE:
-        raise InvalidValueError("--ports", FREE, "conventional or a number beside --wait: a device is set up once")
+        raise InvalidValueError.saying(
+            "--ports", FREE, "a device is set up once, so with --wait the port is conventional or a number"
+        )
     elif host in _EVERY_ADDRESS and options.hostname is None:
-        raise InvalidValueError("--hostname", None, f"the name or IP address that a device finds {host} at")
+        raise InvalidValueError.saying(
+            "--hostname", None, f"with --host {host} a device has to know this machine's name or IP address; add it"
+        )
     ports = options.ports if options.ports is not None else CONVENTIONAL if options.wait else FREE
     if options.key_type is not None:
         check_key_type(options.key_type, "--key-type")
@@ -251,22 +278,28 @@ def _grade(options: AuditOptions) -> Grade | None:
     if text is None:
         return None
     if options.baseline is not None:
-        raise InvalidValueError("--grade", text, "nothing beside --baseline, which decides the exit status")
+        raise InvalidValueError.saying("--grade", text, "--baseline decides the exit status; leave one of them out")
     return named(text, "--grade")
 
 
 def _adapter(options: AuditOptions, declaration: Declaration) -> Client:
     if not options.client:
-        raise InvalidValueError(
-            "audit", "nothing", "a built-in client, or -- and a command; see 'smtpfix audit --help'"
-        )
+        known = ", ".join(READING_ADAPTERS.get(declaration.protocol, ADAPTERS))
+        sentence = f"there is no client; name a built-in one ({known}), or write -- and a command"
+        raise InvalidValueError.saying("CLIENT", None, sentence)
     name, *more = options.client
-    _check_no_command(options, "a built-in client")
-    if options.language is not None:
-        raise InvalidValueError("--language", options.language, "nothing beside a built-in client: its own is known")
     if more:
-        raise InvalidValueError("audit", " ".join(options.client), "one built-in client, or -- and a command")
-    return adapter(name, declaration)
+        written = " ".join(options.client)
+        raise InvalidValueError.saying(
+            "CLIENT", written, f"a command stands behind --: smtpfix audit -- {written}; a built-in client stands alone"
+        )
+    client = adapter(name, declaration)
+    _check_no_command(options, f"the built-in client {name!r}")
+    if options.language is not None:
+        raise InvalidValueError.saying(
+            "--language", options.language, f"that of the built-in client {name!r} is known; leave --language out"
+        )
+    return client
 
 
 def _check_no_command(options: AuditOptions, beside: str) -> None:
@@ -278,7 +311,7 @@ def _check_no_command(options: AuditOptions, beside: str) -> None:
         (options.here, "--here"),
     ):
         if given:
-            raise InvalidValueError(option, given, f"nothing beside {beside}: it is for commands")
+            raise InvalidValueError.saying(option, given, f"it is for a command, and there is {beside}; leave one out")
 
 
 def _command(options: AuditOptions) -> Command:

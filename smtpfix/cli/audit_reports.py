@@ -28,16 +28,20 @@ class ReportFiles:
     def check(self) -> None:
         """Raise `InvalidValueError` where a report could not be written, before anything is run."""
         if self.artifact is not None and self.sarif_file is None:
-            raise InvalidValueError("--artifact", self.artifact, "nothing without --sarif, which it is for")
+            raise InvalidValueError.saying("--artifact", self.artifact, "it is for --sarif; add that, or leave it out")
         taken: dict[Path, str] = {}
         for option, file, _ in self._wanted():
             folder = file.absolute().parent
-            if file.is_dir() or not folder.is_dir():
-                raise InvalidValueError(option, str(file), "a file in a directory that is there")
+            if file.is_dir():
+                raise InvalidValueError(option, str(file), "a file, not a directory")
+            if not folder.is_dir():
+                raise InvalidValueError.saying(
+                    option, str(file), f"there is no directory {str(folder)!r}; make it first"
+                )
             if not os.access(file if file.exists() else folder, os.W_OK):
                 raise InvalidValueError(option, str(file), "a file that can be written")
             if (other := taken.setdefault(file.resolve(), option)) != option:
-                raise InvalidValueError(option, str(file), f"another file than {other}")
+                raise InvalidValueError.saying(option, str(file), f"{other} writes this file; choose another one")
 
     def write(self, result: AuditResult) -> None:
         """Write what is wanted, as far as possible. Raises `InvalidValueError` for what could not be written."""

@@ -18,9 +18,10 @@ from smtpfix.policy.protocol import DEFAULT_PROTOCOL
 from smtpfix.policy.scenario import GROUPS, OUTCOMES, PROTOCOLS, Evidence, Scenario
 from smtpfix.policy.tls_profile import FAULTS, TLSProfile
 from smtpfix.safe_text import printable
+from smtpfix.suggesting import did_you_mean, nearest, one_of
 
 from .json_output import scenario_object
-from .shown import find_scenario
+from .shown import find_scenario, is_scenario_file
 from .terminal import Terminal
 
 HERE: Final = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("::1",))
@@ -67,9 +68,9 @@ def list_scenarios(
 ) -> int:
     """Print what servers of a protocol can show, or a group of it: a table, a JSON object a line, or Markdown."""
     if group is not None and group not in GROUPS:
-        raise InvalidValueError("GROUP", group, f"one of {', '.join(GROUPS)}")
+        raise InvalidValueError("GROUP", group, one_of(group, GROUPS))
     if protocol not in PROTOCOLS:
-        raise InvalidValueError("--protocol", protocol, f"one of {', '.join(PROTOCOLS)}")
+        raise InvalidValueError("--protocol", protocol, one_of(protocol, PROTOCOLS))
     scenarios = [load_scenario(name) for name in scenario_ids(group, protocol)]
     if markdown:
         from smtpfix.policy.catalogue import markdown as page  # noqa: PLC0415 - nothing else needs it
@@ -81,6 +82,19 @@ def list_scenarios(
         rows = [(one.id, one.summary, one.expected, one.standard) for one in scenarios]
         Terminal(stream).table(("ID", "SUMMARY", "EXPECTED", "STANDARD"), rows)
     return 0
+
+
+def list_or_show(
+    stream: TextIO, name: str | None = None, *, protocol: str = DEFAULT_PROTOCOL, as_json: bool = False
+) -> int:
+    """Print scenarios, all or a group of them, or what one of them is."""
+    if name is None or name in GROUPS:
+        return list_scenarios(stream, name, protocol=protocol, as_json=as_json)
+    if not is_scenario_file(name) and (near := did_you_mean(name, GROUPS)) and not nearest(name, scenario_ids()):
+        raise InvalidValueError.saying(
+            "GROUP", name, f"there is no group {name!r}{near}; there are {', '.join(GROUPS)}"
+        )
+    return show(stream, name)
 
 
 def _listed(scenario: Scenario) -> dict[str, object]:
@@ -95,10 +109,16 @@ def _listed(scenario: Scenario) -> dict[str, object]:
 
 # show
 
+_WITH_CERTIFICATES: Final = ("certificates", "tls")
+"""Groups whose scenarios have something to show in their certificates."""
+
 
 def show(stream: TextIO, name: str) -> int:
-    """Print what a scenario is, and every certificate of it."""
+    """Print what a scenario is, and what makes it: its certificates, or its rules."""
     scenario = find_scenario("ID", name)
+    if scenario.rules and scenario.group not in _WITH_CERTIFICATES:
+        Terminal(stream).lines([scenario.id, *(f"    {label:14}{text}" for label, text in _ruled(scenario))])
+        return 0
     with Authority() as authority:
         chain = authority.chain(scenario, HERE)
     certificates = _certificates(scenario, chain)
@@ -134,6 +154,29 @@ def _role(scenario: Scenario, chain: Chain, issued: Issued) -> str:
 def _use(number: int, issued: Issued, chain: Chain) -> str:
     sent = "sent" if number <= len(chain.sent) else "not sent"
     return f"{sent}, what a careful client trusts" if issued == chain.trusted else sent
+
+
+def _ruled(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Yield what there is to say of a scenario whose server shows good certificates, and follows rules."""
+    for label, text in _described(scenario):
+        yield f"{label}:", text
+    for number, rule in enumerate(scenario.rules):
+        yield "" if number else "Rules:", printable(rule.written or str(rule))
+    if tls := ", ".join(_tls(scenario.tls)):
+        yield "TLS:", printable(tls)
+    for number, (field, value) in enumerate(scenario.policy):
+        shown = ", ".join(map(str, value)) if isinstance(value, tuple | list) else value
+        yield "" if number else "Policy:", printable(f"{field} = {shown}")
+    if scenario.notes:
+        yield "Notes:", printable(" ".join(scenario.notes.split()))
+    yield "Try it:", f"smtpfix serve --scenario {scenario.id}"
+
+
+def _described(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    yield "Summary", printable(scenario.summary)
+    yield "Expected", f"{scenario.expected}, {OUTCOMES[scenario.expected]}"
+    yield "Standard", printable(scenario.standard)
+    yield "Modes", ", ".join(scenario.modes)
 
 
 def _facts(scenario: Scenario, chain: Chain, certificates: Sequence[tuple[str, Issued]]) -> Iterator[tuple[str, str]]:

@@ -8,13 +8,15 @@ from typing import Any
 
 import click
 
+from .usage import Commands
+
 _DIRECTORY = click.Path(path_type=Path, resolve_path=True)
 _FILE = click.Path(path_type=Path)
 KEY_TYPE = "The type of all keys: ecdsa or rsa. Default: that of the authority in DIR, or ecdsa for a new one."
 """What ``--key-type`` says of itself."""
 
 
-@click.group("certs", invoke_without_command=True)
+@click.group("certs", cls=Commands, invoke_without_command=True)
 @click.pass_context
 def certs_group(context: click.Context) -> None:
     """List the catalogue of scenarios, show their certificates, write them for other servers."""
@@ -45,7 +47,7 @@ def certs_list_command(**options: Any) -> int:
 @certs_group.command("show")
 @click.argument("name", metavar="ID|FILE.toml")
 def certs_show_command(name: str) -> int:
-    """Show a scenario: what is expected, and each certificate, decoded.
+    """Show a scenario: what is expected, and each certificate, decoded, or its rules.
 
     Names and addresses are those of 'smtpfix serve' without options, and the keys are new ones each time.
     """

@@ -5,7 +5,6 @@ Knows neither click nor what the options mean: `Kind` says which form the value 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.tables import read_file, read_toml
+from smtpfix.suggesting import did_you_mean, nearest
 
 PREFIX: Final = "SMTPFIX_SERVE_"
 """How the variables begin that hold options; click builds their names so."""
@@ -20,10 +20,6 @@ _MOST: Final = 1_000_000
 """Octets that the file may have."""
 _NEAR: Final = 3
 """Names that an unknown key is told."""
-
-
-_LIKE: Final = 0.6
-"""How near to a key they are, from 0 to 1."""
 
 
 class Kind(Enum):
@@ -51,16 +47,21 @@ def strangers(environment: Iterable[str], known: Collection[str]) -> Iterator[st
     options = [option.replace("-", "_").upper() for option in known]
     for name in environment:
         if name.startswith(PREFIX) and (given := name.removeprefix(PREFIX)) not in options:
-            near = difflib.get_close_matches(given, options, n=1, cutoff=_LIKE)
+            near = nearest(given, options)
             yield f"{name} in the environment is no option" + (f"; is {PREFIX}{near[0]} meant?" if near else "")
 
 
 def _value(where: str, key: str, value: Any, known: Mapping[str, Kind]) -> Any:
     kind = known.get(key)
     if kind is None:
-        near = difflib.get_close_matches(key.replace("_", "-").lstrip("-").lower(), known, n=_NEAR, cutoff=_LIKE)
-        listed = " or ".join(near) if near else "one of " + ", ".join(sorted(known))
-        raise InvalidValueError(where, key, f"an option's name without its dashes, such as {listed}")
+        if (near := nearest(key, known, _NEAR)) and near[0] in (key.lstrip("-"), key.replace("_", "-").strip("-")):
+            raise InvalidValueError.saying(
+                where, key, f"write {near[0]!r} for {key!r}: options have no dashes in front, and - between their words"
+            )
+        hint = did_you_mean(key, known, _NEAR)
+        raise InvalidValueError.saying(
+            where, key, f"there is no option {key!r}{hint}; there are {', '.join(sorted(known))}"
+        )
     if kind is Kind.SWITCH:
         fits = isinstance(value, bool)
     elif kind is Kind.ONE:

@@ -15,6 +15,7 @@ from typing import Any, Final, TextIO
 from smtpfix.errors import InvalidValueError
 from smtpfix.server import Server
 from smtpfix.settings.styles import STYLES, Form, find_style
+from smtpfix.suggesting import did_you_mean
 
 _ENV_FILE: Final = "docker"
 """In front of a style, or alone: NAME=value as it is, which ``docker run --env-file`` and its like take."""
@@ -38,11 +39,14 @@ class Emission:
             wanted = (name or "env") if is_env_file else text
             style = find_style(wanted)
         except InvalidValueError:
-            expected = f"one of {', '.join(STYLES)}, {_ENV_FILE}, {_ENV_FILE}:STYLE"
+            names = [*STYLES, *(alias for style in STYLES.values() for alias in style.aliases)]
+            hint = did_you_mean(name if is_env_file else text, [*names, _ENV_FILE])
+            expected = f"one of {', '.join(STYLES)}, {_ENV_FILE}, {_ENV_FILE}:STYLE{hint}"
             raise InvalidValueError("--emit", text, expected) from None
         if is_env_file and style.form is not Form.ENVIRONMENT:
             known = ", ".join(one for one, other in STYLES.items() if other.form is Form.ENVIRONMENT)
-            raise InvalidValueError("--emit", text, f"a style of environment variables behind {_ENV_FILE}: {known}")
+            sentence = f"{wanted!r} is no style of environment variables, which {_ENV_FILE} takes; those are {known}"
+            raise InvalidValueError.saying("--emit", text, sentence)
         return cls(wanted, is_env_file)
 
     def text(self, server: Server) -> str:

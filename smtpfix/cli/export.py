@@ -24,6 +24,7 @@ from smtpfix.smtp.policy import Policy
 
 from .certs import HERE
 from .folder import file_name
+from .pipe import complain
 from .shown import find_scenario, is_scenario_file
 from .terminal import Terminal
 
@@ -58,7 +59,7 @@ class WriteOptions:
     def __post_init__(self) -> None:
         for option, password in (("--pkcs12", self.pkcs12), ("--truststore", self.truststore)):
             if password == "":
-                raise InvalidValueError(option, password, "a password")
+                raise InvalidValueError.saying(option, password, "the password is empty; give one")
         if self.address is not None:
             try:
                 ipaddress.ip_address(self.address)
@@ -68,7 +69,7 @@ class WriteOptions:
             try:
                 Policy(hostname=self.hostname)
             except InvalidValueError as error:
-                raise InvalidValueError("--hostname", error.value, error.expected) from None
+                raise error.renamed("--hostname") from None
 
     @property
     def place(self) -> Place:
@@ -108,6 +109,11 @@ def write_root(
         _write(file.parent, [_File(file.name, octets, "")], force=force)
     whose = f"of the authority in {directory}" if directory is not None else "of a new authority that is gone already"
     Terminal(stream).lines([f"{file}  the root {whose}, {form}"])
+    if directory is None:
+        complain(
+            "no server's certificate will ever be issued below this root, since its authority was not kept; "
+            "to keep one, add --authority DIR here and to 'smtpfix serve'"
+        )
     return 0
 
 
@@ -125,13 +131,14 @@ def write_clients(
 ) -> int:
     """Issue certificates for clients, and say what was written."""
     if pkcs12 == "":
-        raise InvalidValueError("--pkcs12", pkcs12, "a password")
+        raise InvalidValueError.saying("--pkcs12", pkcs12, "the password is empty; give one")
     files: dict[str, list[_File]] = {}
     with _authority(directory, None) as authority:
         for name in names:
             base = file_name(name)
             if not base or base in files:
-                raise InvalidValueError("NAME", name, "names of clients, each of which has files of its own")
+                sentence = f"{name!r} leaves no name of its own for its files; leave it out, or choose another one"
+                raise InvalidValueError.saying("NAME", name, sentence)
             try:
                 chain, key = authority.client_certificate(name)
             except ValueError as error:  # idna's errors are of this kind
@@ -177,11 +184,13 @@ def _wanted(names: Collection[str]) -> list[Scenario]:
         )
         for scenario in some:
             if scenario.group != "certificates":
-                raise InvalidValueError(
-                    "ID", name, "certificates' scenarios; others are shown by 'smtpfix serve --scenario'"
+                sentence = (
+                    f"{scenario.id!r} is no certificate's scenario; 'smtpfix serve --scenario {scenario.id}' plays it"
                 )
+                raise InvalidValueError.saying("ID", name, sentence)
             if found.setdefault(scenario.id, scenario) != scenario:
-                raise InvalidValueError("ID", name, f"another name, for {scenario.id}'s files are another scenario's")
+                sentence = f"another scenario has the name {scenario.id!r} and its files already; rename this one"
+                raise InvalidValueError.saying("ID", name, sentence)
     return list(found.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
@@ -11,6 +12,7 @@ from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.smtp.policy import Policy
 from smtpfix.smtp.providers import Provider
+from smtpfix.suggesting import nearest
 
 DEFAULT_PORTS: Final = {Mode.PLAIN: 1025, Mode.STARTTLS: 1587, Mode.TLS_REQUIRED: 2587, Mode.IMPLICIT_TLS: 1465}
 """Unprivileged, and as near to the conventional ones as possible."""
@@ -37,6 +39,12 @@ READERS: Final = {
     ),
 }
 """The protocols that mail is read by: RFC 9051 section 2.1, RFC 1939 section 3, RFC 8314 sections 7.1 and 7.2."""
+
+_REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_MOMENT: Final = 0.5
+"""Seconds that a server has to greet."""
+_GREETING: Final = 512
+"""Octets of a greeting that are read."""
 
 PolicyT = TypeVar("PolicyT", bound=ServerPolicy)
 
@@ -76,10 +84,12 @@ def listener(base: Policy, readers: Mapping[str, ServerPolicy], text: str) -> Se
         try:
             return base.replace(Mode.PLAIN, protocol="lmtp", unix_socket=path)
         except InvalidValueError as error:
-            raise InvalidValueError("--listen", text, f"{expected}, with PATH {error.expected}") from error
+            raise InvalidValueError("--listen", text, f"{expected}; PATH is {error.expected}") from error
     match = _LISTENER.fullmatch(text)
     if match is None:
-        raise InvalidValueError("--listen", text, expected)
+        hint = f" (did you mean 'plain:{text}'?)" if text.isdecimal() else ""
+        hint = hint or (f" (did you mean '{text}:0', on a free port?)" if _is_mode(text) else "")
+        raise InvalidValueError("--listen", text, f"{expected}{hint}")
     mode, port = match["mode"], int(match["port"])
     if mode == "lmtp" or mode.startswith("lmtp+"):
         base = base.replace(protocol="lmtp")
@@ -91,4 +101,21 @@ def listener(base: Policy, readers: Mapping[str, ServerPolicy], text: str) -> Se
         return wanted.replace(mode, host=match["ipv6"] or match["host"] or base.host, port=port)
     except InvalidValueError as error:
         part = error.field.rpartition(".")[2].upper()
-        raise InvalidValueError("--listen", text, f"{expected}, with {part} {error.expected}") from error
+        if part == "MODE" and not rest and (near := nearest(mode, (*readers, "lmtp"))):
+            raise InvalidValueError("--listen", text, f"{expected} (did you mean '{near[0]}:{port}'?)") from error
+        raise error.renamed(f"--listen {text}: {part}") from error
+
+
+def greets_as_smtpfix(host: str, port: int) -> bool:
+    """Return whether what listens there greets as this package's servers do; within a second."""
+    address = _REACHED_AT.get(host, host)
+    try:
+        with socket.create_connection((address, port), timeout=_MOMENT) as connection:
+            return b"smtpfix" in connection.recv(_GREETING)
+    except OSError:
+        return False
+
+
+def _is_mode(text: str) -> bool:
+    protocol, _, mode = text.rpartition("+")
+    return protocol in ("", "lmtp", *READERS) and mode in (*Mode, "lmtp", *READERS)

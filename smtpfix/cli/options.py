@@ -25,10 +25,19 @@ from smtpfix.smtp.language import LANGUAGE
 from smtpfix.smtp.policy import Policy
 from smtpfix.smtp.presets import OLD_DEVICES
 from smtpfix.smtp.providers import Provider, load_provider
+from smtpfix.suggesting import one_of
 
 from .emit import Emission
 from .listening import READERS, at_ports, conventional, listener, unprivileged
-from .shown import asked_scenarios, certificate_fields, showing, version_fields
+from .option_names import named
+from .shown import (
+    asked_scenarios,
+    certificate_fields,
+    is_scenario_file,
+    showing,
+    sorted_scenarios,
+    version_fields,
+)
 from .users import check_mechanisms, read_users
 from .web_options import NAMES as WEB
 
@@ -44,8 +53,18 @@ SHOWN: Final = ("text",)
 WAYS_TO_SAVE: Final = ("files", "maildir")
 """``--save-as``; the first is the default."""
 _MEBIBYTE: Final = 1_048_576
-_OPTIONS: Final = {"mechanisms": "mechanism", "other_names": "hostname"}
-"""Options that have another name than the field of `Policy`."""
+_POLICIES: Final = ("Policy", "ImapPolicy", "Pop3Policy")
+POLICY_OPTIONS: Final = {
+    f"{policy}.{field}": option
+    for policy in _POLICIES
+    for field, option in (
+        ("mechanisms", "--mechanism"),
+        ("other_names", "--hostname"),
+        ("limits", "--limit"),
+        ("users", "--user"),
+    )
+}
+"""Options that have another name than the field of a policy."""
 _COMMON: Final = frozenset(
     {
         *("users", "hostname", "other_names", "mechanisms", "client_certificate", "proxy_protocol"),
@@ -113,13 +132,15 @@ class ServeOptions:
         if self.key_type is not None:
             check_key_type(self.key_type, "--key-type")
         if self.save_as not in WAYS_TO_SAVE:
-            raise InvalidValueError("--save-as", self.save_as, f"one of {', '.join(WAYS_TO_SAVE)}")
+            raise InvalidValueError("--save-as", self.save_as, one_of(self.save_as, WAYS_TO_SAVE))
         if self.save_as != WAYS_TO_SAVE[0] and self.save is None:
-            raise InvalidValueError("--save", self.save, "a directory where --save-as says how to save")
+            sentence = f"{self.save_as!r} says how to save, and --save DIR says where; add it"
+            raise InvalidValueError.saying("--save-as", self.save_as, sentence)
         if self.show is not None and self.show not in SHOWN:
-            raise InvalidValueError("--show", self.show, f"one of {', '.join(SHOWN)}")
+            raise InvalidValueError("--show", self.show, one_of(self.show, SHOWN))
         if self.show is not None and self.as_json:
-            raise InvalidValueError("--show", self.show, "nothing beside --json, which prints no message's content")
+            sentence = "--json prints no message's content; leave one of them out"
+            raise InvalidValueError.saying("--show", self.show, sentence)
         if self.exit_after is not None and self.exit_after < 1:
             raise InvalidValueError("--exit-after", self.exit_after, "a number of messages, 1 or more")
         if self.keep is not None and self.keep < 1:
@@ -130,11 +151,12 @@ class ServeOptions:
             ("--mailbox-by", self.mailbox_by),
         ):
             if value is not None and self.store is None and self.web is None:
-                raise InvalidValueError(option, str(value), "a store beside it (--store)")
+                raise InvalidValueError.saying(option, str(value), "it is about a store; add --store FILE, or --web")
         if self.timeout is not None and not self.timeout > 0:
             raise InvalidValueError("--timeout", self.timeout, "seconds, more than 0")
 
 
+@named(POLICY_OPTIONS, *_POLICIES)
 def read_options(
     *,
     listen: Collection[str] = (),
@@ -183,7 +205,9 @@ def read_options(
     if like == OLD_DEVICES:
         like, old_devices = None, True
     if old_devices and like is not None:
-        raise InvalidValueError("--old-devices", f"--like {like}", "nothing beside --like")
+        raise InvalidValueError.saying(
+            "--old-devices", like, f"it is a profile, and so is --like {like}; take one of them"
+        )
     provider = None if like is None else _provider(like)
     known, mechanisms = read_users(user, users, token, any_user=any_user)
     check_mechanisms(known, mechanism)
@@ -191,9 +215,8 @@ def read_options(
         raise InvalidValueError("--max-memory", max_memory, "MiB, 1 or more")
     for option, wanted in (("--require-auth", require_auth), ("--mechanism", bool(mechanism) and scenario is None)):
         if wanted and known is None and provider is None and not old_devices:
-            raise InvalidValueError(
-                option, "nobody", "somebody who can log in (--user, --users, --token or --any-user)"
-            )
+            sentence = "nobody can log in to this server; add --user, --users, --token or --any-user"
+            raise InvalidValueError.saying(option, None, sentence)
     keywords = tuple(keyword for text in offer for keyword in text.replace(",", " ").split())
     given = {
         "users": known,
@@ -215,26 +238,26 @@ def read_options(
         "max_sessions": KEPT,
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    try:
-        profile = OLD_DEVICES if old_devices else None if provider is None else provider.name
-        base = Policy().replace(**changes) if profile is None else Policy.like(profile, **changes)
-    except InvalidValueError as error:
-        field = error.field.removeprefix("Policy.")
-        option = _OPTIONS.get(field, field).replace("_", "-")
-        raise InvalidValueError(f"--{option}", error.value, error.expected) from error
+    profile = OLD_DEVICES if old_devices else None if provider is None else provider.name
+    base = Policy().replace(**changes) if profile is None else Policy.like(profile, **changes)
     policies = _served(base, _readers(changes), provider, listen, conventional_ports, imap=imap, pop3=pop3)
+    certificate, scenario = sorted_scenarios(certificate, scenario)
     scenarios = asked_scenarios(certificate, scenario)
     shown_fields = {**certificate_fields(certificate, certificate_file, key_file), **version_fields(tls_min, tls_max)}
     policies, left_out = showing(policies, scenarios)
     if (shown_fields or key_type is not None) and not any(policy.uses_tls for policy in policies):
-        raise InvalidValueError("--listen", ", ".join(listen), "a mode with TLS where other options are about TLS")
-    shown_fields |= {} if scenario is None else {"scenario": scenario}
+        about = next((f"--{name.replace('_', '-')}" for name in shown_fields), "--key-type")
+        sentence = f"{', '.join(listen)} has no TLS, which {about} is about; add a mode with TLS, such as starttls:0"
+        raise InvalidValueError.saying("--listen", ", ".join(listen), sentence)
+    if scenario is not None:
+        shown_fields["scenario"] = Path(scenario) if is_scenario_file(scenario) else scenario
     octets = max_memory * _MEBIBYTE
     shown_fields |= {"max_octets": octets // 4 // len(policies)}
     shown = tuple(policy.replace(**shown_fields) for policy in policies)
     others |= {"emit": None if emit is None else Emission.parse(emit)}
     if emit is not None and isinstance(shown[0], Policy) and shown[0].unix_socket is not None:
-        raise InvalidValueError("--emit", f"lmtp+unix:{shown[0].unix_socket}", "a first server with a port")
+        sentence = "the first server listens on a UNIX socket, which no settings can name; put one with a port first"
+        raise InvalidValueError.saying("--emit", emit, sentence)
     if old_devices and key_type is None and any(policy.uses_tls for policy in shown):
         key_type = "rsa"
     rules_of_smtp, reader_rules = _rules(rule)
@@ -274,7 +297,8 @@ def _web(where: str | None, options: Mapping[str, Any], *, mailbox_by: MailboxBy
         return replace(read_web(where, options), mailbox_by=mailbox_by)
     for name, value in options.items():
         if value:
-            raise InvalidValueError(f"--{name.replace('_', '-')}", "that alone", "--web beside it")
+            option = f"--{name.replace('_', '-')}"
+            raise InvalidValueError.saying(option, value, "it is about what --web starts; add --web")
     return None
 
 

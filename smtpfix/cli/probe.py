@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.policy.mode import what_mode
 from smtpfix.probe.measurement import Connection, Probe, Protocol
 from smtpfix.probe.probe import probe
 from smtpfix.probe.thresholds import read_ranges
 from smtpfix.safe_text import printable
+from smtpfix.suggesting import did_you_mean
 
 from .option_names import named
+from .pipe import complain
 from .probe_nagios import State, line, report
 from .probe_prometheus import exposition
-from .probe_reports import as_object, facts
+from .probe_reports import IMPLICIT_TLS, as_object, facts
 from .terminal import Terminal
 
 _WHERE: Final = re.compile(
@@ -30,6 +33,12 @@ _SCHEMES: Final = {
 }
 """The protocol that a URL's scheme is for, and when TLS begins where it says so."""
 
+_CALLED: Final = {
+    **dict.fromkeys(("tls-required", "starttls-required"), Connection.STARTTLS),  # without which it does not go on
+    "implicit": Connection.IMPLICIT_TLS,
+    "none": Connection.PLAIN,
+}
+"""The modes of servers and of audited clients that mean the same."""
 _OPTIONS: Final = {
     "Probe.host": "HOST[:PORT]",
     "Probe.port": "HOST[:PORT]",
@@ -56,7 +65,7 @@ def run(
             _check_output(as_json + nagios + prometheus, None if nagios else [*warn, *critical])
             if nagios:
                 return _as_plugin(stream, warn, critical, options)
-            result = probe(read_probe(**options))
+            result = probe(read_probe(**options), when_silent=_hint)
     except InvalidValueError as error:
         if not nagios:
             raise
@@ -76,11 +85,15 @@ def run(
     return 0 if result.succeeded else 1
 
 
+def _hint() -> None:
+    complain(f"the server says nothing; if that goes on, try {IMPLICIT_TLS}")
+
+
 def _check_output(forms: int, ranges: list[str] | None) -> None:
     if forms > 1:
-        raise InvalidValueError("--json", f"{forms} of them", "at most one of --json, --nagios, --prometheus")
+        raise InvalidValueError.saying("--json", forms, "choose one of --json, --nagios and --prometheus")
     if ranges:
-        raise InvalidValueError("--warn", ranges[0], "--warn and --critical only beside --nagios")
+        raise InvalidValueError.saying("--warn", ranges[0], "--warn and --critical are for --nagios; add it")
 
 
 def _as_plugin(stream: TextIO, warn: Sequence[str], critical: Sequence[str], options: dict[str, Any]) -> int:
@@ -117,13 +130,16 @@ def read_probe(
         raise InvalidValueError("HOST[:PORT]", where, expected)
     scheme = (match["scheme"] or Protocol.SMTP).lower()
     if scheme not in _SCHEMES:
-        expected = f"no scheme, or one of {', '.join(f'{one}://' for one in _SCHEMES)}"
-        raise InvalidValueError("HOST[:PORT]", where, expected)
+        sentence = f"there is no scheme {scheme!r}{did_you_mean(scheme, _SCHEMES)}; there are {', '.join(_SCHEMES)}"
+        raise InvalidValueError.saying("HOST[:PORT]", where, sentence)
     protocol, by_scheme = _SCHEMES[scheme]
-    if connection not in (None, *Connection):
-        raise InvalidValueError("--connection", connection, f"one of {', '.join(Connection)}")
+    connection = _connection(connection)
     if connection is not None and by_scheme not in (None, connection):
-        raise InvalidValueError("--connection", connection, f"{by_scheme} or nothing beside {scheme}://")
+        raise InvalidValueError.saying(
+            "--connection",
+            connection,
+            f"{scheme}:// means {by_scheme}, and not {connection}; leave one of them out",
+        )
     kind = Connection(connection or by_scheme or Connection.PLAIN)
     given = {name: value for name, value in others.items() if value is not None}
     return Probe(
@@ -139,13 +155,27 @@ def read_probe(
     )
 
 
+def _connection(given: str | None) -> str | None:
+    """Return when TLS begins; what other commands call it will do. Raises `InvalidValueError`."""
+    if given is None or given in tuple(Connection):
+        return given
+    name = _CALLED.get(given.strip().lower().replace("_", "-"))
+    if name is None:
+        raise InvalidValueError.saying("--connection", given, what_mode(given))
+    return name
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or "unknown" if isinstance(error, OSError) else "it is not UTF-8"
+
+
 def _secret(text: str | None, file: Path | None, option: str) -> str | None:
     """Return what an option says, or the first line of the file that its twin names."""
     if file is None:
         return text
     if text is not None:
-        raise InvalidValueError(f"{option}-file", str(file), f"nothing beside {option}")
+        raise InvalidValueError.saying(f"{option}-file", str(file), f"{option} says it already; leave one of them out")
     try:
         return file.read_text(encoding="utf-8").partition("\n")[0].removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidValueError(f"{option}-file", str(file), "a text file that can be read") from error
+        raise InvalidValueError(f"{option}-file", str(file), f"a text file that can be read ({_why(error)})") from error

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from .usage import explained
+
 _FILE = click.Path(path_type=Path)
 
 
@@ -24,7 +26,7 @@ class _ProbeCommand(click.Command):
             from .probe import service  # noqa: PLC0415 - help needs no probe
             from .probe_nagios import State, line  # noqa: PLC0415 - nor this
 
-            text = f"{error.format_message().rstrip('.')}; see '{ctx.command_path} --help'"
+            text = f"{explained(error)}; see '{ctx.command_path} --help'"
             click.echo(line(State.UNKNOWN, text, service(*words)))
             ctx.exit(State.UNKNOWN)
 

@@ -6,9 +6,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from smtpfix.probe.measurement import ProbeResult, Protocol
+from smtpfix.probe.measurement import Connection, ProbeResult, Protocol
 from smtpfix.safe_text import printable
 
+IMPLICIT_TLS: Final = "--connection implicit-tls: a server that begins with TLS waits for its client"
+"""What to try where a server does not greet."""
+_UNTRUSTED: Final = (2, 18, 19, 20, 21)
+"""OpenSSL's verify codes of chains that end in no authority that is trusted."""
+_OTHER_NAME: Final = (62, 64)
+"""Those of a certificate for another host name or IP address."""
 _LINES_SHOWN: Final = 3
 _SHOWN: Final = 300
 """Characters of a line of the last reply; `--json` has all of it."""
@@ -93,10 +99,26 @@ def facts(result: ProbeResult) -> Iterator[tuple[str, str]]:
     else:
         yield "Reply code", f"{result.reply_code}, at {result.stage}"
         yield "Error", result.error
+        if (advice := what_to_try(result)) is not None:
+            yield "Try", advice
         for number, line in enumerate(result.last_reply[:_LINES_SHOWN]):
             yield "" if number else "Last reply", _shown(line)[:_SHOWN]
         if (more := len(result.last_reply) - _LINES_SHOWN) > 0:
             yield "", f"and {more} more lines"
+
+
+def what_to_try(result: ProbeResult) -> str | None:
+    """Return what may help after a failure, where its kind says so."""
+    begins_with_tls = result.probe.connection == Connection.IMPLICIT_TLS
+    if result.certificate is not None and result.certificate.verify_code in _UNTRUSTED:
+        return "--ca-file FILE, if you trust its authority: 'smtpfix serve' shows the file of its own"
+    if result.certificate is not None and result.certificate.verify_code in _OTHER_NAME:
+        return "--name NAME, if the certificate is for another name of this server"
+    if result.stage == "greeting" and not begins_with_tls and not result.last_reply:
+        return IMPLICIT_TLS
+    if result.stage == "tls" and begins_with_tls and result.tls_version is None and result.certificate is None:
+        return "--connection starttls, or plain: a server that speaks first has no TLS yet"
+    return None
 
 
 def _shown(line: bytes) -> str:

@@ -6,9 +6,11 @@ saves transcripts; a third shows what happens, and nothing waits for it.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import queue
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -47,8 +49,10 @@ from .events import (
     weight,
 )
 from .json_output import JSONOutput
+from .listening import greets_as_smtpfix
 from .maildir import MaildirSaver
-from .options import KEPT, ServeOptions
+from .option_names import in_options
+from .options import KEPT, POLICY_OPTIONS, ServeOptions
 from .pipe import complain, reader_is_gone
 from .printer import Printer
 from .save import Saver, Saving
@@ -161,9 +165,12 @@ class _Run:
             if self._options.store is not None or self._options.web is not None:
                 self._keeper = opened.enter_context(self._keeping())
             keep = None if self._keeper is None else self._keeper.keep
-            servers: list[Server[Any]] = [
-                Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
-            ]
+            for text in dict.fromkeys(text for policy in policies for text in policy.without_effect()):
+                complain(in_options(text, POLICY_OPTIONS))
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # it has just been said
+                servers: list[Server[Any]] = [
+                    Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
+                ]
             self._names.update(zip(servers, _names(servers), strict=True))
             for server in servers:
                 for rule in reversed(self._rules_of(server)):
@@ -171,7 +178,7 @@ class _Run:
             if self._rules_file is not None:
                 self._use_rules(self._rules_file)
             for server in servers:
-                opened.enter_context(server)
+                _listen(server, opened)
             web = None if self._keeper is None else self._show_on_web(self._keeper, authority, opened)
             if self._options.emit is not None and self._settings is not None:
                 emit(self._options.emit.text(servers[0]), self._settings)
@@ -188,10 +195,8 @@ class _Run:
             )
         except InvalidValueError as error:
             if error.field == "Policy.certificate":
-                raise InvalidValueError("--certificate-file and --key-file", error.value, error.expected) from error
+                raise error.renamed("--certificate-file and --key-file") from error
             raise
-        except ListenError as error:
-            raise CannotServeError(error.strerror or str(error)) from error
         except OSError as error:
             where = directory or "a temporary directory"
             raise CannotServeError(
@@ -395,10 +400,21 @@ class _Run:
         self._tell(SessionEnded(self._names[server], session))
 
 
+def _listen(server: Server, opened: ExitStack) -> None:
+    """Start a server. Raises `CannotServeError`, which says so where the port is another ``smtpfix serve``'s."""
+    try:
+        opened.enter_context(server)
+    except ListenError as error:
+        text, place = error.strerror or str(error), server.policy
+        if error.errno == errno.EADDRINUSE and place.port and greets_as_smtpfix(place.host, place.port):
+            text = text.replace("another program does", "another smtpfix does")
+        raise CannotServeError(text) from error
+
+
 def _look_at(key: Path) -> None:
     """Say so where others can read or write the user's own key; in a repository of tests that may well be meant."""
     if os.name != "nt" and key.stat().st_mode & 0o077:
-        complain(f"others can read or write the key {key}: it had better be worth nothing elsewhere")
+        complain(f"others can read or write the key {key}; use one that protects nothing else")
 
 
 def _saver(directory: Path, way: str) -> Saving:

@@ -27,10 +27,10 @@ def read_users(
     """
     named = [text for text in texts if text != "*"]
     if any_user or len(named) < len(texts):
-        options = (("--user", named, "NAME:PASSWORD"), ("--users", file, "a file"), ("--token", tokens, "NAME:TOKEN"))
-        for option, given, form in options:
+        for option, given in (("--user", named), ("--users", file), ("--token", tokens)):
             if given:
-                raise InvalidValueError(option, "both of them", f"either {form} or everybody ('*', --any-user)")
+                sentence = f"--any-user lets everybody log in, and {option} names somebody; leave one of them out"
+                raise InvalidValueError.saying(option, None, sentence)
         return ANY_USER, None
     users: dict[str, tuple[Credential, ...]] = {}
     if file is not None:
@@ -54,7 +54,8 @@ def check_mechanisms(users: Users, mechanisms: Collection[str]) -> None:
     hashed = isinstance(users, Mapping) and any(isinstance(known, HashedPassword) for known in users.values())
     for mechanism in mechanisms if hashed else ():
         if mechanism.upper().startswith(("CRAM-", "SCRAM-")):
-            raise InvalidValueError("--mechanism", mechanism, "PLAIN or LOGIN where --users has hashed passwords")
+            sentence = f"{mechanism} needs the passwords themselves, and --users has hashes; choose PLAIN or LOGIN"
+            raise InvalidValueError.saying("--mechanism", mechanism, sentence)
 
 
 def _from_file(path: Path) -> Iterator[tuple[str, str | HashedPassword]]:
@@ -72,7 +73,8 @@ def _from_file(path: Path) -> Iterator[tuple[str, str | HashedPassword]]:
         where = f"--users: {path}, line {number}"
         name, secret = _split(where, line, "NAME:PASSWORD")
         if name in seen:
-            raise InvalidValueError(where, name, f"each name once; it stands in line {seen[name]} too")
+            sentence = f"{name!r} stands in line {seen[name]} already; name each user once"
+            raise InvalidValueError.saying(where, name, sentence)
         seen[name] = number
         try:
             yield name, HashedPassword(secret) if is_hashed(secret) else secret
@@ -83,5 +85,5 @@ def _from_file(path: Path) -> Iterator[tuple[str, str | HashedPassword]]:
 def _split(option: str, text: str, expected: str) -> tuple[str, str]:
     name, colon, secret = text.partition(":")
     if not name or not colon:  # the text is not shown, it may be a secret
-        raise InvalidValueError(option, "a text without a name and a colon", expected)
+        raise InvalidValueError.saying(option, None, f"there is no name, or no colon behind it; write {expected}")
     return name, secret

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from smtpfix.login.mechanisms import ANY_USER, Users
-from smtpfix.policy.checks import is_collection
+from smtpfix.policy.checks import MEANT, is_collection
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
+from smtpfix.suggesting import suggests_fields
 
 from .capabilities import HIDABLE
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _DELIMITERS: Final = ("/", ".", "\\")
 
 
+@suggests_fields(MEANT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImapPolicy(ServerPolicy):
     """Everything that is decided before an IMAP server starts; it does not change while the server runs.

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from smtpfix.errors import ExtraMissing
+from smtpfix.extras import install
 
 from .mechanisms import (
     MECHANISM_NAMES,
@@ -200,8 +201,7 @@ def check_installed(mechanisms: Collection[str]) -> None:
         try:
             from . import scram  # noqa: F401, PLC0415 - an extra
         except ImportError as error:
-            text = f"{wanted[0]} needs scramp: pip install 'smtpfix[scram]' ({error})"
-            raise ExtraMissing(text, "scram") from error
+            raise ExtraMissing(f"{wanted[0]} needs scramp: {install('scram')} ({error})", "scram") from error
 
 
 def _decode(text: str) -> bytes | None:

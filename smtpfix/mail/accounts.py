@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Unpack
 
 from smtpfix.errors import InvalidValueError, NoMessage, UnexpectedMessage
 from smtpfix.safe_text import printable
+from smtpfix.suggesting import one_of
 
 from .mailbox import Entry, Mailbox, known_flags
 from .matching import Criteria, Matcher
@@ -161,7 +162,7 @@ class Account:
     def _box(self, name: str) -> Mailbox:
         box = self.mailbox(name)
         if box is None or not box.is_selectable:
-            raise InvalidValueError("folder", name, f"one of {', '.join(box.name for box in self._boxes())}")
+            raise InvalidValueError("folder", name, one_of(name, (box.name for box in self._boxes())))
         return box
 
     def _stored(self, folder: str | None) -> Iterator[StoredMessage]:
@@ -289,9 +290,8 @@ class Accounts(Mapping[str, Account]):
         account = self._accounts.get(user)
         if account is None:
             if not self._anybody:
-                raise InvalidValueError(
-                    "user", user, f"one of {', '.join(self._accounts) or 'none, as there are none'}"
-                )
+                known = one_of(user, self._accounts) if self._accounts else "no user: nobody can log in to this server"
+                raise InvalidValueError("user", user, known)
             account = self.open(user)
         return account
 

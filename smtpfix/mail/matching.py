@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypedDict
 
 from smtpfix.safe_text import printable
+from smtpfix.suggesting import did_you_mean
 
 from .header_values import normal
 from .message import CapturedMessage
@@ -65,7 +66,10 @@ class Matcher:
     def __init__(self, criteria: Criteria) -> None:
         for name in criteria:
             if name not in _NAMES:
-                raise TypeError(f"a message cannot be asked for {name!r}; it can for {', '.join(sorted(_NAMES))}")
+                known = sorted(_NAMES)
+                raise TypeError(
+                    f"a message cannot be asked for {name!r}{did_you_mean(name, known)}; it can for {', '.join(known)}"
+                )
         if not isinstance(criteria.get("headers", {}), Mapping):
             raise TypeError("headers is a mapping of header names to values")
         self._criteria: Mapping[str, Any] = dict(criteria)

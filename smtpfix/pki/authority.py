@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from smtpfix.clock import monotonic
 from smtpfix.errors import ExtraMissing, InvalidValueError
+from smtpfix.extras import install
 from smtpfix.forked import tell_in_child
 from smtpfix.policy.certificate_profile import LEAF_DAYS
 from smtpfix.policy.place import Place
@@ -340,6 +341,5 @@ def _needed(policy: ServerPolicy, package: str, extra: str) -> Iterator[None]:
         yield
     except ImportError as error:
         scenario = policy.scenario or policy.certificate
-        raise ExtraMissing(
-            f"scenario {str(scenario)!r} needs {package}: pip install 'smtpfix[{extra}]' ({error})", extra
-        ) from error
+        text = f"scenario {str(scenario)!r} needs {package}: {install(extra)} ({error})"
+        raise ExtraMissing(text, extra) from error

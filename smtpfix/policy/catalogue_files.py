@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from pathlib import Path
 
 from smtpfix.errors import InvalidValueError, UnknownScenario
+from smtpfix.suggesting import either, nearest
 
 from .protocol import DEFAULT_PROTOCOL
 from .scenario import PROTOCOLS, Scenario
 
+_NEAR = 3
+"""Ids that whoever writes another one is told."""
 _PREFIXES = tuple(f"{protocol}-" for protocol in PROTOCOLS if protocol != DEFAULT_PROTOCOL)
 """How the ids of other protocols' own scenarios begin."""
 
@@ -62,11 +64,18 @@ def read_scenario(path: Path) -> Scenario:
     return Scenario.parse(path.stem, text)
 
 
+def has_scenario(scenario_id: str) -> bool:
+    """Return whether the catalogue has this id."""
+    return scenario_id in _every_id()
+
+
 def check_scenario_id(scenario_id: str, field: str = "scenario") -> None:
     """Raise `UnknownScenario` unless the catalogue has this id."""
     known = _every_id()
     if scenario_id in known:
         return
-    nearest = difflib.get_close_matches(str(scenario_id), known, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    raise UnknownScenario(f"{field}: no scenario {scenario_id!r} in the catalogue.{hint} There is: {', '.join(known)}")
+    near = nearest(scenario_id, known, _NEAR)
+    hint = f" Did you mean {either(map(repr, near))}?" if near else ""
+    raise UnknownScenario(
+        f"{field}: no scenario {scenario_id!r} in the catalogue.{hint} 'smtpfix scenarios' lists all {len(known)}"
+    )

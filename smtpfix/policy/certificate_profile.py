@@ -6,7 +6,6 @@ the good chain.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -14,6 +13,7 @@ from datetime import date
 from typing import Any, Final, TypeAlias
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import one_of
 
 from .tables import check_table
 
@@ -149,9 +149,7 @@ def check_key_type(key_type: object, field: str) -> None:
     """Raise `InvalidValueError`, which names the field and the nearest type, unless this is one of `KEY_TYPES`."""
     if key_type in (*KEY_TYPES,):
         return
-    nearest = difflib.get_close_matches(str(key_type).lower(), KEY_TYPES, n=1)
-    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    raise InvalidValueError(field, key_type, f"one of {', '.join(KEY_TYPES)}{hint}")
+    raise InvalidValueError(field, key_type, one_of(key_type, KEY_TYPES))
 
 
 def _is_bool(value: object) -> bool:

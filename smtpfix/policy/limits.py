@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import suggests_fields
 
 from .tables import check_table
 
@@ -53,6 +54,7 @@ class Rate:
         return f"{self.count}/{unit}"
 
 
+@suggests_fields()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a server enforces over its life: ``Limits(connections=1, message_rate="30/minute")``.
@@ -108,6 +110,4 @@ class Limits:
         try:
             return cls(**table)
         except InvalidValueError as error:
-            raise InvalidValueError(
-                f"{where}: {error.field.removeprefix('Limits.')}", error.value, error.expected
-            ) from error
+            raise error.renamed(f"{where}: {error.field.removeprefix('Limits.')}") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
+
+from smtpfix.suggesting import one_of
 
 
 class Mode(StrEnum):
@@ -26,3 +28,28 @@ class Mode(StrEnum):
 
 ModeName: TypeAlias = Literal["plain", "starttls", "tls-required", "implicit-tls"]
 """The modes as users write them."""
+
+_CALLED: Final = {
+    "implicit": ("what an audit calls a client; a server of this kind is", "implicit-tls"),
+    "starttls-required": (
+        "what an audit calls a client; a server that demands STARTTLS is 'tls-required', and one that offers it is",
+        "starttls",
+    ),
+    "opportunistic": ("what an audit calls a client; a server that offers STARTTLS is", "starttls"),
+    "none": ("what an audit calls a client; a server without TLS is", "plain"),
+    **dict.fromkeys(
+        ("tls", "ssl", "smtps", "imaps", "pop3s"),
+        ("no mode; a server with TLS from the first octet is", "implicit-tls"),
+    ),
+    **dict.fromkeys(("clear", "cleartext", "plaintext", "insecure"), ("no mode; a server without TLS is", "plain")),
+    **dict.fromkeys(("stls",), ("POP3's command; the mode of a server that has it is", "starttls")),
+}
+"""What servers' modes are called by mistake, mostly by the names that audits have for clients."""
+
+
+def what_mode(given: object) -> str:
+    """Return what to say of a name that is no server's mode, in a sentence."""
+    called = _CALLED.get(given.strip().lower().replace("_", "-")) if isinstance(given, str) else None
+    if called is not None:
+        return f"{given!r} is {called[0]} {called[1]!r}"
+    return f"expected {one_of(given, Mode)}, got {given!r}"

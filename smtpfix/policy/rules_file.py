@@ -17,6 +17,7 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.policy.mode import Mode
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.text import parse_rule
+from smtpfix.suggesting import did_you_mean
 
 from .protocol import DEFAULT_PROTOCOL, load_language
 from .scenario import PROTOCOLS
@@ -53,8 +54,12 @@ class RulesFile:
         values = read_toml(where, text)
         for key in values:
             if key not in (_KEY, *_MODES, *_PROTOCOLS):
-                known = ", ".join((*_MODES, *_PROTOCOLS))
-                raise InvalidValueError(where, key, f"only the key {_KEY} and the tables {known}")
+                known = (_KEY, *_MODES, *_PROTOCOLS)
+                sentence = (
+                    f"there is no key {key!r}{did_you_mean(key, known)}; there are {_KEY}, and the tables "
+                    f"{', '.join(known[1:])}"
+                )
+                raise InvalidValueError.saying(where, key, sentence)
         everywhere = tuple(_rules(where, values.pop(_KEY, []), text))
         tables = {name: tuple(_table(where, name, table, text)) for name, table in values.items()}
         by_protocol = {name: tables.pop(name) for name in _PROTOCOLS if name in tables}
@@ -80,7 +85,8 @@ def _table(where: str, name: str, table: Any, text: str) -> Iterator[Rule]:
         raise InvalidValueError(f"{where}: {name}", table, f"a table, [{name}]")
     for key in table:
         if key != _KEY:
-            raise InvalidValueError(f"{where}, [{name}]", key, f"only the key {_KEY}")
+            sentence = f"there is no key {key!r}{did_you_mean(key, [_KEY])}; the only key is {_KEY}"
+            raise InvalidValueError.saying(f"{where}, [{name}]", key, sentence)
     protocol = name if name in _PROTOCOLS else DEFAULT_PROTOCOL
     yield from _rules(f"{where}, [{name}]", table.get(_KEY, []), text, protocol)
 

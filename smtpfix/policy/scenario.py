@@ -13,6 +13,7 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.login.mechanisms import ANY_USER
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.stages import CONNECT, HANDSHAKE
+from smtpfix.suggesting import one_of
 
 from .certificate_profile import CertificateProfile, is_template
 from .flaw import BY_VERIFY_CODE, FLAWS
@@ -180,7 +181,7 @@ class Scenario:
         delivers. Raises `InvalidValueError`.
         """
         if mode not in CLIENT_MODES:
-            raise InvalidValueError("mode", mode, f"one of {', '.join(CLIENT_MODES)}")
+            raise InvalidValueError("mode", mode, one_of(mode, CLIENT_MODES))
         never_met = mode == "none" and self.group in ("certificates", "tls")
         return dict(self.expected_by_mode).get(mode, "accept" if never_met else self.expected)
 
@@ -240,11 +241,11 @@ class Scenario:
             if not isinstance(value, str) or not value:
                 raise self._fail(name, "a sentence")
         self._check(
-            "expected", isinstance(self.expected, str) and self.expected in OUTCOMES, f"one of {', '.join(OUTCOMES)}"
+            "expected", isinstance(self.expected, str) and self.expected in OUTCOMES, one_of(self.expected, OUTCOMES)
         )
-        self._check("protocol", self.protocol in ("", *PROTOCOLS), f"one of {', '.join(PROTOCOLS)}")
-        self._check("group", self.group in GROUPS, f"one of {', '.join(GROUPS)}")
-        self._check("trust", self.trust in _TRUSTED, f"one of {', '.join(_TRUSTED)}")
+        self._check("protocol", self.protocol in ("", *PROTOCOLS), one_of(self.protocol, PROTOCOLS))
+        self._check("group", self.group in GROUPS, one_of(self.group, GROUPS))
+        self._check("trust", self.trust in _TRUSTED, one_of(self.trust, _TRUSTED))
         self._check(
             "connect",
             bool(self.connect) and is_template(self.connect) and "{name" not in self.connect,
@@ -349,7 +350,7 @@ def _parse_modes(where: str, table: Any) -> tuple[tuple[str, str], ...]:
     check_table(where, table, CLIENT_MODES)
     for key, value in table.items():
         if not isinstance(value, str) or value not in OUTCOMES:
-            raise InvalidValueError(f"{where}: {key}", value, f"one of {', '.join(OUTCOMES)}")
+            raise InvalidValueError(f"{where}: {key}", value, one_of(value, OUTCOMES))
     return tuple(table.items())
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,9 +24,10 @@ from smtpfix.login.mechanisms import (
     Credential,
     Users,
 )
+from smtpfix.suggesting import check_names, either, one_of
 
-from .checks import Checked, is_collection
-from .mode import Mode, ModeName
+from .checks import MEANT, Checked, is_collection
+from .mode import Mode, ModeName, what_mode
 
 if TYPE_CHECKING:
     import ssl
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 """Version names as `ssl.SSLSocket.version` gives them, oldest first."""
+
+SHORT_VERSIONS: Final = dict(zip(("1.0", "1.1", "1.2", "1.3"), TLS_VERSIONS, strict=True))
+"""The same as people write them."""
 
 DEFAULT_MAX_EVENTS: Final = 100_000
 """`Policy.max_events`: 12,000 messages on one connection, 3 MiB of memory."""
@@ -95,11 +99,12 @@ class ServerPolicy(Checked):
     or an `ssl.SSLContext` for servers, which then decides all of TLS: versions, ciphers, client certificates, ALPN."""
     scenario: str | Path | None = None
     """Scenario of any other kind: an id of the catalogue, or a `Path` to a file of your own; None is a server as it
-    should be. Fields that are left as they are take what the scenario says; its rules are in force from the start."""
+    should be. Fields that are left as they are take what the scenario says; its rules are in force from the start. An
+    id of either kind may stand in either field: each is put where it belongs."""
     tls_min: str = "TLSv1.2"
-    """Lowest TLS version, one of `TLS_VERSIONS`."""
+    """Lowest TLS version, one of `TLS_VERSIONS`; ``"1.2"`` will do for ``"TLSv1.2"``."""
     tls_max: str = "TLSv1.3"
-    """Highest TLS version, one of `TLS_VERSIONS`."""
+    """Highest TLS version, one of `TLS_VERSIONS`; ``"1.3"`` will do for ``"TLSv1.3"``."""
     old_ciphers: bool = False
     """Whether TLS below 1.3 has the cipher suites of old clients too: those without forward secrecy (TLS_RSA), with
     Diffie-Hellman over a group of 1,024 bits (DHE), and with SHA-1. They need RSA keys: a server's own authority has
@@ -155,6 +160,8 @@ class ServerPolicy(Checked):
     def _check(self) -> None:
         """Check every field, and put it into its normal form; protocols add theirs."""
         self._check_mode()
+        if self.scenario is not None or (isinstance(self.certificate, str) and self.certificate != "good"):
+            self._sort_scenarios()
         self._check_scenario()
         self._check_auth()
         self._check_tls()
@@ -166,7 +173,7 @@ class ServerPolicy(Checked):
         try:
             self._set("mode", Mode(self.mode))
         except ValueError:
-            raise self._fail("mode", "one of " + ", ".join(repr(str(mode)) for mode in Mode)) from None
+            raise self._say("mode", what_mode(self.mode)) from None
 
     def _check_auth(self) -> None:
         if isinstance(self.users, Mapping):
@@ -205,31 +212,46 @@ class ServerPolicy(Checked):
     def _check_scram(self) -> None:
         for name in ("mechanisms", "mechanisms_in_clear") if self.users is ANY_USER else ():
             if any(one in SCRAM for one in getattr(self, name) or ()):
-                raise self._fail(name, "no SCRAM where Policy.users is ANY_USER: it takes a password to verify against")
-        for name in ("mechanisms", "mechanisms_in_clear") if callable(self.users) else ():
-            if any(one not in (*ASKING, "ANONYMOUS") for one in getattr(self, name) or ()):
-                raise self._fail(
+                raise self._say(
                     name,
-                    f"only {', '.join(ASKING)} and ANONYMOUS where Policy.users is a function: no other mechanism "
-                    f"shows the server a password or a token to ask about",
+                    "SCRAM verifies a password, and users=ANY_USER has none; "
+                    "name users with passwords, or leave SCRAM out",
+                )
+        for name in ("mechanisms", "mechanisms_in_clear") if callable(self.users) else ():
+            silent = [one for one in getattr(self, name) or () if one not in (*ASKING, "ANONYMOUS")]
+            if silent:
+                raise self._say(
+                    name,
+                    f"{silent[0]} shows the server neither a password nor a token, so there is nothing to ask the "
+                    f"function in Policy.users; choose from {', '.join(ASKING)} and ANONYMOUS",
                 )
 
     def _check_tls(self) -> None:
         self._check_certificate()
         for name in ("tls_min", "tls_max"):
             if getattr(self, name) not in TLS_VERSIONS:
-                raise self._fail(name, "one of " + ", ".join(TLS_VERSIONS))
+                self._set(name, self._tls_version(name))
         if TLS_VERSIONS.index(self.tls_min) > TLS_VERSIONS.index(self.tls_max):
-            raise self._fail("tls_min", f"at most Policy.tls_max, which is {self.tls_max!r}")
+            raise self._say(
+                "tls_min", f"{self.tls_min!r} is above tls_max, which is {self.tls_max!r}; raise that or lower this"
+            )
         self._check_type("old_ciphers", bool, "True or False")
         if self.client_certificate not in ("none", "optional", "required"):
-            raise self._fail("client_certificate", "'none', 'optional' or 'required'")
+            raise self._fail("client_certificate", one_of(self.client_certificate, ("none", "optional", "required")))
         if not is_collection(self.alpn) or not all(
             isinstance(name, str) and name.isascii() and 0 < len(name) < 256  # noqa: PLR2004
             for name in self.alpn
         ):
             raise self._fail("alpn", "a collection of ASCII protocol names of 1 to 255 octets (RFC 7301 section 3.1)")
         self._set("alpn", tuple(self.alpn))
+
+    def _tls_version(self, name: str) -> str:
+        """Return a version of TLS by its full name, where it is written in short, as on the command line."""
+        value = getattr(self, name)
+        version = SHORT_VERSIONS.get(value) if isinstance(value, str) else None
+        if version is None:
+            raise self._fail(name, one_of(value, (*TLS_VERSIONS, *SHORT_VERSIONS)))
+        return version
 
     def _check_certificate(self) -> None:
         certificate = self.certificate
@@ -248,11 +270,15 @@ class ServerPolicy(Checked):
         elif not isinstance(certificate, str | Path):
             raise self._fail("certificate", EXPECTED)
         elif isinstance(certificate, str) and certificate.endswith(".toml"):
-            raise self._fail("certificate", "an id of the catalogue; for a file of your own, write Path(...)")
+            raise self._say(
+                "certificate", f"for a file of your own, write Path({certificate!r}); a text is a scenario's id"
+            )
         else:
             scenario = self._find_scenario("certificate")
             if isinstance(certificate, str) and scenario.group != "certificates":
-                raise self._fail("certificate", "a certificate's scenario; this one is for Policy.scenario")
+                raise self._say(
+                    "certificate", f"{certificate!r} is no certificate's scenario: give it as scenario={certificate!r}"
+                )
             self._set("_issued", scenario)
 
     def _check_context(self) -> None:
@@ -263,10 +289,17 @@ class ServerPolicy(Checked):
             if item.name in ("tls_min", "tls_max", "client_certificate", "alpn"):
                 value = getattr(self, item.name)
                 if value != item.default:
-                    raise self._fail(item.name, "nothing where Policy.certificate is a context, which decides it")
+                    raise self._say(
+                        item.name,
+                        f"{value!r} has no effect where Policy.certificate is an SSLContext: set it on the context",
+                    )
         played = self._played
         if played is not None and replace(played.tls, where="tls", fault=None) != TLSProfile():
-            raise self._fail("scenario", "one that leaves TLS as it is where Policy.certificate is a context")
+            raise self._say(
+                "scenario",
+                f"{self.scenario!r} changes TLS, which an SSLContext in Policy.certificate decides alone; "
+                "leave one of them out",
+            )
 
     def _find_scenario(self, name: str) -> Scenario:
         """Return the scenario that a field names, by its id or by its file."""
@@ -275,10 +308,28 @@ class ServerPolicy(Checked):
         value = getattr(self, name)
         if isinstance(value, Path):
             if not value.is_file():
-                raise self._fail(name, "a file that is there")
+                raise self._say(name, f"there is no file {str(value)!r}")
             return read_scenario(value)
         check_scenario_id(value, f"{type(self).__name__}.{name}")
         return load_scenario(value)
+
+    def _sort_scenarios(self) -> None:
+        """Put a certificate's scenario into `certificate` and another one into `scenario`, wherever an id stands."""
+        from .catalogue_files import has_scenario, load_scenario  # noqa: PLC0415 - good servers need none
+
+        found: dict[str, object] = {}
+        for name, default in (("certificate", "good"), ("scenario", None)):
+            value, place = getattr(self, name), name
+            if value == default:
+                continue
+            if isinstance(value, str) and has_scenario(value):  # what else is wrong with it, its own check says
+                place = "certificate" if load_scenario(value).group == "certificates" else "scenario"
+            if place in found:
+                kind = "a certificate's scenario" if place == "certificate" else "no certificate's scenario"
+                raise self._say(name, f"{value!r} is {kind}, and so is {found[place]!r}; a server shows one of each")
+            found[place] = value
+        self._set("certificate", found.get("certificate", "good"))
+        self._set("scenario", found.get("scenario"))
 
     def _check_scenario(self) -> None:
         if self.scenario is None:
@@ -288,13 +339,18 @@ class ServerPolicy(Checked):
         scenario = self._find_scenario("scenario")
         self._set("_played", scenario)
         if scenario.group == "certificates":
-            raise self._fail("scenario", "a scenario of another kind; this one is for Policy.certificate")
+            raise self._say(
+                "scenario", f"{self.scenario!r} is a certificate's scenario: give it as certificate={self.scenario!r}"
+            )
         if not scenario.is_for(self.spoken):
             other = (scenario.protocol or "smtp").upper()
-            raise self._fail("scenario", f"one that {self.spoken.upper()} can show; this one is of {other}")
+            raise self._say(
+                "scenario",
+                f"{self.scenario!r} is a scenario of {other}; a server of {self.spoken.upper()} cannot show it",
+            )
         if self.mode not in scenario.modes:
-            raise self._fail(
-                "scenario", f"one that mode {self.mode} can show; this one needs {', '.join(scenario.modes)}"
+            raise self._say(
+                "scenario", f"{self.scenario!r} cannot be shown in mode {self.mode}; use mode {either(scenario.modes)}"
             )
         for item in fields(self):
             if item.name in dict(scenario.policy) and getattr(self, item.name) == item.default:
@@ -317,9 +373,11 @@ class ServerPolicy(Checked):
         if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
             raise self._fail("unix_socket", "the path of a socket, or None")
         if self.uses_tls:
-            raise self._fail("unix_socket", f"None where the mode is {self.mode}: what leaves no machine needs no TLS")
+            raise self._say(
+                "unix_socket", f"a UNIX socket has no TLS, and the mode is {self.mode}; use mode plain, or a TCP port"
+            )
         if self.port:
-            raise self._fail("unix_socket", "None where there is a port, or port 0")
+            raise self._say("unix_socket", f"a server listens on a UNIX socket or on port {self.port}, not on both")
         self._set("unix_socket", Path(path).absolute())
 
     def _check_numbers(self) -> None:
@@ -422,6 +480,11 @@ class ServerPolicy(Checked):
         """The folders that accounts have beside INBOX."""
         return ()
 
+    def without_effect(self) -> Iterator[str]:
+        """Yield what nobody can have meant of what this server is told, a sentence each; a server warns of it."""
+        if self.mode is Mode.PLAIN and self.certificate != "good":
+            yield "no client ever sees Policy.certificate in mode plain: choose a mode with TLS, such as starttls"
+
     def speaks(self) -> Protocol:
         """Return the protocol of a server that is told this: the policy's class says which."""
         raise NotImplementedError
@@ -429,13 +492,10 @@ class ServerPolicy(Checked):
     def replace(self, *mode: str, **changes: Any) -> Self:
         """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""
         if len(mode) > 1:
-            raise TypeError(f"a policy has one mode, got {mode!r}")
+            raise TypeError(f"a policy has one mode, got {len(mode)}: {mode!r}")
         if mode:
             changes["mode"] = mode[0]
-        names = [item.name for item in fields(self) if not item.name.startswith("_")]
-        for name in changes:
-            if name not in names:
-                raise TypeError(f"{type(self).__name__} has no field {name!r}; there are {', '.join(names)}")
+        check_names(type(self).__name__, changes, [item.name for item in fields(self) if item.init], MEANT)
         return replace(self, **changes)
 
     def showing(self, scenario: str | Path) -> Self:

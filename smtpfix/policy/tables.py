@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import did_you_mean
 
 
 def read_file(path: Path, most: int, kind: str) -> bytes:
@@ -51,4 +52,6 @@ def check_table(where: str, table: Any, known: Iterable[str] | None = None) -> N
     names = tuple(known)
     for key in table:
         if key not in names:
-            raise InvalidValueError(where, key, f"only the keys {', '.join(names)}")
+            raise InvalidValueError.saying(
+                where, key, f"there is no key {key!r}{did_you_mean(key, names)}; there are {', '.join(names)}"
+            )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import one_of
 
 from .tables import check_table
 
@@ -73,8 +74,8 @@ class TLSProfile:
         for name, allowed in _CHOICES.items():
             value = getattr(self, name)
             if isinstance(value, bool) or value not in allowed:
-                listed = ", ".join(str(one) for one in allowed if one is not None)
-                raise InvalidValueError(f"{self.where}: {name}", value, f"one of {listed}")
+                known = [str(one) for one in allowed if one is not None]
+                raise InvalidValueError(f"{self.where}: {name}", value, one_of(value, known))
         if self.ciphers is not None and (not isinstance(self.ciphers, str) or not self.ciphers):
             raise InvalidValueError(f"{self.where}: ciphers", self.ciphers, "a list of suites as OpenSSL writes it")
         if not isinstance(self.rotate_keys, bool):

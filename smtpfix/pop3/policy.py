@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from smtpfix.login.mechanisms import ANY_USER, Users
+from smtpfix.policy.checks import MEANT
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
+from smtpfix.suggesting import suggests_fields
 
 if TYPE_CHECKING:
     from smtpfix.policy.protocol import Protocol
@@ -19,6 +21,7 @@ CAPABILITIES: Final = (
 """What CAPA may list (RFC 2449 section 6, RFC 2595 section 4, RFC 3206 section 5, RFC 6856), in this order."""
 
 
+@suggests_fields(MEANT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pop3Policy(ServerPolicy):
     """Everything that is decided before a POP3 server starts: ``Pop3Policy("tls-required", users={"ann": "s3cret"})``.

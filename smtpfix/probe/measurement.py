@@ -10,6 +10,7 @@ from string import ascii_letters, digits
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import one_of
 
 OK: Final = 0
 """The reply code when all went well."""
@@ -103,7 +104,7 @@ class Probe:
             ("port", 0 < self.port <= _LARGEST_PORT, f"a number from 1 to {_LARGEST_PORT}"),
             ("connection", self.connection in tuple(Connection), f"one of {', '.join(Connection)}"),
             ("protocol", self.protocol in tuple(Protocol), f"one of {', '.join(Protocol)}"),
-            ("sender", not self.recipient or bool(self.sender), "a sender with a recipient"),
+            ("sender", not self.recipient or bool(self.sender), "a sender beside the recipient"),
             *((one, self._is_smtp or not getattr(self, one), "none: only SMTP has it") for one in _SMTP_ONLY),
             *((one, (getattr(self, one) or "").isprintable(), "one line of text") for one in _LINES),
             ("name", self.name is None or _is_host(self.name), "a host name or an IP address"),
@@ -124,17 +125,20 @@ class Probe:
         """Raise `InvalidValueError`, which never shows a secret."""
         by = [name for name in ("password", "token") if getattr(self, name)]
         if bool(self.user) != bool(by):
-            raise InvalidValueError("Probe.user", self.user, "a user with a password or a token, or none of them")
+            who = "a password or a token, and no user" if by else f"user {self.user!r}, and no password or token"
+            raise InvalidValueError.saying("Probe.user", self.user, f"to log in takes both: there is {who}")
         if len(by) > 1:
-            raise InvalidValueError("Probe.token", "both", "a password or a token")
+            raise InvalidValueError.saying("Probe.token", None, "there is a password too; a login has one of them")
         if "\0" in f"{self.user}{self.password}":
-            raise InvalidValueError("Probe.password", "one with NUL", "a user and a password without NUL")
+            raise InvalidValueError.saying("Probe.password", None, "no user and no password can hold a NUL character")
         if not _TOKEN.issuperset(self.token or ""):
             raise InvalidValueError("Probe.token", "something else", "ASCII letters, digits and -._~+/= (RFC 6750)")
         known = BY_TOKEN if self.token else BY_PASSWORD
         if self.mechanism is not None and self.mechanism not in known:
             kind = "token" if self.token else "password"
-            raise InvalidValueError("Probe.mechanism", self.mechanism, f"one for a {kind}: {', '.join(known)}")
+            raise InvalidValueError(
+                "Probe.mechanism", self.mechanism, f"one for a {kind}, {one_of(self.mechanism, known)}"
+            )
 
 
 _SMTP_ONLY: Final = ("sender", "recipient", "ehlo_name")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from .measurement import Connection, Probe, ProbeResult
@@ -14,13 +15,16 @@ from .speaking import Deadline
 from .trust import unverified, verifying
 
 
-def probe(settings: Probe) -> ProbeResult:
-    """Measure a server; what goes wrong there is in the result. Raises `InvalidValueError` for an unusable CA file."""
+def probe(settings: Probe, *, when_silent: Callable[[], None] | None = None) -> ProbeResult:
+    """Measure a server; what goes wrong there is in the result. Raises `InvalidValueError` for an unusable CA file.
+
+    `when_silent` is called, in another thread, where the server has not greeted after two seconds.
+    """
     deadline = Deadline(settings.deadline)
     secrets = Secrets(settings.password or settings.token)
     if settings.connection is Connection.PLAIN:
-        return Session(settings, deadline, secrets).run()
-    result = Session(settings, deadline, secrets, verifying(settings)).run()
+        return Session(settings, deadline, secrets, when_silent=when_silent).run()
+    result = Session(settings, deadline, secrets, verifying(settings), when_silent=when_silent).run()
     if result.certificate is None or result.certificate.verify_code == 0:
         return result
     # A handshake that was broken off shows no certificate: look again, and go on only where that was asked for.

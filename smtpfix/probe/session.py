@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from .speaking import Deadline, Speaker, Stopped
 from .trust import described
 
 _CLIENTS: Final[dict[Protocol, type[Speaker]]] = {Protocol.SMTP: SMTP, Protocol.IMAP: IMAP, Protocol.POP3: POP3}
+_SILENCE: Final = 2.0
+"""Seconds in which servers have greeted, as a rule."""
 _ERROR_SHOWN: Final = 500
 
 
@@ -34,6 +37,8 @@ class Session:
         secrets: Secrets,
         context: ssl.SSLContext | None = None,
         rejected: Certificate | None = None,
+        *,
+        when_silent: Callable[[], None] | None = None,
     ) -> None:
         self._settings = settings
         self._deadline = deadline
@@ -41,6 +46,7 @@ class Session:
         self._context = context
         self._rejected = rejected
         """What OpenSSL made of the certificate before."""
+        self._when_silent = when_silent
         self._speaker: Speaker | None = None
         self._stage = "connect"
         self._found: dict[str, Any] = {}
@@ -82,7 +88,7 @@ class Session:
         if settings.connection is Connection.IMPLICIT_TLS:
             self._begin_tls(speaker)
         self._stage = "greeting"
-        with self._timed("connection_ms"):
+        with self._timed("connection_ms"), self._noticing_silence():
             self._found["greeting"] = speaker.greeted()
         self._found["software"] = speaker.software
         if settings.connection is Connection.STARTTLS:
@@ -141,6 +147,20 @@ class Session:
             yield
         finally:
             self._found[name] = self._found.get(name, 0.0) + (monotonic() - start) * 1000
+
+    @contextlib.contextmanager
+    def _noticing_silence(self) -> Iterator[None]:
+        """Let it be known soon that a server does not greet: it may well wait for TLS."""
+        if self._when_silent is None or self._settings.connection is Connection.IMPLICIT_TLS:
+            yield
+            return
+        timer = threading.Timer(_SILENCE, self._when_silent)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _close(self, *, politely: bool) -> None:
         if self._speaker is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import did_you_mean
 
 from .measurement import TIMES, Connection, Probe
 
@@ -64,13 +65,14 @@ def read_ranges(texts: Iterable[str], option: str, settings: Probe) -> dict[str,
     for text in texts:
         name, equals, limits = text.partition("=")
         if not equals or name not in measured:
-            expected = f"NAME=RANGE, of what this probe measures: {', '.join(measured)}"
+            hint = did_you_mean(name, measured)
+            expected = f"NAME=RANGE, of what this probe measures: {', '.join(measured)}{hint}"
             raise InvalidValueError(option, text, expected)
         if name in ranges:
-            raise InvalidValueError(option, text, f"{name} only once")
+            raise InvalidValueError.saying(option, text, f"{name} has a range already; give it one")
         if name == DAYS and ":" not in limits:
-            expected = f"days={limits}: where fewer days are not well; without the colon, more are not"
-            raise InvalidValueError(option, text, expected)
+            sentence = f"{text!r} warns of more days; to be warned of fewer, write 'days={limits}:' with a colon"
+            raise InvalidValueError.saying(option, text, sentence)
         ranges[name] = Range.read(limits, option)
     return ranges
 

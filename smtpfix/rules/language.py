@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import one_of
 
 from .action import Action, Answer
 from .rule import Rule
@@ -51,7 +52,7 @@ class Language:
     def check(self, rule: Rule) -> None:
         """Raise `InvalidValueError` for a rule that makes no sense in this protocol."""
         if rule.stage not in self.stages:
-            raise InvalidValueError("Rule.stage", rule.stage, "one of " + ", ".join(self.stages))
+            raise InvalidValueError("Rule.stage", rule.stage, one_of(rule.stage, self.stages))
         known = self.actions
         if not all(isinstance(action, known) for action in rule.actions):
             names = ", ".join(kind.__name__ for kind in known)

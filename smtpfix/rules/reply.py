@@ -41,10 +41,18 @@ class Reply(Answer):
             raise InvalidValueError("Reply.code", self.code, "a reply code from 200 to 599")
         if self.enhanced is not None:
             if not isinstance(self.enhanced, str) or not _ENHANCED.match(self.enhanced):
-                raise InvalidValueError("Reply.enhanced", self.enhanced, 'an enhanced status code such as "4.2.1"')
+                raise InvalidValueError.saying(
+                    "Reply.enhanced",
+                    self.enhanced,
+                    f'{self.enhanced!r} is no enhanced status code such as "{self.code // 100}.2.1"; '
+                    f"the text of a reply without one is Reply({self.code}, text=...)",
+                )
             if self.enhanced[0] != str(self.code)[0]:
-                raise InvalidValueError(
-                    "Reply.enhanced", self.enhanced, f"the class of the reply code {self.code} (RFC 2034 section 4)"
+                raise InvalidValueError.saying(
+                    "Reply.enhanced",
+                    self.enhanced,
+                    f"{self.enhanced!r} and the reply code {self.code} are of two classes; "
+                    f"begin it with {str(self.code)[0]} (RFC 2034 section 4)",
                 )
         if not isinstance(self.text, str) or _CONTROL.search(self.text):
             raise InvalidValueError("Reply.text", self.text, "text without control characters, lines separated by \\n")

@@ -12,6 +12,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypedDict
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import suggests_fields
 
 from .action import Action
 from .stages import CONNECT, HANDSHAKE
@@ -47,9 +48,18 @@ class Conditions(TypedDict, total=False):
     seed: int | None
 
 
+_MEANT: Final = {
+    **dict.fromkeys(("count", "repeat", "once"), "How often it answers is times=1"),
+    **dict.fromkeys(("tls", "encrypted"), "Whether TLS is on is in_tls=True"),
+    **dict.fromkeys(("delay", "wait"), "A delay is an action: Delay(2.0), before the Reply"),
+    **dict.fromkeys(("match", "pattern", "recipient", "sender"), 'What is matched is argument="*@example.org"'),
+    **dict.fromkeys(("reply", "action"), 'Actions stand behind the stage: on("RCPT", Reply(450))'),
+}
+"""Keywords that people write for what is no field of a rule."""
 _STAGE: Final = re.compile(r"[A-Z0-9]+(?:-[A-Z0-9]+)*|\*")
 
 
+@suggests_fields(_MEANT)
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """Actions that answer a stage instead of, or before, the server's own reply, where all conditions are met.
@@ -107,20 +117,24 @@ class Rule:
             or not all(isinstance(action, Action) for action in actions)
         ):
             expected = "a tuple of one or more actions, such as Reply, Raw, Repeat or Delay"
+            if isinstance(actions, Action):
+                name = type(actions).__name__
+                raise InvalidValueError.saying("Rule.actions", actions, f"put the {name} into a tuple: ({name}(...),)")
             raise InvalidValueError("Rule.actions", actions, expected)
         object.__setattr__(self, "actions", tuple(actions))
         if sum(action.stands_for_answer for action in actions) > 1:
-            raise InvalidValueError(
-                "Rule.actions", actions, "one Reply, or one function, at the most: a command has one reply"
-            )
+            sentence = "a command has one reply; give one Reply or one function, and another rule for another reply"
+            raise InvalidValueError.saying("Rule.actions", actions, sentence)
         for action in actions[:-1]:
             if action.ends:
-                raise InvalidValueError("Rule.actions", actions, f"nothing behind {type(action).__name__}")
+                sentence = f"nothing behind {type(action).__name__} is ever done: put it at the end"
+                raise InvalidValueError.saying("Rule.actions", actions, sentence)
         for action in actions:
             name = type(action).__name__
             if action.stages and self.stage not in action.stages:
                 where = " or ".join(sorted(action.stages))
-                raise InvalidValueError("Rule.actions", actions, f"{name} at the stage {where} only")
+                sentence = f"{name} has no meaning at the stage {self.stage}; it belongs to {where}"
+                raise InvalidValueError.saying("Rule.actions", actions, sentence)
             if action.only_once and sum(isinstance(other, type(action)) for other in actions) > 1:
                 raise InvalidValueError("Rule.actions", actions, f"one {name} at the most")
         if self.stage == HANDSHAKE and any(action.stands_for_answer or action.changes_answer for action in actions):

@@ -18,6 +18,7 @@ from dataclasses import fields
 from typing import Final, NamedTuple
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import one_of
 
 from .action import Action, Answer
 from .language import Language
@@ -60,16 +61,19 @@ def parse_rule(text: str, language: Language) -> Rule:
     """Read a rule. Raises `InvalidValueError`, which quotes the part that makes no sense and says what would."""
     head, colon, tail = _split_head(text)
     if not colon:
-        expected = "STAGE [ARGUMENT] [CONDITIONS]: ACTIONS, a space behind the colon, and here is no colon"
-        raise InvalidValueError("rule", text, expected)
+        raise _without_colon(text)
     written = grammar(language)
     stage = written.stage.match(head)
     if stage is None:
-        raise InvalidValueError("rule", text, "a stage first, one of " + ", ".join(language.stages))
+        word = head.split(maxsplit=1)[0] if head.strip() else ""
+        raise InvalidValueError("rule", text, f"a stage first, {one_of(word, language.stages)}")
     argument, conditions = take_conditions(head[stage.end() :], text)
     if times := _TIMES.search(tail):
         tail = tail[: times.start()]
         conditions["times"] = int(times[1])
+        if _TIMES.search(tail):
+            sentence = f"{text!r} says twice how often it answers; write xN once, at its end"
+            raise InvalidValueError.saying("rule", text, sentence)
     actions = tuple(_action(part.strip(), text, language) for part in _split_actions(tail, written.beginning))
     rule = Rule(stage[1], actions, argument=argument or None, **conditions)
     language.check(rule)
@@ -97,6 +101,19 @@ def format_rule(rule: Rule, language: Language) -> str:
 
 def _is_same(one: Rule, other: Rule) -> bool:
     return all(getattr(one, item.name) == getattr(other, item.name) for item in fields(Rule) if item.init)
+
+
+def _without_colon(text: str) -> InvalidValueError:
+    """Return what to say of a text without a colon that white space follows."""
+    form = "a rule is STAGE [ARGUMENT] [CONDITIONS]: ACTIONS"
+    if ":" in text:
+        written = text.replace(":", ": ", 1)
+        return InvalidValueError.saying(
+            "rule", text, f"{text!r} has no space behind its colon; write {written!r}: {form}"
+        )
+    stage, space, rest = text.strip().partition(" ")
+    advice = f"write {f'{stage}: {rest}'!r}" if space else "say what is to be done"
+    return InvalidValueError.saying("rule", text, f"{text!r} has no colon; {advice}: {form}")
 
 
 def _split_head(text: str) -> tuple[str, str, str]:
@@ -134,5 +151,5 @@ def _action(text: str, rule: str, language: Language) -> Action:
             except ValueError as error:  # octets that are no text, a surrogate, a number of 5,000 digits
                 raise InvalidValueError(f"rule {rule!r}, action", text, f"{form.shown} ({error})") from error
     known = " or ".join(form.shown for form in forms.get(word, ()))
-    expected = known or f"{language.answer_example}, or one of " + ", ".join(forms)
+    expected = known or f"{language.answer_example}, or {one_of(word, forms)}"
     raise InvalidValueError(f"rule {rule!r}, action", text, expected)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import nearest
 
 from .notation import number
 from .rule import Rule
@@ -118,5 +118,5 @@ def _mistyped(word: str, behind: str) -> str | None:
         return _MISTAKEN[name]
     if not _NUMBER.match(behind) or len(name) < _SHORTEST:
         return None
-    near = difflib.get_close_matches(name, _WORDS, n=1, cutoff=_LIKE)
+    near = nearest(name, _WORDS, like=_LIKE)
     return _WORDS[near[0]] if near else None

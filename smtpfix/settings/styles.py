@@ -12,6 +12,7 @@ from enum import Enum, StrEnum
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import did_you_mean
 
 from .account import Account
 from .choice import Choice
@@ -266,7 +267,8 @@ def find_style(name: str) -> Style:
     for known, style in STYLES.items():
         if wanted == known or wanted in style.aliases:
             return style
-    raise InvalidValueError("style", name, "one of " + ", ".join(STYLES))
+    names = [*STYLES, *(alias for style in STYLES.values() for alias in style.aliases)]
+    raise InvalidValueError("style", name, f"one of {', '.join(STYLES)}{did_you_mean(name, names)}")
 
 
 def settings(account: Account, style: Style) -> dict[str, Any]:

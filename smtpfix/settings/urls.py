@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.suggesting import one_of
 
 from .account import Account
 from .choice import Choice
@@ -43,7 +44,7 @@ def url(account: Account, style: str = "smtp") -> str:
     """
     spelling = URL_STYLES.get(style)
     if spelling is None:
-        raise InvalidValueError("style", style, "one of " + ", ".join(URL_STYLES))
+        raise InvalidValueError("style", style, one_of(style, URL_STYLES))
     if account.is_local:
         return f"{account.protocol}+unix://{quote(account.host)}"
     authority = f"{_userinfo(account)}{_bracketed(account.host)}:{account.port}"

@@ -11,6 +11,9 @@ from smtpfix.rules.language import Language
 from smtpfix.rules.reply import Reply
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.stages import ANY, AUTH_ANSWER, BESIDE_COMMANDS, CONNECT, GREETING, HANDSHAKE, UNKNOWN
+from smtpfix.suggesting import did_you_mean
+
+from .keywords import EXTENSIONS, OPTIONAL_EXTENSIONS
 
 CONTENT: Final = "CONTENT"
 """The stage inside the content, once so many octets of it have come; its argument is the reverse-path."""
@@ -20,6 +23,24 @@ BDAT: Final = "BDAT"
 """The stage at the end of each chunk of a server that has CHUNKING (RFC 3030 section 2), with `END_OF_DATA` behind the
 last one. Of any other server it is a command like others."""
 
+_HIDDEN: Final = frozenset(
+    (
+        *(*EXTENSIONS, *OPTIONAL_EXTENSIONS, "XCLIENT", "ETRN", "ATRN", "TURN", "VRFY", "EXPN", "VERB", "ONEX"),
+        *(
+            "CHECKPOINT",
+            "BURL",
+            "CLIENTID",
+            "CONNEG",
+            "CONPERM",
+            "NO-SOLICITING",
+            "MTRK",
+            "SUBMITTER",
+            "RRVS",
+            "UTF8SMTP",
+        ),
+    )
+)
+"""What servers say of themselves: here, and in the registry of RFC 5321 section 2.2.2."""
 _REPLY: Final = re.compile(r"([0-9]{3})(?:\s+([245]\.[0-9]{1,3}\.[0-9]{1,3}))?(?:\s+(.*))?\Z")
 
 
@@ -54,6 +75,8 @@ class SMTPLanguage(Language):
         super().check(rule)
         from smtpfix.rules.decisions import Decide  # noqa: PLC0415 - servers without rules are the most
 
+        _check_hidden(rule)
+
         if rule.stage == CONTENT and any(
             (action.stands_for_answer and not isinstance(action, Reply | Decide)) or action.changes_answer
             for action in rule.actions
@@ -63,6 +86,19 @@ class SMTPLanguage(Language):
                 "END-OF-DATA is where one is"
             )
             raise InvalidValueError("Rule.actions", rule.actions, expected)
+
+
+def _check_hidden(rule: Rule) -> None:
+    """Raise `InvalidValueError` for a keyword to hide that no server has, and that nobody would miss."""
+    from .edits import Hide  # noqa: PLC0415 - as above
+
+    for keyword in (one for action in rule.actions if isinstance(action, Hide) for one in action.keywords):
+        if keyword not in _HIDDEN and not keyword.startswith("X"):
+            known = (*EXTENSIONS, *OPTIONAL_EXTENSIONS)
+            sentence = (
+                f"no server says {keyword!r} of itself{did_you_mean(keyword, known)}; there are {', '.join(known)}"
+            )
+            raise InvalidValueError.saying("Hide.keywords", keyword, f"{sentence}, and names of your own begin with X")
 
 
 LANGUAGE: Final = SMTPLanguage()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Unpack, cast
 
-from smtpfix.login.mechanisms import ANY_USER
-from smtpfix.policy.checks import is_collection
+from smtpfix.login.mechanisms import ANY_USER, Token
+from smtpfix.policy.checks import MEANT, is_collection
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
+from smtpfix.suggesting import one_of, suggests_fields
 
 from .keywords import (
     EXTENSIONS,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from .policy_fields import PolicyFields
 
+_TAKE_TOKENS: Final = ("XOAUTH2", "OAUTHBEARER")
+"""Mechanisms that take tokens, and no passwords."""
+
 SYNTAXES: Final = ("strict", "usual", "lenient")
 """How `Policy.syntax` may be."""
 
@@ -38,6 +42,15 @@ DEFAULT_GREETING: Final = "{hostname} ESMTP smtpfix"
 _EHLO_LINE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[ =]?[!-~]*(?: [!-~]+)*\Z")
 
 
+def _what_protocol(given: object) -> str:
+    """Return what to say of what is no protocol of this policy."""
+    for name, policy in (("imap", "ImapPolicy"), ("pop3", "Pop3Policy")):
+        if isinstance(given, str) and given.lower().startswith(name):
+            return f"{given!r} has a policy of its own: {policy}(...), and a marker of its own: @pytest.mark.{name}"
+    return f"expected {one_of(given, ('smtp', 'lmtp'))}, got {given!r}"
+
+
+@suggests_fields(MEANT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy(ServerPolicy):
     """Everything that is decided before an SMTP server starts; it does not change while the server runs.
@@ -121,28 +134,35 @@ class Policy(ServerPolicy):
         self._check_type("require_auth", bool, "True or False")
         everywhere = (*self.mechanisms, *(self.mechanisms_in_clear or ()))
         if self.require_auth and (self.users is None or (self.users == {} and "ANONYMOUS" not in everywhere)):
-            raise self._fail("require_auth", "False where Policy.users names nobody, or users to log in as")
+            raise self._say(
+                "require_auth",
+                "True, but Policy.users names nobody, so no client could ever send; name users, or use ANY_USER",
+            )
         if self.require_auth and not self._has_mechanisms:
-            raise self._fail("require_auth", "False where Policy.mechanisms is empty, or a mechanism")
+            raise self._say(
+                "require_auth", "True, but Policy.mechanisms is empty, so no client could ever log in; name one"
+            )
 
     def _check_extensions(self) -> None:
         if self.protocol not in ("smtp", "lmtp"):
-            raise self._fail("protocol", "'smtp' or 'lmtp'")
+            raise self._say("protocol", _what_protocol(self.protocol))
         if self.unix_socket is not None and self.protocol != "lmtp":
-            raise self._fail("unix_socket", "None where the protocol is SMTP, or protocol='lmtp'")
+            raise self._say("unix_socket", "SMTP is served on a port; UNIX sockets are for LMTP: add protocol='lmtp'")
         for name in ("xclient", "hello_required"):
             self._check_type(name, bool, "True or False")
         self._set("hide", frozenset(self._names("hide", EXTENSIONS)))
-        if not is_collection(self.refuse) or not all(name in REFUSABLE for name in self.refuse):
-            raise self._fail("refuse", "a collection of names out of " + ", ".join(REFUSABLE))
-        self._set("refuse", frozenset(self.refuse))
+        self._set("refuse", frozenset(name.lower() for name in self._names("refuse", REFUSABLE)))
         self._set("offer", frozenset(self._names("offer", OPTIONAL_EXTENSIONS)))
         if "BINARYMIME" in self.offer and "CHUNKING" not in self.offer:
-            raise self._fail("offer", "CHUNKING beside BINARYMIME, which is for BDAT only (RFC 3030 section 3)")
+            raise self._say(
+                "offer", "BINARYMIME needs CHUNKING: it comes by BDAT only (RFC 3030 section 3); offer both"
+            )
         if self.syntax not in SYNTAXES:
-            raise self._fail("syntax", "one of " + ", ".join(SYNTAXES))
+            raise self._fail("syntax", one_of(self.syntax, SYNTAXES))
         if self.require_auth and "AUTH" in self.hide:
-            raise self._fail("hide", "AUTH left in where Policy.require_auth is True")
+            raise self._say(
+                "hide", "AUTH is hidden, but require_auth asks for it, so no client could ever send; drop one of them"
+            )
 
     def _check_words(self) -> None:
         if self.capabilities is not None:
@@ -154,7 +174,9 @@ class Policy(ServerPolicy):
                 )
             self._set("capabilities", tuple(self.capabilities))
             if self.require_auth and "AUTH" not in self.capabilities:
-                raise self._fail("capabilities", "AUTH among them where Policy.require_auth is True")
+                raise self._say(
+                    "capabilities", "AUTH is missing, but require_auth asks for it; add it, or drop require_auth"
+                )
         if self.greeting == DEFAULT_GREETING and self.ehlo_greet == "" and self.replies is None:
             return
         from smtpfix.rules.reply import Reply  # noqa: PLC0415 - few servers have other words
@@ -218,6 +240,18 @@ class Policy(ServerPolicy):
     def recipient_parameters(self) -> tuple[str, ...]:
         """The parameters RCPT may have: those of the extensions this server has."""
         return tuple(parameter for extension, parameter in RECIPIENT_PARAMETERS if extension in self.offer)
+
+    def without_effect(self) -> Iterator[str]:
+        """Yield what nobody can have meant: users who have passwords, and no mechanism that takes one, too."""
+        yield from super(Policy, self).without_effect()
+        users, names = self.users, {*self.mechanisms, *(self.mechanisms_in_clear or ())}
+        if self.scenario is None and isinstance(users, Mapping) and users and names and names.issubset(_TAKE_TOKENS):
+            known = [one for given in users.values() for one in (given if isinstance(given, tuple) else (given,))]
+            if not any(isinstance(one, Token) for one in known):
+                yield (
+                    f"nobody can log in: the users have passwords, and {' and '.join(sorted(names))} of "
+                    "Policy.mechanisms takes tokens; give each user a Token, or offer PLAIN too"
+                )
 
     def speaks(self) -> Protocol:
         """Return SMTP, with which LMTP comes."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.rules.reply import Reply
+from smtpfix.suggesting import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +155,8 @@ def check_replies(field_name: str, replies: object) -> dict[str, Reply]:
     for name, value in replies.items():
         where = f"{field_name}[{name!r}]"
         if name not in known:
-            raise InvalidValueError(field_name, name, "only the names " + ", ".join(known))
+            sentence = f"there is no reply {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}"
+            raise InvalidValueError.saying(field_name, name, sentence)
         old = known[name]
         new = Reply(old.code, old.enhanced, value) if isinstance(value, str) else value
         if not isinstance(new, Reply):

@@ -167,7 +167,7 @@ class SQLStore(Journal):
                 self.run(db, "DELETE FROM tag WHERE folded = ?", (old.lower(),))
             else:
                 if name.lower() != old.lower() and self.run(db, there, (name.lower(),)).fetchone() is not None:
-                    raise InvalidValueError("tag", name, "the name of no other tag")
+                    raise InvalidValueError("tag", name, "a name that no other tag has")
                 statement = "UPDATE tag SET folded = ?, name = ? WHERE folded = ?"
                 self.run(db, statement, (name.lower(), name, old.lower()))
             self._note(db, [(Kind.PRUNE, None, {})])

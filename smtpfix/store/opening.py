@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from smtpfix.errors import ExtraMissing
+from smtpfix.extras import install
 
 from .database import SQLStore
 
@@ -15,7 +16,7 @@ def open_store(where: str) -> SQLStore:
         try:
             from .postgres import PostgresStore  # noqa: PLC0415 - an extra
         except ImportError as error:
-            raise ExtraMissing(f"PostgreSQL needs psycopg: pip install 'smtpfix[postgres]' ({error})") from error
+            raise ExtraMissing(f"PostgreSQL needs psycopg: {install('postgres')} ({error})") from error
 
         return PostgresStore(where)
     from .sqlite import SQLiteStore  # noqa: PLC0415 - each database only where it is used

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from smtpfix.errors import ExtraMissing, ListenError
+from smtpfix.extras import install
 from smtpfix.server import Server
 from smtpfix.store.store import Store
 from smtpfix.wire.listen import listen
@@ -28,7 +29,7 @@ try:
     import wsproto  # noqa: F401 - uvicorn needs it, and would only say so later
     from uvicorn.protocols.http.h11_impl import H11Protocol
 except ImportError as error:
-    raise ExtraMissing("the web server needs starlette, uvicorn and wsproto: pip install 'smtpfix[web]'") from error
+    raise ExtraMissing(f"the web server needs starlette, uvicorn and wsproto: {install('web')}") from error
 
 MOST_CONNECTIONS: Final = 500
 """At once; more are answered 503."""

@@ -135,7 +135,7 @@ class WebSettings:
             )
         except InvalidValueError as error:
             names = {"origins": "MP_API_CORS", "webroot": "MP_WEBROOT", "password": "MP_UI_AUTH"}
-            raise InvalidValueError(names.get(error.field, error.field), error.value, error.expected) from error
+            raise error.renamed(names.get(error.field, error.field)) from error
 
     @property
     def is_open(self) -> bool:

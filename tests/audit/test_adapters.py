@@ -105,7 +105,9 @@ def test_msmtp_has_no_opportunistic_mode():
 
 
 def test_an_unknown_adapter_is_refused_with_those_there_are():
-    with pytest.raises(InvalidValueError, match="one of smtplib, smtplib-unverified, aiosmtplib, curl, msmtp, swaks"):
+    with pytest.raises(
+        InvalidValueError, match=r"there are smtplib, smtplib-unverified, aiosmtplib, curl, msmtp, swaks .did you"
+    ):
         adapter("smtplb", declare("none", "pki"))
 
 

@@ -496,12 +496,12 @@ def test_a_report_says_retrieved_and_what_a_careful_reader_does():
 def test_what_makes_no_sense_for_readers_is_told_before_anything_is_run():
     for options, complaint in (
         ({"protocol": "nntp"}, "protocol: expected one of smtp, imap, pop3, got 'nntp'"),
-        ({"protocol": "imap", "ids": ["pop3-in-use"]}, "a scenario that servers of IMAP can show"),
-        ({"ids": ["pop3-in-use"]}, "a scenario that servers of SMTP can show"),
+        ({"protocol": "imap", "ids": ["pop3-in-use"]}, "is a scenario of POP3, and the client is audited with IMAP"),
+        ({"ids": ["pop3-in-use"]}, "is a scenario of POP3, and the client is audited with SMTP"),
     ):
         with pytest.raises(InvalidValueError, match=complaint):
             audit_client("curl", **options)
-    with pytest.raises(InvalidValueError, match="one of imaplib, curl, fetchmail, getmail"):
+    with pytest.raises(InvalidValueError, match=r"it speaks POP3 .protocol 'pop3'., and here"):
         audit_client("poplib", protocol="imap")
 
 

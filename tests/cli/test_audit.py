@@ -177,61 +177,64 @@ def test_a_client_that_cannot_be_run_is_status_2(capfd):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "a built-in client, or -- and a command"),
-        (["smtplb"], "one of smtplib, smtplib-unverified, aiosmtplib, curl, msmtp, swaks"),
-        (["curl", "msmtp"], "one built-in client"),
-        (["--env", "A=b", "curl"], "nothing beside a built-in client"),
+        ([], "CLIENT: there is no client; name a built-in one (smtplib,"),
+        (["smtplb"], "there are smtplib, smtplib-unverified, aiosmtplib, curl, msmtp, swaks (did you mean 'smtplib'?)"),
+        (["curl", "msmtp"], "a command stands behind --: smtpfix audit -- curl msmtp; "),
+        (["--env", "A=b", "curl"], "--env: it is for a command, and there is the built-in client 'curl'"),
         (["--mode", "tls", "curl"], "one of implicit, starttls-required, opportunistic, none"),
         (
             ["--grade", "good", "curl"],
             "one of A (authenticated), B (gaps), C (unauthenticated), D (opportunistic), E (plaintext)",
         ),
         (["--group", "striping", "curl"], "did you mean 'stripping'"),
-        (["--scenario", "expird", "curl"], "Did you mean 'expired'?"),
+        (["--scenario", "expird", "curl"], "Did you mean 'expired'"),
         (["--env", "A", "--", "client"], "NAME=VALUE"),
         (["--template", "no/such/file", "--", "client"], "a readable text file"),
         (["--", "client", "{hots}"], "one of {host}, {port}"),
         (["--jobs", "0", "curl"], "a whole number, 1 or more"),
         (["--timeout", "0", "curl"], "seconds, more than 0"),
-        (["--here", "curl"], "--here: expected nothing beside a built-in client"),
-        (["--artifact", "send.py", "curl"], "--artifact: expected nothing without --sarif"),
+        (["--here", "curl"], "--here: it is for a command, and there is the built-in client 'curl'; leave one out"),
+        (["--artifact", "send.py", "curl"], "--artifact: it is for --sarif"),
         (["--ports", "smtp", "curl"], "free, conventional, or a number from 1 to 65535"),
-        (["--host", "0.0.0.0", "curl"], "--host: expected nothing without --wait"),
+        (["--host", "0.0.0.0", "curl"], "--host: it is for clients on other machines; add --wait"),
         (
             ["--scenario", "expird", "curl"],
             "smtpfix: --scenario: no scenario 'expird' in the catalogue. Did you mean 'expi",
         ),
         (["--scenario", "no/such.toml", "curl"], "smtpfix: --scenario: expected a file that can be read (No such file"),
-        (["--group", "striping", "curl"], "smtpfix: --group: expected some of certificates, tls, stripping"),
+        (["--group", "striping", "curl"], "smtpfix: --group: expected one of certificates, tls, stripping"),
         (["--jobs", "0", "curl"], "smtpfix: --jobs: expected a whole number, 1 or more, got 0"),
         (["--mode", "tls", "curl"], "smtpfix: --mode: expected one of implicit"),
         (["--credentials", "ann", "curl"], "smtpfix: --credentials: expected a user and a password"),
-        (["lotus"], "smtpfix: CLIENT: expected one of smtplib"),
+        (["lotus"], "smtpfix: CLIENT: 'lotus' is no built-in client for SMTP; there are smtplib"),
         (["--language", "cobol", "curl"], "--language: expected one of python, curl"),
-        (["--language", "go", "curl"], "--language: expected nothing beside a built-in client"),
+        (["--language", "go", "curl"], "--language: that of the built-in client 'curl' is known; leave --language out"),
         (["--hostname", "no name", "curl"], "smtpfix: --hostname: expected a domain or address literal"),
         (["--protocol", "nntp", "curl"], "--protocol: expected one of smtp, imap, pop3, got 'nntp'"),
         (
             ["--protocol", "pop3", "smtplib"],
-            "CLIENT: expected one of poplib, curl, fetchmail, getmail, or -- and a command",
+            "CLIENT: 'smtplib' is no built-in client for POP3; it speaks SMTP",
         ),
         (
             ["--protocol", "imap", "--family", "tmail-c/other-port", "imaplib"],
-            "--protocol: expected smtp, as tmail-c/other-port is documented, or none, got 'imap'",
+            "--protocol: tmail-c/other-port sends mail, so its protocol is smtp; leave --protocol out",
         ),
         (
-            ["--protocol", "smtp", "--family", "niagara/imap-use-ssl", "smtplib"],
-            "--protocol: expected imap, as niagara/imap-use-ssl is documented, or none, got 'smtp'",
+            ["--protocol", "pop3", "--family", "niagara/imap-use-ssl", "smtplib"],
+            "--protocol: niagara/imap-use-ssl reads mail by imap; leave --protocol out",
         ),
-        (["--wait", "curl"], "--wait: expected no client: it is for those that start elsewhere, got 'curl'"),
-        (["--wait", "--", "send", "{host}"], "--wait: expected no client"),
-        (["--wait", "--stdin", "{message}"], "--stdin: expected nothing beside --wait"),
-        (["--wait", "--ports", "free"], "--ports: expected conventional or a number beside --wait"),
-        (["--wait", "--host", "0.0.0.0"], "--hostname: expected the name or IP address that a device finds 0.0.0.0 at"),
+        (["--wait", "curl"], "--wait: the client starts elsewhere; leave 'curl' out"),
+        (["--wait", "--", "send", "{host}"], "--wait: the client starts elsewhere; leave 'send' out"),
+        (["--wait", "--stdin", "{message}"], "--stdin: it is for a command, and there is --wait; leave one out"),
+        (
+            ["--wait", "--ports", "free"],
+            "--ports: a device is set up once",
+        ),
+        (["--wait", "--host", "0.0.0.0"], "--hostname: with --host 0.0.0.0 a device has to know this machine's name"),
         (["--wait", "--hostname", "no name"], "smtpfix: --hostname: expected a domain or address literal"),
         (
             ["--family", "tmail-c", "curl"],
-            "FAMILY/VARIANT, such as conzept16/_MailSmtp, monitor/plain, niagara/use-ssl",
+            "--family: say which variant of tmail-c: tmail-c/port-465 or tmail-c/other-port",
         ),
         (
             ["--family", "tmail/port-465", "curl"],
@@ -239,11 +242,20 @@ def test_a_client_that_cannot_be_run_is_status_2(capfd):
         ),
         (["--family", "tmail-c/465", "curl"], "--family: variant of tmail-c: expected one of port-465, other-port"),
         (["--family", "no/such.toml/x", "curl"], "--family: expected a file that can be read (No such file"),
-        (["--family", "tmail-c/port-465", "--mode", "none", "curl"], "--mode: expected implicit, as tmail-c/port-465"),
-        (["--family", "tmail-c/port-465", "--trust", "none", "curl"], "--trust: expected pki, as tmail-c/port-465"),
+        (
+            ["--family", "tmail-c/port-465", "--mode", "none", "curl"],
+            "--mode: tmail-c/port-465 means implicit",
+        ),
+        (
+            ["--family", "tmail-c/port-465", "--trust", "none", "curl"],
+            "--trust: tmail-c/port-465 means pki, ",
+        ),
         (["--baseline", "no/such.json", "curl"], "--baseline: expected a file that can be read (No such file"),
         (["--baseline", __file__, "curl"], f"--baseline {__file__}: "),
-        (["--baseline", __file__, "--grade", "secure", "curl"], "--grade: expected nothing beside --baseline"),
+        (
+            ["--baseline", __file__, "--grade", "secure", "curl"],
+            "--grade: --baseline decides the exit",
+        ),
         (["--authority", f"{__file__}/ca", "curl"], "--authority: expected a directory that can be written (Not a"),
         (["--key-type", "RSA", "curl"], "--key-type: expected one of ecdsa, rsa (did you mean 'rsa'?), got 'RSA'"),
     ],
@@ -304,9 +316,13 @@ def test_the_artifact_is_where_sarif_shows_its_results(artifact, is_there, tmp_p
 def test_a_report_that_could_not_be_written_is_refused_before_anything_is_run(option, tmp_path, capfd):
     mark = tmp_path / "was-run"
     command = ["--", sys.executable, "-c", f"open({str(mark)!r}, 'w')"]
-    for file in (tmp_path, tmp_path / "no-such-directory" / "report"):
+    folder = tmp_path / "no-such-directory"
+    for file, said in (
+        (tmp_path, f"expected a file, not a directory, got '{tmp_path}'"),
+        (folder / "report", f"there is no directory '{folder}'; make it"),
+    ):
         assert main(["audit", option, str(file), "--mode", "none", "--scenario", "good", *command]) == 2
-        assert f"{option}: expected a file in a directory that is there, got '{file}'" in capfd.readouterr().err
+        assert f"{option}: {said}" in capfd.readouterr().err
     assert not mark.exists()
     assert main(["audit", option, str(tmp_path / "report"), "--mode", "none", "--scenario", "good", *command]) == 2
     assert mark.exists()  # it does not connect
@@ -315,7 +331,7 @@ def test_a_report_that_could_not_be_written_is_refused_before_anything_is_run(op
 def test_two_reports_in_one_file_are_refused(tmp_path, capfd):
     file = tmp_path / "report"
     assert main(["audit", "smtplib", "--json", str(file), "--html", str(tmp_path / "." / "report")]) == 2
-    assert "--html: expected another file than --json" in capfd.readouterr().err
+    assert "--html: --json writes this file; choose another one" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
@@ -365,7 +381,7 @@ def test_a_baseline_of_another_declaration_is_refused_before_anything_is_run(bas
     assert main(["audit", "smtplib", "--mode", "implicit", "--baseline", file]) == 2
     printed = capfd.readouterr()
     assert printed.out == ""
-    assert "an audit with mode implicit, trust pki, without a login, got 'mode starttls-required" in printed.err
+    assert "and this audit mode implicit, trust pki, without a login; compare" in printed.err
 
 
 def test_the_baseline_can_be_renewed_in_one_go(baselines, tmp_path):

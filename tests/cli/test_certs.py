@@ -116,7 +116,9 @@ def test_markdown_is_the_catalogue_s(run):
 
 
 def test_a_group_that_is_not_there_is_an_error_that_names_those_that_are(fail):
-    assert fail("list", "tsl") == f"smtpfix: GROUP: expected one of {', '.join(GROUPS)}, got 'tsl'\n"
+    assert (
+        fail("list", "tsl") == f"smtpfix: GROUP: expected one of {', '.join(GROUPS)} (did you mean 'tls'?), got 'tsl'\n"
+    )
 
 
 def test_without_a_command_the_help_names_them(run):
@@ -207,7 +209,7 @@ def test_a_file_of_the_user_s_own_is_shown_harmlessly(run, tmp_path):
 
 
 def test_what_is_no_scenario_is_an_error_that_names_the_nearest_one(fail, tmp_path):
-    assert "no scenario 'expird' in the catalogue. Did you mean 'expired'?" in fail("show", "expird")
+    assert "no scenario 'expird' in the catalogue. Did you mean 'expired'" in fail("show", "expird")
     assert "a TOML file that can be read (No such file or directory)" in fail("show", tmp_path / "none.toml")
     file = tmp_path / "wrong.toml"
     file.write_text("leaf = 5")
@@ -483,9 +485,9 @@ def test_clients_get_certificates_with_their_names_from_a_kept_authority(run, tm
     ("names", "expected"),
     [
         (["a b"], "NAME: expected a host name, an e-mail address or an IP address"),
-        (["..."], "NAME: expected names of clients, each of which has files of its own"),
-        (["fe80::1", "fe80-1"], "NAME: expected names of clients, each of which has files of its own"),
-        ([""], "NAME: expected names of clients"),
+        (["..."], "leaves no name of its own for its files; leave it out"),
+        (["fe80::1", "fe80-1"], "leaves no name of its own for its files; leave it out"),
+        ([""], "NAME: '' leaves no name of its own for its files"),
     ],
 )
 def test_what_names_no_client_is_an_error_and_nothing_is_written(fail, tmp_path, names, expected):
@@ -528,7 +530,7 @@ def test_a_file_of_the_user_s_own_is_written_under_its_name(run, fail, tmp_path)
     file = tmp_path / "good.toml"
     file.write_text('summary = "s"\nexpected = "refuse"\nstandard = "x"\n[leaf]\nnot_after = -1\n')
     assert run("write", file, "--out", tmp_path).startswith("good: refuse")
-    assert "another name, for good's files are another scenario's" in fail("write", file, "good", "--out", tmp_path)
+    assert "another scenario has the name 'good' and" in fail("write", file, "good", "--out", tmp_path)
 
 
 def test_urls_that_nobody_will_answer_are_pointed_out(run, tmp_path):
@@ -539,14 +541,17 @@ def test_urls_that_nobody_will_answer_are_pointed_out(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["handshake-stall"], "ID: expected certificates' scenarios; others are shown by 'smtpfix serve --scenario'"),
-        (["tls"], "ID: expected certificates' scenarios; others are shown by 'smtpfix serve --scenario'"),
-        (["expird"], "Did you mean 'expired'?"),
+        (
+            ["handshake-stall"],
+            "'smtpfix serve --scenario handshake-stall' plays it",
+        ),
+        (["tls"], "is no certificate's scenario; 'smtpfix serve"),
+        (["expird"], "Did you mean 'expired'"),
         (["good", "--address", "1.2.3"], "--address: expected an IPv4 or IPv6 address, got '1.2.3'"),
         (["good", "--hostname", "a b"], "--hostname: expected a domain"),
-        (["good", "--pkcs12", ""], "--pkcs12: expected a password, got ''"),
-        (["good", "--truststore", ""], "--truststore: expected a password, got ''"),
-        ([], "Missing argument"),
+        (["good", "--pkcs12", ""], "--pkcs12: the password is empty; give one"),
+        (["good", "--truststore", ""], "--truststore: the password is empty; give one"),
+        ([], "ID|GROUP|FILE.toml... is missing"),
     ],
 )
 def test_a_wrong_command_line_says_what_was_expected_and_writes_nothing(fail, tmp_path, arguments, expected):
@@ -641,3 +646,32 @@ def test_errors_are_values_that_name_the_option():
     with pytest.raises(InvalidValueError) as error:
         WriteOptions(("good",), Path("out"), address="here")
     assert error.value.field == "--address"
+
+
+# scenarios
+
+
+@pytest.mark.parametrize("command", [["certs", "show"], ["scenarios"]])
+def test_a_scenario_of_rules_shows_them_and_no_certificates(command, capsys):
+    assert main([*command, "rcpt-550"]) == 0
+    text = capsys.readouterr().out
+    assert "    Rules:        RCPT: 550 5.1.1 No such user here\n" in text
+    assert "    Try it:       smtpfix serve --scenario rcpt-550\n" in text
+    assert "Certificate 1" not in text
+
+
+def test_scenarios_lists_all_or_a_group_and_shows_one(capsys):
+    def printed(*arguments):
+        assert main(["scenarios", *arguments]) == 0
+        return capsys.readouterr().out
+
+    assert [line.split()[0] for line in printed().splitlines()[1:]] == list(scenario_ids())
+    assert [json.loads(line)["id"] for line in printed("tls", "--json").splitlines()] == list(scenario_ids("tls"))
+    assert "Certificate 1: the leaf" in printed("expired")
+
+
+def test_the_root_of_an_authority_that_is_not_kept_is_written_with_a_warning(tmp_path, capfd):
+    assert main(["certs", "ca", "--out", str(tmp_path / "root.pem")]) == 0
+    assert "since its authority was not kept; to keep one, add --authority DIR" in capfd.readouterr().err
+    assert main(["certs", "ca", "--out", str(tmp_path / "kept.pem"), "--authority", str(tmp_path / "ca")]) == 0
+    assert capfd.readouterr().err == ""

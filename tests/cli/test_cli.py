@@ -61,14 +61,14 @@ def test_without_a_command_the_help_names_those_there_are(capsys):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["sevre"], "smtpfix: No such command 'sevre'"),
-        (["serve", "--timeout", "soon"], "'soon' is not a valid float"),
+        (["sevre"], "smtpfix: there is no command 'sevre' (did you mean 'serve'?)"),
+        (["serve", "--timeout", "soon"], "--timeout: expected a number, got 'soon'"),
         (["serve", "--listen"], "'--listen' requires an argument"),
-        (["serve", "--nothing"], "No such option"),
+        (["serve", "--nothing"], "there is no option --nothing"),
         (["serve", "--listen", "smtp:25"], "--listen: expected MODE[@HOST]:PORT"),
         (["serve", "--timeout", "0"], "--timeout: expected seconds, more than 0, got 0.0"),
         (["serve", "--certificate", "expird"], "--certificate: no scenario 'expird' in the catalogue. Did you mean"),
-        (["certs", "lst"], "No such command 'lst'"),
+        (["certs", "lst"], "there is no command 'lst' (did you mean 'list'?)"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_on_stderr_and_status_2(arguments, expected, capsys):

@@ -85,17 +85,17 @@ def test_what_an_env_file_cannot_hold_is_an_error_that_does_not_show_it():
     [
         ("pyramid", "one of env, smtp, "),
         ("docker:pyramid", "one of env, smtp, "),
-        ("docker:django", "a style of environment variables behind docker: env, "),
+        ("docker:django", "'django' is no style of environment variables, which docker takes; those are env, "),
     ],
 )
 def test_an_unknown_style_is_an_error_that_lists_them(text, expected):
-    with pytest.raises(InvalidValueError, match=f"--emit: expected {expected}"):
+    with pytest.raises(InvalidValueError, match=f"--emit: .*{expected}"):
         read_options(emit=text)
 
 
 def test_a_unix_socket_has_no_settings():
     with pytest.raises(
-        InvalidValueError, match="--emit: expected a first server with a port, got 'lmtp\\+unix:/run/lmtp'"
+        InvalidValueError, match=r"--emit: the first server listens on a UNIX socket, .*; put one with a port first"
     ):
         read_options(listen=["lmtp+unix:/run/lmtp"], emit="env")
 

@@ -13,7 +13,6 @@ from smtpfix.cli.probe import read_probe
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 
 USERS = {"ann": "s3cret"}
-SCHEMES = "smtp://, smtps://, imap://, imaps://, pop3://, pop3s://"
 LOGIN = ("--user", "ann", "--password", "s3cret")
 MAIL = ("--from", "probe@example.org", "--to", "ann@example.org")
 
@@ -100,7 +99,7 @@ def test_the_password_can_stand_in_a_file(run, tmp_path, fail):
         assert run(server, "--user", "ann", "--password-file", str(file))[0] == 0
         assert server.sessions[-1].auth[0].password == "s3cret"
     both = fail("localhost", *LOGIN, "--password-file", str(file))
-    assert "--password-file: expected nothing beside --password" in both
+    assert "--password-file: --password says it already; leave one of them out" in both
     assert "s3cret" not in both
     assert "expected a text file that can be read" in fail("localhost", "--password-file", str(tmp_path / "none"))
 
@@ -182,11 +181,11 @@ def test_an_imap_or_pop3_server_is_measured_in_each_form(policy, scheme, capsys)
         ),
         (
             ("http://localhost",),
-            f"HOST[:PORT]: expected no scheme, or one of {SCHEMES}, got 'http://localhost'",
+            "HOST[:PORT]: there is no scheme 'http'; there are smtp, smtps, imap, imaps, pop3, pop3s",
         ),
         (
             ("imaps://localhost", "--connection", "starttls"),
-            "--connection: expected implicit-tls or nothing beside imaps://, got 'starttls'",
+            "--connection: imaps:// means implicit-tls, and not starttls; leave one of them out",
         ),
         (
             ("pop3://localhost", "--from", "a@example.org", "--to", "b@example.org"),
@@ -195,20 +194,20 @@ def test_an_imap_or_pop3_server_is_measured_in_each_form(policy, scheme, capsys)
         (("localhost:0",), "HOST[:PORT]: expected a number from 1 to 65535, got 0"),
         (
             ("localhost", "--connection", "ssl"),
-            "--connection: expected one of plain, starttls, implicit-tls, got 'ssl'",
+            "--connection: 'ssl' is no mode; a server with TLS from the first octet is 'implicit-tls'",
         ),
         (
             ("localhost", "--user", "ann"),
-            "--user: expected a user with a password or a token, or none of them, got 'ann'",
+            "--user: to log in takes both: there is user 'ann', and no password or token",
         ),
-        (("localhost", "--to", "ann@example.org"), "--from: expected a sender with a recipient, got None"),
+        (("localhost", "--to", "ann@example.org"), "--from: expected a sender beside the recipient, got None"),
         (
             ("localhost", "--from", "a@example.org", "--to", "a\nb"),
             "--to: expected one line of text, got 'a\\nb'",
         ),
         (
             ("localhost", "--mechanism", "NTLM"),
-            "--mechanism: expected one for a password: PLAIN, LOGIN, CRAM-MD5, got 'NTLM'",
+            "--mechanism: expected one for a password, one of PLAIN, LOGIN, CRAM-MD5, got 'NTLM'",
         ),
         (("localhost", "--ehlo", "a b"), "--ehlo: expected a name in ASCII, without blanks, got 'a b'"),
         (("localhost", "--timeout", "0"), "--timeout: expected seconds above 0, got 0.0"),
@@ -231,3 +230,46 @@ def test_a_server_that_says_the_password_again_has_it_not_printed(run, options):
     assert "Who is AUTH PLAIN" in out
     assert "AGFubgBzM2NyZXQ" not in out
     assert "s3cret" not in out
+
+
+# What to try
+
+
+def test_a_server_that_says_nothing_may_begin_with_tls_which_is_said_while_it_is_waited_for(capfd, monkeypatch):
+    monkeypatch.setattr("smtpfix.probe.session._SILENCE", 0.01)
+    with Server(Policy("implicit-tls")) as server:
+        assert main(["probe", f"{server.host}:{server.port}", "--timeout", "1"]) == 1
+    printed = capfd.readouterr()
+    assert printed.err == (
+        "smtpfix: the server says nothing; if that goes on, try --connection implicit-tls: a server that begins with "
+        "TLS waits for its client\n"
+    )
+    assert "Try:              --connection implicit-tls: a server that begins" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "advice"),
+    [
+        (Policy("implicit-tls"), ["--connection", "implicit-tls"], "--ca-file FILE, if you trust its authority"),
+        (Policy("plain"), ["--connection", "implicit-tls"], "--connection starttls, or plain"),
+    ],
+)
+def test_a_failure_whose_kind_is_known_is_told_with_what_to_try(capsys, policy, options, advice):
+    with Server(policy) as server:
+        assert main(["probe", f"{server.host}:{server.port}", *options]) == 1
+    assert f"Try:              {advice}" in capsys.readouterr().out
+
+
+def test_the_name_of_a_certificate_for_somebody_else_can_be_given(run):
+    with Server(Policy("implicit-tls")) as server:
+        _, printed, _ = run(server, "--connection", "implicit-tls", "--name", "mail.example.org")
+    assert "Try:              --name NAME, if the certificate is for another name of this server" in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "connection"),
+    [("tls-required", "starttls"), ("starttls-required", "starttls"), ("implicit", "implicit-tls"), ("none", "plain")],
+)
+def test_other_commands_words_for_when_tls_begins_will_do(name, connection):
+    options = {"password": None, "password_file": None, "no_verify": False, "ca_file": None}
+    assert read_probe("localhost:25", connection=name, **options).connection == connection

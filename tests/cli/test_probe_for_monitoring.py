@@ -167,14 +167,14 @@ def test_a_plugin_s_line_has_no_secret_that_the_server_says_again(run):
         (("--warn", "days=7:"), "--warn: expected NAME=RANGE, of what this probe measures: connection, total"),
         (("--critical", "total"), "--critical: expected NAME=RANGE, of what this probe measures: connection, total"),
         (("--critical", "total=x"), "--critical: expected a range: END, START:,"),
-        (("--warn", "total=1", "--warn", "total=2"), "--warn: expected total only once, got 'total=2'"),
+        (("--warn", "total=1", "--warn", "total=2"), "--warn: total has a range already; give it one"),
         (
             ("--connection", "starttls", "--warn", "days=7"),
-            "--warn: expected days=7: where fewer days are not well; without the colon, more are not, got 'days=7'",
+            "--warn: 'days=7' warns of more days; to be warned of fewer, write 'days=7:' with a colon",
         ),
-        (("--json",), "--json: expected at most one of --json, --nagios, --prometheus"),
-        (("--user", "ann"), "--user: expected a user with a password or a token"),
-        (("--what",), "No such option"),  # click's older versions write its name otherwise
+        (("--json",), "--json: choose one of --json, --nagios and --prometheus"),
+        (("--user", "ann"), "--user: to log in takes both: there is user 'ann', and no password or token"),
+        (("--what",), "there is no option --what"),
     ],
 )
 def test_wrong_options_are_unknown_to_a_plugin_and_said_on_stdout(run, options, error):
@@ -197,7 +197,7 @@ def test_a_plugin_s_line_begins_with_the_service_that_was_asked_for(capsys, wher
 
 def test_thresholds_without_nagios_are_an_error(capsys):
     assert main(["probe", "localhost", "--warn", "total=1"]) == 2
-    expected = "smtpfix: --warn: expected --warn and --critical only beside --nagios, got 'total=1'\n"
+    expected = "smtpfix: --warn: --warn and --critical are for --nagios; add it\n"
     assert capsys.readouterr().err == expected
 
 

@@ -53,9 +53,9 @@ def test_the_command_line_overrules_the_file_and_adds_tokens_to_it(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("ann", "line 2: expected NAME:PASSWORD, got 'a text without a name and a colon'"),
-        (":s3cret", "line 2: expected NAME:PASSWORD, got 'a text without a name and a colon'"),
-        ("bob:s3cret", "line 2: expected each name once; it stands in line 1 too, got 'bob'"),
+        ("ann", "line 2: there is no name, or no colon behind it; write NAME:PASSWORD"),
+        (":s3cret", "line 2: there is no name, or no colon behind it; write NAME:PASSWORD"),
+        ("bob:s3cret", "line 2: 'bob' stands in line 1 already; name each user once"),
         (
             "ann:$2y$05$s3cret",
             "line 2: hash: expected a password in clear, or one hashed by 'htpasswd -m'.*, got 'bcrypt'",
@@ -83,12 +83,12 @@ def test_a_file_that_is_none_is_an_error(tmp_path):
     (tmp_path / "users").write_bytes(b"ann:\xff\n")
     with pytest.raises(InvalidValueError, match=r"^--users: .*: expected UTF-8, got 'octet 4'$"):
         read_users((), tmp_path / "users", (), any_user=False)
-    with pytest.raises(InvalidValueError, match=r"^--users: expected either a file or everybody"):
+    with pytest.raises(InvalidValueError, match=r"^--users: --any-user lets everybody log in, and --users "):
         read_users((), tmp_path / "users", (), any_user=True)
 
 
 @pytest.mark.parametrize("mechanism", ["CRAM-MD5", "scram-sha-256"])
 def test_mechanisms_that_need_the_password_itself_are_refused_where_only_a_hash_is_known(mechanism):
     check_mechanisms({"ann": "s3cret"}, [mechanism])
-    with pytest.raises(InvalidValueError, match="PLAIN or LOGIN where --users has hashed passwords"):
+    with pytest.raises(InvalidValueError, match="--users has hashes; choose PLAIN or LOGIN"):
         check_mechanisms({"ann": "s3cret", "bob": HashedPassword(HASHES[0])}, ["PLAIN", mechanism])

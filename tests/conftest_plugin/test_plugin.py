@@ -79,10 +79,13 @@ def test_overriding_smtp_policy_sets_the_policy_of_a_whole_suite_and_a_marker_st
 @pytest.mark.parametrize(
     ("marker", "message"),
     [
-        ('"tls"', "*Policy.mode: expected one of 'plain', 'starttls', 'tls-required', 'implicit-tls', got 'tls'*"),
+        ('"tls"', "*Policy.mode: 'tls' is no mode; a server with TLS from the first octet is 'implicit-tls'*"),
         ('certificate="god"', "*no scenario 'god' in the catalogue. Did you mean 'good'?*"),
-        ('usres={"ann": "s3cret"}', "*Policy has no field 'usres'*"),
-        ('"plain", "starttls"', "*a policy has one mode*"),
+        (
+            'usres={"ann": "s3cret"}',
+            "*smtp has no field 'usres' (did you mean 'users'?); * like, strict_rules*",
+        ),
+        ('"plain", "starttls"', "*the marker smtp takes one mode, got 2*"),
         ('strict_rules="no"', "*smtp(strict_rules): expected True or False, got 'no'*"),
     ],
 )

@@ -109,11 +109,11 @@ def test_nobody_came(pop3_server):
 @pytest.mark.parametrize(
     ("marker", "error"),
     [
-        ("@pytest.mark.pop3('tls')", "Pop3Policy.mode: expected one of 'plain'"),
-        ("@pytest.mark.imap(hide=['FLAGS'])", "ImapPolicy.hide: expected a collection of names out of"),
+        ("@pytest.mark.pop3('tls')", "Pop3Policy.mode: 'tls' is no mode"),
+        ("@pytest.mark.imap(hide=['FLAGS'])", "ImapPolicy.hide: there is no 'FLAGS'; there are APPENDLIMIT, BINARY"),
         ("@pytest.mark.imap(folders=['a*'])", "ImapPolicy.folders: expected names of folders"),
-        ("@pytest.mark.pop3(require_auth=True)", "Pop3Policy has no field 'require_auth'"),
-        ("@pytest.mark.pop3(like='gmail')", "Pop3Policy has no field 'like'"),
+        ("@pytest.mark.pop3(require_auth=True)", "the marker pop3 has no field 'require_auth'"),
+        ("@pytest.mark.pop3(like='gmail')", "the marker pop3 has no field 'like'. Only SMTP has profiles"),
         ("@pytest.mark.pop3(strict_rules=True)", "1 rule never answered"),
     ],
 )

@@ -150,7 +150,7 @@ def test_an_action_of_its_own_is_written_checked_and_played_like_every_other(sta
     with server.client() as client:
         assert [client.say("ECHO rain ") for _ in range(2)] == ["+ RAIN RAIN", "+ rain"]
     assert server.fired(rule) == 1
-    with pytest.raises(InvalidValueError, match="Shout at the stage ECHO only"):
+    with pytest.raises(InvalidValueError, match="it belongs to ECHO"):
         server.on("QUIT", Shout())
     with pytest.raises(InvalidValueError, match=r"got 'shout loud'"):
         parse_rule("ECHO: shout loud", server.policy.speaks().language)

@@ -150,7 +150,7 @@ def test_scenarios_of_mechanisms_hold_too(imap_scenario):
 
 
 def test_a_scenario_of_another_protocol_is_refused():
-    with pytest.raises(InvalidValueError, match="one that IMAP can show; this one is of POP3"):
+    with pytest.raises(InvalidValueError, match="is a scenario of POP3; a server of IMAP cannot"):
         ImapPolicy("starttls", scenario="pop3-strip-capa")
     assert "strip-ehlo" not in scenario_ids("stripping", "imap")
 

@@ -96,5 +96,5 @@ def test_a_tls_scenario_of_ones_own_is_played(mine):
     with Server(Policy("implicit-tls", scenario=mine(WHOLE + text))) as server, server.client() as client:
         client.noop()
         assert server.sessions[0].tls.version == "TLSv1.2"
-    with pytest.raises(InvalidValueError, match=r"Policy\.scenario: expected a file that is there"):
+    with pytest.raises(InvalidValueError, match=r"Policy\.scenario: there is no file "):
         Policy(scenario=mine(WHOLE).with_name("other.toml"))

@@ -100,43 +100,47 @@ SANE = [
 ]
 
 NONSENSE = [
-    ("mode", {"mode": "tls"}, "'plain', 'starttls', 'tls-required', 'implicit-tls'"),
+    ("mode", {"mode": "tls"}, "'implicit-tls'"),
     ("mode", {"mode": "STARTTLS"}, "'starttls'"),
-    ("mode", {"mode": None}, "'plain'"),
-    ("mode", {"mode": []}, "'plain'"),
+    ("mode", {"mode": None}, "one of plain, starttls, tls-required, implicit-tls"),
+    ("mode", {"mode": []}, "one of plain, starttls, tls-required, implicit-tls"),
     ("users", {"users": "ann"}, "a mapping of names to passwords, a function, ANY_USER or None"),
     ("users", {"users": [("ann", "s3cret")]}, "a mapping of names to passwords"),
     ("users", {"users": {"ann": 1}}, "names and passwords as text"),
     ("users", {"users": {b"ann": "s3cret"}}, "names and passwords as text"),
     ("users", {"users": False}, "a mapping of names to passwords"),
     ("require_auth", {"require_auth": 1, "users": USERS}, "True or False"),
-    ("require_auth", {"require_auth": True}, "users to log in as"),
-    ("require_auth", {"require_auth": True, "users": {}}, "users to log in as"),
-    ("require_auth", {"require_auth": True, "users": USERS, "mechanisms": ()}, "a mechanism"),
+    ("require_auth", {"require_auth": True}, "name users, or use ANY_USER"),
+    ("require_auth", {"require_auth": True, "users": {}}, "name users, or use ANY_USER"),
+    ("require_auth", {"require_auth": True, "users": USERS, "mechanisms": ()}, "could ever log in"),
     ("auth_in_clear", {"auth_in_clear": "no"}, "True, False or None"),
     ("auth_in_clear", {"auth_in_clear": 0}, "True, False or None"),
-    ("mechanisms", {"mechanisms": ("PLAIN", "NTLM")}, "PLAIN, LOGIN"),
-    ("mechanisms", {"mechanisms": "PLAIN"}, "a collection of names"),
+    ("mechanisms", {"mechanisms": ("PLAIN", "NTLM")}, "there is no 'NTLM'; there are PLAIN, LOGIN"),
+    ("mechanisms", {"mechanisms": "PLAIN"}, "write the names in a list: ['PLAIN']"),
     ("mechanisms", {"mechanisms": None}, "a collection of names"),
-    ("mechanisms", {"mechanisms": (1,)}, "a collection of names"),
+    ("mechanisms", {"mechanisms": (1,)}, "there is no 1"),
     ("mechanisms", {"mechanisms": (name for name in ("PLAIN",))}, "a collection of names"),
-    ("mechanisms", {"mechanisms": ("SCRAM-SHA-1",), "users": ANY_USER}, "no SCRAM where Policy.users is ANY_USER"),
+    ("mechanisms", {"mechanisms": ("SCRAM-SHA-1",), "users": ANY_USER}, "users=ANY_USER has none"),
     (
         "mechanisms_in_clear",
         {"mechanisms_in_clear": ("SCRAM-SHA-1",), "users": ANY_USER},
-        "no SCRAM where Policy.users",
+        "users=ANY_USER has none",
     ),
-    ("mechanisms_in_clear", {"mechanisms_in_clear": ("PLAIN", "NTLM")}, "PLAIN, LOGIN"),
-    ("mechanisms_in_clear", {"mechanisms_in_clear": "PLAIN"}, "a collection of names"),
-    ("require_auth", {"require_auth": True, "users": USERS, "mechanisms_in_clear": ()}, "a mechanism"),
+    ("mechanisms_in_clear", {"mechanisms_in_clear": ("PLAN",)}, "there is no 'PLAN' (did you mean 'PLAIN'?)"),
+    ("mechanisms_in_clear", {"mechanisms_in_clear": "PLAIN LOGIN"}, "['PLAIN', 'LOGIN']"),
+    ("require_auth", {"require_auth": True, "users": USERS, "mechanisms_in_clear": ()}, "name one"),
     ("certificate", {"certificate": None}, "a scenario's id"),
     ("certificate", {"certificate": 1}, "a scenario's id"),
-    ("tls_min", {"tls_min": "1.2"}, "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"),
+    ("tls_min", {"tls_min": "1.4"}, "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3, 1.0, 1.1, 1.2, 1.3"),
     ("tls_max", {"tls_max": "SSLv3"}, "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3"),
     ("tls_max", {"tls_max": None}, "TLSv1.3"),
-    ("tls_min", {"tls_min": "TLSv1.3", "tls_max": "TLSv1.2"}, "at most Policy.tls_max, which is 'TLSv1.2'"),
-    ("client_certificate", {"client_certificate": "yes"}, "'none', 'optional' or 'required'"),
-    ("client_certificate", {"client_certificate": True}, "'none', 'optional' or 'required'"),
+    ("tls_min", {"tls_min": "TLSv1.3", "tls_max": "TLSv1.2"}, "'TLSv1.3' is above tls_max, which is 'TLSv1.2'"),
+    (
+        "client_certificate",
+        {"client_certificate": "require"},
+        "one of none, optional, required (did you mean 'required'?)",
+    ),
+    ("client_certificate", {"client_certificate": True}, "one of none, optional, required"),
     ("alpn", {"alpn": "smtp"}, "a collection of ASCII protocol names of 1 to 255 octets"),
     ("alpn", {"alpn": ("",)}, "1 to 255 octets"),
     ("alpn", {"alpn": ("x" * 256,)}, "1 to 255 octets"),
@@ -162,23 +166,27 @@ NONSENSE = [
     ("hostname", {"hostname": ".".join(["label"] * 43)}, "a domain or address literal"),
     ("hostname", {"hostname": "mx.tëst"}, "a domain or address literal"),
     ("hostname", {"hostname": "[]"}, "a domain or address literal"),
-    ("protocol", {"protocol": "LMTP"}, "'smtp' or 'lmtp'"),
-    ("protocol", {"protocol": None}, "'smtp' or 'lmtp'"),
+    ("protocol", {"protocol": "LMTP"}, "one of smtp, lmtp (did you mean 'lmtp'?)"),
+    ("protocol", {"protocol": "imap"}, "ImapPolicy(...)"),
     ("proxy_protocol", {"proxy_protocol": 2}, "True or False"),
     ("unix_socket", {"unix_socket": 25, "protocol": "lmtp"}, "the path of a socket, or None"),
     ("xclient", {"xclient": "ADDR"}, "True or False"),
     ("hello_required", {"hello_required": "no"}, "True or False"),
     ("old_ciphers", {"old_ciphers": "AES128-SHA"}, "True or False"),
-    ("hide", {"hide": ("CHUNKING",)}, "PIPELINING, SIZE, 8BITMIME"),
-    ("hide", {"hide": "SIZE"}, "a collection of names"),
+    ("hide", {"hide": ("STARTLS",)}, "there is no 'STARTLS' (did you mean 'STARTTLS'?); there are PIPELINING"),
+    ("hide", {"hide": "SIZE"}, "['SIZE']"),
     ("hide", {"hide": None}, "a collection of names"),
     ("hide", {"hide": (name for name in ("SIZE",))}, "a collection of names"),
-    ("hide", {"hide": frozenset({"AUTH"}), "require_auth": True, "users": USERS}, "AUTH left in"),
-    ("offer", {"offer": ("SIZE",)}, "CHUNKING, BINARYMIME, DSN"),
-    ("offer", {"offer": "DSN"}, "a collection of names"),
-    ("offer", {"offer": frozenset({"BINARYMIME"})}, "CHUNKING beside BINARYMIME"),
+    (
+        "hide",
+        {"hide": frozenset({"AUTH"}), "require_auth": True, "users": USERS},
+        "AUTH is hidden, but require_auth asks for it",
+    ),
+    ("offer", {"offer": ("SIZE",)}, "there are CHUNKING, BINARYMIME, DSN"),
+    ("offer", {"offer": "DSN"}, "['DSN']"),
+    ("offer", {"offer": frozenset({"BINARYMIME"})}, "BINARYMIME needs CHUNKING"),
     ("syntax", {"syntax": "loose"}, "one of strict, usual, lenient"),
-    ("refuse", {"refuse": ["bare"]}, "bare-lf"),
+    ("refuse", {"refuse": ["bare"]}, "(did you mean 'bare-lf'?)"),
     ("port", {"port": -1}, "a whole number from 0 to 65535"),
     ("port", {"port": 65536}, "a whole number from 0 to 65535"),
     ("port", {"port": "25"}, "a whole number from 0 to 65535"),
@@ -196,11 +204,11 @@ NONSENSE = [
     ("max_sessions", {"max_sessions": -5}, "a whole number from 1 up"),
     ("certificate", {"certificate": None}, "a scenario's id, a Path"),
     ("certificate", {"certificate": ("chain.pem",)}, "the files of a chain and of its key"),
-    ("certificate", {"certificate": Path("nowhere.toml")}, "a file that is there"),
-    ("certificate", {"certificate": "tls12-only"}, "this one is for Policy.scenario"),
+    ("certificate", {"certificate": Path("nowhere.toml")}, "there is no file 'nowhere.toml'"),
+    ("scenario", {"certificate": "tls12-only", "scenario": "rcpt-550"}, "and so is 'tls12-only'; a server shows one"),
     ("scenario", {"scenario": 1.2}, "a scenario's id, a Path to a scenario's file, or None"),
-    ("scenario", {"scenario": "expired"}, "this one is for Policy.certificate"),
-    ("scenario", {"scenario": "plain-on-tls-port", "mode": "starttls"}, "this one needs implicit-tls"),
+    ("scenario", {"scenario": "expired", "certificate": "cn-only"}, "and so is 'cn-only'; a server shows one of each"),
+    ("scenario", {"scenario": "plain-on-tls-port", "mode": "starttls"}, "use mode implicit-tls"),
     ("max_octets", {"max_octets": 0}, "a whole number from 1 up"),
     ("max_transcript_octets", {"max_transcript_octets": 65_535}, "a whole number from 65536 up"),
     ("max_events", {"max_events": 7}, "a whole number from 8 up"),
@@ -213,7 +221,7 @@ NONSENSE = [
     ("capabilities", {"capabilities": "SIZE"}, "lines of a keyword and parameters"),
     ("capabilities", {"capabilities": ["X A\r\n250 B"]}, "lines of a keyword and parameters"),
     ("capabilities", {"capabilities": [""]}, "lines of a keyword and parameters"),
-    ("capabilities", {"capabilities": ("SIZE",), "require_auth": True, "users": USERS}, "AUTH among them"),
+    ("capabilities", {"capabilities": ("SIZE",), "require_auth": True, "users": USERS}, "AUTH is missing"),
     ("ehlo_greet", {"ehlo_greet": "a\nb"}, "text of one line"),
     ("ehlo_greet", {"ehlo_greet": None}, "text"),
     ("greeting", {"greeting": 220}, "text"),
@@ -243,7 +251,8 @@ def test_refuses_nonsense_naming_field_value_and_what_is_allowed(field, argument
     error = caught.value
     assert error.field == f"Policy.{field}"
     assert allowed in error.expected
-    assert str(error) == f"Policy.{field}: expected {error.expected}, got {error.value!r}"
+    told = error.expected if error.is_sentence else f"expected {error.expected}, got {error.value!r}"
+    assert str(error) == f"Policy.{field}: {told}"
     if field != "users":
         assert error.value is arguments[field] or error.value == arguments[field]
 
@@ -254,9 +263,16 @@ def test_every_field_has_a_sane_example_and_all_but_none_a_nonsensical_one():
     assert fields == {field for field, _, _ in NONSENSE}
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2", "1.3"])
+def test_a_version_of_tls_is_written_in_short_as_well_as_on_the_command_line(version):
+    policy = Policy(tls_min=version, tls_max="1.3")
+    assert (policy.tls_min, policy.tls_max) == (f"TLSv{version.removesuffix('.0')}", "TLSv1.3")
+
+
 def test_refuses_an_unknown_scenario_naming_the_nearest():
     with pytest.raises(
-        UnknownScenario, match=r"Policy\.certificate: no scenario 'goood'.* Did you mean 'good'\?.*good"
+        UnknownScenario,
+        match=r"Policy\.certificate: no scenario 'goood'.* Did you mean 'good'.*\? 'smtpfix scenarios' lists all",
     ):
         Policy("starttls", certificate="goood")
 
@@ -380,7 +396,7 @@ def test_replace_changes_the_fields_named_and_checks_again():
 @pytest.mark.parametrize(
     ("arguments", "keywords", "words"),
     [
-        ((), {"user": USERS}, "Policy has no field 'user'; there are mode, users"),
+        ((), {"user": USERS}, r"Policy has no field 'user' \(did you mean 'users'\?\); there are mode, users"),
         (("plain", "starttls"), {}, "a policy has one mode"),
     ],
 )
@@ -393,3 +409,10 @@ def test_replace_names_what_it_does_not_know(arguments, keywords, words):
 @given(st.dictionaries(st.text(), st.text(), max_size=4))
 def test_any_names_and_passwords_of_text_are_users(users):
     assert Policy(users=users).users == users
+
+
+def test_either_field_takes_a_scenario_of_any_kind():
+    assert Policy("starttls", scenario="expired") == Policy("starttls", certificate="expired")
+    assert Policy("starttls", certificate="rcpt-550") == Policy("starttls", scenario="rcpt-550")
+    both = Policy("starttls", certificate="tls12-only", scenario="expired")
+    assert (both.certificate, both.scenario) == ("expired", "tls12-only")

@@ -56,11 +56,14 @@ def test_the_rules_of_another_protocol_stand_in_a_table_of_its_own(tmp_path):
         ("rules = [", r": expected TOML, got '.*\(at .*\)'"),
         ("rules = [\nNOOP]", r": expected TOML, got 'Invalid value \(at line 2, column 1\)'"),
         (b"rules = ['\xff']", ": expected UTF-8, got .*position 10"),
-        ("rule = []", ": expected only the key rules and the tables plain, starttls, .*, got 'rule'"),
+        (
+            "rule = []",
+            ": there is no key 'rule' .*; there are rules, and the tables plain, starttls, .*",
+        ),
         ("rules = 'NOOP: 250'", ": rules: expected a list of rules, each a line of text, got 'NOOP: 250'"),
         ("rules = ['NOOP: 250', 7]", ": rules, number 2: expected a rule, a line of text, got 7"),
         ("starttls = 'NOOP: 250'", r": starttls: expected a table, \[starttls\], got 'NOOP: 250'"),
-        ("[starttls]\nrule = []", r", \[starttls\]: expected only the key rules, got 'rule'"),
+        ("[starttls]\nrule = []", r", \[starttls\]: there is no key 'rule' .*; the only key is rules"),
         ("[plain]\nrules = 7", r", \[plain\]: rules: expected a list of rules"),
         (
             "rules = [\n  'NOOP: 250',\n  'RCPT: maybe',\n]",
@@ -68,7 +71,7 @@ def test_the_rules_of_another_protocol_stand_in_a_table_of_its_own(tmp_path):
         ),
         (
             '[starttls]\nrules = ["NOOP 250"]',
-            r", \[starttls\]: rules, number 1 \(line 2\): rule: expected STAGE .*, got 'NOOP 250'",
+            r", \[starttls\]: rules, number 1 \(line 2\): rule: 'NOOP 250' has no colon; write 'NOOP: 250'",
         ),
         ("rules = ['RCPT: 999']", r": rules, number 1 \(line 1\): Reply\.code: expected "),
         ('rules = ["NOOP:\\t"]', ": rules, number 1: rule .*: expected a reply such as"),

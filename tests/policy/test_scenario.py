@@ -163,13 +163,15 @@ def test_what_a_client_is_asked_to_deliver_is_read():
 
 @pytest.mark.parametrize("scenario_id", ["", "Good", "good.toml", "../good", "good/", "\0", None, 1, ["good"]])
 def test_an_id_that_is_not_in_the_catalogue_is_refused(scenario_id):
-    with pytest.raises(UnknownScenario, match=r"There is: .*good"):
+    with pytest.raises(
+        UnknownScenario, match=r"no scenario .* in the catalogue\..* 'smtpfix scenarios' lists all \d+$"
+    ):
         check_scenario_id(scenario_id)
 
 
 def test_an_unknown_id_is_answered_with_the_nearest_and_is_a_lookup_error():
     with pytest.raises(
-        LookupError, match=r"certificate: no scenario 'god' in the catalogue\. Did you mean 'good'\?"
+        LookupError, match=r"certificate: no scenario 'god' in the catalogue\. Did you mean 'good'.*\?"
     ) as caught:
         check_scenario_id("god", "certificate")
     assert isinstance(caught.value, SMTPFixError)
@@ -369,7 +371,7 @@ def test_a_broken_file_of_ones_own_is_named_when_the_policy_is_made(mine, text, 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     for path in (tmp_path / "absent.toml", tmp_path):
-        with pytest.raises(InvalidValueError, match=r"Policy\.certificate: expected a file that is there, got"):
+        with pytest.raises(InvalidValueError, match=r"Policy\.certificate: there is no file '"):
             Policy(certificate=path)
     with pytest.raises(FileNotFoundError, match=r"absent\.toml"):
         read_scenario(tmp_path / "absent.toml")

@@ -131,7 +131,7 @@ def test_scenarios_belong_to_protocols():
     assert {*scenario_ids("certificates", "pop3")} == {*scenario_ids("certificates")}
     assert {*scenario_ids("tls", "pop3")} == {*scenario_ids("tls")}
     assert "strip-ehlo" not in scenario_ids("stripping", "pop3")
-    with pytest.raises(InvalidValueError, match="one that SMTP can show; this one is of POP3"):
+    with pytest.raises(InvalidValueError, match="is a scenario of POP3; a server of SMTP cannot"):
         Policy("starttls", scenario="pop3-strip-capa")
-    with pytest.raises(InvalidValueError, match="one that POP3 can show; this one is of SMTP"):
+    with pytest.raises(InvalidValueError, match="is a scenario of SMTP; a server of POP3 cannot"):
         Pop3Policy("starttls", scenario="strip-ehlo")

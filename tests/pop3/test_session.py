@@ -472,7 +472,7 @@ def test_replies_are_written_as_text(text, action):
         (lambda: Elsewhere(r"flag 1 \Sean"), r"Elsewhere.change: expected 'deliver', 'expunge 1'"),
         (lambda: parse_rule("MAIL: -ERR no", LANGUAGE), "a stage first, one of CONNECT"),
         (lambda: parse_rule("RETR: 550 no", LANGUAGE), r"a reply such as -ERR \[IN-USE\] locked"),
-        (lambda: Pop3Policy(hide=("IMAP",)), "Pop3Policy.hide: expected a collection of names out of TOP"),
+        (lambda: Pop3Policy(hide=("IMAP",)), "Pop3Policy.hide: there is no 'IMAP'; there are TOP"),
         (lambda: Pop3Policy(login_delay=-1), "Pop3Policy.login_delay: expected seconds"),
         (lambda: Pop3Policy(expire="soon"), "Pop3Policy.expire: expected a whole number from 0 up"),
         (lambda: Pop3Policy(apop=1), "Pop3Policy.apop: expected True or False"),

@@ -414,9 +414,9 @@ def test_rules_that_never_answered_can_be_asked_for(server, wire):
     [
         ("MAIL", (Disconnect(), Reply(250)), {}, "nothing behind Disconnect"),
         ("MAIL", (Stall(), Delay(1)), {}, "nothing behind Stall"),
-        ("MAIL", (Hide("SIZE"),), {}, "at the stage EHLO only"),
-        ("EHLO", (KeepInjected(),), {}, "at the stage STARTTLS or STLS only"),
-        ("MAIL", (Reply(250), NoReply()), {}, "one Reply, or one function, at the most"),
+        ("MAIL", (Hide("SIZE"),), {}, "it belongs to EHLO"),
+        ("EHLO", (KeepInjected(),), {}, "it belongs to STARTTLS or STLS"),
+        ("MAIL", (Reply(250), NoReply()), {}, "give one Reply or one function"),
         ("MAIL", (Reply(250),), {"after": -1}, r"Rule\.after: expected a whole number from 0 up"),
         ("MAIL", (Reply(250),), {"session": 0}, r"Rule\.session: expected a whole number from 1 up"),
         ("MAIL", (Reply(250),), {"in_tls": "no"}, r"Rule\.in_tls: expected True, False or None"),

@@ -59,7 +59,7 @@ def test_any_actions_with_at_most_one_reply_make_a_rule(actions):
     [(), [], None, Reply(250), (Reply(250), Reply(450)), ("450 no",), (Reply,), (None,), (action for action in WAIT)],
 )
 def test_what_are_no_actions_is_refused(actions):
-    with pytest.raises(InvalidValueError, match=r"Rule\.actions: expected .*(Reply, Raw, Repeat|one Reply)"):
+    with pytest.raises(InvalidValueError, match=r"Rule\.actions: .*(Reply, Raw, Repeat|one Reply|into a tuple)"):
         Rule("MAIL", actions)
 
 

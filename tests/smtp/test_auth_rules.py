@@ -302,6 +302,6 @@ def test_the_stage_as_text(text, argument, conditions):
 
 
 def test_capabilities_are_not_changed_at_an_answer():
-    with pytest.raises(InvalidValueError, match="at the stage EHLO only"):
+    with pytest.raises(InvalidValueError, match="it belongs to EHLO"):
         parse_rule("AUTH-ANSWER: hide AUTH", LANGUAGE)
     assert str(Rule("AUTH-ANSWER", (LATER,))).startswith("AUTH-ANSWER: ")

@@ -76,7 +76,10 @@ def test_a_limit_without_sense_is_refused_naming_it(field, value):
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ({"conections": 1}, "file: expected only the keys connections, "),
+        (
+            {"conections": 1},
+            "file: there is no key 'conections' (did you mean 'connections'?); ",
+        ),
         ({"errors": 0}, "file: errors: expected a whole number from 1 up"),
         (["errors"], "file: expected a table of connections, "),
     ],
@@ -354,7 +357,8 @@ def test_a_server_without_limits_counts_nothing():
     with Server() as server:
         assert sendmail(server) == {}
         assert server._serving.service.ledger is None
-        server.advance(60)  # and there is nothing for it to change
+        with pytest.warns(UserWarning, match="advance.. changes nothing: this server's policy has neither limits"):
+            server.advance(60)
 
 
 def test_time_passes_for_running_servers_only():

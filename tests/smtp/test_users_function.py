@@ -89,7 +89,7 @@ def test_nobody_acts_as_somebody_else(known, wire):
 @pytest.mark.parametrize("mechanism", [name for name in MECHANISM_NAMES if name not in (*ASKING, "ANONYMOUS")])
 @pytest.mark.parametrize("field", ["mechanisms", "mechanisms_in_clear"])
 def test_mechanisms_that_show_no_secret_are_refused_when_the_policy_is_built(known, mechanism, field):
-    with pytest.raises(InvalidValueError, match=f"Policy.{field}: expected only PLAIN, LOGIN, XOAUTH2, OAUTHBEARER"):
+    with pytest.raises(InvalidValueError, match=f"Policy.{field}: {mechanism} .*; choose from PLAIN, LOGIN, XOAUTH2"):
         Policy("starttls", users=known, **{field: ["PLAIN", mechanism]})
 
 

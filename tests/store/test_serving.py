@@ -202,8 +202,8 @@ def test_how_long_messages_are_kept_is_read_from_the_command_line():
         ({"store": "x", "keep_for": "0d"}, "--keep-for: expected a number and a unit"),
         ({"store": "x", "keep_for": "9999999d"}, "--keep-for: expected a number and a unit"),
         ({"store": "x", "keep": 0}, "--keep: expected a number of messages, 1 or more, got 0"),
-        ({"keep": 5}, "--keep: expected a store beside it (--store), got '5'"),
-        ({"keep_for": "3d"}, "--keep-for: expected a store beside it (--store), got '3 days, 0:00:00'"),
+        ({"keep": 5}, "--keep: it is about a store; add --store FILE, or --web"),
+        ({"keep_for": "3d"}, "--keep-for: it is about a store; add --store FILE, or --web"),
     ],
 )
 def test_wrong_options_say_what_was_expected(options, error):

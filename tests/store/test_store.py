@@ -175,7 +175,7 @@ def test_a_tag_keeps_its_first_spelling_and_goes_with_its_last_message(store):
     assert store.tags() == {"blue sky": 1, "Red": 2}
     store.rename_tag("red", "Green")
     assert store.tags() == {"blue sky": 1, "Green": 2}
-    with pytest.raises(InvalidValueError, match="the name of no other tag"):
+    with pytest.raises(InvalidValueError, match="a name that no other tag has"):
         store.rename_tag("green", "Blue sky")
     with pytest.raises(InvalidValueError, match="a tag of letters"):
         store.rename_tag("green", "\r\n")

@@ -142,7 +142,7 @@ def test_a_client_s_context_is_none_for_a_server():
 def test_what_a_context_decides_is_not_said_again(context, fields):
     (name,) = fields
     with pytest.raises(
-        InvalidValueError, match=rf"Policy\.{name}: expected nothing where Policy\.certificate is a context"
+        InvalidValueError, match=rf"Policy\.{name}: .* has no effect where Policy\.certificate is an SSLContext"
     ):
         Policy("starttls", certificate=context, **fields)
 
@@ -152,7 +152,7 @@ def test_scenarios_that_leave_tls_as_it_is_go_with_a_context_and_others_do_not(c
     with Server(policy) as server, smtplib.SMTP(server.host, server.port, timeout=10) as client:
         client.ehlo()
         assert not client.has_extn("starttls")
-    with pytest.raises(InvalidValueError, match=r"Policy\.scenario: expected one that leaves TLS as it is"):
+    with pytest.raises(InvalidValueError, match=r"Policy\.scenario: .* changes TLS, which an SSLContext in"):
         Policy("starttls", certificate=context, scenario="tls12-only")
 
 

@@ -114,15 +114,18 @@ def test_a_relative_path_is_meant_from_where_the_policy_was_made(start_smtp_serv
     ("fields", "text"),
     [
         ({"unix_socket": "lmtp"}, "protocol='lmtp'"),
-        ({"unix_socket": "lmtp", "protocol": "lmtp", "mode": "starttls"}, "None where the mode is starttls"),
-        ({"unix_socket": "lmtp", "protocol": "lmtp", "port": 24}, "None where there is a port"),
+        (
+            {"unix_socket": "lmtp", "protocol": "lmtp", "mode": "starttls"},
+            "a UNIX socket has no TLS",
+        ),
+        ({"unix_socket": "lmtp", "protocol": "lmtp", "port": 24}, "not on both"),
         ({"unix_socket": "", "protocol": "lmtp"}, "the path of a socket"),
         ({"unix_socket": "a\0b", "protocol": "lmtp"}, "the path of a socket"),
         ({"unix_socket": 25, "protocol": "lmtp"}, "the path of a socket"),
     ],
 )
 def test_what_does_not_go_with_a_unix_socket_is_an_error(fields, text):
-    with pytest.raises(InvalidValueError, match=f"Policy.unix_socket: expected .*{text}"):
+    with pytest.raises(InvalidValueError, match=f"Policy.unix_socket: .*{text}"):
         Policy(**fields)
 
 

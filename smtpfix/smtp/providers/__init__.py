@@ -5,7 +5,6 @@ Knows what a provider says and takes; `Policy.like` makes a policy of it. Every 
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from smtpfix.policy.tables import check_table, read_toml
 from smtpfix.rules.reply import Reply
 from smtpfix.smtp.language import parse_reply
 from smtpfix.smtp.replies import PLACEHOLDER
+from smtpfix.suggesting import nearest
 
 _MODES: Final = ("plain", "starttls", "tls-required", "implicit-tls")
 _POLICY_KEYS: Final = {
@@ -195,7 +195,7 @@ def load_provider(name: str, *beside: str) -> Provider:
     """Return the provider of this name; raise `UnknownProvider` with the nearest there is, also of names beside."""
     known = (*provider_names(), *beside)
     if name not in provider_names():
-        nearest = difflib.get_close_matches(str(name), known, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        near = nearest(name, known)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UnknownProvider(f"no provider {name!r}.{hint} There is: {', '.join(known)}")
     return Provider.parse(name, (Path(__file__).parent / f"{name}.toml").read_text(encoding="utf-8"))
