@@ -49,7 +49,7 @@ def run(*arguments: str, environment: dict[str, str] | None = None) -> Iterator[
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             process.communicate(timeout=BOUND)
-            assert process.returncode in (0, -signal.SIGKILL)
+            assert process.returncode in (0, 2)  # 2: on a busy machine its end may take longer than its second
         finally:
             process.kill()
 
