@@ -56,7 +56,7 @@ class Desk:
         self.chaos_rules: dict[str, tuple[Rule, ...]] = {}
         self.jim: dict[str, float] | None = None
         self.hub = Hub(store, self.run)
-        self._totals: tuple[int, Count] | None = None
+        self._totals: dict[str | None, tuple[int, Count]] = {}
         self._threads = ThreadPoolExecutor(THREADS, "smtpfix web")
 
     async def run(self, work: Callable[..., _T], *arguments: object) -> _T:
@@ -84,9 +84,9 @@ class Desk:
     def totals(self) -> Count:
         """Return how many accepted messages there are; counted anew only when the journal has moved."""
         seq = self.store.last_change()
-        known = self._totals
+        known = self._totals.get(self.mailbox)
         if known is None or known[0] != seq:
-            known = self._totals = (seq, self.store.count(ACCEPTED))
+            known = self._totals[self.mailbox] = (seq, self.store.count(ACCEPTED))
         return known[1]
 
     def matching(

@@ -248,7 +248,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ),
     ("GET", "/messages/{id}/raw"): _Operation("Return the octets as they came.", "message/rfc822", ("query", "tz")),
     ("GET", "/messages/{id}/test"): _Operation(
-        "Return the message as a test to copy.", "text/plain", ("style", "base")
+        "Return the message as a test to copy.", "text/plain; charset=utf-8", ("style", "base")
     ),
     ("POST", "/messages/{id}/release"): _Operation(
         "Send a message on, to the relay that the server was started with.", "Released", body="Release"

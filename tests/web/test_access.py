@@ -165,7 +165,7 @@ def test_mailboxes_credentials_are_read_from_a_file(tmp_path, monkeypatch):
     monkeypatch.delenv("MP_UI_AUTH")
     with pytest.raises(InvalidValueError, match="MP_UI_AUTH too"):
         read_options(web="0", web_mailbox_auth=path)
-    with pytest.raises(InvalidValueError, match="--web beside it"):
+    with pytest.raises(InvalidValueError, match="add --web"):
         read_options(web_mailbox_auth=path)
     for wrong in ("tops3cret", "mine/tops3cret", "/ann:tops3cret", "mine/:tops3cret"):
         path.write_text(wrong, encoding="utf-8")

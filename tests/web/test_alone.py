@@ -72,7 +72,7 @@ def test_a_certificate_needs_its_key_and_files_that_can_be_read(tmp_path, capsys
         (["web", "--store", store, "--listen", "x"], "--listen: expected"),
         (["web", "--store", store, "--timeout", "0"], "seconds, more than 0"),
         (["web", "--store", str(tmp_path)], "choose a file that can be written"),
-        (["serve", "--web-tls"], "--web beside it"),
+        (["serve", "--web-tls"], "add --web"),
     ):
         assert main(arguments) == 2
         assert words in capsys.readouterr().err, arguments

@@ -6,9 +6,11 @@ import re
 import jsonschema
 import pytest
 
+from smtpfix import Policy, Server
 from smtpfix.store.stored import stored_session
 from smtpfix.web.app import ROUTES
 from smtpfix.web.openapi import OPERATIONS, SCHEMAS, schema
+from smtpfix.web.outgoing import Outgoing, Relay
 from smtpfix.web.own import BASE
 
 OWN = [route for route in ROUTES if route.path.startswith(BASE)]
@@ -50,13 +52,21 @@ BODIES = {
     ("POST", "/servers/{name}/rules"): {"text": "NOOP: 250 2.0.0 fine x1"},
     ("PUT", "/servers/{name}/rules"): {"rules": ["NOOP: 250 2.0.0 fine"]},
     ("POST", "/rules/check"): {"text": "NOOP: 250"},
+    ("POST", "/messages/{id}/release"): {"to": ["cy@example.org"]},
 }
 
 
 @pytest.fixture
-def full_site(open_site):
-    """Return a site with a message, of two parts, and its session."""
-    site = open_site(policy={"mode": "starttls"})
+def relay():
+    with Server(Policy()) as server:
+        yield server
+
+
+@pytest.fixture
+def full_site(open_site, relay):
+    """Return a site with a message, of two parts, and its session, and a relay."""
+    outgoing = Outgoing(relay=Relay(host=relay.host, port=relay.port))
+    site = open_site(policy={"mode": "starttls"}, outgoing=outgoing)
     site.send(
         b"From: A <a@example.org>\r\nTo: b@example.org\r\nSubject: Code 493021\r\nMIME-Version: 1.0\r\n"
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nYour code is 493021, https://example.org/x\r\n"
