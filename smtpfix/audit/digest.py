@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from smtpfix.extras import install
 from smtpfix.safe_text import printable
 
-from .extras import install_command
 from .grade import bound
 from .plan import GOOD
 from .report.words import DANGER, NOT_DONE, outcomes, without_secret
@@ -122,7 +122,7 @@ def missing(findings: Iterable[Finding]) -> str:
     if not without:
         return ""
     need = f"{_counted(without)} need{'s' if len(without) == 1 else ''} packages that are not installed"
-    command = install_command(finding.extra for finding in without)
+    command = install(*(finding.extra for finding in without))
     return printable(f"{need} ({_named(without)}). To install them: {command}")
 
 
