@@ -292,6 +292,17 @@ def report(pytester):
     return report
 
 
+def test_the_readmes_failing_test_fails_as_shown(report, pytester):
+    (mailer,) = re.findall(r"^```python\n# mailer\.py\n(.*?)^```$", PAGES["README.md"], re.MULTILINE | re.DOTALL)
+    (failing,) = re.findall(r"^```py\n(.*?)^```$", PAGES["README.md"], re.MULTILINE | re.DOTALL)
+    pytester.syspathinsert()
+    pytester.makepyfile(mailer=mailer)
+    printed = report(failing)
+    printed = printed[printed.index("E   ") :]
+    error, rest = printed.split("\n", 1)
+    assert_shown(text_with("README.md", "530"), f"{error}\n{rest[rest.index('- smtp session') :]}")
+
+
 def test_a_failed_test_reports_a_session_as_shown(report):
     printed = report("""
         import smtplib
