@@ -203,7 +203,7 @@ def test_the_command_audits_an_incoming_account_that_logs_in_with_a_token(protoc
     assert main(["audit", "--family", name, *options, "--", *command]) == 0
     printed = capfd.readouterr().out
     assert f"{protocol.upper()}, starttls-required, trust pki, logging in as 'ann'" in printed
-    assert printed.endswith(f"It behaves as documented for {name}.\n")
+    assert f"\nIt behaves as documented for {name}.\n" in printed
 
 
 @pytest.mark.parametrize("protocol", ["imap", "pop3"])
