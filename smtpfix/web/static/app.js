@@ -25,7 +25,8 @@ let view = null;
 let shown = null;
 /** @type {any} */
 let overview = null;
-let counts = { total: 0, unread: 0, tags: {} };
+/** @type {{total?: number, unread?: number, tags: Record<string, number>}} */
+let counts = { tags: {} }; // unknown before the inbox is opened
 let isLive = false;
 
 /** @type {import("./views.js").App} */
