@@ -1,12 +1,19 @@
 """The other pages in Chromium: scenarios and rules switched, mailboxes, accounts, checks, and a message sent on."""
 
+import imaplib
 import shutil
 import smtplib
 import ssl
+from contextlib import ExitStack
 
 import pytest
 
+from smtpfix import ImapPolicy, Policy, Reply, Server
+from smtpfix.cli.keeping import keeping
 from smtpfix.store.mailboxes import MailboxBy
+from smtpfix.web.outgoing import Outgoing, Relay
+from smtpfix.web.runner import WebServer
+from smtpfix.web.settings import WebSettings
 
 BOUND = 10
 """Seconds after which an answer has failed to come."""
@@ -16,6 +23,7 @@ pytestmark = [
     pytest.mark.once,
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
 ]
+HTML = b'Content-Type: text/html\r\nSubject: x\r\n\r\n<div style="display: flex"><a href="http://127.0.0.1:1/">x</a></div><video></video>'
 LINES = "[...document.querySelectorAll('.lines:not(.choice) li')].map(e => e.innerText)"
 ADD = "(e => e && !e.disabled)(document.querySelector('form .primary'))"
 
@@ -97,3 +105,72 @@ def test_a_mailbox_is_a_link_and_has_a_way_back(open_site, tab):
     assert "Mailboxes" not in tab.text("nav")
     tab.click("nav .label a", "All mail")
     tab.wait("document.querySelectorAll('.rows li').length == 2 && location.pathname == '/'")
+
+
+def test_a_message_is_sent_on_where_there_is_a_relay(open_site, tab):
+    with Server(Policy()) as relay:
+        relay.on("RCPT", Reply(550, "5.1.1", "No <such> user"), argument="eve@*")
+        site = open_site(outgoing=Outgoing(relay=Relay(host=relay.host, port=relay.port)))
+        id_ = site.send()
+        tab.open(f"{site.web.url}#/message/{id_}")
+        tab.wait("document.querySelector('.release')?.checkVisibility()")
+        tab.click(".release")
+        tab.wait("document.querySelector('dialog[open] input').value == 'bob@example.org'")
+        tab.see("document.querySelector('dialog[open] input').value = 'cy@example.org, eve@example.org'")
+        tab.click("dialog[open] button", "Send")
+        assert "5.1.1 No <such> user" in tab.wait("document.querySelector('dialog .read.bad')?.innerText")
+        tab.see("document.querySelector('dialog[open] input').value = 'cy@example.org dan@example.org'")
+        tab.click("dialog[open] button", "Send")
+        tab.wait("document.querySelector('dialog .read').innerText == 'Sent to cy@example.org, dan@example.org.'")
+        assert relay.inbox[-1].envelope.recipients == ("cy@example.org", "dan@example.org")
+        tab.click("dialog[open] button", "Close")
+        tab.wait("!document.querySelector('dialog .read')")
+
+
+def test_without_a_relay_nothing_can_be_sent_on(site, inbox):
+    site.send(HTML)
+    inbox.wait("document.querySelector('.rows li')")
+    inbox.press("j")
+    inbox.wait("document.querySelector('.head') && document.querySelector('nav').innerText.includes('plain')")
+    assert not inbox.see("document.querySelector('.release').checkVisibility()")
+    inbox.click("[role=tab]", "Checks")
+    assert "not in Outlook" in inbox.wait("document.querySelector('.pane .chips')?.innerText")
+    assert "--link-check" in inbox.text(".pane")
+
+
+def test_links_are_asked_for_when_somebody_clicks(open_site, tab):
+    site = open_site(outgoing=Outgoing(check_links=True))
+    tab.open(f"{site.web.url}#/message/{site.send(HTML)}/checks")
+    tab.click(".pane button", "Ask for each link")
+    assert "451" in tab.wait("(t => t.includes('http://127.0.0.1') && t)(document.querySelector('.pane').innerText)")
+
+
+def test_what_readers_did_is_shown(tmp_path, tab):
+    """A hostile subject too; of a message that was taken out unread, that nobody has read it."""
+    policy, users = Policy(), {"ann": "secret", "<i>bob": "secret"}
+    with ExitStack() as opened:
+        kept = opened.enter_context(keeping(str(tmp_path / "mail.db"), None, None, lambda _: "imap"))
+        smtp = opened.enter_context(Server(policy, keep=kept.keep))
+        imap = opened.enter_context(Server(ImapPolicy(users=users), inbox=smtp.inbox))
+        for subject in ("<b>one", "two"):
+            smtp.inbox.accounts.put(f"Subject: {subject}\r\n\r\nx", to="ann")
+        settings, servers = WebSettings(host="127.0.0.1", port=0), {"smtp": smtp, "imap": imap}
+        web = opened.enter_context(WebServer(kept.store, settings, servers=servers, run=kept.run))
+        with imaplib.IMAP4(imap.host, imap.port, timeout=BOUND) as client:
+            client.login("ann", "secret")
+            client.select()
+            client.fetch("1", "(RFC822)")
+            client.store("2", "+FLAGS", "\\Deleted")
+            client.expunge()
+        tab.open(web.url)
+        tab.click("nav a", "Incoming accounts")
+        tab.wait("document.querySelectorAll('.wide-table').length == 2")
+        inbox, gone = tab.see("[...document.querySelectorAll('.wide-table tbody')].map(e => e.innerText)")
+        assert "<b>one" in inbox
+        assert "\\Seen" in inbox
+        assert "two" in gone
+        assert "EXPUNGE in INBOX, session" in gone
+        assert "1 never read" in tab.text("main")
+        tab.click(".page .tool", "<i>bob")
+        tab.wait("document.querySelector('.page .tool[aria-current]').innerText.startsWith('<i>bob')")
+        tab.wait("!document.querySelector('.wide-table')")
