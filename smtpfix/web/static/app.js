@@ -168,6 +168,7 @@ byId("skip").addEventListener("click", () => /** @type {HTMLElement | null} */ (
 addEventListener("hashchange", go);
 document.body.append(h("div", { class: "shade", onclick: closeMenu }));
 
+overview = await ask(`${OWN}/overview`).catch(() => null); // what it may offer, before it shows anything
 await go();
 tell({ kind: "setting", data: {} }); // the servers are not known yet
 follow(tell, (now) => {

@@ -16,7 +16,7 @@ export async function checkHTML(box, id) {
     const { Warnings: warnings, Total: total } = await ask(`${MAILPIT}/message/${id}/html-check`);
     fill(box, h("p", null, warnings.length ? `${counted(warnings.length, "thing")} in it ${warnings.length === 1 ? "is" : "are"} not shown everywhere; ${Math.round(total.Supported)} % is.` : "Nothing that we know of is missing in Gmail, Outlook or Apple Mail."),
       h("ul", { class: "violations" }, warnings.map((/** @type {any} */ one) => h("li", null, h("span", null, h("code", null, one.Title), h("small", null, ` ${one.Score.Found} ×`)),
-        h("span", { class: "chips" }, one.Results.filter((/** @type {any} */ each) => each.Support !== "yes").map((/** @type {any} */ each) =>
+        h("span", { class: "ready" }, one.Results.filter((/** @type {any} */ each) => each.Support !== "yes").map((/** @type {any} */ each) =>
           chip({ kind: each.Support === "no" ? "bad" : "warn" }, SUPPORT[/** @type {keyof typeof SUPPORT} */ (each.Support)] ?? "", each.Name, each.Platform && ` (${each.Platform})`)))))));
   } catch (error) {
     fill(box, h("p", null, /** @type {Error} */ (error).message));

@@ -72,7 +72,6 @@ export function open(place, app) {
       }
     },
     async changed(changes) {
-      message.offer();
       const isAll = changes.some((one) => one.kind === "prune" || one.kind === "truncate");
       /** @type {(kind: string) => boolean} */
       const has = (kind) => changes.some((one) => one.kind === kind && one.data.id === id);

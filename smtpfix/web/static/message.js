@@ -107,7 +107,7 @@ export class Message {
   }
 
   head() {
-    const { message, smtp } = this.all;
+    const { message, smtp } = this.all, relay = this.app.overview()?.relay;
     /** @type {(label: string, several: import("./api.js").Address[]) => any} */
     const line = (label, several) => several.length > 0 && [
       h("dt", null, label), h("dd", null, several.slice(0, 20).map((one, n) => [n > 0 && ", ", mailbox(one)]),
@@ -118,22 +118,13 @@ export class Message {
         h("h1", { id: "subject" }, bdi(message.Subject || "(no subject)")),
         h("span", { class: "actions" },
           h("a", { class: "icon-button", href: `${OWN}/messages/${this.id}/raw`, download: true, title: "Download", "aria-label": "Download" }, icon("down")),
-          h("button", { class: "icon-button release", hidden: !this.app.overview()?.relay, title: "Send it on", "aria-label": "Send it on", onclick: () => this.release() }, icon("send")),
+          relay && h("button", { class: "icon-button release", title: "Send it on", "aria-label": "Send it on", onclick: () => release(this.id, smtp.recipients, relay) }, icon("send")),
           h("button", { class: "icon-button", title: "Mark as unread (u)", "aria-label": "Mark as unread", onclick: this.mail.unread }, icon("dot")),
           h("button", { class: "icon-button", title: "Delete (#)", "aria-label": "Delete", onclick: this.mail.remove }, icon("trash")))),
       h("div", { class: "facts" },
         h("dl", { class: "meta" }, line("From", [message.From]), line("To", message.To), line("Cc", message.Cc), line("Bcc", message.Bcc)),
         h("p", { class: "at" }, h("time", { datetime: smtp.received }, new Date(smtp.received).toLocaleString()), ` · ${size(message.Size)}`)),
       h("div", { class: "chips" }, this.chips()));
-  }
-
-  /** Offer what the server can do, which is known later than a message may be. */
-  offer() {
-    for (const button of this.main.querySelectorAll(".release")) /** @type {HTMLElement} */ (button).hidden = !this.app.overview()?.relay;
-  }
-
-  release() {
-    release(this.id, this.all.smtp.recipients, this.app.overview().relay);
   }
 
   chips() {

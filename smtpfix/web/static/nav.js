@@ -17,7 +17,7 @@ export function nav({ overview, counts, isLive, route, switchTheme, help }) {
     entry(sign, text, query ? `#/?q=${encodeURIComponent(query)}` : "#/", isMail && now === query, count);
   const servers = overview?.servers.filter((/** @type {any} */ one) => one.messages || one.takes_mail) ?? [];
   /** @type {[string, number][]} */
-  const mailboxes = Object.entries(overview?.mailboxes ?? {}).filter(([name]) => name !== "");
+  const mailboxes = Object.entries(overview?.mailboxes ?? {});
   const tags = Object.entries(counts.tags);
   return [
     h("a", { class: "brand", href: "#/" }, h("img", { src: "static/icon.svg", alt: "", width: 24, height: 24 }), "smtpfix",
@@ -36,7 +36,7 @@ export function nav({ overview, counts, isLive, route, switchTheme, help }) {
     ],
     mailboxes.length > 1 && [
       h("h2", { id: "nav-mailboxes" }, "Mailboxes"),
-      list(...mailboxes.map(([name, count]) => entry("user", bdi(name), `m/${encodeURIComponent(name)}/`, false, count))),
+      list(...mailboxes.filter(([name]) => name).map(([name, count]) => entry("user", bdi(name), `m/${encodeURIComponent(name)}/`, false, count))),
     ],
     tags.length > 0 && [
       h("h2", { id: "nav-tags" }, "Tags"),

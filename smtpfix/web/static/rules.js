@@ -85,8 +85,8 @@ export function open(place, app) {
     body.hidden = where.hidden = !server;
     if (!server) return fill(top, h("p", null, "No server runs beside this page."));
     const mayChange = !all.read_only;
-    fill(top, h("div", { class: "row-of-buttons" }, h("span", { class: "group", role: "group", "aria-label": "Server" }, all.servers.map((/** @type {any} */ each) =>
-      h("a", { class: "tool", href: `#/rules/${encodeURIComponent(each.name)}`, "aria-current": each === server && "page" }, bdi(each.name))))),
+    fill(top, h("div", { class: "ready", role: "group", "aria-label": "Server" }, all.servers.map((/** @type {any} */ each) =>
+      h("a", { class: "tool", href: `#/rules/${encodeURIComponent(each.name)}`, "aria-current": each === server && "page" }, bdi(each.name)))),
     !mayChange && h("p", { class: "notice" }, "Here you can only look: this server was started with --web-read-only, or you are in a mailbox of your own."));
     const at = server.port ? `${server.host}:${server.port}` : server.connect;
     fill(where, h("p", { class: "row-of-buttons place" }, chip({ icon: "plug" }, server.protocol.toUpperCase(), " ", server.mode), h("code", null, bdi(at)), copyButton(() => at)),
@@ -178,7 +178,7 @@ export function open(place, app) {
   return {
     go(route) {
       name = route.words[1] ?? "";
-      load().catch((error) => app.say(error.message));
+      load().then(check).catch((error) => app.say(error.message));
     },
     changed: load,
     key(pressed) {
