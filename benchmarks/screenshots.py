@@ -152,6 +152,12 @@ def everything(run: Browser, directory: Path) -> None:
             tab.wait("document.querySelectorAll('.wide-table').length > 1")
             tab.picture(directory / f"accounts-{name}.png")
             release(tab, web.url, directory, name)
+            tab.open(f"{web.url}m/ann/")
+            tab.wait(f"{LIST} && document.querySelector('.mailbox-name')")
+            if name.startswith("390"):
+                tab.click("#menu")
+                tab.see("new Promise(done => setTimeout(done, 400))")
+            tab.picture(directory / f"mailbox-{name}.png")
     with site(Mode.STARTTLS, settings=WebSettings(host="127.0.0.1", port=0, read_only=True)) as (web, _):
         for tab, name in each(run):
             tab.open(f"{web.url}#/rules")

@@ -23,13 +23,13 @@ export function nav({ overview, counts, isLive, route, switchTheme, help }) {
     h("a", { class: "brand", href: "#/" }, h("img", { src: "static/icon.svg", alt: "", width: 24, height: 24 }), "smtpfix",
       h("small", null, overview?.version ?? "")),
     overview?.label && h("p", { class: "label" }, bdi(overview.label)),
+    overview?.mailbox && [h("p", { class: "label mailbox-name" }, "Mailbox ", h("b", null, bdi(overview.mailbox))), list(entry("back", "All mail", "../../", false))],
     list(
       search("inbox", "Inbox", "", counts.total),
       search("dot", "Unread", "is:unread", counts.unread),
       search("open", "Came in clear", "is:in-clear"),
       search("clip", "Attachments", "has:attachment"),
     ),
-    overview?.mailbox != null && h("p", { class: "label" }, icon("user"), " Mailbox ", h("b", null, bdi(overview.mailbox)), " alone. ", h("a", { href: "../../" }, "All mail")),
     servers.length > 0 && [
       h("h2", { id: "nav-servers" }, "Servers"),
       list(...servers.map((/** @type {any} */ one) => search("plug", bdi(one.name), `server:${quoted(one.name)}`, one.messages))),

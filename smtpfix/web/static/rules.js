@@ -97,7 +97,7 @@ export function open(place, app) {
     const words = search.value.toLowerCase().split(/\s+/);
     const matching = catalogue.filter((each) => words.every((word) => `${each.id} ${each.group} ${each.summary} ${each.standard}`.toLowerCase().includes(word)));
     matching.sort((one, other) => Number(serves.includes(other.id)) - Number(serves.includes(one.id)));
-    count.textContent = search.value ? `${matching.length} of ${counted(catalogue.length, "scenario")}` : counted(catalogue.length, "scenario");
+    count.textContent = `${search.value && `${matching.length} of `}${counted(catalogue.length, "scenario")}, each with what a careful client does`;
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.scenario;
     fill(found, matching.map((each) => scenario(each, serves.includes(each.id), mayChange)));
     if (focused) /** @type {HTMLElement | null} */ (found.querySelector(`[data-scenario="${focused}"]`))?.focus();
