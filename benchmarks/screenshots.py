@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import imaplib
 import smtplib
 import ssl
 import tempfile
@@ -17,11 +18,15 @@ from pathlib import Path
 from typing import Final
 
 from smtpfix.cli.keeping import Keeper, keeping
+from smtpfix.imap.policy import ImapPolicy
+from smtpfix.mail.inbox import Inbox
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.record.session import Session
 from smtpfix.server import Server
 from smtpfix.smtp.policy import Policy
+from smtpfix.store.mailboxes import MailboxBy
+from smtpfix.web.outgoing import Outgoing, Relay
 from smtpfix.web.runner import WebServer
 from smtpfix.web.sample import sample
 from smtpfix.web.settings import WebSettings
@@ -63,17 +68,26 @@ class Observer:
 
 
 @contextmanager
-def site(*modes: Mode, settings: WebSettings | None = None) -> Iterator[tuple[WebServer, Mapping[str, Server]]]:
-    """Run a web server beside a mail server of each mode."""
+def site(
+    *modes: Mode, settings: WebSettings | None = None, is_read: bool = False, mailbox_by: MailboxBy | None = None
+) -> Iterator[tuple[WebServer, Mapping[str, Server]]]:
+    """Run a web server beside a mail server of each mode, and one for readers where the mail is read."""
     users = {"ann": "secret"}
     with ExitStack() as opened:
         directory = opened.enter_context(tempfile.TemporaryDirectory(prefix="screenshots-"))
         names: dict[Server, str] = {}
-        kept = opened.enter_context(keeping(str(Path(directory, "mail.db")), None, None, names.__getitem__))
+        kept = opened.enter_context(
+            keeping(str(Path(directory, "mail.db")), None, None, names.__getitem__, mailbox_by=mailbox_by)
+        )
+        inbox = Inbox(1000, 1 << 24)
         for mode in modes:
-            server = Server(Policy(mode, users=users), keep=kept.keep, observer=Observer(kept))
+            server = Server(Policy(mode, users=users), inbox=inbox, keep=kept.keep, observer=Observer(kept))
             names[server] = str(mode)
             opened.enter_context(server)
+        if is_read:
+            reader: Server = Server(ImapPolicy("plain", users=users), inbox=inbox, observer=Observer(kept))
+            names[reader] = "imap"
+            opened.enter_context(reader)
         servers = {name: server for server, name in names.items()}
         settings = settings or WebSettings(host="127.0.0.1", port=0)
         yield opened.enter_context(WebServer(kept.store, settings, servers=servers, run=kept.run)), servers
@@ -126,10 +140,29 @@ def everything(run: Browser, directory: Path) -> None:
             tab.open(web.url)
             tab.wait("document.querySelector('.servers li')")
             tab.picture(directory / f"empty-{name}.png")
-    with site(*Mode) as (web, servers):
+    relay = Outgoing(relay=Relay(host="mail.example.org", port=587), check_links=True)
+    settings = WebSettings(host="127.0.0.1", port=0, outgoing=relay)
+    with site(*Mode, settings=settings, is_read=True, mailbox_by=MailboxBy.USER) as (web, servers):
         fill(servers)
+        read(servers["imap"])
         for tab, name in each(run):
             pages(tab, web.url, directory, name)
+            rules(tab, web.url, directory, name)
+            tab.open(f"{web.url}#/accounts")
+            tab.wait("document.querySelectorAll('.wide-table').length > 1")
+            tab.picture(directory / f"accounts-{name}.png")
+            release(tab, web.url, directory, name)
+            tab.open(f"{web.url}m/ann/")
+            tab.wait(f"{LIST} && document.querySelector('.mailbox-name')")
+            if name.startswith("390"):
+                tab.click("#menu")
+                tab.see("new Promise(done => setTimeout(done, 400))")
+            tab.picture(directory / f"mailbox-{name}.png")
+    with site(Mode.STARTTLS, settings=WebSettings(host="127.0.0.1", port=0, read_only=True)) as (web, _):
+        for tab, name in each(run):
+            tab.open(f"{web.url}#/rules")
+            tab.wait("document.querySelector('.choice li')")
+            tab.picture(directory / f"rules-read-only-{name}.png")
     with site(Mode.PLAIN) as (web, servers):
         for subject, sender in HOSTILE:
             send(servers["plain"], subject, sender, subject)
@@ -193,6 +226,48 @@ def pages(tab: Tab, url: str, directory: Path, name: str) -> None:
     tab.press("?")
     tab.wait("document.querySelector('dialog[open]')")
     tab.picture(directory / f"help-{name}.png")
+
+
+def rules(tab: Tab, url: str, directory: Path, name: str) -> None:
+    """Make pictures of rules and scenarios, with one of each in force."""
+    tab.see("document.querySelector('#help').close()")
+    tab.open(f"{url}#/rules/starttls")
+    tab.wait("document.querySelector('.choice li')")
+    tab.picture(directory / f"rules-{name}.png")
+    tab.click(".choice button", "expired")
+    tab.click(".ready button", "Greylisting")
+    tab.click(".halves .primary:enabled")
+    tab.wait("document.querySelector('.lines:not(.choice) code')")
+    tab.click(".ready button", "Now and then")
+    tab.wait("document.querySelector('.read').innerText")
+    tab.picture(directory / f"rules-switched-{name}.png")
+    tab.click(".halves button", "Back to how it started")
+    tab.wait("document.querySelector('main').innerText.includes('nothing unusual')")
+    tab.click(".lines .icon-button")
+    tab.wait("!document.querySelector('.lines:not(.choice) code')")
+
+
+def release(tab: Tab, url: str, directory: Path, name: str) -> None:
+    """Make a picture of how a message is sent on."""
+    tab.open(url)
+    tab.wait(LIST)
+    tab.press("j")
+    tab.wait("document.querySelector('.release')?.checkVisibility()")
+    tab.click(".release")
+    tab.wait("document.querySelector('dialog[open] input')")
+    tab.picture(directory / f"release-{name}.png")
+
+
+def read(server: Server) -> None:
+    """Let somebody read the mail, and delete some."""
+    with imaplib.IMAP4(server.host, server.port) as client:
+        client.login("ann", "secret")
+        client.select()
+        client.fetch("1:3", "(RFC822)")
+        client.store("2", "+FLAGS", "(\\Flagged $Forwarded)")
+        client.store("3:4", "+FLAGS", "\\Deleted")
+        client.expunge()
+        client.store("1", "+FLAGS", "\\Deleted")
 
 
 def one(run: Browser, file: Path) -> None:

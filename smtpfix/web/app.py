@@ -22,6 +22,7 @@ from starlette.websockets import WebSocket
 from smtpfix.errors import InvalidValueError, StoreError
 
 from . import (
+    accounts,
     assertion,
     control,
     files,
@@ -56,6 +57,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *html_check.ROUTES,
     *own.ROUTES,
     *control.ROUTES,
+    *accounts.ROUTES,
     *openapi.ROUTES,
     *overview.ROUTES,
     *assertion.ROUTES,

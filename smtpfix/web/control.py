@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final
@@ -88,10 +89,35 @@ def server(desk: Desk, _: Call, name: str, shown: Server) -> Answer:
 @_of_server
 def trusted(_desk: Desk, _: Call, name: str, shown: Server) -> Answer:
     """Return the certificate that a careful client trusts, PEM."""
+    return _trusted(name, shown, "pem", str.encode)
+
+
+@_of_server
+def trusted_der(_desk: Desk, _: Call, name: str, shown: Server) -> Answer:
+    """Return the same, DER."""
+    return _trusted(name, shown, "der", ssl.PEM_cert_to_DER_cert)
+
+
+@_of_server
+def trusted_store(_desk: Desk, _: Call, name: str, shown: Server) -> Answer:
+    """Return the same in a PKCS#12 file, for Java and devices; its password is `smtpfix`."""
+    from smtpfix.pki.stores import public_store  # noqa: PLC0415 - cryptography, which a plain server does without
+
+    return _trusted(name, shown, "p12", public_store)
+
+
+_CA_TYPES: Final = {"pem": "application/x-pem-file", "der": "application/pkix-cert", "p12": "application/x-pkcs12"}
+
+
+def _trusted(name: str, shown: Server, kind: str, written: Callable[[str], bytes]) -> Answer:
     if not shown.policy.uses_tls or shown.policy.has_own_certificate:
         return error(404, f"expected a server with TLS, by a certificate of smtpfix; {name!r} is none")
-    file = {"Content-Disposition": 'attachment; filename="smtpfix-ca.pem"'}
-    return Answer(shown.ca_file.read_bytes(), "application/x-pem-file", headers=file)
+    try:
+        octets = written(shown.ca_file.read_text(encoding="ascii"))
+    except ValueError as reason:  # certificates that nothing reads are what some scenarios are about
+        return error(404, f"expected a certificate that can be written as {kind.upper()}; {reason}")
+    file = {"Content-Disposition": f'attachment; filename="smtpfix-ca.{kind}"'}
+    return Answer(octets, _CA_TYPES[kind], headers=file)
 
 
 @changing
@@ -203,6 +229,8 @@ ROUTES: Final = (
     Route(f"{BASE}/servers", {"GET": servers}),
     Route(f"{BASE}/servers/{{name}}", {"GET": server, "PUT": switch}),
     Route(f"{BASE}/servers/{{name}}/ca.pem", {"GET": trusted}),
+    Route(f"{BASE}/servers/{{name}}/ca.der", {"GET": trusted_der}),
+    Route(f"{BASE}/servers/{{name}}/ca.p12", {"GET": trusted_store}),
     Route(f"{BASE}/servers/{{name}}/rules", {"GET": rules, "POST": add_rule, "PUT": use_rules, "DELETE": remove_rules}),
     Route(f"{BASE}/servers/{{name}}/rules/{{rule}}", {"DELETE": remove_rule}),
     Route(f"{BASE}/rules/check", {"POST": check}),

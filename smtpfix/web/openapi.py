@@ -133,6 +133,9 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "label": _TEXT,
             "may_delete_all": _FLAG,
             "servers": _list({"type": "object", "required": ["name", "messages"]}),
+            **dict.fromkeys(("mailbox", "relay"), _or_null("string")),
+            "mailboxes": {"type": "object", "additionalProperties": _NUMBER},
+            **dict.fromkeys(("has_accounts", "checks_links"), _FLAG),
         }
     ),
     "Sent": _object({"sent": _FLAG}),
@@ -167,6 +170,34 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "modes": _list(_TEXT),
         }
     ),
+    "Mail": _object(
+        {
+            **dict.fromkeys(("uid", "size", "retrievals"), _NUMBER),
+            "subject": _TEXT,
+            "date": {"type": "string", "format": "date-time"},
+            "flags": _list(_TEXT),
+            "is_captured": {"type": "boolean", "description": "False for one that a reader appended."},
+        },
+        {"how": _TEXT, "folder": _TEXT, "session": _or_null("string")},
+    ),
+    "Folder": _object(
+        {
+            "name": _TEXT,
+            "special_use": _or_null("string"),
+            **dict.fromkeys(("count", "seen", "deleted"), _NUMBER),
+            "messages": _list(_ref("Mail")),
+        }
+    ),
+    "Account": _object(
+        {
+            "user": _TEXT,
+            **dict.fromkeys(("messages", "folder_count", "gone_count"), _NUMBER),
+            "lost_count": {"type": "integer", "description": "Taken out unread, and nowhere else."},
+            "folders": _list(_ref("Folder")),
+            "gone": {**_list(_ref("Mail")), "description": "What readers took out, the last first."},
+        }
+    ),
+    "Accounts": _object({"seq": _SEQ, "count": _NUMBER, "servers": _list(_TEXT), "accounts": _list(_ref("Account"))}),
     "Scenarios": _object({"scenarios": _list(_ref("Scenario"))}),
     "Which": _object(
         {},
@@ -271,6 +302,10 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ("GET", "/servers"): _Operation("List the servers of this process.", "Servers"),
     ("GET", "/servers/{name}"): _Operation("Return a server.", "Server"),
     ("GET", "/servers/{name}/ca.pem"): _Operation("Return the certificate to trust.", "application/x-pem-file"),
+    ("GET", "/servers/{name}/ca.der"): _Operation("Return it as DER.", "application/pkix-cert"),
+    ("GET", "/servers/{name}/ca.p12"): _Operation(
+        "Return it as PKCS#12; the password is `smtpfix`.", "application/x-pkcs12"
+    ),
     ("PUT", "/servers/{name}"): _Operation(
         "Have a server serve a scenario to whoever connects from now on; `{}` goes back.", "Server", body="Switch"
     ),
@@ -285,6 +320,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ("DELETE", "/servers/{name}/rules/{rule}"): _Operation("Take away one of them.", "Rules"),
     ("POST", "/rules/check"): _Operation("Say whether a rule can be read.", "CheckedRule", body="RuleToCheck"),
     ("GET", "/scenarios"): _Operation("List the catalogue.", "Scenarios", ("server", "protocol")),
+    ("GET", "/accounts"): _Operation("List what IMAP and POP3 clients find, and what they did with it.", "Accounts"),
     ("GET", "/schema.json"): _Operation("Return this.", "application/json"),
 }
 """What each method does at each path below `BASE`."""

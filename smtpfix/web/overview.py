@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import smtplib
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -11,11 +12,14 @@ from smtpfix.errors import SMTPFixError
 from smtpfix.policy.protocol import DEFAULT_PROTOCOL
 from smtpfix.server import Server
 
+from .accounts import readers
 from .desk import Desk
 from .exchange import Answer, Call, Route, as_json
 from .own import BASE, error
 from .sample import sample
 
+MOST_MAILBOXES: Final = 100
+"""That the page lists."""
 SAMPLE_SECONDS: Final = 10.0
 """That a server has to take a sample."""
 
@@ -25,12 +29,18 @@ def overview(desk: Desk, _: Call) -> Answer:
     counts = desk.store.servers()
     running = [_server(name, server, counts) for name, server in desk.servers.items()]
     gone = [{"name": name, "messages": count} for name, count in counts.items() if name not in desk.servers]
+    outgoing = desk.settings.outgoing
     return as_json(
         {
             "version": version("smtpfix"),
             "label": desk.settings.label,
             "may_delete_all": not desk.settings.hide_delete_all,
             "servers": [*running, *gone],
+            "mailbox": desk.mailbox,
+            "mailboxes": dict(itertools.islice(desk.store.mailboxes().items(), MOST_MAILBOXES)),
+            "has_accounts": bool(readers(desk)),
+            "relay": None if outgoing.relay is None else outgoing.relay.where,
+            "checks_links": outgoing.check_links,
         }
     )
 
@@ -44,6 +54,7 @@ def _server(name: str, server: Server, counts: Mapping[str, int]) -> dict[str, A
         "mode": str(server.mode),
         "host": server.place.host if policy.unix_socket is None else server.host,
         "port": server.port or None,
+        "has_ca": policy.uses_tls and not policy.has_own_certificate,
         "takes_mail": policy.spoken == DEFAULT_PROTOCOL,
         "requires_login": bool(getattr(policy, "require_auth", False)),
     }

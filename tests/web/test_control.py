@@ -2,19 +2,24 @@
 
 import http.client
 import json
+import re
 import smtplib
 import ssl
 import threading
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs12  # noqa: TID251 - as devices read it
 
+import smtpfix.web
 from smtpfix import Policy, Reply, Server
 from smtpfix.cli.keeping import keeping
 from smtpfix.policy.catalogue_files import scenario_ids
 from smtpfix.store.opening import open_store
 from smtpfix.web.runner import WebServer
 from smtpfix.web.settings import WebSettings
+from smtpfix.web.switches import check_rule
 
 BASE = "/api/smtpfix/v1"
 STARTTLS = {"mode": "starttls"}
@@ -48,6 +53,41 @@ def test_a_server_says_where_it_is_and_what_to_trust(tls_site):
     assert (shown["certificate"], shown["scenario"], shown["rules"]) == ("good", None, [])
     assert tls_site.ask(f"{BASE}/servers/else").status == 404
     assert tls_site.ask(f"{BASE}/servers/plain/ca.pem").text == shown["ca_pem"]
+
+
+@pytest.mark.parametrize("scenario", ["good", "untrusted-root", "self-signed"])
+def test_the_certificate_to_trust_is_there_in_three_forms(tls_site, scenario):
+    """Devices take no PEM; that of the scenario which is served now, as clients are told."""
+    put(tls_site, "/servers/plain", {"scenario": scenario})
+    pem, der, store = (tls_site.ask(f"{BASE}/servers/plain/ca.{kind}") for kind in ("pem", "der", "p12"))
+    assert ssl.PEM_cert_to_DER_cert(pem.text) == der.body
+    assert 'filename="smtpfix-ca.der"' in der.headers["Content-Disposition"]
+    key, certificate, others = pkcs12.load_key_and_certificates(store.body, b"smtpfix")
+    assert key is certificate is None
+    assert [one.public_bytes(Encoding.DER) for one in others] == [der.body]
+
+
+def test_there_is_nothing_to_trust_where_there_is_no_tls(site):
+    for kind in ("pem", "der", "p12"):
+        assert "expected a server with TLS" in site.ask(f"{BASE}/servers/plain/ca.{kind}").json["error"]
+
+
+READY = re.findall(
+    r'\["([^"]+)", "([^"]+)"\]', Path(smtpfix.web.__file__).with_name("static").joinpath("rules.js").read_text()
+)
+
+
+def test_the_rules_that_the_page_offers_can_be_read():
+    assert len(READY) > 12
+    for _, text in READY:
+        protocol = (
+            "pop3"
+            if text.startswith(("PASS", "RETR"))
+            else "imap"
+            if text.startswith(("LOGIN", "SELECT", "FETCH"))
+            else "smtp"
+        )
+        assert check_rule(text, protocol), text
 
 
 def test_a_scenario_is_switched_and_switched_back(tls_site):

@@ -77,6 +77,7 @@ def test_the_servers_are_told_with_the_messages_that_came(site):
             "port": site.server.port,
             "takes_mail": True,
             "requires_login": False,
+            "has_ca": False,
         }
     ]
 

@@ -25,7 +25,8 @@ let view = null;
 let shown = null;
 /** @type {any} */
 let overview = null;
-let counts = { total: 0, unread: 0, tags: {} };
+/** @type {{total?: number, unread?: number, tags: Record<string, number>}} */
+let counts = { tags: {} }; // unknown before the inbox is opened
 let isLive = false;
 
 /** @type {import("./views.js").App} */
@@ -167,6 +168,7 @@ byId("skip").addEventListener("click", () => /** @type {HTMLElement | null} */ (
 addEventListener("hashchange", go);
 document.body.append(h("div", { class: "shade", onclick: closeMenu }));
 
+overview = await ask(`${OWN}/overview`).catch(() => null); // what it may offer, before it shows anything
 await go();
 tell({ kind: "setting", data: {} }); // the servers are not known yet
 follow(tell, (now) => {

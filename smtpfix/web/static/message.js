@@ -5,6 +5,7 @@ import { ask, change, MAILPIT, OWN } from "./api.js";
 import { bdi, fill, h, icon } from "./dom.js";
 import { chip, copy, mailbox, size } from "./format.js";
 import { begun } from "./protocol.js";
+import { release } from "./release.js";
 import { TABS } from "./tabs.js";
 
 export class Message {
@@ -106,7 +107,7 @@ export class Message {
   }
 
   head() {
-    const { message, smtp } = this.all;
+    const { message, smtp } = this.all, relay = this.app.overview()?.relay;
     /** @type {(label: string, several: import("./api.js").Address[]) => any} */
     const line = (label, several) => several.length > 0 && [
       h("dt", null, label), h("dd", null, several.slice(0, 20).map((one, n) => [n > 0 && ", ", mailbox(one)]),
@@ -117,6 +118,7 @@ export class Message {
         h("h1", { id: "subject" }, bdi(message.Subject || "(no subject)")),
         h("span", { class: "actions" },
           h("a", { class: "icon-button", href: `${OWN}/messages/${this.id}/raw`, download: true, title: "Download", "aria-label": "Download" }, icon("down")),
+          relay && h("button", { class: "icon-button release", title: "Send it on", "aria-label": "Send it on", onclick: () => release(this.id, smtp.recipients, relay) }, icon("send")),
           h("button", { class: "icon-button", title: "Mark as unread (u)", "aria-label": "Mark as unread", onclick: this.mail.unread }, icon("dot")),
           h("button", { class: "icon-button", title: "Delete (#)", "aria-label": "Delete", onclick: this.mail.remove }, icon("trash")))),
       h("div", { class: "facts" },

@@ -2,6 +2,7 @@
 /** What each tab of a message shows. */
 
 import { ask, beginning, MAILPIT, OWN } from "./api.js";
+import { checkHTML, offerLinks } from "./checks.js";
 import { bdi, fill, h, visible } from "./dom.js";
 import { copyButton, size } from "./format.js";
 import { protocol, violations } from "./protocol.js";
@@ -135,11 +136,15 @@ async function showSource(pane, { id, tools, app }) {
  * @param {HTMLElement} pane
  * @param {About} about
  */
-function showChecks(pane, { all }) {
-  const session = all.session?.facts.violations ?? [];
+function showChecks(pane, { all, id, app }) {
+  const session = all.session?.facts.violations ?? [], html = all.message.HTML !== "" && h("div");
+  const links = h("div", null, h("p", { class: "dim" }, "Not asked for: start the server with --link-check."));
   fill(pane, h("div", { class: "pad narrow" },
     h("h2", null, "The message"), violations(all.violations, "Nothing in the message is against the standards."),
-    h("h2", null, "Its session"), violations(session, all.session ? "Nothing that its client said is against the standards." : "Its session is not known.")));
+    h("h2", null, "Its session"), violations(session, all.session ? "Nothing that its client said is against the standards." : "Its session is not known."),
+    html && [h("h2", null, "HTML in mail programs"), html], h("h2", null, "Links"), links));
+  if (html) checkHTML(html, id);
+  if (app.overview()?.checks_links) offerLinks(links, id);
 }
 
 let style = "pytest";

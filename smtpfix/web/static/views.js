@@ -26,9 +26,11 @@
  */
 /**
  * @type {{words: string[], title: string, icon?: Parameters<typeof import("./dom.js").icon>[0],
- *   load: () => Promise<{open: (place: HTMLElement, app: App) => View}>}[]}
+ *   shown?: (overview: any) => boolean, load: () => Promise<{open: (place: HTMLElement, app: App) => View}>}[]}
  */
 export const VIEWS = [
   { words: ["", "message"], title: "Inbox", load: () => import("./mail.js") },
   { words: ["sessions"], title: "Sessions", icon: "talk", load: () => import("./sessions.js") },
+  { words: ["rules"], title: "Rules and scenarios", icon: "rule", load: () => import("./rules.js") },
+  { words: ["accounts"], title: "Incoming accounts", icon: "user", shown: (overview) => overview?.has_accounts, load: () => import("./accounts.js") },
 ];
