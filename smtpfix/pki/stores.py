@@ -37,7 +37,11 @@ def trust_store(trusted: Issued, password: str, name: str) -> bytes:
     Java takes only certificates with Oracle's attribute trustedKeyUsage (https://bugs.openjdk.org/browse/JDK-8006591).
     Raises `ValueError` for a certificate that cryptography cannot read.
     """
-    certificate = pkcs12.PKCS12Certificate(_load(trusted), name.encode())
+    return _trust_store(_load(trusted), password, name)
+
+
+def _trust_store(trusted: x509.Certificate, password: str, name: str) -> bytes:
+    certificate = pkcs12.PKCS12Certificate(trusted, name.encode())
     return pkcs12.serialize_java_truststore([certificate], BestAvailableEncryption(password.encode()))
 
 
@@ -52,6 +56,13 @@ def client_store(chain: bytes, key: bytes, password: str, name: str) -> bytes:
 def root_store(root: Issued) -> bytes:
     """Return a PKCS#12 file with an authority's root, for devices that take no PEM."""
     return trust_store(root, ROOT_PASSWORD, "smtpfix root")
+
+
+def public_store(pem: str) -> bytes:
+    """Return a PKCS#12 file as `root_store` does, with a certificate given as PEM."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _trust_store(x509.load_pem_x509_certificate(pem.encode()), ROOT_PASSWORD, "smtpfix root")
 
 
 def _load(issued: Issued) -> x509.Certificate:

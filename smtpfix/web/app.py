@@ -23,6 +23,7 @@ from smtpfix.errors import InvalidValueError, StoreError
 
 from . import (
     assertion,
+    audit_routes,
     control,
     files,
     html_check,
@@ -56,6 +57,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *html_check.ROUTES,
     *own.ROUTES,
     *control.ROUTES,
+    *audit_routes.ROUTES,
     *openapi.ROUTES,
     *overview.ROUTES,
     *assertion.ROUTES,
