@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from smtpfix.errors import ExtraMissing, InvalidValueError
@@ -128,8 +128,11 @@ class AskedAudit:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as `read` takes it, the password included."""
-        given = {key: value for key, value in asdict(self).items() if not self.client or key not in _OF_DEVICES}
-        return given if self.client else {**given, "device": True}
+        given = {
+            key: getattr(self, key) for key in KEYS if key != "device" and not (self.client and key in _OF_DEVICES)
+        }
+        given |= {key: list(given[key]) for key in _LISTS}
+        return {**given, "device": self.is_device}
 
     def _check_place(self) -> None:
         """Check where servers stand, and that a device can tell how to get there."""

@@ -31,4 +31,5 @@
 export const VIEWS = [
   { words: ["", "message"], title: "Inbox", load: () => import("./mail.js") },
   { words: ["sessions"], title: "Sessions", icon: "talk", load: () => import("./sessions.js") },
+  { words: ["audit"], title: "Audit", icon: "shield", load: () => import("./audit.js") },
 ];
