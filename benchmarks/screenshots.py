@@ -160,7 +160,7 @@ def audits(run: Browser, directory: Path) -> None:
         for page, query in (("audit", ""), ("audit-device", "?device=1")):
             for tab, name in each(run):
                 tab.open(f"{web.url}#/audit{query}")
-                tab.wait("document.querySelector('form')")
+                tab.wait("document.querySelector('.fields')")
                 tab.picture(directory / f"{page}-{name}.png")
         client = web.audits.start(AskedAudit(client="smtplib-unverified"))
         port = free_port()

@@ -3,12 +3,15 @@
 
 import { ask, change, OWN } from "./api.js";
 import { bdi, fill, h, icon } from "./dom.js";
-import { chip, copyButton, counted, time } from "./format.js";
+import { chip, counted, time } from "./format.js";
 
 const PORT = 2587;
-const MODES = { implicit: "TLS from the first octet", "starttls-required": "STARTTLS, always", opportunistic: "STARTTLS where it is offered", none: "no TLS" };
-const TRUST = { pki: "what an authority it knows has signed", pinned: "this certificate alone", none: "any certificate" };
-const VERDICTS = { failed: ["✗", "failed"], lax: ["!", "lax"], capped: ["−", "as the mode has it, and no better"], "not-run": ["?", "not known"], passed: ["✓", "passed"] };
+/** @type {Record<string, string>} */
+const MODES = { implicit: "TLS from the first octet (SSL/TLS)", "starttls-required": "STARTTLS, required", opportunistic: "STARTTLS where it is offered", none: "no TLS" };
+/** @type {Record<string, string>} */
+const TRUST = { pki: "what an authority has signed", pinned: "one certificate", none: "any certificate" };
+/** @type {Record<string, string>} */
+const SIGNS = { failed: "✗", lax: "!", capped: "−", passed: "✓" };
 
 /**
  * @param {HTMLElement} place
@@ -65,7 +68,7 @@ export function open(place, app) {
 
   /** @param {any} answer */
   function several({ problem, choices, audits }) {
-    part("head", 0, () => [h("h1", null, "Audit"),
+    part("title", 0, () => [h("h1", null, "Audit"),
       h("p", { class: "dim" }, "What does a mail client do where a server is not what it says, or somebody on the way strips TLS? The servers of an audit stand on ports of their own; each does one thing wrong.")]);
     part("form", [problem, isDevice], () => problem ? h("p", null, problem) : form(choices));
     part("earlier", audits, () => audits.length > 0 && [h("h2", null, "Earlier ones"), h("ul", { class: "servers" }, audits.map((/** @type {any} */ one) =>
@@ -79,20 +82,18 @@ export function open(place, app) {
     const client = select("client", choices.clients.smtp);
     const protocol = select("protocol", { smtp: "SMTP: it sends", imap: "IMAP: it reads", pop3: "POP3: it reads" });
     protocol.onchange = () => fill(client, options(choices.clients[protocol.value]));
-    const port = h("input", { name: "port", type: "number", min: 1, max: 65535, value: PORT, required: true });
     const places = { localhost: "This machine alone", ...(isAddress && !isLocal && { [here]: `${here}, as this page` }), "0.0.0.0": "All its networks (0.0.0.0)" };
     const fields = [
       isDevice ? [
         field("What it is called", h("input", { name: "name", value: "device", required: true, maxlength: 60 })),
         field("It reaches this machine at", h("input", { name: "hostname", value: here, required: true, autocapitalize: "off" }), "A name, or an IP address. It stands in the certificates."),
         field("Who can connect", select("host", places, isLocal ? "localhost" : isAddress ? here : "0.0.0.0"), "0.0.0.0: everybody who can reach this machine, by any of its networks, while the audit lasts."),
-        field("Port", port, "One that is free; below 1024 the server may need more rights."),
+        field("Port", h("input", { name: "port", type: "number", min: 1, max: 65535, value: PORT, required: true })),
       ] : field("Client", client, "Those that are installed here."),
       field("It speaks", protocol),
-      field("It is meant to use", select("mode", Object.fromEntries(choices.modes.map((/** @type {keyof typeof MODES} */ one) => [one, MODES[one] ?? one])), "starttls-required")),
-      field("It is meant to trust", select("trust", Object.fromEntries(choices.trust.map((/** @type {keyof typeof TRUST} */ one) => [one, TRUST[one] ?? one])))),
+      field("It is meant to use", select("mode", MODES, "starttls-required")),
+      field("It is meant to trust", select("trust", TRUST)),
       field("Scenarios", select("group", { "": "the usual ones", ...Object.fromEntries(choices.groups.map((/** @type {string} */ one) => [one, one])) })),
-      field("or these alone", h("input", { name: "scenarios", placeholder: "good wrong-host", autocapitalize: "off" }), "Their names, with blanks between."),
       h("details", null, h("summary", null, "With a login"),
         field("User", h("input", { name: "user", autocomplete: "off" })), field("Password", h("input", { name: "password", type: "password", autocomplete: "off" }))),
     ];
@@ -107,9 +108,8 @@ export function open(place, app) {
   async function start(event) {
     event.preventDefault();
     const form = /** @type {HTMLFormElement} */ (event.target);
-    const { group, scenarios, port, ...given } = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form)));
-    const words = scenarios.split(/[\s,]+/).filter(Boolean);
-    const made = await act("POST", "", { ...given, scenarios: words, groups: group && !words.length ? [group] : [], ...(isDevice && { device: true, port: Number(port) }) });
+    const { group, port, ...given } = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form)));
+    const made = await act("POST", "", { ...given, groups: group ? [group] : [], ...(isDevice && { device: true, port: Number(port) }) });
     if (made) location.hash = `#/audit/${made.id}`;
   }
 
@@ -118,8 +118,8 @@ export function open(place, app) {
   /** @param {any} audit */
   function one(audit) {
     const { setup, step, result, findings } = audit, isWaiting = audit.state === "waiting", total = audit.total || setup?.total;
-    part("head", [audit.client, audit.ended], () => [back(), h("h1", null, bdi(audit.client)),
-      h("p", { class: "dim" }, `${audit.protocol.toUpperCase()}, ${MODES[/** @type {keyof typeof MODES} */ (audit.mode)]}, trusts ${TRUST[/** @type {keyof typeof TRUST} */ (audit.trust)]}`)]);
+    part("title", [audit.client, audit.ended], () => [back(), h("h1", null, bdi(audit.client)),
+      h("p", { class: "dim" }, `${audit.protocol.toUpperCase()} · ${MODES[audit.mode]} · trusts ${TRUST[audit.trust]}`)]);
     part("step", [audit.state, setup, step, audit.problem], () =>
       audit.problem ? h("p", { class: "notice" }, bdi(audit.problem))
         : audit.state === "set-up" ? settings(audit)
@@ -137,17 +137,16 @@ export function open(place, app) {
   function settings({ setup, mode, protocol }) {
     /** @type {(label: string, ...inside: import("./dom.js").Child[]) => import("./dom.js").Child} */
     const row = (label, ...inside) => [h("dt", null, label), h("dd", null, inside)];
-    const named = mode.startsWith("starttls") || mode === "opportunistic" ? (protocol === "pop3" ? "STLS" : "STARTTLS") : "";
     return [
-      h("h2", null, "1. Set the device up"),
+      h("h2", null, "Set the device up"),
       h("dl", { class: "settings" },
-        row("Server", h("code", null, bdi(setup.host)), copyButton(() => setup.host)),
-        row("Port", h("code", null, setup.port), copyButton(() => String(setup.port))),
-        row("Security", named ? `${named}${mode === "opportunistic" ? " where it is offered" : ", required"}` : mode === "none" ? "none" : "SSL/TLS, from the first octet"),
+        row("Server", h("code", null, bdi(setup.host))),
+        row("Port", h("code", null, setup.port)),
+        row("Security", protocol === "pop3" ? MODES[mode].replace("STARTTLS", "STLS") : MODES[mode]),
         row("Login", setup.user ? [h("code", null, bdi(setup.user)), setup.password && [" password ", h("code", null, bdi(setup.password))]] : "none"),
         setup.trusts && row("It is to trust", ["pem", "der", "p12"].map((kind) =>
           h("a", { class: "button", href: `${OWN}/audits/${id}/ca.${kind}`, download: true }, icon("down"), kind === "p12" ? "PKCS#12" : kind.toUpperCase())),
-        h("small", null, "The same certificate, three forms: take what the device imports. The password of the PKCS#12 file is ", h("code", null, "smtpfix"), "."))),
+        h("small", null, "One certificate in three forms. The PKCS#12 file's password is ", h("code", null, "smtpfix"), "."))),
       h("p", null, protocol === "smtp" ? `It will have to send ${counted(setup.total, "mail")}, one at a time, and only when you are told to.` : `It will have to read its mail ${counted(setup.total, "time")}.`),
       h("button", { class: "button primary big", onclick: () => say("done") }, "It is set up"),
     ];
@@ -183,7 +182,6 @@ export function open(place, app) {
       h("div", { class: "row-of-buttons" },
         h("a", { class: "button primary", href: `${OWN}/audits/${id}/report`, target: "_blank", rel: "noopener" }, "The report"),
         h("a", { class: "button", href: `${OWN}/audits/${id}/report.json`, download: true }, "As JSON")),
-      result.reasons.length > 0 && h("details", null, h("summary", null, "Why it is not a better grade"), h("ul", { class: "why" }, result.reasons.map((/** @type {string} */ one) => h("li", null, bdi(one))))),
     ];
   }
 
@@ -221,9 +219,8 @@ function matrix(findings) {
   return groups.map((group) => {
     const members = findings.filter((one) => one.group === group), passed = members.filter((one) => one.verdict === "passed").length;
     return h("section", null, h("h3", null, group, h("small", null, ` ${passed} of ${members.length} passed`)), h("ul", { class: "cells" }, members.map((one) => {
-      const [sign, word] = VERDICTS[/** @type {keyof typeof VERDICTS} */ (one.verdict)] ?? ["?", one.verdict];
-      const text = `${one.scenario}, ${one.mode}: ${word}${one.did && `, ${one.did}`}`;
-      return h("li", { class: one.verdict, title: `${text}\n${one.summary}` }, h("span", { "aria-hidden": "true" }, sign), h("span", { class: one.verdict === "passed" ? "unseen" : "" }, one.scenario), h("span", { class: "unseen" }, text));
+      const text = `${one.scenario}, ${one.mode}: ${one.verdict}${one.did && `, ${one.did}`}`, hasPassed = one.verdict === "passed";
+      return h("li", { class: one.verdict, title: `${text}\n${one.summary}` }, h("span", { "aria-hidden": "true" }, SIGNS[one.verdict] ?? "?", !hasPassed && ` ${one.scenario}`), h("span", { class: "unseen" }, text));
     })));
   });
 }
