@@ -59,8 +59,11 @@ def main() -> int:
         say("ended", **_told(result))
     except BrokenPipeError:  # the web server is gone
         return 1
-    except (KeyboardInterrupt, SMTPFixError, OSError) as error:
-        say("failed", error=clipped(str(error)) or "it was broken off before anything was known")
+    except KeyboardInterrupt:
+        say("failed", error="it was broken off before anything was known")
+        return 1
+    except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would say it
+        say("failed", error=clipped(f"{type(error).__name__}: {error}"))
         return 1
     return 0
 

@@ -145,7 +145,7 @@ export function open(place, app) {
         row("Security", protocol === "pop3" ? MODES[mode].replace("STARTTLS", "STLS") : MODES[mode]),
         row("Login", setup.user ? [h("code", null, bdi(setup.user)), setup.password && [" password ", h("code", null, bdi(setup.password))]] : "none"),
         setup.trusts && row("It is to trust", ["pem", "der", "p12"].map((kind) =>
-          h("a", { class: "button", href: `${OWN}/audits/${id}/ca.${kind}`, download: true }, icon("down"), kind === "p12" ? "PKCS#12" : kind.toUpperCase())),
+          h("a", { class: "button", href: `${OWN}/audits/${id}/ca.${kind}`, download: true }, kind === "p12" ? "PKCS#12" : kind.toUpperCase())),
         h("small", null, "One certificate in three forms. The PKCS#12 file's password is ", h("code", null, "smtpfix"), "."))),
       h("p", null, protocol === "smtp" ? `It will have to send ${counted(setup.total, "mail")}, one at a time, and only when you are told to.` : `It will have to read its mail ${counted(setup.total, "time")}.`),
       h("button", { class: "button primary big", onclick: () => say("done") }, "It is set up"),
