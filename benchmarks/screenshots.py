@@ -9,8 +9,10 @@ import argparse
 import contextlib
 import imaplib
 import smtplib
+import socket
 import ssl
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from email.message import EmailMessage
@@ -27,6 +29,7 @@ from smtpfix.server import Server
 from smtpfix.smtp.policy import Policy
 from smtpfix.store.mailboxes import MailboxBy
 from smtpfix.web.outgoing import Outgoing, Relay
+from smtpfix.web.audit_asked import AskedAudit
 from smtpfix.web.runner import WebServer
 from smtpfix.web.sample import sample
 from smtpfix.web.settings import WebSettings
@@ -135,6 +138,7 @@ LIST: Final = "document.querySelector('.rows li')"
 
 def everything(run: Browser, directory: Path) -> None:
     """Make all pictures."""
+    audits(run, directory)
     with site(*Mode) as (web, _):
         for tab, name in each(run):
             tab.open(web.url)
@@ -181,6 +185,50 @@ def everything(run: Browser, directory: Path) -> None:
             tab.open(f"{web.url}#/?start=100")
             tab.wait(LIST)
             tab.picture(directory / f"many-{name}.png")
+
+
+def audits(run: Browser, directory: Path) -> None:
+    """Make pictures of an audit of a client, and of the way through one of a device."""
+    with site(Mode.PLAIN) as (web, _):
+        for page, query in (("audit", ""), ("audit-device", "?device=1")):
+            for tab, name in each(run):
+                tab.open(f"{web.url}#/audit{query}")
+                tab.wait("document.querySelector('.fields')")
+                tab.picture(directory / f"{page}-{name}.png")
+        client = web.audits.start(AskedAudit(client="smtplib-unverified"))
+        port = free_port()
+        device = web.audits.start(AskedAudit(host="127.0.0.1", port=port, name="Press 7", scenarios=DEVICE))
+        audit_picture(run, directory, web, device.id, "audit-set-up", ".settings")
+        audit_picture(run, directory, web, client.id, "audit-running", ".matrix li")
+        device.answer("done")
+        for scenario in ("good", "another"):
+            audit_picture(run, directory, web, device.id, f"audit-step-{scenario}", ".seen")
+            with contextlib.suppress(OSError), smtplib.SMTP("127.0.0.1", port) as connection:
+                connection.starttls()
+                connection.sendmail("press@example.org", ["a@example.org"], "Subject: Press 7\r\n\r\nDone")
+            while not device.as_json()["findings"]:
+                time.sleep(0.1)
+        while not client.is_over:
+            time.sleep(0.1)
+        audit_picture(run, directory, web, client.id, "audit-ended", ".grade")
+
+
+DEVICE: Final = ("good", "wrong-host", "expired", "untrusted-root", "strip-ehlo")
+
+
+def free_port() -> int:
+    """Return a port that nobody has taken."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def audit_picture(run: Browser, directory: Path, web: WebServer, audit: str, name: str, there: str) -> None:
+    """Make a picture of an audit where something is there to be seen."""
+    for tab, variant in each(run):
+        tab.open(f"{web.url}#/audit/{audit}")
+        tab.wait(f"document.querySelector('{there}')")
+        tab.picture(directory / f"{name}-{variant}.png")
 
 
 def each(run: Browser) -> Iterator[tuple[Tab, str]]:

@@ -23,7 +23,7 @@ from .adapters import adapter
 from .call import Call, Deliver
 from .causes import flaw_shown
 from .deployment import HERE, Deployment
-from .device import Device
+from .device import AgainError, Device
 from .grade import grade
 from .login import check_login
 from .modes import declared_mode
@@ -46,6 +46,8 @@ _NOT_STARTED: Final = Ended(Ending.NOT_STARTED)
 
 Progress = Callable[[int, int, str], None]
 """Is told how many runs are over, of how many, and which scenario was the last."""
+Conclude = Callable[[Finding], None]
+"""Is told what came of a run."""
 
 
 class Audit:
@@ -72,8 +74,11 @@ class Audit:
         self._deployment = deployment
         self._observed: dict[object, Observed] = {}
 
-    def run(self, progress: Progress | None = None) -> AuditResult:
-        """Run it. A `KeyboardInterrupt` ends it: the result has what is known by then, and is not complete."""
+    def run(self, progress: Progress | None = None, conclude: Conclude | None = None) -> AuditResult:
+        """Run it. A `KeyboardInterrupt` ends it: the result has what is known by then, and is not complete.
+
+        `conclude` is told what came of each run, as far as is known then: what decides it may be run later.
+        """
         if not hasattr(os, "waitid"):  # pragma: no cover - Windows
             raise SMTPFixError("an audit needs processes that can be forked and grouped, as on Linux and macOS")
         started, began = datetime.now(UTC), monotonic()
@@ -93,7 +98,7 @@ class Audit:
                 )
                 LOOP_THREAD.hold()
                 try:
-                    self._run_all(runner, jobs, waiting, progress or _quiet)
+                    self._run_all(runner, jobs, waiting, progress or _quiet, conclude)
                 except KeyboardInterrupt:
                     is_complete = False
                 finally:
@@ -117,26 +122,21 @@ class Audit:
     def _beside_good(self) -> list[Case]:
         return [case for case in (*self.plan.controls, *self.plan.cases) if case is not self.plan.good]
 
-    def _run_all(self, runner: Runner, jobs: int, waiting: int, progress: Progress) -> None:
+    def _run_all(self, runner: Runner, jobs: int, waiting: int, progress: Progress, conclude: Conclude | None) -> None:
         good = self.plan.good
         others = self._beside_good
-        total, done = len(others) + 1, 1
+        total = len(others) + 1
         pools = [concurrent.futures.ThreadPoolExecutor(jobs)]
         if waiting:
             pools.append(concurrent.futures.ThreadPoolExecutor(waiting))
         try:
             if isinstance(self.client, Device):
                 pools[0].submit(runner.set_up, self.client, good, total).result()
-            first = pools[0].submit(runner.run, good).result()
-            self._observed[good.key] = first
-            progress(done, total, good.scenario.id)
-            self._tell(good)
-            if not first.evidence.connections:
-                return
             for case in self._completed(runner, pools, others, one_by_one=jobs + waiting == 1):
-                done += 1
-                progress(done, total, case.scenario.id)
-                self._tell(case)
+                progress(len(self._observed), total, case.scenario.id)
+                self._tell(case, conclude)
+                if case is good and not self._observed[good.key].evidence.connections:
+                    return
         finally:
             runner.stop.set()
             for pool in pools:
@@ -145,12 +145,14 @@ class Audit:
     def _completed(
         self, runner: Runner, pools: Sequence[concurrent.futures.Executor], cases: list[Case], *, one_by_one: bool
     ) -> Iterator[Case]:
-        """Run cases and yield each when it is over; one by one, the next begins when the last has been dealt with."""
+        """Run the good case and the others, and yield each when it is over.
+
+        One by one, the next begins when the last has been dealt with.
+        """
         if one_by_one:
-            for case in cases:
-                self._observed[case.key] = pools[0].submit(runner.run, case).result()
-                yield case
+            yield from self._one_by_one(runner, pools[0], [self.plan.good, *cases])
             return
+        yield from self._one_by_one(runner, pools[0], [self.plan.good])
         longest_first = sorted(cases, key=lambda case: case.is_slow or case.is_endless, reverse=True)
         futures = {pools[-1 if case.only_waits else 0].submit(runner.run, case): case for case in longest_first}
         for future in concurrent.futures.as_completed(futures):
@@ -158,10 +160,23 @@ class Audit:
             self._observed[case.key] = future.result()
             yield case
 
-    def _tell(self, case: Case) -> None:
+    def _one_by_one(self, runner: Runner, pool: concurrent.futures.Executor, cases: list[Case]) -> Iterator[Case]:
+        at = 0
+        while at < len(cases):
+            try:
+                self._observed[cases[at].key] = pool.submit(runner.run, cases[at]).result()
+            except AgainError:
+                at = max(0, at - 1)
+                continue
+            yield cases[at]
+            at += 1
+
+    def _tell(self, case: Case, conclude: Conclude | None) -> None:
         """Let whoever is led through the audit know what came of a run; its control run was before it."""
         if isinstance(self.client, Device):
             self.client.guide.conclude(self._finding(case))
+        if conclude is not None:
+            conclude(self._finding(case))
 
     # What came of it
 

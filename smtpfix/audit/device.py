@@ -33,8 +33,14 @@ class Answer(Enum):
 
     DONE = auto()
     """The device is set up, or its time is over: what has not come will not come."""
+    AGAIN = auto()
+    """The run before is to be made again, or this one where it is the first."""
     STOP = auto()
     """The audit is to end here."""
+
+
+class AgainError(Exception):
+    """The run before is to be made again."""
 
 
 class Guide(Protocol):
@@ -79,7 +85,7 @@ class Device:
         self._first = target.host, _trusted(target)
         self.guide.set_up(target, total)
         deadline = monotonic() + timeout
-        while self._answer() is None and monotonic() < deadline and not stop.wait(_LOOK):
+        while self._answer() is not Answer.DONE and monotonic() < deadline and not stop.wait(_LOOK):
             pass
 
     def cannot_reach(self, target: Target) -> str | None:
@@ -102,13 +108,16 @@ class Device:
         """Wait until the device has come and gone, or somebody says so, or the time is over.
 
         The time counts again from its first connection: until then it is that of whoever starts it. A session that is
-        open still when the time is over, or is said to be, hangs. Raises `KeyboardInterrupt` where the audit is to end.
+        open still when the time is over, or is said to be, hangs. Raises `KeyboardInterrupt` where the audit is to end,
+        and `AgainError`.
         """
         began = since = monotonic()
         self.guide.announce(case, target)
         seen, quiet_since = 0, None
         while not stop.is_set():
             answer = self._answer()  # before the look: what came until then is seen
+            if answer is Answer.AGAIN:
+                raise AgainError
             now = monotonic()
             sessions = tuple(server.sessions)
             is_open = not all(session.is_over for session in sessions)

@@ -57,6 +57,8 @@ class Kind(StrEnum):
     """A session was stored."""
     SETTING = "setting"
     """A setting has another value: ``key``."""
+    AUDIT = "audit"
+    """An audit of this process has gone on; the one kind that stands in no journal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from smtpfix.errors import InvalidValueError, StoreError
 from . import (
     accounts,
     assertion,
+    audit_routes,
     control,
     files,
     html_check,
@@ -58,6 +59,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *own.ROUTES,
     *control.ROUTES,
     *accounts.ROUTES,
+    *audit_routes.ROUTES,
     *openapi.ROUTES,
     *overview.ROUTES,
     *assertion.ROUTES,

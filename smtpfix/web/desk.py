@@ -17,6 +17,7 @@ from smtpfix.store.row import Row
 from smtpfix.store.search import parse_search
 from smtpfix.store.store import Count, Store
 
+from .audits import Audits
 from .events import Hub
 from .settings import WebSettings
 from .statistics import Statistics
@@ -41,6 +42,7 @@ class Desk:
         servers: Mapping[str, Server] | None = None,
         statistics: Statistics | None = None,
         switches: Switches | None = None,
+        audits: Audits | None = None,
         process: str = "",
     ) -> None:
         self.store = store
@@ -49,6 +51,7 @@ class Desk:
         self.settings = settings
         self.servers = {} if servers is None else servers
         self.switches = switches or Switches(store, self.servers)
+        self.audits = audits or Audits()
         self.statistics = statistics or Statistics()
         self.process = process
         """What stands before the numbers of the servers' sessions in their ids; ``""``: these cannot be told."""

@@ -47,6 +47,9 @@ class Listener:
         self.last = event.change.n
         if self._wants is not None and not self._wants(event):
             return
+        self._put(event)
+
+    def _put(self, event: Event) -> None:
         if self._events.qsize() >= MOST_WAITING:
             self.drop()
         else:
@@ -64,6 +67,11 @@ class Listener:
             return await asyncio.wait_for(self._events.get(), within)
         except TimeoutError:
             return None
+
+    def tell_aside(self, event: Event) -> None:
+        """Put an event into the queue that is in no journal: who is away misses it."""
+        if not self.is_dropped and (self._wants is None or self._wants(event)):
+            self._put(event)
 
     def rest(self) -> None:
         """Forget what waits."""
@@ -110,6 +118,11 @@ class Hub:
             self._listeners.discard(listener)
             if not self._listeners:
                 self.close()
+
+    def tell_of_audit(self, id: str) -> None:  # noqa: A002 - what it is
+        """Tell all that an audit has gone on; audits are this process's, and stand in no journal."""
+        for listener in tuple(self._listeners):
+            listener.tell_aside(Event(Change(0, Kind.AUDIT, data={"id": id})))
 
     def end(self) -> None:
         """Drop all who listen."""

@@ -42,6 +42,14 @@ def _object(required: Mapping[str, Schema], optional: Mapping[str, Schema] | Non
 _SEQ: Final[Schema] = {"type": "integer", "description": "The journal's number that this stands for; see `since`."}
 _ADDRESS: Final = _object({"Name": _TEXT, "Address": _TEXT})
 
+_AUDIT: Final = {
+    **dict.fromkeys(("id", "client", "protocol", "mode", "trust", "began"), _TEXT),
+    **dict.fromkeys(("done", "total"), _NUMBER),
+    "device": _FLAG,
+    "state": {"enum": ["starting", "set-up", "waiting", "running", "ended", "failed"]},
+    "ended": _or_null("string"),
+}
+
 SCHEMAS: Final[Mapping[str, Schema]] = {
     "Error": _object({"error": _TEXT}, description="What was expected and what came."),
     "Address": _ADDRESS,
@@ -212,6 +220,38 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "RuleText": _object({"text": _TEXT}),
     "RuleTexts": _object({"rules": _list(_TEXT)}),
     "RuleToCheck": _object({"text": _TEXT}, {"server": _TEXT, "protocol": _TEXT}),
+    "Audits": _object(
+        {
+            "read_only": _FLAG,
+            "problem": _or_null("string"),
+            "choices": {"type": ["object", "null"], "description": "Clients by protocol, modes, trust, groups."},
+            "audits": _list(_ref("AuditSummary")),
+        }
+    ),
+    "AuditSummary": _object(_AUDIT, {"letter": _or_null("string")}),
+    "Audit": _object(
+        {
+            **_AUDIT,
+            "setup": {"type": ["object", "null"], "description": "What to set on a device."},
+            "step": {"type": ["object", "null"], "description": "What to do on a device, and what was seen since."},
+            "problem": _or_null("string"),
+            "result": {"type": ["object", "null"], "description": "The grade, and what to change."},
+            "findings": _list(_object(dict.fromkeys(("key", "scenario", "group", "mode", "verdict", "did"), _TEXT))),
+        }
+    ),
+    "AskedAudit": _object(
+        {},
+        {
+            "device": _FLAG,
+            "port": _NUMBER,
+            **dict.fromkeys(
+                ("client", "protocol", "mode", "trust", "user", "password", "host", "hostname", "name"), _TEXT
+            ),
+            **dict.fromkeys(("groups", "scenarios"), _list(_TEXT)),
+        },
+        description="Either `client`, the name of a built-in one, or `device`, with where it finds its servers.",
+    ),
+    "AuditAnswer": _object({"answer": {"enum": ["done", "again", "stop"]}}),
 }
 """The shapes, by their names."""
 
@@ -294,8 +334,8 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ),
     ("GET", "/sessions/{id}"): _Operation("Return a session with its dialogue.", "Session"),
     ("GET", "/events"): _Operation(
-        "Send what happens as server-sent events: new, read, tags, delete, prune, truncate, session, rules, setting; "
-        "`Last-Event-ID` goes on where the client was.",
+        "Send what happens as server-sent events: new, read, tags, delete, prune, truncate, session, rules, setting, "
+        "audit; `Last-Event-ID` goes on where the client was.",
         "text/event-stream",
         ("since",),
     ),
@@ -322,6 +362,29 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ("GET", "/scenarios"): _Operation("List the catalogue.", "Scenarios", ("server", "protocol")),
     ("GET", "/accounts"): _Operation("List what IMAP and POP3 clients find, and what they did with it.", "Accounts"),
     ("GET", "/schema.json"): _Operation("Return this.", "application/json"),
+    ("GET", "/audits"): _Operation("List the audits that were started here, and what can be asked for.", "Audits"),
+    ("POST", "/audits"): _Operation(
+        "Audit a built-in client, or a device that somebody is led to set up; 409 where as many run as may.",
+        "Audit",
+        body="AskedAudit",
+        status=201,
+        others={409: "Error"},
+    ),
+    ("GET", "/audits/{id}"): _Operation("Return an audit as it stands.", "Audit"),
+    ("DELETE", "/audits/{id}"): _Operation("End an audit, and forget it.", "Audit"),
+    ("POST", "/audits/{id}/step"): _Operation(
+        "Answer a step of a device's audit: `done` for on to the next, `again` for the run before once more. Every "
+        "audit can be told to `stop`.",
+        "Audit",
+        body="AuditAnswer",
+    ),
+    ("GET", "/audits/{id}/report"): _Operation("Return the report as a page.", "text/html; charset=utf-8"),
+    ("GET", "/audits/{id}/report.json"): _Operation("Return the report as `smtpfix audit --json`.", "application/json"),
+    ("GET", "/audits/{id}/ca.pem"): _Operation("Return what a device has to trust.", "application/x-pem-file"),
+    ("GET", "/audits/{id}/ca.der"): _Operation("Return the same, DER.", "application/pkix-cert"),
+    ("GET", "/audits/{id}/ca.p12"): _Operation(
+        "Return the same in a PKCS#12 file; its password is `smtpfix`.", "application/x-pkcs12"
+    ),
 }
 """What each method does at each path below `BASE`."""
 

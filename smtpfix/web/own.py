@@ -333,12 +333,15 @@ def _as_event(event: Event) -> bytes:
     key = str(change.data.get("key", ""))
     if change.kind is Kind.SETTING and key.startswith(SERVER_KEY):  # rules or the scenario of a server
         return _written(change.n, "rules", {"server": key.removeprefix(SERVER_KEY)})
+    if change.kind is Kind.AUDIT:
+        return _written(None, change.kind, dict(change.data))
     data = dict(change.data) if event.row is None else _with_smtp(event.row)
     return _written(change.n, change.kind, data)
 
 
-def _written(number: int, kind: str, data: dict[str, Any]) -> bytes:
-    return f"id: {number}\nevent: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+def _written(number: int | None, kind: str, data: dict[str, Any]) -> bytes:
+    id_ = "" if number is None else f"id: {number}\n"
+    return f"{id_}event: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
 ROUTES: Final = (

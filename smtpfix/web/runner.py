@@ -9,7 +9,9 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -19,6 +21,7 @@ from smtpfix.server import Server
 from smtpfix.store.store import Store
 from smtpfix.wire.listen import listen
 
+from .audits import Audits
 from .desk import Desk
 from .settings import WebSettings
 from .statistics import Statistics
@@ -97,6 +100,7 @@ class WebServer:
         self._settings = settings
         self._servers = servers
         self._switches = Switches(store, servers or {})
+        self.audits = Audits()
         self._statistics = statistics
         self._is_shared = is_shared
         self._process = run
@@ -164,6 +168,7 @@ class WebServer:
             servers=self._servers,
             statistics=self._statistics,
             switches=self._switches,
+            audits=self.audits,
             process=self._process,
         )
         config = uvicorn.Config(
@@ -188,17 +193,20 @@ class WebServer:
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=self._sockets))
         telling = await self._telling(desk)
+        self.audits.tell = partial(_in_loop, self._loop, desk.hub.tell_of_audit)
         running.set()  # the kernel keeps connections until they are served
         await self._ended.wait()
         server.should_exit = True
         if telling is not None:
             telling.cancel()
         desk.hub.end()
+        ending = asyncio.create_task(asyncio.to_thread(self.audits.close))
         try:
             await asyncio.wait_for(serving, CLOSE_SECONDS)
         except TimeoutError:
             server.force_exit = True
             await asyncio.wait({serving}, timeout=1)
+        await ending
         desk.hub.close()
         desk.close()
 
@@ -212,6 +220,11 @@ class WebServer:
         telling = asyncio.create_task(hook.run())
         await hook.listens.wait()
         return telling
+
+
+def _in_loop(loop: asyncio.AbstractEventLoop, tell: Callable[[str], None], what: str) -> None:
+    with suppress(RuntimeError):  # the loop has closed
+        loop.call_soon_threadsafe(tell, what)
 
 
 def _listen(settings: WebSettings) -> list[socket.socket]:

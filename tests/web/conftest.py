@@ -74,10 +74,13 @@ class Site:
         """Send one request, with headers as keyword arguments (``content_type``), and return the answer."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         octets = json.dumps(body).encode() if isinstance(body, dict) else body
-        with closing(http.client.HTTPConnection("127.0.0.1", self.web.port, timeout=BOUND)) as connection:
+        with closing(self.connect()) as connection:
             connection.request(method, path, octets, names)
             answer = connection.getresponse()
             return Response(answer.status, answer.headers, answer.read())
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.web.port, timeout=BOUND)
 
     def send(
         self, content=b"Subject: hello\r\nFrom: ann@example.org\r\nTo: bob@example.org\r\n\r\nhello\r\n", **envelope

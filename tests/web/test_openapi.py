@@ -9,6 +9,8 @@ import pytest
 from smtpfix import Policy, Server
 from smtpfix.store.stored import stored_session
 from smtpfix.web.app import ROUTES
+from smtpfix.web.audit_asked import AskedAudit
+from smtpfix.web.audits import PageAudit
 from smtpfix.web.openapi import OPERATIONS, SCHEMAS, schema
 from smtpfix.web.outgoing import Outgoing, Relay
 from smtpfix.web.own import BASE
@@ -53,6 +55,8 @@ BODIES = {
     ("PUT", "/servers/{name}/rules"): {"rules": ["NOOP: 250 2.0.0 fine"]},
     ("POST", "/rules/check"): {"text": "NOOP: 250"},
     ("POST", "/messages/{id}/release"): {"to": ["cy@example.org"]},
+    ("POST", "/audits"): {"client": "smtplib", "scenarios": ["good"]},
+    ("POST", "/audits/{id}/step"): {"answer": "stop"},
 }
 
 
@@ -76,12 +80,25 @@ def full_site(open_site, relay):
     return site
 
 
+def ended_audit(site, tmp_path):
+    """Return an audit that has ended, without one that has run."""
+    audit = PageAudit(AskedAudit(client="smtplib", scenarios=("good",)), tmp_path, lambda _: None)
+    audit.ca = site.server.ca_file.read_text()
+    audit._take({"kind": "ended", "letter": "B", "findings": []})
+    for name in ("report.html", "report.json"):
+        (tmp_path / name).write_text("{}")
+    site.web.audits._all[audit.id] = audit
+    return audit
+
+
 @pytest.mark.parametrize(("method", "path"), [key for key in OPERATIONS if key[1] != "/events"])
-def test_an_answer_is_as_described(full_site, method, path):
+def test_an_answer_is_as_described(full_site, tmp_path, method, path):
     site = full_site
     known = site.ask(f"{BASE}/sessions").json["sessions"][0]["id"] if path.startswith("/sessions/") else "latest"
     site.ask(f"{BASE}/servers/plain/rules", "POST", {"text": "NOOP: 250"})
     rule = site.ask(f"{BASE}/servers/plain/rules").json["rules"][0]["id"]
+    if path.startswith("/audits/"):
+        known = ended_audit(site, tmp_path).id
     asked = path.format(id=known, name="plain", rule=rule)
     answer = site.ask(f"{BASE}{asked}", method, BODIES.get((method, path)))
     assert answer.status == OPERATIONS[method, path].status
@@ -102,6 +119,8 @@ def test_an_answer_is_as_described(full_site, method, path):
         ("POST", "/rules/check", "/rules/check"),
         ("PATCH", "/messages", "/messages"),
         ("DELETE", "/servers/{name}/rules/{rule}", "/servers/plain/rules/none"),
+        ("POST", "/audits", "/audits"),
+        ("GET", "/audits/{id}/report", "/audits/none/report"),
     ],
 )
 def test_what_goes_wrong_is_as_described(full_site, method, path, asked):

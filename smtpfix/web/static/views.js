@@ -33,4 +33,5 @@ export const VIEWS = [
   { words: ["sessions"], title: "Sessions", icon: "talk", load: () => import("./sessions.js") },
   { words: ["rules"], title: "Rules and scenarios", icon: "rule", load: () => import("./rules.js") },
   { words: ["accounts"], title: "Incoming accounts", icon: "user", shown: (overview) => overview?.has_accounts, load: () => import("./accounts.js") },
+  { words: ["audit"], title: "Audit", icon: "shield", load: () => import("./audit.js") },
 ];
