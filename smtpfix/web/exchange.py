@@ -6,7 +6,7 @@ Whatever a client sends in a body is a `BadRequestError` where it is not what wa
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -38,8 +38,11 @@ class Call:
         text = self.query.get(name, "")
         return int(text) if text.isascii() and text.isdecimal() and len(text) < _LONGEST_NUMBER else default
 
-    def json(self, *, optional: bool = False) -> dict[str, Any]:
-        """Return the body's JSON object, its keys in small letters. Raises `BadRequestError`."""
+    def json(self, *, optional: bool = False, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return the body's JSON object, its keys in small letters; of these alone, where some are named.
+
+        Raises `BadRequestError`.
+        """
         if optional and not self.body.strip():
             return {}
         try:
@@ -49,10 +52,18 @@ class Call:
             raise BadRequestError(f"{what}: expected a JSON object") from error
         if not isinstance(value, dict):
             raise BadRequestError("invalid JSON: expected a JSON object")
-        return lowered(value)
+        found = lowered(value)
+        for unknown in found.keys() - set(keys or found):
+            raise BadRequestError(f"unknown key {unknown[:100]!r}: expected {one_of(keys)}")
+        return found
 
 
 _LONGEST_NUMBER: Final = 10
+
+
+def one_of(names: Sequence[str]) -> str:
+    """Return names as a sentence has them."""
+    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names) or "none"
 
 
 def lowered(value: Mapping[str, Any]) -> dict[str, Any]:
