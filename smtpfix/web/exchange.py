@@ -6,9 +6,11 @@ Whatever a client sends in a body is a `BadRequestError` where it is not what wa
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
+
+from smtpfix.suggesting import either
 
 from .desk import Desk
 
@@ -54,16 +56,11 @@ class Call:
             raise BadRequestError("invalid JSON: expected a JSON object")
         found = lowered(value)
         for unknown in found.keys() - set(keys or found):
-            raise BadRequestError(f"unknown key {unknown[:100]!r}: expected {one_of(keys)}")
+            raise BadRequestError(f"unknown key {unknown[:100]!r}: expected {either(keys)}")
         return found
 
 
 _LONGEST_NUMBER: Final = 10
-
-
-def one_of(names: Sequence[str]) -> str:
-    """Return names as a sentence has them."""
-    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names) or "none"
 
 
 def lowered(value: Mapping[str, Any]) -> dict[str, Any]:

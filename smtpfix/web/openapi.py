@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from smtpfix.suggesting import either
+
 from .assertion import STYLES
 from .desk import Desk
-from .exchange import Answer, Call, Route, as_json, one_of
+from .exchange import Answer, Call, Route, as_json
 from .own import BASE, MOST_AWAITED, MOST_LISTED
 
 Schema = dict[str, Any]
@@ -298,7 +300,8 @@ def unknown_in_query(path: str, method: str, names: Iterable[str]) -> str:
     unknown = [] if operation is None else [name for name in names if name not in operation.query]
     if operation is None or not unknown:
         return ""
-    return f"unknown name in the query, {unknown[0][:100]!r}: expected {one_of(operation.query)}"
+    expected = either(operation.query) if operation.query else "none"
+    return f"unknown name in the query, {unknown[0][:100]!r}: expected {expected}"
 
 
 def schema(webroot: str = "/") -> Schema:
