@@ -14,7 +14,7 @@ import json
 import math
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Unpack, overload
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -163,10 +163,12 @@ class RemoteInbox(Inbox):
 
     def refresh(self) -> None:
         """Fetch what is new, and forget what is gone; everything else here does so by itself. Raises `RemoteError`."""
-        with self._fetching:
-            summaries = self._listed()
-            if summaries is None:
+        with self._fetching, self._place.understood():
+            listed = self._listed()
+            if listed is None:
                 return
+            self._tag = ""  # until all of it is here: an answer that fails is asked for again
+            summaries, tag, self._seq = listed
             known = self._known
             if [one["ID"] for one in summaries[: len(known)]] != list(known):
                 super().clear()
@@ -176,6 +178,7 @@ class RemoteInbox(Inbox):
                 if message is not None:
                     self.add(message)
                     self._known[one["ID"]] = message
+            self._tag = tag
 
     def _look(self, count: int, timeout: float, criteria: Criteria) -> tuple[CapturedMessage, ...]:
         """Return the messages that match, once there are so many or the time is over."""
@@ -189,24 +192,23 @@ class RemoteInbox(Inbox):
 
     # Fetching
 
-    def _listed(self) -> list[dict[str, Any]] | None:
-        """Return the summaries of all messages, oldest first; None where nothing is different."""
+    def _listed(self) -> tuple[list[dict[str, Any]], str, int] | None:
+        """Return the summaries of all messages, oldest first, and what they stand for; None: nothing is different."""
         summaries: list[dict[str, Any]] = []
         tag, seq = self._tag, self._seq
         while True:
             start = len(summaries)
             headers = {"If-None-Match": self._tag} if self._tag and not start else {}
             status, answer, got = self._place.ask("GET", "/messages", {"start": start, "limit": _PAGE}, headers)
-            if status == http.HTTPStatus.NOT_MODIFIED:
+            if status == http.HTTPStatus.NOT_MODIFIED and headers:
                 return None
             if not start:
-                tag, seq = got.get("ETag", ""), int(answer["seq"])
+                tag, seq = got.get("ETag", ""), answer["seq"]
             summaries += answer["messages"]
             if len(answer["messages"]) < _PAGE:
                 break
-        self._tag, self._seq = tag, seq
         unique = {one["ID"]: one for one in summaries}  # a message that came meanwhile has moved the pages
-        return list(unique.values())[::-1]
+        return list(unique.values())[::-1], tag, seq
 
     def _fetched(self, summary: Mapping[str, Any]) -> CapturedMessage | None:
         """Return a message; None where it is gone meanwhile."""
@@ -227,7 +229,7 @@ class RemoteInbox(Inbox):
 
     def _sessions(self) -> list[str]:
         """Return what the clients did, for an explanation."""
-        with contextlib.suppress(RemoteError):
+        with contextlib.suppress(RemoteError), self._place.understood():
             _, answer, _ = self._place.ask("GET", "/sessions", {"limit": _MOST_SESSIONS})
             return [_told(one) for one in reversed(answer["sessions"])]
         return []
@@ -257,6 +259,8 @@ class _Place:
 
     def __init__(self, url: str) -> None:
         expected = "a URL such as http://localhost:8025 or https://user:password@mail.example/m/suite-1"
+        if not isinstance(url, str):
+            raise InvalidValueError("connect", url, expected)
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -266,7 +270,7 @@ class _Place:
             raise InvalidValueError("connect", _without_credentials(url), expected)
         self._is_secure = parts.scheme == "https"
         self._host = parts.hostname
-        self._port = port or (443 if self._is_secure else 80)
+        self._port = port if port is not None else 443 if self._is_secure else 80
         self._path = quote(unquote(parts.path.rstrip("/")), safe="/@+:~!$&'()*,;=")
         self._headers = {"Accept": "application/json"}
         if parts.username is not None:
@@ -286,7 +290,7 @@ class _Place:
         status, got, body = self._exchange(method, path, query or {}, headers or {}, _ANSWER)
         if status == http.HTTPStatus.NOT_MODIFIED:
             return status, None, got
-        return status, self._read(status, body), got
+        return status, self._read(status, body, got.get("Location", "")), got
 
     def wait(self, since: int, seconds: float) -> None:
         """Return as soon as a message has come behind an entry of the journal, or the time is over."""
@@ -313,9 +317,21 @@ class _Place:
                 connection.request(method, target, headers={**self._headers, **headers})
                 answer = connection.getresponse()
                 return answer.status, answer.headers, answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            why = str(error) or type(error).__name__
+        except (OSError, http.client.HTTPException, UnicodeError) as error:  # a name that can be none is a UnicodeError
+            why = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error, ssl.SSLCertVerificationError):
+                why += "; SSL_CERT_FILE names a file with the certificates to trust"
             raise RemoteError(f"{self.shown} does not answer ({why}): expected `smtpfix serve --web` there") from error
+
+    @contextlib.contextmanager
+    def understood(self) -> Iterator[None]:
+        """Raise `RemoteError` for JSON that says something else than smtpfix does."""
+        try:
+            yield
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise RemoteError(
+                f"{self.shown} answers JSON of another kind: expected the API of `smtpfix serve --web` there"
+            ) from error
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         if self._is_secure:
@@ -323,16 +339,20 @@ class _Place:
             return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=context)
         return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
 
-    def _read(self, status: int, body: bytes) -> Any:
+    def _read(self, status: int, body: bytes, location: str = "") -> Any:
         """Return an answer's JSON. Raises `RemoteError` for what is no success, and for what smtpfix does not say."""
         if status == http.HTTPStatus.UNAUTHORIZED:
-            raise RemoteError(f"{self.shown} needs other credentials: put them into the URL, http://NAME:PASSWORD@…")
+            how = "http://NAME:PASSWORD@…, with %40 for @, %2F for / and %25 for %"
+            raise RemoteError(f"{self.shown} needs other credentials: put them into the URL, {how}")
         with contextlib.suppress(ValueError, RecursionError):
             answer = json.loads(body)
             if isinstance(answer, dict) and http.HTTPStatus.OK <= status < http.HTTPStatus.MULTIPLE_CHOICES:
                 return answer
             if isinstance(answer, dict) and isinstance(answer.get("error"), str):
                 raise RemoteError(f"{self.shown} answers {status}: {answer['error'][:_LONGEST_TOLD]}")
+        if location:
+            where = _without_credentials(" ".join(location.split()))[:_LONGEST_TOLD]
+            raise RemoteError(f"{self.shown} answers {status} and leads to {where!r}: give the URL where the page is")
         told = " ".join(body[:_LONGEST_TOLD].decode("utf-8", "replace").split())
         raise RemoteError(f"{self.shown} answers {status} {told!r}: expected the API of `smtpfix serve --web` there")
 

@@ -326,7 +326,7 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
         Where it listens, the inbox and its limits, rules of `on`, and what was recorded stay; `policy`, `mode`, `host`
         and `ca_file` are the new ones. What clients have used up of `Policy.limits` and `Policy.greylist` is forgotten.
         Raises `TypeError` for a policy of another protocol, and `InvalidValueError` or `UnknownScenario` for what
-        cannot be served here; then everything is as it was.
+        cannot be served here; then everything is as it was. It warns of what nobody can have meant.
         """
         if not isinstance(to, ServerPolicy | str | Path):
             raise TypeError(f"a server switches to a Policy or to a scenario's id or Path, got {to!r}")
@@ -338,6 +338,8 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
             old = self.policy
             new = asked.replace(host=old.host, port=old.port, unix_socket=old.unix_socket)
             self._check(new)
+            for text in set(new.without_effect()).difference(self._first.without_effect()):
+                warnings.warn(text, stacklevel=2)
             issuing, before = _Issuing(), (old, self._issuing)
             self.policy, self._issuing = new, issuing
             try:

@@ -1,9 +1,11 @@
 """`connect`: the mail of a server somewhere else, asked and explained as that of an inbox here."""
 
 import asyncio
+import re
 import smtplib
+import socket
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -228,6 +230,8 @@ def test_credentials_stand_in_the_url_and_in_no_error(open_place):
         "http://localhost:x",
         "http://u:topsecret@h/?x=1",
         "http://[::1",
+        None,
+        8025,
     ],
 )
 def test_what_is_no_url_is_an_error_that_says_what_one_is(url):
@@ -244,6 +248,52 @@ def test_a_place_where_nobody_answers_says_what_to_start(place):
     assert issubclass(RemoteError, ConnectionError)
 
 
+@pytest.mark.parametrize("host", ["..", f"{'a' * 70}.example", "localhost:0"])
+def test_a_name_that_can_be_none_is_an_error_of_ours(host):
+    with pytest.raises(RemoteError, match="does not answer"):
+        connect(f"http://{host}")
+
+
 def test_a_server_of_another_kind_is_told_from_ours(place):
     with pytest.raises(RemoteError, match=r"answers 404 .*: expected the API"):
         connect(f"{place.url}/else")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b'200 OK\r\n\r\n{"messages": 7}', "answers JSON of another kind: expected the API"),
+        (b'200 OK\r\n\r\n{"seq": 1, "messages": [{"ID": "x"}]}', "answers JSON of another kind"),
+        (b"200 OK\r\n\r\n<p>hello</p>", "answers 200 '<p>hello</p>': expected the API"),
+        (b"302 Found\r\nLocation: https://u:topsecret@mail.example/\r\n\r\n", "leads to 'https://…@mail.example/'"),
+        (b"304 Not Modified\r\n\r\n", "expected the API"),
+    ],
+)
+def test_an_answer_that_is_not_ours_is_an_error_of_ours(answer, says):
+    with closing(socket.create_server(("127.0.0.1", 0))) as door:
+
+        def answer_once():
+            with door.accept()[0] as client:
+                client.recv(65_536)
+                client.sendall(b"HTTP/1.1 " + answer)
+
+        thread = threading.Thread(target=answer_once)
+        thread.start()
+        with pytest.raises(RemoteError, match=re.escape(says)) as failed:
+            connect(f"http://127.0.0.1:{door.getsockname()[1]}")
+        thread.join()
+    assert "topsecret" not in str(failed.value)
+
+
+def test_a_message_that_could_not_be_fetched_is_fetched_by_the_next_look(place, monkeypatch):
+    inbox = connect(place.url)
+    place.send()
+
+    def fail(_):
+        raise RemoteError("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(inbox._place, "raw", fail)
+        with pytest.raises(RemoteError, match="gone"):
+            inbox.refresh()
+    assert inbox.one().to == ("bob@example.org",)

@@ -8,6 +8,7 @@ import poplib
 import smtplib
 import ssl
 import threading
+import warnings
 
 import pytest
 
@@ -162,6 +163,15 @@ def test_what_cannot_be_served_changes_nothing(running, to, error, says):
     assert server.policy is policy
     with plain_client(server) as client:
         client.noop()
+
+
+def test_what_nobody_can_have_meant_is_a_warning_as_it_is_of_a_new_server(running):
+    server = running(Policy("starttls"))
+    with pytest.warns(UserWarning, match="no client ever sees Policy.certificate in mode plain"):
+        server.switch(Policy("plain", certificate="expired"))
+    with warnings.catch_warnings(action="error"):
+        server.switch(Policy("starttls", certificate="expired"))
+        server.switch("good")
 
 
 def test_a_server_may_change_its_mode_and_go_on_after_it_was_closed(running):

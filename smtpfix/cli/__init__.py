@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -365,12 +365,23 @@ commands.add_command(probe_command)
 commands.add_command(web_command)
 
 
+def _asked(arguments: Sequence[str] | None) -> str:
+    """Return the command that a line begins with: of an option without its value, click does not say whose it is."""
+    words, command = ["smtpfix"], cast("click.Command", commands)
+    for word in sys.argv[1:] if arguments is None else arguments:
+        if not isinstance(command, click.Group) or word not in command.commands:
+            break
+        words.append(word)
+        command = command.commands[word]
+    return " ".join(words)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status; what is wrong is said in one line on stderr."""
     try:
         status = commands.main(arguments, standalone_mode=False)
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx is not None else "smtpfix"
+        command = error.ctx.command_path if error.ctx is not None else _asked(arguments)
         click.echo(f"smtpfix: {explained(error)}; see '{command} --help'", err=True)
         return 2
     except SMTPFixError as error:

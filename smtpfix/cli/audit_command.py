@@ -134,13 +134,17 @@ def audit_command(context: click.Context, /, **options: Any) -> int:
     --env, --template and --stdin:
 
     \b
-      {host} {port}          where to connect to; {address} is the IP address of {host}
-      {cafile}               a PEM file with what to trust; {fingerprint} is the SHA-256 of its certificate
-      {user} {password}      what to log in with
-      {sender} {recipient}   the envelope; {recipients} with commas; {subject} is a word of this run's
-      {message}              a file with the message
-      {name} {patience}      what to say in EHLO; seconds to wait for a silent server
-      {mode} {workdir}       the declared mode, and the run's own directory
+      {host} {port}         where to connect to
+      {address}             the IP address of {host}
+      {cafile}              a PEM file with what to trust
+      {fingerprint}         the SHA-256 of its certificate
+      {user} {password}     what to log in with
+      {sender} {recipient}  the envelope; {recipients} with commas
+      {message}             a file with the message
+      {subject}             a word of this run's
+      {name}                what to say in EHLO
+      {patience}            seconds to wait for a silent server
+      {mode} {workdir}      the declared mode, and the run's own directory
 
     Other braces are doubled. What the servers saw decides; what the client says of itself is only compared.
 

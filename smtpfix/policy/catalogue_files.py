@@ -77,5 +77,6 @@ def check_scenario_id(scenario_id: str, field: str = "scenario") -> None:
     near = nearest(scenario_id, known, _NEAR)
     hint = f" Did you mean {either(map(repr, near))}?" if near else ""
     raise UnknownScenario(
-        f"{field}: no scenario {scenario_id!r} in the catalogue.{hint} 'smtpfix scenarios' lists all {len(known)}"
+        f"{field}: no scenario {scenario_id!r} in the catalogue.{hint} "
+        "'smtpfix scenarios' lists all for SMTP, with --protocol imap or pop3 those for reading"
     )

@@ -105,6 +105,7 @@ async def _answer(desk: Desk, route: Route, request: Request) -> Response:
         body = await request.body()
     except RefusedError as error:
         return await _response(desk, error.answer, None)
+    is_own = route.path.startswith(own.BASE)
     call = Call(
         request.method,
         request.path_params,
@@ -113,12 +114,15 @@ async def _answer(desk: Desk, route: Route, request: Request) -> Response:
         body,
         request.scope.get("smtpfix.user", ""),
     )
+    method = "GET" if request.method == "HEAD" else request.method
+    if is_own and (wrong := openapi.unknown_in_query(route.path, method, call.query)):
+        return await _response(desk, own.error(400, wrong), call)
     try:
         answer = await _answered(desk, handler, call)
     except (BadRequestError, InvalidValueError) as error:
-        answer = own.error(400, error) if route.path.startswith(own.BASE) else said(str(error), 400)
+        answer = own.error(400, error) if is_own else said(str(error), 400)
     except StoreError as error:
-        answer = own.error(503, error) if route.path.startswith(own.BASE) else said(str(error), 503)
+        answer = own.error(503, error) if is_own else said(str(error), 503)
     return await _response(desk, answer, call)
 
 
@@ -142,7 +146,10 @@ async def _response(desk: Desk, answer: Answer, call: Call | None) -> Response:
     return Response(body, answer.status, headers)
 
 
-async def _answer_error(_: Request, error: HTTPException) -> Response:
+async def _answer_error(request: Request, error: HTTPException) -> Response:
+    if request.url.path.startswith(f"{own.BASE}/"):
+        answer = own.error(error.status_code, f"{error.detail}: {own.BASE}/schema.json lists what there is")
+        return Response(answer.body, error.status_code, error.headers, answer.media_type)
     if error.status_code == 404:  # noqa: PLR2004 - what starlette raises for an unknown path
         return Response(NOT_FOUND.body, 404, {"Content-Type": NOT_FOUND.media_type})
     return Response(error.detail, error.status_code, error.headers, "text/plain")

@@ -124,7 +124,7 @@ def _trusted(name: str, shown: Server, kind: str, written: Callable[[str], bytes
 @_of_server
 def switch(desk: Desk, call: Call, name: str, switched: Server) -> Answer:
     """Have a server serve a scenario to whoever connects from now on; without one, what it was started with."""
-    asked = call.json()
+    asked = call.json(keys=("scenario", "certificate"))
     certificate, scenario = text(asked, "certificate") or None, text(asked, "scenario") or None
     desk.switches.switch(name, certificate=certificate, scenario=scenario)
     return as_json(_shown(desk, name, switched))
@@ -147,7 +147,7 @@ def rules(desk: Desk, _: Call, name: str, _server: Server) -> Answer:
 @_of_server
 def add_rule(desk: Desk, call: Call, name: str, _server: Server) -> Answer:
     """Give a server a rule more, to be asked before its others."""
-    desk.switches.add_rule(name, text(call.json(), "text"))
+    desk.switches.add_rule(name, text(call.json(keys=("text",)), "text"))
     return _rules(desk, name, 201)
 
 
@@ -155,7 +155,7 @@ def add_rule(desk: Desk, call: Call, name: str, _server: Server) -> Answer:
 @_of_server
 def use_rules(desk: Desk, call: Call, name: str, _server: Server) -> Answer:
     """Give a server these rules in the place of those it was given here before."""
-    desk.switches.use_rules(name, texts(call.json(), "rules"))
+    desk.switches.use_rules(name, texts(call.json(keys=("rules",)), "rules"))
     return _rules(desk, name)
 
 
@@ -178,7 +178,7 @@ def remove_rule(desk: Desk, call: Call, name: str, _server: Server) -> Answer:
 
 def check(desk: Desk, call: Call) -> Answer:
     """Say what a rule says, without using it; of a server, or of a protocol."""
-    asked = call.json()
+    asked = call.json(keys=("text", "server", "protocol"))
     name, protocol = text(asked, "server"), text(asked, "protocol") or DEFAULT_PROTOCOL
     if name:
         if (meant := desk.servers.get(name)) is None:

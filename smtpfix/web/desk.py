@@ -25,6 +25,8 @@ from .switches import Switches
 
 THREADS: Final = 4
 """That ask the store: each has a connection, and the caches of one, of its own."""
+MOST_COUNTED: Final = 1000
+"""Mailboxes whose number of messages is remembered."""
 ACCEPTED: Final = Is(State.ACCEPTED)
 """Other programs' APIs know no message that was refused."""
 
@@ -89,6 +91,8 @@ class Desk:
         seq = self.store.last_change()
         known = self._totals.get(self.mailbox)
         if known is None or known[0] != seq:
+            if len(self._totals) >= MOST_COUNTED:  # anybody can name mailboxes that there are not
+                self._totals.clear()
             known = self._totals[self.mailbox] = (seq, self.store.count(ACCEPTED))
         return known[1]
 

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
+from smtpfix.suggesting import either
+
 from .desk import Desk
 
 PLAIN: Final = "text/plain; charset=utf-8"
@@ -38,8 +40,11 @@ class Call:
         text = self.query.get(name, "")
         return int(text) if text.isascii() and text.isdecimal() and len(text) < _LONGEST_NUMBER else default
 
-    def json(self, *, optional: bool = False) -> dict[str, Any]:
-        """Return the body's JSON object, its keys in small letters. Raises `BadRequestError`."""
+    def json(self, *, optional: bool = False, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return the body's JSON object, its keys in small letters; of these alone, where some are named.
+
+        Raises `BadRequestError`.
+        """
         if optional and not self.body.strip():
             return {}
         try:
@@ -49,7 +54,10 @@ class Call:
             raise BadRequestError(f"{what}: expected a JSON object") from error
         if not isinstance(value, dict):
             raise BadRequestError("invalid JSON: expected a JSON object")
-        return lowered(value)
+        found = lowered(value)
+        for unknown in found.keys() - set(keys or found):
+            raise BadRequestError(f"unknown key {unknown[:100]!r}: expected {either(keys)}")
+        return found
 
 
 _LONGEST_NUMBER: Final = 10

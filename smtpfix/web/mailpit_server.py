@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from smtpfix.policy.protocol import DEFAULT_PROTOCOL
 from smtpfix.rules.reply import Reply
 from smtpfix.rules.rule import Rule
 
@@ -133,8 +134,9 @@ def _trigger(asked: Any, default: int) -> dict[str, int]:
 
 
 def _use_chaos(desk: Desk, triggers: dict[str, dict[str, int]]) -> None:
-    """Put rules in the place of those that chaos had before, and of no others."""
-    for name, server in desk.servers.items():
+    """Put rules in the place of those that chaos had before, and of no others; who only reads mail meets none."""
+    taking = {name: one for name, one in desk.servers.items() if one.policy.spoken == DEFAULT_PROTOCOL}
+    for name, server in taking.items():
         rules = tuple(
             Rule(
                 stage,

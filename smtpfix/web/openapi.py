@@ -5,9 +5,11 @@ To describe a route, add an `_Operation` to `OPERATIONS`, and the shapes that it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from smtpfix.suggesting import either
 
 from .assertion import STYLES
 from .desk import Desk
@@ -302,10 +304,12 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ("PATCH", "/messages"): _Operation(
         "Mark messages as read or unread, and give them tags in the place of those they have.",
         "Changed",
-        ("query", "tz"),
+        ("query", "tz", "mailbox"),
         "Change",
     ),
-    ("DELETE", "/messages"): _Operation("Delete messages; without a body, all.", "Changed", ("query", "tz"), "Which"),
+    ("DELETE", "/messages"): _Operation(
+        "Delete messages; without a body, all.", "Changed", ("query", "tz", "mailbox"), "Which"
+    ),
     ("GET", "/messages/wait"): _Operation(
         "Answer as soon as so many accepted messages are there that match; 408 says what has come instead.",
         "Awaited",
@@ -387,6 +391,16 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ),
 }
 """What each method does at each path below `BASE`."""
+
+
+def unknown_in_query(path: str, method: str, names: Iterable[str]) -> str:
+    """Return what is wrong with the names in a query: one that is misspelled would mean all messages; or nothing."""
+    operation = OPERATIONS.get((method, path.removeprefix(BASE)))
+    unknown = [] if operation is None else [name for name in names if name not in operation.query]
+    if operation is None or not unknown:
+        return ""
+    expected = either(operation.query) if operation.query else "none"
+    return f"unknown name in the query, {unknown[0][:100]!r}: expected {expected}"
 
 
 def schema(webroot: str = "/") -> Schema:

@@ -92,7 +92,7 @@ class Relay:
                 tls=tls,
                 user=unquote(parts.username or ""),
                 password=unquote(parts.password or ""),
-                allowed="|".join(f"(?i:{translate(pattern)})" for pattern in allowed),
+                allowed="|".join(rf"(?i:\A{translate(pattern)})" for pattern in allowed),
             )
         except ValueError as error:  # what was given may have a password in it
             shown = where if "@" not in where else "a URL"

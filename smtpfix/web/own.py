@@ -36,6 +36,7 @@ MOST_LISTED: Final = 200
 LONGEST_WAIT: Final = 60.0
 """Seconds."""
 MOST_AWAITED: Final = 50
+_LONGEST_NUMBER: Final = 19
 KEEP_ALIVE: Final = 30.0
 """Seconds between two signs of life of a stream."""
 
@@ -88,7 +89,7 @@ def _tag(desk: Desk, seq: int) -> str:
 
 def messages(desk: Desk, call: Call) -> Answer:
     """List messages, also those that were refused."""
-    start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
+    start, limit = _number(call, "start", 0), min(_number(call, "limit", 50), MOST_LISTED)
     query, mailbox = _query(call), call.query.get("mailbox")
     if (known := _known(desk, call)) is not None:
         return known
@@ -123,12 +124,13 @@ def _meant(call: Call, asked: Mapping[str, Any]) -> Which:
     """Return the messages that a change is about: those with these ids, those that match, or all."""
     query = text(asked, "query") or call.query.get("query", "")
     searched = parse_search(query, time_zone(call.query.get("tz", "")))
-    return Which(ids=tuple(texts(asked, "ids")) if "ids" in asked else None, query=searched)
+    ids = tuple(texts(asked, "ids")) if "ids" in asked else None
+    return Which(ids=ids, query=searched, mailbox=call.query.get("mailbox"))
 
 
 def change(desk: Desk, call: Call) -> Answer:
     """Mark messages as read or unread, and give them tags in the place of those they have."""
-    asked = call.json()
+    asked = call.json(keys=("ids", "query", "read", "tags"))
     read, which = asked.get("read"), _meant(call, asked)
     if not isinstance(read, bool | None):
         raise BadRequestError("invalid read: expected true or false")
@@ -142,16 +144,16 @@ def change(desk: Desk, call: Call) -> Answer:
 
 def delete(desk: Desk, call: Call) -> Answer:
     """Delete messages: those with these ids, those that match, or all."""
-    deleted = desk.store.delete(_meant(call, call.json(optional=True)))
+    deleted = desk.store.delete(_meant(call, call.json(optional=True, keys=("ids", "query"))))
     desk.statistics.deleted += deleted
     return as_json({"seq": desk.store.last_change(), "deleted": deleted})
 
 
 async def wait(desk: Desk, call: Call) -> Answer:
     """Answer as soon as there are so many messages that match, each with all that is known of it."""
-    count = _between("count", call.number("count", 1), 1, MOST_AWAITED)
+    count = _between("count", _number(call, "count", 1), 1, MOST_AWAITED)
     timeout = _seconds(call.query.get("timeout", "10"))
-    since = call.number("since", 0)
+    since = _number(call, "since", 0)
     query = among_accepted(await desk.run(_query, call))
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
@@ -166,6 +168,14 @@ async def wait(desk: Desk, call: Call) -> Answer:
                 return await desk.run(_unmet, desk, call, rows, count, timeout, since)
             listener.rest()
     return error(503, "nobody is told what happens any more: the server ends, or too much happened at once")
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    """Return a number of the query. Raises `InvalidValueError` for what is none."""
+    text = call.query.get(name, str(default))
+    if not text.isascii() or not text.isdecimal() or len(text) >= _LONGEST_NUMBER:
+        raise InvalidValueError(name, text[:100], "a number, 0 or more")
+    return int(text)
 
 
 def _between(name: str, value: int, lowest: int, highest: int) -> int:
@@ -284,7 +294,7 @@ def _session(session: StoredSession) -> dict[str, Any]:
 
 def sessions(desk: Desk, call: Call) -> Answer:
     """List sessions that have ended, also those that brought no mail; and, before these, all that last."""
-    start, limit = call.number("start", 0), min(call.number("limit", 50), MOST_LISTED)
+    start, limit = _number(call, "start", 0), min(_number(call, "limit", 50), MOST_LISTED)
     failed, without_mail = call.query.get("failed") == "1", call.query.get("without_mail") == "1"
     lasting = lasting_sessions(desk)
     if not lasting and (known := _known(desk, call)) is not None:
@@ -315,9 +325,6 @@ async def events(desk: Desk, call: Call) -> Answer:
     known = call.headers.get("last-event-id", call.query.get("since", ""))
     since = int(known) if known.isascii() and known.isdecimal() and len(known) < _LONGEST_NUMBER else None
     return Answer(media_type="text/event-stream", stream=_stream(desk, since))
-
-
-_LONGEST_NUMBER: Final = 19
 
 
 async def _stream(desk: Desk, since: int | None) -> AsyncIterator[bytes]:

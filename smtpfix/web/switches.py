@@ -115,7 +115,8 @@ class Switches:
             return True
 
     def _state(self, name: str) -> State:
-        return State.of(self._store.setting(KEY + name))
+        """Return what a change begins with: what cannot be served here goes with it, or nothing could be changed."""
+        return self._switched[name].usable(State.of(self._store.setting(KEY + name)))[0]
 
     def _change(self, name: str, state: State) -> None:
         switched = self._switched[name]
@@ -126,6 +127,7 @@ class Switches:
         except StoreError:
             switched.use(before)
             raise
+        switched.problem = None
 
     # What is so
 
@@ -138,7 +140,7 @@ class Switches:
         return self._switched[name].state
 
     def problem(self, name: str) -> str | None:
-        """Return why a server does not serve what another process has switched it to; None: it does."""
+        """Return why a server does not serve all that the store says; None: it does."""
         return self._switched[name].problem
 
     # What others switch
@@ -176,10 +178,10 @@ class Switches:
     def _take_over(self, name: str) -> None:
         with self._lock:
             switched = self._switched[name]
-            state = self._state(name)
+            state, problem = switched.usable(State.of(self._store.setting(KEY + name)))
             try:
                 switched.use(state)
-                switched.problem = None
+                switched.problem = problem
             except (SMTPFixError, OSError) as error:
                 switched.problem = sentence(error)
 
@@ -204,6 +206,23 @@ class _Switched:
         if rules != self._rules:
             self.server.use_rules(rules, instead_of=self._rules)
         self._rules, self.state = rules, state
+
+    def usable(self, state: State) -> tuple[State, str | None]:
+        """Return what of a state can be served, and why the rest cannot: another version may have stored it."""
+        problem: str | None = None
+        certificate, scenario, rules = state.certificate, state.scenario, []
+        for rule in state.rules:
+            try:
+                self._read((rule,))
+                rules.append(rule)
+            except InvalidValueError as error:
+                problem = sentence(error)
+        try:
+            policy_for(self._base, state)
+        except (SMTPFixError, OSError) as error:
+            certificate, scenario = self.state.certificate, self.state.scenario
+            problem = sentence(error)
+        return State(certificate, scenario, tuple(rules[:MOST_RULES])), problem
 
     def _read(self, given: Sequence[GivenRule]) -> dict[Rule, GivenRule]:
         """Return rules by what they were read from; one that is there already stays, with its count."""

@@ -58,12 +58,24 @@ def test_without_a_command_the_help_names_those_there_are(capsys):
     assert "providers" in text
 
 
+def test_help_is_80_columns_wide_at_the_most(capsys):
+    def walk(command, *words):
+        yield words
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from walk(inner, *words, name)
+
+    for words in walk(cli.commands):
+        assert main([*words, "--help"]) == 0
+        assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == [], words
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["sevre"], "smtpfix: there is no command 'sevre' (did you mean 'serve'?)"),
         (["serve", "--timeout", "soon"], "--timeout: expected a number, got 'soon'"),
-        (["serve", "--listen"], "'--listen' requires an argument"),
+        (["serve", "--listen"], "'--listen' requires an argument; see 'smtpfix serve --help'"),
+        (["audit", "--json"], "requires an argument; see 'smtpfix audit --help'"),
         (["serve", "--nothing"], "there is no option --nothing"),
         (["serve", "--listen", "smtp:25"], "--listen: expected MODE[@HOST]:PORT"),
         (["serve", "--timeout", "0"], "--timeout: expected seconds, more than 0, got 0.0"),

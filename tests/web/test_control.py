@@ -317,3 +317,21 @@ def test_what_another_version_has_stored_stops_nothing(replicas, tmp_path):
         until(lambda: ask(web, "/servers/mail")["problem"] is None)
         assert server.policy.is_good
         assert [rule.stage for rule in server.rules] == ["NOOP"]
+
+
+@pytest.mark.parametrize(
+    "way", [("PUT", "", {}), ("POST", "/rules", {"text": "RSET: 250"}), ("DELETE", "/rules", None)]
+)
+def test_what_cannot_be_read_any_more_is_in_the_way_of_no_change(replicas, tmp_path, way):
+    """Rules that can be read are in force, the others are told, and are gone with the next change."""
+    method, path, body = way
+    with closing(open_store(str(tmp_path / "shared.db"))) as store:
+        store.setting("server/mail", {"scenario": "of-the-past", "rules": [["a", "NOOP: 250"], ["b", "OLD words"]]})
+        server, web = replicas()
+        shown = ask(web, "/servers/mail")
+        assert ("of-the-past" in shown["problem"], [one["id"] for one in shown["rules"]]) == (True, ["a"])
+        assert "error" not in ask(web, f"/servers/mail{path}", method, body)
+        assert ask(web, "/servers/mail")["problem"] is None
+        kept = store.setting("server/mail")
+    assert (kept["scenario"], "OLD words" in str(kept)) == (None, False)
+    assert [rule.stage for rule in server.rules] == {"PUT": ["NOOP"], "POST": ["RSET", "NOOP"], "DELETE": []}[method]

@@ -11,7 +11,10 @@ import pytest
 from smtpfix import InvalidValueError, NoMessage, connect
 from smtpfix.cli.options import read_options
 from smtpfix.store.mailboxes import MailboxBy, mailbox_name
+from smtpfix.web import desk
 from smtpfix.web.app import ROUTES
+from smtpfix.web.mailboxes import in_mailbox
+from smtpfix.web.settings import WebSettings
 
 from .test_events import Frames
 
@@ -150,6 +153,19 @@ def test_events_are_those_of_the_mailbox(site):
             line = stream.readline().decode()
             events += [json.loads(line[6:])] if line.startswith("data: ") else []
     assert events[0]["ID"] == mine
+
+
+def test_mailboxes_that_are_not_there_take_no_memory(site, monkeypatch):
+    """Whoever asks can name as many as he likes; those counted before are counted again."""
+    monkeypatch.setattr(desk, "MOST_COUNTED", 2)
+    send(site, "bob+mine@example.org")
+    laid = desk.Desk(site.store, WebSettings())
+    try:
+        for name in ("mine", "a", "b", "c", "mine"):
+            assert in_mailbox(laid, name).totals().all == (name == "mine")
+        assert len(laid._totals) <= 2
+    finally:
+        laid.close()
 
 
 def test_a_web_socket_hears_of_the_mailbox_alone(site):

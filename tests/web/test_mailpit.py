@@ -7,7 +7,11 @@ import smtplib
 
 import pytest
 
-from smtpfix import Reply
+from smtpfix import ImapPolicy, Pop3Policy, Reply, Server
+from smtpfix.web.runner import WebServer
+from smtpfix.web.settings import WebSettings
+
+from .conftest import Site
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 10
 KEYS = {
@@ -242,6 +246,16 @@ def test_chaos_makes_the_servers_fail(open_site):
         answer = site.ask("/api/v1/chaos", "PUT", {"Sender": wrong})
         assert answer.status == 400
         assert text in answer.text
+
+
+def test_chaos_leaves_servers_alone_that_take_no_mail(site):
+    """Their protocols have no MAIL and no RCPT."""
+    servers = {"plain": site.server, "imap": Server(ImapPolicy()), "pop3": Server(Pop3Policy())}
+    settings = WebSettings(host="127.0.0.1", port=0, chaos=True)
+    with WebServer(site.store, settings, servers=servers) as web:
+        other = Site(web, site.server, site.store)
+        assert other.ask("/api/v1/chaos", "PUT", {"Sender": {"Probability": 100}}).status == 200
+    assert [len(one.rules) for one in servers.values()] == [1, 0, 0]
 
 
 def test_chaos_and_what_would_send_requests_are_off(site):

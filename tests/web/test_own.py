@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from smtpfix import Reply
+from smtpfix.store.mailboxes import MailboxBy
 from smtpfix.store.opening import open_store
 from smtpfix.store.store import MOST_CHANGES, Kind
 from smtpfix.web.extract import codes, links
@@ -176,6 +177,41 @@ def test_messages_are_deleted_by_id_by_query_or_all(site):
     assert site.store.count().all == 2
     assert site.ask(path, "DELETE").json["deleted"] == 2
     assert site.store.count().all == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "messages", {"id": ["x"]}),
+        ("DELETE", "messages?querry=subject:x", None),
+        ("PATCH", "messages", {"read": True, "search": "x"}),
+        ("GET", "messages/wait?to=ann@example.org", None),
+        ("GET", "messages/wait?timeout=1&since=", None),
+        ("GET", "messages/wait?timeout=1&since=last", None),
+        ("GET", "messages?limit=many", None),
+        ("PUT", "servers/plain", {"scenaro": "expired"}),
+        ("PUT", "servers/plain/rules", {"text": "NOOP: 250"}),
+    ],
+)
+def test_a_name_that_is_misspelled_is_400_and_means_not_everything(site, method, path, body):
+    known = site.send()
+    answer = site.ask(f"/api/smtpfix/v1/{path}", method, body)
+    assert (answer.status, "expected" in answer.json["error"]) == (400, True)
+    assert site.store.get(known) is not None
+    assert not site.store.get(known).is_read
+
+
+def test_a_mailbox_in_the_query_is_the_one_that_is_deleted(open_site):
+    site = open_site(mailbox_by=MailboxBy.RECIPIENT)
+    mine, other = site.send(to=["bob@example.org"]), site.send(to=["eve@example.org"])
+    assert site.ask("/api/smtpfix/v1/messages?mailbox=bob@example.org", "DELETE").json["deleted"] == 1
+    assert (site.store.get(mine), site.store.get(other) is None) == (None, False)
+
+
+def test_what_is_not_there_is_said_in_json(site):
+    for method, path, status in (("GET", "nothing", 404), ("POST", "messages", 405), ("GET", "messages/a/b/c", 404)):
+        answer = site.ask(f"/api/smtpfix/v1/{path}", method)
+        assert (answer.status, "schema.json" in answer.json["error"]) == (status, True)
 
 
 # Entity tags

@@ -90,6 +90,7 @@ def test_host_and_port_never_come_from_the_request(open_site):
         ("cy@example.org> <x@example.org", "Invalid email address"),
         ("cy@example.com", "do not match the allowlist"),
         ("cy@example.org.example.com", "do not match the allowlist"),
+        ("joann@example.com", "do not match the allowlist"),
         ("boss@example.org", "found on blocklist"),
     ],
 )
@@ -97,7 +98,8 @@ def test_a_recipient_that_may_get_nothing_is_told_and_nothing_is_sent(open_site,
     """Sentences 20 and 28; the list of the own option means whole addresses."""
     with Server(Policy()) as server:
         place = f"{server.host}:{server.port}"
-        relay = Relay.read(place, ["*@example.org"])
+        relay = Relay.read(place, ["*@example.org", "ann@example.com"])
+        assert relay.refusal("Ann@example.com") == ""
         fields = {"allowed": relay.allowed, "blocked": "^boss@"}
         site = open_site(outgoing=relaying(server, **fields))
         id_ = site.send(MAIL)
