@@ -28,8 +28,8 @@ from smtpfix.record.session import Session
 from smtpfix.server import Server
 from smtpfix.smtp.policy import Policy
 from smtpfix.store.mailboxes import MailboxBy
-from smtpfix.web.outgoing import Outgoing, Relay
 from smtpfix.web.audit_asked import AskedAudit
+from smtpfix.web.outgoing import Outgoing, Relay
 from smtpfix.web.runner import WebServer
 from smtpfix.web.sample import sample
 from smtpfix.web.settings import WebSettings

@@ -38,6 +38,10 @@ class Literals(AnswerEdit):
         ),
     )
 
+    def as_text(self) -> str:
+        """Return the action as a rule has it."""
+        return "literals"
+
     def edited(self, answer: bytes, fill: Fill) -> bytes:  # noqa: ARG002 - as the others
         """Return the answer with literals in the place of its quoted strings."""
         return b"".join(_rewritten(answer))
