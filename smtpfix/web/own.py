@@ -174,7 +174,7 @@ def _number(call: Call, name: str, default: int) -> int:
     """Return a number of the query. Raises `InvalidValueError` for what is none."""
     text = call.query.get(name, str(default))
     if not text.isascii() or not text.isdecimal() or len(text) >= _LONGEST_NUMBER:
-        raise InvalidValueError(name, text[:100], "a number, 0 or more")
+        raise InvalidValueError(name, text[:100], "a whole number from 0 to 10**15")
     return int(text)
 
 
