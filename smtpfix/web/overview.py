@@ -46,7 +46,7 @@ def overview(desk: Desk, _: Call) -> Answer:
 
 
 def _mailboxes(desk: Desk) -> Mapping[str, int]:
-    """Return the mailboxes, where there may be several: counting them in a large store takes as long as all the rest."""
+    """Return the mailboxes, where there may be several: counting them takes a second look at every message."""
     may_be_several = desk.settings.mailbox_by is not None or not desk.servers
     return desk.store.mailboxes() if desk.mailbox is None and may_be_several else {}
 
