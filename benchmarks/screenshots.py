@@ -145,7 +145,7 @@ def everything(run: Browser, directory: Path) -> None:
             tab.wait("document.querySelector('.servers li')")
             tab.picture(directory / f"empty-{name}.png")
     relay = Outgoing(relay=Relay(host="mail.example.org", port=587), check_links=True)
-    settings = WebSettings(host="127.0.0.1", port=0, outgoing=relay)
+    settings = WebSettings(host="127.0.0.1", port=0, outgoing=relay, mailbox_by=MailboxBy.USER)
     with site(*Mode, settings=settings, is_read=True, mailbox_by=MailboxBy.USER) as (web, servers):
         fill(servers)
         read(servers["imap"])

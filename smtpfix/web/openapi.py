@@ -144,7 +144,11 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "may_delete_all": _FLAG,
             "servers": _list({"type": "object", "required": ["name", "messages"]}),
             **dict.fromkeys(("mailbox", "relay"), _or_null("string")),
-            "mailboxes": {"type": "object", "additionalProperties": _NUMBER},
+            "mailboxes": {
+                "type": "object",
+                "additionalProperties": _NUMBER,
+                "description": "Of all mail, where something names them.",
+            },
             **dict.fromkeys(("has_accounts", "checks_links"), _FLAG),
         }
     ),

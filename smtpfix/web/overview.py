@@ -37,12 +37,18 @@ def overview(desk: Desk, _: Call) -> Answer:
             "may_delete_all": not desk.settings.hide_delete_all,
             "servers": [*running, *gone],
             "mailbox": desk.mailbox,
-            "mailboxes": dict(itertools.islice(desk.store.mailboxes().items(), MOST_MAILBOXES)),
+            "mailboxes": dict(itertools.islice(_mailboxes(desk).items(), MOST_MAILBOXES)),
             "has_accounts": bool(readers(desk)),
             "relay": None if outgoing.relay is None else outgoing.relay.where,
             "checks_links": outgoing.check_links,
         }
     )
+
+
+def _mailboxes(desk: Desk) -> Mapping[str, int]:
+    """Return the mailboxes, where there may be several: counting them takes a second look at every message."""
+    may_be_several = desk.settings.mailbox_by is not None or not desk.servers
+    return desk.store.mailboxes() if desk.mailbox is None and may_be_several else {}
 
 
 def _server(name: str, server: Server, counts: Mapping[str, int]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import smtplib
 import pytest
 
 from smtpfix import Reply
+from smtpfix.store.mailboxes import MailboxBy
 
 BOUND = 10
 """Seconds after which an answer has failed to come."""
@@ -63,6 +64,16 @@ def test_what_is_against_the_standards_is_told_with_a_message(site):
     found = {one["id"] for one in site.ask(f"{OWN}/messages/latest").json["violations"]}
     assert "headers-without-smtputf8" not in found
     assert "bcc-in-headers" in found
+
+
+def test_mailboxes_are_told_where_something_names_them(open_site):
+    site = open_site(mailbox_by=MailboxBy.TAG)
+    site.send(to=["ann+one@example.org"])
+    site.send()
+    told = site.ask(f"{OWN}/overview").json
+    assert (told["mailbox"], told["mailboxes"]) == (None, {"": 1, "one": 1})
+    told = site.ask(f"/m/one{OWN}/overview").json
+    assert (told["mailbox"], told["mailboxes"]) == ("one", {})
 
 
 def test_the_servers_are_told_with_the_messages_that_came(site):
