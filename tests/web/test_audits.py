@@ -160,6 +160,14 @@ def test_a_device_is_led_through_its_scenarios(watched, tmp_path):
     assert audit["client"] == audit["result"]["client"] == "press"
 
 
+def test_a_port_that_is_taken_is_said(watched):
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        id_ = watched.start(device=True, host="127.0.0.1", port=taken.getsockname()[1], scenarios=["good"])
+        audit = watched.until(id_, has_ended)
+    assert audit["result"]["letter"] == "?"
+    assert "another program does" in audit["result"]["reasons"][0]
+
+
 def free_port():
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         return taken.getsockname()[1]
