@@ -206,6 +206,8 @@ def test_what_is_none_of_the_known_values_is_refused(site):
         ({"client": "smtplib", "env": {"LD_PRELOAD": "x"}}, "env"),
         ({"client": "smtplib", "host": "127.0.0.1"}, "host"),
         ({"client": "smtplib", "user": "ann"}, "password"),
+        ({"client": "smtplib", "user": "ann", "password": "x"}, "^password: a password of 1 character"),
+        ({"device": True, "hostname": "a b"}, "^hostname: "),
         ({"client": "imaplib"}, "client"),
         ({"device": True, "host": "0.0.0.0"}, "hostname"),
         ({"device": True, "host": "fe80::1%eth0"}, "host"),
