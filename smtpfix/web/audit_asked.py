@@ -25,6 +25,8 @@ _LARGEST: Final = 65_535
 _TEXTS: Final = ("client", "protocol", "mode", "trust", "user", "password", "host", "hostname", "name")
 _LISTS: Final = ("groups", "scenarios")
 _OF_DEVICES: Final = ("host", "hostname", "port", "name")
+_NAMES: Final = {"credentials": "password", "ids": "scenarios", "ports": "port", "Policy.hostname": "hostname"}
+"""How what an audit in Python is told is called here."""
 KEYS: Final = ("device", "port", *_TEXTS, *_LISTS)
 """What may be asked for."""
 
@@ -159,7 +161,10 @@ class AskedAudit:
             if is_file(one):
                 raise InvalidValueError("scenarios", one, "ids of the catalogue, no files")
             check_scenario_id(one, "scenarios")
-        self.audit(None if self.client else _NOBODY)
+        try:
+            self.audit(None if self.client else _NOBODY)
+        except InvalidValueError as error:
+            raise error.renamed(_NAMES.get(error.field, error.field)) from error
 
 
 def choices() -> dict[str, Any]:

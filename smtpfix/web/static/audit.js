@@ -176,6 +176,7 @@ export function open(place, app) {
     return [
       h("div", { class: "grade" }, h("b", { class: result.flags.length || "DE".includes(result.letter) ? "bad" : "AB".includes(result.letter) ? "ok" : "warn" }, result.letter),
         h("div", null, h("h2", null, result.heading), h("p", null, bdi(result.promise)), result.flags.map((/** @type {string} */ one) => chip({ kind: "bad" }, one)))),
+      result.letter === "?" && result.reasons.map((/** @type {string} */ one) => h("p", null, bdi(one))),
       !result.is_complete && h("p", { class: "notice" }, "Broken off: this is what was known then."),
       result.changes.length > 0 && [h("h2", null, "Change this"), h("ol", { class: "changes" }, result.changes.map((/** @type {any} */ one) =>
         h("li", null, h("b", null, bdi(one.what)), " ", bdi(one.fix), h("small", null, bdi(one.needs)))))],
