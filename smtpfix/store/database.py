@@ -134,13 +134,15 @@ class SQLStore(Journal):
                 old.update(seq for (seq,) in found.fetchall())
             if old:
                 self._delete(db, sorted(old))
-                self._note(db, [(Kind.PRUNE, None, {})])
+            sessions = 0
             if before is not None:
-                self.run(db, "DELETE FROM session WHERE began < ?", (microseconds(before),))
+                sessions += self.run(db, "DELETE FROM session WHERE began < ?", (microseconds(before),)).rowcount
             if keep is not None:
                 first = "SELECT began FROM session ORDER BY began DESC LIMIT 1 OFFSET ?"
                 if (row := self.run(db, first, (keep,)).fetchone()) is not None:
-                    self.run(db, "DELETE FROM session WHERE began <= ?", (row[0],))
+                    sessions += self.run(db, "DELETE FROM session WHERE began <= ?", (row[0],)).rowcount
+            if old or sessions:
+                self._note(db, [(Kind.PRUNE, None, {})])
             self._cut_journal(db)
         return len(old)
 

@@ -87,13 +87,13 @@ class Guard:
                 await say(404, "404 page not found")
             return
         is_probe, (scope[MAILBOX], inside) = inside in PROBES, _in_mailbox(inside)
-        if not inside:  # the mailbox's name without a slash behind it
-            await say(302, "", {"Location": f"{self._settings.webroot}m/{quote(scope[MAILBOX], safe='')}/"})
-            return
         scope["path"], scope["raw_path"], scope["root_path"] = inside, inside.encode("utf-8", "replace"), ""
         if refusal := self._refusal(scope, headers, inside, is_probe=is_probe):
             status, sentence, more = refusal
             await say(status, sentence, more)
+            return
+        if not inside:  # the mailbox's name without a slash behind it
+            await say(302, "", {"Location": f"{self._settings.webroot}m/{quote(scope[MAILBOX], safe='')}/"})
             return
         if _is_preflight(scope):
             await say(200, "")

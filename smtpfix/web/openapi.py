@@ -142,6 +142,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "version": _TEXT,
             "label": _TEXT,
             "may_delete_all": _FLAG,
+            "may_send_sample": _FLAG,
             "servers": _list({"type": "object", "required": ["name", "messages"]}),
             **dict.fromkeys(("mailbox", "relay"), _or_null("string")),
             "mailboxes": {
@@ -334,7 +335,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ),
     ("GET", "/overview"): _Operation("Return the servers, and what the page may offer.", "Overview"),
     ("POST", "/servers/{name}/sample"): _Operation(
-        "Send a sample to a server by SMTP; 502 says how it was refused.", "Sent", others={502: "Error"}
+        "Send a sample to a server by SMTP; 502 says how it was refused.", "Sent", others={403: "Error", 502: "Error"}
     ),
     ("GET", "/mailboxes"): _Operation("List the mailboxes; `/m/NAME/` before any path is one alone.", "Mailboxes"),
     ("GET", "/sessions"): _Operation(

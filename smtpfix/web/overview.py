@@ -35,6 +35,7 @@ def overview(desk: Desk, _: Call) -> Answer:
             "version": version("smtpfix"),
             "label": desk.settings.label,
             "may_delete_all": not desk.settings.hide_delete_all,
+            "may_send_sample": desk.mailbox is None,
             "servers": [*running, *gone],
             "mailbox": desk.mailbox,
             "mailboxes": dict(itertools.islice(_mailboxes(desk).items(), MOST_MAILBOXES)),
@@ -77,6 +78,8 @@ def send_sample(desk: Desk, call: Call) -> Answer:
     server = desk.servers.get(name)
     if server is None or server.policy.spoken != DEFAULT_PROTOCOL:
         return error(404, f"expected a server that takes mail ({', '.join(_takers(desk))}); came {name[:100]!r}")
+    if desk.mailbox is not None:  # it may log in as somebody, and be put into the mailbox of somebody else
+        return error(403, "a sample comes by SMTP, to whatever mailbox it is for: ask for one without /m/ in the path")
     try:
         with server.client(timeout=SAMPLE_SECONDS) as client:
             client.ehlo_or_helo_if_needed()

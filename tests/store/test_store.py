@@ -212,6 +212,16 @@ def test_pruning_keeps_the_newest_and_what_is_not_too_old(store):
     assert [change.kind for change in store.changes(6)] == [Kind.PRUNE] * 2
 
 
+def test_sessions_that_are_pruned_alone_are_a_change_too(store):
+    """Whoever has their list would take it for the newest otherwise."""
+    store.put_sessions([StoredSession("a", "plain", NOON, has_mail=False, has_failed=True, facts={}, dialogue=[])])
+    assert store.prune(before=NOON) == 0
+    assert store.last_change() == 1
+    assert store.prune(before=NOON + timedelta(seconds=1)) == 0
+    assert store.sessions() == ()
+    assert [change.kind for change in store.changes(1)] == [Kind.PRUNE]
+
+
 def test_who_was_away_for_longer_than_the_journal_reaches_is_told_to_look_again(store, monkeypatch):
     put(store, "one", "two")
     monkeypatch.setattr(journal, "JOURNAL_SECONDS", -60)

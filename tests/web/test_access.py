@@ -85,6 +85,19 @@ def test_a_mailboxs_credentials_leave_servers_as_they_are(shared):
     assert site.ask(path, "PUT", {"scenario": "greeting-554"}, Authorization=ADMIN).status == 200
 
 
+def test_no_sample_is_sent_from_a_mailbox_into_another_one(shared):
+    """It comes by SMTP, to whatever mailbox its recipient, its user or its server stands for."""
+    site, _, _ = shared
+    before = site.store.count().all
+    for key in (ANN, ADMIN):
+        assert site.ask(f"/m/mine{OWN}/overview", Authorization=key).json["may_send_sample"] is False
+        answer = site.ask(f"/m/mine{OWN}/servers/plain/sample", "POST", Authorization=key)
+        assert (answer.status, "without /m/" in answer.json["error"]) == (403, True)
+    assert site.store.count().all == before
+    assert site.ask(f"{OWN}/overview", Authorization=ADMIN).json["may_send_sample"] is True
+    assert site.ask(f"{OWN}/servers/plain/sample", "POST", Authorization=ADMIN).status == 200
+
+
 def test_who_may_use_everything_may_use_every_mailbox(shared):
     site, mine, other = shared
     for box, known in (("mine", mine), ("other", other)):

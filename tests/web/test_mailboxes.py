@@ -194,6 +194,7 @@ def test_a_mailbox_without_a_slash_leads_to_it_and_an_empty_name_nowhere(site):
 
 def test_everything_below_a_mailbox_needs_credentials(open_site):
     site = open_site(users={"ann": "s3cret"})
+    assert site.ask("/m/mine").status == 401
     for route in ROUTES:
         for method in route.methods:
             path = route.path.replace("{", "").replace("}", "")

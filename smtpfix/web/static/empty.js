@@ -55,5 +55,5 @@ function server(one, app) {
     h("div", null, h("b", null, bdi(one.name)), h("span", { class: "dim" }, one.protocol === "smtp" ? "" : `${one.protocol.toUpperCase()}, `,
       MODES[/** @type {keyof typeof MODES} */ (one.mode)] ?? one.mode, one.requires_login && ", with a login")),
     h("span", null, h("code", null, bdi(place)), one.has_ca && h("a", { class: "link", href: `#/rules/${encodeURIComponent(one.name)}` }, "What to trust")),
-    h("span", { class: "row-of-buttons" }, copyButton(() => place), button));
+    h("span", { class: "row-of-buttons" }, copyButton(() => place), app.overview()?.may_send_sample !== false && button));
 }
