@@ -44,7 +44,7 @@ FLOORS = (
 """The wings, floor by floor from the ground up; imports go down, and never along a floor or in a ring."""
 
 IMPORTERS = {
-    "aiosmtpd": {"smtp.engine"},
+    "aiosmtpd": {"smtp.full_parser"},
     "aiosmtplib": {"audit.adapters"},
     "click": {"cli"},
     "cryptography": {"pki", "tls.binding"},

@@ -42,7 +42,7 @@ class State:
         told: Callable[[], None],
         retrieved: Callable[[Entry], None],
     ) -> None:
-        self.policy = policy
+        self.policy: ImapPolicy = policy
         self.source = source
         self.account: Account | None = None
         """Whose mail it reads; None before the login."""
