@@ -17,14 +17,12 @@ from .conversation.service import Done, Intake
 from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
 from .errors import CloseTimeoutError, InvalidValueError, NotRunningError
 from .forked import tell_in_child
-from .login.exchange import check_installed
-from .login.mechanisms import ANY_USER
+from .login.names import ANY_USER
 from .mail.inbox import Inbox
 from .policy.mode import Mode
 from .policy.place import Place
 from .policy.server_policy import ServerPolicy
 from .record.history import History
-from .resolver import resolving
 from .ruled import Ruled
 from .rules.rulebook import Rulebook
 from .running import RUNNING
@@ -115,6 +113,8 @@ class Server(Ruled, Configuring, WithAccounts):
             raise TypeError(f"{protocol!r} can be spoken of, and not served")
         self._protocol = protocol
         if self.policy.users is not None:
+            from .login.exchange import check_installed  # noqa: PLC0415 - many servers have no users
+
             check_installed((*self.policy.mechanisms, *(self.policy.mechanisms_in_clear or ())))
         self.inbox = inbox if inbox is not None else Inbox(self.policy.max_messages, self.policy.max_octets)
         """The captured messages."""
@@ -234,13 +234,17 @@ class Server(Ruled, Configuring, WithAccounts):
         reads one reply to a message, so give it one recipient a message there. Raises `InvalidValueError` where the
         server waits for a PROXY protocol header, which smtplib cannot send.
         """
-        with (
-            resolving(self.host, to=self.place.host)
-            if self.policy.uses_tls and not self.policy.is_good
-            else contextlib.nullcontext()
-        ):
+        with self._resolving():
             client: smtplib.SMTP = self._protocol.client(self, timeout=timeout)
             return client
+
+    def _resolving(self) -> contextlib.AbstractContextManager[object]:
+        """Let this process find the server by the name that its scenario needs."""
+        if not self.policy.uses_tls or self.policy.is_good:
+            return contextlib.nullcontext()
+        from .resolver import resolving  # noqa: PLC0415 - few scenarios need it
+
+        return resolving(self.host, to=self.place.host)
 
     # Names and certificate
 

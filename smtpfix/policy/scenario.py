@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.login.mechanisms import ANY_USER
+from smtpfix.login.names import ANY_USER
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.stages import CONNECT, HANDSHAKE
 

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from smtpfix.login.mechanisms import ANY_USER, Users
+from smtpfix.login.mechanisms import Users
+from smtpfix.login.names import ANY_USER
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
 
@@ -19,7 +20,7 @@ CAPABILITIES: Final = (
 """What CAPA may list (RFC 2449 section 6, RFC 2595 section 4, RFC 3206 section 5, RFC 6856), in this order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Pop3Policy(ServerPolicy):
     """Everything that is decided before a POP3 server starts: ``Pop3Policy("tls-required", users={"ann": "s3cret"})``.
 

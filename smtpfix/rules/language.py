@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from smtpfix.errors import InvalidValueError
 
 from .action import Action, Answer
-from .rule import Rule
+
+if TYPE_CHECKING:
+    from .rule import Rule
 
 
 class Language:

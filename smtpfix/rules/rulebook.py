@@ -12,11 +12,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from .language import Language
-from .rule import NOW, Moment, Rule, random_from
+from .moment import NOW, Moment
 from .stages import ANY
 
 if TYPE_CHECKING:
     from random import Random
+
+    from .rule import Rule
 
 
 _MOST_TIMES: Final = 10_000
@@ -147,6 +149,8 @@ class Rulebook:
             if met <= rule.after:
                 return False
             if rule.probability < 1:
+                from .rule import random_from  # noqa: PLC0415 - few rules leave anything to chance
+
                 chance = self._chances.setdefault(rule, random_from(rule.seed))
                 if chance.random() >= rule.probability:
                     return False

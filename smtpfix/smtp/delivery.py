@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from smtpfix.errors import CallbackFailed
 from smtpfix.mail.envelope import NO_DOTS, USUAL, Envelope, Transfer
 from smtpfix.mail.message import CapturedMessage
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import STOPPED, UNENDED, Kind
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import Rule
 
 from . import replies
 from .content import Content
 from .language import BDAT, CONTENT, END_OF_DATA
 
 if TYPE_CHECKING:
+    from smtpfix.rules.rule import Rule
+
     from .chunks import Chunk, Chunks, Whole
     from .conversation import SMTPConversation
     from .lmtp import Answers, Say

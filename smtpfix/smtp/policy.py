@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Unpack, cast
 
-from smtpfix.login.mechanisms import ANY_USER
+from smtpfix.login.names import ANY_USER
 from smtpfix.policy.checks import is_collection
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
@@ -38,7 +38,7 @@ DEFAULT_GREETING: Final = "{hostname} ESMTP smtpfix"
 _EHLO_LINE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[ =]?[!-~]*(?: [!-~]+)*\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Policy(ServerPolicy):
     """Everything that is decided before an SMTP server starts; it does not change while the server runs.
 

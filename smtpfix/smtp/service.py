@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .metering import MailLedger
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class SMTPService(Service):
     """One server's."""
 

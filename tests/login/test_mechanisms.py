@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from smtpfix import InvalidValueError
 from smtpfix.login.mechanisms import (
-    ANY_USER,
     MECHANISMS,
     Anonymous,
     CramMD5,
@@ -26,6 +25,7 @@ from smtpfix.login.mechanisms import (
     Token,
     XOAuth2,
 )
+from smtpfix.login.names import ANY_USER
 
 USERS = {"ann": "s3cret", "bob": "", "zoë": "pässword"}
 PAST, FUTURE = datetime(2001, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
