@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from pathlib import Path
 
@@ -67,6 +66,8 @@ def check_scenario_id(scenario_id: str, field: str = "scenario") -> None:
     known = _every_id()
     if scenario_id in known:
         return
+    import difflib  # noqa: PLC0415 - only where a name is wrong
+
     nearest = difflib.get_close_matches(str(scenario_id), known, n=1)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     raise UnknownScenario(f"{field}: no scenario {scenario_id!r} in the catalogue.{hint} There is: {', '.join(known)}")

@@ -6,7 +6,6 @@ the good chain.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -149,6 +148,8 @@ def check_key_type(key_type: object, field: str) -> None:
     """Raise `InvalidValueError`, which names the field and the nearest type, unless this is one of `KEY_TYPES`."""
     if key_type in (*KEY_TYPES,):
         return
+    import difflib  # noqa: PLC0415 - only where a name is wrong
+
     nearest = difflib.get_close_matches(str(key_type).lower(), KEY_TYPES, n=1)
     hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
     raise InvalidValueError(field, key_type, f"one of {', '.join(KEY_TYPES)}{hint}")

@@ -454,7 +454,7 @@ class ServerPolicy(Checked):
         for name in changes:
             if name not in names:
                 raise TypeError(f"{type(self).__name__} has no field {name!r}; there are {', '.join(names)}")
-        return replace(self, **changes)
+        return replace(self, **changes) if changes else self
 
 
 def _is_name(value: object) -> bool:

@@ -35,12 +35,14 @@ class Script:
     """The rules that may answer each stage; a stage without rules is missing."""
 
     def __post_init__(self) -> None:
-        table = {
+        object.__setattr__(self, "by_stage", MappingProxyType(self._table() if self.rules else {}))
+
+    def _table(self) -> dict[str, tuple[Rule, ...]]:
+        return {
             stage: rules
             for stage in self.language.stages
             if (rules := tuple(rule for rule in self.rules if self._covers(rule.stage, stage)))
         }
-        object.__setattr__(self, "by_stage", MappingProxyType(table))
 
     def _covers(self, rule_stage: str, stage: str) -> bool:
         return rule_stage == stage or (rule_stage == ANY and stage not in self.language.beside)
