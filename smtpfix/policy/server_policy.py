@@ -9,7 +9,6 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
-from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
@@ -18,6 +17,7 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.login.names import ANY_USER, ASKING, DEFAULT_MECHANISMS, MECHANISM_NAMES, SCRAM, SCRAM_PLUS
 
 from .checks import Checked, is_collection
+from .comparing import Compared
 from .mode import Mode, ModeName
 
 if TYPE_CHECKING:
@@ -43,12 +43,9 @@ DEFAULT_MAX_OCTETS: Final = 4_294_967_296
 _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z0-9.:]+\]\Z")
 
-_TAKING: Final[dict[type, attrgetter[tuple[object, ...]]]] = {}
-"""What takes, off the policies of a class, the fields that make one equal to others."""
-
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class ServerPolicy(Checked):
+class ServerPolicy(Checked, Compared):
     """Everything that is decided before a server starts, of any protocol; it does not change while the server runs.
 
     Raises `InvalidValueError` naming the field, the value and what is allowed, and `UnknownScenario` for a certificate
@@ -421,28 +418,6 @@ class ServerPolicy(Checked):
     def speaks(self) -> Protocol:
         """Return the protocol of a server that is told this: the policy's class says which."""
         raise NotImplementedError
-
-    # For sixty fields `dataclass` writes and compiles pages of source, in every run that uses a server.
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return self._values == other._values
-
-    def __hash__(self) -> int:
-        return hash(self._values)
-
-    @property
-    def _values(self) -> tuple[object, ...]:
-        """What makes it equal to others."""
-        kind = type(self)
-        if (take := _TAKING.get(kind)) is None:
-            take = _TAKING[kind] = attrgetter(*(item.name for item in fields(self) if item.compare))
-        return take(self)
-
-    def __repr__(self) -> str:
-        shown = (f"{item.name}={getattr(self, item.name)!r}" for item in fields(self) if item.repr)
-        return f"{type(self).__qualname__}({', '.join(shown)})"
 
     def replace(self, *mode: str, **changes: Any) -> Self:
         """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""
