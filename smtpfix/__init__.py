@@ -33,12 +33,14 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .imap.literals import Literals
     from .imap.policy import ImapPolicy
     from .imap.status import Bad, Bye, GoOn, No, PreAuth
-    from .login.mechanisms import ANY_USER, Token
+    from .login.mechanisms import Token
+    from .login.names import ANY_USER
     from .mail.accounts import Account
     from .mail.attempts import Attempts
+    from .mail.bodies import Attachment
     from .mail.envelope import Envelope, RefusedRecipient
     from .mail.inbox import Inbox
-    from .mail.message import Attachment, CapturedMessage
+    from .mail.message import CapturedMessage
     from .mail.stored import Folder, Gone, StoredMessage
     from .pki.authority import Authority
     from .policy.limits import Limits, Rate
@@ -46,7 +48,8 @@ if TYPE_CHECKING:  # for type checkers; `_HOMES` says the same to the running pr
     from .policy.scenario import Scenario
     from .pop3.policy import Pop3Policy
     from .pop3.replies import Err
-    from .record.session import AuthAttempt, Retrieval, Session, SessionEnd
+    from .record.session import AuthAttempt, Retrieval, Session
+    from .record.session_end import SessionEnd
     from .record.violation import Violation
     from .record.xclient import XClient
     from .redirecting import redirect
@@ -197,7 +200,8 @@ _HOMES = {
     "mail.inbox": {"Inbox"},
     "policy.limits": {"Limits", "Rate"},
     "mail.envelope": {"Envelope", "RefusedRecipient"},
-    "mail.message": {"Attachment", "CapturedMessage"},
+    "mail.bodies": {"Attachment"},
+    "mail.message": {"CapturedMessage"},
     "mail.stored": {"Folder", "Gone", "StoredMessage"},
     "imap.literals": {"Literals"},
     "imap.policy": {"ImapPolicy"},
@@ -217,7 +221,8 @@ _HOMES = {
     "redirecting": {"redirect"},
     "remote": {"RemoteInbox", "connect"},
     "resolver": {"resolving"},
-    "login.mechanisms": {"ANY_USER", "Token"},
+    "login.mechanisms": {"Token"},
+    "login.names": {"ANY_USER"},
     "policy.scenario": {"Scenario"},
     "rules.rule": {"Rule"},
     "rules.status": {"Ok"},
@@ -226,7 +231,8 @@ _HOMES = {
     "smtp.policy": {"Policy"},
     "smtp.policy_fields": {"PolicyFields"},
     "ruled": {"Stage"},
-    "record.session": {"AuthAttempt", "Retrieval", "Session", "SessionEnd"},
+    "record.session": {"AuthAttempt", "Retrieval", "Session"},
+    "record.session_end": {"SessionEnd"},
     "tls.facts": {"Alert", "TLSFailure", "TLSInfo"},
     "record.xclient": {"XClient"},
 }

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias, Unpack, cast
 
 from .rules.action import Action
-from .rules.rule import ArgumentMatch, Conditions, Rule
-from .rules.rulebook import Rulebook
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from .conversation.turn import Turn
+    from .rules.rule import ArgumentMatch, Conditions, Rule
+    from .rules.rulebook import Rulebook
 
 Stage: TypeAlias = Literal[
     "CONNECT",
@@ -89,6 +89,8 @@ Stage: TypeAlias = Literal[
 
 
 def _check_rule(method: str, given: object) -> None:
+    from .rules.rule import Rule  # noqa: PLC0415 - most tests set none
+
     if not isinstance(given, Rule):
         raise TypeError(f"{method}: {given!r} is no rule; keep the one that on() returns: rule = server.on(...)")
 
@@ -114,6 +116,8 @@ class Ruled:
         A function may stand for an action: it is given a `Turn`, in a thread of its own while the client waits, and
         returns an action, several, or None, where the server does what it does by itself. See `Decide`.
         """
+        from .rules.rule import Rule  # noqa: PLC0415 - most tests set none
+
         if any(not isinstance(action, Action) for action in actions):
             from .rules.decisions import as_actions  # noqa: PLC0415 - few rules ask functions
 

@@ -32,14 +32,12 @@ from .conversation.service import Done, Intake
 from .conversation.serving import CLOSE_BOUND, Attach, Serving, Watch
 from .errors import CloseTimeoutError, InvalidValueError, ListenError, NotRunningError
 from .forked import tell_in_child
-from .login.exchange import check_installed
-from .login.mechanisms import ANY_USER
+from .login.names import ANY_USER
 from .mail.inbox import Inbox
 from .policy.mode import Mode
 from .policy.place import Place
 from .policy.server_policy import ServerPolicy
 from .record.history import History
-from .resolver import resolving
 from .ruled import Ruled
 from .rules.rulebook import Rulebook
 from .running import RUNNING
@@ -276,12 +274,16 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
         reads one reply to a message, so give it one recipient a message there. Raises `InvalidValueError` where the
         server waits for a PROXY protocol header, which smtplib cannot send.
         """
-        with (
-            resolving(self.host, to=self.place.host)
-            if self.policy.uses_tls and not self.policy.is_good
-            else contextlib.nullcontext()
-        ):
+        with self._resolving():
             return self._protocol.client(self, timeout=timeout)
+
+    def _resolving(self) -> contextlib.AbstractContextManager[object]:
+        """Let this process find the server by the name that its scenario needs."""
+        if not self.policy.uses_tls or self.policy.is_good:
+            return contextlib.nullcontext()
+        from .resolver import resolving  # noqa: PLC0415 - few scenarios need it
+
+        return resolving(self.host, to=self.place.host)
 
     # Names and certificate
 
@@ -362,6 +364,8 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
     def _check(self, policy: ServerPolicy) -> None:
         """Raise an error for a policy that cannot be served here."""
         if policy.users is not None:
+            from .login.exchange import check_installed  # noqa: PLC0415 - many servers have no users
+
             check_installed((*policy.mechanisms, *(policy.mechanisms_in_clear or ())))
         authority = self._authority or self._own_authority
         if authority is not None and policy.old_ciphers and policy.uses_tls and authority.key_type != "rsa":

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 FLOORS = (
-    ("errors", "extras", "suggesting"),
+    ("errors", "extras", "later", "suggesting"),
     (
         *("resolver", "safe_text", "bounded", "clock", "early_signals", "event_loops", "field_docs", "forked"),
         *("running", "login", "rules"),
@@ -45,7 +45,7 @@ FLOORS = (
 """The wings, floor by floor from the ground up; imports go down, and never along a floor or in a ring."""
 
 IMPORTERS = {
-    "aiosmtpd": {"smtp.engine"},
+    "aiosmtpd": {"smtp.full_parser"},
     "aiosmtplib": {"audit.adapters"},
     "click": {"cli"},
     "cryptography": {"pki", "tls.binding"},
@@ -237,10 +237,14 @@ RARE = {
         "policy.scenario",
         "smtp.xclient",
         *("imap", "imap.policy", "imap.protocol", "pop3", "pop3.policy", "pop3.protocol"),
-        *("mail.accounts", "rules.edits", "rules.status"),
+        *("mail.accounts", "rules.edits", "rules.status", "rules.rule", "rules.notation", "resolver"),
+        *("mail.attempts", "mail.bodies", "mail.header_values", "mail.header_violations", "mail.links"),
+        *("mail.matching", "mail.mime", "mail.parsing", "mail.violations", "record.session", "record.violation"),
+        *("login.exchange", "login.hashed", "login.mechanisms", "smtp.full_parser"),
+        *("tls.client_hello", "tls.facts", "tls.side"),
     )
-}
-"""What only some servers need."""
+} | {"aiosmtpd.smtp", "attr", "cryptography", "email._header_value_parser"}
+"""What only some servers need, or what only looks at messages and sessions does."""
 
 
 @pytest.mark.parametrize(

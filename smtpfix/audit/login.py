@@ -6,7 +6,8 @@ from typing import Final
 
 from smtpfix.erasing import SHORTEST
 from smtpfix.errors import InvalidValueError
-from smtpfix.login.mechanisms import SCRAM, Token, Users
+from smtpfix.login.mechanisms import Token, Users
+from smtpfix.login.names import SCRAM
 from smtpfix.smtp.policy import Policy
 from smtpfix.suggesting import one_of
 

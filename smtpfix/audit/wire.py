@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from smtpfix.clock import monotonic
@@ -53,7 +52,7 @@ class WireServer(Server[Any]):
         place, known_as = super().place, self._known_as
         if known_as is None:
             return place
-        return replace(place, host=known_as, address=known_as if is_address(known_as) else place.address)
+        return place._replace(host=known_as, address=known_as if is_address(known_as) else place.address)
 
     def _channel(self, attach: Attach) -> Channel:
         if self.first_connected is None:

@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from smtpfix.login.mechanisms import ANY_USER
+from smtpfix.login.names import ANY_USER
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import OUTCOMES, Scenario
-from smtpfix.record.session import AuthAttempt, SessionEnd
+from smtpfix.record.session import AuthAttempt
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.record.violation import Violation
 from smtpfix.safe_text import printable

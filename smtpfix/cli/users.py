@@ -8,7 +8,8 @@ from typing import Final
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.login.hashed import HashedPassword, is_hashed
-from smtpfix.login.mechanisms import ANY_USER, DEFAULT_MECHANISMS, Credential, Token, Users
+from smtpfix.login.mechanisms import Credential, Token, Users
+from smtpfix.login.names import ANY_USER, DEFAULT_MECHANISMS
 from smtpfix.policy.tables import read_file
 
 _FOR_TOKENS: Final = ("XOAUTH2", "OAUTHBEARER")

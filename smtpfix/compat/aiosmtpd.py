@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from smtpfix.login.mechanisms import ANY_USER
+from smtpfix.login.names import ANY_USER
 from smtpfix.policy.mode import Mode
 from smtpfix.server import Server
 

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from smtpfix.conversation.conversation import Conversation
 from smtpfix.login.exchange import Verdict
 from smtpfix.record.recorder import Recorder
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.rules.reply import Reply
 from smtpfix.smtp import replies
 from smtpfix.smtp.commands import Commands

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.login.mechanisms import ANY_USER
+from smtpfix.login.names import ANY_USER
 from smtpfix.policy.mode import Mode
 from smtpfix.rules.reply import Reply
 from smtpfix.smtp.policy import Policy

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.record.recorder import Recorder
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.rules.action import Action, Answer
 from smtpfix.wire.channel import Channel
 

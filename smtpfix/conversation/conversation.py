@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, cast
 
 from smtpfix.clock import monotonic
 from smtpfix.record.recorder import Recorder
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import EARLY, Kind
 from smtpfix.rules.stages import CONNECT, GREETING
-from smtpfix.tls.client_hello import looks_like_tls
-from smtpfix.tls.facts import TLSFailure
-from smtpfix.tls.side import TLSSide
+from smtpfix.tls.recognising import looks_like_tls
 from smtpfix.wire.channel import Channel
 
 from .connection import AnswerT, Connection, Perform
@@ -30,6 +28,8 @@ from .upgrade import Upgrade
 
 if TYPE_CHECKING:
     from smtpfix.rules.edits import AnswerEdit
+    from smtpfix.tls.facts import TLSFailure
+    from smtpfix.tls.side import TLSSide
 
     from .proxied import HeaderFirst
 

@@ -12,17 +12,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Final, Generic
+from typing import TYPE_CHECKING, Final, Generic
 
-from smtpfix.login.exchange import CANCEL, Challenge, Dialogue, Outcome, Verdict, exchange_for, is_mechanism
-from smtpfix.login.mechanisms import Exchange
-from smtpfix.record.session import AuthAttempt
+from smtpfix.later import Later
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.stages import AUTH_ANSWER
-from smtpfix.tls.facts import TLSInfo
-from smtpfix.tls.side import TLSSide
 
 from .connection import AnswerT, Connection
+
+if TYPE_CHECKING:
+    from smtpfix.login import exchange as sasl
+    from smtpfix.login.mechanisms import Exchange
+    from smtpfix.tls.facts import TLSInfo
+    from smtpfix.tls.side import TLSSide
+else:
+    sasl = Later("login.exchange")
 
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{6,}=*")
 """A word that may be base64 of a password (RFC 4648), shorter than which none is worth to be kept secret."""
@@ -34,8 +38,8 @@ class Login(ABC, Generic[AnswerT]):
     def __init__(self, connection: Connection[AnswerT]) -> None:
         self._connection = connection
         self._recorder = connection.recorder
-        self._dialogue: Dialogue | None = None
-        self._outcome: Outcome | None = None
+        self._dialogue: sasl.Dialogue | None = None
+        self._outcome: sasl.Outcome | None = None
         self._own: AnswerT | None = None
         self._in_clear = False
         self._names_mechanism = False
@@ -52,9 +56,9 @@ class Login(ABC, Generic[AnswerT]):
         """As whom."""
         self._asks = False
         """Whether a function is asked who may log in, which may take its time."""
-        self._step: Callable[[], Outcome | None] | None = None
+        self._step: Callable[[], sasl.Outcome | None] | None = None
         """What is still to be heard, with the function's answer."""
-        self._refused: Dialogue | None = None
+        self._refused: sasl.Dialogue | None = None
         """The last one, if it was refused: a client that does not look at replies goes on with its answers."""
 
     # What only the protocol knows
@@ -64,7 +68,7 @@ class Login(ABC, Generic[AnswerT]):
         """Return the answer to a client that may not log in at this stage; None if it may."""
 
     @abstractmethod
-    def word(self, outcome: Outcome) -> AnswerT:
+    def word(self, outcome: sasl.Outcome) -> AnswerT:
         """Return what a client is told that has come so far."""
 
     @abstractmethod
@@ -104,8 +108,8 @@ class Login(ABC, Generic[AnswerT]):
         offered = policy.mechanisms_for(in_tls=not self._in_clear, has_certificate=has_certificate)
         name, *initials = argument.split() or [""]
         mechanism = name.upper()
-        self._names_mechanism = is_mechanism(name)
-        exchange = exchange_for(
+        self._names_mechanism = sasl.is_mechanism(name)
+        exchange = sasl.exchange_for(
             mechanism,
             policy.users,
             offered,
@@ -113,7 +117,7 @@ class Login(ABC, Generic[AnswerT]):
             certified=_certified(tls) if tls is not None else None,
             binding=self.tls.channel_binding if self.tls is not None else None,
         )
-        self._dialogue = dialogue = Dialogue(mechanism, " ".join(initials), exchange)
+        self._dialogue = dialogue = sasl.Dialogue(mechanism, " ".join(initials), exchange)
         self.is_open = True
         if refusal is not None:
             dialogue.peek()
@@ -134,7 +138,7 @@ class Login(ABC, Generic[AnswerT]):
         refusal = self.refuse() or refusal
         self._in_clear = not self._connection.channel.in_tls
         self._names_mechanism = True
-        self._dialogue = dialogue = Dialogue(command, base64.b64encode(response).decode() or "=", exchange)
+        self._dialogue = dialogue = sasl.Dialogue(command, base64.b64encode(response).decode() or "=", exchange)
         self.is_open = True
         if refusal is not None:
             dialogue.peek()
@@ -164,9 +168,9 @@ class Login(ABC, Generic[AnswerT]):
         dialogue = self._dialogue
         assert dialogue is not None  # noqa: S101 - a challenge is out
         line = line.removesuffix(b"\r")
-        self._recorder.add(Kind.CLIENT if line == CANCEL else Kind.SECRET, line)
+        self._recorder.add(Kind.CLIENT if line == sasl.CANCEL else Kind.SECRET, line)
         self.is_running = False
-        if self._asks and line != CANCEL:
+        if self._asks and line != sasl.CANCEL:
             self._step = partial(dialogue.answer, line)
             self._ask(partial(self._answered, dialogue, line))
             return
@@ -174,9 +178,9 @@ class Login(ABC, Generic[AnswerT]):
             self._outcome, self._own = outcome, self.word(outcome)
         self._answered(dialogue, line)
 
-    def _answered(self, dialogue: Dialogue, line: bytes) -> None:
+    def _answered(self, dialogue: sasl.Dialogue, line: bytes) -> None:
         """Answer what has been heard, or let the rules."""
-        if self._connection.service.rulebook.by_stage and line != CANCEL:
+        if self._connection.service.rulebook.by_stage and line != sasl.CANCEL:
             argument = f"{dialogue.mechanism} {dialogue.responses}"
             self._connection.at_stage(AUTH_ANSWER, argument, self._settled)
         else:
@@ -186,7 +190,7 @@ class Login(ABC, Generic[AnswerT]):
         """Hear what a function has to say of the user; everything waits meanwhile."""
         assert self._step is not None  # noqa: S101 - the caller looked
 
-        def heard(outcome: Outcome | None) -> None:
+        def heard(outcome: sasl.Outcome | None) -> None:
             self._step = None
             if outcome is not None:
                 self._outcome, self._own = outcome, self.word(outcome)
@@ -202,13 +206,13 @@ class Login(ABC, Generic[AnswerT]):
         """
         if forced is None:
             assert self._own is not None  # noqa: S101 - something has been heard
-            answer, goes_on, accepts = self._own, type(self._outcome) is Challenge, True
+            answer, goes_on, accepts = self._own, type(self._outcome) is sasl.Challenge, True
         else:
             answer, goes_on, accepts = forced, self.is_challenge(forced), self.is_acceptance(forced)
         if goes_on:
             self.is_running = True
         else:
-            self.end(accepted=accepts and self._outcome is Verdict.ACCEPTED)
+            self.end(accepted=accepts and self._outcome is sasl.Verdict.ACCEPTED)
         return answer
 
     def turn_away(self, argument: str) -> None:
@@ -222,7 +226,7 @@ class Login(ABC, Generic[AnswerT]):
         Clients that do not look at replies go on with user and password, at once or behind other commands. So what is
         no command is taken for that from the first login on; while the last one was accepted, only a word in base64.
         """
-        if not self._recorder.is_wary or line.strip() == CANCEL or self.is_command(line):
+        if not self._recorder.is_wary or line.strip() == sasl.CANCEL or self.is_command(line):
             return False
         was_accepted = self.is_complete and self._refused is None
         return not was_accepted or _BASE64.fullmatch(line.strip()) is not None
@@ -258,6 +262,8 @@ class Login(ABC, Generic[AnswerT]):
             self.is_complete, self.user = True, exchange.user
         elif exchange.refusal is not None:
             self._recorder.note(f"{dialogue.mechanism} is refused: {exchange.refusal}")
+        from smtpfix.record.session import AuthAttempt  # noqa: PLC0415 - few clients log in
+
         self._recorder.auth.append(
             AuthAttempt(
                 mechanism=dialogue.mechanism if self._names_mechanism else "",

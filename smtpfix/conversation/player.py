@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.action import Action, Answer
-from smtpfix.rules.rule import Moment
+from smtpfix.rules.moment import Moment
 
 from .connection import Connection, Perform
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from smtpfix.clock import monotonic
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.safe_text import printable
 from smtpfix.wire.proxy_header import Malformed, parse_header
 

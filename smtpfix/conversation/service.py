@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from smtpfix.mail.message import CapturedMessage
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.rules.rulebook import Rulebook
-from smtpfix.tls.side import TLSSide
 
 from .failures import Failures
 
 if TYPE_CHECKING:
     from smtpfix.mail.accounts import Accounts
     from smtpfix.mail.attempts import EarlyAttempt
+    from smtpfix.mail.message import CapturedMessage
     from smtpfix.record.recorder import Recorder
+    from smtpfix.tls.side import TLSSide
 
     from .metering import Ledger
 
@@ -32,8 +32,7 @@ def _ignored(*_: object) -> None:
     """Do nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(NamedTuple):
     """Where messages go that a server takes in."""
 
     next_number: Callable[[], int]
@@ -59,7 +58,7 @@ class Closing:
     has_begun = False
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Service:
     """One server's. What only one protocol shares, its own kind of this has."""
 

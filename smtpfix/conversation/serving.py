@@ -10,8 +10,7 @@ import concurrent.futures
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from smtpfix.clock import monotonic
 from smtpfix.event_loops import on_trio, running_library
@@ -19,7 +18,7 @@ from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.record.history import History
 from smtpfix.record.recorder import RecordedServer, Recorder
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Event, Kind
 from smtpfix.wire.channel import Channel, Listener
 from smtpfix.wire.door import Address, Door, server_address
@@ -44,8 +43,7 @@ Attach: TypeAlias = Callable[[Channel], Listener]
 """Returns whom a channel tells what happens, once it is connected."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(NamedTuple):
     """Who is told of sessions as they begin and end; in the loop thread."""
 
     started: Callable[[Session], bool]

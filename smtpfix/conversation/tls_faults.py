@@ -6,7 +6,7 @@ from typing import Final
 
 from smtpfix.policy.tls_profile import FAULTS
 from smtpfix.record.recorder import Recorder
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.tls.client_hello import parse_client_hello
 from smtpfix.tls.facts import Alert, TLSFailure
 from smtpfix.wire.channel import Channel

@@ -8,10 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from smtpfix.clock import monotonic
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.rules.stages import HANDSHAKE
-from smtpfix.tls.client_hello import parse_client_hello
-from smtpfix.tls.facts import TLSFailure
 
 from .connection import Connection
 
@@ -102,6 +100,9 @@ class Upgrade:
                 return False
         recorder = connection.recorder
         if recorder.tls_failure is None:
+            from smtpfix.tls.client_hello import parse_client_hello  # noqa: PLC0415 - few clients do so
+            from smtpfix.tls.facts import TLSFailure  # noqa: PLC0415 - as above
+
             recorder.client_hello = parse_client_hello(bytes(buffer))
             reason = "the client began TLS where the server speaks in clear"
             recorder.tls_failure = TLSFailure(reason=reason, alert=None, alert_sender=None, openssl_reason=None)

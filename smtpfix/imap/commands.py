@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.rules.stages import UNKNOWN
 from smtpfix.rules.status import Ok, Status
 

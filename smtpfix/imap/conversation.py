@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from smtpfix.conversation.conversation import Conversation
-from smtpfix.record.session import Retrieval, SessionEnd
+from smtpfix.record.session import Retrieval
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.status import Ok, Status
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from smtpfix.login.mechanisms import ANY_USER, Users
+from smtpfix.login.mechanisms import Users
+from smtpfix.login.names import ANY_USER
 from smtpfix.policy.checks import MEANT, is_collection
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
@@ -21,7 +22,7 @@ _DELIMITERS: Final = ("/", ".", "\\")
 
 
 @suggests_fields(MEANT)
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class ImapPolicy(ServerPolicy):
     """Everything that is decided before an IMAP server starts; it does not change while the server runs.
 

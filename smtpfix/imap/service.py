@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smtpfix.record.recorder import Recorder
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class IMAPService(Service):
     """One server's."""
 

@@ -42,7 +42,7 @@ class State:
         told: Callable[[], None],
         retrieved: Callable[[Entry], None],
     ) -> None:
-        self.policy = policy
+        self.policy: ImapPolicy = policy
         self.hierarchy = Hierarchy(policy.delimiter, under_inbox=policy.under_inbox)
         """What this server calls folders."""
         self.source = source

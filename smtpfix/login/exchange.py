@@ -18,16 +18,8 @@ from typing import Final, TypeAlias
 from smtpfix.errors import ExtraMissing
 from smtpfix.extras import install
 
-from .mechanisms import (
-    MECHANISM_NAMES,
-    MECHANISMS,
-    SCRAM,
-    SCRAM_PLUS,
-    Exchange,
-    MalformedResponseError,
-    ServerFirstError,
-    Users,
-)
+from .mechanisms import MECHANISMS, Exchange, MalformedResponseError, ServerFirstError, Users
+from .names import MECHANISM_NAMES, SCRAM, SCRAM_PLUS
 
 CANCEL: Final = b"*"
 """What a client says instead of an answer to break an exchange off (RFC 4954 section 4, RFC 9051 section 6.2.2)."""

@@ -14,22 +14,12 @@ import unicodedata
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import Enum
 from typing import ClassVar, Final, Literal, TypeAlias
 
 from smtpfix.errors import InvalidValueError
 
 from .hashed import HashedPassword
-
-
-class AnyUser(Enum):
-    """Type of `ANY_USER`."""
-
-    ANY_USER = "any user"
-
-
-ANY_USER: Final = AnyUser.ANY_USER
-"""As `Policy.users`: accept every user, password and token, and record them."""
+from .names import ANY_USER, AnyUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,18 +318,3 @@ MECHANISMS: Final[Mapping[str, type[Exchange]]] = {
     "ANONYMOUS": Anonymous,
 }
 """The mechanisms that need nothing but the standard library."""
-
-SCRAM_PLUS: Final = ("SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS")
-"""The mechanisms that bind to the TLS channel."""
-
-SCRAM: Final = ("SCRAM-SHA-1", "SCRAM-SHA-256", *SCRAM_PLUS)
-"""The mechanisms of `sasl_scram`, which need the extra ``smtpfix[scram]``."""
-
-MECHANISM_NAMES: Final = (*MECHANISMS, *SCRAM)
-"""Every mechanism there is."""
-
-ASKING: Final = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
-"""The mechanisms that show the server a password or a token, which a function can be asked about."""
-
-DEFAULT_MECHANISMS: Final = ("PLAIN", "LOGIN")
-"""The mechanisms offered unless the policy says otherwise, in this order."""

@@ -12,15 +12,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias, Unpack, overload
 
 from smtpfix.errors import MessageIndexError, NoMessage, UnexpectedMessage
+from smtpfix.later import Later
 from smtpfix.policy.server_policy import DEFAULT_MAX_OCTETS
 from smtpfix.record.waiting import Bell
 
-from .attempts import Attempts, EarlyAttempt, select
-from .matching import Criteria, Matcher
 from .message import CapturedMessage
 
 if TYPE_CHECKING:
+    from . import matching
     from .accounts import Accounts
+    from .attempts import Attempts, EarlyAttempt
+    from .matching import Criteria, Matcher
+else:
+    matching = Later("mail.matching")
 
 _NEAR_MISSES = 5
 _SESSIONS_SHOWN = 5
@@ -67,7 +71,7 @@ class Inbox(Sequence[CapturedMessage]):
             return self._messages[index]
         except IndexError:
             at = operator.index(index)
-            raise MessageIndexError(self._explain(at + 1 if at >= 0 else -at, None, Matcher({}), "")) from None
+            raise MessageIndexError(self._explain(at + 1 if at >= 0 else -at, None, matching.Matcher({}), "")) from None
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -121,7 +125,7 @@ class Inbox(Sequence[CapturedMessage]):
 
     def find(self, **criteria: Unpack[Criteria]) -> tuple[CapturedMessage, ...]:
         """Return the messages that match, without waiting; all of them without criteria."""
-        matcher = Matcher(criteria)
+        matcher = matching.Matcher(criteria)
         return tuple(message for message in self.messages if matcher.matches(message))
 
     # Asserting
@@ -139,8 +143,10 @@ class Inbox(Sequence[CapturedMessage]):
             return found[0]
         if found:
             listed = "\n".join(f"  {message}" for message in found[:_NEAR_MISSES])
-            raise UnexpectedMessage(f"expected one message ({Matcher(criteria)}), {len(found)} match:\n{listed}")
-        raise NoMessage(self._explain(1, 0, Matcher(criteria), ""))
+            raise UnexpectedMessage(
+                f"expected one message ({matching.Matcher(criteria)}), {len(found)} match:\n{listed}"
+            )
+        raise NoMessage(self._explain(1, 0, matching.Matcher(criteria), ""))
 
     def attempts(self, message_id: str | None = None, **criteria: Unpack[Criteria]) -> Attempts:
         """Return all attempts to deliver the one message that matches, accepted or not, oldest first.
@@ -152,12 +158,14 @@ class Inbox(Sequence[CapturedMessage]):
         came. Where no content came at all, `to`, `reverse_path` and `user` are what it can be asked for.
         """
         __tracebackhide__ = True
+        from .attempts import select  # noqa: PLC0415 - few tests ask for them
+
         with self._bell.lock:
             seen = [*self._messages, *self._refused]
             early = list(self._turned_away.items())
         seen.sort(key=lambda message: message.number)
         anonymous = [(attempt.message(), behind) for attempt, behind in early]
-        return select(seen, anonymous, message_id, Matcher(criteria), self._told)
+        return select(seen, anonymous, message_id, matching.Matcher(criteria), self._told)
 
     def wait(
         self, count: int = 1, *, timeout: float = 5.0, **criteria: Unpack[Criteria]
@@ -167,7 +175,7 @@ class Inbox(Sequence[CapturedMessage]):
         Raises `NoMessage`, and `BlockingWaitError` where it would stop an event loop: use `received` there.
         """
         __tracebackhide__ = True
-        search = _Search(self, count, Matcher(criteria))
+        search = _Search(self, count, matching.Matcher(criteria))
         found = self._bell.wait(search.look, timeout, "'await inbox.received(...)'")
         return found if found is not None else self._fail(search, timeout)
 
@@ -180,20 +188,20 @@ class Inbox(Sequence[CapturedMessage]):
     ) -> tuple[CapturedMessage, ...]:
         """Like `wait`, awaited: the event loop goes on."""
         __tracebackhide__ = True
-        search = _Search(self, count, Matcher(criteria))
+        search = _Search(self, count, matching.Matcher(criteria))
         found = await self._bell.wait_async(search.look, timeout)
         return found if found is not None else self._fail(search, timeout)
 
     def expect_none(self, *, within: float = 0.0, **criteria: Unpack[Criteria]) -> None:
         """Raise `UnexpectedMessage` if a message matches, now or in the next `within` seconds."""
         __tracebackhide__ = True
-        search = _Search(self, 1, Matcher(criteria))
+        search = _Search(self, 1, matching.Matcher(criteria))
         _refuse(self._bell.wait(search.look, within, "'await inbox.received_none(...)'"), search)
 
     async def received_none(self, *, within: float = 0.0, **criteria: Unpack[Criteria]) -> None:
         """Like `expect_none`, awaited: the event loop goes on."""
         __tracebackhide__ = True
-        search = _Search(self, 1, Matcher(criteria))
+        search = _Search(self, 1, matching.Matcher(criteria))
         _refuse(await self._bell.wait_async(search.look, within), search)
 
     def clear(self) -> None:

@@ -10,27 +10,34 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.record.session import Session
-from smtpfix.record.violation import Violation
+from smtpfix.later import Later
 from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
 from .answered import Answered
-from .bodies import Attachment, attachments, body_text, part_of
 from .envelope import USUAL, Envelope, Transfer
-from .header_values import addresses, sound, unfolded, words
-from .header_violations import in_headers, recommended
-from .links import links_in_html, urls_in_text
-from .mime import Part, split
-from .parsing import LONGEST_VALUE, parse, parse_headers, plain_subject
-from .violations import BARE_CR, BARE_LF, END_OF_HEADERS, end_like, in_message, without
 
-__all__ = ("Attachment", "CapturedMessage", "Headers", "SessionSource")
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+    from smtpfix.record.session import Session
+    from smtpfix.record.violation import Violation
+
+    from . import bodies, header_values, header_violations, links, mime, parsing, violations
+    from .bodies import Attachment
+    from .mime import Part
+else:
+    bodies = Later("mail.bodies")
+    header_values = Later("mail.header_values")
+    header_violations = Later("mail.header_violations")
+    links = Later("mail.links")
+    mime = Later("mail.mime")
+    parsing = Later("mail.parsing")
+    violations = Later("mail.violations")
 
 _LONGEST_SHOWN: Final = 320
 """Characters of an address or a subject in a line; the longest address has so many (RFC 5321 section 4.5.3.1)."""
@@ -138,7 +145,7 @@ class CapturedMessage(Answered):
     @property
     def sender(self) -> str:
         """The first address in the From header, without its display name."""
-        return next(addresses(self._raw("From") or ""), "")
+        return next(header_values.addresses(self._raw("From") or ""), "")
 
     @property
     def addressees(self) -> tuple[str, ...]:
@@ -148,11 +155,11 @@ class CapturedMessage(Answered):
     @property
     def blind_recipients(self) -> tuple[str, ...]:
         """The envelope's recipients that no header names, as a Bcc done well has it (RFC 5322 section 3.6.3)."""
-        return without(self.to, self.addressees)
+        return violations.without(self.to, self.addressees)
 
     def _addresses(self, *names: str) -> tuple[str, ...]:
         values = (value for name, value in self.headers.raw_items() if name.lower() in names)
-        return tuple(dict.fromkeys(address for value in values for address in addresses(value)))
+        return tuple(dict.fromkeys(address for value in values for address in header_values.addresses(value)))
 
     # What it says
 
@@ -165,16 +172,16 @@ class CapturedMessage(Answered):
     def headers(self) -> EmailMessage:
         """The header section, parsed without the body: ``message.headers["X-Id"]`` is None where there is none."""
         if self._headers is None:
-            end = END_OF_HEADERS.search(self.content)
+            end = violations.END_OF_HEADERS.search(self.content)
             section = self.content[: end.end()] if end else self.content
-            object.__setattr__(self, "_headers", parse_headers(section))
+            object.__setattr__(self, "_headers", parsing.parse_headers(section))
         assert self._headers is not None  # noqa: S101 - set just above
         return self._headers
 
     @property
     def subject(self) -> str:
         """The Subject header, decoded; ``""`` without one."""
-        if self._headers is None and (plain := plain_subject(self.content)) is not None:
+        if self._headers is None and (plain := parsing.plain_subject(self.content)) is not None:
             return plain
         return self.header("Subject") or ""
 
@@ -186,10 +193,10 @@ class CapturedMessage(Answered):
         raw = self._raw(name)
         if raw is None:
             return None
-        if len(raw) <= LONGEST_VALUE:
+        if len(raw) <= parsing.LONGEST_VALUE:
             with contextlib.suppress(Exception):  # its parser raises many things on hostile input
                 return str(self.headers[name])
-        return words(unfolded(raw))
+        return header_values.words(header_values.unfolded(raw))
 
     def raw_header(self, name: str) -> str | None:
         """Return the first header of this name as it stands, folds and encoded words included; None if there is none.
@@ -197,7 +204,7 @@ class CapturedMessage(Answered):
         Octets outside ASCII are read as UTF-8.
         """
         raw = self._raw(name)
-        return None if raw is None else sound(raw)
+        return None if raw is None else header_values.sound(raw)
 
     @property
     def one_click_unsubscribe(self) -> str | None:
@@ -205,10 +212,10 @@ class CapturedMessage(Answered):
 
         None unless List-Unsubscribe has it and List-Unsubscribe-Post says so, both as they stand.
         """
-        post = unfolded(self._raw("List-Unsubscribe-Post") or "")
+        post = header_values.unfolded(self._raw("List-Unsubscribe-Post") or "")
         if post.lower() != "list-unsubscribe=one-click":
             return None
-        places = unfolded(self._raw("List-Unsubscribe") or "").split("<")[1:]
+        places = header_values.unfolded(self._raw("List-Unsubscribe") or "").split("<")[1:]
         urls = ("".join(place.partition(">")[0].split()) for place in places)
         return next((url for url in urls if url.lower().startswith("https://")), None)
 
@@ -228,14 +235,14 @@ class CapturedMessage(Answered):
     @property
     def _whole(self) -> tuple[EmailMessage, str | None]:
         if self._parsed is None:
-            object.__setattr__(self, "_parsed", parse(self.content))
+            object.__setattr__(self, "_parsed", parsing.parse(self.content))
         assert self._parsed is not None  # noqa: S101 - set just above
         return self._parsed
 
     @property
     def _parts(self) -> tuple[Part, tuple[str, ...]]:
         if self._split is None:
-            object.__setattr__(self, "_split", split(self.content))
+            object.__setattr__(self, "_split", mime.split(self.content))
         assert self._split is not None  # noqa: S101 - set just above
         return self._split
 
@@ -251,12 +258,12 @@ class CapturedMessage(Answered):
     @property
     def text(self) -> str:
         r"""The plain-text body, decoded, with ``\n`` line ends; ``""`` without one."""
-        return body_text(self._parts[0], "plain")
+        return bodies.body_text(self._parts[0], "plain")
 
     @property
     def html(self) -> str:
         r"""The HTML body, decoded, with ``\n`` line ends; ``""`` without one."""
-        return body_text(self._parts[0], "html")
+        return bodies.body_text(self._parts[0], "html")
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
@@ -271,7 +278,7 @@ class CapturedMessage(Answered):
     @property
     def _attached(self) -> tuple[tuple[Attachment, ...], tuple[Attachment, ...]]:
         if self._attachments is None:
-            found = tuple(attachments(self._parts[0]))
+            found = tuple(bodies.attachments(self._parts[0]))
             saved = tuple(one for one in found if not one.is_inline)
             object.__setattr__(self, "_attachments", (saved, tuple(one for one in found if one.is_inline)))
         assert self._attachments is not None  # noqa: S101 - set just above
@@ -284,7 +291,7 @@ class CapturedMessage(Answered):
         """
         if "/" not in wanted and not wanted.lower().startswith("cid:"):
             raise InvalidValueError("CapturedMessage.part", wanted, "a media type such as text/calendar, or a cid: URL")
-        return part_of(self._parts[0], wanted)
+        return bodies.part_of(self._parts[0], wanted)
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -292,7 +299,7 @@ class CapturedMessage(Answered):
 
         In HTML they are what ``<a>`` and ``<area>`` lead to.
         """
-        return tuple(dict.fromkeys((*links_in_html(self.html), *urls_in_text(self.text))))
+        return tuple(dict.fromkeys((*links.links_in_html(self.html), *links.urls_in_text(self.text))))
 
     # How it was on the wire
 
@@ -319,12 +326,12 @@ class CapturedMessage(Answered):
     @property
     def has_bare_line_feeds(self) -> bool:
         """Whether an LF came without its CR, against RFC 5321 section 2.3.8."""
-        return BARE_LF.search(self.content) is not None
+        return violations.BARE_LF.search(self.content) is not None
 
     @property
     def has_bare_carriage_returns(self) -> bool:
         """Whether a CR came without its LF, against RFC 5321 section 2.3.8."""
-        return BARE_CR.search(self.content) is not None
+        return violations.BARE_CR.search(self.content) is not None
 
     @property
     def end_like_sequences(self) -> tuple[str, ...]:
@@ -332,7 +339,7 @@ class CapturedMessage(Answered):
 
         A client that lets one through lets whoever writes the text append messages of his own (SMTP smuggling).
         """
-        return end_like(self.content, self._transfer.dots.ends)
+        return violations.end_like(self.content, self._transfer.dots.ends)
 
     @property
     def is_8bit(self) -> bool:
@@ -354,13 +361,13 @@ class CapturedMessage(Answered):
     @property
     def recommendations(self) -> tuple[Violation, ...]:
         """What the standards recommend and it has not, such as a Message-ID; most mail has."""
-        return tuple(recommended(self.headers.raw_items()))
+        return tuple(header_violations.recommended(self.headers.raw_items()))
 
     def _found_violations(self) -> Iterator[Violation]:
         if self.refused_before_content:
             return
         bcc = self._addresses("bcc", "resent-bcc")
-        yield from in_message(
+        yield from violations.in_message(
             self.content,
             addresses=(self.reverse_path, *self.to),
             mail_parameters=self.envelope.mail_parameters,
@@ -368,10 +375,10 @@ class CapturedMessage(Answered):
             ended_by=self._transfer.ended_by,
             ends=() if self.chunks else self.end_like_sequences,  # in a chunk no dot ends anything
             bcc=bcc,
-            not_bcc=without(self.to, bcc),
+            not_bcc=violations.without(self.to, bcc),
         )
         inside = (part.fields for part in itertools.islice(self._parts[0].walk(), 1, None))
-        yield from in_headers(self.headers.raw_items(), inside)
+        yield from header_violations.in_headers(self.headers.raw_items(), inside)
 
     def __str__(self) -> str:
         """Return the message in one line, as failed waits list it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -37,8 +37,7 @@ _ALGORITHMS: Final = {
 """AlgorithmIdentifiers (RFC 3279 section 2.2) of the signatures that the builder refuses to make."""
 
 
-@dataclass(frozen=True, slots=True)
-class Revocation:
+class Revocation(NamedTuple):
     """Where a certificate's issuer says what is revoked: URLs of the CRL, the OCSP responder and the issuer."""
 
     crl: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from cryptography import x509
 
@@ -74,7 +74,7 @@ class Issuer:
         The leaf's key is its own where that costs nothing, and otherwise `with_new_key`. Raises `InvalidValueError`
         for names that no certificate can hold, and for one that would revoke itself.
         """
-        means = replace(self._means, ring=keys.KeyRing()) if with_new_key else self._means
+        means = self._means._replace(ring=keys.KeyRing()) if with_new_key else self._means
         work = _Work(scenario, place, means, self._now(), register)
         try:
             path = self._path(work)
@@ -131,8 +131,7 @@ class Issuer:
         return path[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class _Means:
+class _Means(NamedTuple):
     """What all chains of one authority are made with."""
 
     key: str
@@ -141,8 +140,7 @@ class _Means:
     trustme: trustme_ca.Trustme
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
+class _Work(NamedTuple):
     """One chain being issued."""
 
     scenario: Scenario

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.login.mechanisms import SCRAM
+from smtpfix.login.names import SCRAM
 
 from .catalogue_files import load_scenario, scenario_ids
 from .protocol import DEFAULT_PROTOCOL

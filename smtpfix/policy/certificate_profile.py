@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from smtpfix.errors import InvalidValueError
 from smtpfix.suggesting import one_of
 
+from .comparing import Compared
 from .tables import check_table
 
 KEYS: Final = (
@@ -57,8 +58,8 @@ CA_DAYS: Final[tuple[Day, Day]] = (date(2000, 1, 1), date(3000, 1, 1))
 """First and last day of validity where nothing is said of them; a CA's are those that trustme gives."""
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateProfile:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class CertificateProfile(Compared):
     """One certificate. Raises `InvalidValueError` naming the key, the value and what is allowed."""
 
     where: str

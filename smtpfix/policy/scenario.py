@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.login.mechanisms import ANY_USER
+from smtpfix.login.names import ANY_USER
 from smtpfix.rules.rule import Rule
 from smtpfix.rules.stages import CONNECT, HANDSHAKE
 from smtpfix.suggesting import one_of
 
 from .certificate_profile import CertificateProfile, is_template
+from .comparing import Compared
 from .flaw import BY_VERIFY_CODE, FLAWS
 from .tables import check_table, read_toml
 from .tls_profile import TLSProfile
@@ -118,8 +119,8 @@ _TLS: Final = TLSProfile()
 _ACCEPTED: Final = Evidence(_VERIFIED)
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Scenario(Compared):
     """One entry of the catalogue. Raises `InvalidValueError` naming the file, the key and what is allowed."""
 
     id: str

@@ -14,24 +14,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.login.mechanisms import (
-    ANY_USER,
-    ASKING,
-    DEFAULT_MECHANISMS,
-    MECHANISM_NAMES,
-    SCRAM,
-    SCRAM_PLUS,
-    Credential,
-    Users,
-)
+from smtpfix.login.names import ANY_USER, ASKING, DEFAULT_MECHANISMS, MECHANISM_NAMES, SCRAM, SCRAM_PLUS
 from smtpfix.suggesting import check_names, either, one_of
 
 from .checks import MEANT, Checked, is_collection
+from .comparing import Compared
 from .mode import Mode, ModeName, what_mode
 
 if TYPE_CHECKING:
     import ssl
 
+    from smtpfix.login.mechanisms import Users
     from smtpfix.rules.rule import Rule
 
     from .protocol import Protocol
@@ -55,8 +48,8 @@ _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z0-9.:]+\]\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class ServerPolicy(Checked):
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class ServerPolicy(Checked, Compared):
     """Everything that is decided before a server starts, of any protocol; it does not change while the server runs.
 
     Raises `InvalidValueError` naming the field, the value and what is allowed, and `UnknownScenario` for a certificate
@@ -496,7 +489,7 @@ class ServerPolicy(Checked):
         if mode:
             changes["mode"] = mode[0]
         check_names(type(self).__name__, changes, [item.name for item in fields(self) if item.init], MEANT)
-        return replace(self, **changes)
+        return replace(self, **changes) if changes else self
 
     def showing(self, scenario: str | Path) -> Self:
         """Return this policy with a scenario, of whatever kind, in the place of those it has; ``good`` takes them out.
@@ -543,6 +536,8 @@ def _is_name(value: object) -> bool:
 
 def _is_credential(value: object) -> bool:
     """Return whether a value is what a user is known by, or several of these."""
+    from smtpfix.login.mechanisms import Credential  # noqa: PLC0415 - few servers have users
+
     return isinstance(value, Credential) or (
         isinstance(value, tuple) and all(isinstance(one, Credential) for one in value)
     )

@@ -12,6 +12,7 @@ from typing import Any, Final
 from smtpfix.errors import InvalidValueError
 from smtpfix.suggesting import one_of
 
+from .comparing import Compared
 from .tables import check_table
 
 FAULTS: Final = {
@@ -41,8 +42,8 @@ _CHOICES: Final[Mapping[str, tuple[object, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TLSProfile:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class TLSProfile(Compared):
     """The server's side of TLS. Raises `InvalidValueError` naming the key, the value and what is allowed."""
 
     where: str = "tls"

@@ -11,7 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from smtpfix.conversation.conversation import Conversation
-from smtpfix.record.session import Retrieval, SessionEnd
+from smtpfix.record.session import Retrieval
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.action import Action, Answer
 from smtpfix.rules.stages import UNKNOWN

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from smtpfix.login.mechanisms import ANY_USER, Users
+from smtpfix.login.mechanisms import Users
+from smtpfix.login.names import ANY_USER
 from smtpfix.policy.checks import MEANT
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
@@ -22,7 +23,7 @@ CAPABILITIES: Final = (
 
 
 @suggests_fields(MEANT)
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Pop3Policy(ServerPolicy):
     """Everything that is decided before a POP3 server starts: ``Pop3Policy("tls-required", users={"ann": "s3cret"})``.
 

@@ -40,7 +40,7 @@ class LoginLedger(Ledger):
         return False
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Pop3Service(Service):
     """One server's."""
 

@@ -13,7 +13,8 @@ from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.resolver import DOMAIN
 
 from .reading import Reading
-from .session import Session, SessionEnd
+from .session import Session
+from .session_end import SessionEnd
 
 _DISTRUST: Final = ("unknown_ca", "bad_certificate", "certificate_unknown")
 """Alerts of clients that do not know the authority: OpenSSL's, that of Go's library, and that of Java's."""

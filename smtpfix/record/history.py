@@ -6,15 +6,17 @@ import itertools
 import operator
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from smtpfix.clock import monotonic
 from smtpfix.errors import NoSession, SessionIndexError
 from smtpfix.policy.server_policy import DEFAULT_MAX_OCTETS
 
 from .recorder import Recorder
-from .session import Session
 from .waiting import Bell
+
+if TYPE_CHECKING:
+    from .session import Session
 
 _SHOWN = 10
 _HINTS_SHOWN = 5
@@ -29,7 +31,7 @@ class Mark(NamedTuple):
     """The time, by the process's own clock."""
 
 
-class History(Sequence[Session]):
+class History(Sequence["Session"]):
     """The sessions of a server; each access shows them as they stand now.
 
     A client that has just failed a handshake or closed its connection may be ahead of the server's thread by a moment.

@@ -8,7 +8,8 @@ from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
 
 from .reading import Reading
-from .session import Session, SessionEnd
+from .session import Session
+from .session_end import SessionEnd
 from .transcript import Kind
 
 _LEFT = (SessionEnd.QUIT, SessionEnd.CLIENT_CLOSED, SessionEnd.RESET)

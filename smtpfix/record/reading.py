@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .transcript import Event
-from .violation import Violation
 
 if TYPE_CHECKING:
     from .session import Session
+    from .violation import Violation
 
 
 class Reading:

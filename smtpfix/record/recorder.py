@@ -8,24 +8,26 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smtpfix.clock import monotonic
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import DEFAULT_MAX_EVENTS, DEFAULT_MAX_TRANSCRIPT_OCTETS
 from smtpfix.safe_text import excerpt
-from smtpfix.tls.client_hello import ClientHello
-from smtpfix.tls.facts import Alerts, TLSFailure, TLSInfo
 
 from .reading import Reading
-from .session import AuthAttempts, Retrieval, Retrievals, Session, SessionEnd
+from .session_end import SessionEnd
 from .transcript import Event, Kind, Transcript
 
 if TYPE_CHECKING:
     from smtpfix.record.xclient import XClient
+    from smtpfix.tls.client_hello import ClientHello
+    from smtpfix.tls.facts import Alerts, TLSFailure, TLSInfo
     from smtpfix.wire.proxy_header import ProxyHeader
+
+    from .session import AuthAttempts, Retrieval, Retrievals, Session
 _MOST_INJECTED: Final = 65_536
 """Octets of what came behind STARTTLS that a session keeps."""
 _EVENT: Final = 60
@@ -38,12 +40,11 @@ _NUMBER: Final = 36
 """Octets of memory that a number takes in a list of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedServer:
+class RecordedServer(NamedTuple):
     """What all records of one server have in common."""
 
     mode: Mode = Mode.PLAIN
-    reading: Reading = field(default_factory=Reading)
+    reading: Reading = Reading()
     """The protocol it speaks, for what only that can tell of a record."""
     max_events: int = DEFAULT_MAX_EVENTS
     """Events that a transcript keeps."""
@@ -55,6 +56,8 @@ class Recorder:
     """The growing record of one session."""
 
     __slots__ = (
+        "_alerts",
+        "_auth",
         "_began",
         "_columns",
         "_count",
@@ -69,8 +72,6 @@ class Recorder:
         "_server",
         "_server_address",
         "_started",
-        "alerts",
-        "auth",
         "client",
         "client_hello",
         "client_name",
@@ -109,8 +110,8 @@ class Recorder:
         self.tls: TLSInfo | None = None
         self.tls_failure: TLSFailure | None = None
         self.client_hello: ClientHello | None = None
-        self.alerts = Alerts()
-        self.auth = AuthAttempts()
+        self._alerts: Alerts | None = None
+        self._auth: AuthAttempts | None = None
         self.weight = 0
         """About how many octets of memory it takes, once it is over."""
         self.message_count = 0
@@ -189,9 +190,33 @@ class Recorder:
         self._injected_count += len(octets)
         self.injected += octets[: _MOST_INJECTED - len(self.injected)]
 
+    @property
+    def auth(self) -> AuthAttempts:
+        """The AUTH commands that are over."""
+        if self._auth is None:
+            from .session import AuthAttempts  # noqa: PLC0415 - few clients log in
+
+            self._auth = AuthAttempts()
+        return self._auth
+
+    @property
+    def alerts(self) -> Alerts:
+        """The TLS alerts; those of the connection's TLS, once it has begun."""
+        if self._alerts is None:
+            from smtpfix.tls.facts import Alerts  # noqa: PLC0415 - many servers know no TLS
+
+            self._alerts = Alerts()
+        return self._alerts
+
+    @alerts.setter
+    def alerts(self, alerts: Alerts) -> None:
+        self._alerts = alerts
+
     def retrieved(self, retrieval: Retrieval) -> None:
         """Record that a message was written out whole."""
         if self.retrievals is None:
+            from .session import Retrievals  # noqa: PLC0415 - few clients read mail
+
             self.retrievals = Retrievals()
         self.retrievals.append(retrieval)
 
@@ -206,8 +231,8 @@ class Recorder:
             self._ended = monotonic()
             self.end = end
             self.weight = self._octets + self._count * _EVENT
-            if self.auth:
-                self.weight += len(self.auth) * _ATTEMPT
+            if self._auth:
+                self.weight += len(self._auth) * _ATTEMPT
             if self.injected:
                 self.weight += len(self.injected)
             if self.retrievals is not None:
@@ -232,15 +257,17 @@ class Recorder:
     def _truncated(self) -> tuple[str, ...]:
         counts = (
             (self._left_out, "events of the transcript"),
-            (self.auth.left_out, "AUTH commands"),
+            (0 if self._auth is None else self._auth.left_out, "AUTH commands"),
             (self._injected_count - len(self.injected), "octets that came in clear behind STARTTLS"),
-            (self.alerts.left_out, "TLS alerts"),
+            (0 if self._alerts is None else self._alerts.left_out, "TLS alerts"),
             (self.retrievals.left_out if self.retrievals is not None else 0, "retrievals"),
         )
         return tuple(f"{count} {what} left out" for count, what in counts if count)
 
     def session(self) -> Session:
         """Return the session as it stands now."""
+        from .session import Session  # noqa: PLC0415 - most tests look at messages alone
+
         events = self.events
         last = events[-1].at if events else 0.0
         return Session(
@@ -255,8 +282,8 @@ class Recorder:
             tls=self.tls,
             tls_failure=self.tls_failure,
             client_hello=self.client_hello,
-            alerts=tuple(self.alerts),
-            auth=tuple(self.auth),
+            alerts=tuple(self._alerts or ()),
+            auth=tuple(self._auth or ()),
             message_count=self.message_count,
             injected=self.injected,
             transcript=Transcript(events),

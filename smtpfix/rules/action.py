@@ -7,11 +7,12 @@ To add one, write its class in `actions`, or in a protocol's own room, and name 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from smtpfix.errors import InvalidValueError
 
-from .notation import Form
+if TYPE_CHECKING:
+    from .notation import Form
 
 
 class Performance(Protocol):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.suggesting import one_of
 
 from .action import Action, Answer
-from .rule import Rule
+
+if TYPE_CHECKING:
+    from .rule import Rule
 
 
 class Language:

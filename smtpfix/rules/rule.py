@@ -9,12 +9,13 @@ import fnmatch
 import re
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Final, TypeAlias, TypedDict
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.suggesting import suggests_fields
 
 from .action import Action
+from .moment import NOW, Moment
 from .stages import CONNECT, HANDSHAKE
 
 if TYPE_CHECKING:
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
 
 
 ArgumentMatch: TypeAlias = str | re.Pattern[str] | Callable[[str], bool] | None
-
-
-class Moment(NamedTuple):
-    """When a rule is asked."""
-
-    in_tls: bool = False
-    session: int = 1
-    """`Session.number` of the session."""
-    octets: int = 0
-    """At `CONTENT`, which of the rules' marks has been reached."""
-
-
-NOW: Final = Moment()
 
 
 class Conditions(TypedDict, total=False):

@@ -14,11 +14,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from .language import Language
-from .rule import NOW, Moment, Rule, random_from
+from .moment import NOW, Moment
 from .stages import ANY
 
 if TYPE_CHECKING:
     from random import Random
+
+    from .rule import Rule
 
 
 _MOST_TIMES: Final = 10_000
@@ -35,12 +37,14 @@ class Script:
     """The rules that may answer each stage; a stage without rules is missing."""
 
     def __post_init__(self) -> None:
-        table = {
+        object.__setattr__(self, "by_stage", MappingProxyType(self._table() if self.rules else {}))
+
+    def _table(self) -> dict[str, tuple[Rule, ...]]:
+        return {
             stage: rules
             for stage in self.language.stages
             if (rules := tuple(rule for rule in self.rules if self._covers(rule.stage, stage)))
         }
-        object.__setattr__(self, "by_stage", MappingProxyType(table))
 
     def _covers(self, rule_stage: str, stage: str) -> bool:
         return rule_stage == stage or (rule_stage == ANY and stage not in self.language.beside)
@@ -183,6 +187,8 @@ class Rulebook:
             if met <= rule.after:
                 return False
             if rule.probability < 1:
+                from .rule import random_from  # noqa: PLC0415 - few rules leave anything to chance
+
                 chance = self._chances.setdefault(rule, random_from(rule.seed))
                 if chance.random() >= rule.probability:
                     return False

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.login.mechanisms import ANY_USER, Token, Users
+from smtpfix.login.mechanisms import Token, Users
+from smtpfix.login.names import ANY_USER
 from smtpfix.policy.mode import Mode
 
 SOMEBODY = ("user", "password")

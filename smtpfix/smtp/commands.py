@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from smtpfix.policy.mode import Mode
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.rules.reply import Reply
 
 from . import replies

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from smtpfix.conversation.conversation import Conversation
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.reply import Reply
 from smtpfix.rules.stages import UNKNOWN
@@ -19,6 +19,7 @@ from . import replies
 from .commands import HELLOS, KNOWN, Commands
 from .credentials import asks_for_login, carries_credential
 from .delivery import Delivery
+from .engine import Engine
 from .language import BDAT
 from .lines import against_grammar, malformed
 from .login import SMTPLogin
@@ -55,7 +56,7 @@ class SMTPConversation(Conversation[Reply]):
         ended: Callable[[Conversation[Reply]], None],
     ) -> None:
         super().__init__(service, channel, recorder, ended)
-        self.engine = service.engine.fresh()
+        self.engine = Engine(service.policy)
         """The transaction's state; another one once TLS is on."""
         self.delivery = Delivery(self)
         self.has_said_crlf = False
@@ -223,7 +224,7 @@ class SMTPConversation(Conversation[Reply]):
 
     def forget(self, user: str | None = None) -> None:
         """Forget all that the client has said; it is this user if somebody else has said so."""
-        self.engine = self.service.engine.fresh()
+        self.engine = Engine(self.policy)
         self.engine.in_tls = self.recorder.tls is not None
         super().forget(user)
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from smtpfix.login.exchange import is_mechanism
-
 _COMMAND: Final = re.compile(rb"(?i)[^\x21-\x7e]*auth(?:enticate)?\b[\x00-\x20=:]*")
 """AUTH, in whatever form it comes: also behind a byte order mark, or by the name that it has in IMAP."""
 _WORD: Final = re.compile(rb"[^\x00-\x20]+")
@@ -35,6 +33,8 @@ def credential_at(line: bytes) -> int:
     mechanism = _WORD.match(line, begins) if begins else None
     if mechanism is None:
         return 0
+    from smtpfix.login.exchange import is_mechanism  # noqa: PLC0415 - most clients never log in
+
     if not is_mechanism(mechanism[0].decode("ascii", "replace")):
         return begins
     response = _WORD.search(line, mechanism.end())

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from smtpfix.errors import CallbackFailed
 from smtpfix.mail.envelope import NO_DOTS, USUAL, Envelope, Transfer
 from smtpfix.mail.message import CapturedMessage
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import STOPPED, UNENDED, Kind
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import Rule
 
 from . import replies
 from .content import Content
 from .language import BDAT, CONTENT, END_OF_DATA
 
 if TYPE_CHECKING:
+    from smtpfix.rules.rule import Rule
+
     from .chunks import Chunk, Chunks, Whole
     from .conversation import SMTPConversation
     from .lmtp import Answers, Say
@@ -100,7 +101,7 @@ class Delivery:
             own = replies.MAIL_FIRST
         elif not engine.has_recipients:
             own = replies.RCPT_FIRST
-        elif self._chunks is not None and self._chunks.transaction is engine.envelope:
+        elif self._chunks is not None and self._chunks.transaction is engine.transaction:
             own = replies.NO_DATA_AFTER_BDAT
         elif self._service.policy.offer and engine.is_binary:
             own = replies.NO_DATA_FOR_BINARY
@@ -148,8 +149,8 @@ class Delivery:
             )
             return
         chunks = self._chunks
-        if chunks is None or chunks.transaction is not engine.envelope:
-            chunks = Chunks(engine.envelope, self._service.policy.size_limit)
+        if chunks is None or chunks.transaction is not engine.transaction:
+            chunks = Chunks(engine.transaction, self._service.policy.size_limit)
             self._marks = self._early = None
         if engine.has_sender:
             self._chunks = chunks
@@ -202,7 +203,7 @@ class Delivery:
         """Judge a content that has come to its end, and answer its final dot or its last chunk."""
         self._conversation.incoming = None
         if self._refusals is not None:
-            self._attempt = self._refusals.take(self._conversation.engine.envelope)
+            self._attempt = self._refusals.take(self._conversation.engine.transaction)
         envelope = self._conversation.engine.take_envelope()
         octets = content.octets
         if not content.chunks:

@@ -1,23 +1,15 @@
-"""One mail transaction at a time: aiosmtpd's `SMTP`, driven synchronously: one command in, one complete reply out.
+"""One mail transaction at a time, driven synchronously: one command in, one complete reply out.
 
-It keeps the transaction's state and parses addresses. It has no transport, no reader and no task: aiosmtpd's ``smtp_*``
-coroutines are called one by one and run to their end on the spot, since `push` only collects. After STARTTLS a fresh
-engine forgets everything the client said before (RFC 3207 section 4.2).
+It keeps the transaction's state, and knows of sockets, rules and the record nothing. An address that is not plain is
+judged by aiosmtpd's full parser. After STARTTLS a fresh engine forgets everything the client said before (RFC 3207
+section 4.2).
 """
 
 from __future__ import annotations
 
-import asyncio
-import collections
 import functools
-import logging
-import threading
-from collections.abc import Coroutine, Iterable
-from typing import Any, Final
-
-from aiosmtpd.smtp import SMTP
-from aiosmtpd.smtp import Envelope as SMTPEnvelope
-from aiosmtpd.smtp import Session as SMTPSession
+from collections.abc import Iterable
+from typing import Final
 
 from smtpfix.mail.envelope import Envelope
 from smtpfix.rules.reply import Reply
@@ -58,149 +50,82 @@ _MOST_RECIPIENT_OCTETS: Final = 16_777_216
 """Octets of one transaction's recipients with their parameters: 10,000 of 1,600 octets."""
 
 
-class _NoHooks:
-    """A handler without hooks, quick to look through."""
+class Transaction:
+    """What MAIL and RCPT have said; another object for each transaction."""
 
-    def __dir__(self) -> list[str]:
-        return []
+    __slots__ = ("mail_parameters", "recipient_parameters", "recipients", "sender")
 
-
-_NO_HOOKS: Final = _NoHooks()
-
-
-class _Here(threading.local):
-    """Whether an engine is at work in this thread."""
-
-    working = False
+    def __init__(self) -> None:
+        self.sender: str | None = None
+        """The reverse-path, empty for the null one; None before MAIL."""
+        self.mail_parameters: tuple[str, ...] = ()
+        self.recipients: list[str] = []
+        self.recipient_parameters: list[tuple[str, ...]] = []
 
 
-_here: Final = _Here()
-
-
-def _is_somebody_elses(_record: logging.LogRecord) -> bool:
-    return not _here.working
-
-
-# aiosmtpd logs every command, which would land in the caplog of tests that have nothing to do with it. Only what an
-# engine logs is left out: an aiosmtpd of the user's own logs as ever.
-logging.getLogger("mail.log").addFilter(_is_somebody_elses)
-
-
-class Engine(SMTP):
+class Engine:
     """The state between a client's EHLO and its final dot."""
 
-    def __init__(self, policy: Policy, loop: asyncio.AbstractEventLoop) -> None:
-        _here.working = True
-        try:
-            # The class's own is shared between, and emptied by, all instances.
-            self.command_size_limits = collections.defaultdict(int)
-            super().__init__(
-                _NO_HOOKS,
-                data_size_limit=policy.size_limit,
-                enable_SMTPUTF8=True,
-                hostname=policy.hostname,
-                auth_require_tls=False,  # AUTH is the conversation's
-                loop=loop,
-            )
-        finally:
-            _here.working = False
+    def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._is_lenient = policy.syntax == "lenient"
         self._needs_hello = policy.hello_required and not self._is_lenient
+        self.greeted = not self._needs_hello
+        """Whether the client has said EHLO or HELO, or need not."""
+        self.is_extended = not self._needs_hello
+        """Whether it was EHLO, or need not have been."""
         self._domains: frozenset[str] = frozenset()
         self._recipient_octets = 0
         """Octets of the transaction's recipients, but for the first."""
         self.in_tls = False
         """Whether the client speaks inside TLS."""
-        self._pushed: list[str | bytes] = []
-        self.session = SMTPSession(loop)
-        self.envelope = SMTPEnvelope()
-
-    def fresh(self) -> Engine:
-        """Return an engine that nobody has spoken to, for the same policy; a fiftieth of the cost of building one."""
-        engine = Engine.__new__(Engine)
-        engine.__dict__.update(self.__dict__)
-        engine._pushed = []  # noqa: SLF001 - its own
-        engine.session = SMTPSession(self.loop)
-        engine.envelope = SMTPEnvelope()
-        return engine
-
-    def __dir__(self) -> list[str]:
-        """List the commands only: aiosmtpd's constructor walks through everything that is listed."""
-        return _command_methods()
-
-    async def push(self, status: Any) -> None:
-        """Collect a reply instead of sending it."""
-        self._pushed.append(status)
+        self.transaction = Transaction()
 
     # State
 
     @property
-    def greeted(self) -> bool:
-        """Whether the client has said EHLO or HELO, or need not."""
-        return not self._needs_hello or bool(self._smtp_session.host_name)
-
-    @property
-    def is_extended(self) -> bool:
-        """Whether it was EHLO, or need not have been."""
-        return not self._needs_hello or bool(self._smtp_session.extended_smtp)
-
-    @property
     def has_sender(self) -> bool:
         """Whether a transaction has begun."""
-        return self._smtp_envelope.mail_from is not None
+        return self.transaction.sender is not None
 
     @property
     def reverse_path(self) -> str:
         """The transaction's reverse-path; empty for the null one, and before MAIL."""
-        sender = self._smtp_envelope.mail_from or ""
-        return "" if sender == _NULL_PATH else sender
+        return self.transaction.sender or ""
 
     @property
     def has_recipients(self) -> bool:
         """Whether a recipient was accepted."""
-        return bool(self._smtp_envelope.rcpt_tos)
+        return bool(self.transaction.recipients)
 
     @property
     def mail_parameters(self) -> tuple[str, ...]:
         """The parameters that MAIL had."""
-        return tuple(self._smtp_envelope.mail_options)
+        return self.transaction.mail_parameters
 
     @property
     def recipient_count(self) -> int:
         """How many recipients were accepted."""
-        return len(self._smtp_envelope.rcpt_tos)
+        return len(self.transaction.recipients)
 
     @property
     def last_recipient(self) -> tuple[str, tuple[str, ...]]:
         """The recipient that was accepted last, with the parameters that RCPT had."""
-        envelope = self._smtp_envelope
-        return envelope.rcpt_tos[-1], tuple(envelope.rcpt_options[-1].split())
+        return self.transaction.recipients[-1], self.transaction.recipient_parameters[-1]
 
     def drop_last_recipient(self) -> None:
         """Forget the recipient that was accepted last: somebody above refuses it."""
-        envelope = self._smtp_envelope
-        del envelope.rcpt_tos[-1], envelope.rcpt_options[-1]
+        del self.transaction.recipients[-1], self.transaction.recipient_parameters[-1]
 
     @property
     def is_binary(self) -> bool:
         """Whether the transaction is for binary content (RFC 3030 section 3)."""
-        return any(option.upper() == "BODY=BINARYMIME" for option in self._smtp_envelope.mail_options)
-
-    @property
-    def _smtp_session(self) -> SMTPSession:
-        assert self.session is not None  # noqa: S101 - set when built, never unset
-        return self.session
-
-    @property
-    def _smtp_envelope(self) -> SMTPEnvelope:
-        assert self.envelope is not None  # noqa: S101 - set when built, never unset
-        return self.envelope
+        return any(option.upper() == "BODY=BINARYMIME" for option in self.transaction.mail_parameters)
 
     def assume_greeting(self, name: str, *, extended: bool) -> None:
         """Take the client for one that has said EHLO, or HELO, as a proxy says of it."""
-        self._smtp_session.host_name = name
-        self._smtp_session.extended_smtp = extended
+        self.greeted = not self._needs_hello or bool(name)
+        self.is_extended = not self._needs_hello or extended
 
     # Commands
 
@@ -219,37 +144,18 @@ class Engine(SMTP):
         if verb == "RSET":
             if argument:
                 return NO_ARGUMENT_ALLOWED
-            self._run(self.smtp_RSET(""))
+            self.transaction = Transaction()
         return OK  # to NOOP too, whatever stands behind it
-
-    def _run(self, command: Coroutine[Any, Any, None]) -> int:
-        """Run one of aiosmtpd's commands to its end, and return its reply's code: the words are ours."""
-        self._pushed = []
-        _here.working = True
-        try:
-            command.send(None)
-        except StopIteration:
-            status = self._pushed[-1]
-            return int(status[:3])
-        finally:
-            _here.working = False
-        command.close()  # pragma: no cover - none of them waits for anything
-        raise RuntimeError("a command did not run to its end")  # pragma: no cover
 
     def take_envelope(self) -> Envelope:
         """Return the transaction's envelope and begin anew."""
-        envelope = self._smtp_envelope
-        self.envelope = SMTPEnvelope()
-        sender = envelope.mail_from or ""
+        transaction, self.transaction = self.transaction, Transaction()
+        parameters = transaction.recipient_parameters
         return Envelope(
-            reverse_path="" if sender == _NULL_PATH else sender,
-            recipients=tuple(envelope.rcpt_tos),
-            mail_parameters=tuple(envelope.mail_options),
-            recipient_parameters=(
-                tuple(tuple(options.split()) for options in envelope.rcpt_options)
-                if any(envelope.rcpt_options)
-                else _no_parameters(len(envelope.rcpt_tos))
-            ),
+            reverse_path=transaction.sender or "",
+            recipients=tuple(transaction.recipients),
+            mail_parameters=transaction.mail_parameters,
+            recipient_parameters=tuple(parameters) if any(parameters) else _no_parameters(len(parameters)),
         )
 
     def _hello(self, verb: str, argument: str | None) -> Reply:
@@ -257,7 +163,8 @@ class Engine(SMTP):
         name = argument or ("unknown" if self._is_lenient else "")
         if not name:
             return EHLO_SYNTAX if verb == "EHLO" else HELO_SYNTAX
-        self._run(self.smtp_EHLO(name) if verb == "EHLO" else self.smtp_HELO(name))
+        self.transaction = Transaction()
+        self.assume_greeting(name, extended=verb == "EHLO")
         return detailed(HELLO, self._policy.hostname)
 
     def _mail(self, argument: str | None) -> Reply:
@@ -267,24 +174,21 @@ class Engine(SMTP):
         found = split_path("FROM:", argument)
         if found is None:
             return MAIL_SYNTAX
-        envelope = self._smtp_envelope
-        if envelope.mail_from is not None:
+        transaction = self.transaction
+        if transaction.sender is not None:
             return NESTED_MAIL
         if found.parameters and (refusal := self._refuse(found.parameters, self._policy.mail_parameters)):
             return refusal
-        if found.path == _NULL_PATH:
-            envelope.mail_from = _NULL_PATH  # aiosmtpd takes an empty one for none
-        else:
-            if found.plain is None:
-                if _is_too_long(found.path):
-                    return PATH_TOO_LONG
-                if self._refuses_utf8(found.path, found.parameters):
-                    return ASCII_SENDER
-                self._judge(super().smtp_MAIL(f"FROM:{found.path}"))
-                if envelope.mail_from is None:
-                    return MALFORMED_SENDER
-            envelope.mail_from = found.plain or found.address
-        envelope.mail_options = list(found.parameters)
+        sender = found.plain
+        if sender is None:
+            if _is_too_long(found.path):
+                return PATH_TOO_LONG
+            if self._refuses_utf8(found.path, found.parameters):
+                return ASCII_SENDER
+            if found.path != _NULL_PATH and _judge("MAIL", f"FROM:{found.path}") != SENDER_ACCEPTED.code:
+                return MALFORMED_SENDER
+            sender = found.address
+        transaction.sender, transaction.mail_parameters = sender, found.parameters
         return SENDER_ACCEPTED
 
     def _rcpt(self, argument: str | None) -> Reply:
@@ -298,8 +202,8 @@ class Engine(SMTP):
             return RCPT_SYNTAX
         if found.parameters and (refusal := self._refuse(found.parameters, self._policy.recipient_parameters)):
             return refusal
-        envelope = self._smtp_envelope
-        recipients = envelope.rcpt_tos
+        transaction = self.transaction
+        recipients = transaction.recipients
         count = len(recipients)
         octets = self._recipient_octets + len(argument or "") if recipients else 0
         if count >= self._policy.max_recipients or octets > _MOST_RECIPIENT_OCTETS:
@@ -314,16 +218,14 @@ class Engine(SMTP):
         if found.plain is None:
             if _is_too_long(found.path):
                 return PATH_TOO_LONG
-            if self._refuses_utf8(found.path, envelope.mail_options):
+            if self._refuses_utf8(found.path, transaction.mail_parameters):
                 return ASCII_RECIPIENT
-            code = self._judge(super().smtp_RCPT(f"TO:{found.path}"))
-            if len(recipients) == count:
+            if (code := _judge("RCPT", f"TO:{found.path}")) != RECIPIENT_ACCEPTED.code:
                 return RCPT_SYNTAX if code == RCPT_SYNTAX.code else MALFORMED_ADDRESS
-            del recipients[count:]
         self._domains = domains
         self._recipient_octets = octets
         recipients.append(found.plain or found.address)
-        envelope.rcpt_options.append(" ".join(found.parameters))
+        transaction.recipient_parameters.append(found.parameters)
         return RECIPIENT_ACCEPTED
 
     def _vrfy(self, argument: str | None) -> Reply:
@@ -332,7 +234,7 @@ class Engine(SMTP):
             return PATH_TOO_LONG
         if not argument:
             return VRFY_SYNTAX
-        return CANNOT_VERIFY if self._judge(super().smtp_VRFY(argument)) == CANNOT_VERIFY.code else MALFORMED_ADDRESS
+        return CANNOT_VERIFY if _judge("VRFY", argument) == CANNOT_VERIFY.code else MALFORMED_ADDRESS
 
     def _refuse(self, parameters: tuple[str, ...], known: tuple[str, ...]) -> Reply | None:
         if not self.is_extended:
@@ -350,16 +252,6 @@ class Engine(SMTP):
         declared = any(parameter.upper() == "SMTPUTF8" for parameter in mail_parameters)
         return not path.isascii() and not declared and not self._is_lenient
 
-    def _judge(self, command: Coroutine[Any, Any, None]) -> int:
-        """Return the code of aiosmtpd's full parser for an address; it is the standard library's, and can fail anyhow.
-
-        Its result is not used: it decodes RFC 2047 words, in which a CRLF may hide, and drops quotes and comments.
-        """
-        try:
-            return self._run(command)
-        except Exception:  # noqa: BLE001 - whatever it is, the address is malformed
-            return MALFORMED_ADDRESS.code
-
 
 VERBS: Final = frozenset({"HELO", "EHLO", "RSET", "NOOP", "EXPN", "MAIL", "RCPT", "VRFY"})
 """The commands an engine performs; the others belong to the conversation."""
@@ -375,6 +267,7 @@ def _no_parameters(count: int) -> tuple[tuple[str, ...], ...]:
     return ((),) * count
 
 
-@functools.cache
-def _command_methods() -> list[str]:
-    return [name for name in dir(SMTP) if name.startswith("smtp_")]
+def _judge(verb: str, argument: str) -> int:
+    from .full_parser import judge  # noqa: PLC0415 - its imports cost more than SMTP, and most addresses are plain
+
+    return judge(verb, argument)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from smtpfix.policy.mode import Mode
-from smtpfix.record.session import Session, SessionEnd
+from smtpfix.record.session import Session
+from smtpfix.record.session_end import SessionEnd
 
 from .policy import Policy
 

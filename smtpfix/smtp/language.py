@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.rules.action import Action
 from smtpfix.rules.language import Language
 from smtpfix.rules.reply import Reply
-from smtpfix.rules.rule import Rule
 from smtpfix.rules.stages import ANY, AUTH_ANSWER, BESIDE_COMMANDS, CONNECT, GREETING, HANDSHAKE, UNKNOWN
 from smtpfix.suggesting import did_you_mean
 
 from .keywords import EXTENSIONS, OPTIONAL_EXTENSIONS
+
+if TYPE_CHECKING:
+    from smtpfix.rules.rule import Rule
 
 CONTENT: Final = "CONTENT"
 """The stage inside the content, once so many octets of it have come; its argument is the reverse-path."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from smtpfix.conversation.login import Login
-from smtpfix.login.exchange import Challenge, Malformed, Outcome, Verdict
+from smtpfix.later import Later
 from smtpfix.policy.mode import Mode
 from smtpfix.rules.reply import Reply
 
@@ -13,20 +13,25 @@ from . import replies
 from .credentials import asks_for_login
 
 if TYPE_CHECKING:
+    from smtpfix.login import exchange as sasl
+
     from .conversation import SMTPConversation
+else:
+    sasl = Later("login.exchange")
 
 _CHALLENGE: Final = 334
 """The reply code of a challenge, RFC 4954 section 4."""
 _LONGEST_VERB: Final = 32
 """Octets, with white space in front of it."""
 _VERDICTS: Final = {
-    Verdict.ACCEPTED: replies.AUTHENTICATED,
-    Verdict.BAD_CREDENTIALS: replies.BAD_CREDENTIALS,
-    Verdict.CANCELLED: replies.AUTH_CANCELLED,
-    Verdict.NOT_BASE64: replies.NOT_BASE64,
-    Verdict.UNKNOWN_MECHANISM: replies.UNKNOWN_MECHANISM,
-    Verdict.MALFORMED_COMMAND: replies.AUTH_SYNTAX,
+    "ACCEPTED": replies.AUTHENTICATED,
+    "BAD_CREDENTIALS": replies.BAD_CREDENTIALS,
+    "CANCELLED": replies.AUTH_CANCELLED,
+    "NOT_BASE64": replies.NOT_BASE64,
+    "UNKNOWN_MECHANISM": replies.UNKNOWN_MECHANISM,
+    "MALFORMED_COMMAND": replies.AUTH_SYNTAX,
 }
+"""By the name of a `Verdict`."""
 
 
 class SMTPLogin(Login[Reply]):
@@ -51,14 +56,14 @@ class SMTPLogin(Login[Reply]):
             return replies.ALREADY_AUTHENTICATED
         return replies.NO_AUTH_IN_TRANSACTION if engine.has_sender else None
 
-    def word(self, outcome: Outcome) -> Reply:
+    def word(self, outcome: sasl.Outcome) -> Reply:
         """Return the reply to what came of a step."""
         match outcome:
-            case Verdict():
-                return _VERDICTS[outcome]
-            case Challenge():
+            case sasl.Verdict():
+                return _VERDICTS[outcome.name]
+            case sasl.Challenge():
                 return Reply(_CHALLENGE, None, outcome.encoded)
-            case Malformed():
+            case sasl.Malformed():
                 # RFC 4954 section 4 has a code of its own for an initial response where the server speaks first.
                 standard = replies.RESPONSE_TOO_EARLY if outcome.server_first else replies.MALFORMED_RESPONSE
                 return replies.detailed(standard, outcome.reason)

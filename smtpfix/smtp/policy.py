@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Unpack, cast
 
-from smtpfix.login.mechanisms import ANY_USER, Token
+from smtpfix.login.names import ANY_USER
 from smtpfix.policy.checks import MEANT, is_collection
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
@@ -51,7 +51,7 @@ def _what_protocol(given: object) -> str:
 
 
 @suggests_fields(MEANT)
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Policy(ServerPolicy):
     """Everything that is decided before an SMTP server starts; it does not change while the server runs.
 
@@ -246,6 +246,8 @@ class Policy(ServerPolicy):
         yield from super(Policy, self).without_effect()
         users, names = self.users, {*self.mechanisms, *(self.mechanisms_in_clear or ())}
         if self.scenario is None and isinstance(users, Mapping) and users and names and names.issubset(_TAKE_TOKENS):
+            from smtpfix.login.mechanisms import Token  # noqa: PLC0415 - few policies take tokens only
+
             known = [one for given in users.values() for one in (given if isinstance(given, tuple) else (given,))]
             if not any(isinstance(one, Token) for one in known):
                 yield (

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from smtpfix.record.reading import Reading
 from smtpfix.record.transcript import Event
-from smtpfix.record.violation import Violation
 
 from .credentials import carries_credential, credential_at
 
 if TYPE_CHECKING:
     from smtpfix.record.session import Session
+    from smtpfix.record.violation import Violation
 
     from .policy import Policy
 

@@ -17,6 +17,7 @@ from .replies import plain
 
 if TYPE_CHECKING:
     from .conversation import SMTPConversation
+    from .engine import Transaction
 
 STAGES: Final = ("MAIL", "RCPT", "DATA")
 """The commands that refuse a message before its content."""
@@ -31,7 +32,7 @@ _LONGEST: Final = 256
 class Attempt:
     """One transaction that something was refused in; an `inbox.EarlyAttempt` until its content has come."""
 
-    def __init__(self, conversation: SMTPConversation, transaction: object, reverse_path: str) -> None:
+    def __init__(self, conversation: SMTPConversation, transaction: Transaction | None, reverse_path: str) -> None:
         self.transaction = transaction
         """Whose it is; None where MAIL was refused, and none has begun."""
         self.refused: list[RefusedRecipient] = []
@@ -41,7 +42,7 @@ class Attempt:
         self.weight = 0
         """About how many octets of memory it takes."""
         self._reverse_path = reverse_path
-        self._accepted: list[str] = getattr(transaction, "rcpt_tos", [])
+        self._accepted = [] if transaction is None else transaction.recipients
         self._recorder = conversation.recorder
         self._received = datetime.now(UTC)
         self._in_tls = conversation.channel.in_tls
@@ -113,8 +114,8 @@ class Refusals:
     def _of_transaction(self) -> Attempt:
         """Return what was refused in the transaction that is under way."""
         engine = self._conversation.engine
-        if self._current is None or self._current.transaction is not engine.envelope:
-            self._current = Attempt(self._conversation, engine.envelope, engine.reverse_path)
+        if self._current is None or self._current.transaction is not engine.transaction:
+            self._current = Attempt(self._conversation, engine.transaction, engine.reverse_path)
         return self._current
 
     def take(self, transaction: object) -> Attempt | None:

@@ -1,4 +1,4 @@
-"""What all conversations of an SMTP server share: its engine, its greeting, what EHLO says, its words and limits."""
+"""What all conversations of an SMTP server share: its greeting, what EHLO says, its words and limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from smtpfix.conversation.service import Service
 from smtpfix.rules.reply import Reply
 
-from .engine import Engine
 from .keywords import EXTENSIONS, OPTIONAL_EXTENSIONS
 from .policy import DEFAULT_GREETING, Policy
 from .replies import TOO_MANY_CONNECTIONS
@@ -21,16 +20,11 @@ if TYPE_CHECKING:
     from .metering import MailLedger
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class SMTPService(Service):
     """One server's."""
 
     policy: Policy
-
-    @cached_property
-    def engine(self) -> Engine:
-        """The engine that each conversation's is a fresh one of."""
-        return Engine(self.policy, self.loop)
 
     @cached_property
     def greeting(self) -> Reply:

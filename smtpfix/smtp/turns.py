@@ -71,8 +71,8 @@ def _address(conversation: SMTPConversation, stage: str, argument: str) -> str:
 
 def _envelope_so_far(conversation: SMTPConversation) -> Envelope:
     engine = conversation.engine
-    kept = engine.envelope
+    kept = engine.transaction
     try:
         return engine.take_envelope()
     finally:
-        engine.envelope = kept
+        engine.transaction = kept

@@ -9,7 +9,8 @@ from datetime import UTC
 from typing import Any, Final
 
 from smtpfix.record.facts import session_dialogue, session_facts, sound_json
-from smtpfix.record.session import Session, SessionEnd
+from smtpfix.record.session import Session
+from smtpfix.record.session_end import SessionEnd
 
 from .row import Address, Row, session_id
 from .statements import microseconds, moment

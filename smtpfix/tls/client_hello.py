@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from .recognising import HANDSHAKE, looks_like_tls
+
 VERSION_NAMES: Final = {0x0300: "SSLv3", 0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 """Names as `ssl.SSLSocket.version` gives them."""
 
-_HANDSHAKE: Final = 22  # RFC 8446 section 5.1
 _RECORD_HEADER: Final = 5  # octets: type, version, length
 _HEADER: Final = 4  # octets: handshake type, length; RFC 8446 section 4
 _CLIENT_HELLO: Final = 1  # RFC 8446 section 4
@@ -61,15 +62,10 @@ class _Reader:
         return self.position < len(self.data)
 
 
-def looks_like_tls(data: bytes | bytearray) -> bool:
-    """Return whether these first bytes of a connection are a TLS handshake record."""
-    return len(data) >= 2 and data[0] == _HANDSHAKE and data[1] == 3  # noqa: PLR2004 - SSL 3.0 and all of TLS
-
-
 def has_begun(data: bytes) -> bool:
     """Return whether these first bytes of a client may grow into a ClientHello, and are not a whole one yet."""
     if len(data) < 2:  # noqa: PLR2004 - too few to look at
-        return data[:1] in (b"", bytes((_HANDSHAKE,)))
+        return data[:1] in (b"", bytes((HANDSHAKE,)))
     if not looks_like_tls(data):
         return False
     handshake = b"".join(_fragments(data))
@@ -122,7 +118,7 @@ def _fragments(data: bytes) -> Iterator[bytes]:
     """Yield the content of the leading handshake records; the last one may be cut off."""
     records = _Reader(data)
     while len(data) - records.position >= _RECORD_HEADER:
-        if records.number(1) != _HANDSHAKE:
+        if records.number(1) != HANDSHAKE:
             return
         records.take(2)  # legacy record version
         length = records.number(2)

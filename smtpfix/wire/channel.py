@@ -13,14 +13,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from smtpfix.clock import monotonic
-from smtpfix.tls.facts import TLSFailure
-from smtpfix.tls.side import HandshakeFailedError, TLSSide
+from smtpfix.later import Later
 
 from .door import client_address, server_address
 from .drip import Drip
 
 if TYPE_CHECKING:
+    from smtpfix.tls import side
+    from smtpfix.tls.facts import TLSFailure
+    from smtpfix.tls.side import TLSSide
+
     from .endless import Endless
+else:
+    side = Later("tls.side")
 
 READ_SIZE: Final = 262_144
 """Octets one read takes at the most; the size of the buffer that a loop's connections share."""
@@ -378,7 +383,7 @@ class Channel(asyncio.BufferedProtocol):
                 return
             try:
                 is_complete = tls.handshake()
-            except HandshakeFailedError as error:
+            except side.HandshakeFailedError as error:
                 self._send_tls()
                 self._listener.tls_failed(tls, error.failure, clear_text=error.clear_text)
                 self.close()

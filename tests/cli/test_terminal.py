@@ -235,7 +235,7 @@ def test_injected_commands_are_shown(recorder):
 
 
 def test_many_auth_commands_are_counted_not_listed(recorder):
-    recorder.auth += [AuthAttempt("PLAIN", f"user{n}", "x", accepted=False, in_clear=False) for n in range(5)]
+    recorder.auth.extend(AuthAttempt("PLAIN", f"user{n}", "x", accepted=False, in_clear=False) for n in range(5))
     text = shown(SessionEnded("starttls", recorder.session()))
     assert "'user2'" in text
     assert "'user3'" not in text

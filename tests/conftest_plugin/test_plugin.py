@@ -540,3 +540,18 @@ def test_it(smtp_server):
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines("THREADS MainThread")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("smtpfix")] == []
+
+
+def test_assertion_rewriting_passes_this_package_over(pytester):
+    """All of a package is rewritten that brings a plugin and is installed as users have it."""
+    pytester.makeconftest("import pytest; pytest.register_assert_rewrite('smtpfix')")
+    pytester.makepyfile("""
+    import sys
+    from _pytest.assertion.rewrite import AssertionRewritingHook
+
+    def test_it(smtp_server):
+        ours = {name: module for name, module in sys.modules.items() if name.startswith("smtpfix.")}
+        assert "smtpfix.server" in ours
+        assert [name for name in ours if isinstance(ours[name].__loader__, AssertionRewritingHook)] == []
+    """)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)

@@ -17,7 +17,7 @@ from smtpfix.login.exchange import Challenge
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.record.reading import Reading
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.action import Action, Answer, Performance
 from smtpfix.rules.language import Language
@@ -153,7 +153,7 @@ class Echo(ServedProtocol):
 ECHO = Echo()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class EchoPolicy(ServerPolicy):
     """What an ECHO server demands, beside what every server does."""
 

@@ -13,7 +13,7 @@ from scramp import ScramClient, ScramException  # noqa: TID251 - a client that i
 
 from smtpfix import ANY_USER, Token
 from smtpfix.login.exchange import Challenge, Dialogue, Malformed, Verdict, exchange_for
-from smtpfix.login.mechanisms import MECHANISM_NAMES, SCRAM_PLUS
+from smtpfix.login.names import MECHANISM_NAMES, SCRAM_PLUS
 
 USERS = {"ann": ("s3cret", Token("abc")), "zoë": "pässword"}
 BINDING = ("tls-server-end-point", b"a hash of the certificate")

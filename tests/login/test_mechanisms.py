@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from smtpfix import InvalidValueError
 from smtpfix.login.mechanisms import (
-    ANY_USER,
     MECHANISMS,
     Anonymous,
     CramMD5,
@@ -26,6 +25,7 @@ from smtpfix.login.mechanisms import (
     Token,
     XOAuth2,
 )
+from smtpfix.login.names import ANY_USER, MECHANISM_NAMES, SCRAM
 
 USERS = {"ann": "s3cret", "bob": "", "zoë": "pässword"}
 PAST, FUTURE = datetime(2001, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
@@ -421,3 +421,7 @@ def test_peeking_at_a_mechanism_nobody_knows_learns_nothing():
     assert exchange.user is None
     with pytest.raises(NotImplementedError):
         exchange.run(None)
+
+
+def test_every_mechanism_has_its_name_where_policies_look_for_it():
+    assert (*MECHANISMS, *SCRAM) == MECHANISM_NAMES

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpfix import ANY_USER, Authority, ExtraMissing, Policy, Server, Token
-from smtpfix.login.mechanisms import SCRAM, SCRAM_PLUS, MalformedResponseError
+from smtpfix.login.mechanisms import MalformedResponseError
+from smtpfix.login.names import SCRAM, SCRAM_PLUS
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import Scenario

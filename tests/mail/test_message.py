@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smtpfix.mail.bodies import Attachment
 from smtpfix.mail.envelope import Envelope
-from smtpfix.mail.message import Attachment, CapturedMessage
+from smtpfix.mail.message import CapturedMessage
 from smtpfix.mail.mime import MAX_PARTS
 from smtpfix.mail.parsing import LONGEST_VALUE
 from smtpfix.rules.reply import Reply

@@ -1,7 +1,6 @@
 """Authorities: chains that clients accept, names they check, and files that come, stay and go as they should."""
 
 import contextlib
-import dataclasses
 import gc
 import ssl
 import stat
@@ -114,12 +113,12 @@ def test_a_client_certificate_is_taken_where_it_is_required(authority):
 
 def test_one_context_serves_all_servers_of_the_same_policy_and_names(authority):
     context = authority.server_context(STARTTLS, PLACE)
-    assert authority.server_context(Policy("implicit-tls", port=465), Place(**dataclasses.asdict(PLACE))) is context
+    assert authority.server_context(Policy("implicit-tls", port=465), Place(**PLACE._asdict())) is context
     for policy, place in [
         (STARTTLS.replace(tls_max="TLSv1.2"), PLACE),
         (STARTTLS.replace(client_certificate="optional"), PLACE),
         (STARTTLS.replace(alpn=("smtp",)), PLACE),
-        (STARTTLS, dataclasses.replace(PLACE, others=())),
+        (STARTTLS, PLACE._replace(others=())),
     ]:
         assert authority.server_context(policy, place) is not context
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smtpfix.errors import InvalidValueError, UnknownScenario
-from smtpfix.login.mechanisms import ANY_USER
+from smtpfix.login.names import ANY_USER
 from smtpfix.policy.limits import Limits
 from smtpfix.policy.mode import Mode
 from smtpfix.rules.reply import Reply

@@ -11,7 +11,7 @@ from smtpfix.errors import BlockingWaitError, NoSession
 from smtpfix.policy.mode import Mode
 from smtpfix.record.history import History
 from smtpfix.record.recorder import RecordedServer, Recorder
-from smtpfix.record.session import SessionEnd
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.smtp.reading import SMTPReading
 

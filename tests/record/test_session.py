@@ -7,7 +7,8 @@ import pytest
 
 from smtpfix.policy.mode import Mode
 from smtpfix.record.recorder import RecordedServer, Recorder
-from smtpfix.record.session import AuthAttempt, SessionEnd
+from smtpfix.record.session import AuthAttempt
+from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.smtp.reading import SMTPReading
 from smtpfix.tls.facts import ALERT_NAMES, Alert, TLSFailure, TLSInfo

@@ -22,8 +22,8 @@ def loop():
 
 
 @pytest.fixture
-def engine(loop):
-    return Engine(Policy(), loop)
+def engine():
+    return Engine(Policy())
 
 
 def codes(engine, *commands):
@@ -154,8 +154,8 @@ def test_vrfy_answers_whatever_it_is_asked(engine, argument):
         max_size=6,
     )
 )
-def test_any_commands_with_any_arguments_get_a_whole_reply_each(loop, commands):
-    engine = Engine(Policy(), loop)
+def test_any_commands_with_any_arguments_get_a_whole_reply_each(commands):
+    engine = Engine(Policy())
     engine.execute(*EHLO)
     for verb, argument in commands:
         reply = engine.execute(verb, argument)
@@ -181,8 +181,8 @@ def test_any_commands_with_any_arguments_get_a_whole_reply_each(loop, commands):
         (Policy(), "RET=HDRS", 555),
     ],
 )
-def test_takes_the_parameters_of_the_extensions_it_has(loop, policy, argument, code):
-    engine = Engine(policy, loop)
+def test_takes_the_parameters_of_the_extensions_it_has(policy, argument, code):
+    engine = Engine(policy)
     engine.execute(*EHLO)
     assert engine.execute("MAIL", f"FROM:<ann@example.org> {argument}").code == code
     assert engine.has_sender is (code == 250)
@@ -198,8 +198,8 @@ def test_recipients_have_no_parameters(engine):
     assert engine.take_envelope().recipients == ("bob@example.org",)
 
 
-def test_takes_recipients_up_to_the_limit(loop):
-    engine = Engine(Policy(max_recipients=2), loop)
+def test_takes_recipients_up_to_the_limit():
+    engine = Engine(Policy(max_recipients=2))
     assert codes(engine, EHLO, MAIL, RCPT, RCPT, RCPT) == [250, 250, 250, 250, 452]
     assert len(engine.take_envelope().recipients) == 2
 
@@ -220,8 +220,8 @@ def test_every_reply_but_to_ehlo_has_an_enhanced_status_code_of_its_class(engine
         assert (reply.enhanced or "")[:1] == ("" if verb == "EHLO" else str(reply.code)[0])
 
 
-def test_two_engines_know_nothing_of_each_other(loop):
-    one, other = Engine(Policy(), loop), Engine(Policy(), loop)
+def test_two_engines_know_nothing_of_each_other():
+    one, other = Engine(Policy()), Engine(Policy())
     codes(one, EHLO, MAIL, RCPT)
     assert not other.greeted
     assert codes(other, MAIL) == [503]
@@ -230,7 +230,7 @@ def test_two_engines_know_nothing_of_each_other(loop):
 
 def test_logs_nothing_while_an_aiosmtpd_of_the_users_own_still_does(loop, caplog):
     caplog.set_level(logging.DEBUG)
-    engine = Engine(Policy(), loop)
+    engine = Engine(Policy())
     codes(engine, EHLO, MAIL, RCPT, ("VRFY", "<"))
     assert caplog.records == []
     SMTP(object(), hostname="other.example", loop=loop, auth_require_tls=False)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from smtpfix import CallbackFailed, Disconnect, InvalidValueError, Policy, Reply, Server, SessionEnd
-from smtpfix.login.mechanisms import ASKING, MECHANISM_NAMES
+from smtpfix.login.names import ASKING, MECHANISM_NAMES
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
 

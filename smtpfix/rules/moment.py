@@ -1,0 +1,18 @@
+"""When a rule is asked: `Moment`, which every session has, whether there are rules or not."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Moment(NamedTuple):
+    """When a rule is asked."""
+
+    in_tls: bool = False
+    session: int = 1
+    """`Session.number` of the session."""
+    octets: int = 0
+    """At `CONTENT`, which of the rules' marks has been reached."""
+
+
+NOW: Final = Moment()
