@@ -53,6 +53,8 @@ class Started:
     """Modes that were asked for, and that cannot show `scenarios`."""
     web: str | None = None
     """Where mail is shown; None: nowhere."""
+    loop: str | None = None
+    """The event loop that the servers run on, ``asyncio`` or ``uvloop``; None where nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ def _objects(event: ServeEvent) -> Iterator[dict[str, Any]]:
                 yield {"event": "left-out", "mode": mode}
             if event.web is not None:
                 yield {"event": "web", "url": event.web}
+            if event.loop is not None:
+                yield {"event": "loop", "loop": event.loop}
         case RulesRead() | RulesRejected():
             yield _rules(event)
         case SessionStarted(server, session):

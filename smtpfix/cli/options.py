@@ -28,6 +28,7 @@ from smtpfix.smtp.presets import OLD_DEVICES
 from smtpfix.smtp.providers import Provider, load_provider
 
 from .emit import Emission
+from .event_loop import LOOPS, check_loop
 from .listening import READERS, at_ports, conventional, listener, unprivileged
 from .shown import asked_scenarios, certificate_fields, showing, version_fields
 from .users import check_mechanisms, read_users
@@ -103,7 +104,11 @@ class ServeOptions:
     max_memory: int = DEFAULT_MEMORY * _MEBIBYTE
     """Octets of messages and sessions that are kept, and of events that wait to be shown."""
 
+    loop: str = LOOPS[0]
+    """The event loop that the servers run on, one of `event_loop.LOOPS`."""
+
     def __post_init__(self) -> None:
+        check_loop(self.loop)
         if self.key_type is not None:
             check_key_type(self.key_type, "--key-type")
         if self.save_as not in WAYS_TO_SAVE:

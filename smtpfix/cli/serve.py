@@ -30,6 +30,7 @@ from smtpfix.rules.rule import Rule
 from smtpfix.server import Server
 
 from .emit import emit
+from .event_loop import event_loop
 from .events import (
     ClientEvent,
     Listening,
@@ -154,6 +155,7 @@ class _Run:
         policies, directory = self._options.policies, self._options.authority
         inbox = self._inbox()
         try:
+            loop = opened.enter_context(event_loop(self._options.loop))
             authority = None
             if directory is not None or any(policy.uses_tls for policy in policies):
                 authority = opened.enter_context(Authority(directory, key_type=self._options.key_type))
@@ -184,6 +186,7 @@ class _Run:
                 scenarios=self._options.scenarios,
                 left_out=self._options.left_out,
                 web=web,
+                loop=loop if self._options.verbose else None,
             )
         except InvalidValueError as error:
             if error.field == "Policy.certificate":

@@ -165,6 +165,8 @@ def _banner(event: Started) -> Iterator[Text]:
         yield Text.assemble("Messages and transcripts are saved in ", (str(event.save), "bold"))
     if event.web is not None:  # in the words that scripts wait for
         yield Text.assemble("[http] accessible via ", (event.web, "bold"))
+    if event.loop is not None:
+        yield Text(f"Event loop: {event.loop}")
     yield Text("Ctrl-C ends it.", style=_ASIDE)
 
 
