@@ -279,6 +279,15 @@ def commands(context: click.Context) -> None:
     "--save has written stay.",
 )
 @click.option(
+    "--workers",
+    metavar="N",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Serve with N processes that share each port, for senders under load (Linux, FreeBSD); see docs/serve.md for "
+    "what they cannot do together.",
+)
+@click.option(
     "--loop",
     metavar="NAME",
     default=LOOPS[0],
