@@ -43,7 +43,7 @@ _AT_ONCE: Final = 4096
 _READ: Final = 65_536
 _END: Final = 3.0
 """Seconds that workers have to end where no signal asks for more haste."""
-_LAST_WORDS: Final = 0.4
+_LAST_WORDS: Final = 0.2
 """Seconds that the output has at the end."""
 _MOST_DEATHS: Final = 10
 """Workers that may die within `_DEATHS_COUNT` seconds and be replaced."""
