@@ -50,12 +50,15 @@ def watch(context: ssl.SSLContext) -> None:
 def _message_seen(
     connection: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes
 ) -> None:
+    """Tell a connection what is its business, which few messages are: there are dozens in a session."""
+    if content_type != _ALERT and (message_type != _CERTIFICATE or direction != "read"):
+        return
     owner = getattr(connection, "owner", None)  # contexts are shared: this is how a message finds its connection
     if owner is None:
         return
     if content_type == _ALERT:
         owner.alert_seen("client" if direction == "read" else "server", data[0], data[1])
-    elif message_type == _CERTIFICATE and direction == "read":
+    else:
         owner.certificate_seen(version, data)
 
 
