@@ -236,14 +236,17 @@ class TLS(TLSSide):
 
         Raises `ssl.SSLError` when the stream is broken.
         """
+        incoming, read = self._incoming, self._object.read
         try:
-            while data := self._object.read(65_536):
+            while incoming.pending:  # OpenSSL takes no more than it gives: asking in vain would cost an exception
+                if not (data := read(65_536)):
+                    return False
                 buffer += data
         except ssl.SSLWantReadError:
-            return True
-        except ssl.SSLZeroReturnError:
             pass
-        return False
+        except ssl.SSLZeroReturnError:
+            return False
+        return True
 
     def write(self, data: bytes) -> None:
         """Encrypt; `to_send` has the result. Raises `ssl.SSLError` when the stream is broken."""
