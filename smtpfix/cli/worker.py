@@ -36,20 +36,8 @@ LENGTH: Final = struct.Struct(">I")
 """Stands in front of each event's octets: whoever prints them prints no half of one."""
 HELD_BACK: Final = (signal.SIGINT, signal.SIGTERM)
 """Signals that a process hears only once it has handlers for them."""
-_OFTEN: Final = 100
-"""Events after which numbers are told, also where more events wait."""
 _TICK: Final = 0.2
 """Seconds between two looks at whether the process above is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What a worker has done up to now."""
-
-    accepted: int = 0
-    sessions: int = 0
-    connected: int = 0
-    """Clients that are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +72,9 @@ class Job:
 
     options: ServeOptions
     number: int
+    counts: memoryview
+    """Memory that both share, so that a death loses none: how many messages were accepted, how many sessions began, and
+    how many clients are there."""
     listening: tuple[Sequence[socket.socket], ...]
     """The sockets of each server."""
     web: str | None
@@ -134,7 +125,7 @@ class Line:
         self._connection = connection
         self._lock = threading.Lock()
 
-    def tell(self, what: Counts | Ready | Done | Failed) -> None:
+    def tell(self, what: Ready | Done | Failed) -> None:
         """Tell it; where it is gone, nobody listens."""
         with self._lock, suppress(OSError):
             self._connection.send(what)
@@ -153,7 +144,6 @@ class _Relay:
     def show(self, event: ServeEvent) -> None:
         """Send an event on its way."""
         if isinstance(event, Stopped):
-            self._line.tell(Counts(event.messages, event.sessions))
             self._line.tell(Done(event.unused_rules))
             return
         if isinstance(event, RulesRead | RulesRejected) and not self._job.tells_of_rules:
@@ -186,7 +176,6 @@ class _WorkerRun(Run):
         self._job = job
         self._line = line
         self._listening = iter(job.listening)
-        self._untold = 0
 
     def new_server(self, policy: ServerPolicy, **others: Any) -> Server[Any]:
         return _HandedServer(policy, next(self._listening), **others)
@@ -206,10 +195,8 @@ class _WorkerRun(Run):
 
     def _handle_next(self, timeout: float) -> bool:
         has_handled = super()._handle_next(timeout)
-        self._untold += has_handled
-        if self._untold and (self._untold >= _OFTEN or self._events.empty()):
-            self._untold = 0
-            self._line.tell(Counts(self._accepted, self._sessions, self._connected))
+        counts = self._job.counts
+        counts[0], counts[1], counts[2] = self._accepted, self._sessions, self._connected
         return has_handled
 
 

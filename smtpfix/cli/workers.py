@@ -7,12 +7,14 @@ and prints what workers tell, whole events at a time.
 from __future__ import annotations
 
 import math
+import mmap
 import multiprocessing
 import os
 import select
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -20,7 +22,7 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkContext, ForkProcess
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 from smtpfix.clock import monotonic
 from smtpfix.pki.authority import Authority
@@ -32,7 +34,7 @@ from .options import ServeOptions
 from .pipe import complain, reader_is_gone
 from .serve import FAREWELL, CannotServeError, say_of_web
 from .signals import signals
-from .worker import HELD_BACK, LENGTH, Counts, Done, Failed, Job, Page, Ready, output_on, show_on_web, work
+from .worker import HELD_BACK, LENGTH, Done, Failed, Job, Page, Ready, output_on, show_on_web, work
 
 _TICK: Final = 0.05
 """Seconds between two looks for signals and for the output's reader."""
@@ -41,6 +43,8 @@ _ROOM: Final = 1_048_576
 _AT_ONCE: Final = 4096
 """Octets that can be written to a pipe that has any room, without waiting."""
 _READ: Final = 65_536
+_GATHER: Final = 0.005
+"""Seconds in which what workers say may gather: to wake for each event would take CPU away from them."""
 _END: Final = 3.0
 """Seconds that workers have to end where no signal asks for more haste."""
 _LAST_WORDS: Final = 0.2
@@ -57,10 +61,26 @@ def serve_together(options: ServeOptions, stream: TextIO, settings: TextIO | Non
         return crew.run()
 
 
+class _Counts(NamedTuple):
+    """What workers have done."""
+
+    accepted: int = 0
+    sessions: int = 0
+    connected: int = 0
+    """Clients that are there."""
+
+
 class _Child:
     """One process below, and what it has told."""
 
-    def __init__(self, process: ForkProcess, told: Connection, text: int | None = None, number: int = 0) -> None:
+    def __init__(
+        self,
+        process: ForkProcess,
+        told: Connection,
+        text: int | None = None,
+        number: int = 0,
+        counts: memoryview | None = None,
+    ) -> None:
         self.process = process
         self.told = told
         self.text = text
@@ -69,7 +89,7 @@ class _Child:
         self.ready: Ready | None = None
         self.failed: str | None = None
         self.done: Done | None = None
-        self.counts = Counts()
+        self._counts = counts
         self._read = bytearray()
 
     @property
@@ -81,13 +101,16 @@ class _Child:
                 return signal.Signals(-code).name
         return f"status {code}"
 
+    @property
+    def counts(self) -> _Counts:
+        """What it has done up to now."""
+        return _Counts() if self._counts is None else _Counts(*self._counts)
+
     def hear(self) -> None:
         """Take in what it has told."""
         with suppress(EOFError, OSError):
             while self.told.poll():
                 match self.told.recv():
-                    case Counts() as counts:
-                        self.counts = counts
                     case Ready() as ready:
                         self.ready = ready
                     case Done() as done:
@@ -144,7 +167,7 @@ class _Crew:
         self._store: str | None = options.store
         self._authority: Path | None = options.authority
         self._numbers = 0
-        self._gone = Counts()
+        self._gone = _Counts()
         """What those have done that are gone."""
         self._deaths: list[float] = []
         self._unused: list[tuple[str, ...]] = []
@@ -257,7 +280,7 @@ class _Crew:
         if child.text is not None:
             while (said := child.read()) is not None:
                 self._waiting += said
-            self._gone = _sum(self._gone, replace(child.counts, connected=0))
+            self._gone = _sum(self._gone, child.counts._replace(connected=0))
             self._unused.append(() if child.done is None else child.done.unused_rules)
         if child.failed is not None:
             self._fail(child.failed)
@@ -283,9 +306,11 @@ class _Crew:
             timeout=None,
             emit=options.emit if self._numbers == 1 else None,
         )
+        counts = memoryview(mmap.mmap(-1, 3 * 8)).cast("q")
         job = Job(
             wanted,
             self._numbers,
+            counts,
             self._sockets[place],
             None if self._web is None or self._web.ready is None else self._web.ready.said.decode(),
             os.getpid(),
@@ -303,7 +328,7 @@ class _Crew:
         process = self._forked(begin)
         os.close(text_end)
         told_end.close()
-        return _Child(process, told, text, job.number)
+        return _Child(process, told, text, job.number, counts)
 
     def _start_web(self, port: int) -> _Child:
         settings, store, pid = self._options.web, self._store, os.getpid()
@@ -378,7 +403,7 @@ class _Crew:
 
     # Numbers
 
-    def _total(self) -> Counts:
+    def _total(self) -> _Counts:
         total = self._gone
         for child in self._places:
             total = _sum(total, child.counts)
@@ -410,9 +435,12 @@ class _Crew:
         for child in children:
             if child.told.fileno() in ready:
                 child.hear()
-        for number in ready & texts.keys():
-            self._waiting += texts[number].read() or b""
+        said = [texts[number].read() or b"" for number in ready & texts.keys()]
+        for one in said:
+            self._waiting += one
         self._flush(0)
+        if said and sum(map(len, said)) < _READ:
+            time.sleep(_GATHER)
 
     def _flush(self, seconds: float) -> None:
         """Write what waits, as far as that can be done at once, or within so many seconds."""
@@ -438,8 +466,8 @@ class _Crew:
             self._waiting.clear()
 
 
-def _sum(one: Counts, other: Counts) -> Counts:
-    return Counts(one.accepted + other.accepted, one.sessions + other.sessions, one.connected + other.connected)
+def _sum(one: _Counts, other: _Counts) -> _Counts:
+    return _Counts(one.accepted + other.accepted, one.sessions + other.sessions, one.connected + other.connected)
 
 
 def _temporary(opened: ExitStack) -> Path:
