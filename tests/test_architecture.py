@@ -58,6 +58,7 @@ IMPORTERS = {
     "tlslite": {"tls.legacy"},
     "trustme": {"pki.trustme_ca"},
     "uvicorn": {"web.runner"},
+    "uvloop": {"cli.event_loop"},
     "wsproto": {"web.runner"},
 }
 """The wings, or the modules in them, that may import each third-party package, so that a change of it is felt there."""

@@ -15,6 +15,7 @@ from smtpfix.errors import InvalidValueError, SMTPFixError
 from .audit_command import audit_command
 from .certs_command import KEY_TYPE, certs_group
 from .config import Kind, read_config, strangers
+from .event_loop import LOOPS
 from .options import DEFAULT_MEMORY, WAYS_TO_SAVE, read_options
 from .pipe import complain, settle
 from .probe_command import probe_command
@@ -289,6 +290,23 @@ def commands(context: click.Context) -> None:
     show_default=True,
     help="Keep at most this many MiB of messages and transcripts in memory, and drop the oldest first. Files that "
     "--save has written stay.",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Serve with N processes that share each port, for senders under load (Linux, FreeBSD); see docs/serve.md for "
+    "what they cannot do together.",
+)
+@click.option(
+    "--loop",
+    metavar="NAME",
+    default=LOOPS[0],
+    show_default=True,
+    help="The event loop to run on: uvloop (needs smtpfix[fast]), asyncio, or auto, which is uvloop where it is "
+    "installed.",
 )
 @click.option(
     "--emit",

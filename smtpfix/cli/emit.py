@@ -49,11 +49,16 @@ class Emission:
             raise InvalidValueError.saying("--emit", text, sentence)
         return cls(wanted, is_env_file)
 
-    def text(self, server: Server) -> str:
-        """Return a server's settings. Raises `InvalidValueError` for what cannot be written in this form."""
+    def text(self, server: Server, pid: int | None = None) -> str:
+        """Return a server's settings; the process that a signal ends it by has this number; None: this one.
+
+        Raises `InvalidValueError` for what cannot be written in this form.
+        """
         form = find_style(self.name).form
         write = _env_file if self.is_env_file else _WRITERS[form]
         lines = list(write(server.environ(self.name, host=_outside(server))))
+        if form is Form.ENVIRONMENT and not self.is_env_file:
+            lines.append(f"export SMTPFIX_PID={os.getpid() if pid is None else pid}")
         if form is Form.PYTHON and (trusted := server.environ("trust")):
             lines.append(f"# In the environment: SSL_CERT_FILE={trusted['SSL_CERT_FILE']}")
         return "\n".join(lines) + "\n"
@@ -84,7 +89,6 @@ def _outside(server: Server) -> str | None:
 def _shell(settings: Mapping[str, Any]) -> Iterator[str]:
     for name, value in settings.items():
         yield f"export {name}={shlex.quote(value)}"
-    yield f"export SMTPFIX_PID={os.getpid()}"
 
 
 def _env_file(settings: Mapping[str, Any]) -> Iterator[str]:

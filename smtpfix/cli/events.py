@@ -53,6 +53,10 @@ class Started:
     """Modes that were asked for, and that cannot show `scenarios`."""
     web: str | None = None
     """Where mail is shown; None: nowhere."""
+    loop: str | None = None
+    """The event loop that the servers run on, ``asyncio`` or ``uvloop``; None where nobody wants to know."""
+    workers: int = 1
+    """Processes that serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,19 @@ class Said:
     event: Event
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """A process that served is gone, with the sessions it had; another one has taken its place."""
+
+    worker: int
+    """Its number; no other one has it."""
+    status: str
+    """What ended it: a signal's name, or ``status 1``."""
+    successor: int
+    """The number of the one in its place."""
+    at: datetime
+
+
 class Reason(StrEnum):
     """Why it ends."""
 
@@ -151,7 +168,7 @@ class Stopped:
 
 ClientEvent: TypeAlias = SessionStarted | MessageCaptured | SessionEnded | Said
 RulesEvent: TypeAlias = RulesRead | RulesRejected
-ServeEvent: TypeAlias = Started | RulesEvent | ClientEvent | Stopped
+ServeEvent: TypeAlias = Started | RulesEvent | ClientEvent | WorkerDied | Stopped
 
 
 _EVENT: Final = 200

@@ -27,6 +27,7 @@ from .events import (
     SessionStarted,
     Started,
     Stopped,
+    WorkerDied,
 )
 
 _SIDES: Final = {Kind.SERVER: "server", Kind.NOTE: "note", Kind.CONTENT: "content"}
@@ -36,14 +37,17 @@ _SIDES: Final = {Kind.SERVER: "server", Kind.NOTE: "note", Kind.CONTENT: "conten
 class JSONOutput:
     """Prints one JSON object a line; docs/serve.md has the keys."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, worker: int | None = None) -> None:
+        """Begin; where several processes serve, with the number of this one."""
         self._stream = stream
+        self._own = {} if worker is None else {"worker": worker}
 
     def show(self, event: ServeEvent) -> None:
         """Print and flush one event."""
+        own = self._own if isinstance(event, SessionStarted | MessageCaptured | SessionEnded | Said) else {}
         for item in _objects(event):
             # ASCII, whatever the stream's encoding is, and nothing that a terminal would obey.
-            self._stream.write(json.dumps(sound_json(item)) + "\n")
+            self._stream.write(json.dumps(sound_json({**item, **own})) + "\n")
         self._stream.flush()
 
 
@@ -58,6 +62,13 @@ def _objects(event: ServeEvent) -> Iterator[dict[str, Any]]:
                 yield {"event": "left-out", "mode": mode}
             if event.web is not None:
                 yield {"event": "web", "url": event.web}
+            if event.workers > 1:
+                yield {"event": "workers", "workers": event.workers}
+            if event.loop is not None:
+                yield {"event": "loop", "loop": event.loop}
+        case WorkerDied(worker, status, successor, at):
+            died = {"worker": worker, "status": status, "successor": successor, "at": at.isoformat()}
+            yield {"event": "worker-died", **died}
         case RulesRead() | RulesRejected():
             yield _rules(event)
         case SessionStarted(server, session):

@@ -28,6 +28,7 @@ from smtpfix.smtp.providers import Provider, load_provider
 from smtpfix.suggesting import one_of
 
 from .emit import Emission
+from .event_loop import LOOPS, check_loop
 from .listening import READERS, at_ports, conventional, listener, unprivileged
 from .option_names import named
 from .shown import (
@@ -128,7 +129,17 @@ class ServeOptions:
     max_memory: int = DEFAULT_MEMORY * _MEBIBYTE
     """Octets of messages and sessions that are kept, and of events that wait to be shown."""
 
+    workers: int = 1
+    """Processes that serve, which share each port."""
+    loop: str = LOOPS[0]
+    """The event loop that the servers run on, one of `event_loop.LOOPS`."""
+
     def __post_init__(self) -> None:
+        check_loop(self.loop)
+        if self.workers != 1:
+            from .sharing import check_workers  # noqa: PLC0415 - few runs have any
+
+            check_workers(self)
         if self.key_type is not None:
             check_key_type(self.key_type, "--key-type")
         if self.save_as not in WAYS_TO_SAVE:

@@ -12,7 +12,7 @@ import os
 import queue
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from smtpfix.rules.rule import Rule
 from smtpfix.server import Server
 
 from .emit import emit
+from .event_loop import event_loop
 from .events import (
     ClientEvent,
     Listening,
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
 
 _TICK: Final = 0.2
 """Seconds between two looks for signals, which interrupt no wait on Windows, and for the output's reader."""
-_FAREWELL: Final = 1.0
+FAREWELL: Final = 1.0
 """Seconds that clients have to finish their sessions after the last message asked for."""
 _LAST_WORDS: Final = 0.4
 """Seconds that the output has at the end."""
@@ -83,19 +84,27 @@ def serve(options: ServeOptions, stream: TextIO, settings: TextIO | None = None)
 
     The status is 0, or 1 when the time was up before the messages asked for had come. Raises `CannotServeError`.
     """
-    run = _Run(options, stream, settings)
+    if options.workers > 1:
+        from .workers import serve_together  # noqa: PLC0415 - few runs have any
+
+        return serve_together(options, stream, settings)
+    run = Run(options, stream, settings)
     with signals(run.end, None if options.rules_file is None else run.read_rules_soon):
         return run.run()
 
 
-class _Run:
+class Run:
     """One run: what it has to do, and how far it is."""
 
-    def __init__(self, options: ServeOptions, stream: TextIO, settings: TextIO | None = None) -> None:
+    def __init__(
+        self, options: ServeOptions, stream: TextIO, settings: TextIO | None = None, output: Output | None = None
+    ) -> None:
+        """Begin; what is shown goes to the stream as options say, or to an output of its own."""
         self._options = options
         self._stream = stream
         self._settings = settings
-        output: Output = JSONOutput(stream) if options.as_json else Terminal(stream, shows_text=options.show == "text")
+        if output is None:
+            output = JSONOutput(stream) if options.as_json else Terminal(stream, shows_text=options.show == "text")
         self._memory = options.max_memory // 4  # half of all is the inbox's, a quarter the sessions', a quarter events'
         self._printer = Printer(output, self._output_failed, self._memory // 2)
         self._put = self._taken = 0
@@ -117,6 +126,7 @@ class _Run:
         self._statistics: Statistics | None = None
 
     def run(self) -> int:
+        """Serve until something ends it, and return the exit status."""
         try:
             with ExitStack() as opened:
                 if self._reason is None:  # or a signal has come before there was anything to end
@@ -141,6 +151,15 @@ class _Run:
             raise self._failure
         return status
 
+    # What is otherwise where several processes serve
+
+    new_server: Callable[..., Server[Any]] = Server
+
+    @property
+    def pid(self) -> int:
+        """The process that a signal ends it by."""
+        return os.getpid()
+
     def end(self, reason: Reason) -> None:
         """Let it end soon; the first reason counts."""
         self._reason = self._reason or reason
@@ -158,6 +177,7 @@ class _Run:
         policies, directory = self._options.policies, self._options.authority
         inbox = self._inbox()
         try:
+            loop = opened.enter_context(event_loop(self._options.loop))
             authority = None
             is_page_in_tls = self._options.web is not None and self._options.web.tls
             if directory is not None or is_page_in_tls or any(policy.uses_tls for policy in policies):
@@ -169,7 +189,8 @@ class _Run:
                 complain(in_options(text, POLICY_OPTIONS))
             with warnings.catch_warnings(action="ignore", category=UserWarning):  # it has just been said
                 servers: list[Server[Any]] = [
-                    Server(policy, authority=authority, inbox=inbox, observer=self, keep=keep) for policy in policies
+                    self.new_server(policy, authority=authority, inbox=inbox, observer=self, keep=keep)
+                    for policy in policies
                 ]
             self._names.update(zip(servers, _names(servers), strict=True))
             for server in servers:
@@ -179,9 +200,9 @@ class _Run:
                 self._use_rules(self._rules_file)
             for server in servers:
                 _listen(server, opened)
-            web = None if self._keeper is None else self._show_on_web(self._keeper, authority, opened)
+            web = self.show_on_web(authority, opened)
             if self._options.emit is not None and self._settings is not None:
-                emit(self._options.emit.text(servers[0]), self._settings)
+                emit(self._options.emit.text(servers[0], self.pid), self._settings)
             for key in {files[1] for policy in policies if (files := policy.certificate_files) is not None}:
                 _look_at(key)
             return Started(
@@ -192,6 +213,8 @@ class _Run:
                 scenarios=self._options.scenarios,
                 left_out=self._options.left_out,
                 web=web,
+                loop=loop if self._options.verbose else None,
+                workers=self._options.workers,
             )
         except InvalidValueError as error:
             if error.field == "Policy.certificate":
@@ -231,9 +254,10 @@ class _Run:
         except StoreError as error:
             raise CannotServeError(str(error)) from error
 
-    def _show_on_web(self, keeper: Keeper, authority: Authority | None, opened: ExitStack) -> str | None:
+    def show_on_web(self, authority: Authority | None, opened: ExitStack) -> str | None:
         """Start the web server, if it is wanted; return its URL."""
-        if (settings := self._options.web) is None:
+        settings, keeper = self._options.web, self._keeper
+        if settings is None or keeper is None:
             return None
         from smtpfix.web.runner import WebServer  # noqa: PLC0415 - as above
 
@@ -260,7 +284,7 @@ class _Run:
         deadline = monotonic() + (math.inf if timeout is None else timeout)
         while self._reason is None:
             now = monotonic()
-            if self._enough_since is not None and (not self._connected or now > self._enough_since + _FAREWELL):
+            if self._enough_since is not None and (not self._connected or now > self._enough_since + FAREWELL):
                 self.end(Reason.ENOUGH)
             elif now >= deadline:
                 self.end(Reason.TIMEOUT)
@@ -381,12 +405,14 @@ class _Run:
     # The observer, in the servers' thread
 
     def session_started(self, server: Server, session: Session) -> None:
+        """Tell it."""
         self._tell(SessionStarted(self._names[server], session))
 
     def _hear(self, server: Server, session: int, event: Event) -> None:
         self._tell(Said(self._names[server], session, datetime.now(UTC), event))
 
     def message_captured(self, server: Server, message: CapturedMessage) -> None:
+        """Save it, and tell it. Raises `OSError` where it cannot be saved."""
         event = MessageCaptured(self._names[server], server.mode, message)
         try:
             self._tell(self._saved(event))
@@ -395,6 +421,7 @@ class _Run:
             raise  # so that the client is not told that it is accepted
 
     def session_ended(self, server: Server, session: Session) -> None:
+        """Keep it, and tell it."""
         if self._keeper is not None:
             self._keeper.put(server, session)
         self._tell(SessionEnded(self._names[server], session))

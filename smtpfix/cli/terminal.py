@@ -39,6 +39,7 @@ from .events import (
     SessionStarted,
     Started,
     Stopped,
+    WorkerDied,
 )
 
 _GOOD: Final = "green"
@@ -85,7 +86,9 @@ Fact: TypeAlias = tuple[str, str]
 class Terminal:
     """Prints one line an event, and a table at the start."""
 
-    def __init__(self, stream: TextIO, *, shows_text: bool = False) -> None:
+    def __init__(self, stream: TextIO, worker: int | None = None, *, shows_text: bool = False) -> None:
+        """Begin; where several processes serve, with the number of this one."""
+        self._mark = "#" if worker is None else f"#{worker}."
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a subject may not fit the terminal's encoding
         self._console = _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -99,21 +102,24 @@ class Terminal:
                 self._console.print(Text("\n").join(_banner(event)))
             case RulesRead() | RulesRejected():
                 self._print(event.at, "rules", _rules_facts(event))
+            case WorkerDied(worker, status, successor, at):
+                facts = [(f"ENDED by {status}, with its sessions", _BAD), (f"worker {successor} takes its place", "")]
+                self._print(at, f"worker {worker}", facts)
             case SessionStarted(server, session):
                 address, port = session.client
                 facts = [(f"connected from {_bracketed(address)}:{port}", _ASIDE)]
-                self._print(session.started, f"{server} #{session.number}", facts)
+                self._print(session.started, f"{server} {self._mark}{session.number}", facts)
             case Said(server, session, at, said):
                 side, style = _SIDES.get(said.kind, ("C:", ""))
                 for line in said.lines:
-                    self._print(at, f"{server} #{session}", [(f"{side} {line}", style)])
+                    self._print(at, f"{server} {self._mark}{session}", [(f"{side} {line}", style)])
             case MessageCaptured(server, _, message):
-                self._print(message.received, f"{server} #{message.session_number}", _message_facts(event))
+                self._print(message.received, f"{server} {self._mark}{message.session_number}", _message_facts(event))
                 for line in (*_link_lines(message), *(_text_lines(message) if self._shows_text else ())):
                     self._console.print(line)  # as it is, so that a terminal that wraps it still knows the link
             case SessionEnded(server, session):
                 ended = session.started + timedelta(seconds=session.duration)
-                self._print(ended, f"{server} #{session.number}", _session_facts(event))
+                self._print(ended, f"{server} {self._mark}{session.number}", _session_facts(event))
             case Stopped():
                 self._console.print(Text("\n").join(_goodbye(event)))
 
@@ -171,6 +177,10 @@ def _banner(event: Started) -> Iterator[Text]:
         yield Text.assemble("Messages and transcripts are saved in ", (str(event.save), "bold"))
     if event.web is not None:  # in the words that scripts wait for
         yield Text.assemble("[http] accessible via ", (event.web, "bold"))
+    if event.workers > 1:
+        yield Text(f"Workers: {event.workers}; #2.5 is the fifth session of worker 2")
+    if event.loop is not None:
+        yield Text(f"Event loop: {event.loop}")
     yield Text("Ctrl-C ends it.", style=_ASIDE)
 
 

@@ -38,28 +38,11 @@ class ClientHello:
     """ALPN protocols offered (RFC 7301)."""
 
 
-class _Reader:
-    """Takes vectors off a byte string; raises IndexError past its end."""
+_GREASE: Final = frozenset(range(0x0A0A, 0x10000, 0x1010))
+"""What clients sprinkle in to be ignored: 0x0A0A, 0x1A1A, … 0xFAFA (RFC 8701 section 2)."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.position = 0
-
-    def take(self, count: int) -> bytes:
-        end = self.position + count
-        if end > len(self.data):
-            raise IndexError
-        piece, self.position = self.data[self.position : end], end
-        return piece
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "big")
-
-    def vector(self, size: int) -> bytes:
-        return self.take(self.number(size))
-
-    def __bool__(self) -> bool:
-        return self.position < len(self.data)
+_NUMBER: Final = struct.Struct(">H")
+_EXTENSION: Final = struct.Struct(">HH")  # its type, and how long it is; RFC 8446 section 4.2
 
 
 def has_begun(data: bytes) -> bool:
@@ -81,48 +64,67 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
 
 
 def _parse(data: bytes) -> ClientHello | None:
-    handshake = _Reader(b"".join(_fragments(data)))
-    if handshake.number(1) != _CLIENT_HELLO:
+    """Read it by offsets: every handshake pays for this. Raises IndexError past the end of a vector."""
+    handshake = b"".join(_fragments(data))
+    if handshake[0] != _CLIENT_HELLO:
         return None
-    hello = _Reader(handshake.vector(3))
-    legacy_version = hello.number(2)
-    hello.take(32)  # random
-    hello.vector(1)  # session id
-    ciphers = _numbers(hello.vector(2))
-    hello.vector(1)  # compression methods
+    hello = _piece(handshake, _HEADER, int.from_bytes(_piece(handshake, 1, 3), "big"))
+    legacy_version = _NUMBER.unpack_from(hello)[0]
+    at = 34  # behind the random
+    at += 1 + hello[at]  # session id
+    offered = _vector(hello, at)
+    at += 2 + len(offered)
+    at += 1 + hello[at]  # compression methods
     server_name: str | None = None
     alpn: tuple[str, ...] = ()
     versions: tuple[int, ...] = ()
-    extensions = _Reader(hello.vector(2) if hello else b"")
-    while extensions:
-        kind, body = extensions.number(2), _Reader(extensions.vector(2))
+    extensions = _vector(hello, at) if at != len(hello) else b""
+    at = 0
+    while at < len(extensions):
+        kind, length = _EXTENSION.unpack_from(extensions, at)
+        at += _EXTENSION.size
+        if at + length > len(extensions):
+            raise IndexError
         if kind == _SERVER_NAME:
-            names = _Reader(body.vector(2))
-            names.take(1)  # name type: host_name
-            server_name = names.vector(2).decode("ascii")
+            server_name = _vector(_vector(extensions[at : at + length], 0), 1).decode("ascii")  # 1: behind its type
         elif kind == _ALPN:
-            alpn = tuple(_strings(body.vector(2)))
+            alpn = tuple(_strings(_vector(extensions[at : at + length], 0)))
         elif kind == _SUPPORTED_VERSIONS:
-            versions = _numbers(body.vector(1))
+            body = extensions[at : at + length]
+            versions = _numbers(_piece(body, 1, body[0]))
+        at += length
     if not versions:  # before TLS 1.3 a client names its highest version only
         versions = tuple(number for number in reversed(VERSION_NAMES) if number <= legacy_version)
     return ClientHello(
         server_name=server_name,
-        versions=tuple(VERSION_NAMES.get(number, f"0x{number:04x}") for number in versions if not _is_grease(number)),
-        ciphers=tuple(number for number in ciphers if not _is_grease(number)),
+        versions=tuple(
+            [VERSION_NAMES.get(number) or f"0x{number:04x}" for number in versions if number not in _GREASE]
+        ),
+        ciphers=tuple([number for number in _numbers(offered) if number not in _GREASE]),
         alpn=alpn,
     )
 
 
 def _fragments(data: bytes) -> Iterator[bytes]:
     """Yield the content of the leading handshake records; the last one may be cut off."""
-    records = _Reader(data)
-    while len(data) - records.position >= _RECORD_HEADER:
-        if records.number(1) != HANDSHAKE:
-            return
-        records.take(2)  # legacy record version
-        length = records.number(2)
-        yield records.take(min(length, len(data) - records.position))
+    at = 0
+    while len(data) - at >= _RECORD_HEADER and data[at] == HANDSHAKE:
+        length = _NUMBER.unpack_from(data, at + 3)[0]  # behind the legacy record version
+        at += _RECORD_HEADER
+        yield data[at : at + length]
+        at += length
+
+
+def _piece(data: bytes, at: int, length: int) -> bytes:
+    """Return so many octets. Raises IndexError where there are fewer."""
+    if at + length > len(data):
+        raise IndexError
+    return data[at : at + length]
+
+
+def _vector(data: bytes, at: int) -> bytes:
+    """Return a vector behind its length, a number of two octets."""
+    return _piece(data, at + 2, _NUMBER.unpack_from(data, at)[0])
 
 
 def _numbers(data: bytes) -> tuple[int, ...]:
@@ -130,12 +132,7 @@ def _numbers(data: bytes) -> tuple[int, ...]:
 
 
 def _strings(data: bytes) -> Iterator[str]:
-    reader = _Reader(data)
-    while reader:
-        yield reader.vector(1).decode("ascii", "backslashreplace")
-
-
-def _is_grease(number: int) -> bool:
-    """Return whether a value is one that clients sprinkle in to be ignored (RFC 8701 section 2)."""
-    high, low = number >> 8, number & 0xFF
-    return high == low and low & 0x0F == 0x0A  # noqa: PLR2004 - 0x0A0A, 0x1A1A, … 0xFAFA
+    at = 0
+    while at < len(data):
+        yield _piece(data, at + 1, data[at]).decode("ascii", "backslashreplace")
+        at += 1 + data[at]

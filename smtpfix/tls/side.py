@@ -50,12 +50,15 @@ def watch(context: ssl.SSLContext) -> None:
 def _message_seen(
     connection: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes
 ) -> None:
+    """Tell a connection what is its business, which few messages are: there are dozens in a session."""
+    if content_type != _ALERT and (message_type != _CERTIFICATE or direction != "read"):
+        return
     owner = getattr(connection, "owner", None)  # contexts are shared: this is how a message finds its connection
     if owner is None:
         return
     if content_type == _ALERT:
         owner.alert_seen("client" if direction == "read" else "server", data[0], data[1])
-    elif message_type == _CERTIFICATE and direction == "read":
+    else:
         owner.certificate_seen(version, data)
 
 
@@ -233,14 +236,17 @@ class TLS(TLSSide):
 
         Raises `ssl.SSLError` when the stream is broken.
         """
+        incoming, read = self._incoming, self._object.read
         try:
-            while data := self._object.read(65_536):
+            while incoming.pending:  # OpenSSL takes no more than it gives: asking in vain would cost an exception
+                if not (data := read(65_536)):
+                    return False
                 buffer += data
         except ssl.SSLWantReadError:
-            return True
-        except ssl.SSLZeroReturnError:
             pass
-        return False
+        except ssl.SSLZeroReturnError:
+            return False
+        return True
 
     def write(self, data: bytes) -> None:
         """Encrypt; `to_send` has the result. Raises `ssl.SSLError` when the stream is broken."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
 from typing import Final
 
 from smtpfix.errors import ListenError
@@ -17,6 +18,39 @@ _TRIES: Final = 20
 """How many free ports of 127.0.0.1 are tried until one is free on ::1 too."""
 
 _NO_SUCH_FAMILY: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+_SHARES: Final[int | None] = getattr(
+    socket, "SO_REUSEPORT_LB", getattr(socket, "SO_REUSEPORT", None) if sys.platform == "linux" else None
+)
+"""The option by which several sockets listen on one port, and the system shares connections out between them: FreeBSD
+has its own. Elsewhere SO_REUSEPORT gives all connections to one of them, or is not there."""
+
+
+def shares_ports() -> bool:
+    """Return whether this system shares the connections to one port out between sockets."""
+    return _SHARES is not None
+
+
+def listen_together(host: str, port: int, count: int) -> list[list[socket.socket]]:
+    """Return so many times what `listen` does, all on one port, between which the system shares connections out.
+
+    Nobody else who shares ports may listen there. Raises `ListenError`.
+    """
+    opened = listen(host, port)  # in the way of whoever has the port, shared or not
+    places = [(one.family, *one.getsockname()[:2]) for one in opened]
+    for one in opened:
+        one.close()
+    together: list[list[socket.socket]] = []
+    try:
+        for _ in range(count):
+            together.append([])
+            for family, address, chosen in places:
+                together[-1].append(_listen_on(family, address, chosen, shared=True))
+    except OSError as error:
+        for one in (one for some in together for one in some):
+            one.close()
+        raise _explained(error, host, port) from error
+    return together
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -59,7 +93,7 @@ def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
     return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
 
 
-def _listen_on(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+def _listen_on(family: int, address: str, port: int, *, shared: bool = False) -> socket.socket:
     # The protocol is named because asyncio leaves Nagle's algorithm on for sockets whose protocol is 0.
     opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -69,6 +103,8 @@ def _listen_on(family: socket.AddressFamily, address: str, port: int) -> socket.
             )  # past connections in TIME_WAIT are no obstacle
         elif hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # pragma: no cover - Windows, where REUSEADDR would share the port
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        if shared and _SHARES is not None:
+            opened.setsockopt(socket.SOL_SOCKET, _SHARES, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)

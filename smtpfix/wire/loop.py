@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
 
 from smtpfix.clock import monotonic
 from smtpfix.forked import tell_in_child
@@ -22,10 +23,15 @@ _STOP_BOUND: Final = 1.0
 """Seconds that are waited for the thread's end; one that is stuck in an observer ends by itself once it is free."""
 
 
+NewLoop: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
+"""Makes an event loop that does not run yet."""
+
+
 class LoopThread:
     """A thread with an event loop, shared by everybody who holds it."""
 
     def __init__(self) -> None:
+        self._new_loop: NewLoop = _new_loop
         self._begin()
         tell_in_child(self)
 
@@ -44,7 +50,7 @@ class LoopThread:
         """Return the running loop; it goes on until each holder has called `release`."""
         with self._lock:
             if self._loop is None:
-                self._loop = _new_loop()
+                self._loop = self._new_loop()
                 self._thread = threading.Thread(target=_run, args=(self._loop,), name="smtpfix", daemon=True)
                 self._thread.start()
             self._holders += 1
@@ -60,6 +66,15 @@ class LoopThread:
             self._loop = self._thread = None
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_STOP_BOUND)
+
+    @contextlib.contextmanager
+    def made_by(self, new_loop: NewLoop) -> Iterator[None]:
+        """Let the next loops be of another kind than asyncio's own; one that runs already stays."""
+        before, self._new_loop = self._new_loop, new_loop
+        try:
+            yield
+        finally:
+            self._new_loop = before
 
     @property
     def is_current(self) -> bool:

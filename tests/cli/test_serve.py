@@ -347,9 +347,7 @@ def test_messages_can_be_saved_as_a_maildir(tmp_path):
 @pytest.mark.parametrize(("given", "kept"), [({}, 3), ({"save": "mails"}, 1)])
 def test_what_is_saved_does_not_stay_in_memory(tmp_path, monkeypatch, given, kept):
     monkeypatch.chdir(tmp_path)
-    run_of_serve = serve_module._Run(
-        read_options(**{name: Path(value) for name, value in given.items()}), io.StringIO()
-    )
+    run_of_serve = serve_module.Run(read_options(**{name: Path(value) for name, value in given.items()}), io.StringIO())
     inbox = run_of_serve._inbox()
     with Server(inbox=inbox) as server, server.client() as client:
         for _ in range(3):
@@ -844,7 +842,7 @@ def test_the_sender_of_the_last_message_can_finish_its_session():
 
 
 def test_a_sender_that_never_finishes_does_not_hold_it_up(monkeypatch):
-    monkeypatch.setattr(serve_module, "_FAREWELL", 0.05)
+    monkeypatch.setattr(serve_module, "FAREWELL", 0.05)
     over = threading.Event()
 
     def client(listening):
