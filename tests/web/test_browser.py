@@ -85,6 +85,12 @@ def test_a_search_finds_and_what_it_found_is_deleted(site, inbox):
     inbox.wait(f"{ROWS} == 0")
 
 
+def test_a_mailbox_alone_says_where_to_send_and_offers_no_sample(site, inbox):
+    assert "Send a sample" in inbox.wait("document.querySelector('.servers code') && document.body.innerText")
+    inbox.open(f"{site.web.url}m/mine/")
+    assert "Send a sample" not in inbox.wait("document.querySelector('.servers code') && document.body.innerText")
+
+
 def test_a_sample_is_a_click_away(site, inbox):
     inbox.click(".servers button", "Send a sample")
     inbox.wait(f"{ROWS} == 1")

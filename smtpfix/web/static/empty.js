@@ -20,8 +20,9 @@ const MODES = {
  */
 export function empty(main, app, list, query) {
   if (!list.page) return;
-  const { total, matching } = list.page, servers = app.overview()?.servers.filter((/** @type {any} */ one) => one.takes_mail) ?? [];
-  const shape = JSON.stringify([total > 0, matching > 0, query, servers.map((/** @type {any} */ one) => [one.name, one.port])]);
+  const { total, matching } = list.page, overview = app.overview();
+  const servers = overview?.servers.filter((/** @type {any} */ one) => one.takes_mail) ?? [];
+  const shape = JSON.stringify([total > 0, matching > 0, query, !overview, servers.map((/** @type {any} */ one) => [one.name, one.port])]);
   if (main.dataset.shape === shape && main.firstElementChild?.classList.contains("empty")) return;
   main.dataset.shape = shape;
   if (total > 0) {
@@ -30,7 +31,7 @@ export function empty(main, app, list, query) {
     return;
   }
   fill(main, h("div", { class: "empty start" }, h("h1", null, "Nothing has come yet"),
-    servers.length ? h("p", null, "Let your program send to one of these. Nothing leaves this machine.") : h("p", null, "No server runs beside this page."),
+    servers.length ? h("p", null, "Let your program send to one of these. Nothing leaves this machine.") : overview && h("p", null, "No server runs beside this page."),
     h("ul", { class: "servers" }, servers.map((/** @type {any} */ one) => server(one, app)))));
 }
 
