@@ -69,11 +69,7 @@ def test_lists_have_an_end_whatever_limit_is_asked_for(site, monkeypatch):
         ("/api/v1/search?query=bob&limit={}", 255),
     ):
         for limit in (10_000, 999_999_999, 10**30):
-            answer = site.ask(path.format(limit))
-            if answer.status == 400:
-                assert ("smtpfix" in path, limit) == (True, 10**30)
-                continue
-            found = answer.json
+            found = site.ask(path.format(limit)).json
             assert len(found.get("messages", found.get("items"))) in (most, 50), path
 
 
