@@ -39,7 +39,7 @@ class _MailboxDesk(Desk):
         root = f"{desk.settings.webroot}m/{quote(name, safe='')}/"
         own = {
             "store": MailboxStore(desk.store, name),
-            "hub": _MailboxHub(desk.hub, desk.store, name),
+            "hub": _MailboxHub(desk.hub, desk.store, name, hears_audits=not read_only),
             "settings": replace(settings, webroot=root, read_only=settings.read_only or read_only),
             "mailbox": name,
         }
@@ -55,8 +55,9 @@ class _MailboxDesk(Desk):
 
 
 class _MailboxHub:
-    def __init__(self, hub: Hub, store: Store, name: str) -> None:
+    def __init__(self, hub: Hub, store: Store, name: str, *, hears_audits: bool) -> None:
         self._hub = hub
+        self._unheard = {Kind.SESSION} if hears_audits else {Kind.SESSION, Kind.AUDIT}
         self._concerns = MailboxStore(store, name).concerns
 
     @asynccontextmanager
@@ -66,7 +67,7 @@ class _MailboxHub:
             yield listener
 
     def _concerns_event(self, event: Event) -> bool:
-        return event.change.kind is not Kind.SESSION and self._concerns(event.change)
+        return event.change.kind not in self._unheard and self._concerns(event.change)
 
 
 class MailboxStore(Store):

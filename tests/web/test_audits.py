@@ -1,5 +1,6 @@
 """Audits over HTTP: of a built-in client, of a device that somebody is led to set up, and what is refused."""
 
+import base64
 import json
 import os
 import smtplib
@@ -290,10 +291,18 @@ def test_where_the_server_is_left_alone_nobody_audits(open_site):
 
 def test_whoever_may_use_a_mailbox_alone_sees_no_audit(open_site):
     site = open_site(users={"root": "all"}, mailbox_users={"one": {"ann": "hers"}})
-    theirs = "Basic " + __import__("base64").b64encode(b"ann:hers").decode()
+    theirs, all_of_it = ("Basic " + base64.b64encode(one).decode() for one in (b"ann:hers", b"root:all"))
     path = f"/m/one{BASE}/audits"
     assert site.ask(path, authorization=theirs).json["audits"] == []
     assert site.ask(path, "POST", SMALL, authorization=theirs).status == 403
+    with closing(site.connect()) as connection:
+        connection.request("GET", f"/m/one{BASE}/events", headers={"Authorization": theirs})
+        stream = connection.getresponse()
+        stream.readline()
+        site.web.audits.tell("an id")
+        site.ask(f"/m/one{BASE}/servers/plain/rules", "POST", {"text": "NOOP: 250"}, authorization=all_of_it)
+        events = (line for line in iter(stream.readline, b"") if line.startswith(b"event"))
+        assert next(events) != b"event: audit\n"
 
 
 def test_a_process_hears_nothing_of_the_servers_secrets(monkeypatch, tmp_path):

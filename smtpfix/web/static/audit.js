@@ -69,9 +69,9 @@ export function open(place, app) {
   /** @param {any} answer */
   function several({ problem, choices, audits }) {
     part("title", 0, () => [h("h1", null, "Audit"),
-      h("p", { class: "dim" }, "What does a mail client do where a server is not what it says, or somebody on the way strips TLS? The servers of an audit stand on ports of their own; each does one thing wrong.")]);
+      h("p", { class: "dim" }, "What does a mail client do when a server shows a bad certificate, or when somebody on the way strips TLS? An audit starts servers of its own, each of which does one thing wrong.")]);
     part("form", [problem, isDevice], () => problem ? h("p", null, problem) : form(choices));
-    part("earlier", audits, () => audits.length > 0 && [h("h2", null, "Earlier ones"), h("ul", { class: "servers" }, audits.map((/** @type {any} */ one) =>
+    part("earlier", audits, () => audits.length > 0 && [h("h2", null, "Earlier audits"), h("ul", { class: "servers" }, audits.map((/** @type {any} */ one) =>
       h("li", null, h("a", { href: `#/audit/${one.id}` }, bdi(one.client), h("span", { class: "dim" }, ` ${one.protocol.toUpperCase()}, ${one.mode}`)),
         one.letter ? chip({}, `Grade ${one.letter}`) : chip({ kind: one.ended ? "warn" : "ok" }, one.ended ? one.state : `${one.done} of ${one.total || "?"}`), time(one.began))))]);
   }
@@ -80,21 +80,21 @@ export function open(place, app) {
   function form(choices) {
     const here = location.hostname.replace(/^\[|\]$/g, ""), isAddress = /^[\d.]+$|:/.test(here), isLocal = /^(localhost|127\..*|::1)$/.test(here);
     const client = select("client", choices.clients.smtp);
-    const protocol = select("protocol", { smtp: "SMTP: it sends", imap: "IMAP: it reads", pop3: "POP3: it reads" });
+    const protocol = select("protocol", { smtp: "SMTP, sends mail", imap: "IMAP, reads mail", pop3: "POP3, reads mail" });
     protocol.onchange = () => fill(client, options(choices.clients[protocol.value]));
     const places = { localhost: "This machine alone", ...(isAddress && !isLocal && { [here]: `${here}, as this page` }), "0.0.0.0": "All its networks (0.0.0.0)" };
     const fields = [
       isDevice ? [
-        field("What it is called", h("input", { name: "name", value: "device", required: true, maxlength: 60 })),
-        field("It reaches this machine at", h("input", { name: "hostname", value: here, required: true, autocapitalize: "off" }), "A name, or an IP address. It stands in the certificates."),
-        field("Who can connect", select("host", places, isLocal ? "localhost" : isAddress ? here : "0.0.0.0"), "0.0.0.0: everybody who can reach this machine, by any of its networks, while the audit lasts."),
+        field("Name", h("input", { name: "name", value: "device", required: true, maxlength: 60 })),
+        field("This machine, as the device finds it", h("input", { name: "hostname", value: here, required: true, autocapitalize: "off" }), "A name or an IP address. The certificates are issued for it."),
+        field("Who can connect", select("host", places, isLocal ? "localhost" : isAddress ? here : "0.0.0.0"), "0.0.0.0 means every network of this machine: everybody who can reach it can connect while the audit lasts."),
         field("Port", h("input", { name: "port", type: "number", min: 1, max: 65535, value: PORT, required: true })),
-      ] : field("Client", client, "Those that are installed here."),
-      field("It speaks", protocol),
-      field("It is meant to use", select("mode", MODES, "starttls-required")),
-      field("It is meant to trust", select("trust", TRUST)),
+      ] : field("Client", client, "Only clients that are installed on this machine."),
+      field("Protocol", protocol),
+      field("Encryption it should use", select("mode", MODES, "starttls-required")),
+      field("Certificates it should trust", select("trust", TRUST)),
       field("Scenarios", select("group", { "": "the usual ones", ...Object.fromEntries(choices.groups.map((/** @type {string} */ one) => [one, one])) })),
-      h("details", null, h("summary", null, "With a login"),
+      h("details", null, h("summary", null, "Login, if it has one"),
         field("User", h("input", { name: "user", autocomplete: "off" })), field("Password", h("input", { name: "password", type: "password", autocomplete: "off" }))),
     ];
     return [
@@ -123,7 +123,7 @@ export function open(place, app) {
     part("step", [audit.state, setup, step, audit.problem], () =>
       audit.problem ? h("p", { class: "notice" }, bdi(audit.problem))
         : audit.state === "set-up" ? settings(audit)
-          : isWaiting ? turn(audit, step) : !audit.ended && h("p", { class: "dim" }, "It runs…"));
+          : isWaiting ? turn(audit, step) : !audit.ended && h("p", { class: "dim" }, "Running…"));
     part("bar-of-all", [audit.done, total, audit.ended], () => !audit.ended && total && [h("progress", { max: total, value: audit.done, "aria-label": "Done" }),
       h("span", { class: "dim" }, `${audit.done} of ${total}`), h("button", { class: "button", onclick: () => say("stop") }, "Stop")]);
     part("worth-of-it", result, () => result && worth(result));
@@ -144,10 +144,10 @@ export function open(place, app) {
         row("Port", h("code", null, setup.port)),
         row("Security", protocol === "pop3" ? MODES[mode].replace("STARTTLS", "STLS") : MODES[mode]),
         row("Login", setup.user ? [h("code", null, bdi(setup.user)), setup.password && [" password ", h("code", null, bdi(setup.password))]] : "none"),
-        setup.trusts && row("It is to trust", ["pem", "der", "p12"].map((kind) =>
+        setup.trusts && row("Trust", ["pem", "der", "p12"].map((kind) =>
           h("a", { class: "button", href: `${OWN}/audits/${id}/ca.${kind}`, download: true }, kind === "p12" ? "PKCS#12" : kind.toUpperCase())),
         h("small", null, "One certificate in three forms. The PKCS#12 file's password is ", h("code", null, "smtpfix"), "."))),
-      h("p", null, protocol === "smtp" ? `It will have to send ${counted(setup.total, "mail")}, one at a time, and only when you are told to.` : `It will have to read its mail ${counted(setup.total, "time")}.`),
+      h("p", null, protocol === "smtp" ? `It will have to send ${counted(setup.total, "mail")}, one at a time, each when this page says so.` : `It will have to read its mail ${counted(setup.total, "time")}.`),
       h("button", { class: "button primary big", onclick: () => say("done") }, "It is set up"),
     ];
   }
@@ -162,10 +162,10 @@ export function open(place, app) {
       h("h2", null, protocol === "smtp" ? "Now press send on the device" : "Now let the device read its mail"),
       h("p", null, step.summary, ". ", h("small", null, h("code", null, step.scenario))),
       h("ul", { class: "seen" }, step.seen.length ? step.seen.map(seen) : h("li", { class: "dim" }, "Nothing has come yet.")),
-      h("p", { class: "dim" }, isOver ? "It has come and gone. It goes on by itself in a moment." : step.stalls ? "This server lets it wait. Go on once that is long enough." : ""),
+      h("p", { class: "dim" }, isOver ? "It has come and gone. The next step follows in a moment." : step.stalls ? "This server lets it wait. Go on once that is long enough." : ""),
       h("div", { class: "row-of-buttons" },
         h("button", { class: "button primary big", onclick: () => say("done") }, step.seen.length ? "Next" : "Nothing comes: next"),
-        h("button", { class: "button big", onclick: () => say("again"), hidden: done === 0 }, "The last one again")),
+        h("button", { class: "button big", onclick: () => say("again"), hidden: done === 0 }, "Repeat the last one")),
     ];
   }
 
@@ -211,7 +211,7 @@ function seen(session) {
   const did = session.messages ? counted(session.messages, "mail") + " taken" : session.read ? `${session.read} read` : "";
   return h("li", null, icon(session.failure ? "warn" : session.tls ? "lock" : "open"),
     session.failure ? ["TLS failed: ", bdi(session.failure)] : session.tls ? session.tls.replace("TLSv", "TLS ") : "in clear",
-    did && `, ${did}`, session.is_over ? ", and it was gone" : ", and it is there");
+    did && `, ${did}`, session.is_over ? ", connection closed" : ", still connected");
 }
 
 /** @param {any[]} findings */
