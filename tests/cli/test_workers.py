@@ -10,8 +10,9 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from urllib.request import urlopen
 
 import pytest
@@ -134,16 +135,25 @@ def test_it_ends_after_as_many_messages_as_were_asked_for_whoever_got_them():
     assert (stopped["reason"], stopped["messages"], stopped["sessions"]) == ("exit-after", 12, 12)
 
 
+def stop(worker):
+    """Stop a worker, and wait until it has: until then it may still take a client."""
+    os.kill(worker, signal.SIGSTOP)
+    deadline = monotonic() + BOUND
+    while Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        assert monotonic() < deadline, "it does not stop"
+
+
 def test_a_worker_that_dies_is_told_and_replaced_and_what_it_has_accepted_counts(tmp_path):
     with program("--listen", "plain:0", "--store", str(tmp_path / "mail.db")) as process:
         there = started(process)["plain"]
         send_all(there, 20)
         victim = children_of(process)[0]
-        os.kill(victim, signal.SIGSTOP)
-        waiting = [socket.create_connection((there["host"], there["port"]), BOUND) for _ in range(20)]
-        os.kill(victim, signal.SIGKILL)
-        for one in waiting:  # those that the system had given to the one that died wait for its successor
-            with one:
+        stop(victim)
+        with ExitStack() as opened:
+            place = (there["host"], there["port"])
+            waiting = [opened.enter_context(socket.create_connection(place, BOUND)) for _ in range(20)]
+            os.kill(victim, signal.SIGKILL)
+            for one in waiting:  # those that the system had given to the one that died wait for its successor
                 assert one.recv(3) == b"220"
         send_all(there, 20)
         *events, stopped = rest(process)
