@@ -152,7 +152,7 @@ EVERYTHING = replace(
             "inject-extra-220",
             Outcome.ACTED_ON_INJECTION,
             group="injection",
-            summary="A second 220 stands behind the first in clear",
+            summary="A second 220 follows the first in clear",
             control=run(transcripts=("session 1: the same without the second 220",)),
         ),
         finding("auth-none-in-tls", Outcome.FALSE_REFUSAL, group="auth", expected="accept"),

@@ -228,7 +228,7 @@ def test_a_cell_says_what_it_is_without_colour():
 def test_a_section_has_evidence_consequence_fix_standard_and_transcripts():
     text = to_html(dataclasses.replace(SMALL, findings=(next(one for one in EVERYTHING.findings if one.control),)))
     for part in (
-        "A second 220 stands behind the first in clear",
+        "A second 220 follows the first in clear",
         "In clear, AUTH PLAIN as &#x27;ann&#x27; with the secret.",
         "Whoever can change one reply on the way learns the password.",
         "End the session when the EHLO reply does not offer STARTTLS.",
