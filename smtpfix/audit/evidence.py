@@ -216,7 +216,7 @@ def never_met(server: WireServer) -> tuple[str, ...]:
 def _when(rule: Rule) -> str:
     """Return at what a rule would have answered."""
     argument = f" {rule.argument}" if isinstance(rule.argument, str) else ""
-    after = f" behind the first {rule.after}" if rule.after else ""
+    after = f" after the first {rule.after}" if rule.after else ""
     return f"{rule.stage}{argument}{after}" + (f" after {rule.octets} octets" if rule.octets else "")
 
 
@@ -360,7 +360,7 @@ def session_facts(session: Session, declaration: Declaration, mode: Mode) -> Ite
         if declaration.password is not None and attempt.secret not in (None, declaration.password):
             yield "it logged in with another password than the declared one"
     if session.injected:
-        yield f"{len(session.injected)} octets came behind STARTTLS in clear"
+        yield f"{len(session.injected)} octets came after STARTTLS in clear"
 
 
 def _by(message: CapturedMessage) -> str:

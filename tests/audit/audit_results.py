@@ -62,7 +62,7 @@ def finding(scenario: str, outcome: Outcome, verdict: Verdict = Verdict.FAILED, 
     if verdict is Verdict.FAILED:
         defaults |= {
             "evidence": ("In clear, AUTH PLAIN as 'ann' with the secret.", "1 message accepted, without TLS."),
-            "consequence": "Whoever can change one reply on the way learns the password.",
+            "consequence": "Anyone who can change one reply on the way learns the password.",
             "fix": "End the session when the EHLO reply does not offer STARTTLS.",
         }
     return Finding(scenario=scenario, outcome=outcome, verdict=verdict, **defaults | values)

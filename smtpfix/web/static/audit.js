@@ -82,12 +82,12 @@ export function open(place, app) {
     const client = select("client", choices.clients.smtp);
     const protocol = select("protocol", { smtp: "SMTP, sends mail", imap: "IMAP, reads mail", pop3: "POP3, reads mail" });
     protocol.onchange = () => fill(client, options(choices.clients[protocol.value]));
-    const places = { localhost: "This machine alone", ...(isAddress && !isLocal && { [here]: `${here}, as this page` }), "0.0.0.0": "All its networks (0.0.0.0)" };
+    const places = { localhost: "Only this machine", ...(isAddress && !isLocal && { [here]: `${here}, as this page` }), "0.0.0.0": "All its networks (0.0.0.0)" };
     const fields = [
       isDevice ? [
         field("Name", h("input", { name: "name", value: "device", required: true, maxlength: 60 })),
         field("This machine, as the device finds it", h("input", { name: "hostname", value: here, required: true, autocapitalize: "off" }), "A name or an IP address. The certificates are issued for it."),
-        field("Who can connect", select("host", places, isLocal ? "localhost" : isAddress ? here : "0.0.0.0"), "0.0.0.0 means every network of this machine: everybody who can reach it can connect while the audit lasts."),
+        field("Who can connect", select("host", places, isLocal ? "localhost" : isAddress ? here : "0.0.0.0"), "0.0.0.0 means every network of this machine: anyone who can reach it can connect while the audit lasts."),
         field("Port", h("input", { name: "port", type: "number", min: 1, max: 65535, value: PORT, required: true })),
       ] : field("Client", client, "Only clients that are installed on this machine."),
       field("Protocol", protocol),

@@ -83,7 +83,7 @@ export function open(place, app) {
     if (!all || state === made) return;
     made = state;
     body.hidden = where.hidden = !server;
-    if (!server) return fill(top, h("p", null, "No server runs beside this page."));
+    if (!server) return fill(top, h("p", null, "No server runs with this page."));
     const mayChange = !all.read_only;
     fill(top, h("div", { class: "ready", role: "group", "aria-label": "Server" }, all.servers.map((/** @type {any} */ each) =>
       h("a", { class: "tool", href: `#/rules/${encodeURIComponent(each.name)}`, "aria-current": each === server && "page" }, bdi(each.name)))),
@@ -126,7 +126,7 @@ export function open(place, app) {
 
   /** @param {string} id */
   async function serve(id) {
-    if (await act("PUT", "", id ? { scenario: id } : {})) app.say(id ? `${one().name} serves ${id} to whoever connects from now on.` : `${one().name} is as it started.`);
+    if (await act("PUT", "", id ? { scenario: id } : {})) app.say(id ? `${one().name} serves ${id} to clients that connect from now on.` : `${one().name} is back to how it started.`);
   }
 
   /** @type {(method: string, to: string, value?: object) => Promise<boolean>} */
