@@ -610,7 +610,7 @@ def test_a_token_that_goes_over_the_wire_in_clear_is_a_leak():
     ("credentials", "mechanisms", "expected"),
     [
         (("ann", "no token"), "XOAUTH2", "credentials: expected a token"),
-        (None, "XOAUTH2", "mechanisms: expected credentials beside mechanisms"),
+        (None, "XOAUTH2", "mechanisms: expected credentials with mechanisms"),
         (("ann", "s3cret"), "GSSAPI", "mechanisms: expected one of PLAIN, LOGIN, CRAM-MD5"),
     ],
 )

@@ -124,7 +124,7 @@ def test_what_is_injected_behind_starttls_is_heard(serve, wire):
     client.hello()
     evidence = heard(server, client)
     assert BESIDE in evidence.leaks
-    assert any("behind STARTTLS" in fact for fact in evidence.facts)
+    assert any("after STARTTLS" in fact for fact in evidence.facts)
 
 
 def test_lines_that_are_too_long_are_heard_to_their_end(serve, wire):
