@@ -180,7 +180,7 @@ def _bounds(declaration: Declaration, behind: Collection[Cause]) -> Iterable[tup
     if declaration.mode is DeclaredMode.OPPORTUNISTIC:
         yield Grade.OPPORTUNISTIC, "The declared mode goes on in clear where TLS is not offered."
     if declaration.trust is Trust.NONE:
-        yield Grade.UNAUTHENTICATED, "The declared trust is none: it does not look at whom it talks to."
+        yield Grade.UNAUTHENTICATED, "The declared trust is none: it does not check who it talks to."
     for cause in behind:
         yield bound(cause), f"{cause.what.rstrip('.')}: {listed(cause.keys)}."
 

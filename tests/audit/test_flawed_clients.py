@@ -485,7 +485,7 @@ def test_an_old_version_is_found_in_whatever_suites_the_client_has(suites, verdi
     found = results(of_its_time(suites), OLD)
     assert {found[one].verdict for one in OLD} == {verdict}
     assert [found[one].reason for one in OLD if verdict is Verdict.NOT_RUN] == [
-        "client and server have no cipher suite in common, so it never came to what there is to refuse"
+        "client and server have no cipher suite in common, so it never reached what it could refuse"
     ] * (2 if verdict is Verdict.NOT_RUN else 0)
 
 
