@@ -74,7 +74,7 @@ COMMANDS = [
     ("serve --listen pop3+stls:110", "--listen", "'stls'", "'starttls'"),
     ("serve --listen plain:99999", "--listen", "99999", "from 0 to 65535"),
     ("serve --listen lmtp+unix:", "--listen", "'lmtp+unix:'", "PATH"),
-    ("serve --user ann", "--user", "no colon behind it", "write NAME:PASSWORD"),
+    ("serve --user ann", "--user", "no colon after it", "write NAME:PASSWORD"),
     ("serve --any-user --user ann:s3cret", "--user", "names somebody", "leave one of them out"),
     ("serve --mechanism PLAN --any-user", "--mechanism", "'PLAN'", "did you mean 'PLAIN'?"),
     ("serve --mechanism SCRAM-SHA-256 --any-user", "--mechanism", "SCRAM", "--any-user"),

@@ -41,8 +41,8 @@ def acted_on(scenario: Scenario, sessions: Iterable[Session]) -> Iterator[str]:
 def _told(reply: bytes, *, goes_on: bool, says_more: bool) -> str:
     codes = sorted({code.decode() for code in _CODE.findall(reply)})
     if len(codes) > 1 and not says_more:
-        return f"it said nothing more behind a reply with the codes {' and '.join(codes)}"
+        return f"it said nothing more after a reply with the codes {' and '.join(codes)}"
     if len(codes) > 1:
         return f"of the codes {' and '.join(codes)} in one reply it acted on {codes[0] if goes_on else codes[-1]}"
     shown = printable(reply.removesuffix(b"\r\n"))
-    return f"it {'went on behind' if goes_on else 'stopped at'} the reply {shown!r}"
+    return f"it {'went on after' if goes_on else 'stopped at'} the reply {shown!r}"

@@ -191,10 +191,10 @@ def _unknown_client(name: str, known: Collection[str], protocol: str) -> Invalid
     if others is not None:
         advice = f"it speaks {others.upper()} (protocol {others!r}), and here the protocol is {protocol!r}"
     elif "/" in name or Path(name).is_file() or shutil.which(name):
-        advice = f"to audit a program of your own, write -- in front of it: smtpfix audit -- {name}"
+        advice = f"to audit a program of your own, write -- before it: smtpfix audit -- {name}"
     else:
         near = did_you_mean(name, known)
-        advice = f"there are {', '.join(known)}{near}; a program of your own stands behind --: smtpfix audit -- {name}"
+        advice = f"there are {', '.join(known)}{near}; write a program of your own after --: smtpfix audit -- {name}"
     return InvalidValueError.saying("adapter", name, f"{name!r} is no built-in client for {protocol.upper()}; {advice}")
 
 

@@ -53,7 +53,7 @@ def smuggled(asked: Asked, sessions: Iterable[Session]) -> Iterator[str]:
         addresses = [one.rpartition("<")[2].partition(">")[0] for one in others]
         for line in _said(sessions, ("MAIL", "RCPT")):
             if any("@" in one and _is_in(one, line) for one in addresses) and not _is_in(beginning, line):
-                yield f"it said {printable(line)!r}: the address stood behind a line end in what it was asked to write"
+                yield f"it said {printable(line)!r}: the address came after a line end in what it was asked to write"
 
 
 def without_asked(asked: Asked, octets: bytes) -> bytes:

@@ -97,7 +97,7 @@ class Device:
         if target.host != name:
             return f"the device would have to connect to {target.host}, and is set up for {name}"
         if trusted != known and target.trust is not Trust.NONE:
-            return "the device would have to trust another certificate than the one it was given"
+            return "the device would have to trust a certificate other than the one it was given"
         return None
 
     def run(self, target: Target, *, timeout: float, stop: threading.Event) -> Ended:

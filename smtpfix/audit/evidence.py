@@ -216,7 +216,7 @@ def never_met(server: WireServer) -> tuple[str, ...]:
 def _when(rule: Rule) -> str:
     """Return at what a rule would have answered."""
     argument = f" {rule.argument}" if isinstance(rule.argument, str) else ""
-    after = f" behind the first {rule.after}" if rule.after else ""
+    after = f" after the first {rule.after}" if rule.after else ""
     return f"{rule.stage}{argument}{after}" + (f" after {rule.octets} octets" if rule.octets else "")
 
 
@@ -331,7 +331,7 @@ def _facts(
         if evidence.content_in_clear:
             yield "in clear, the message"
     if declaration.password is not None and any(_tells(declaration.password, one) for one in evidence.messages):
-        yield "the message has the password in it, for everybody who gets it"
+        yield "the message contains the password, for anyone who gets it"
     for message in evidence.messages:
         where = "in TLS" if message.in_tls else "in clear"
         yield f"a message of {message.size} octets was accepted, {where}, {_by(message)}"
@@ -358,9 +358,9 @@ def session_facts(session: Session, declaration: Declaration, mode: Mode) -> Ite
         if not attempt.in_clear:
             yield f"inside TLS, AUTH {attempt}"
         if declaration.password is not None and attempt.secret not in (None, declaration.password):
-            yield "it logged in with another password than the declared one"
+            yield "it logged in with a password other than the declared one"
     if session.injected:
-        yield f"{len(session.injected)} octets came behind STARTTLS in clear"
+        yield f"{len(session.injected)} octets came after STARTTLS in clear"
 
 
 def _by(message: CapturedMessage) -> str:

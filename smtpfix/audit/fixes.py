@@ -21,7 +21,7 @@ _IN_GENERAL: Final = {
     "requires TLS, or implicit TLS on port 465.",
     "injection": "When TLS begins, throw away what was received in clear, and say EHLO again (RFC 3207 section 4.2).",
     "lost-mail": "Delete a message only when all of it has come: the whole literal and the tagged OK (RFC 9051 section "
-    "4.3), or the line with nothing but the dot, behind no fewer octets than LIST has (RFC 1939 section 3).",
+    "4.3), or the line with nothing but the dot, after at least as many octets as LIST says (RFC 1939 section 3).",
     "anything": "Verify the server: the chain up to an authority you trust, and the name you connected to.",
     "issuer": "Accept only chains that end at an authority you trust.",
     "pin": "Compare the server's certificate, or its key, with the one you were given, before the first command.",
@@ -29,8 +29,8 @@ _IN_GENERAL: Final = {
     "name": "Compare the certificate's subjectAltName with the name, or the IP address, that you connected to.",
     "part-of-name": "Compare whole names, label by label; only the leftmost label can be a wildcard (RFC 9525 section "
     "6.3).",
-    "leaf-as-issuer": "Accept certificates only from those who may issue them (basicConstraints, keyCertSign).",
-    "common-name": "Compare with subjectAltName only, never with the common name (RFC 9525 section 2).",
+    "leaf-as-issuer": "Accept only certificates whose issuers may issue them (basicConstraints, keyCertSign).",
+    "common-name": "Compare only with subjectAltName, never with the common name (RFC 9525 section 2).",
     "same-domain": "Compare whole names: a host's certificate speaks for that host alone (RFC 9525 section 6.3).",
     "name-form": "Compare each name in subjectAltName as a whole, whatever octets it has: DNS names with the host's "
     "name, iPAddress with its address; a wildcard stands for one whole leftmost label (RFC 9525 section 6.3).",
@@ -77,9 +77,9 @@ _BY_LANGUAGE: Final = {
         "null-cipher": "Leave the context's ciphers as ssl.create_default_context() sets them.",
     },
     "curl": {
-        "anything": "Take --insecure away, and name what to trust: --cacert FILE.",
-        "issuer": "Take --insecure away, and name what to trust: --cacert FILE.",
-        "name": "Take --insecure away.",
+        "anything": "Remove --insecure, and name what to trust: --cacert FILE.",
+        "issuer": "Remove --insecure, and name what to trust: --cacert FILE.",
+        "name": "Remove --insecure.",
         "downgrade": "Say --ssl-reqd instead of --ssl, or smtps:// instead of smtp://.",
         "clear": "Say --ssl-reqd, or smtps:// instead of smtp://.",
         "old-version": "Add --tlsv1.2.",

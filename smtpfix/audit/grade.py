@@ -30,22 +30,22 @@ BEST: Final = {
 WORTH: Final = {
     Grade.AUTHENTICATED: "only the right server gets the message, and nobody on the way can read it or change it.",
     Grade.GAPS: "only the right server gets the message, except through the gaps listed under Change this.",
-    Grade.UNAUTHENTICATED: "whoever only listens learns nothing, but whoever gets between client and server can be the "
-    "server, with a certificate that anybody can get (RFC 8314 section 5).",
-    Grade.OPPORTUNISTIC: "encrypted only as long as nobody interferes; whoever gets between client and server can have "
-    "it send in clear.",
-    Grade.PLAINTEXT: "whoever listens on the way can read the message, the password, or both.",
+    Grade.UNAUTHENTICATED: "anyone who only listens learns nothing, but anyone who gets between client and server can "
+    "be the server, with a certificate that anyone can get (RFC 8314 section 5).",
+    Grade.OPPORTUNISTIC: "encrypted only as long as nobody interferes; anyone who gets between client and server can "
+    "make it send in clear.",
+    Grade.PLAINTEXT: "anyone who listens on the way can read the message, the password, or both.",
     Grade.UNKNOWN: "too little could be run to say what it is worth.",
 }
 """What is true for every client with the grade."""
 
 WORTH_OF_READERS: Final = {
     **WORTH,
-    Grade.AUTHENTICATED: "it reads from the right server alone, and nobody on the way can read the mail or change it.",
-    Grade.GAPS: "it reads from the right server alone, except through the gaps listed under Change this.",
-    Grade.OPPORTUNISTIC: "encrypted only as long as nobody interferes; whoever gets between client and server can have "
-    "it read in clear.",
-    Grade.PLAINTEXT: "whoever listens on the way can read the mail, the password, or both.",
+    Grade.AUTHENTICATED: "it reads only from the right server, and nobody on the way can read the mail or change it.",
+    Grade.GAPS: "it reads only from the right server, except through the gaps listed under Change this.",
+    Grade.OPPORTUNISTIC: "encrypted only as long as nobody interferes; anyone who gets between client and server can "
+    "make it read in clear.",
+    Grade.PLAINTEXT: "anyone who listens on the way can read the mail, the password, or both.",
 }
 """The same for clients that read mail."""
 
@@ -180,7 +180,7 @@ def _bounds(declaration: Declaration, behind: Collection[Cause]) -> Iterable[tup
     if declaration.mode is DeclaredMode.OPPORTUNISTIC:
         yield Grade.OPPORTUNISTIC, "The declared mode goes on in clear where TLS is not offered."
     if declaration.trust is Trust.NONE:
-        yield Grade.UNAUTHENTICATED, "The declared trust is none: it does not look at whom it talks to."
+        yield Grade.UNAUTHENTICATED, "The declared trust is none: it does not check who it talks to."
     for cause in behind:
         yield bound(cause), f"{cause.what.rstrip('.')}: {listed(cause.keys)}."
 

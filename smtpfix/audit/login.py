@@ -54,7 +54,7 @@ def check_login(declaration: Declaration) -> None:
             )
     for name in declaration.mechanisms:
         if declaration.user is None:
-            raise InvalidValueError("mechanisms", name, "credentials beside mechanisms, such as ann:s3cret-of-mine")
+            raise InvalidValueError("mechanisms", name, "credentials with mechanisms, such as ann:s3cret-of-mine")
         if name not in (*_BY_PASSWORD, *_BY_TOKEN):
             raise InvalidValueError("mechanisms", name, one_of(name, (*_BY_PASSWORD, *_BY_TOKEN)))
     try:

@@ -12,13 +12,13 @@ def went_on(case: Case, prize: str) -> str:
     if case.expected not in ("refuse", "lax"):
         return ""
     if case.is_old_tls:
-        return "An attacker can make use of weaknesses that newer versions of TLS do not have."
+        return "An attacker can use weaknesses that newer versions of TLS do not have."
     if case.expected == "lax":
-        return "It is less strict than it could be, which an attacker may make use of."
+        return "It is less strict than it could be, and an attacker may use that."
     if case.scenario.group in ("certificates", "stripping"):
-        return f"Whoever can get such a certificate can play the server{prize}"
+        return f"Anyone who can get such a certificate can play the server{prize}"
     if case.scenario.group == "tls":
-        return "The encryption does not hold against who is meant to be kept out."
+        return "The encryption does not keep attackers out."
     return "It went on where it had to stop."
 
 

@@ -147,7 +147,7 @@ class Flag(StrEnum):
     LOSES_MAIL = "LOSES MAIL"
     """It deletes what it has not read whole."""
     BROKEN = "BROKEN"
-    """It does not deliver, or read its mail, where there is nothing wrong."""
+    """It does not deliver, or read its mail, even when nothing is wrong."""
     MISREPORTS = "MISREPORTS"
     HANGS = "HANGS"
 

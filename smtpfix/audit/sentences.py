@@ -17,31 +17,31 @@ from .verdict import Judgement, Observed, crashed
 
 FORBIDDEN: Final = {
     "smuggled-end-of-data": (
-        "Some servers take a part of the message for its end, and the rest for another message, from anybody.",
-        "Make CRLF of each CR and each LF in the content before the dots are stuffed, encode it, or refuse it.",
+        "Some servers take part of the message for its end, and the rest for another message, from anybody.",
+        "Turn each bare CR and LF in the content into CRLF before you stuff the dots, encode it, or refuse it.",
     ),
     "pipelining-not-offered": (
-        "Whoever chooses what it is given, such as an address, can write commands to the server.",
-        "Refuse CR and LF in everything that becomes a part of a command.",
+        "Anyone who chooses its input, such as an address, can write commands to the server.",
+        "Refuse CR and LF in everything that becomes part of a command.",
     ),
     "body-without-8bitmime": (
-        "Servers that take 7 bits only spoil the text, or refuse the message.",
-        "Where 8BITMIME is not offered, encode the body, as quoted-printable or base64, or refuse it.",
+        "Servers that take only 7 bits damage the text, or refuse the message.",
+        "If the server does not offer 8BITMIME, encode the body as quoted-printable or base64, or refuse it.",
     ),
     "address-without-smtputf8": (
         "A server that does not know such addresses may refuse the message, or deliver it to somebody else.",
-        "Stop with an error where an address is outside ASCII and SMTPUTF8 is not offered.",
+        "Stop with an error if an address is not ASCII and the server does not offer SMTPUTF8.",
     ),
     "another-password": (
-        "Whoever is asked for other passwords gives away those of other accounts, or locks this one.",
+        "A user who is asked for another password gives away those of other accounts, or locks this one.",
         "Try another password only where the answer says that this one is wrong: [AUTHENTICATIONFAILED], or [AUTH].",
     ),
     "deleted-though-not-copied": (
-        "Whoever looks for the message in the folder that it was to be moved to does not find it anywhere.",
-        "Delete a message only behind the OK to its COPY, or move it by MOVE.",
+        "The message is lost: it is neither in its old folder nor in the one that it was to be moved to.",
+        "Delete a message only after the OK to its COPY, or move it with MOVE.",
     ),
     "headers-without-smtputf8": (
-        "Servers that take 7 bits only spoil the headers, or refuse the message.",
+        "Servers that take only 7 bits damage the headers, or refuse the message.",
         "Encode what is outside ASCII in headers (RFC 2047), or use SMTPUTF8 where it is offered.",
     ),
 }
@@ -59,7 +59,7 @@ def sentences(
         return FORBIDDEN.get(first.id, (f"It does what {first.standard} forbids.", f"Do not: {first.explanation}."))
     if observed.evidence.smuggled and judgement.verdict is Verdict.LAX:
         return (
-            "Whoever chooses an address has the message sent to another one, behind a line end, that no check may see.",
+            "Anyone who chooses an address can send the message to another one, hidden from checks after a line end.",
             FORBIDDEN["pipelining-not-offered"][1],
         )
     flaw = flaw_shown(case, judgement)
@@ -70,8 +70,8 @@ def sentences(
         return consequence, change
     if crashed(observed.ended):
         return (
-            "Whoever answers in the server's place can make it crash.",
-            "Find it with a debugger and the transcript of this run; what a server sends is never to be trusted.",
+            "Anyone who can play the server can make it crash.",
+            "Find it with a debugger and the transcript of this run; never trust what a server sends.",
         )
     if Outcome.HUNG in (judgement.outcome, *judgement.also):
         return _hung(case)
@@ -80,7 +80,7 @@ def sentences(
             return sentences_reading.misreported(is_read=bool(observed.evidence.delivered))
         if observed.evidence.delivered:
             return (
-                "It reports a failure though the message was accepted; whoever tries again sends it twice.",
+                "It reports a failure though the message was accepted; anyone who tries again sends it twice.",
                 "Take the reply to the final dot for the result, and nothing that comes after it.",
             )
         return (
@@ -94,14 +94,14 @@ def _hung(case: Case) -> tuple[str, str]:
     if case.is_endless:
         return (
             "A server whose reply has no end holds it for longer than this audit waits.",
-            "Set a limit to the size of a reply, and to the time from its beginning to its end.",
+            "Limit the size of a reply, and the time from its beginning to its end.",
         )
     if case.stalls:
         limit = "Set a time limit for connecting and for each reply; RFC 5321 section 4.5.3.2 says how long is fair."
         has_one = "If it has one, give it {patience} as that limit, or the audit a longer --timeout."
         return "A server that says nothing holds it for longer than this audit waits.", f"{limit} {has_one}"
     return (
-        "It does not come to an end, so whatever waits for it waits too.",
+        "It never ends, so everything that waits for it waits too.",
         "Set a time limit for the whole delivery, and close the connection when it is over.",
     )
 
@@ -112,26 +112,26 @@ def _of_outcome(case: Case, declaration: Declaration, outcome: Outcome, fixed_by
     match outcome:
         case Outcome.LEAKED_CREDENTIALS:
             if declaration.mode is DeclaredMode.NONE:
-                return "Everybody between client and server reads the password.", fixed_by
+                return "Everyone between client and server reads the password.", fixed_by
             return (
-                "Whoever sits between client and server gets the password, and can send mail with it from then on.",
+                "Anyone between client and server gets the password, and can send mail with it from then on.",
                 fixed_by,
             )
         case Outcome.LEAKED_MESSAGE:
-            return "Whoever sits between client and server reads the message and whom it is for.", fixed_by
+            return "Anyone between client and server can read the message and see who it is for.", fixed_by
         case Outcome.DOWNGRADED:
             if declaration.mode is DeclaredMode.OPPORTUNISTIC:
-                return "Whoever can change what the server says switches TLS off, and reads the message.", fixed_by
+                return "Anyone who can change what the server says can switch TLS off and read the message.", fixed_by
             return (
-                "It goes on in clear; what it says there is read, and can be answered, by whoever sits in between.",
+                "It goes on in clear; anyone in between can read what it says there, and can answer it.",
                 fixed_by,
             )
         case Outcome.ACTED_ON_INJECTION:
             return "An attacker who cannot break TLS still decides what the client believes inside it.", fixed_by
         case Outcome.UNAUTHENTICATED_SEND:
             return (
-                "It sends without the login it was given: real servers refuse that, or treat it as a stranger's mail.",
-                "Stop with an error where login was asked for and AUTH is not offered.",
+                "It sends without the login it was given: real servers refuse, or take it for mail from a stranger.",
+                "Stop with an error if login was asked for and the server does not offer AUTH.",
             )
         case Outcome.FALSE_REFUSAL:
             return (
@@ -140,7 +140,7 @@ def _of_outcome(case: Case, declaration: Declaration, outcome: Outcome, fixed_by
             )
         case Outcome.REFUSED_LATE:
             return (
-                "It refuses in the end, but whoever plays the server has already got what it said.",
+                "It refuses in the end, but anyone who plays the server already has what it said.",
                 f"Before the first command inside TLS: {lower(fixed_by or refusing(scenario))}",
             )
         case Outcome.DELIVERED:

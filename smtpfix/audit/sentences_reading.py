@@ -11,7 +11,7 @@ def misreported(*, is_read: bool) -> tuple[str, str]:
     """Return the consequence and the fix where a client says otherwise than it was."""
     if is_read:
         return (
-            "It reports a failure though it has read all mail; whoever tries again reads it twice.",
+            "It reports a failure though it has read all mail; anyone who tries again reads it twice.",
             "Take the whole messages for the result, and nothing that comes after them.",
         )
     return (
@@ -25,21 +25,21 @@ def of_outcome(case: Case, declaration: Declaration, outcome: Outcome, fixed_by:
     scenario = case.scenario
     match outcome:
         case Outcome.LEAKED_CREDENTIALS if declaration.mode is DeclaredMode.NONE:
-            return "Everybody between client and server reads the password.", fixed_by
+            return "Everyone between client and server reads the password.", fixed_by
         case Outcome.LEAKED_CREDENTIALS:
             return (
-                "Whoever sits between client and server gets the password, and reads the mail from then on.",
+                "Anyone between client and server gets the password, and reads the mail from then on.",
                 fixed_by,
             )
         case Outcome.LEAKED_MESSAGE:
-            return "Whoever sits between client and server reads the mail too.", fixed_by
+            return "Anyone between client and server can read the mail too.", fixed_by
         case Outcome.LOST_MAIL:
-            return "Mail is lost: the client deleted it without having read it, and nobody has it any more.", fixed_by
+            return "Mail is lost: the client deleted it without having read it.", fixed_by
         case Outcome.DOWNGRADED if declaration.mode is DeclaredMode.OPPORTUNISTIC:
-            return "Whoever can change what the server says switches TLS off, and reads the mail.", fixed_by
+            return "Anyone who can change what the server says can switch TLS off and read the mail.", fixed_by
         case Outcome.DOWNGRADED:
             return (
-                "It goes on in clear; what it says there is read, and can be answered, by whoever sits in between.",
+                "It goes on in clear; anyone in between can read what it says there, and can answer it.",
                 fixed_by,
             )
         case Outcome.ACTED_ON_INJECTION:
@@ -51,7 +51,7 @@ def of_outcome(case: Case, declaration: Declaration, outcome: Outcome, fixed_by:
             )
         case Outcome.REFUSED_LATE:
             return (
-                "It refuses in the end, but whoever plays the server has already got what it said.",
+                "It refuses in the end, but anyone who plays the server already has what it said.",
                 f"Before the first command inside TLS: {lower(fixed_by or refusing(scenario))}",
             )
         case Outcome.RETRIEVED:

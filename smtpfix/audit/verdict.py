@@ -110,7 +110,7 @@ def judge(
         reason = "its time was over while it waited on its own, to try again perhaps; a longer --timeout would tell"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
     if outcome is Outcome.REFUSED_CLEAN and verdict is Verdict.PASSED and _never_saw(case, evidence):
-        reason = "client and server have no cipher suite in common, so it never came to what there is to refuse"
+        reason = "client and server have no cipher suite in common, so it never reached what it could refuse"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)
     return Judgement(outcome, verdict, also, remarks)
 
@@ -135,7 +135,7 @@ def _not_met(declaration: Declaration, evidence: Evidence) -> str | None:
     if evidence.beside_asked or evidence.guessed_wrong:
         return evidence.beside_asked or evidence.guessed_wrong
     if evidence.delivered and evidence.never_met:
-        return f"the client never came to where the server does what it does here: {', '.join(evidence.never_met)}"
+        return f"the client never reached the point where the server acts: {', '.join(evidence.never_met)}"
     return None
 
 

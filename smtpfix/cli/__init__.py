@@ -235,10 +235,10 @@ def commands(context: click.Context) -> None:
 @click.option(
     "--mailbox-by",
     metavar="user|recipient|tag|server",
-    help="Part the mail in the store; by --web, /m/NAME/ before every path is one mailbox alone.",
+    help="Sort mail into mailboxes by this; with --web, /m/NAME/ before a path shows only that mailbox.",
 )
 @click.option("--keep", metavar="N", type=int, help="Keep no more than the newest N messages in the store.")
-@click.option("--keep-for", metavar="TIME", help="Keep messages in the store for so long: 3d, 12h or 30m.")
+@click.option("--keep-for", metavar="TIME", help="Keep messages in the store for this long: 3d, 12h or 30m.")
 @click.option(
     "--certificate",
     metavar="ID|FILE.toml",
@@ -316,7 +316,11 @@ def commands(context: click.Context) -> None:
     "(see docs/outside.md).",
 )
 @_switch("--json", "as_json", help="Print each event as one line of JSON, for programs.")
-@click.option("--show", metavar="WHAT", help="Print this of each message too: text, its plain text. Links always are.")
+@click.option(
+    "--show",
+    metavar="WHAT",
+    help="Also print this part of each message: text, its plain text. Links are always printed.",
+)
 @_switch("--verbose", help="Print the whole conversation as it happens, without passwords and tokens.")
 @click.option("--exit-after", metavar="N", type=int, help="Exit when N messages have been accepted.")
 @click.option(
@@ -366,7 +370,7 @@ def providers_command(name: str | None) -> int:
 @commands.command("scenarios")
 @click.argument("name", metavar="[GROUP|ID|FILE.toml]", required=False)
 @click.option("--protocol", metavar="PROTOCOL", default="smtp", show_default=True, help="smtp, imap or pop3.")
-@click.option("--json", "as_json", is_flag=True, help="List them as JSON, one object a line.")
+@click.option("--json", "as_json", is_flag=True, help="List them as JSON, one object per line.")
 def scenarios_command(name: str | None, protocol: str, *, as_json: bool) -> int:
     """List the scenarios that servers can play, or those of GROUP, or show one: its rules or its certificates.
 

@@ -291,7 +291,9 @@ def _adapter(options: AuditOptions, declaration: Declaration) -> Client:
     if more:
         written = " ".join(options.client)
         raise InvalidValueError.saying(
-            "CLIENT", written, f"a command stands behind --: smtpfix audit -- {written}; a built-in client stands alone"
+            "CLIENT",
+            written,
+            f"write a command after --: smtpfix audit -- {written}; write a built-in client without --",
         )
     client = adapter(name, declaration)
     _check_no_command(options, f"the built-in client {name!r}")

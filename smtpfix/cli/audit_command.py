@@ -25,67 +25,81 @@ class _AuditCommand(click.Command):
 @click.option(
     "--protocol",
     metavar="PROTOCOL",
-    help="What the client speaks: smtp, or imap or pop3 for one that reads mail; without, smtp.",
+    help="What the client speaks: smtp, or imap or pop3 for one that reads mail. Default: smtp.",
 )
 @click.option(
     "--mode",
-    help="When the client is meant to use TLS: implicit, starttls-required, opportunistic or none; without, "
+    help="When the client is meant to use TLS: implicit, starttls-required, opportunistic or none. Default: "
     "starttls-required.",
 )
-@click.option("--trust", help="What it is meant to trust: pki, pinned (one certificate) or none; without, pki.")
+@click.option("--trust", help="What it is meant to trust: pki, pinned (one certificate) or none. Default: pki.")
 @click.option(
     "--credentials",
     metavar="USER:PASSWORD",
-    help="What it is meant to log in with; without, not at all, or as ann where it reads mail.",
+    help="What it is meant to log in with. Default: no login, or ann if it reads mail.",
 )
 @click.option(
     "--mechanisms",
     metavar="NAME,...",
-    help="What it can log in by: SCRAM-SHA-256, say, or XOAUTH2 with USER:TOKEN; without, PLAIN and LOGIN.",
+    help="The mechanisms it can log in with: SCRAM-SHA-256, say, or XOAUTH2 with USER:TOKEN. Default: PLAIN and LOGIN.",
 )
 @click.option("--expect-staple", is_flag=True, help="It demands a stapled OCSP response: every server has one.")
-@click.option("--group", multiple=True, metavar="GROUP", help="Run a whole group of scenarios; repeatable.")
-@click.option("--scenario", multiple=True, metavar="ID", help="Run this scenario, or FILE.toml of yours; repeatable.")
+@click.option("--group", multiple=True, metavar="GROUP", help="Run a whole group of scenarios. Repeatable.")
+@click.option("--scenario", multiple=True, metavar="ID", help="Run this scenario, or your own FILE.toml. Repeatable.")
 @click.option("--everything", is_flag=True, help="Run all groups, not only the default set.")
-@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set this for the command; repeatable.")
+@click.option(
+    "--env", multiple=True, metavar="NAME=VALUE", help="Set this environment variable for the command. Repeatable."
+)
 @click.option(
     "--template",
     metavar="FILE",
     type=_FILE,
-    help="Copy FILE, its placeholders filled in, into each run's directory; {template} is where it is then.",
+    help="Fill in the placeholders of FILE and put the copy into each run's directory; {template} is its path.",
 )
-@click.option("--stdin", metavar="FILE", help="Let the command read FILE, which can be {message}; nothing without.")
-@click.option("--here", is_flag=True, help="Run the command in this directory, not in a new one for each run.")
-@click.option("-j", "--jobs", metavar="N", type=int, help="Runs at a time; as many as there are processors without.")
+@click.option(
+    "--stdin",
+    metavar="FILE",
+    help="Let the command read FILE as its standard input, which can be {message}. Default: nothing.",
+)
+@click.option("--here", is_flag=True, help="Run the command in this directory instead of a new one for each run.")
+@click.option(
+    "-j", "--jobs", metavar="N", type=int, help="How many runs to do at a time. Default: the number of processors."
+)
 @click.option(
     "--timeout",
     metavar="SECONDS",
     type=float,
-    help="How long one run may take: 10 without, 600 with --wait.",
+    help="How long one run may take. Default: 10, or 600 with --wait.",
 )
 @click.option(
     "--grade",
     metavar="GRADE",
-    help="End with 0 where this is reached: a (authenticated), b (gaps), c (unauthenticated), d (opportunistic) or "
-    "e (plaintext); without, the best that the mode can reach.",
+    help="Exit with status 0 if the client reaches this grade: a (authenticated), b (gaps), c "
+    "(unauthenticated), d (opportunistic) or e (plaintext). Default: the best that the mode can reach.",
 )
 @click.option(
     "--language",
     metavar="LANGUAGE",
-    help="What the client is written in, or is, for fixes in its own words: python, go, java, node, php, ...",
+    help="The language or program that the client is, for fixes in its own terms: python, go, java, node, php, ...",
 )
-@click.option("--json", "json_file", metavar="FILE", type=_FILE, help="Write all that was found, for programs.")
-@click.option("--junit", "junit_file", metavar="FILE", type=_FILE, help="Write it as JUnit XML, for CI systems.")
-@click.option("--html", "html_file", metavar="FILE", type=_FILE, help="Write it as one page, for people.")
-@click.option("--sarif", "sarif_file", metavar="FILE", type=_FILE, help="Write it as SARIF 2.1.0, for code scanning.")
+@click.option("--json", "json_file", metavar="FILE", type=_FILE, help="Write all findings as JSON, for programs.")
 @click.option(
-    "--artifact", metavar="FILE", help="With --sarif: the file of yours that results are shown at, such as the program."
+    "--junit", "junit_file", metavar="FILE", type=_FILE, help="Write the report as JUnit XML, for CI systems."
+)
+@click.option("--html", "html_file", metavar="FILE", type=_FILE, help="Write the report as one HTML page, for people.")
+@click.option(
+    "--sarif", "sarif_file", metavar="FILE", type=_FILE, help="Write the report as SARIF 2.1.0, for code scanning."
+)
+@click.option(
+    "--artifact",
+    metavar="FILE",
+    help="With --sarif: the file in your repository to show results at, such as the program.",
 )
 @click.option(
     "--baseline",
     metavar="FILE",
     type=_FILE,
-    help="Show only what changed since the --json FILE of an earlier audit; 1 where anything is worse.",
+    help="Show only what changed since the --json FILE of an earlier audit, and exit with 1 if anything is worse.",
 )
 @click.option(
     "--family",
@@ -96,9 +110,9 @@ class _AuditCommand(click.Command):
 @click.option(
     "--ports",
     metavar="PORTS",
-    help="Where servers listen: free, conventional (25, 587 or 465, for clients that go by the port; with "
-    "--protocol imap 143 or 993, with pop3 110 or 995), or a number; "
-    "without, free, and with --wait conventional.",
+    help="Where servers listen: free, conventional (25, 587 or 465, for clients that choose TLS by the port; with "
+    "--protocol imap 143 or 993, with pop3 110 or 995), or a number. "
+    "Default: free, or conventional with --wait.",
 )
 @click.option(
     "--wait",
@@ -106,22 +120,25 @@ class _AuditCommand(click.Command):
     help="Wait for a client that cannot be started from here, such as a controller, and say when it is to send or "
     "to read.",
 )
-@click.option("--host", metavar="HOST", help="With --wait: where to listen; 0.0.0.0 lets other machines in.")
+@click.option(
+    "--host", metavar="HOST", help="With --wait: the address to listen on; 0.0.0.0 lets other machines connect."
+)
 @click.option(
     "--hostname",
     metavar="NAME",
-    help="The name or IP address that the client connects to; it has to lead to this machine.",
+    help="The name or IP address that the client connects to; it must lead to this machine.",
 )
 @click.option(
     "--authority",
     metavar="DIR",
     type=_DIRECTORY,
-    help="Keep the certificate authority in DIR between audits, so that its ca.pem can be imported once.",
+    help="Keep the certificate authority in DIR between audits, so that you import its ca.pem only once.",
 )
 @click.option(
     "--key-type",
     metavar="TYPE",
-    help="Keys of the authority and below it: ecdsa or rsa; without, what DIR has, and ecdsa for a new one.",
+    help="The kind of key of the authority and its certificates: ecdsa or rsa. Default: that of DIR, or ecdsa for "
+    "a new one.",
 )
 @click.pass_context
 def audit_command(context: click.Context, /, **options: Any) -> int:

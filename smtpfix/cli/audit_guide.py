@@ -55,7 +55,7 @@ class TerminalGuide:
             task = f"read all mail in its INBOX {times}, and to close the connection then"
         else:
             mails = "one mail" if total == 1 else f"{total} mails, one for each scenario"
-            task = f"send {mails}, and not to try again by itself"
+            task = f"send {mails}, and not to try again on its own"
         self._say(f"It is to {task}. Enter when it is set up, q to end.")
 
     def announce(self, case: Case, target: Target) -> None:

@@ -30,9 +30,9 @@ def certs_group(context: click.Context) -> None:
     "--protocol",
     default="smtp",
     show_default=True,
-    help="Those that its servers can show: smtp, imap or pop3.",
+    help="List those that servers of this protocol can show: smtp, imap or pop3.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line for each scenario.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line for each scenario.")
 @click.option("--markdown", is_flag=True, help="Print tables in Markdown, as in docs/scenarios.md.")
 def certs_list_command(**options: Any) -> int:
     """List the scenarios, or those of GROUP.
@@ -58,21 +58,25 @@ def certs_show_command(name: str) -> int:
 
 @certs_group.command("write")
 @click.argument("names", metavar="ID|GROUP|FILE.toml...", nargs=-1, required=True)
-@click.option("--out", metavar="DIR", type=_FILE, required=True, help="Where to write; made if it is not there.")
+@click.option(
+    "--out", metavar="DIR", type=_FILE, required=True, help="The directory to write to; created if it does not exist."
+)
 @click.option("--hostname", metavar="NAME", help="The server's name, instead of localhost and mx.smtpfix.test.")
 @click.option("--address", metavar="IP", help="The server's IP address, instead of 127.0.0.1.")
-@click.option("--pkcs12", metavar="PASSWORD", help="Write ID.p12 too: key and chain, PKCS#12.")
+@click.option("--pkcs12", metavar="PASSWORD", help="Also write ID.p12: key and chain as PKCS#12.")
 @click.option(
-    "--truststore", metavar="PASSWORD", help="Write ID-truststore.p12 too: what to trust, a PKCS#12 that Java reads."
+    "--truststore",
+    metavar="PASSWORD",
+    help="Also write ID-truststore.p12: what to trust, as PKCS#12 that Java can read.",
 )
 @click.option(
     "--authority",
     metavar="DIR",
     type=_DIRECTORY,
-    help="Issue from the authority kept in DIR, so that its ca.pem can be imported once.",
+    help="Issue from the authority kept in DIR, so that you import its ca.pem only once.",
 )
 @click.option("--key-type", metavar="TYPE", help=KEY_TYPE)
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 def certs_write_command(**options: Any) -> int:
     """Write scenarios' certificates for other servers: ID-chain.pem, ID-key.pem, ID-ca.pem.
 
@@ -90,11 +94,11 @@ def certs_write_command(**options: Any) -> int:
     metavar="FILE",
     type=_FILE,
     required=True,
-    help="Where to write the root: PEM, or what .der or .p12 say.",
+    help="Where to write the root: as PEM, or as the suffix .der or .p12 says.",
 )
 @click.option("--authority", "directory", metavar="DIR", type=_DIRECTORY, help="The authority kept in DIR.")
 @click.option("--key-type", metavar="TYPE", help=KEY_TYPE)
-@click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def certs_ca_command(**options: Any) -> int:
     """Write the root that clients have to trust.
 
@@ -114,11 +118,13 @@ def certs_ca_command(**options: Any) -> int:
     metavar="DIR",
     type=_DIRECTORY,
     required=True,
-    help="Issue from the authority kept in DIR, the one that 'smtpfix serve --authority' has.",
+    help="Issue from the authority kept in DIR, the same that 'smtpfix serve --authority' uses.",
 )
-@click.option("--out", metavar="DIR", type=_FILE, required=True, help="Where to write; made if it is not there.")
-@click.option("--pkcs12", metavar="PASSWORD", help="Write NAME.p12 too: key and chain, PKCS#12.")
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option(
+    "--out", metavar="DIR", type=_FILE, required=True, help="The directory to write to; created if it does not exist."
+)
+@click.option("--pkcs12", metavar="PASSWORD", help="Also write NAME.p12: key and chain as PKCS#12.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 def certs_client_command(**options: Any) -> int:
     """Issue certificates for clients: NAME-chain.pem, NAME-key.pem.
 

@@ -54,7 +54,7 @@ class WriteOptions:
     key_type: str | None = None
     """What keys the authority has; None: what the directory has, or ``ecdsa``."""
     force: bool = False
-    """Overwrite files that are there."""
+    """Overwrite existing files."""
 
     def __post_init__(self) -> None:
         for option, password in (("--pkcs12", self.pkcs12), ("--truststore", self.truststore)):

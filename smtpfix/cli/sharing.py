@@ -28,14 +28,14 @@ def _against(options: ServeOptions) -> Iterator[str]:
         yield "on this system, which does not share connections to one port out between processes"
     for policy in options.policies:
         if policy.reads_mail:
-            yield f"beside servers of {policy.spoken.upper()}: the mail they show is in the memory of one process"
+            yield f"with servers of {policy.spoken.upper()}: the mail they show is in the memory of one process"
         if policy.unix_socket is not None:
-            yield "beside lmtp+unix:PATH: a UNIX socket is not shared out between processes"
+            yield "with lmtp+unix:PATH: processes cannot share a UNIX socket"
         if getattr(policy, "limits", None) is not None:
-            yield "beside limits, of --limit or of --like: each process would count for itself"
+            yield "with limits, of --limit or of --like: each process would count for itself"
         if getattr(policy, "greylist", None) is not None:
-            yield "beside --greylist: a client that comes again may come to another process"
+            yield "with --greylist: a client that tries again may reach another process"
         if policy.uses_tls and not (policy.is_good or policy.has_own_certificate or policy.chain_scenario.is_plain):
-            yield "beside a certificate's scenario: each process would issue certificates of its own"
+            yield "with a certificate's scenario: each process would issue certificates of its own"
     if options.web is not None and options.web.chaos:
-        yield "beside MP_ENABLE_CHAOS: the web server cannot make servers in other processes fail"
+        yield "with MP_ENABLE_CHAOS: the web server cannot make servers in other processes fail"

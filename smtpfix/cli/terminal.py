@@ -343,7 +343,7 @@ def _session_facts(event: SessionEnded) -> Iterator[Fact]:
     if session.client_hello is not None:
         yield _offer(session.client_hello), _ASIDE
     if session.injected:
-        yield f"{len(session.injected)} octets injected behind STARTTLS, thrown away", _BAD
+        yield f"{len(session.injected)} octets injected after STARTTLS, thrown away", _BAD
     yield from map(_auth_fact, session.auth[:_LISTED])
     if len(session.auth) > _LISTED:
         yield f"and {len(session.auth) - _LISTED} more AUTH commands", _CAREFUL

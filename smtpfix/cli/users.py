@@ -74,7 +74,7 @@ def _from_file(path: Path) -> Iterator[tuple[str, str | HashedPassword]]:
         where = f"--users: {path}, line {number}"
         name, secret = _split(where, line, "NAME:PASSWORD")
         if name in seen:
-            sentence = f"{name!r} stands in line {seen[name]} already; name each user once"
+            sentence = f"{name!r} is already in line {seen[name]}; name each user once"
             raise InvalidValueError.saying(where, name, sentence)
         seen[name] = number
         try:
@@ -86,5 +86,5 @@ def _from_file(path: Path) -> Iterator[tuple[str, str | HashedPassword]]:
 def _split(option: str, text: str, expected: str) -> tuple[str, str]:
     name, colon, secret = text.partition(":")
     if not name or not colon:  # the text is not shown, it may be a secret
-        raise InvalidValueError.saying(option, None, f"there is no name, or no colon behind it; write {expected}")
+        raise InvalidValueError.saying(option, None, f"there is no name, or no colon after it; write {expected}")
     return name, secret

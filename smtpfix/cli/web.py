@@ -66,4 +66,6 @@ def warn(settings: WebSettings) -> None:
     if names := without_effect(os.environ):
         complain(f"these names in the environment have no effect: {', '.join(names)}")
     if settings.is_open and not settings.is_local:
-        complain(f"whoever reaches {settings.host} can read the mail: MP_UI_AUTH=NAME:PASSWORD asks for a password")
+        complain(
+            f"anyone who can reach {settings.host} can read the mail: set MP_UI_AUTH=NAME:PASSWORD to prevent that"
+        )

@@ -14,28 +14,28 @@ _FILE: Final = click.Path(path_type=Path)
 
 def _options(*, also: str) -> tuple[Callable[[Any], Any], ...]:
     return (
-        click.option("--web-host", metavar="NAME", multiple=True, help="Another name that the page may be reached by."),
+        click.option("--web-host", metavar="NAME", multiple=True, help="Another host name for the page."),
         click.option(
             "--web-read-only/--no-web-read-only",
             default=False,
-            help="Let nobody change rules and scenarios by the page, nor start audits.",
+            help="Let nobody change rules and scenarios or start audits on the page.",
         ),
         click.option(
             "--web-mailbox-auth",
             metavar="FILE",
             type=_FILE,
-            help="Who may use one mailbox and no other, a line MAILBOX/NAME:PASSWORD each.",
+            help="Who may use only one mailbox: one line MAILBOX/NAME:PASSWORD each.",
         ),
         click.option(
             "--web-tls/--no-web-tls",
             default=False,
-            help=f"Serve the page by HTTPS, with a certificate of smtpfix's own authority{also}.",
+            help=f"Serve the page over HTTPS, with a certificate of smtpfix's own authority{also}.",
         ),
         click.option(
             "--web-tls-cert",
             metavar="CHAIN.pem",
             type=_FILE,
-            help="Serve the page by HTTPS with your own certificate chain, leaf first. Requires --web-tls-key.",
+            help="Serve the page over HTTPS with your own certificate chain, leaf first. Requires --web-tls-key.",
         ),
         click.option(
             "--web-tls-key", metavar="KEY.pem", type=_FILE, help="The unencrypted key of the certificate for HTTPS."
@@ -43,22 +43,22 @@ def _options(*, also: str) -> tuple[Callable[[Any], Any], ...]:
         click.option(
             "--release-to",
             metavar="HOST:PORT",
-            help="Let the page and the APIs send single messages on, to this server and no other: HOST:PORT, or "
+            help="Let the page and the APIs release single messages to this server only: HOST:PORT, or "
             "smtp+starttls:// or smtps:// with USER:PASSWORD@HOST:PORT.",
         ),
         click.option(
             "--release-allow",
             metavar="PATTERN",
             multiple=True,
-            help="Send them to recipients such as *@example.org only. Repeatable. Default: to any.",
+            help="Release them only to recipients such as *@example.org. Repeatable. Default: to any.",
         ),
         click.option(
-            "--webhook", metavar="URL", help="POST a summary of each new message to URL, one a second at the most."
+            "--webhook", metavar="URL", help="POST a summary of each new message to URL, at most one per second."
         ),
         click.option(
             "--link-check/--no-link-check",
             default=False,
-            help="Let the page and the APIs ask for the links of a message, in public networks only.",
+            help="Let the page and the APIs check the links of a message, in public networks only.",
         ),
     )
 

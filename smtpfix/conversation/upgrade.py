@@ -48,7 +48,7 @@ class Upgrade:
         if injected:
             recorder.inject(injected)
             what = "kept" if keeps else "discarded"
-            recorder.note(f"{what} what came behind {command} in clear: {recorder.excerpt(injected, _SHOWN)}")
+            recorder.note(f"{what} what came after {command} in clear: {recorder.excerpt(injected, _SHOWN)}")
             recorder.is_wary = True  # the rest of a login may follow
         self._kept = injected if keeps else b""
         self.begin()

@@ -105,7 +105,7 @@ def list_(state: State, cursor: Cursor) -> Answer:
         wanted.returns = _options(cursor.listed(lambda: _return_option(cursor, wanted)), _RETURNS)
     cursor.end()
     if "RECURSIVEMATCH" in wanted.selections and not set(wanted.selections) - {"RECURSIVEMATCH", "REMOTE"}:
-        raise Malformed("RECURSIVEMATCH needs another option beside it (RFC 5258 section 3)")
+        raise Malformed("RECURSIVEMATCH needs another option with it (RFC 5258 section 3)")
     if patterns == [b""]:
         yield b'* LIST (\\Noselect) %b ""\r\n' % state.hierarchy.written
         return Ok("that is the delimiter")
@@ -186,7 +186,7 @@ def status(state: State, cursor: Cursor) -> Answer:
     items = _status_items(cursor)
     cursor.end()
     yield _status(state, state.mailbox(name), items)
-    return Ok("that is how it stands")
+    return Ok("that is its status")
 
 
 def _status_items(cursor: Cursor) -> list[str]:

@@ -64,7 +64,7 @@ class _Listener:
             if event.kind is Kind.SERVER:
                 self._heard(event.data)
             elif event.kind is Kind.NOTE:
-                if event.data.startswith((b"discarded what came behind STARTTLS", b"kept what came behind STARTTLS")):
+                if event.data.startswith((b"discarded what came after STARTTLS", b"kept what came after STARTTLS")):
                     yield Violation("command-behind-starttls", event.lines[0], "RFC 9051 section 6.2.1")
             elif event.kind is not Kind.CONTENT:
                 if self._idles_since is not None:
@@ -102,7 +102,7 @@ class _Listener:
             self._before = self._current if event.has_more else None
         if literal is not None and not literal[3] and event.has_more:
             yield Violation(
-                "literal-not-awaited", f"the client did not wait for leave behind {shown!r}", "RFC 9051 section 4.3"
+                "literal-not-awaited", f"the client did not wait for permission after {shown!r}", "RFC 9051 section 4.3"
             )
         if literal is not None and literal[3] and not self._offers(b"LITERAL+", b"LITERAL-", b"IMAP4REV2"):
             yield Violation("literal-unoffered", f"LITERAL+ is not offered: {shown!r}", "RFC 7888 section 4")
@@ -115,7 +115,7 @@ class _Listener:
         if verb == b"LOGIN" and self._offered is not None and b"LOGINDISABLED" in self._offered:
             yield Violation("login-though-disabled", "LOGIN came in spite of LOGINDISABLED", "RFC 9051 section 6.2.3")
         if verb in _UNORDERED and self._is_stale:
-            explanation = f"behind STARTTLS, {verb.decode()} came without CAPABILITY"
+            explanation = f"after STARTTLS, {verb.decode()} came without CAPABILITY"
             yield Violation("capability-not-renewed", explanation, "RFC 9051 section 6.2.1")
         if verb == b"AUTHENTICATE" and secret_at(line) and not self._offers(b"SASL-IR", b"IMAP4REV2"):
             explanation = f"SASL-IR is not offered: {shown!r}"

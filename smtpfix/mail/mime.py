@@ -150,7 +150,7 @@ class _Splitter:
     def _has_room(self) -> bool:
         if self._count < MAX_PARTS:
             return True
-        self.cut[f"what comes behind the first {MAX_PARTS:,} parts is not read"] = None
+        self.cut[f"what comes after the first {MAX_PARTS:,} parts is not read"] = None
         return False
 
     def _remember_delimiter(self, opened: _Opened) -> None:

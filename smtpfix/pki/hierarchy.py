@@ -145,8 +145,8 @@ def _check_private(key: Path) -> None:
     """
     if os.name != "nt" and key.exists() and key.stat().st_mode & 0o077:
         raise AuthorityError(
-            f"others can read or write {key}, by which one can pretend to be any server to whoever trusts its root; "
-            "if nobody has, run chmod 600 on it, else remove its directory and make a new authority"
+            f"others can read or write {key}, so they can pretend to be any server to anyone who trusts its root; "
+            "if nobody has read it, run chmod 600 on it; otherwise remove its directory and make a new authority"
         )
 
 

@@ -53,7 +53,7 @@ def normalized(value: object) -> Files | PEM | ssl.SSLContext | None:
     if isinstance(value, bytes | bytearray):
         pem = PEM(value)
         if not pem.is_complete:
-            raise ValueError("a chain and its key, both PEM, one behind the other")
+            raise ValueError("a chain and its key, both PEM, one after the other")
         return pem
     if value is None or isinstance(value, str | Path):
         return None

@@ -324,7 +324,7 @@ _TOP_KEYS: Final = (
 def _parse_intermediates(where: str, values: dict[str, Any]) -> tuple[CertificateProfile, ...]:
     tables = values.pop("intermediate")
     if "intermediates" in values:
-        raise InvalidValueError(f"{where}: intermediates", values["intermediates"], "no number beside [[intermediate]]")
+        raise InvalidValueError(f"{where}: intermediates", values["intermediates"], "no number with [[intermediate]]")
     if not isinstance(tables, list):
         raise InvalidValueError(f"{where}: intermediate", tables, "[[intermediate]] tables")
     return tuple(

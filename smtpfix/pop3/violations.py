@@ -53,7 +53,7 @@ def _faults(events: Sequence[Event]) -> Iterator[tuple[str, str, str]]:
             elif last == "PASS" and refused:
                 yield "pass-after-refused-user", f"{shown} though USER was refused", "RFC 1939 section 7"
             if last == "STLS" and event.has_more:
-                yield "command-behind-stls", f"more was sent behind {shown} in clear", "RFC 2595 section 4"
+                yield "command-behind-stls", f"more was sent after {shown} in clear", "RFC 2595 section 4"
             is_cut = following is not None and following.kind is Kind.NOTE and following.data.startswith(CUT)
             is_answer = event.kind is Kind.SECRET and not event.secret_at
             if is_cut or (not is_answer and len(event.data) + _CRLF > _LONGEST_LINE):

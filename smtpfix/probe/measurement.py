@@ -104,7 +104,7 @@ class Probe:
             ("port", 0 < self.port <= _LARGEST_PORT, f"a number from 1 to {_LARGEST_PORT}"),
             ("connection", self.connection in tuple(Connection), f"one of {', '.join(Connection)}"),
             ("protocol", self.protocol in tuple(Protocol), f"one of {', '.join(Protocol)}"),
-            ("sender", not self.recipient or bool(self.sender), "a sender beside the recipient"),
+            ("sender", not self.recipient or bool(self.sender), "a sender with the recipient"),
             *((one, self._is_smtp or not getattr(self, one), "none: only SMTP has it") for one in _SMTP_ONLY),
             *((one, (getattr(self, one) or "").isprintable(), "one line of text") for one in _LINES),
             ("name", self.name is None or _is_host(self.name), "a host name or an IP address"),

@@ -216,7 +216,7 @@ class Speaker(ABC):
     def _line(self) -> bytes:
         """Take one line off what has come, and note it."""
         if len(self.last_reply) >= MOST_LINES:
-            raise self._given_up(f"a reply goes on behind {MOST_LINES} lines: the rest was not read")
+            raise self._given_up(f"a reply goes on after {MOST_LINES} lines: the rest was not read")
         while (end := self._unread.find(b"\n") + 1) == 0 and len(self._unread) <= LONGEST_LINE:
             if not (room := MOST_OCTETS - self._octets):
                 self._note(LONGEST_LINE)
@@ -228,7 +228,7 @@ class Speaker(ABC):
                 raise
             if not octets:
                 self._note(LONGEST_LINE)
-                raise self._given_up("the server closed the connection in the place of a reply")
+                raise self._given_up("the server closed the connection instead of replying")
             self._octets += len(octets)
             self._unread += octets
         if not end or end > LONGEST_LINE:

@@ -57,12 +57,12 @@ def _on_tls(session: Session, policy: ServerPolicy, at_once: str) -> Iterator[st
     if session.end is SessionEnd.CLEAR_INSTEAD_OF_TLS and session.mode is Mode.IMPLICIT_TLS:
         yield (
             "the client spoke in clear, and a server in mode implicit-tls waits for its TLS handshake: have the client "
-            f'use TLS from the connect on ({at_once}), or use mode "plain" or "starttls"'
+            f'use TLS from the start ({at_once}), or use mode "plain" or "starttls"'
         )
     elif session.mode is Mode.IMPLICIT_TLS and session.client_hello is None and session.end in _SAID_NOTHING:
         yield (
             "the client said nothing, and a server in mode implicit-tls waits for its TLS handshake: a client that "
-            'waits for a greeting in clear needs mode "plain" or "starttls", or TLS from the connect on'
+            'waits for a greeting in clear needs mode "plain" or "starttls", or TLS from the start'
         )
     elif session.end is SessionEnd.CLEAR_INSTEAD_OF_TLS:
         yield "the client went on in clear after the server had said that TLS may begin: it has to start the handshake"

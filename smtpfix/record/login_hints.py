@@ -27,7 +27,7 @@ def on_login(session: Session, policy: ServerPolicy, reading: Reading, starttls:
     has_left = not has_failed and session.end in _LEFT and not session.auth
     asked = any(one.kind is Kind.CLIENT and reading.verb(one.data) == starttls for one in session.transcript)
     if asked and policy.mode is Mode.IMPLICIT_TLS:
-        yield f"the client said {starttls} inside TLS, which in mode implicit-tls is on from the connect on"
+        yield f"the client said {starttls} inside TLS, which in mode implicit-tls is already on"
     elif not in_tls and not policy.has_starttls and (asked or has_left):
         reason = (
             'in mode plain there is none; use mode "starttls", or have the client use no TLS'

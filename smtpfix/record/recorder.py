@@ -258,7 +258,7 @@ class Recorder:
         counts = (
             (self._left_out, "events of the transcript"),
             (0 if self._auth is None else self._auth.left_out, "AUTH commands"),
-            (self._injected_count - len(self.injected), "octets that came in clear behind STARTTLS"),
+            (self._injected_count - len(self.injected), "octets that came in clear after STARTTLS"),
             (0 if self._alerts is None else self._alerts.left_out, "TLS alerts"),
             (self.retrievals.left_out if self.retrievals is not None else 0, "retrievals"),
         )

@@ -223,7 +223,7 @@ class KeepInjected(Action):
 
     forms = (
         Form(
-            "keep injected: takes what came behind STARTTLS in clear for commands",
+            "keep injected: takes what came after STARTTLS in clear for commands",
             r"keep\s+injected",
             lambda _: KeepInjected(),
         ),

@@ -44,7 +44,7 @@ class Before(AnswerEdit):
 
     forms = (
         Form(
-            'before "OCTETS": puts these in front of the answer',
+            'before "OCTETS": puts these before the answer',
             rf"before\s+{QUOTED}",
             lambda match: Before(octets(match[1])),
         ),
@@ -74,7 +74,7 @@ class After(AnswerEdit):
 
     forms = (
         Form(
-            'after "OCTETS": puts these behind the answer',
+            'after "OCTETS": puts these after the answer',
             rf"after\s+{QUOTED}",
             lambda match: After(octets(match[1])),
         ),

@@ -41,7 +41,7 @@ _MEANT: Final = {
     **dict.fromkeys(("tls", "encrypted"), "Whether TLS is on is in_tls=True"),
     **dict.fromkeys(("delay", "wait"), "A delay is an action: Delay(2.0), before the Reply"),
     **dict.fromkeys(("match", "pattern", "recipient", "sender"), 'What is matched is argument="*@example.org"'),
-    **dict.fromkeys(("reply", "action"), 'Actions stand behind the stage: on("RCPT", Reply(450))'),
+    **dict.fromkeys(("reply", "action"), 'Actions come after the stage: on("RCPT", Reply(450))'),
 }
 """Keywords that people write for what is no field of a rule."""
 _STAGE: Final = re.compile(r"[A-Z0-9]+(?:-[A-Z0-9]+)*|\*")
@@ -115,7 +115,7 @@ class Rule:
             raise InvalidValueError.saying("Rule.actions", actions, sentence)
         for action in actions[:-1]:
             if action.ends:
-                sentence = f"nothing behind {type(action).__name__} is ever done: put it at the end"
+                sentence = f"nothing after {type(action).__name__} is ever done: put it at the end"
                 raise InvalidValueError.saying("Rule.actions", actions, sentence)
         for action in actions:
             name = type(action).__name__

@@ -109,7 +109,7 @@ def _without_colon(text: str) -> InvalidValueError:
     if ":" in text:
         written = text.replace(":", ": ", 1)
         return InvalidValueError.saying(
-            "rule", text, f"{text!r} has no space behind its colon; write {written!r}: {form}"
+            "rule", text, f"{text!r} has no space after its colon; write {written!r}: {form}"
         )
     stage, space, rest = text.strip().partition(" ")
     advice = f"write {f'{stage}: {rest}'!r}" if space else "say what is to be done"

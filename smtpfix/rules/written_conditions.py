@@ -50,7 +50,7 @@ _MISTAKEN: Final = {
     **dict.fromkeys(("octet", "octets"), "after N octets"),
     **dict.fromkeys(("in_tls", "tls", "clear"), "in tls or in clear"),
     **dict.fromkeys(("chance", "random", "likelihood", "prob"), "probability 0.5"),
-    **dict.fromkeys(("times", "time", "once", "twice"), "xN, behind the actions"),
+    **dict.fromkeys(("times", "time", "once", "twice"), "xN, after the actions"),
 }
 """Words that mean a condition wherever they stand by themselves, and how it is written."""
 _PERCENT: Final = re.compile(r"[0-9.]+%")
@@ -77,7 +77,7 @@ def take_conditions(text: str, rule: str) -> tuple[str, dict[str, Any]]:
         found[condition.field] = condition.read(match[1])
         rest = rest[: match.start()].rstrip()
     if "seed" in found and "probability" not in found:
-        raise InvalidValueError(f"rule {rule!r}", f"seed {found['seed']}", "probability 0.5 beside a seed")
+        raise InvalidValueError(f"rule {rule!r}", f"seed {found['seed']}", "probability 0.5 with a seed")
     for word, behind in itertools.pairwise([*rest.split(), ""]):
         if shown := _mistyped(word, behind):
             raise InvalidValueError(
@@ -112,7 +112,7 @@ def _mistyped(word: str, behind: str) -> str | None:
     if _PERCENT.fullmatch(word):
         return "probability 0.5"
     if _COUNT.fullmatch(word):
-        return "xN, behind the actions"
+        return "xN, after the actions"
     name = re.split(r"[=:]", word.lower(), maxsplit=1)[0]
     if name in _MISTAKEN:
         return _MISTAKEN[name]

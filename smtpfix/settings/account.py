@@ -49,7 +49,7 @@ def credentials(
         return None, None
     if password is not None:
         if user is None:
-            raise InvalidValueError("user", user, "a name beside the password")
+            raise InvalidValueError("user", user, "a name with the password")
         return user, password
     if isinstance(users, Mapping):
         known = {name: word for name, one in users.items() if (word := _password(one)) is not None}
@@ -58,7 +58,7 @@ def credentials(
         if user in known:
             return user, known[user]
         listed = ", ".join(map(repr, known)) or "nobody"
-        raise InvalidValueError("user", user, f"one who has a password here ({listed}), or a password beside it")
+        raise InvalidValueError("user", user, f"a user who has a password here ({listed}), or a password with it")
     if users is ANY_USER:
         if user is not None:
             return user, SOMEBODY[1]

@@ -86,7 +86,7 @@ def faults(line: bytes) -> Iterator[Fault]:
     head, _, argument = text.partition(" ")
     verb = head.upper()
     if argument.startswith(" "):
-        yield _fault("extra-space", f"more than one space behind {printable(head[:64])}", "RFC 5321 section 4.1.1")
+        yield _fault("extra-space", f"more than one space after {printable(head[:64])}", "RFC 5321 section 4.1.1")
         argument = argument.lstrip()
     path = argument
     if verb in _PATHS:
@@ -136,7 +136,7 @@ def _path_faults(verb: str, argument: str) -> Generator[Fault, None, str]:
         else:
             yield from _lengths(path)
         if parameters and not parameters.startswith(" "):
-            yield _fault("malformed-command", f"no space behind {path[:64]!a}", "RFC 5321 section 4.1.2")
+            yield _fault("malformed-command", f"no space after {path[:64]!a}", "RFC 5321 section 4.1.2")
         parameters = parameters[1:]
     if parameters and "" in parameters.split(" "):
         yield _fault("extra-space", f"more than one space between the parameters of {verb}", "RFC 5321 section 4.1.2")

@@ -24,7 +24,7 @@ def on_extensions(session: Session, policy: Policy) -> Iterator[str]:
     has_failed = not in_tls and (session.tls_failure is not None or session.end is SessionEnd.CLEAR_INSTEAD_OF_TLS)
     has_left = not has_failed and not verbs.isdisjoint({"EHLO", "LHLO"}) and verbs <= _BEFORE_MAIL
     if "STARTTLS" in verbs and policy.mode is Mode.IMPLICIT_TLS:
-        yield "the client said STARTTLS inside TLS, which in mode implicit-tls is on from the connect on"
+        yield "the client said STARTTLS inside TLS, which in mode implicit-tls is already on"
     elif not in_tls and not policy.has_starttls and ("STARTTLS" in verbs or has_left):
         yield _missed("STARTTLS", was_said="STARTTLS" in verbs) + (
             'in mode plain there is none; use mode "starttls", or have the client use no TLS'

@@ -35,14 +35,14 @@ def in_session(events: Sequence[Event], *, left_unsaid: bool) -> Iterator[Violat
         if not offered:
             yield Violation(
                 "pipelining-not-offered",
-                f"before its reply had come, more was sent behind {group[0].lines[0]!r}: {shown}",
+                f"before its reply came, more was sent after {group[0].lines[0]!r}: {shown}",
                 "RFC 2920 section 3.1",
             )
         for number, event in enumerate(group):
             if event.has_more and not _may_be_followed(event, first=number == 0):
                 yield Violation(
                     "pipelined-too-far",
-                    f"more was sent behind {event.lines[0]!r}, whose reply has to be waited for: {shown}",
+                    f"more was sent after {event.lines[0]!r}, whose reply the client has to wait for: {shown}",
                     "RFC 2920 section 3.1",
                 )
                 break

@@ -90,7 +90,7 @@ class AskedAudit:
             values["port"] = _of_kind("port", asked["port"], int, "a number")
         for key in _OF_DEVICES:
             if key in values and not is_device:
-                raise InvalidValueError(key, values[key], "nothing beside a built-in client: it is for devices")
+                raise InvalidValueError(key, values[key], "nothing with a built-in client: it is for devices")
         return cls(**values)
 
     @property

@@ -94,7 +94,7 @@ def trusted(_desk: Desk, _: Call, name: str, shown: Server) -> Answer:
 
 @_of_server
 def trusted_der(_desk: Desk, _: Call, name: str, shown: Server) -> Answer:
-    """Return the same, DER."""
+    """Return the same as DER."""
     return _trusted(name, shown, "der", ssl.PEM_cert_to_DER_cert)
 
 
@@ -146,7 +146,7 @@ def rules(desk: Desk, _: Call, name: str, _server: Server) -> Answer:
 @changing
 @_of_server
 def add_rule(desk: Desk, call: Call, name: str, _server: Server) -> Answer:
-    """Give a server a rule more, to be asked before its others."""
+    """Give a server another rule, which is asked before its others."""
     desk.switches.add_rule(name, text(call.json(keys=("text",)), "text"))
     return _rules(desk, name, 201)
 
@@ -154,7 +154,7 @@ def add_rule(desk: Desk, call: Call, name: str, _server: Server) -> Answer:
 @changing
 @_of_server
 def use_rules(desk: Desk, call: Call, name: str, _server: Server) -> Answer:
-    """Give a server these rules in the place of those it was given here before."""
+    """Give a server these rules instead of those that it was given here before."""
     desk.switches.use_rules(name, texts(call.json(keys=("rules",)), "rules"))
     return _rules(desk, name)
 
@@ -162,7 +162,7 @@ def use_rules(desk: Desk, call: Call, name: str, _server: Server) -> Answer:
 @changing
 @_of_server
 def remove_rules(desk: Desk, _: Call, name: str, _server: Server) -> Answer:
-    """Take away all rules that a server was given here."""
+    """Remove all rules that a server was given here."""
     desk.switches.use_rules(name, ())
     return _rules(desk, name)
 

@@ -207,9 +207,9 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         {
             "user": _TEXT,
             **dict.fromkeys(("messages", "folder_count", "gone_count"), _NUMBER),
-            "lost_count": {"type": "integer", "description": "Taken out unread, and nowhere else."},
+            "lost_count": {"type": "integer", "description": "Taken out unread, and in no other place."},
             "folders": _list(_ref("Folder")),
-            "gone": {**_list(_ref("Mail")), "description": "What readers took out, the last first."},
+            "gone": {**_list(_ref("Mail")), "description": "What readers took out, the newest first."},
         }
     ),
     "Accounts": _object({"seq": _SEQ, "count": _NUMBER, "servers": _list(_TEXT), "accounts": _list(_ref("Account"))}),
@@ -218,7 +218,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         {},
         {
             "ids": {**_list(_TEXT), "description": "These; an empty list is none."},
-            "query": {**_TEXT, "description": "Those that match, where there are no ids."},
+            "query": {**_TEXT, "description": "Those that match, if there are no ids."},
         },
         description="Without ids and query: all.",
     ),
@@ -265,20 +265,20 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
 _PARAMETERS: Final[Mapping[str, tuple[Schema, str]]] = {
     "query": (
         _TEXT,
-        "A search as Mailpit has it: words, `subject:`, `from:`, `to:`, `tag:`; `-` before one is not.",
+        "A search in Mailpit's syntax: words, `subject:`, `from:`, `to:`, `tag:`; `-` before one is not.",
     ),
     "tz": (_TEXT, "The time zone of dates in the search."),
-    "mailbox": (_TEXT, "Of this mailbox alone."),
-    "start": (_NUMBER, "How many newer ones are left out."),
-    "limit": (_NUMBER, f"How many are listed; {MOST_LISTED} at most."),
-    "count": (_NUMBER, f"How many messages are awaited; {MOST_AWAITED} at most."),
+    "mailbox": (_TEXT, "Only of this mailbox."),
+    "start": (_NUMBER, "How many newer ones to leave out."),
+    "limit": (_NUMBER, f"How many to list; {MOST_LISTED} at most."),
+    "count": (_NUMBER, f"How many messages to wait for; {MOST_AWAITED} at most."),
     "timeout": ({"type": "number"}, "Seconds, up to 60."),
-    "since": (_NUMBER, "What came behind this `seq` counts."),
-    "style": ({"enum": list(STYLES)}, "What it is a test for."),
-    "base": (_TEXT, "The URL by which tests reach this server."),
+    "since": (_NUMBER, "Counts what came after this `seq`."),
+    "style": ({"enum": list(STYLES)}, "What the test is written for."),
+    "base": (_TEXT, "The URL at which tests reach this server."),
     "peek": ({"enum": ["1"]}, "Leaves it unread."),
-    "failed": ({"enum": ["1"]}, "Those that failed."),
-    "without_mail": ({"enum": ["1"]}, "Those that brought no mail."),
+    "failed": ({"enum": ["1"]}, "Only those that failed."),
+    "without_mail": ({"enum": ["1"]}, "Only those that brought no mail."),
     "server": (_TEXT, "What this server can show."),
     "protocol": ({"enum": ["smtp", "imap", "pop3"]}, "What servers of this protocol can show."),
 }
@@ -302,12 +302,12 @@ class _Operation:
 
 OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ("GET", "/messages"): _Operation(
-        "List messages, newest first, also those that were refused; `If-None-Match` is answered 304.",
+        "List messages, newest first, including refused ones; `If-None-Match` is answered 304.",
         "Messages",
         ("query", "tz", "mailbox", "start", "limit"),
     ),
     ("PATCH", "/messages"): _Operation(
-        "Mark messages as read or unread, and give them tags in the place of those they have.",
+        "Mark messages as read or unread, and replace their tags.",
         "Changed",
         ("query", "tz", "mailbox"),
         "Change",
@@ -316,13 +316,13 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
         "Delete messages; without a body, all.", "Changed", ("query", "tz", "mailbox"), "Which"
     ),
     ("GET", "/messages/wait"): _Operation(
-        "Answer as soon as so many accepted messages are there that match; 408 says what has come instead.",
+        "Answer as soon as enough accepted messages match; 408 says what has come instead.",
         "Awaited",
         ("query", "tz", "count", "timeout", "since"),
         others={408: "Unmet"},
     ),
     ("GET", "/messages/{id}"): _Operation(
-        "Return a message, how it came, its session with the dialogue; `latest` is the newest.",
+        "Return a message, how it came, and its session with the dialogue; `latest` is the newest.",
         "Message",
         ("query", "tz", "peek"),
     ),
@@ -337,7 +337,7 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ("POST", "/servers/{name}/sample"): _Operation(
         "Send a sample to a server by SMTP; 502 says how it was refused.", "Sent", others={403: "Error", 502: "Error"}
     ),
-    ("GET", "/mailboxes"): _Operation("List the mailboxes; `/m/NAME/` before any path is one alone.", "Mailboxes"),
+    ("GET", "/mailboxes"): _Operation("List the mailboxes; `/m/NAME/` before any path limits it to one.", "Mailboxes"),
     ("GET", "/sessions"): _Operation(
         "List sessions that have ended, newest first.", "Sessions", ("start", "limit", "failed", "without_mail")
     ),
@@ -356,33 +356,33 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
         "Return it as PKCS#12; the password is `smtpfix`.", "application/x-pkcs12"
     ),
     ("PUT", "/servers/{name}"): _Operation(
-        "Have a server serve a scenario to whoever connects from now on; `{}` goes back.", "Server", body="Switch"
+        "Make a server serve a scenario to clients that connect from now on; `{}` goes back.", "Server", body="Switch"
     ),
     ("GET", "/servers/{name}/rules"): _Operation("List a server's rules, the first to be asked first.", "Rules"),
     ("POST", "/servers/{name}/rules"): _Operation(
-        "Give a server a rule more, to be asked before its others.", "Rules", body="RuleText", status=201
+        "Give a server another rule, which is asked before its others.", "Rules", body="RuleText", status=201
     ),
     ("PUT", "/servers/{name}/rules"): _Operation(
-        "Give a server these rules in the place of those it was given here before.", "Rules", body="RuleTexts"
+        "Give a server these rules instead of those that it was given here before.", "Rules", body="RuleTexts"
     ),
-    ("DELETE", "/servers/{name}/rules"): _Operation("Take away all rules that a server was given here.", "Rules"),
-    ("DELETE", "/servers/{name}/rules/{rule}"): _Operation("Take away one of them.", "Rules"),
+    ("DELETE", "/servers/{name}/rules"): _Operation("Remove all rules that a server was given here.", "Rules"),
+    ("DELETE", "/servers/{name}/rules/{rule}"): _Operation("Remove one of them.", "Rules"),
     ("POST", "/rules/check"): _Operation("Say whether a rule can be read.", "CheckedRule", body="RuleToCheck"),
     ("GET", "/scenarios"): _Operation("List the catalogue.", "Scenarios", ("server", "protocol")),
     ("GET", "/accounts"): _Operation("List what IMAP and POP3 clients find, and what they did with it.", "Accounts"),
-    ("GET", "/schema.json"): _Operation("Return this.", "application/json"),
-    ("GET", "/audits"): _Operation("List the audits that were started here, and what can be asked for.", "Audits"),
+    ("GET", "/schema.json"): _Operation("Return this schema.", "application/json"),
+    ("GET", "/audits"): _Operation("List the audits that were started here, and what you can ask for.", "Audits"),
     ("POST", "/audits"): _Operation(
-        "Audit a built-in client, or a device that somebody is led to set up; 409 where as many run as may.",
+        "Audit a built-in client, or a device, with steps to set it up; 409 if too many audits run.",
         "Audit",
         body="AskedAudit",
         status=201,
         others={409: "Error"},
     ),
-    ("GET", "/audits/{id}"): _Operation("Return an audit as it stands.", "Audit"),
+    ("GET", "/audits/{id}"): _Operation("Return the state of an audit.", "Audit"),
     ("DELETE", "/audits/{id}"): _Operation("End an audit, and forget it.", "Audit"),
     ("POST", "/audits/{id}/step"): _Operation(
-        "Answer a step of a device's audit: `done` for on to the next, `again` for the run before once more. Every "
+        "Answer a step of a device's audit: `done` goes on to the next, `again` repeats the run before. Every "
         "audit can be told to `stop`.",
         "Audit",
         body="AuditAnswer",
@@ -390,9 +390,9 @@ OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ("GET", "/audits/{id}/report"): _Operation("Return the report as a page.", "text/html; charset=utf-8"),
     ("GET", "/audits/{id}/report.json"): _Operation("Return the report as `smtpfix audit --json`.", "application/json"),
     ("GET", "/audits/{id}/ca.pem"): _Operation("Return what a device has to trust.", "application/x-pem-file"),
-    ("GET", "/audits/{id}/ca.der"): _Operation("Return the same, DER.", "application/pkix-cert"),
+    ("GET", "/audits/{id}/ca.der"): _Operation("Return the same as DER.", "application/pkix-cert"),
     ("GET", "/audits/{id}/ca.p12"): _Operation(
-        "Return the same in a PKCS#12 file; its password is `smtpfix`.", "application/x-pkcs12"
+        "Return the same as PKCS#12; the password is `smtpfix`.", "application/x-pkcs12"
     ),
 }
 """What each method does at each path below `BASE`."""

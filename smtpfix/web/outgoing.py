@@ -169,7 +169,7 @@ class Outgoing:
     ) -> Self:
         """Read options, and what the environment says where they say nothing. Raises `InvalidValueError`."""
         if release_allow and not release_to:
-            raise InvalidValueError("--release-allow", ", ".join(release_allow), "--release-to beside it")
+            raise InvalidValueError("--release-allow", ", ".join(release_allow), "--release-to with it")
         return cls(
             relay=Relay.read(release_to, release_allow) if release_to else Relay.of_environment(environment),
             webhook=webhook or environment.get("MP_WEBHOOK_URL", ""),

@@ -129,7 +129,7 @@ def _meant(call: Call, asked: Mapping[str, Any]) -> Which:
 
 
 def change(desk: Desk, call: Call) -> Answer:
-    """Mark messages as read or unread, and give them tags in the place of those they have."""
+    """Mark messages as read or unread, and replace their tags."""
     asked = call.json(keys=("ids", "query", "read", "tags"))
     read, which = asked.get("read"), _meant(call, asked)
     if not isinstance(read, bool | None):
@@ -167,7 +167,7 @@ async def wait(desk: Desk, call: Call) -> Answer:
             if left <= 0 or await listener.next(left) is None:
                 return await desk.run(_unmet, desk, call, rows, count, timeout, since)
             listener.rest()
-    return error(503, "nobody is told what happens any more: the server ends, or too much happened at once")
+    return error(503, "no more events come: the server is stopping, or too much happened at once")
 
 
 def _number(call: Call, name: str, default: int) -> int:

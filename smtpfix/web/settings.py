@@ -171,7 +171,7 @@ def _certificate(environment: Mapping[str, str], chain: Path | None, key: Path |
         return None
     if chain is None or key is None:
         there, missing = names if key is None else reversed(names)
-        raise InvalidValueError(there, str(chain or key), f"{missing} beside it")
+        raise InvalidValueError(there, str(chain or key), f"{missing} with it")
     return chain, key
 
 

@@ -62,7 +62,7 @@ def finding(scenario: str, outcome: Outcome, verdict: Verdict = Verdict.FAILED, 
     if verdict is Verdict.FAILED:
         defaults |= {
             "evidence": ("In clear, AUTH PLAIN as 'ann' with the secret.", "1 message accepted, without TLS."),
-            "consequence": "Whoever can change one reply on the way learns the password.",
+            "consequence": "Anyone who can change one reply on the way learns the password.",
             "fix": "End the session when the EHLO reply does not offer STARTTLS.",
         }
     return Finding(scenario=scenario, outcome=outcome, verdict=verdict, **defaults | values)
@@ -152,7 +152,7 @@ EVERYTHING = replace(
             "inject-extra-220",
             Outcome.ACTED_ON_INJECTION,
             group="injection",
-            summary="A second 220 stands behind the first in clear",
+            summary="A second 220 follows the first in clear",
             control=run(transcripts=("session 1: the same without the second 220",)),
         ),
         finding("auth-none-in-tls", Outcome.FALSE_REFUSAL, group="auth", expected="accept"),

@@ -123,17 +123,15 @@ def test_what_a_client_makes_of_what_it_is_asked_to_write_is_judged(scenario, de
 def test_a_line_end_that_becomes_a_command_is_told_with_its_consequence():
     finding = audited(careless, "crlf-in-address")
     assert any(fact.startswith("Pipelining-not-offered: ") and "eve@example.net" in fact for fact in finding.evidence)
-    assert (
-        finding.consequence == "Whoever chooses what it is given, such as an address, can write commands to the server."
-    )
+    assert finding.consequence == "Anyone who chooses its input, such as an address, can write commands to the server."
 
 
 def test_an_address_that_a_line_end_brought_in_is_told_with_its_consequence():
     finding = audited(making(display_name_and_address), "crlf-in-address")
-    command = "It said 'RCPT TO:<eve@example.net>': the address stood behind a line end in what it was asked to write."
+    command = "It said 'RCPT TO:<eve@example.net>': the address came after a line end in what it was asked to write."
     assert command in finding.evidence
-    assert finding.consequence.startswith("Whoever chooses an address has the message sent to another one")
-    assert finding.fix == "Refuse CR and LF in everything that becomes a part of a command."
+    assert finding.consequence.startswith("Anyone who chooses an address can send the message to another one")
+    assert finding.fix == "Refuse CR and LF in everything that becomes part of a command."
 
 
 def greeting_only(target: Target) -> None:
@@ -154,7 +152,7 @@ def test_a_message_that_ends_before_the_server_acts_says_nothing():
     finding = audited(its_own, "content-close")
     assert (finding.outcome, finding.verdict) == (Outcome.NOT_RUN, Verdict.NOT_RUN)
     assert finding.reason.endswith("CONTENT after 1000 octets")
-    assert audited(as_it_is, "rcpt-partial").reason.endswith("RCPT behind the first 1")
+    assert audited(as_it_is, "rcpt-partial").reason.endswith("RCPT after the first 1")
     finding = audited(as_it_is, "content-close")
     assert (finding.outcome, finding.verdict) == (Outcome.REFUSED_CLEAN, Verdict.PASSED)
 

@@ -610,7 +610,7 @@ def test_a_token_that_goes_over_the_wire_in_clear_is_a_leak():
     ("credentials", "mechanisms", "expected"),
     [
         (("ann", "no token"), "XOAUTH2", "credentials: expected a token"),
-        (None, "XOAUTH2", "mechanisms: expected credentials beside mechanisms"),
+        (None, "XOAUTH2", "mechanisms: expected credentials with mechanisms"),
         (("ann", "s3cret"), "GSSAPI", "mechanisms: expected one of PLAIN, LOGIN, CRAM-MD5"),
     ],
 )
@@ -657,7 +657,7 @@ def test_a_refused_recipient_is_worth_knowing_where_it_is_hidden_and_not_known_w
     assert hidden.notes == ("It reports success where one of several recipients was refused: rcpt-partial.",)
     assert findings(hidden)["rcpt-partial"].verdict is Verdict.PASSED
     assert findings(one)["rcpt-partial"].verdict is Verdict.NOT_RUN
-    assert "RCPT behind the first 1" in findings(one)["rcpt-partial"].reason
+    assert "RCPT after the first 1" in findings(one)["rcpt-partial"].reason
 
 
 STAPLES = Command(

@@ -175,7 +175,7 @@ def test_changes_read_well():
         "new flag: LEAKS CREDENTIALS (active)",
         "worse (1):",
         "  strip-ehlo/starttls: refused-clean (passed) -> leaked-credentials, also hung (failed)",
-        "    Whoever can change one reply on the way learns the password.",
+        "    Anyone who can change one reply on the way learns the password.",
         "better (1):",
         "  expired/starttls: refused-late (failed) -> refused-clean (passed)",
         "new (1):",

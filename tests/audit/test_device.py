@@ -442,7 +442,7 @@ def test_a_scenario_that_asks_for_something_else_to_be_written_is_not_run(audit,
 def test_a_scenario_with_another_certificate_to_trust_is_not_run(audit):
     finding = audit(Person(send), "self-signed-pinned").findings[1]
     assert finding.verdict is Verdict.NOT_RUN
-    assert finding.reason == "the device would have to trust another certificate than the one it was given"
+    assert finding.reason == "the device would have to trust a certificate other than the one it was given"
 
 
 def test_a_device_that_trusts_anybody_was_given_none_and_meets_it(audit):

@@ -485,7 +485,7 @@ def test_an_old_version_is_found_in_whatever_suites_the_client_has(suites, verdi
     found = results(of_its_time(suites), OLD)
     assert {found[one].verdict for one in OLD} == {verdict}
     assert [found[one].reason for one in OLD if verdict is Verdict.NOT_RUN] == [
-        "client and server have no cipher suite in common, so it never came to what there is to refuse"
+        "client and server have no cipher suite in common, so it never reached what it could refuse"
     ] * (2 if verdict is Verdict.NOT_RUN else 0)
 
 
@@ -553,14 +553,14 @@ def test_a_client_that_waits_for_the_rest_of_a_reply_of_two_codes_waits_for_the_
     result = audit_client(without_limit, ids=MIXED[:1], mode="none", timeout=5)
     finding = result.findings[-1]
     assert (finding.outcome, finding.verdict, result.flags) == (Outcome.HUNG, Verdict.LAX, ())
-    assert "It said nothing more behind a reply with the codes 250 and 550." in finding.evidence
+    assert "It said nothing more after a reply with the codes 250 and 550." in finding.evidence
 
 
 def test_a_client_that_reads_three_digits_of_four_is_told_from_one_that_does_not():
     ids = ["reply-4-digits", "reply-999"]
     found = results(going_by(smtplib.SMTP), ids, mode="none")
     assert [found[one].outcome for one in ids] == [Outcome.DELIVERED, Outcome.REFUSED_CLEAN]
-    assert "It went on behind the reply '2500 2.1.0 ok'." in found["reply-4-digits"].evidence
+    assert "It went on after the reply '2500 2.1.0 ok'." in found["reply-4-digits"].evidence
     assert "It stopped at the reply '999 what'." in found["reply-999"].evidence
 
 

@@ -159,4 +159,4 @@ def test_a_client_is_graded_by_its_flaw_and_told_that_one(deliver, grade, causes
 
 def test_a_password_in_the_mail_itself_is_worth_knowing():
     result = audit_client(writing_its_password_down, ids=["good"], credentials=CREDENTIALS)
-    assert "The message has the password in it, for everybody who gets it." in result.findings[0].evidence
+    assert "The message contains the password, for anyone who gets it." in result.findings[0].evidence

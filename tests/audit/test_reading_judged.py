@@ -122,7 +122,7 @@ def test_who_stops_at_a_message_that_is_gone_and_says_nothing_of_it_misreports()
 def test_who_copies_nothing_is_not_judged_by_refused_copies():
     careful, _ = findings(reader("imap", "careful"), "imap", ["imap-copy-no"], mode="implicit")
     assert careful["imap-copy-no"].verdict is Verdict.NOT_RUN
-    assert careful["imap-copy-no"].reason.startswith("the client never came to where the server does")
+    assert careful["imap-copy-no"].reason.startswith("the client never reached the point where the server acts")
 
 
 def deletes_uncopied(target):

@@ -280,8 +280,8 @@ def test_what_a_scenario_forbids_counts_whatever_came_of_it_and_is_lax_where_the
         assert judgement.verdict is Verdict.LAX
         assert judged("crlf-in-address", ended, seen).verdict is Verdict.FAILED
         consequence, fix = sentences(case("end-of-data", REQUIRED), REQUIRED, Observed(ended, seen), judgement)
-        assert consequence.startswith("Some servers take a part of the message for its end")
-        assert fix.startswith("Make CRLF of each CR and each LF")
+        assert consequence.startswith("Some servers take part of the message for its end")
+        assert fix.startswith("Turn each bare CR and LF in the content into CRLF")
         assert judged("end-of-data", ended, evidence).verdict is Verdict.PASSED
 
 

@@ -179,7 +179,7 @@ def test_a_client_that_cannot_be_run_is_status_2(capfd):
     [
         ([], "CLIENT: there is no client; name a built-in one (smtplib,"),
         (["smtplb"], "there are smtplib, smtplib-unverified, aiosmtplib, curl, msmtp, swaks (did you mean 'smtplib'?)"),
-        (["curl", "msmtp"], "a command stands behind --: smtpfix audit -- curl msmtp; "),
+        (["curl", "msmtp"], "write a command after --: smtpfix audit -- curl msmtp; "),
         (["--env", "A=b", "curl"], "--env: it is for a command, and there is the built-in client 'curl'"),
         (["--mode", "tls", "curl"], "one of implicit, starttls-required, opportunistic, none"),
         (

@@ -191,7 +191,7 @@ def test_mechanisms_are_offered_in_their_order_by_every_server():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"token": ["ann"]}, "--token: there is no name, or no colon behind it; write NAME:TOKEN"),
+        ({"token": ["ann"]}, "--token: there is no name, or no colon after it; write NAME:TOKEN"),
         ({"token": ["ann:s3cret!"]}, "--token: Token.value: expected ASCII letters"),
         ({"token": ["ann:abc"], "any_user": True}, "--token: --any-user lets everybody log in"),
         ({"mechanism": ["NTLM"], "any_user": True}, "--mechanism: there is no 'NTLM'; there are PLAIN"),

@@ -200,7 +200,7 @@ def test_an_imap_or_pop3_server_is_measured_in_each_form(policy, scheme, capsys)
             ("localhost", "--user", "ann"),
             "--user: to log in takes both: there is user 'ann', and no password or token",
         ),
-        (("localhost", "--to", "ann@example.org"), "--from: expected a sender beside the recipient, got None"),
+        (("localhost", "--to", "ann@example.org"), "--from: expected a sender with the recipient, got None"),
         (
             ("localhost", "--from", "a@example.org", "--to", "a\nb"),
             "--to: expected one line of text, got 'a\\nb'",

@@ -231,7 +231,7 @@ def test_a_failed_handshake_shows_why_and_only_once(recorder):
 def test_injected_commands_are_shown(recorder):
     recorder.tls = TLSInfo("TLSv1.2", "AES", 256, None, None, False, None, None, "STARTTLS")
     recorder.injected = b"NOOP\r\n"
-    assert "6 octets injected behind STARTTLS, thrown away" in shown(SessionEnded("starttls", recorder.session()))
+    assert "6 octets injected after STARTTLS, thrown away" in shown(SessionEnded("starttls", recorder.session()))
 
 
 def test_many_auth_commands_are_counted_not_listed(recorder):

@@ -53,9 +53,9 @@ def test_the_command_line_overrules_the_file_and_adds_tokens_to_it(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("ann", "line 2: there is no name, or no colon behind it; write NAME:PASSWORD"),
-        (":s3cret", "line 2: there is no name, or no colon behind it; write NAME:PASSWORD"),
-        ("bob:s3cret", "line 2: 'bob' stands in line 1 already; name each user once"),
+        ("ann", "line 2: there is no name, or no colon after it; write NAME:PASSWORD"),
+        (":s3cret", "line 2: there is no name, or no colon after it; write NAME:PASSWORD"),
+        ("bob:s3cret", "line 2: 'bob' is already in line 1; name each user once"),
         (
             "ann:$2y$05$s3cret",
             "line 2: hash: expected a password in clear, or one hashed by 'htpasswd -m'.*, got 'bcrypt'",

@@ -249,12 +249,12 @@ def test_workers_that_cannot_start_are_an_error_and_nothing_is_left(tmp_path):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"listen": ["imap:0"]}, "beside servers of IMAP: the mail they show is in the memory of one process"),
-        ({"listen": ["lmtp+unix:/tmp/x"]}, "a UNIX socket is not shared out"),
-        ({"limit": ["connections=1"]}, "beside limits, of --limit or of --like: each process would count for itself"),
-        ({"like": "exchange"}, "beside limits"),
-        ({"greylist": 3.0}, "beside --greylist: a client that comes again may come to another process"),
-        ({"certificate": "expired"}, "beside a certificate's scenario"),
+        ({"listen": ["imap:0"]}, "with servers of IMAP: the mail they show is in the memory of one process"),
+        ({"listen": ["lmtp+unix:/tmp/x"]}, "processes cannot share a UNIX socket"),
+        ({"limit": ["connections=1"]}, "with limits, of --limit or of --like: each process would count for itself"),
+        ({"like": "exchange"}, "with limits"),
+        ({"greylist": 3.0}, "with --greylist: a client that tries again may reach another process"),
+        ({"certificate": "expired"}, "with a certificate's scenario"),
     ],
 )
 def test_what_processes_cannot_share_is_an_error_that_says_why(options, why):

@@ -50,4 +50,4 @@ def test_a_greeting_preauth_is_that_of_who_has_logged_in_already(server):
     with Wire(server) as wire:
         assert wire.greeting == b"* PREAUTH hello"
         assert wire.do("LOGIN ann s3cret") == [b"x BAD you have logged in already"]
-        assert wire.do("STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 3)", b"x OK that is how it stands"]
+        assert wire.do("STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 3)", b"x OK that is its status"]

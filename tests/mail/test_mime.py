@@ -105,7 +105,7 @@ def test_a_thousand_parts_are_read_and_no_more():
     root, cut = parts(MAX_PARTS)
     assert len(root.parts) == MAX_PARTS - 1
     assert root.parts[-1].octets == b"x"
-    assert cut == ("what comes behind the first 1,000 parts is not read",)
+    assert cut == ("what comes after the first 1,000 parts is not read",)
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_a_deadline_of_no_time_is_an_error_at_once():
 @pytest.mark.parametrize(
     ("behave", "error", "lines", "octets"),
     [
-        (endlessly(b"220-more\r\n" * 1000), "a reply goes on behind 200 lines: the rest was not read", 200, 2000),
+        (endlessly(b"220-more\r\n" * 1000), "a reply goes on after 200 lines: the rest was not read", 200, 2000),
         (
             endlessly(b"x" * 65_536, first=b"220-"),
             "a line of a reply has more than 8,192 octets: no more was read",
@@ -228,7 +228,7 @@ def test_the_last_reply_is_shown_with_nothing_in_it_that_a_terminal_obeys(hostil
 def test_a_connection_that_ends_in_a_line_shows_what_came_of_it(hostile):
     result = found(hostile(says(b"220-mail\r\n220 ma")))
     assert result.reply_code == -1
-    assert "the server closed the connection in the place of a reply" in result.error
+    assert "the server closed the connection instead of replying" in result.error
     assert result.last_reply == (b"220-mail\r\n", b"220 ma")
 
 

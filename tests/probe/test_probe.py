@@ -298,7 +298,7 @@ def test_a_name_that_nobody_can_have_is_an_error_in_the_result():
         ({"ehlo_name": "a b"}, r"Probe\.ehlo_name: expected a name in ASCII, without blanks, got 'a b'"),
         ({"name": "a" * 300}, r"Probe\.name: expected a host name or an IP address, got 'aaa"),
         ({"ip_version": 5}, r"Probe\.ip_version: expected 4, 6 or None, got 5"),
-        ({"recipient": "ann@example.org"}, r"Probe\.sender: expected a sender beside the recipient, got None"),
+        ({"recipient": "ann@example.org"}, r"Probe\.sender: expected a sender with the recipient, got None"),
         ({"timeout": 0}, r"Probe\.timeout: expected seconds above 0, got 0"),
     ],
 )

@@ -14,7 +14,7 @@ IMAP, POP3 = Protocol.IMAP, Protocol.POP3
 POLICIES = {IMAP: ImapPolicy, POP3: Pop3Policy}
 BOTH = pytest.mark.parametrize("protocol", [IMAP, POP3])
 NO_REPLY = "no valid reply: expected"
-TOO_MANY_LINES = "a reply goes on behind 200 lines: the rest was not read"
+TOO_MANY_LINES = "a reply goes on after 200 lines: the rest was not read"
 TOO_LONG = "a line of a reply has more than 8,192 octets: no more was read"
 LOGIN = {"user": "ann", "password": "s3cret"}
 
@@ -194,7 +194,7 @@ def test_literals_in_responses_are_read_over():
     [
         (IMAP, [b"* BYE busy\r\n"], "greeting", 1, "BYE busy"),
         (IMAP, [b"220 smtp\r\n"], "greeting", -1, f"{NO_REPLY} * and one of OK, PREAUTH, BYE, got 220 smtp"),
-        (IMAP, [b""], "greeting", -1, "the server closed the connection in the place of a reply"),
+        (IMAP, [b""], "greeting", -1, "the server closed the connection instead of replying"),
         (IMAP, [b"* OK hi\r\n", b"P9 OK\r\n"], "capabilities", -1, f"{NO_REPLY} P1 and one of OK, NO, BAD, got P9 OK"),
         (IMAP, [b"* OK hi\r\n", b"P1 BAD no\r\n"], "capabilities", 1, "BAD no"),
         (IMAP, [b"* OK hi\r\n", b"* BYE shutdown\r\n"], "capabilities", 1, "BYE shutdown"),

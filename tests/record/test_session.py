@@ -279,7 +279,7 @@ def test_alerts_and_what_is_injected_are_bounded(recorder):
     assert session.injected == b"x" * 65_536
     assert len(session.alerts) <= 100
     assert session.truncated == (
-        "34464 octets that came in clear behind STARTTLS left out",
+        "34464 octets that came in clear after STARTTLS left out",
         f"{1_000 - len(session.alerts)} TLS alerts left out",
     )
 

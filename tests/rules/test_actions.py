@@ -412,8 +412,8 @@ def test_rules_that_never_answered_can_be_asked_for(server, wire):
 @pytest.mark.parametrize(
     ("stage", "actions", "conditions", "expected"),
     [
-        ("MAIL", (Disconnect(), Reply(250)), {}, "nothing behind Disconnect"),
-        ("MAIL", (Stall(), Delay(1)), {}, "nothing behind Stall"),
+        ("MAIL", (Disconnect(), Reply(250)), {}, "nothing after Disconnect"),
+        ("MAIL", (Stall(), Delay(1)), {}, "nothing after Stall"),
         ("MAIL", (Hide("SIZE"),), {}, "it belongs to EHLO"),
         ("EHLO", (KeepInjected(),), {}, "it belongs to STARTTLS or STLS"),
         ("MAIL", (Reply(250), NoReply()), {}, "give one Reply or one function"),

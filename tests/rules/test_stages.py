@@ -583,7 +583,7 @@ def test_octets_repeated_so_often_are_followed_by_what_comes_next(ruled, wire):
         (lambda: Repeat(b"x", 0), r"Repeat\.times: expected a whole number of times, 1 or more"),
         (lambda: Repeat(b"xx", 67_108_864), r"Repeat\.times: expected no more than 67108864 octets in all"),
         (lambda: Flight(0), r"Flight\.octets: expected a whole number of octets, 1 or more"),
-        (lambda: Server().on("MAIL", Repeat(b"x"), Delay(1)), "nothing behind Repeat"),
+        (lambda: Server().on("MAIL", Repeat(b"x"), Delay(1)), "nothing after Repeat"),
         (lambda: Server().on("MAIL", Flight()), "Flight has no meaning at the stage MAIL; it belongs to HANDSHAKE"),
         (lambda: Server().on("HANDSHAKE", Flight(1), Flight(2)), "one Flight at the most"),
         (lambda: Server().on("CONTENT", NoReply()), "no NoReply at the stage CONTENT.*END-OF-DATA is where one is"),

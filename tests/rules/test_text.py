@@ -111,8 +111,8 @@ def test_a_rule_that_was_read_knows_its_text():
         ("RCPT after -1: 450", "after N"),
         ("RCPT in TLSv1.3: 450", "in tls or in clear"),
         ("RCPT in_tls: 450", "in tls or in clear"),
-        ("RCPT x2: 450", "xN, behind the actions"),
-        ("RCPT times 2: 450", "xN, behind the actions"),
+        ("RCPT x2: 450", "xN, after the actions"),
+        ("RCPT times 2: 450", "xN, after the actions"),
     ],
 )
 def test_a_mistyped_condition_is_an_error_that_says_how_it_is_written_and_no_pattern(head, shown):
@@ -132,7 +132,7 @@ def test_what_only_resembles_a_condition_is_an_argument(argument):
     [
         ("RCPT session 1 session 2: 450", "each condition once"),
         ("RCPT in clear in tls: 450", "each condition once"),
-        ("RCPT seed 7: 450", "probability 0.5 beside a seed"),
+        ("RCPT seed 7: 450", "probability 0.5 with a seed"),
         ("RCPT probability 0: 450", "a number above 0"),
         ("RCPT probability 1.5: 450", "a number above 0 and up to 1"),
     ],
@@ -191,7 +191,7 @@ def test_an_argument_may_hold_colons(text, argument):
         ("MAIL: drip 1", "drip OCTETS every SECONDS"),
         ("MAIL: 199 early", "a reply code from 200 to 599"),
         ("MAIL: hide SIZE", "it belongs to EHLO"),
-        ("MAIL: stall; 250 ok", "nothing behind Stall"),
+        ("MAIL: stall; 250 ok", "nothing after Stall"),
         ("MAIL: repeat soon", 'repeat [TIMES] "OCTETS"'),
         ("HANDSHAKE: flight soon", "flight [OCTETS]"),
         ("MAIL: flight", "it belongs to HANDSHAKE"),

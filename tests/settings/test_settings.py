@@ -101,10 +101,10 @@ def test_where_everybody_may_and_somebody_must_log_in_there_is_a_name(start_smtp
 @pytest.mark.parametrize(
     ("users", "asked", "text"),
     [
-        ({"ann": "s3cret"}, {"user": "bob"}, r"one who has a password here \('ann'\)"),
+        ({"ann": "s3cret"}, {"user": "bob"}, r"a user who has a password here \('ann'\)"),
         ({"ann": Token("abc")}, {"user": "ann"}, "nobody"),
         (None, {"user": "ann"}, "nobody can log in to this server"),
-        ({"ann": "s3cret"}, {"password": "x"}, "a name beside the password"),
+        ({"ann": "s3cret"}, {"password": "x"}, "a name with the password"),
     ],
 )
 def test_a_user_without_a_password_is_an_error_that_shows_none(start_smtp_server, users, asked, text):

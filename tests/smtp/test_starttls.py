@@ -99,7 +99,7 @@ def test_what_is_injected_behind_starttls_is_discarded_and_recorded(start_smtp_s
     assert client.say("MAIL FROM:<>") == "503 5.5.1 Send EHLO first"
     session = server.sessions[-1]
     assert session.injected == injected
-    assert "discarded what came behind STARTTLS in clear" in str(session.transcript)
+    assert "discarded what came after STARTTLS in clear" in str(session.transcript)
     assert session.tls is not None
 
 

@@ -265,7 +265,9 @@ def test_a_group_that_goes_on_behind_a_command_to_wait_for_is_a_violation(server
     client.say("QUIT")
     (violation,) = server.sessions[-1].violations
     assert violation.id == "pipelined-too-far"
-    assert violation.explanation.startswith(f"more was sent behind {culprit!r}, whose reply has to be waited for: ")
+    assert violation.explanation.startswith(
+        f"more was sent after {culprit!r}, whose reply the client has to wait for: "
+    )
     assert violation.standard == "RFC 2920 section 3.1"
 
 
@@ -279,8 +281,7 @@ def test_pipelining_that_was_not_offered_is_a_violation(server, wire, greeting):
     client.say("QUIT")
     (violation,) = server.sessions[-1].violations
     assert str(violation) == (
-        "pipelining-not-offered: before its reply had come, more was sent behind 'RSET': RSET / RSET "
-        "(RFC 2920 section 3.1)"
+        "pipelining-not-offered: before its reply came, more was sent after 'RSET': RSET / RSET (RFC 2920 section 3.1)"
     )
 
 

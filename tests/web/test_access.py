@@ -204,6 +204,6 @@ def test_any_address_but_localhost_without_credentials_is_a_warning_in_one_line(
         env=names | ({} if auth is None else {"MP_UI_AUTH": auth}),
     )
     assert (
-        len(re.findall("^.*whoever reaches 0.0.0.0 can read the mail: MP_UI_AUTH.*$", done.stderr, re.MULTILINE))
+        len(re.findall("^.*anyone who can reach 0.0.0.0 can read the mail: set MP_UI.*$", done.stderr, re.MULTILINE))
         == is_told
     )

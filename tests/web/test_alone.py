@@ -58,13 +58,13 @@ def test_serve_speaks_https_with_the_user_s_certificate_which_has_mailpit_s_name
 def test_a_certificate_needs_its_key_and_files_that_can_be_read(tmp_path, capsys, monkeypatch):
     for name in [name for name in os.environ if name.startswith("MP_")]:
         monkeypatch.delenv(name)
-    with pytest.raises(InvalidValueError, match="MP_UI_TLS_KEY beside it"):
+    with pytest.raises(InvalidValueError, match="MP_UI_TLS_KEY with it"):
         WebSettings.read("", {"MP_UI_TLS_CERT": "chain.pem"})
     (tmp_path / "none.pem").write_text("none")
     store, none = str(tmp_path / "mail.db"), str(tmp_path / "none.pem")
     for arguments, words in (
         (["web"], "--store: expected a file"),
-        (["web", "--store", store, "--web-tls-key", "a"], "--web-tls-key: expected --web-tls-cert beside it"),
+        (["web", "--store", store, "--web-tls-key", "a"], "--web-tls-key: expected --web-tls-cert with it"),
         (
             ["web", "--store", store, "--listen", "0", "--web-tls-cert", none, "--web-tls-key", none],
             "a PEM chain and its",

@@ -190,5 +190,5 @@ def test_where_it_goes_is_read_from_options_and_from_mailpit_s_names():
     for name, value in (("PORT", "x"), ("AUTH", "scram"), ("ALLOWED_RECIPIENTS", "("), ("RETURN_PATH", "a b")):
         with pytest.raises(InvalidValueError, match="MP_SMTP_RELAY_"):
             Relay.of_environment({"MP_SMTP_RELAY_HOST": "mail", f"MP_SMTP_RELAY_{name}": value})
-    with pytest.raises(InvalidValueError, match="--release-to beside it"):
+    with pytest.raises(InvalidValueError, match="--release-to with it"):
         Outgoing.read({}, release_allow=["*"])

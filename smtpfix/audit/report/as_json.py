@@ -67,7 +67,7 @@ def from_json(text: str) -> AuditResult:
         what = values.get("format") if isinstance(values, dict) else values
         raise InvalidValueError("audit: format", _shortened(what), f"{FORMAT!r}, as smtpfix audit --json writes it")
     if values.get("version") != VERSION or isinstance(values["version"], bool):
-        expected = f"{VERSION}, the version that this smtpfix reads; write the file anew"
+        expected = f"{VERSION}, the version that this smtpfix reads; write the file again"
         raise InvalidValueError("audit: version", _shortened(values.get("version")), expected)
     result: AuditResult = _decoded_value(AuditResult, values, "audit")
     return result

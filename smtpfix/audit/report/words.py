@@ -35,21 +35,21 @@ WORST_FIRST: Final = (Verdict.FAILED, Verdict.LAX, Verdict.CAPPED, Verdict.NOT_R
 MEANING: Final = {
     Verdict.FAILED: "not what the declared mode promises",
     Verdict.LAX: "accepted what a strict client refuses",
-    Verdict.CAPPED: "as the declared mode has it, which is what limits its worth",
+    Verdict.CAPPED: "what the declared mode allows, which limits its worth",
     Verdict.NOT_RUN: "not known, and never counted as passed",
     Verdict.PASSED: "as a careful client does it",
 }
 """What each verdict says, in a few words."""
 
 DANGER: Final = {
-    Flag.LEAKS_CREDENTIALS_PASSIVE: "Whoever reads along learns the password, from a server that does nothing wrong.",
-    Flag.LEAKS_CREDENTIALS_ACTIVE: "Whoever can change what the server says learns the password.",
-    Flag.LOSES_MAIL: "It deletes mail that it has not read whole: nobody has it any more.",
+    Flag.LEAKS_CREDENTIALS_PASSIVE: "Anyone who listens learns the password, from a server that does nothing wrong.",
+    Flag.LEAKS_CREDENTIALS_ACTIVE: "Anyone who can change what the server says learns the password.",
+    Flag.LOSES_MAIL: "It deletes mail that it has not read completely, which is then lost.",
     Flag.INJECTABLE: "Replies that an attacker adds in clear count as the server's.",
-    Flag.BROKEN: "It does not deliver, or read its mail, where there is nothing wrong.",
+    Flag.BROKEN: "It does not deliver, or read its mail, even when nothing is wrong.",
     Flag.MISREPORTS: "It reports success where nothing was delivered or read, or failure where the message was "
     "accepted.",
-    Flag.HANGS: "It does not come to an end, though it is not the server that lets it wait.",
+    Flag.HANGS: "It never ends, though the server does not keep it waiting.",
 }
 """What each flag means for the user."""
 
@@ -85,7 +85,7 @@ NOT_DONE: Final = {False: "did not get the message", True: "was not read whole b
 _MODES: Final = {
     DeclaredMode.IMPLICIT: "from the first octet",
     DeclaredMode.STARTTLS_REQUIRED: "by STARTTLS, or not send",
-    DeclaredMode.OPPORTUNISTIC: "by STARTTLS where it is offered",
+    DeclaredMode.OPPORTUNISTIC: "by STARTTLS if it is offered",
     DeclaredMode.NONE: "never",
 }
 _TRUSTS: Final = {
@@ -99,7 +99,7 @@ _ENDINGS: Final = {
     Ending.CRASHED: "It crashed",
     Ending.TIMED_OUT: "It was ended when its time was over",
     Ending.NOT_STARTED: "It could not be started",
-    Ending.ELSEWHERE: "It ran elsewhere, where nobody sees how it ended",
+    Ending.ELSEWHERE: "It ran elsewhere, where smtpfix cannot see how it ended",
 }
 
 _NOT_IN_XML: Final = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")

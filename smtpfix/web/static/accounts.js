@@ -28,7 +28,7 @@ export function open(place, app) {
           h("a", { class: "tool", href: `#/accounts/${encodeURIComponent(each.user)}`, "aria-current": each === one && "page" }, bdi(each.user), ` · ${each.messages}`)),
         count > accounts.length && h("span", { class: "dim" }, `and ${count - accounts.length} more`)),
         account(one),
-      ] : h("div", { class: "empty" }, h("h2", null, "None yet"), h("p", null, "An account begins when somebody logs in.")));
+      ] : h("div", { class: "empty" }, h("h2", null, "None yet"), h("p", null, "An account appears when somebody logs in.")));
   }
 
   return {

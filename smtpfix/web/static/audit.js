@@ -69,7 +69,7 @@ export function open(place, app) {
   /** @param {any} answer */
   function several({ problem, choices, audits }) {
     part("title", 0, () => [h("h1", null, "Audit"),
-      h("p", { class: "dim" }, "What does a mail client do when a server shows a bad certificate, or when somebody on the way strips TLS? An audit starts servers of its own, each of which does one thing wrong.")]);
+      h("p", { class: "dim" }, "What does a mail client do when a server shows a bad certificate, or when somebody on the way strips TLS? An audit starts its own servers, each of which does one thing wrong.")]);
     part("form", [problem, isDevice], () => problem ? h("p", null, problem) : form(choices));
     part("earlier", audits, () => audits.length > 0 && [h("h2", null, "Earlier audits"), h("ul", { class: "servers" }, audits.map((/** @type {any} */ one) =>
       h("li", null, h("a", { href: `#/audit/${one.id}` }, bdi(one.client), h("span", { class: "dim" }, ` ${one.protocol.toUpperCase()}, ${one.mode}`)),
@@ -82,12 +82,12 @@ export function open(place, app) {
     const client = select("client", choices.clients.smtp);
     const protocol = select("protocol", { smtp: "SMTP, sends mail", imap: "IMAP, reads mail", pop3: "POP3, reads mail" });
     protocol.onchange = () => fill(client, options(choices.clients[protocol.value]));
-    const places = { localhost: "This machine alone", ...(isAddress && !isLocal && { [here]: `${here}, as this page` }), "0.0.0.0": "All its networks (0.0.0.0)" };
+    const places = { localhost: "Only this machine", ...(isAddress && !isLocal && { [here]: `${here}, as this page` }), "0.0.0.0": "All its networks (0.0.0.0)" };
     const fields = [
       isDevice ? [
         field("Name", h("input", { name: "name", value: "device", required: true, maxlength: 60 })),
         field("This machine, as the device finds it", h("input", { name: "hostname", value: here, required: true, autocapitalize: "off" }), "A name or an IP address. The certificates are issued for it."),
-        field("Who can connect", select("host", places, isLocal ? "localhost" : isAddress ? here : "0.0.0.0"), "0.0.0.0 means every network of this machine: everybody who can reach it can connect while the audit lasts."),
+        field("Who can connect", select("host", places, isLocal ? "localhost" : isAddress ? here : "0.0.0.0"), "0.0.0.0 means every network of this machine: anyone who can reach it can connect while the audit lasts."),
         field("Port", h("input", { name: "port", type: "number", min: 1, max: 65535, value: PORT, required: true })),
       ] : field("Client", client, "Only clients that are installed on this machine."),
       field("Protocol", protocol),
@@ -162,7 +162,7 @@ export function open(place, app) {
       h("h2", null, protocol === "smtp" ? "Now press send on the device" : "Now let the device read its mail"),
       h("p", null, step.summary, ". ", h("small", null, h("code", null, step.scenario))),
       h("ul", { class: "seen" }, step.seen.length ? step.seen.map(seen) : h("li", { class: "dim" }, "Nothing has come yet.")),
-      h("p", { class: "dim" }, isOver ? "It has come and gone. The next step follows in a moment." : step.stalls ? "This server lets it wait. Go on once that is long enough." : ""),
+      h("p", { class: "dim" }, isOver ? "It has come and gone. The next step follows in a moment." : step.stalls ? "This server keeps it waiting. Go on when it has waited long enough." : ""),
       h("div", { class: "row-of-buttons" },
         h("button", { class: "button primary big", onclick: () => say("done") }, step.seen.length ? "Next" : "Nothing comes: next"),
         h("button", { class: "button big", onclick: () => say("again"), hidden: done === 0 }, "Repeat the last one")),
@@ -177,7 +177,7 @@ export function open(place, app) {
       h("div", { class: "grade" }, h("b", { class: result.flags.length || "DE".includes(result.letter) ? "bad" : "AB".includes(result.letter) ? "ok" : "warn" }, result.letter),
         h("div", null, h("h2", null, result.heading), h("p", null, bdi(result.promise)), result.flags.map((/** @type {string} */ one) => chip({ kind: "bad" }, one)))),
       result.letter === "?" && result.reasons.map((/** @type {string} */ one) => h("p", null, bdi(one))),
-      !result.is_complete && h("p", { class: "notice" }, "Broken off: this is what was known then."),
+      !result.is_complete && h("p", { class: "notice" }, "Stopped early: this is what was known then."),
       result.changes.length > 0 && [h("h2", null, "Change this"), h("ol", { class: "changes" }, result.changes.map((/** @type {any} */ one) =>
         h("li", null, h("b", null, bdi(one.what)), " ", bdi(one.fix), h("small", null, bdi(one.needs)))))],
       h("div", { class: "row-of-buttons" },

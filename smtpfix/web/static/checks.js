@@ -14,7 +14,7 @@ const SUPPORT = { no: "not in ", partial: "partly in " };
 export async function checkHTML(box, id) {
   try {
     const { Warnings: warnings, Total: total } = await ask(`${MAILPIT}/message/${id}/html-check`);
-    fill(box, h("p", null, warnings.length ? `${counted(warnings.length, "thing")} in it ${warnings.length === 1 ? "is" : "are"} not shown everywhere; ${Math.round(total.Supported)} % is.` : "Nothing that we know of is missing in Gmail, Outlook or Apple Mail."),
+    fill(box, h("p", null, warnings.length ? `${counted(warnings.length, "thing")} in it ${warnings.length === 1 ? "is" : "are"} not shown everywhere; ${Math.round(total.Supported)} % is.` : "As far as we know, Gmail, Outlook and Apple Mail show all of it."),
       h("ul", { class: "violations" }, warnings.map((/** @type {any} */ one) => h("li", null, h("span", null, h("code", null, one.Title), h("small", null, ` ${one.Score.Found} ×`)),
         h("span", { class: "ready" }, one.Results.filter((/** @type {any} */ each) => each.Support !== "yes").map((/** @type {any} */ each) =>
           chip({ kind: each.Support === "no" ? "bad" : "warn" }, SUPPORT[/** @type {keyof typeof SUPPORT} */ (each.Support)] ?? "", each.Name, each.Platform && ` (${each.Platform})`)))))));
@@ -40,5 +40,5 @@ export function offerLinks(box, id) {
       fill(box, button, h("p", null, /** @type {Error} */ (error).message));
     }
   }
-  fill(box, button, h("p", { class: "dim" }, "This sends a request to each place that the message names."));
+  fill(box, button, h("p", { class: "dim" }, "This sends a request to every address that the message links to."));
 }

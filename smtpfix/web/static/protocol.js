@@ -15,7 +15,7 @@ const MOST = 3000;
  */
 export function protocol(session, smtp, wrong = []) {
   if (!session && !smtp?.session) return h("p", { class: "dim" }, "It came by HTTP, so there is no dialogue.");
-  if (!session) return h("p", { class: "dim" }, "Its session is not kept any more.");
+  if (!session) return h("p", { class: "dim" }, "Its session is no longer kept.");
   return h("div", { class: "two" }, dialogue(session.dialogue ?? []), h("div", { class: "cards" }, cards(session, smtp, wrong)));
 }
 

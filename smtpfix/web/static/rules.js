@@ -52,7 +52,7 @@ export function open(place, app) {
   const form = h("form", { onsubmit: submit }, h("div", { class: "row-of-buttons" }, line, add), read, h("p", { class: "dim" }, "Or begin with one of these:"), ready);
   const body = h("div", { class: "halves" },
     h("section", null, h("h2", null, "Scenario"), now, search, count, found),
-    h("section", null, h("h2", null, "Rules"), h("p", { class: "dim" }, "The first that applies answers in the server's place."), form, rules));
+    h("section", null, h("h2", null, "Rules"), h("p", { class: "dim" }, "The first rule that applies answers instead of the server."), form, rules));
   fill(main, h("h1", null, "Rules and scenarios"), top, where, body);
   place.append(main);
 
@@ -83,11 +83,11 @@ export function open(place, app) {
     if (!all || state === made) return;
     made = state;
     body.hidden = where.hidden = !server;
-    if (!server) return fill(top, h("p", null, "No server runs beside this page."));
+    if (!server) return fill(top, h("p", null, "No server runs alongside this page."));
     const mayChange = !all.read_only;
     fill(top, h("div", { class: "ready", role: "group", "aria-label": "Server" }, all.servers.map((/** @type {any} */ each) =>
       h("a", { class: "tool", href: `#/rules/${encodeURIComponent(each.name)}`, "aria-current": each === server && "page" }, bdi(each.name)))),
-    !mayChange && h("p", { class: "notice" }, "Here you can only look: this server was started with --web-read-only, or you are in a mailbox of your own."));
+    !mayChange && h("p", { class: "notice" }, "You can only look here: this server was started with --web-read-only, or you are in your own mailbox."));
     const at = server.port ? `${server.host}:${server.port}` : server.connect;
     fill(where, h("p", { class: "row-of-buttons place" }, chip({ icon: "plug" }, server.protocol.toUpperCase(), " ", server.mode), h("code", null, bdi(at)), copyButton(() => at)),
       trust(server), server.problem && h("p", { class: "notice" }, bdi(server.problem)));
@@ -126,7 +126,7 @@ export function open(place, app) {
 
   /** @param {string} id */
   async function serve(id) {
-    if (await act("PUT", "", id ? { scenario: id } : {})) app.say(id ? `${one().name} serves ${id} to whoever connects from now on.` : `${one().name} is as it started.`);
+    if (await act("PUT", "", id ? { scenario: id } : {})) app.say(id ? `${one().name} serves ${id} to clients that connect from now on.` : `${one().name} is back to how it started.`);
   }
 
   /** @type {(method: string, to: string, value?: object) => Promise<boolean>} */

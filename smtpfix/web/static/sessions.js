@@ -57,10 +57,10 @@ export function open(place) {
   function several({ lasting, sessions }) {
     const rows = [...lasting, ...sessions];
     fill(main, heading("Sessions"),
-      h("p", { class: "dim" }, "Every connection, also those that brought no mail: a handshake that failed, a password that was refused, a client that hung up."),
+      h("p", { class: "dim" }, "Every connection, even those that brought no mail: a handshake that failed, a password that was refused, a client that hung up."),
       h("div", { class: "row-of-buttons" }, h("span", { class: "group", role: "group", "aria-label": "Which" }, Object.entries(WHICH).map(([name, label]) =>
         h("a", { class: "tool", href: name ? `#/sessions?which=${name}` : "#/sessions", "aria-current": name === which && "page" }, label)))),
-      rows.length === 0 ? h("div", { class: "empty" }, h("h2", null, "None yet"), h("p", null, "Sessions are listed when they begin."))
+      rows.length === 0 ? h("div", { class: "empty" }, h("h2", null, "None yet"), h("p", null, "Sessions appear here when they begin."))
         : h("div", { class: "wide-table" }, h("table", null,
           h("thead", null, h("tr", null, ["When", "Server", "Client", "TLS", "AUTH", "Mail", "End", "Seen"].map((name) => h("th", { scope: "col" }, name)))),
           h("tbody", null, rows.map(row)))),

@@ -124,7 +124,7 @@ async function showSource(pane, { id, tools, app }) {
   try {
     const [raw, isAll] = await beginning(`${OWN}/messages/${id}/raw`, LONGEST);
     fill(pane, h("div", { class: "pad" }, h("pre", { class: "said" }, visible(raw.replaceAll("\r\n", "\n"), true)),
-      !isAll && h("p", { class: "dim" }, "There is more of it: download it.")));
+      !isAll && h("p", { class: "dim" }, "There is more: download it.")));
   } catch (error) {
     app.say(/** @type {Error} */ (error).message);
   }
@@ -140,8 +140,8 @@ function showChecks(pane, { all, id, app }) {
   const session = all.session?.facts.violations ?? [], html = all.message.HTML !== "" && h("div");
   const links = h("div", null, h("p", { class: "dim" }, "Not asked for: start the server with --link-check."));
   fill(pane, h("div", { class: "pad narrow" },
-    h("h2", null, "The message"), violations(all.violations, "Nothing in the message is against the standards."),
-    h("h2", null, "Its session"), violations(session, all.session ? "Nothing that its client said is against the standards." : "Its session is not known."),
+    h("h2", null, "The message"), violations(all.violations, "Nothing in the message violates the standards."),
+    h("h2", null, "Its session"), violations(session, all.session ? "Nothing that its client said violates the standards." : "Its session is not known."),
     html && [h("h2", null, "HTML in mail programs"), html], h("h2", null, "Links"), links));
   if (html) checkHTML(html, id);
   if (app.overview()?.checks_links) offerLinks(links, id);

@@ -186,9 +186,9 @@ def test_the_answer_comes_first_then_what_to_change_then_the_grade_then_the_rest
 
 
 def test_the_grade_stands_there_once_and_not_again_in_what_it_is_worth():
-    worth = dataclasses.replace(EVERYTHING, worth=f"{EVERYTHING.grade.heading}: who reads along learns nothing.")
+    worth = dataclasses.replace(EVERYTHING, worth=f"{EVERYTHING.grade.heading}: anyone who listens learns nothing.")
     (shown,) = [one["text"] for one in page(worth).all("div", "worth")]
-    assert f"{EVERYTHING.grade.heading}Who reads along learns nothing." in shown
+    assert f"{EVERYTHING.grade.heading}Anyone who listens learns nothing." in shown
     assert f"{EVERYTHING.grade.heading}: " not in shown
 
 
@@ -228,9 +228,9 @@ def test_a_cell_says_what_it_is_without_colour():
 def test_a_section_has_evidence_consequence_fix_standard_and_transcripts():
     text = to_html(dataclasses.replace(SMALL, findings=(next(one for one in EVERYTHING.findings if one.control),)))
     for part in (
-        "A second 220 stands behind the first in clear",
+        "A second 220 follows the first in clear",
         "In clear, AUTH PLAIN as &#x27;ann&#x27; with the secret.",
-        "Whoever can change one reply on the way learns the password.",
+        "Anyone who can change one reply on the way learns the password.",
         "End the session when the EHLO reply does not offer STARTTLS.",
         "RFC 3207 section 6; RFC 8314 section 5.2",
         "It said that it succeeded (status 0, 0.12 s). The server saw 1 connection and accepted 0 messages.",

@@ -46,9 +46,9 @@ def test_a_failure_says_all_that_is_known():
     assert told.get("time") == "0.125"
     failure = told.find("failure")
     assert failure.get("type") == "leaked-credentials"
-    assert failure.get("message").startswith("leaked-credentials, also leaked-message, misreported: Whoever can change")
+    assert failure.get("message").startswith("leaked-credentials, also leaked-message, misreported: Anyone who can")
     for part in (
-        "Consequence: Whoever can change one reply on the way learns the password.",
+        "Consequence: Anyone who can change one reply on the way learns the password.",
         "Fix: End the session when the EHLO reply does not offer STARTTLS.",
         "Standard: RFC 3207 section 6; RFC 8314 section 5.2",
         "Evidence: In clear, AUTH PLAIN as 'ann' with the secret.",

@@ -122,7 +122,7 @@ def test_a_rule_says_what_the_server_shows_and_where_the_standard_is():
 
 def test_a_result_says_what_the_client_did_and_what_to_change():
     text = result_of(logged(EVERYTHING), "strip-ehlo")["message"]["text"]
-    assert text.startswith("leaked-credentials, also leaked-message, misreported in server mode starttls. Whoever can")
+    assert text.startswith("leaked-credentials, also leaked-message, misreported in server mode starttls. Anyone who")
     assert "End the session when the EHLO reply does not offer STARTTLS." in text
     assert text.endswith("\n- In clear, AUTH PLAIN as 'ann' with the secret.\n- 1 message accepted, without TLS.")
 
