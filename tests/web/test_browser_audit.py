@@ -43,7 +43,7 @@ def test_a_person_is_led_through_the_audit_of_a_device(site, inbox):
         port = taken.getsockname()[1]
     inbox.open(f"{site.web.url}#/audit?device=1")
     inbox.wait("document.querySelector('.fields')")
-    assert "everybody who can reach it can connect" in inbox.text(".fields")
+    assert "anyone who can reach it can connect" in inbox.text(".fields")
     answer = site.ask(
         "/api/smtpfix/v1/audits",
         "POST",
