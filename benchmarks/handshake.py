@@ -98,7 +98,7 @@ def in_memory(rounds: int) -> None:
             mode: stack.enter_context(Server(Policy(mode), authority=authority))
             for mode in ("plain", "starttls", "implicit-tls")
         }
-        side = servers["implicit-tls"]._new_tls()  # noqa: SLF001 - for its context
+        side = servers["implicit-tls"]._issuing.new()  # noqa: SLF001 - for its context
         assert isinstance(side, TLS)  # noqa: S101 - as the policy has it
         bare = side._object.context  # noqa: SLF001 - as above
         kinds: dict[str, Callable[[Stopwatch], None]] = {"OpenSSL alone": lambda watch: _alone(bare, context, watch)}
