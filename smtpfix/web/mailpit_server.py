@@ -23,6 +23,7 @@ from .exchange import (
     said,
 )
 from .outgoing import Relay
+from .statistics import Statistics
 
 VERSION: Final = "v1.30.5"
 """What programs look at before they use what came with a version; ``X-Mailer`` of nothing."""
@@ -30,12 +31,12 @@ VERSION: Final = "v1.30.5"
 
 def info(desk: Desk, _: Call) -> Answer:
     """Tell of the server."""
-    total, numbers = desk.totals(), desk.statistics
+    total, numbers = desk.totals(), numbers_of(desk)
     return as_json(
         {
             "Version": VERSION,
             "LatestVersion": "disabled",
-            "Database": desk.store.where,
+            "Database": desk.store.where if desk.mailbox is None else "",
             "DatabaseSize": database_size(desk),
             "Messages": total.all,
             "Unread": total.unread,
@@ -51,6 +52,11 @@ def info(desk: Desk, _: Call) -> Answer:
             },
         }
     )
+
+
+def numbers_of(desk: Desk) -> Statistics:
+    """Return what has been counted; in one mailbox nothing, since it was counted for all of them."""
+    return desk.statistics if desk.mailbox is None else Statistics()
 
 
 def database_size(desk: Desk) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 
 from .desk import Desk
 from .exchange import Answer, Call, Route
-from .mailpit_server import database_size, memory
+from .mailpit_server import database_size, memory, numbers_of
 
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _MOST_TAGS: Final = 200
@@ -29,7 +29,7 @@ def metrics(desk: Desk, _: Call) -> Answer:
 
 def _families(desk: Desk) -> Iterator[tuple[str, str, str, list[tuple[str, float]]]]:
     """Yield names, types, what they mean, and each value behind its labels."""
-    total, numbers = desk.totals(), desk.statistics
+    total, numbers = desk.totals(), numbers_of(desk)
     yield "messages", "gauge", "Messages in the store.", [("", total.all)]
     yield "messages_unread", "gauge", "Messages that are not read.", [("", total.unread)]
     yield "database_size_bytes", "gauge", "Size of the store's file.", [("", database_size(desk))]
@@ -40,10 +40,10 @@ def _families(desk: Desk) -> Iterator[tuple[str, str, str, list[tuple[str, float
         samples = [(f'{{tag="{_escaped(tag)}"}}', float(count)) for tag, count in tags]
         yield "tag_messages", "gauge", "Messages that have a tag.", samples
     yield "messages_deleted_total", "counter", "Messages deleted since the start.", [("", numbers.deleted)]
-    if desk.settings.outgoing.webhook:
+    if desk.settings.outgoing.webhook and desk.mailbox is None:
         yield "webhook_sent_total", "counter", "Messages that the webhook has taken.", [("", numbers.webhook_sent)]
         yield "webhook_failed_total", "counter", "Messages that it has not.", [("", numbers.webhook_failed)]
-    if desk.servers:
+    if desk.servers and desk.mailbox is None:
         yield "smtp_accepted_total", "counter", "Messages accepted since the start.", [("", numbers.accepted)]
         yield "smtp_accepted_size_bytes_total", "counter", "Their octets.", [("", numbers.accepted_octets)]
         yield "smtp_rejected_total", "counter", "Messages refused since the start.", [("", numbers.refused)]

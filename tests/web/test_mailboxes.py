@@ -103,6 +103,16 @@ def test_every_way_to_a_message_ends_at_its_mailbox(two):
     assert [one["messages"] for one in site.ask(f"/m/mine{OWN}/overview").json["servers"]] == [1]
 
 
+def test_what_is_counted_for_all_is_told_to_all_only(two):
+    """The store's place, its size, and how many messages every server has taken."""
+    site, _, _ = two
+    whole, one = (site.ask(f"{root}/api/v1/info").json for root in ("", "/m/mine"))
+    assert (whole["Database"], whole["RuntimeStats"]["SMTPAccepted"]) == (site.store.where, 2)
+    assert (one["Database"], one["DatabaseSize"], one["RuntimeStats"]["SMTPAccepted"]) == ("", 0, 0)
+    assert "smtp_accepted_total 2" in site.ask("/metrics").text
+    assert "smtp_accepted" not in site.ask("/m/mine/metrics").text
+
+
 @pytest.mark.parametrize(
     ("path", "method", "body"),
     [
