@@ -296,15 +296,14 @@ def sessions(desk: Desk, call: Call) -> Answer:
     """List sessions that have ended, also those that brought no mail; and, before these, all that last."""
     start, limit = _number(call, "start", 0), min(_number(call, "limit", 50), MOST_LISTED)
     failed, without_mail = call.query.get("failed") == "1", call.query.get("without_mail") == "1"
-    lasting = lasting_sessions(desk)
+    lasting = [] if start or failed or without_mail else lasting_sessions(desk)
     if not lasting and (known := _known(desk, call)) is not None:
         return known
     seq = desk.store.last_change()
     found = desk.store.sessions(start=start, limit=limit, without_mail=without_mail, failed=failed)
-    shown = [] if start or failed or without_mail else lasting
     listed = {
         "start": start,
-        "lasting": [_session(one) | {"dialogue": None} for one in shown],
+        "lasting": [_session(one) | {"dialogue": None} for one in lasting],
         "sessions": [_session(one) for one in found],
     }
     return as_json({"seq": seq, **listed}) if lasting else _listed(desk, seq, listed)

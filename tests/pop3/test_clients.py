@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import poplib
-import shutil
-import subprocess
 
 import pytest
+from reading_programs import assert_curl_fails, configure, run, wrong_ways
 
 from smtpfix import SessionEnd
 
@@ -19,21 +17,6 @@ MODES = ("plain", "starttls", "tls-required", "implicit-tls")
 HOSTS = ("localhost", "127.0.0.1", "::1")
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
-
-
-def run(command, folder):
-    """Run a program with a home of its own, and return what it says."""
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
-    environment = {**os.environ, "HOME": str(folder), "FETCHMAILHOME": str(folder)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
-
-
-def configure(folder, text):
-    file = folder / "rc"
-    file.write_text(text)
-    file.chmod(0o600)
-    return str(file)
 
 
 def by_poplib(server, folder):
@@ -141,31 +124,13 @@ def test_a_server_is_found_by_name_and_by_both_addresses(start_pop3_server, tmp_
     assert server.sessions[0].tls is not None
 
 
-@pytest.mark.parametrize(
-    ("mode", "way", "end", "why"),
-    [
-        ("plain", "starttls", SessionEnd.CLIENT_CLOSED, "in mode plain there is none"),
-        ("plain", "implicit", SessionEnd.TLS_ON_CLEAR_PORT, "the client began TLS at once"),
-        ("starttls", "implicit", SessionEnd.TLS_ON_CLEAR_PORT, "and say STARTTLS"),
-        ("tls-required", "clear", SessionEnd.CLIENT_CLOSED, "have the client say STLS first"),
-        ("tls-required", "implicit", SessionEnd.TLS_ON_CLEAR_PORT, "and say STARTTLS"),
-        ("implicit-tls", "clear", SessionEnd.HANDSHAKE_FAILED, "a client that waits for a greeting in clear"),
-        ("implicit-tls", "starttls", SessionEnd.HANDSHAKE_FAILED, "a client that waits for a greeting in clear"),
-    ],
-)
+@pytest.mark.parametrize(("mode", "way", "end", "why"), wrong_ways("STLS"))
 def test_curl_fails_where_it_is_told_the_wrong_way_and_the_record_says_why(
     start_pop3_server, tmp_path, mode, way, end, why
 ):
     server = start_pop3_server(mode, users=USERS, handshake_timeout=0.3)  # in which it waits for a greeting
     server.put(FIRST, to="ann")
-    scheme = "pop3s" if way == "implicit" else "pop3"
-    options = ["--cacert", str(server.ca_file)] if server.policy.uses_tls else []
-    options += ["--ssl-reqd"] if way == "starttls" else []
-    url = f"{scheme}://ann:s3cret@{server.host}:{server.port}/1"
-    done = run(["curl", "-sS", *options, url], tmp_path)
-    assert (done.returncode != 0, done.stdout) == (True, "")
-    assert [session.end in (end, SessionEnd.QUIT) for session in server.sessions] == [True]
-    assert why in " ".join(server.hints())
+    assert_curl_fails(server, tmp_path, way, "/1", end, why)
 
 
 def test_a_client_that_expects_tls_at_once_fails_on_a_clear_port_and_the_record_says_so(start_pop3_server):
