@@ -39,6 +39,10 @@ _ELSEWHERE: Final = {
 """Commands that people look for in another place."""
 
 
+_WRITE_INSTEAD: Final = dict.fromkeys(("--mode", "--port", "--tls"), "--listen MODE:PORT")
+"""What other servers and commands call it, and what `serve` does."""
+
+
 class Serve(click.Command):
     """Takes options only, and says so to whoever writes a server without ``--listen``."""
 
@@ -57,7 +61,8 @@ def explained(error: click.UsageError) -> str:
     match error:
         case click.NoSuchOption():
             known = [name for one in _options(context) for name in (*one.opts, *one.secondary_opts)]
-            near = nearest(error.option_name, known)
+            meant = _WRITE_INSTEAD.get(error.option_name) if context and isinstance(context.command, Serve) else None
+            near = (meant,) if meant else nearest(error.option_name, known)
             hint = f" (did you mean {near[0]}?)" if near else ""
             return f"there is no option {error.option_name}{hint}"
         case click.MissingParameter(param=click.Parameter() as parameter):

@@ -40,7 +40,7 @@ _MEANT: Final = {
     **dict.fromkeys(("count", "repeat", "once"), "How often it answers is times=1"),
     **dict.fromkeys(("tls", "encrypted"), "Whether TLS is on is in_tls=True"),
     **dict.fromkeys(("delay", "wait"), "A delay is an action: Delay(2.0), before the Reply"),
-    **dict.fromkeys(("match", "pattern", "recipient", "sender"), 'What is matched is argument="*@example.org"'),
+    **dict.fromkeys(("match", "pattern", "to", "recipient", "sender"), 'What is matched is argument="*@example.org"'),
     **dict.fromkeys(("reply", "action"), 'Actions come after the stage: on("RCPT", Reply(450))'),
 }
 """Keywords that people write for what is no field of a rule."""
