@@ -313,18 +313,6 @@ class Run:
             self._show(event)
             return True
         self._taken += weight(event)
-        match event:
-            case SessionStarted():
-                self._sessions += 1
-                self._connected += 1
-            case SessionEnded():
-                self._connected -= 1
-            case MessageCaptured(message=message) if message.accepted:
-                self._accepted += 1
-                if self._accepted == self._options.exit_after:
-                    self._enough_since = monotonic()
-            case _:
-                pass
         if isinstance(event, SessionEnded):
             with suppress(OSError):  # the run ends, and says so
                 event = self._saved(event)
@@ -384,9 +372,25 @@ class Run:
         return self._reason is None and self._put - self._taken < self._memory // 2
 
     def _tell(self, event: ClientEvent) -> None:
-        """Let the main thread know; in the servers' thread."""
+        """Count it, and let the main thread know; in the servers' thread."""
+        self.count(event)
         self._put += weight(event)
         self._events.put(event)
+
+    def count(self, event: ClientEvent) -> None:
+        """Count what happens, before the client hears of it; in the servers' thread."""
+        match event:
+            case SessionStarted():
+                self._sessions += 1
+                self._connected += 1
+            case SessionEnded():
+                self._connected -= 1
+            case MessageCaptured(message=message) if message.accepted:
+                self._accepted += 1
+                if self._accepted == self._options.exit_after:
+                    self._enough_since = monotonic()
+            case _:
+                pass
 
     def _output_failed(self, error: OSError) -> None:
         if isinstance(error, BrokenPipeError):

@@ -24,7 +24,7 @@ from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.server import Server
 from smtpfix.store.opening import open_store
 
-from .events import Output, Reason, RulesRead, RulesRejected, ServeEvent, Started, Stopped
+from .events import ClientEvent, Output, Reason, RulesRead, RulesRejected, ServeEvent, Started, Stopped
 from .json_output import JSONOutput
 from .options import ServeOptions
 from .serve import Run
@@ -197,11 +197,10 @@ class _WorkerRun(Run):
         super().end(reason)
         self._events.put(None)  # to wake the main thread
 
-    def _handle_next(self, timeout: float) -> bool:
-        has_handled = super()._handle_next(timeout)
+    def count(self, event: ClientEvent) -> None:
+        super().count(event)
         counts = self._job.counts
         counts[0], counts[1], counts[2] = self._accepted, self._sessions, self._connected
-        return has_handled
 
 
 def work(job: Job, like: TextIO, text: int, told: Connection) -> None:

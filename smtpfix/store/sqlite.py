@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from time import sleep
 from typing import Any, Final
 
+from smtpfix.clock import monotonic
 from smtpfix.errors import StoreError
 
 from .connections import as_store_errors
@@ -30,6 +32,8 @@ _APPLICATION: Final = 0x736D7470
 """What SQLite calls the application id: ``smtp``."""
 _BUSY: Final = 5.0
 """Seconds to wait for another process that writes."""
+_SOON: Final = 0.005
+"""Seconds between two tries where SQLite itself does not wait."""
 _OFTEN: Final = 0.25
 """Seconds between two looks for changes of other processes."""
 
@@ -71,13 +75,26 @@ class SQLiteStore(SQLStore):
         """Return a connection, once all tables are there."""
         db = self._connect()
         try:
-            db.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead(db)
             with _transaction(db):
                 self._take_steps(db)
         except BaseException:
             db.close()
             raise
         return db
+
+    def _write_ahead(self, db: sqlite3.Connection) -> None:
+        """Let writers not hold up readers. Where two do this to a new file at once, SQLite lets neither wait."""
+        deadline = monotonic() + self._busy
+        while True:
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() >= deadline:
+                    raise
+                sleep(_SOON)
+            else:
+                return
 
     def _take_steps(self, db: sqlite3.Connection) -> None:
         """Lead the file to the last schema. Raises `StoreError` where it is none of ours."""

@@ -36,21 +36,25 @@ def listen_together(host: str, port: int, count: int) -> list[list[socket.socket
 
     Nobody else who shares ports may listen there. Raises `ListenError`.
     """
-    opened = listen(host, port)  # in the way of whoever has the port, shared or not
-    places = [(one.family, *one.getsockname()[:2]) for one in opened]
-    for one in opened:
-        one.close()
-    together: list[list[socket.socket]] = []
-    try:
-        for _ in range(count):
-            together.append([])
-            for family, address, chosen in places:
-                together[-1].append(_listen_on(family, address, chosen, shared=True))
-    except OSError as error:
-        for one in (one for some in together for one in some):
+    for attempt in range(_TRIES):
+        opened = listen(host, port)  # in the way of whoever has the port, shared or not
+        places = [(one.family, *one.getsockname()[:2]) for one in opened]
+        for one in opened:
             one.close()
-        raise _explained(error, host, port) from error
-    return together
+        together: list[list[socket.socket]] = []
+        try:
+            for _ in range(count):
+                together.append([])
+                for family, address, chosen in places:
+                    together[-1].append(_listen_on(family, address, chosen, shared=True))
+        except OSError as error:
+            for one in (one for some in together for one in some):
+                one.close()
+            if _may_choose_again(error, port, attempt):
+                continue  # somebody was faster
+            raise _explained(error, host, port) from error
+        return together
+    raise AssertionError("unreachable")  # pragma: no cover - the last attempt returns or raises
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -74,11 +78,15 @@ def listen(host: str, port: int) -> list[socket.socket]:
         except OSError as error:
             for opened in sockets:
                 opened.close()
-            if port == 0 and error.errno == errno.EADDRINUSE and attempt < _TRIES - 1:
+            if _may_choose_again(error, port, attempt):
                 continue
             raise _explained(error, host, port) from error
         return sockets
     raise AssertionError("unreachable")  # pragma: no cover - the last attempt returns or raises
+
+
+def _may_choose_again(error: OSError, port: int, attempt: int) -> bool:
+    return port == 0 and error.errno == errno.EADDRINUSE and attempt < _TRIES - 1
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:

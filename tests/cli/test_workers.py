@@ -51,10 +51,17 @@ def program(*arguments, output="--json"):
                 process.terminate()
 
 
+def told_by(process):
+    """Return its next event; where it has ended instead, fail with what it complained of."""
+    line = process.stdout.readline()
+    assert line, f"it ended, with status {process.wait(BOUND)}: {process.stderr.read()}"
+    return json.loads(line)
+
+
 def started(process, *kinds):
     """Return the events of the start: those before that of workers, by their servers' names."""
     listening = {}
-    while (event := json.loads(process.stdout.readline()))["event"] != "workers":
+    while (event := told_by(process))["event"] != "workers":
         listening[event.get("server", event["event"])] = event
     assert event["workers"] == 2
     return listening
@@ -190,19 +197,19 @@ def test_rules_of_a_file_are_read_again_by_all_and_a_rule_is_unused_where_no_wor
     file.write_text('rules = ["NOOP: 451"]')
     with program("--listen", "plain:0", "--rules", str(file), "--rule", "VRFY: 452", "--rule", "HELP: 453") as process:
         there = started(process)["plain"]
-        assert json.loads(process.stdout.readline())["event"] == "rules-read"
+        assert told_by(process)["event"] == "rules-read"
         file.write_text('rules = ["NOOP: 454"]')
         process.send_signal(signal.SIGHUP)
-        assert json.loads(process.stdout.readline())["event"] == "rules-read"
+        assert told_by(process)["event"] == "rules-read"
         replies, workers = set(), set()
         while workers != {1, 2}:
             with smtplib.SMTP(there["host"], there["port"], timeout=BOUND) as client:
                 if not workers:
                     assert client.docmd("VRFY", "ann")[0] == 452
                 replies.add(client.docmd("NOOP")[0])
-            event = json.loads(process.stdout.readline())
+            event = told_by(process)
             workers.add(event["worker"])
-            assert json.loads(process.stdout.readline())["event"] == "session-ended"
+            assert told_by(process)["event"] == "session-ended"
         *_, stopped = rest(process)
     assert replies == {454}
     assert stopped["unused_rules"] == ["HELP: 453"]

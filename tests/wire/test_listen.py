@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from contextlib import ExitStack
 
 import pytest
 
 from smtpfix import ListenError
 from smtpfix.wire import listen as listen_module
-from smtpfix.wire.listen import listen
+from smtpfix.wire.listen import listen, listen_together
 
 
 @pytest.fixture
@@ -112,6 +113,22 @@ def test_a_free_port_is_one_that_is_free_on_every_address(listening, ipv6, monke
     sockets = listening("localhost")
     assert len({port for _, port in names(sockets)} - {taken}) == 1
     assert asked[:3] == [("127.0.0.1", 0), ("::1", taken), ("127.0.0.1", 0)]
+
+
+def test_processes_that_share_a_free_port_take_another_one_where_somebody_was_faster(monkeypatch):
+    listen_on, rivals = listen_module._listen_on, []
+
+    def be_faster(family, address, port, *, shared=False):
+        if shared and not rivals:
+            rivals.append(listen_on(family, address, port))
+        return listen_on(family, address, port, shared=shared)
+
+    monkeypatch.setattr(listen_module, "_listen_on", be_faster)
+    with ExitStack() as opened:
+        first, second = listen_together("127.0.0.1", 0, 2)
+        for one in (*rivals, *first, *second):
+            opened.enter_context(one)
+        assert names(first) == names(second) != names(rivals)
 
 
 @pytest.mark.parametrize(
