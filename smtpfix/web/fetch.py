@@ -94,8 +94,8 @@ def anywhere(_address: str) -> bool:
 def ask(request: Request, *, may_connect: MayConnect, resolve: Resolve = resolved) -> Reached:
     """Send one request and return how it was answered; redirects are the caller's to follow.
 
-    Raises `BlockedAddressError` where one of the name's addresses may not be connected to, and `OSError`, also for an
-    answer that is no HTTP.
+    Raises `BlockedAddressError` if one of the name's addresses may not be connected to, `TimeoutError` if the head of
+    the answer is not complete in time, and `OSError`, even for an answer that is not HTTP.
     """
     parts = urlsplit(request.url)
     host, is_secure = parts.hostname or "", parts.scheme == "https"
@@ -114,7 +114,7 @@ def ask(request: Request, *, may_connect: MayConnect, resolve: Resolve = resolve
             answer = connection.getresponse()
             return Reached(answer.status, answer.reason[:100], (answer.getheader("Location") or "")[:2048])
     except http.client.HTTPException as error:
-        raise OSError("the answer is no HTTP") from error
+        raise OSError("the answer is not HTTP") from error
 
 
 @contextmanager
@@ -122,19 +122,28 @@ def _connected(address: str, port: int, name: str | None, request: Request) -> I
     """Connect, with TLS where there is a name for it, and break off when the time is over."""
     sock = socket.create_connection((address, port), request.seconds)
     same = sock.dup()  # TLS takes the other one over
-    timer = threading.Timer(request.seconds, _break_off, (same,))
+    is_late = threading.Event()
+    timer = threading.Timer(request.seconds, _break_off, (same, is_late))
     timer.daemon = True
     timer.start()
     try:
         if name is not None:
             sock = ssl.create_default_context().wrap_socket(sock, server_hostname=name)
         yield sock
+    except (OSError, http.client.HTTPException):
+        if is_late.is_set():  # else what is read depends on what was on its way
+            raise TimeoutError("timed out") from None
+        raise
+    else:
+        if is_late.is_set():
+            raise TimeoutError("timed out")
     finally:
         timer.cancel()
         sock.close()
         same.close()
 
 
-def _break_off(sock: socket.socket) -> None:
+def _break_off(sock: socket.socket, is_late: threading.Event) -> None:
+    is_late.set()
     with suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
