@@ -26,6 +26,8 @@ from smtpfix.store.stored import stored_session
 from smtpfix.web.runner import WebServer
 from smtpfix.web.settings import WebSettings
 
+pytestmark = pytest.mark.slow
+
 MAIL = (
     b"From: ann@example.org\r\nTo: bob@example.org\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r\n"
     b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>hello</p>\r\n"

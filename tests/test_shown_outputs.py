@@ -25,7 +25,7 @@ import pytest
 from smtpfix import ImapPolicy, NoMessage, Policy, Server
 from smtpfix.cli import listening, main
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures("nothing_logged")]
+pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.usefixtures("nothing_logged")]
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
@@ -234,7 +234,6 @@ def read_as_station(context, port):
         client.quit()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("family", "use"), [("tmail-c", send_as_plc), ("niagara", read_as_station)])
 def test_the_audit_of_a_device_leads_through_it_as_shown(tmp_path, family, use):
     (command,) = (one for one in shown("audit.md") if one.startswith("smtpfix audit --wait") and family in one)

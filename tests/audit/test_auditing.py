@@ -23,7 +23,7 @@ from smtpfix.audit.report import to_html
 from smtpfix.audit.result import DeclaredMode, Ending, Outcome, Trust
 from smtpfix.errors import ExtraMissing, InvalidValueError, UnknownScenario
 
-pytestmark = pytest.mark.usefixtures("nothing_logged")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_logged")]
 
 CLIENTS = Path(__file__).parent / "clients"
 CREDENTIALS = ("ann", "s3cret-word")
@@ -45,7 +45,6 @@ def outcomes(result):
 # What is promised of smtplib
 
 
-@pytest.mark.slow
 def test_smtplib_that_verifies_is_authenticated_with_the_gap_of_the_common_name():
     result = audit_client("smtplib", credentials=CREDENTIALS)
     assert result.grade is Grade.GAPS
@@ -61,7 +60,6 @@ def test_smtplib_that_verifies_is_authenticated_with_the_gap_of_the_common_name(
     assert result.is_complete
 
 
-@pytest.mark.slow
 def test_smtplib_that_never_looks_at_the_common_name_is_authenticated():
     def deliver(target):
         context = ssl.create_default_context(cafile=target.ca_file)
@@ -153,7 +151,6 @@ def test_a_client_that_lies_about_success_is_misreporting():
     assert "sent, hm" in found["rcpt-550"].run.said
 
 
-@pytest.mark.slow
 def test_a_client_that_never_ends_is_ended_with_all_that_it_started(tmp_path):
     result = audit_client(program("hanging"), mode="none", ids=["good"], timeout=8)
     (finding,) = result.findings
@@ -390,7 +387,6 @@ def by_wire(*, forgets=True, goes_by_offer=True):
 INJECTIONS = ["good", "inject-differential", "inject-ignored-ehlo"]
 
 
-@pytest.mark.slow
 def test_a_client_that_believes_what_was_injected_is_caught():
     result = audit_client(by_wire(forgets=False), ids=INJECTIONS, credentials=CREDENTIALS)
     assert result.flags == (Flag.INJECTABLE,)
@@ -404,7 +400,6 @@ def test_a_client_that_believes_what_was_injected_is_caught():
         assert f"without the injection ({control}) it does not do so" in finding.evidence[-1]
 
 
-@pytest.mark.slow
 def test_a_client_that_forgets_it_is_not():
     result = audit_client(by_wire(), ids=INJECTIONS, credentials=CREDENTIALS)
     assert result.flags == ()

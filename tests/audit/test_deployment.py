@@ -22,6 +22,8 @@ from smtpfix.audit.result import Declaration, DeclaredMode, Grade, Outcome, Verd
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.mode import Mode
 
+pytestmark = pytest.mark.slow
+
 IDS = ("rcpt-550", "greeting-554")
 
 

@@ -18,7 +18,7 @@ from smtpfix.audit.deployment import Deployment
 from smtpfix.audit.device import Answer, Device
 from smtpfix.audit.result import Declaration, DeclaredMode, Flag, Grade, Outcome, Trust, Verdict
 
-pytestmark = pytest.mark.usefixtures("nothing_logged")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_logged")]
 
 LONG = 60.0
 """Seconds that nothing here waits for."""

@@ -14,6 +14,8 @@ from smtpfix.audit.family import compare, documented, load_family
 from smtpfix.audit.result import Flag, Grade, Outcome, Verdict
 from smtpfix.cli import main
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = Path(__file__).parent / "clients"
 CREDENTIALS = "ann:s3cret-word"
 
@@ -99,7 +101,6 @@ def cases():
             yield pytest.param(name, False, id=f"{name}/no-login")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "login"), tuple(cases()))
 def test_each_variant_behaves_as_documented(name, login):
     result = audit(name, *ids(name), login=login)

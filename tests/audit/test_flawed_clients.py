@@ -23,6 +23,8 @@ import pytest
 from smtpfix import Verdict, audit_client
 from smtpfix.audit.result import Flag, Outcome
 
+pytestmark = pytest.mark.slow
+
 DELIVERED = multiprocessing.get_context("fork").Value("b", 0)
 """Whether the first run of an audit has come to its end; the runs' processes share it."""
 
@@ -620,7 +622,6 @@ ENOUGH = 5
 """Seconds after which a run is over here."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("deliver", "judged", "flags"),
     [

@@ -12,6 +12,8 @@ import pytest
 from smtpfix import Flag, audit_client
 from smtpfix.audit.result import Grade, Outcome
 
+pytestmark = pytest.mark.slow
+
 CREDENTIALS = ("ann", "s3cret-word")
 IDS = (
     *(

@@ -15,6 +15,8 @@ from smtpfix import Policy, RunningScenario, ScenarioFailed
 from smtpfix.audit.check import Outcome
 from smtpfix.policy.catalogue_files import load_scenario
 
+pytestmark = pytest.mark.slow
+
 CLIENT = """
 import asyncio, ssl, sys
 import aiosmtplib
@@ -73,7 +75,6 @@ def scenario(start_smtp_server):
     return run
 
 
-@pytest.mark.slow
 def test_the_vulnerable_release_acts_on_an_injected_reply(deliver, scenario):
     running = scenario("inject-differential")
     with pytest.raises(ScenarioFailed, match="took a reply that was injected in clear for the server's"):
@@ -81,7 +82,6 @@ def test_the_vulnerable_release_acts_on_an_injected_reply(deliver, scenario):
     assert running.outcome is Outcome.ACTED_ON_INJECTION
 
 
-@pytest.mark.slow
 def test_the_repaired_release_does_not(deliver, scenario):
     assert scenario("inject-differential").check(deliver(REPAIRED)) is not Outcome.ACTED_ON_INJECTION
 

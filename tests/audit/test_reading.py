@@ -33,7 +33,7 @@ from smtpfix.audit.result import DeclaredMode, Ending, Flag, Grade, Outcome
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.flaw import FLAWS
 
-pytestmark = pytest.mark.usefixtures("nothing_logged")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_logged")]
 
 BUILT_IN = [(protocol, name) for protocol, adapters in READING_ADAPTERS.items() for name in adapters]
 MODES = {"getmail": ("implicit", "none")}
@@ -138,7 +138,6 @@ def test_who_deletes_what_it_has_not_read_loses_mail_and_who_does_not_passes(pro
         assert "Mail is lost" in naive[one].consequence
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("protocol", LOSING)
 def test_a_careful_reader_fails_nothing(protocol):
     """Where the server lets it wait, it would only give up."""

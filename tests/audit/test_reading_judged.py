@@ -10,7 +10,7 @@ from test_reading import MODULES, PATIENCE, Servers, findings, reader
 from smtpfix import Verdict
 from smtpfix.audit.result import Outcome
 
-pytestmark = pytest.mark.usefixtures("nothing_logged")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_logged")]
 
 CLIENTS = MODULES["imap"]
 

@@ -16,7 +16,7 @@ from smtpfix.audit.result import DeclaredMode, Outcome
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.record.transcript import Kind
 
-pytestmark = pytest.mark.usefixtures("nothing_logged")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_logged")]
 
 CLIENTS = Path(__file__).parent / "clients"
 USERS = {"ann": "s3cret"}
@@ -82,7 +82,6 @@ def outcome(server, scenario):
     }[seen]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("family", "variant", "options", "scenario", "login", "expectation"), tuple(cases()))
 def test_a_stand_in_behaves_as_its_family_is_documented(family, variant, options, scenario, login, expectation):
     mode = load_family(family).variant(variant).mode
@@ -102,7 +101,6 @@ def test_every_variant_that_sends_has_a_stand_in():
     assert set(OPTIONS) == {(family, name) for family, name, one in variants if one.protocol == "smtp"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("program", ["tmail_c", "niagara", "conzept16", "monitor"])
 @pytest.mark.parametrize(("scenario", "status"), [("quit-421", 0), ("final-dot-451", 1)])
 def test_a_message_that_was_accepted_is_sent_whatever_is_said_to_quit(program, scenario, status):

@@ -49,6 +49,8 @@ from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.flaw import Severity
 from smtpfix.policy.mode import Mode
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = Path(__file__).parents[1] / "audit" / "clients"
 FEW = ("--scenario", "good", "--scenario", "untrusted-root", "--scenario", "wrong-host", "--scenario", "strip-ehlo")
 
@@ -461,7 +463,6 @@ def terminal():
         yield terminal
 
 
-@pytest.mark.slow
 def test_a_person_is_led_through_the_audit_of_a_device(terminal, tmp_path):
     port, ca = free_port(), tmp_path / "ca"
     options = ("--ports", str(port), "--credentials", "ann:s3cret-word", "--authority", str(ca))
@@ -493,7 +494,6 @@ def test_a_person_is_led_through_the_audit_of_a_device(terminal, tmp_path):
     assert outcomes == ["delivered", "not-run", "not-run"]
 
 
-@pytest.mark.slow
 def test_a_person_is_led_through_the_audit_of_a_device_that_reads_mail(terminal, tmp_path):
     """The device is a process of its own, which reads whenever it is told to, and deletes what it has read."""
     port, ca = free_port(), tmp_path / "ca"

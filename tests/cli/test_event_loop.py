@@ -14,6 +14,8 @@ from smtpfix.cli.options import read_options
 from smtpfix.errors import ExtraMissing, InvalidValueError
 from smtpfix.wire.loop import LOOP_THREAD
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("uvloop", reason="there is no uvloop for Windows")
 
 BOUND = 20

@@ -29,6 +29,8 @@ from smtpfix.cli.pipe import settle
 from smtpfix.cli.serve import CannotServeError, serve
 from smtpfix.errors import CallbackFailed, InvalidValueError
 
+pytestmark = pytest.mark.slow
+
 BOUND = 20
 """Seconds after which a run that should have ended long ago ends, so that a failing test does not hang."""
 
@@ -599,7 +601,6 @@ CURL = shutil.which("curl")
 OPENSSL = shutil.which("openssl")
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(CURL is None, reason="there is no curl")
 @pytest.mark.parametrize(
     ("name", "status"),
@@ -621,7 +622,6 @@ def test_curl_delivers_or_refuses_as_the_scenario_expects(name, status, tmp_path
     assert len(printed.of("message")) == (status == 0)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(OPENSSL is None, reason="there is no openssl")
 @pytest.mark.parametrize(
     ("name", "code"), [("good", 0), ("self-signed-pinned", 0), ("expired", 10), ("wrong-host", 62)]

@@ -22,7 +22,7 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.store.opening import open_store
 from smtpfix.wire import listen
 
-pytestmark = pytest.mark.skipif(not listen.shares_ports(), reason="this system shares no ports")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not listen.shares_ports(), reason="this system shares no ports")]
 
 BOUND = 20
 

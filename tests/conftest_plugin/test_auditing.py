@@ -11,6 +11,8 @@ import pytest
 
 from smtpfix.audit.result import Grade, Verdict
 
+pytestmark = pytest.mark.slow
+
 # A child session in this process forgets what it imported, and cryptography cannot be imported twice: so it is here.
 for name in ("smtpfix.pki.authority", "smtpfix.conftest_plugin.auditing"):
     importlib.import_module(name)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from child_sessions import SEND
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_fixture_alone_gives_a_plain_server_with_an_empty_inbox_to_every_test(child):
     result = child("""

@@ -22,6 +22,8 @@ from smtpfix.policy.place import Place
 from smtpfix.tls.client_hello import ClientHello, has_begun, parse_client_hello
 from smtpfix.wire.proxy_header import Malformed, ProxyHeader, ProxyTLS, parse_header
 
+pytestmark = pytest.mark.slow
+
 PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost", "::1"))
 SCENARIOS = (
     "good",

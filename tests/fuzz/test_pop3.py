@@ -17,6 +17,8 @@ from smtpfix.pop3.language import TRANSACTION
 from smtpfix.pop3.maildrop import Maildrop
 from smtpfix.pop3.replies import Reply, stuffed
 
+pytestmark = pytest.mark.slow
+
 SEEDS = fuzzing.octets("pop3")
 LINES = [line for seed in SEEDS.values() for line in seed.split(b"\r\n")]
 PIECES = [

@@ -29,7 +29,7 @@ WRONG = {
 }
 """How a session ends that a client cannot begin like this, and what the server's hint says of it."""
 
-pytestmark = [pytest.mark.once, pytest.mark.usefixtures("nothing_logged")]
+pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.usefixtures("nothing_logged")]
 
 
 def told(server, protocol, way):

@@ -6,6 +6,8 @@ from mails import mail
 
 from smtpfix.mail.message import CapturedMessage
 
+pytestmark = pytest.mark.slow
+
 SIZE = 50_000
 GROWTH = 10
 NOISE = 0.05

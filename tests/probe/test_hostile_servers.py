@@ -20,6 +20,8 @@ from smtpfix.probe import speaking
 from smtpfix.probe.measurement import Connection, Probe
 from smtpfix.probe.probe import probe
 
+pytestmark = pytest.mark.slow
+
 GREETING = b"220 mail.example.org ESMTP\r\n"
 MAIL = {"sender": "probe@example.org", "recipient": "ann@example.org"}
 

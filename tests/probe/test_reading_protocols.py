@@ -10,6 +10,8 @@ from smtpfix.probe.measurement import Connection, Probe, Protocol
 from smtpfix.probe.probe import probe
 from tests.shared.scripted_server import spoken
 
+pytestmark = pytest.mark.slow
+
 IMAP, POP3 = Protocol.IMAP, Protocol.POP3
 POLICIES = {IMAP: ImapPolicy, POP3: Pop3Policy}
 BOTH = pytest.mark.parametrize("protocol", [IMAP, POP3])

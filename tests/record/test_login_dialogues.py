@@ -30,6 +30,8 @@ from smtpfix.erasing import base64_cores
 from smtpfix.login.exchange import is_mechanism
 from smtpfix.policy.catalogue_files import load_scenario
 
+pytestmark = pytest.mark.slow
+
 SERVERS = {
     "knows no AUTH": (Policy("plain"), ()),
     "knows somebody else": (Policy("plain", users={"ann": "another"}), ()),

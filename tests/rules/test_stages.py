@@ -36,7 +36,7 @@ from smtpfix import (
 from smtpfix.conversation.handshake import _before_finished
 from smtpfix.record.transcript import Kind
 
-pytestmark = pytest.mark.usefixtures("nothing_logged")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_logged")]
 
 MESSAGE = b"Subject: Invoice\r\n\r\n" + b"Please pay.\r\n" * 200
 WAIT = 0.05

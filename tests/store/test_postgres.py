@@ -16,6 +16,8 @@ from smtpfix.store.row import entry_of
 from smtpfix.store.store import Kind
 from smtpfix.store.writer import Writer
 
+pytestmark = pytest.mark.slow
+
 BOUND = 30
 
 

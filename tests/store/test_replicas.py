@@ -11,6 +11,8 @@ import urllib.request
 import pytest
 from web_programs import BOUND, run
 
+pytestmark = pytest.mark.slow
+
 MESSAGES = 200
 """By each of two replicas; `python -m benchmarks.web --replicas` sends thousands."""
 

@@ -22,6 +22,8 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.store.opening import open_store
 from smtpfix.store.query import Contains, Place
 
+pytestmark = pytest.mark.slow
+
 try:
     import resource
 except ImportError:  # Windows

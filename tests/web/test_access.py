@@ -17,6 +17,8 @@ from smtpfix.store.stored import stored_session
 from smtpfix.web.app import ROUTES
 from smtpfix.web.settings import read_mailbox_users
 
+pytestmark = pytest.mark.slow
+
 OWN = "/api/smtpfix/v1"
 SETTINGS = {
     "users": {"admin": "all0fit"},

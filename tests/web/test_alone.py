@@ -19,6 +19,8 @@ from smtpfix.store.opening import open_store
 from smtpfix.store.row import entry_of
 from smtpfix.web.settings import WebSettings
 
+pytestmark = pytest.mark.slow
+
 
 def entry(subject):
     return entry_of(mail(f"Subject: {subject}\r\n\r\nHi\r\n".encode()), server="plain", run="run")

@@ -22,7 +22,7 @@ from smtpfix.web.own import BASE
 BOUND = 30
 """Seconds after which something has failed to come."""
 SMALL = {"client": "smtplib", "scenarios": ["good", "wrong-host"]}
-pytestmark = pytest.mark.skipif(not hasattr(os, "waitid"), reason="audits need fork")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "waitid"), reason="audits need fork")]
 
 
 class Watched:

@@ -14,7 +14,7 @@ from web_programs import BOUND, run
 ROOT = Path(__file__).parents[2]
 PORTS = {"1025", "8025"}
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 
 def instructions():

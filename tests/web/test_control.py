@@ -21,6 +21,8 @@ from smtpfix.web.runner import WebServer
 from smtpfix.web.settings import WebSettings
 from smtpfix.web.switches import check_rule
 
+pytestmark = pytest.mark.slow
+
 BASE = "/api/smtpfix/v1"
 STARTTLS = {"mode": "starttls"}
 

@@ -11,6 +11,8 @@ import pytest
 from smtpfix.store.store import Change, Kind, Which
 from smtpfix.web.events import MOST_WAITING, Event, Listener
 
+pytestmark = pytest.mark.slow
+
 BOUND = 10
 """Seconds after which an event has failed to come."""
 

@@ -10,6 +10,8 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.web.app import ROUTES
 from smtpfix.web.settings import WebSettings
 
+pytestmark = pytest.mark.slow
+
 BOUND = 10
 """Seconds after which an answer has failed to come."""
 PATHS = sorted({re.sub(r"{[^}]*}", "x", route.path) for route in ROUTES} | {"/nowhere", "/static/x.js"})

@@ -11,6 +11,8 @@ from smtpfix.web.extract import codes, links
 from smtpfix.web.links import links_of
 from smtpfix.web.message_json import whole
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = {
     "levels": b"".join(
         b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (n, n) for n in range(2 * MAX_DEPTH)

@@ -18,6 +18,8 @@ from smtpfix.web.settings import WebSettings
 
 from .test_events import Frames
 
+pytestmark = pytest.mark.slow
+
 OWN = "/api/smtpfix/v1"
 USERS = {"users": {"one": "1", "two": "2", "three": "3"}}
 

@@ -13,6 +13,8 @@ from smtpfix.web.settings import WebSettings
 
 from .conftest import Site
 
+pytestmark = pytest.mark.slow
+
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 10
 KEYS = {
     *("ID", "MessageID", "Read", "From", "To", "Cc", "Bcc", "ReplyTo", "Subject", "Created", "Username", "Tags"),

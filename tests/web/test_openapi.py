@@ -15,6 +15,8 @@ from smtpfix.web.openapi import OPERATIONS, SCHEMAS, schema
 from smtpfix.web.outgoing import Outgoing, Relay
 from smtpfix.web.own import BASE
 
+pytestmark = pytest.mark.slow
+
 OWN = [route for route in ROUTES if route.path.startswith(BASE)]
 
 

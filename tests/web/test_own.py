@@ -15,6 +15,8 @@ from smtpfix.web.settings import WebSettings
 
 from .conftest import Site
 
+pytestmark = pytest.mark.slow
+
 CODE = (
     b"From: shop@example.org\r\nTo: bob@example.org\r\nSubject: Sign in\r\nContent-Type: text/html\r\n\r\n"
     b'<p>Your code is <b>493021</b>. Order 20261128, call 555-1234.</p><a href="https://example.org/in?t=1&amp;u=2">in</a>'

@@ -10,6 +10,8 @@ from smtpfix import InvalidValueError, Policy, Reply, Rule, Server
 from smtpfix.web.outgoing import Begin, Outgoing, Relay
 from smtpfix.web.release import changed
 
+pytestmark = pytest.mark.slow
+
 MAIL = (
     b"Bcc: secret@example.org,\r\n hidden@example.org\r\nFrom: ann@example.org\r\n"
     b"Date: Thu, 1 Jan 1970 00:00:00 +0000\r\n"

@@ -5,10 +5,13 @@ import socket
 import threading
 from contextlib import closing
 
+import pytest
 from mails import mail
 
 from smtpfix.store.row import entry_of
 from smtpfix.web import guard, mailpit, runner
+
+pytestmark = pytest.mark.slow
 
 BOUND = 20
 

@@ -18,6 +18,8 @@ from smtpfix.cli.options import read_options
 from smtpfix.errors import InvalidValueError
 from smtpfix.web.settings import WebSettings
 
+pytestmark = pytest.mark.slow
+
 BOUND = 20
 """Seconds after which a program hangs."""
 NOTHING = dict.fromkeys(("store", "keep", "keep_for", "hostname"))

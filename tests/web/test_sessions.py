@@ -7,6 +7,8 @@ import pytest
 from smtpfix import Reply
 from smtpfix.store.mailboxes import MailboxBy
 
+pytestmark = pytest.mark.slow
+
 BOUND = 10
 """Seconds after which an answer has failed to come."""
 OWN = "/api/smtpfix/v1"

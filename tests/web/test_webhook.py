@@ -13,6 +13,8 @@ from smtpfix import InvalidValueError
 from smtpfix.web.outgoing import Outgoing
 from smtpfix.web.settings import WebSettings
 
+pytestmark = pytest.mark.slow
+
 BOUND = 20
 
 

@@ -16,6 +16,8 @@ import pytest
 
 from smtpfix.wire.door import Door
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("resource", reason="this system has no limit of file descriptors")
 
 LIMITED = """

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from smtpfix.wire.drip import Drip
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_new_pace_is_for_what_comes_after_it():
