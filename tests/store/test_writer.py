@@ -66,11 +66,12 @@ def subjects(store):
 
 
 def test_all_that_has_come_meanwhile_is_one_transaction_and_all_are_told(path, told, monkeypatch):
-    groups, release = [], threading.Event()
+    groups, has_begun, release = [], threading.Event(), threading.Event()
     append = SQLiteStore.append
 
     def slow(self, entries):
         groups.append(len(entries))
+        has_begun.set()
         release.wait(BOUND)
         return append(self, entries)
 
@@ -79,11 +80,12 @@ def test_all_that_has_come_meanwhile_is_one_transaction_and_all_are_told(path, t
         with writing(store) as writer:
             for number in range(MOST_AT_ONCE + 3):
                 writer.keep("plain", message(number), told.done(number))
+                assert has_begun.wait(BOUND)
             release.set()
             assert writer.catch_up(BOUND)
-        assert sum(groups) == len(told.answers) == MOST_AT_ONCE + 3
+        assert groups == [1, MOST_AT_ONCE, 2]
+        assert len(told.answers) == MOST_AT_ONCE + 3
         assert set(told.answers.values()) == {None}
-        assert max(groups) == MOST_AT_ONCE
         assert subjects(store)[0] == str(MOST_AT_ONCE + 2)
 
 
