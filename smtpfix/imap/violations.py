@@ -15,7 +15,7 @@ from .credentials import is_command, secret_at, verb_of
 from .cursor import LITERAL
 
 VIOLATIONS: Final = (
-    *("login-though-disabled", "command-behind-starttls", "initial-response-unoffered", "literal-not-awaited"),
+    *("login-though-disabled", "command-after-starttls", "initial-response-unoffered", "literal-not-awaited"),
     *("literal-unoffered", "command-unoffered", "ambiguous-pipelining", "idle-not-renewed", "capability-not-renewed"),
     *("tag-reused", "no-logout"),
 )
@@ -65,7 +65,7 @@ class _Listener:
                 self._heard(event.data)
             elif event.kind is Kind.NOTE:
                 if event.data.startswith((b"discarded what came after STARTTLS", b"kept what came after STARTTLS")):
-                    yield Violation("command-behind-starttls", event.lines[0], "RFC 9051 section 6.2.1")
+                    yield Violation("command-after-starttls", event.lines[0], "RFC 9051 section 6.2.1")
             elif event.kind is not Kind.CONTENT:
                 if self._idles_since is not None:
                     yield from self._idled(event)

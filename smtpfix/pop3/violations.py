@@ -14,7 +14,7 @@ _LONGEST_LINE: Final = 255
 _CRLF: Final = 2
 
 VIOLATIONS: Final = (
-    *("pass-after-refused-user", "command-behind-stls", "pipelined-unoffered", "line-over-255", "no-quit"),
+    *("pass-after-refused-user", "command-after-stls", "pipelined-unoffered", "line-over-255", "no-quit"),
     *("command-bare-line-feed", "spoke-before-greeting"),
 )
 """Every `Violation.id` of a session."""
@@ -53,7 +53,7 @@ def _faults(events: Sequence[Event]) -> Iterator[tuple[str, str, str]]:
             elif last == "PASS" and refused:
                 yield "pass-after-refused-user", f"{shown} though USER was refused", "RFC 1939 section 7"
             if last == "STLS" and event.has_more:
-                yield "command-behind-stls", f"more was sent after {shown} in clear", "RFC 2595 section 4"
+                yield "command-after-stls", f"more was sent after {shown} in clear", "RFC 2595 section 4"
             is_cut = following is not None and following.kind is Kind.NOTE and following.data.startswith(CUT)
             is_answer = event.kind is Kind.SECRET and not event.secret_at
             if is_cut or (not is_answer and len(event.data) + _CRLF > _LONGEST_LINE):

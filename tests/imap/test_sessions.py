@@ -85,7 +85,7 @@ def test_inside_tls_all_is_forgotten_that_was_said_in_clear(start):
     session = server.sessions[-1]
     assert session.injected == b"b LOGIN ann s3cret\r\n"
     assert "s3cret" not in str(session.transcript)
-    assert "command-behind-starttls" in [one.id for one in session.violations]
+    assert "command-after-starttls" in [one.id for one in session.violations]
 
 
 def test_starttls_comes_too_late_behind_a_login(start):

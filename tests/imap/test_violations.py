@@ -92,5 +92,5 @@ def test_a_client_is_told_that_does_not_ask_again_inside_tls(smtp_authority):
 
 
 def test_every_kind_is_shown_here():
-    elsewhere = {"idle-not-renewed", "capability-not-renewed", "command-behind-starttls"}
+    elsewhere = {"idle-not-renewed", "capability-not-renewed", "command-after-starttls"}
     assert {*SPEECHES, *elsewhere} == set(VIOLATIONS)

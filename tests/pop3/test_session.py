@@ -381,7 +381,7 @@ def test_what_comes_behind_stls_in_clear_is_discarded(start_pop3_server, talk):
     session = server.sessions[0]
     assert session.injected == b"PASS s3cret\r\n"
     assert "s3cret" not in str(session.transcript)
-    assert [one.id for one in session.violations] == ["command-behind-stls"]
+    assert [one.id for one in session.violations] == ["command-after-stls"]
     assert session.tls.started_by == "STLS"
 
 
