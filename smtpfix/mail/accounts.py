@@ -85,7 +85,7 @@ class Account:
     def lost(self) -> tuple[Gone, ...]:
         """The messages of `gone` that no client ever read completely and that are in no other folder.
 
-        Each message once, as it was at the place where it was last.
+        Each message appears once, as it was last.
         """
         with self.lock:
             last = {entry.mail: gone for entry, gone in self._gone.items()}

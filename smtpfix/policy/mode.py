@@ -1,4 +1,4 @@
-"""When TLS begins: `Mode`."""
+"""`Mode`: when TLS begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client can meet, as a value, built from the text of a TOML file: `Scenario`.
+"""`Scenario`: what the server does to a client, as a value, from the text of a TOML file.
 
 Knows what a scenario says, and not where it is kept: `catalogue_files` does; `authority` issues its certificates,
 `contexts` and `conversation` play its TLS.

@@ -1,4 +1,4 @@
-"""How a connection ended: `SessionEnd`."""
+"""`SessionEnd`: how a connection ended."""
 
 from __future__ import annotations
 

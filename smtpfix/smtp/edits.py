@@ -1,4 +1,4 @@
-"""What a rule may do to the reply to EHLO: `Hide` and `Advertise`. What the server does is as before."""
+"""Rule actions that change the EHLO reply and nothing else: `Hide` and `Advertise`."""
 
 from __future__ import annotations
 

@@ -113,9 +113,9 @@ class Policy(ServerPolicy):
     limits: Limits | None = None
     """How much one client, or all clients together, may do before the server refuses. None refuses nobody."""
     greylist: float | None = None
-    """Seconds after which the server accepts a message that it refused with ``450 4.7.1`` when it first came. It counts
-    them for each combination of client address, sender and recipient (RFC 6647). Authenticated clients are exempt.
-    None: no greylisting."""
+    """Seconds after which the server accepts a message that it refused with ``450 4.7.1`` when it first arrived. It
+    counts them for each combination of client address, sender and recipient (RFC 6647). Authenticated clients are
+    exempt. None: no greylisting."""
     size_limit: int | None = 33_554_432
     """Largest message in octets, offered as SIZE (RFC 1870). The server reads a larger one to its end and answers 552.
     None: no limit."""
