@@ -1,6 +1,6 @@
-"""The pytest plugin: fixtures, a marker for each protocol, and in a failing test's report what clients did and sent.
+"""The pytest plugin: fixtures, a marker for each protocol, and what clients did and sent in a failing test's report.
 
-Loaded in every pytest run of every user, so it imports pytest and nothing else until a fixture is asked for.
+Every pytest run of every user loads it, so it imports pytest and nothing else until a test requests a fixture.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that wants a scenario once for each that its markers name."""
+    """Run a test that requests a scenario fixture once for each scenario that its markers name."""
     for protocol in ("smtp", "imap", "pop3"):
         if f"{protocol}_scenario" in metafunc.fixturenames:
             from .scenarios import parametrize  # noqa: PLC0415 - not before it is asked for
@@ -97,7 +97,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def smtp_authority() -> Iterator[Authority]:
-    """Return the certificate authority of this test run. Override it to keep one between runs."""
+    """Return the certificate authority of this test run. Override it to keep one authority between runs."""
     from smtpfix.pki.authority import Authority  # noqa: PLC0415 - not before it is asked for
 
     with Authority() as authority:
@@ -118,7 +118,7 @@ def _smtp_loop_thread() -> Iterator[None]:
 def smtp_policy() -> Policy:
     """Return the policy that the ``smtp`` marker starts from. Override it for a module or a whole suite, in any scope.
 
-    Of session scope because a fixture that is set up for each test costs as much as starting a server.
+    Its scope is the session because setting up a fixture for each test costs as much as starting a server.
     """
     from smtpfix.smtp.policy import Policy  # noqa: PLC0415 - not before it is asked for
 
@@ -127,10 +127,10 @@ def smtp_policy() -> Policy:
 
 @pytest.fixture(scope="session")
 def smtp_server_factory(request: pytest.FixtureRequest, _smtp_loop_thread: None) -> Iterator[StartServer]:
-    """Return a function that starts a server for many tests, closed at the end of the run.
+    """Return a function that starts a server for many tests. The server closes at the end of the run.
 
-    For fixtures of your own, of whatever scope: ``smtp_server_factory("implicit-tls", users={"ann": "s3cret"})``, or
-    ``smtp_server_factory(Policy(...))``. `Server.reset` makes it as good as new for the next test.
+    Use it in fixtures of your own, in any scope: ``smtp_server_factory("implicit-tls", users={"ann": "s3cret"})`` or
+    ``smtp_server_factory(Policy(...))``. Call `Server.reset` to make the server as good as new for the next test.
     """
     from .servers import starting_for_all  # noqa: PLC0415 - not before it is asked for
 
@@ -142,11 +142,12 @@ def smtp_server_factory(request: pytest.FixtureRequest, _smtp_loop_thread: None)
 def start_smtp_server(
     request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_thread: None
 ) -> Iterator[StartServer]:
-    """Return a function that starts a server, closed after the test.
+    """Return a function that starts a server. The server closes after the test.
 
-    ``start_smtp_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of what `smtp_policy` and the ``smtp``
-    marker say; ``start_smtp_server(like="gmail")`` starts from a provider's profile instead, and
-    ``start_smtp_server(Policy(...))`` from that policy. With ``inbox=``, several servers put their messages into one.
+    ``start_smtp_server("implicit-tls", users={"ann": "s3cret"})`` starts from `smtp_policy` and the ``smtp`` marker,
+    and changes these fields. ``start_smtp_server(like="gmail")`` starts from a provider's profile, and
+    ``start_smtp_server(Policy(...))`` from the policy that you pass. To have several servers share one inbox, pass the
+    same ``inbox=`` to each.
     """
     from .servers import starting  # noqa: PLC0415 - not before it is asked for
 
@@ -156,7 +157,7 @@ def start_smtp_server(
 
 @pytest.fixture
 def smtp_server(request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_thread: None) -> Iterator[Server]:
-    """Return a running server of the test's own: nothing of another test is in its inbox."""
+    """Return a running server that belongs to this test alone: its inbox has no messages from other tests."""
     from .servers import starting  # noqa: PLC0415 - not before it is asked for
 
     with starting(request, "smtp", smtp_policy) as start:
@@ -165,7 +166,7 @@ def smtp_server(request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_
 
 @pytest.fixture(scope="session")
 def pop3_policy() -> Pop3Policy:
-    """Return the policy that the ``pop3`` marker starts from. Override it as `smtp_policy`."""
+    """Return the policy that the ``pop3`` marker starts from. Override it in the same way as `smtp_policy`."""
     from smtpfix.pop3.policy import Pop3Policy  # noqa: PLC0415 - not before it is asked for
 
     return Pop3Policy()
@@ -175,7 +176,7 @@ def pop3_policy() -> Pop3Policy:
 def start_pop3_server(
     request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None
 ) -> Iterator[StartReader]:
-    """Return a function that starts a POP3 server, closed after the test.
+    """Return a function that starts a POP3 server. The server closes after the test.
 
     ``start_pop3_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of `pop3_policy`;
     ``start_pop3_server(Pop3Policy(...))`` replaces it. All servers of the test share one inbox and one authority.
@@ -188,7 +189,7 @@ def start_pop3_server(
 
 @pytest.fixture
 def pop3_server(request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None) -> Iterator[Server]:
-    """Return a running POP3 server of the test's own, by which what the test's other servers captured can be read."""
+    """Return a running POP3 server, from which clients read what the test's other servers captured."""
     from .servers import starting  # noqa: PLC0415 - not before it is asked for
 
     with starting(request, "pop3", pop3_policy) as start:
@@ -197,7 +198,7 @@ def pop3_server(request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_l
 
 @pytest.fixture(scope="session")
 def imap_policy() -> ImapPolicy:
-    """Return the policy that the ``imap`` marker starts from. Override it as `smtp_policy`."""
+    """Return the policy that the ``imap`` marker starts from. Override it in the same way as `smtp_policy`."""
     from smtpfix.imap.policy import ImapPolicy  # noqa: PLC0415 - not before it is asked for
 
     return ImapPolicy()
@@ -207,7 +208,7 @@ def imap_policy() -> ImapPolicy:
 def start_imap_server(
     request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None
 ) -> Iterator[StartReader]:
-    """Return a function that starts an IMAP server, closed after the test.
+    """Return a function that starts an IMAP server. The server closes after the test.
 
     ``start_imap_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of `imap_policy`;
     ``start_imap_server(ImapPolicy(...))`` replaces it. All servers of the test share one inbox and one authority.
@@ -220,7 +221,7 @@ def start_imap_server(
 
 @pytest.fixture
 def imap_server(request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None) -> Iterator[Server]:
-    """Return a running IMAP server of the test's own, by which what the test's other servers captured can be read."""
+    """Return a running IMAP server, from which clients read what the test's other servers captured."""
     from .servers import starting  # noqa: PLC0415 - not before it is asked for
 
     with starting(request, "imap", imap_policy) as start:
@@ -231,7 +232,7 @@ def imap_server(request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_l
 def smtp_scenario(
     request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_thread: None
 ) -> Iterator[RunningScenario]:
-    """Return a scenario and a server that shows it, once for each that the marker ``smtp_scenarios`` names."""
+    """Return a scenario and its server; the test runs once for each scenario of its ``smtp_scenarios`` markers."""
     from .scenarios import of_request  # noqa: PLC0415 - not before it is asked for
 
     with of_request(request, smtp_policy) as running:
@@ -242,7 +243,7 @@ def smtp_scenario(
 def imap_scenario(
     request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None
 ) -> Iterator[RunningReadingScenario]:
-    """Return a scenario and a server that shows it, once for each that the marker ``imap_scenarios`` names."""
+    """Return a scenario and its server; the test runs once for each scenario of its ``imap_scenarios`` markers."""
     from .scenarios import of_request  # noqa: PLC0415 - not before it is asked for
 
     with of_request(request, imap_policy) as scenario:
@@ -253,7 +254,7 @@ def imap_scenario(
 def pop3_scenario(
     request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None
 ) -> Iterator[RunningReadingScenario]:
-    """Return a scenario and a server that shows it, once for each that the marker ``pop3_scenarios`` names."""
+    """Return a scenario and its server; the test runs once for each scenario of its ``pop3_scenarios`` markers."""
     from .scenarios import of_request  # noqa: PLC0415 - not before it is asked for
 
     with of_request(request, pop3_policy) as scenario:
@@ -262,9 +263,9 @@ def pop3_scenario(
 
 @pytest.fixture
 def smtp_audit() -> RunAudit:
-    """Return a function that audits a client, and fails the test where it is worth less than it should be.
+    """Return a function that audits a client, and fails the test if the client's grade is too low.
 
-    ``smtp_audit(deliver, mode="implicit", grade="A")``; options are those of `smtpfix.audit_client`.
+    ``smtp_audit(deliver, mode="implicit", grade="A")`` takes the options of `smtpfix.audit_client`.
     """
     from .auditing import audit  # noqa: PLC0415 - not before it is asked for
 
@@ -273,7 +274,10 @@ def smtp_audit() -> RunAudit:
 
 @pytest.fixture
 def imap_audit() -> RunAudit:
-    """Return the same for a client that reads mail by IMAP: ``imap_audit(read, mode="implicit", grade="A")``."""
+    """Return a function that audits a client that reads mail over IMAP.
+
+    ``imap_audit(read, mode="implicit", grade="A")`` takes the options of `smtpfix.audit_client`.
+    """
     from .auditing import audit  # noqa: PLC0415 - not before it is asked for
 
     return functools.partial(audit, protocol="imap")
@@ -281,7 +285,10 @@ def imap_audit() -> RunAudit:
 
 @pytest.fixture
 def pop3_audit() -> RunAudit:
-    """Return the same for a client that reads mail by POP3."""
+    """Return a function that audits a client that reads mail over POP3.
+
+    ``pop3_audit(read, mode="implicit", grade="A")`` takes the options of `smtpfix.audit_client`.
+    """
     from .auditing import audit  # noqa: PLC0415 - not before it is asked for
 
     return functools.partial(audit, protocol="pop3")
@@ -289,7 +296,7 @@ def pop3_audit() -> RunAudit:
 
 @pytest.fixture
 def smtp_message(request: pytest.FixtureRequest) -> EmailMessage:
-    """Return a sample message, the same in every run, to and from domains reserved by RFC 2606."""
+    """Return a sample message: the same in every run, with addresses in domains that RFC 2606 reserves."""
     from .sample import sample_message  # noqa: PLC0415 - not before it is asked for
 
     return sample_message(request)
@@ -299,7 +306,7 @@ def smtp_message(request: pytest.FixtureRequest) -> EmailMessage:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the clients did, and what they sent, in the report of a test that failed."""
+    """Add to the report of a failed test what the clients did and sent."""
     report = yield
     may_have_servers = "smtpfix.server" in sys.modules
     if may_have_servers and report.failed and call.excinfo is not None:

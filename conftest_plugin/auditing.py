@@ -1,6 +1,6 @@
-"""The fixture ``smtp_audit``: a client audited within a test, which fails where it is worth less than it should be.
+"""The fixture ``smtp_audit``: it audits a client within a test, and fails the test if the grade is too low.
 
-Imported only where a test asks for the fixture.
+Imported only when a test requests the fixture.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from smtpfix.errors import InvalidValueError
 def audit(
     deliver: Any, *, grade: Grade | str | None = None, deviations: Collection[str] | None = None, **options: Any
 ) -> AuditResult:
-    """Audit a client as `smtpfix.audit_client` does, with its options; fail the test where it falls short.
+    """Audit a client as `smtpfix.audit_client` does, with its options, and fail the test if the client falls short.
 
-    With `grade`, such as ``"A"`` or ``"Authenticated"``, it has to have that one, and no flag. With `deviations`, keys
-    of findings such
-    as ``"cn-only/starttls"``, these scenarios and no others may come to anything but passed. With neither of them it
-    has to be as good as its declared mode can be; or pass all of `ids` and `groups`, where you choose scenarios.
+    With `grade`, such as ``"A"`` or ``"Authenticated"``, the client must reach at least this grade, without any flag.
+    With `deviations`, keys of findings such as ``"cn-only/starttls"``, every other scenario must pass, and each of
+    these must not. With neither, the client must be as good as its declared mode can be; if you choose scenarios by
+    `ids` or `groups`, it must pass them all.
     """
     __tracebackhide__ = True
     if isinstance(deviations, str):

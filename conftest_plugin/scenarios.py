@@ -1,6 +1,6 @@
-"""The markers ``smtp_scenarios``, ``imap_scenarios``, ``pop3_scenarios``: what a test runs with, and its servers.
+"""The markers ``smtp_scenarios``, ``imap_scenarios``, ``pop3_scenarios``: which scenarios a test runs, and its servers.
 
-Imported only where a test asks for one of the fixtures ``smtp_scenario``, ``imap_scenario`` and ``pop3_scenario``.
+Imported only when a test requests one of the fixtures ``smtp_scenario``, ``imap_scenario`` and ``pop3_scenario``.
 """
 
 from __future__ import annotations

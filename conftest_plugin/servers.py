@@ -1,6 +1,6 @@
-"""How the fixtures start servers, from a policy, markers and arguments, and what strict rules ask of a test.
+"""How the fixtures start servers from a policy, markers and arguments, and how ``strict_rules`` is enforced.
 
-Imported only where a test asks for a server.
+Imported only when a test requests a server.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _STRICT = "strict_rules"
 
 @contextmanager
 def starting_for_all(request: pytest.FixtureRequest) -> Iterator[StartServer]:
-    """Give out a function that starts servers for many tests, from `Policy` alone: `smtp_policy` may be one test's."""
+    """Yield a function that starts servers for many tests, from `Policy()`: `smtp_policy` may be one test's."""
     with ExitStack() as servers:
 
         def start(policy: Policy | str | None = None, *, inbox: Inbox | None = None, **fields: Any) -> Server:
@@ -51,9 +51,9 @@ def starting_for_all(request: pytest.FixtureRequest) -> Iterator[StartServer]:
 
 @contextmanager
 def starting(request: pytest.FixtureRequest, protocol: str, policy: ServerPolicy) -> Iterator[Any]:
-    """Give out a function that starts servers for one test, from a policy and what the protocol's markers say.
+    """Yield a function that starts servers for one test, from a policy and the protocol's markers.
 
-    A test that passed fails at the end for rules that never answered, where its markers are strict about them.
+    With ``strict_rules=True``, a test that passed fails at its end if one of its rules never answered.
     """
     base, is_strict = _marked(request.node, protocol, policy), _has_strict_rules(request.node, protocol)
     started: list[Server] = []
@@ -71,7 +71,7 @@ def starting(request: pytest.FixtureRequest, protocol: str, policy: ServerPolicy
 
 @contextmanager
 def running_for(request: pytest.FixtureRequest, policy: ServerPolicy, inbox: Inbox | None = None) -> Iterator[Server]:
-    """Run a server that the test's report tells of; the test, which outlives it, does not keep what it captured."""
+    """Run a server for a test and its report. The test outlives the server, but does not keep what it captured."""
     servers = request.node.stash.setdefault(SERVERS, [])
     with _running(request, policy, _shared(request) if inbox is None else inbox) as server:
         servers.append(server)

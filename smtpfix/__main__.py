@@ -1,4 +1,4 @@
-"""`smtpfix`, and `python -m smtpfix`: the command line, with ears for signals before anything of it is imported."""
+"""The command line, `smtpfix` and `python -m smtpfix`: it handles signals before it imports anything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list that does not grow without end: `Bounded` keeps how it began and what came last, and counts the rest."""
+"""`Bounded`: a list that cannot grow without bound. It keeps the first and the latest items, and counts the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A monotonic clock that goes on where a test has stopped or moved the time, as freezegun and time-machine do.
+"""A monotonic clock that goes on even if a test stops or moves the time, as freezegun and time-machine do.
 
 freezegun replaces `time.monotonic` in every module, also a name that was imported from `time`, and may have done so
 before this module is imported. Nobody replaces the system's own clock, asked by its number.

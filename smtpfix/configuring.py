@@ -1,4 +1,4 @@
-"""`Configuring`: what an application is told so that it delivers to a server."""
+"""`Configuring`: the settings that make an application deliver to a server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Delivered(Protocol):
-    """What has to be known of a server."""
+    """What `Configuring` needs to know about a server."""
 
     policy: Policy
 
@@ -23,7 +23,7 @@ class Delivered(Protocol):
 
     @property
     def port(self) -> int:
-        """The port."""
+        """The port to connect to."""
 
     @property
     def mode(self) -> Mode:
@@ -31,11 +31,11 @@ class Delivered(Protocol):
 
     @property
     def ca_file(self) -> Path:
-        """What to trust."""
+        """The certificate to trust."""
 
 
 class Configuring:
-    """A server, as far as applications are configured by it."""
+    """The part of a server that configures applications."""
 
     def url(
         self: Delivered,
@@ -45,11 +45,11 @@ class Configuring:
         password: str | None = None,
         host: str | None = None,
     ) -> str:
-        """Return this server as a URL: ``smtp://ann:s3cret@localhost:2525``, or as another project spells it.
+        """Return the URL of this server: ``smtp://ann:s3cret@localhost:2525``, or in another project's style.
 
-        `style` is one of `smtpfix.settings.urls.URL_STYLES`. `user` logs in, with its password: the first user that has
-        one, unless named; ``""`` is nobody. `host` is what to connect to, where that has another name, such as
-        ``host.docker.internal``. Raises `InvalidValueError`, and `NotRunningError` before `start`.
+        `style` is one of `smtpfix.settings.urls.URL_STYLES`. `user` logs in with its password: by default the first
+        user that has one; ``""`` is nobody. `host` is the name to connect to, if it is not `Server.host`:
+        ``host.docker.internal``, for example. Raises `InvalidValueError`, and `NotRunningError` before `start`.
         """
         from .settings.urls import url  # noqa: PLC0415 - few servers are told to applications
 
@@ -63,11 +63,12 @@ class Configuring:
         password: str | None = None,
         host: str | None = None,
     ) -> dict[str, Any]:
-        """Return the settings of an application that is to deliver here, in the names that its framework documents.
+        """Return the settings that make an application deliver here, under the names that its framework documents.
 
-        `style` is one of `smtpfix.settings.styles.STYLES`: environment variables, as text, with those that say what to
-        trust (``env``, ``smtp``, ``mail``, ``symfony``, ``laravel``, …), or a framework's settings with its own types
-        (``django``, ``flask-mail``, ``fastapi-mail``, ``nodemailer``, ``rails``, ``spring``). The rest is as for `url`.
+        `style` is one of `smtpfix.settings.styles.STYLES`. Some styles are environment variables, as text, including
+        those that name the certificate to trust: ``env``, ``smtp``, ``mail``, ``symfony``, ``laravel`` and others. The
+        rest are a framework's settings, with its own types: ``django``, ``flask-mail``, ``fastapi-mail``,
+        ``nodemailer``, ``rails``, ``spring``. The other arguments and the errors are those of `url`.
         """
         from .settings.styles import find_style, settings  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""Signals that come while a program is still starting: they end it in order, or wait for who handles them.
+"""Signals during the start of a program: they end it in an orderly way, or wait for their handler.
 
 Imports next to nothing, so that it can be the first thing a program does: most of its start is the import of the rest.
 """

@@ -1,4 +1,4 @@
-"""Strikes a secret out of what is shown, in whatever usual encoding it stands there: `Eraser`.
+"""`Eraser`: it strikes a secret out of what is shown, in every usual encoding.
 
 Knows no protocol. Base64 is found at each of its alignments, so also inside the blob of AUTH PLAIN (RFC 4616).
 """

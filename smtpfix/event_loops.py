@@ -1,4 +1,4 @@
-"""Whose event loop runs in this thread, and how a blocking call is awaited on trio's; asyncio's callers do their own.
+"""Which event loop runs in this thread, asyncio's or trio's, and how trio awaits a blocking call.
 
 trio and sniffio are no dependencies: whoever runs on them has imported both.
 """

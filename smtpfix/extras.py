@@ -1,4 +1,4 @@
-"""How extras that are missing are installed into this environment, wherever smtpfix itself was installed from."""
+"""How to install a missing extra into this environment, wherever smtpfix itself was installed from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the docstrings under fields say, for `help` and the reference: read from the source when somebody asks."""
+"""The docstrings under fields, for `help` and the reference, read from the source on request."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class StartServer(Protocol):
-    """The fixtures ``start_smtp_server`` and ``smtp_server_factory``."""
+    """The type of the fixtures ``start_smtp_server`` and ``smtp_server_factory``."""
 
     def __call__(
         self,
@@ -32,26 +32,32 @@ class StartServer(Protocol):
     ) -> Server:
         """Start a server and return it; the fixture closes it.
 
-        `policy` is a whole policy or a mode, `like` a provider's name, `fields` are those of `Policy`. Servers that
-        are given the same `inbox` put their messages into it.
+        `policy` is a whole policy or a mode, `like` is the name of a provider, and `fields` are those of `Policy`.
+        Servers to which you pass the same `inbox` put their messages into it.
+
+        Raises `InvalidValueError` for a value that a field cannot have, `TypeError` for an unknown field,
+        `UnknownProvider` and `UnknownScenario` for unknown names, and `ListenError` if the server cannot listen.
         """
 
 
 class StartReader(Protocol):
-    """The fixtures ``start_imap_server`` and ``start_pop3_server``."""
+    """The type of the fixtures ``start_imap_server`` and ``start_pop3_server``."""
 
     def __call__(
         self, policy: ServerPolicy | Mode | ModeName | None = None, *, inbox: Inbox | None = None, **fields: Any
     ) -> Server[Any]:
         """Start a server and return it; the fixture closes it.
 
-        `policy` is a whole policy or a mode, `fields` are those of `ImapPolicy` or `Pop3Policy`. All servers of a test
-        share one inbox, unless one is given.
+        `policy` is a whole policy or a mode, and `fields` are those of `ImapPolicy` or `Pop3Policy`. All servers of a
+        test share one inbox, unless you pass another `inbox`.
+
+        Raises `InvalidValueError` for a value that a field cannot have, `TypeError` for an unknown field,
+        `UnknownScenario` for an unknown name, and `ListenError` if the server cannot listen.
         """
 
 
 class RunAudit(Protocol):
-    """The fixtures ``smtp_audit``, ``imap_audit`` and ``pop3_audit``."""
+    """The type of the fixtures ``smtp_audit``, ``imap_audit`` and ``pop3_audit``."""
 
     def __call__(
         self,
@@ -70,7 +76,12 @@ class RunAudit(Protocol):
         jobs: int | None = None,
         timeout: float = ...,
     ) -> AuditResult:
-        """Audit a client as `audit_client` does; fail the test where it falls short of `grade` or of `deviations`.
+        """Audit a client as `audit_client` does, and fail the test if it falls short of `grade` or `deviations`.
 
-        `protocol` is the fixture's where it is left out.
+        `grade`, such as ``"A"``, is the lowest grade that passes, without any flag. `deviations` are the keys of the
+        findings that may be anything but passed, such as ``"cn-only/starttls"``: every other scenario must pass, and
+        each of these must not. With neither, the client must be as good as its declared mode can be, or pass everything
+        that `ids` and `groups` select. If you leave out `protocol`, it is the fixture's.
+
+        Raises what `audit_client` raises.
         """

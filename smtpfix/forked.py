@@ -1,4 +1,4 @@
-"""Who has to know that the process was forked: the child has the parent's memory and sockets, and none of its threads.
+"""Which objects must learn of a fork: the child has the parent's memory and sockets, but none of its threads.
 
 Closing in the child what is the parent's would end the parent's connections and remove its files.
 """

@@ -1,4 +1,4 @@
-"""`Later`: a module that is imported when something of it is first used, where most runs never do.
+"""`Later`: a module that is imported on first use, because most runs never use it.
 
 Type checkers are told by an import of their own, and see no difference.
 """

@@ -1,4 +1,4 @@
-"""Hosts and ports that are hard-coded lead to a server, in this process only: `redirect`."""
+"""`redirect`: connections to hard-coded hosts and ports lead to a server, in this process only."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ _PLACE: Final = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)]|(?P<host>[^][:\s/@]+
 
 @contextlib.contextmanager
 def redirect(*places: str, to: Server) -> Iterator[None]:
-    """Let connections to hard-coded places lead to a server: ``redirect("smtp.gmail.com:587", to=server)``.
+    """Redirect connections to hard-coded places to a server: ``redirect("smtp.gmail.com:587", to=server)``.
 
-    A place is a name or an address, with a port or for all of its ports; an IPv6 address stands in brackets. What goes
-    through the socket module is led, as smtplib's and asyncio's connections are; other hosts, ports and processes are
-    left alone. Meanwhile the server's certificate is for these names too, if it is a good one of its own authority; the
-    client has to trust `Server.ca_file` all the same. May be nested, and the innermost counts. Raises
-    `InvalidValueError`, and `NotRunningError` where the server does not run.
+    A place is a host name or an IP address, with a port, or without one for all ports. Put an IPv6 address into
+    brackets. This applies to connections through the socket module, such as those of smtplib and asyncio, and to
+    nothing else: not to other hosts, ports and processes. While it lasts, the server's certificate is also valid for
+    these names, if it is a good one of the server's authority; the client must still trust `Server.ca_file`. You can
+    nest redirections; the innermost one wins. Raises `InvalidValueError`, and `NotRunningError` if the server does not
+    run.
     """
     found = [_parse(place) for place in places]
     if not found:

@@ -1,7 +1,7 @@
-"""The mail of a `smtpfix serve --web` somewhere else, as an `Inbox`: `connect`.
+"""`connect`: the mail of a `smtpfix serve --web` in another process or on another host, as an `Inbox`.
 
-What is there is fetched into an inbox here, so criteria, errors and explanations are the same as of a server's own.
-Speaks HTTP by the standard library alone.
+It fetches the messages into a local inbox, so criteria, errors and explanations are the same as for a server of your
+own. It speaks HTTP with the standard library alone.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _LONGEST_TOLD: Final = 300
 
 
 def connect(url: str) -> RemoteInbox:
-    """Return the mail at a URL, such as ``http://localhost:8025``: what `smtpfix serve --web` shows there.
+    """Return the mail at a URL, such as ``http://localhost:8025``: the messages that `smtpfix serve --web` shows there.
 
-    Credentials stand in the URL (``http://ann:s3cret@mail.example``), and so does the mailbox of a suite that shares
-    the server with others (``http://localhost:8025/m/suite-1``). Nothing is kept open. Raises `InvalidValueError`, and
-    `RemoteError` where nobody answers, or not as smtpfix does.
+    Put credentials into the URL (``http://ann:s3cret@mail.example``), and the mailbox of a suite that shares the server
+    with others (``http://localhost:8025/m/suite-1``). No connection stays open. Raises `InvalidValueError` for anything
+    that is no such URL, and `RemoteError` if nothing answers there, or something that is not smtpfix.
     """
     inbox = RemoteInbox(_Place(url))
     inbox.refresh()
@@ -57,9 +57,10 @@ def connect(url: str) -> RemoteInbox:
 
 
 class RemoteInbox(Inbox):
-    """The mail of a server somewhere else, oldest first; each look at it asks whether there is more.
+    """The mail of a server elsewhere, oldest first. Each access asks that server for new messages.
 
-    It is an `Inbox`. `clear` deletes the messages there. A message has no `session` here: that is on the page.
+    It is an `Inbox`. `clear` deletes the messages on the server. Messages have no `session` here; the page has the
+    sessions.
     """
 
     def __init__(self, place: _Place) -> None:
@@ -74,7 +75,7 @@ class RemoteInbox(Inbox):
 
     @property
     def url(self) -> str:
-        """Where the mail is, without credentials."""
+        """The URL of the mail, without credentials."""
         return self._place.shown
 
     # Reading
@@ -94,24 +95,27 @@ class RemoteInbox(Inbox):
 
     @property
     def messages(self) -> tuple[CapturedMessage, ...]:
-        """The messages that are there now."""
+        """The accepted messages that the server has now. Raises `RemoteError`."""
         self.refresh()
         return super().messages
 
     @property
     def refused(self) -> tuple[CapturedMessage, ...]:
-        """The messages that came whole but were not accepted."""
+        """The messages that arrived complete and were not accepted. Raises `RemoteError`."""
         self.refresh()
         return super().refused
 
     @property
     def newest(self) -> int:
-        """The number of the newest message, accepted or refused; 0 where none is there."""
+        """The number of the newest message, accepted or refused; 0 if there is none. Raises `RemoteError`."""
         self.refresh()
         return super().newest
 
     def attempts(self, message_id: str | None = None, **criteria: Unpack[Criteria]) -> Attempts:
-        """Return all attempts to deliver the one message that matches, but for those refused before their content."""
+        """Return the attempts to deliver the one message that matches, except those refused before their content.
+
+        The arguments and errors are those of `Inbox.attempts`. Raises `RemoteError`.
+        """
         __tracebackhide__ = True
         self.refresh()
         return super().attempts(message_id, **criteria)
@@ -121,7 +125,10 @@ class RemoteInbox(Inbox):
     def wait(
         self, count: int = 1, *, timeout: float = 5.0, **criteria: Unpack[Criteria]
     ) -> tuple[CapturedMessage, ...]:
-        """Return the first `count` messages that match, waiting up to `timeout` seconds. Raises `NoMessage`."""
+        """Return the first `count` messages that match. Wait up to `timeout` seconds for them.
+
+        Raises `NoMessage` and `RemoteError`.
+        """
         __tracebackhide__ = True
         if count < 0:
             raise ValueError(f"expected a count of messages, 0 or more, got {count}")
@@ -137,32 +144,32 @@ class RemoteInbox(Inbox):
         timeout: float = 5.0,  # noqa: ASYNC109 - same face as wait()
         **criteria: Unpack[Criteria],
     ) -> tuple[CapturedMessage, ...]:
-        """Like `wait`, awaited: the event loop goes on."""
+        """Wait as `wait` does, without blocking the event loop. Raises `NoMessage` and `RemoteError`."""
         __tracebackhide__ = True
         if running_library() == "trio":
             return await on_trio(lambda: self.wait(count, timeout=timeout, **criteria))
         return await asyncio.to_thread(self.wait, count, timeout=timeout, **criteria)
 
     def expect_none(self, *, within: float = 0.0, **criteria: Unpack[Criteria]) -> None:
-        """Raise `UnexpectedMessage` if a message matches, now or in the next `within` seconds."""
+        """Raise `UnexpectedMessage` if a message matches, now or within `within` seconds. Raises `RemoteError`."""
         __tracebackhide__ = True
         if found := self._look(1, within, criteria):
             raise UnexpectedMessage(f"expected no message ({Matcher(criteria)}), but there is one:\n  {found[0]}")
 
     async def received_none(self, *, within: float = 0.0, **criteria: Unpack[Criteria]) -> None:
-        """Like `expect_none`, awaited: the event loop goes on."""
+        """Check as `expect_none` does, without blocking the event loop."""
         __tracebackhide__ = True
         if running_library() == "trio":
             return await on_trio(lambda: self.expect_none(within=within, **criteria))
         return await asyncio.to_thread(self.expect_none, within=within, **criteria)
 
     def clear(self) -> None:
-        """Delete every message there, or every one of the mailbox that the URL names; numbering goes on."""
+        """Delete every message on the server, or in the mailbox that the URL names. Message numbers continue."""
         self._place.ask("DELETE", "/messages")
         self.refresh()
 
     def refresh(self) -> None:
-        """Fetch what is new, and forget what is gone; everything else here does so by itself. Raises `RemoteError`."""
+        """Fetch new messages and forget deleted ones. Everything else here does so itself. Raises `RemoteError`."""
         with self._fetching, self._place.understood():
             listed = self._listed()
             if listed is None:

@@ -1,7 +1,7 @@
-"""Names that lead to this machine, for this process only: no root, no hosts file.
+"""Names that lead to this machine, in this process only: without root and without a hosts file.
 
-Wildcard and internationalized names need a host name of several labels. `resolving` lets Python's own look-ups find
-such names on loopback; what other programs do is in docs/scenarios.md. `leading` does the same for hosts with a port.
+Wildcard and internationalized names need a host name with several labels. `resolving` makes Python's own look-ups find
+such names on loopback; docs/scenarios.md says what other programs do. `leading` does the same for hosts with a port.
 """
 
 from __future__ import annotations
@@ -153,11 +153,11 @@ def normal(name: str) -> str:
 
 @contextlib.contextmanager
 def resolving(*domains: str, to: str = "localhost") -> Iterator[None]:
-    """Let these domains, and every name below them, lead to one host in this process; ``smtpfix.test`` without any.
+    """Make these domains, and every name below them, lead to one host in this process; by default ``smtpfix.test``.
 
-    Look-ups by `socket.getaddrinfo` and `socket.gethostbyname` are served, which is all that smtplib, asyncio and
-    their like do. Other names, and IP addresses, are looked up as ever. May be nested, the innermost counts, and used
-    by several threads, which all see the same. Raises `InvalidValueError` for what is no domain.
+    This applies to `socket.getaddrinfo` and `socket.gethostbyname`, which smtplib, asyncio and others use. Other names,
+    and IP addresses, are looked up as usual. You can nest calls; the innermost one wins. Several threads may call it,
+    and all threads see the effect. Raises `InvalidValueError` for anything that is no domain.
     """
     for domain in domains:
         if not isinstance(domain, str) or not normal(domain).strip("."):

@@ -1,4 +1,4 @@
-"""`Ruled`: what a test does with a server's rules while it serves, and the names of the stages as users write them."""
+"""`Ruled`: how a test changes a server's rules while the server runs; and `Stage`, the names of the stages."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ Stage: TypeAlias = Literal[
     "USER",
     "UTF8",
 ]
-"""The stages of SMTP, IMAP and POP3, for type checkers; when the program runs, any case will do."""
+"""The stages of SMTP, IMAP and POP3, for type checkers. At run time, upper and lower case are the same."""
 
 
 def _check_rule(method: str, given: object) -> None:
@@ -96,7 +96,7 @@ def _check_rule(method: str, given: object) -> None:
 
 
 class Ruled:
-    """A server, as far as its rules go."""
+    """The part of a server that deals with rules."""
 
     _rulebook: Rulebook
 
@@ -110,11 +110,11 @@ class Ruled:
     ) -> Rule:
         """Let actions answer a stage: ``on("RCPT", Reply(450, "4.2.1", "Greylisted"), times=1)``.
 
-        Stages and conditions are those of `Rule`. May be called while clients are connected. A new rule is asked before
-        the older ones. Returns the rule, for `off` and `fired`. Raises `InvalidValueError`.
+        Stages and conditions are those of `Rule`. You can call this while clients are connected. The server consults a
+        new rule before the older ones. Returns the rule, for `off` and `fired`. Raises `InvalidValueError`.
 
-        A function may stand for an action: it is given a `Turn`, in a thread of its own while the client waits, and
-        returns an action, several, or None, where the server does what it does by itself. See `Decide`.
+        You can pass a function instead of an action. It gets a `Turn`, runs in a thread of its own while the client
+        waits, and returns an action, several actions, or None, which leaves the answer to the server. See `Decide`.
         """
         from .rules.rule import Rule  # noqa: PLC0415 - most tests set none
 
@@ -127,14 +127,14 @@ class Ruled:
         )
 
     def add_rule(self, rule: Rule) -> Rule:
-        """Put a rule that was made before, such as by `parse_rule`, in front of all others, and return it."""
+        """Put an existing rule, such as one of `parse_rule`, in front of all others, and return it."""
         self._rulebook.add(rule)
         return rule
 
     def off(self, *rules: Rule) -> None:
-        """Take rules out; without any, all but those of the policy's scenario.
+        """Remove rules; without arguments, all except those of the policy's scenario.
 
-        Raises `TypeError` for what is no rule.
+        Raises `TypeError` for an argument that is no rule.
         """
         for rule in rules:
             _check_rule("off", rule)
@@ -144,31 +144,31 @@ class Ruled:
             self._rulebook.clear()
 
     def use_rules(self, rules: Iterable[Rule], *, instead_of: Iterable[Rule] | None = None) -> None:
-        """Put rules, the first to be asked first, in the place of some others, or of all there are, at once.
+        """Replace some rules, or all of them, by others in one step. The server consults the first rule first.
 
-        Sessions that are running see the old rules or the new ones, and never a mixture.
+        A running session sees either the old rules or the new ones, never a mixture.
         """
         self._rulebook.replace(rules, instead_of=instead_of)
 
     def fired(self, rule: Rule) -> int:
-        """Return how often a rule has answered. Raises `TypeError` for what is no rule."""
+        """Return how often a rule has answered. Raises `TypeError` for an argument that is no rule."""
         _check_rule("fired", rule)
         return self._rulebook.fired(rule)
 
     def fired_at(self, rule: Rule) -> tuple[datetime, ...]:
-        """Return when a rule has answered, in UTC by the system's clock, as `CapturedMessage.received` is.
+        """Return when a rule has answered: UTC times of the system's clock, as in `CapturedMessage.received`.
 
-        Beyond 10,000 times, the latest ones. Raises `TypeError` for what is no rule.
+        A rule keeps its latest 10,000 times. Raises `TypeError` for an argument that is no rule.
         """
         _check_rule("fired_at", rule)
         return self._rulebook.fired_at(rule)
 
     @property
     def unused_rules(self) -> tuple[Rule, ...]:
-        """The rules in force that have never answered: a test whose rule never fires tests nothing."""
+        """The active rules that have never answered. A test whose rule never fires tests nothing."""
         return self._rulebook.unused
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """The rules in force, in the order they are asked."""
+        """The active rules, in the order in which the server consults them."""
         return self._rulebook.script.rules

@@ -1,4 +1,4 @@
-"""Which servers run in this process, or have run lately, for whoever reports on a test; it keeps none of them alive."""
+"""The servers that run in this process, or ran recently, for test reports. It keeps no server alive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be shown of what a client sent: text that moves no cursor and hides nothing, and secrets by their length."""
+"""What it is safe to show of what a client sent: text without control characters, secrets only by their length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Server`: one policy on one port, served by the process's loop thread; a start costs a fraction of a millisecond."""
+"""`Server`: one policy on one port, served by the process's loop thread. It starts in a fraction of a millisecond."""
 
 from __future__ import annotations
 
@@ -87,31 +87,32 @@ class _Issuing:
 
 
 class Observer(Protocol):
-    """Is told what happens, as it happens, in the server's thread: it must not block.
+    """An object that is told about each session and message as it happens, in the server's thread. It must not block.
 
-    Where it raises, the client is answered 451, its session ends with `SessionEnd.ERROR`, and `Server.close` raises
-    `CallbackFailed`.
+    If a method raises an exception, the client is answered 451, its session ends with `SessionEnd.ERROR`, and
+    `Server.close` raises `CallbackFailed`.
     """
 
     def session_started(self, server: Server, session: Session) -> None:
-        """Note that a client has connected; behind a proxy (`Policy.proxy_protocol`), once its header has named it."""
+        """Take note of a new client; behind a proxy (`Policy.proxy_protocol`), once the header has named the client."""
 
     def message_captured(self, server: Server, message: CapturedMessage) -> None:
-        """Note that a message came whole; `CapturedMessage.accepted` says what became of it. It is not answered yet.
+        """Take note of a complete message before it is answered; see `CapturedMessage.accepted`.
 
-        It may raise `OSError`, where it could not be kept: then the client is cut off instead of answered.
+        Raise `OSError` if you cannot keep the message: the server then disconnects the client instead of answering.
         """
 
     def session_ended(self, server: Server, session: Session) -> None:
-        """Note that a client is gone."""
+        """Take note that a client has disconnected."""
 
     # One that has `said(server, session_number, event)` as well is told each `Event` of a session's transcript.
 
 
 Keep: TypeAlias = Callable[["Server[Any]", "CapturedMessage", Done], "CapturedMessage | None"]
-"""Begins to keep a message for good and returns at once; what it is given has to be called later, in the server's
-thread, with None or with why it could not. Then an accepted message is answered, with its reply or with 451 4.3.0.
-It may return the message as it is kept, with another positive reply; None: as it is."""
+"""A function that starts to keep a message for good, and returns at once. When the message is kept, or cannot be kept,
+call the `Done` that it was given, in the server's thread, with None or with the reason. Only then does the server
+answer an accepted message: with its reply, or with 451 4.3.0. The function may return the message as it is kept, with
+another positive reply; None keeps the message as it is."""
 
 
 if TYPE_CHECKING:
@@ -121,16 +122,18 @@ else:
 
 
 class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
-    """A local server: of SMTP, or of whatever else its policy speaks.
+    """A local server for SMTP, or for any other protocol that its policy speaks.
 
-    ``with Server(Policy("starttls")) as server:`` or ``async with``; or `start` and `close`. Every server serves one
-    policy, until it is told to `switch`. `authority` and `inbox` may be shared between servers. With `keep`, each
-    message is kept for good before it is answered. Raises
-    `ExtraMissing` where the policy has mechanisms that need a package that is not installed.
+    Use ``with Server(Policy("starttls")) as server:`` or ``async with``, or call `start` and `close`. A server serves
+    one policy until you `switch` it. Several servers may share an `authority` and an `inbox`. With `keep`, the server
+    answers a message only after the message is kept for good.
+
+    Raises `ExtraMissing` if the policy has mechanisms that need a package that is not installed, `TypeError` for a
+    `policy` that is no policy, and `InvalidValueError` for an `authority` whose keys do not suit the policy.
     """
 
     is_reported: ClassVar[bool] = True
-    """Whether the report of a failing test tells what the clients of such a server did."""
+    """Whether the report of a failing test says what the clients of such a server did."""
 
     def __init__(
         self,
@@ -159,7 +162,7 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
         self.inbox = inbox if inbox is not None else Inbox(self.policy.max_messages, self.policy.max_octets)
         """The captured messages."""
         self.sessions = History(self.policy.max_sessions, LOOP_THREAD.catch_up, self.policy.max_octets, self.hints)
-        """What each client did, one session a connection, oldest first."""
+        """What each client did: one session per connection, oldest first."""
         self._observer = observer
         self._keep = keep
         self._rulebook = Rulebook(protocol.language, self.policy.rules)
@@ -179,17 +182,17 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
 
     @property
     def mode(self) -> Mode:
-        """The policy's mode."""
+        """When TLS begins: the mode of the policy."""
         return Mode(self.policy.mode)
 
     @property
     def is_running(self) -> bool:
-        """True from `start` until it is closed."""
+        """Whether the server runs: True from `start` to `close`."""
         return self._serving is not None and not self._is_closing
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
-        """The IP addresses and ports it listens on; or the path of a UNIX socket, and 0.
+        """The IP addresses and ports that the server listens on; for a UNIX socket, its path and 0.
 
         Raises `NotRunningError` before `start`.
         """
@@ -199,10 +202,10 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
 
     @property
     def host(self) -> str:
-        """The name to connect to: the policy's host, or the one that the scenario needs; or a UNIX socket's path.
+        """The name to connect to: the host of the policy, or the name that the scenario needs; or a UNIX socket's path.
 
-        Names below ``smtpfix.test`` are known to Python while `smtpfix.resolving` is on, as it is in the pytest
-        fixtures. Raises `NotRunningError` before `start`.
+        Python finds names below ``smtpfix.test`` only while `smtpfix.resolving` is active; the pytest fixtures activate
+        it. Raises `NotRunningError` before `start`.
         """
         if self.policy.unix_socket is not None:
             return self.addresses[0][0]
@@ -217,7 +220,7 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
 
     @property
     def place(self) -> Place:
-        """The names and addresses it goes by. Raises `NotRunningError` before `start`."""
+        """The names and addresses of the server. Raises `NotRunningError` before `start`."""
         return Place(
             host=_REACHED_AT.get(self.addresses[0][0], self.policy.host),
             hostname=self.policy.hostname,
@@ -234,7 +237,7 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
 
     @property
     def authority(self) -> Authority:
-        """Who issues this server's certificate."""
+        """The certificate authority that issues this server's certificate."""
         if self._authority is not None:
             return self._authority
         if self._own_authority is None:
@@ -245,14 +248,14 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
 
     @property
     def ca_file(self) -> Path:
-        """A PEM file with the certificate a careful client trusts, in this scenario.
+        """A PEM file with the certificate that a careful client trusts in this scenario.
 
-        It is there until the server closes, or until the authority does that it was given.
+        The file exists until the server closes; if you passed an `authority`, until that authority closes.
         """
         return self.authority.ca_file if self.policy.is_good else self.authority.trusted_file(self.policy, self.place)
 
     def ssl_context(self, name: str | None = None) -> ssl.SSLContext:
-        """Return a new client context that trusts `ca_file`; with `name`, it shows a client certificate for it."""
+        """Return a new client context that trusts `ca_file`; with `name`, it presents a client certificate for it."""
         trusted = None if self.policy.is_good else self.authority.trusted_pem(self.policy, self.place)
         return self.authority.client_context(name, trusted_pem=trusted)
 
@@ -265,14 +268,15 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
     @overload
     def client(self: Server[Any], *, timeout: float = ...) -> Any: ...
     def client(self, *, timeout: float = 10.0) -> Any:
-        """Return a connected `smtplib.SMTP` that trusts this server; in TLS wherever the mode knows TLS.
+        """Return a connected `smtplib.SMTP` that trusts this server, inside TLS if the mode has TLS.
 
-        Of a server that mail is read from it is an `imaplib.IMAP4` or a `poplib.POP3`, which has not logged in: of
-        ``Server(ImapPolicy())``, and of what is annotated ``Server[ImapPolicy]``.
+        For IMAP and POP3 it is an `imaplib.IMAP4` or a `poplib.POP3` that has not logged in yet. Type checkers know
+        which one if the server is ``Server(ImapPolicy())`` or annotated ``Server[ImapPolicy]``.
 
-        It finds the server by whatever name the scenario needs, and checks that name. For LMTP it says LHLO; smtplib
-        reads one reply to a message, so give it one recipient a message there. Raises `InvalidValueError` where the
-        server waits for a PROXY protocol header, which smtplib cannot send.
+        `timeout` is in seconds. The client connects to the name that the scenario needs, and checks that name. For LMTP
+        it says LHLO; smtplib reads only one reply per message, so send each message to one recipient. Raises
+        `InvalidValueError` if the server expects a PROXY protocol header, which smtplib cannot send, and
+        `NotRunningError` before `start`.
         """
         with self._resolving():
             return self._protocol.client(self, timeout=timeout)
@@ -289,9 +293,9 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
 
     @contextlib.contextmanager
     def also_named(self, *names: str) -> Iterator[None]:
-        """Let a good certificate of this server be for these names too, for whoever connects meanwhile.
+        """Add names to the server's certificate, for clients that connect while this context lasts.
 
-        One of your own, and one whose scenario says what is wrong with it, stays as it is.
+        Your own certificate stays as it is, and so does one that has a fault of its scenario.
         """
         policy = self.policy
         is_ours = policy.is_good or (not policy.has_own_certificate and policy.chain_scenario.is_plain)
@@ -321,14 +325,16 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
     def switch(self, to: ServerPolicy | str | Path) -> None:
         """Serve another policy or scenario from now on: ``switch("expired")``, ``switch(Policy("starttls", ...))``.
 
-        Whoever connects from now on meets it; sessions that are running go on with what they have. The id of a
-        scenario, of whatever kind, or a `Path` to a file of your own changes the policy that was given last, and
-        ``good`` goes back to it without its scenarios. May be called from any thread, before and after `start`.
+        Clients that connect from now on get the new policy; running sessions keep the old one. The id of a scenario of
+        any kind, or a `Path` to a file of your own, changes the policy that you gave last; ``good`` returns to that
+        policy without its scenarios. You can call this from any thread, before and after `start`.
 
-        Where it listens, the inbox and its limits, rules of `on`, and what was recorded stay; `policy`, `mode`, `host`
-        and `ca_file` are the new ones. What clients have used up of `Policy.limits` and `Policy.greylist` is forgotten.
-        Raises `TypeError` for a policy of another protocol, and `InvalidValueError` or `UnknownScenario` for what
-        cannot be served here; then everything is as it was. It warns of what nobody can have meant.
+        The server keeps its address and port, the inbox with its limits, the rules that you set with `on`, and
+        everything it has recorded. `policy`, `mode`, `host` and `ca_file` change. The server forgets what clients have
+        used up of `Policy.limits` and `Policy.greylist`.
+
+        Raises `TypeError` for a policy of another protocol, and `InvalidValueError` or `UnknownScenario` for what this
+        server cannot serve; nothing has changed then. Warns if a setting of the new policy has no effect.
         """
         if not isinstance(to, ServerPolicy | str | Path):
             raise TypeError(f"a server switches to a Policy or to a scenario's id or Path, got {to!r}")
@@ -382,10 +388,10 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
     # Time
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once for `Policy.limits` and `Policy.greylist`; nothing else goes by this clock.
+        """Move the clock of `Policy.limits` and `Policy.greylist` forward by some seconds, at once.
 
-        Raises `NotRunningError` before `start`, and `InvalidValueError` for less than no time. Where nothing goes by
-        this clock, it warns.
+        `Pop3Policy.login_delay` uses the same clock; nothing else does. Warns if nothing in the policy uses it. Raises
+        `NotRunningError` before `start`, and `InvalidValueError` for a negative number.
         """
         if self._serving is None:
             raise NotRunningError("this server was not started: use it in a with statement, or call start()")
@@ -403,9 +409,9 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
     # Where clients fail
 
     def hints(self, sessions: Iterable[Session] | None = None) -> tuple[str, ...]:
-        """Return what may help where a client came to nothing for a known reason, a sentence each; mostly none.
+        """Return hints on why clients failed, one sentence each; empty if no known reason fits.
 
-        It is about the newest sessions, or about those given. Failed waits and reports of failed tests have it.
+        They are about `sessions`, or about the newest 100. Failed waits and the reports of failed tests show them.
         """
         from .record.hints import hints, where_to_connect  # noqa: PLC0415 - only where something has failed
 
@@ -419,11 +425,12 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
     # Used by many
 
     def reset(self) -> None:
-        """Forget what was: messages, sessions that are over, rules of `on`, and how often each rule has answered.
+        """Forget messages, ended sessions and the rules that you set with `on`; every rule counts from zero again.
 
-        So a server that many tests use is as good as new. It serves the policy again that it was made with, with the
-        rules of its scenario, and what clients have used up of `Policy.limits` and `Policy.greylist` is forgotten.
-        Clients stay connected, and numbering goes on. An inbox that is shared is emptied as a whole.
+        Use it to make a server that many tests share as good as new. The server returns to the policy that it was
+        created with, and to the rules of its scenario. It forgets what clients have used up of `Policy.limits` and
+        `Policy.greylist`. Clients stay connected, and the numbers of messages and sessions continue. A shared inbox is
+        emptied as a whole.
         """
         if self._is_switched:
             self.switch(self._first)
@@ -437,10 +444,10 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
     # Start and close
 
     def start(self) -> Self:
-        """Listen and serve. Raises `ListenError`, and `RuntimeError` while it runs.
+        """Listen and serve. Raises `ListenError`, and `RuntimeError` if the server already runs.
 
-        A server that was closed starts again on the port that it had, with its inbox, sessions, rules and certificate
-        authority; what clients have used up of `Policy.limits` and `Policy.greylist` is forgotten.
+        If you start a server again after `close`, it keeps its port, inbox, sessions, rules and certificate authority.
+        It forgets what clients have used up of `Policy.limits` and `Policy.greylist`.
         """
         if self._serving is not None and not self._is_closed:
             raise RuntimeError("this server was started already; close it first, or make another one")
@@ -495,26 +502,27 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
         return [self._socket_file.listen()]
 
     def close(self, *, graceful: bool = False) -> None:
-        """Stop listening, end every session, and give everything back; the inbox and the sessions stay readable.
+        """Stop listening, end every session, and release all resources; the inbox and the sessions stay readable.
 
-        A `graceful` server says ``421 4.3.2`` to clients that idle (RFC 5321 section 3.8); without, all are cut off.
-        Closing twice is fine. Raises `CloseTimeoutError`, naming what hangs, after a second; and once it is closed
-        `CallbackFailed`, where a function or an observer has raised an exception.
+        With `graceful`, idle clients are told ``421 4.3.2`` (RFC 5321 section 3.8); without it, all clients are
+        disconnected at once. You can close a server twice. Raises `CloseTimeoutError`, which names the open sessions,
+        if this takes longer than a second, and, after the server has closed, `CallbackFailed` if a function or an
+        observer raised an exception.
         """
         if (serving := self._begin_close(graceful=graceful)) is not None:
             with self._given_back(serving):
                 serving.close(graceful=graceful)
 
     async def aclose(self, *, graceful: bool = False) -> None:
-        """Like `close`, awaited: the event loop goes on."""
+        """Close the server as `close` does, without blocking the event loop."""
         if (serving := self._begin_close(graceful=graceful)) is not None:
             with self._given_back(serving):
                 await serving.aclose(graceful=graceful)
 
     def disconnect_idle(self) -> int:
-        """Say ``421 4.3.2``, unasked, to every client that idles, and close its connection; the server goes on.
+        """Send ``421 4.3.2`` to every idle client and close its connection; the server goes on running.
 
-        Returns how many clients these were. Raises `NotRunningError` before `start` and after `close`.
+        Returns the number of these clients. Raises `NotRunningError` before `start` and after `close`.
         """
         if self._serving is None or self._is_closing:
             raise NotRunningError("this server does not run: use it in a with statement, or call start()")
@@ -592,7 +600,7 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
             self._own_authority.close()
 
     def forked(self) -> None:
-        """Be closed in a forked child, where its thread is not: the parent goes on serving, and its files stay."""
+        """Close this server in a forked child, which lacks its thread. The parent goes on serving; its files stay."""
         self._lock = threading.Lock()
         self._failures.forked()
         if self._serving is not None:

@@ -1,4 +1,4 @@
-"""What may have been meant by a name that is not known: the one place where errors get their "did you mean" from."""
+"""The suggestion for an unknown name. Every "did you mean" in an error comes from here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`WithAccounts`: what clients find in the accounts of a server that mail is read from, and what they did to it."""
+"""`WithAccounts`: the accounts of a server, from which clients read mail."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 
 class WithAccounts:
-    """A server, as far as accounts go."""
+    """The part of a server that deals with accounts."""
 
     inbox: Inbox
 
     def account(self, user: str) -> Account:
-        """Return the account of a user, with what IMAP and POP3 clients find in it, and what they did to it.
+        """Return the account of a user: what IMAP and POP3 clients find in it, and what they did to it.
 
-        It is the same for all servers of one inbox. Raises `InvalidValueError` listing the users there are.
+        All servers that share an inbox have the same accounts. Raises `InvalidValueError`, which lists the known users,
+        for any other name.
         """
         return self.inbox.accounts[user]
 
@@ -35,8 +36,9 @@ class WithAccounts:
         flags: Iterable[str] = (),
         date: datetime | None = None,
     ) -> tuple[StoredMessage, ...]:
-        """Put a message into the account of a user, named by name or by address, or of every user; no SMTP is needed.
+        """Put a message into the account of a user, or of every user, without SMTP.
 
-        Returns what was stored. Raises `InvalidValueError` for a user or a folder there is not.
+        `to` is the name or the address of a user; None means every user. Returns the stored messages. Raises
+        `InvalidValueError` for an unknown user or folder.
         """
         return self.inbox.accounts.put(content, to=to, folder=folder, flags=flags, date=date)

@@ -1,4 +1,4 @@
-"""What a client took a reply for that can be read in two ways: `acted_on`, told by what it did next."""
+"""`acted_on`: how a client understood an ambiguous reply, as its next command shows."""
 
 from __future__ import annotations
 

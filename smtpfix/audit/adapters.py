@@ -1,4 +1,4 @@
-"""Clients that many people use, ready to be audited: `ADAPTERS`. To add one, write what it takes for each mode.
+"""`ADAPTERS`: popular mail clients, ready to be audited. To add one, write its settings for each mode.
 
 The only importer of aiosmtplib, which need not be installed.
 """

@@ -1,4 +1,4 @@
-"""Clients that many people read their mail with, ready to be audited; `adapters` has those that send.
+"""Popular clients that read mail, ready to be audited; `adapters` has the clients that send.
 
 Each reads all messages there are. curl leaves them; all others delete what they have read.
 """

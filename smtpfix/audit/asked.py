@@ -1,4 +1,4 @@
-"""What a client made of what a scenario asks it to write, such as a certain recipient.
+"""How a client handled what a scenario asks it to write, such as a certain recipient.
 
 What it made of it may differ: a line end taken out, the text encoded. So only what has to be left of it is looked for.
 """

@@ -1,4 +1,4 @@
-"""The audit itself: every case of a plan is run, judged and graded: `Audit`, and `audit_client` for one in a call."""
+"""The audit itself: it runs, judges and grades every case of a plan. `Audit`, and `audit_client` as one call."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ _WAITING: Final = 12
 _NOT_STARTED: Final = Ended(Ending.NOT_STARTED)
 
 Progress = Callable[[int, int, str], None]
-"""Is told how many runs are over, of how many, and which scenario was the last."""
+"""A function that is told how many runs are over, out of how many, and which scenario was the last."""
 Conclude = Callable[[Finding], None]
-"""Is told what came of a run."""
+"""A function that is told the finding of a run."""
 
 
 class Audit:
-    """One audit of one client. Raises `InvalidValueError` for what makes no sense, before anything is run."""
+    """One audit of one client. Raises `InvalidValueError` for arguments that make no sense, before anything runs."""
 
     def __init__(
         self,
@@ -75,9 +75,9 @@ class Audit:
         self._observed: dict[object, Observed] = {}
 
     def run(self, progress: Progress | None = None, conclude: Conclude | None = None) -> AuditResult:
-        """Run it. A `KeyboardInterrupt` ends it: the result has what is known by then, and is not complete.
+        """Run the audit. A `KeyboardInterrupt` ends it: the result has what is known by then, and is incomplete.
 
-        `conclude` is told what came of each run, as far as is known then: what decides it may be run later.
+        `conclude` gets the finding of each run, as far as it is known then: a later run may decide it.
         """
         if not hasattr(os, "waitid"):  # pragma: no cover - Windows
             raise SMTPFixError("an audit needs processes that can be forked and grouped, as on Linux and macOS")
@@ -282,20 +282,24 @@ def audit_client(
     jobs: int | None = None,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> AuditResult:
-    """Audit a client and return what was found.
+    """Audit a client and return the result.
 
-    `deliver` is a function, or coroutine function, that delivers one message to the `Target` it is given, and raises
-    where it fails; it runs in a process of its own each time. Or the name of a built-in client, or a `Command`.
-    `mode` and `trust` are what it is meant to do; `credentials`, a user and a password or ``"user:password"``, what it
-    logs in with; `mechanisms`, by what: ``["XOAUTH2"]`` for a token in the password's place; `expect_staple`, that it
-    demands a stapled OCSP response. `protocol` is ``smtp``, or ``imap`` or ``pop3`` for a client that reads mail: then
-    `deliver` reads all messages there are, and may delete what it has read; without `credentials` it logs in with the
-    user and the password that its `Target` has. `groups` and `ids` choose
-    scenarios, ``groups=["everything"]`` all of them; a `Path` among `ids` is a scenario's file of your own. `jobs` is
-    how many runs go on at a time, as many as there are processors by default; `timeout` is the seconds that each may
-    take.
+    `deliver` is a function or coroutine function that delivers one message to the `Target` it gets, and raises an
+    exception if it cannot; each run is a process of its own. It can also be the name of a built-in client, or a
+    `Command`.
 
-    Raises `InvalidValueError`, `UnknownScenario`, and `KeyboardInterrupt` when it is broken off.
+    `mode` and `trust` declare what the client is meant to do. `credentials` are what it logs in with: a user and a
+    password, or ``"user:password"``. `mechanisms` are the SASL mechanisms it logs in by: ``["XOAUTH2"]`` for a token
+    instead of a password. `expect_staple` says that it demands a stapled OCSP response.
+
+    `protocol` is ``smtp``, or ``imap`` or ``pop3`` for a client that reads mail. Such a `deliver` reads all messages,
+    and may delete what it has read; without `credentials`, it logs in with the user and password of its `Target`.
+
+    `groups` and `ids` choose scenarios: ``groups=["everything"]`` is all of them, and a `Path` among `ids` is a
+    scenario file of your own. `jobs` is the number of runs at the same time, by default that of the processors.
+    `timeout` is how many seconds each run may take.
+
+    Raises `InvalidValueError`, `UnknownScenario`, and `KeyboardInterrupt` if you interrupt it.
     """
     declaration = declare(mode, trust, credentials, mechanisms, expect_staple=expect_staple, protocol=protocol)
     if isinstance(deliver, str):

@@ -1,4 +1,4 @@
-"""What changed between two audits of a client: `compare`, whose `Changes` say whether anything got worse.
+"""`compare`: the changes between two audits of a client. `Changes` says whether anything got worse.
 
 Knows results and no report; an earlier result comes from `smtpfix.audit.report.from_json`.
 """

@@ -1,4 +1,4 @@
-"""A client under test that is a Python callable, run in a process of its own each time: `Call`.
+"""`Call`: a client under test that is a Python callable. Each run is a process of its own.
 
 Processes are forked from this one before the audit begins, and each run is forked from one of them: so lambdas and
 closures work, and what the caller has imported need not be imported again.

@@ -1,4 +1,4 @@
-"""From findings to what is behind them: one `Cause` for all rows that the same change in the client makes good."""
+"""From findings to causes: one `Cause` for all findings that the same change in the client fixes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Whether a client did what a scenario calls for, decided from the server's evidence alone: `RunningScenario.check`.
+"""Whether a client did what a scenario requires, decided from the server's evidence alone: `RunningScenario.check`.
 
-What the client says of itself, its exception or its exit status, is quoted and never believed.
+What the client reports, by an exception or an exit status, is quoted and never believed.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ class Outcome(StrEnum):
     """What a client did, as the server saw it."""
 
     DELIVERED = "delivered"
-    """The server accepted a message, inside TLS where its mode knows TLS."""
+    """The server accepted a message, inside TLS if its mode has TLS."""
     DELIVERED_IN_CLEAR = "delivered in clear"
-    """The server accepted a message outside TLS, though its mode knows TLS."""
+    """The server accepted a message outside TLS, although its mode has TLS."""
     RETRIEVED = "retrieved"
-    """A client that reads mail was sent every message whole, inside TLS where its mode knows TLS."""
+    """The client read every message completely, inside TLS if the server's mode has TLS."""
     RETRIEVED_IN_CLEAR = "retrieved in clear"
-    """It was sent a message outside TLS, though its mode knows TLS."""
+    """The client read a message outside TLS, although the server's mode has TLS."""
     LOST_MAIL = "lost mail"
-    """It deleted a message that it had never been sent whole."""
+    """The client deleted a message that it had not read completely."""
     REFUSED = "refused"
-    """The client came and left, and gave nothing away."""
+    """The client connected and left, and revealed nothing."""
     REFUSED_LATE = "refused late"
-    """No message was accepted, but the client had given credentials, the envelope or content away."""
+    """The server accepted no message, but the client had already revealed credentials, the envelope or content."""
     ACTED_ON_INJECTION = "acted on an injected reply"
-    """The client used what only a reply injected before TLS had offered (RFC 3207 section 4.2)."""
+    """The client used something that only a reply injected before TLS had offered (RFC 3207 section 4.2)."""
     NEVER_CONNECTED = "never connected"
-    """Nobody came: there is no evidence."""
+    """No client connected: there is no evidence."""
 
 
 _NEVER_RIGHT: Final = {
@@ -56,7 +56,7 @@ _NEVER_RIGHT: Final = {
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RunningScenario:
-    """A scenario, and a server that shows it: what the fixture ``smtp_scenario`` is."""
+    """A scenario and the server that shows it: the value of the fixture ``smtp_scenario``."""
 
     _task: ClassVar[str] = "delivered"
     """What a client has to have done where it should accept."""
@@ -64,29 +64,29 @@ class RunningScenario:
     """What it has done where it should have refused."""
 
     scenario: Scenario
-    """What the server shows."""
+    """The scenario that the server shows."""
     server: Server
     """The server that shows it."""
     accepts: frozenset[str] = frozenset()
-    """Ids of scenarios that this client is known to accept, though it should not, or need not."""
+    """Ids of scenarios that this client is known to accept, although it should not, or need not."""
     refuses: frozenset[str] = frozenset()
-    """Ids of scenarios that this client is known to refuse, though it should not, or need not."""
+    """Ids of scenarios that this client is known to refuse, although it should not, or need not."""
     name: str = ""
-    """What `accepts` and `refuses` know it by; empty: the scenario's id."""
+    """Its name in `accepts` and `refuses`; if empty, the id of the scenario."""
 
     def __repr__(self) -> str:
         return f"<RunningScenario {self.name or self.scenario.id} {self.server!r}>"
 
     @property
     def expected(self) -> str:
-        """What a careful client does, one of `scenario.OUTCOMES`."""
+        """What a careful client does: one of `scenario.OUTCOMES`."""
         return self.scenario.expected
 
     def check(self, deliver: Callable[[Server[Any]], object]) -> Outcome:
-        """Let a client deliver one message to the server it is given, and return what it did.
+        """Let a client deliver one message to the server that it gets, and return what the client did.
 
-        Raises `ScenarioFailed` where that is not what the scenario calls for, nor what was declared. An exception of
-        the client's is no failure by itself: refusing raises one.
+        Raises `ScenarioFailed` if the client did neither what the scenario requires nor what `accepts` or `refuses`
+        declares. An exception that the client raises is no failure by itself: a client that refuses raises one.
         """
         __tracebackhide__ = True
         before = self._over()
@@ -99,7 +99,7 @@ class RunningScenario:
         return self._judge(before, raised)
 
     async def acheck(self, deliver: Callable[[Server[Any]], Awaitable[object]]) -> Outcome:
-        """Like `check`, for a coroutine function."""
+        """Check a coroutine function as `check` does."""
         __tracebackhide__ = True
         before = self._over()
         self._prepare()
@@ -112,7 +112,7 @@ class RunningScenario:
 
     @property
     def outcome(self) -> Outcome:
-        """What the clients of this server did up to now, all of them."""
+        """What all clients of this server did up to now."""
         return self._outcome(tuple(self.server.sessions))
 
     def _prepare(self) -> None:

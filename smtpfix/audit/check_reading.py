@@ -1,4 +1,4 @@
-"""Whether a client that reads mail did what a scenario calls for: `RunningReadingScenario.check`."""
+"""Whether a client that reads mail did what a scenario requires: `RunningReadingScenario.check`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client under test that is a command: `Command`, with placeholders in its arguments, environment and template."""
+"""`Command`: a client under test that is a command, with placeholders in arguments, environment and template."""
 
 from __future__ import annotations
 

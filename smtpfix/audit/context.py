@@ -1,4 +1,4 @@
-"""The TLS context of built-in clients that are written in Python: `context_for`."""
+"""`context_for`: the TLS context of the built-in clients that are written in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a client that reads mail deleted what it could not copy: `deleted_though_not_copied`.
+"""`deleted_though_not_copied`: whether a client that reads mail deleted what it could not copy.
 
 Told only where it is certain which message a refused COPY meant, and where no other way kept it.
 """

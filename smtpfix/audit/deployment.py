@@ -1,4 +1,4 @@
-"""Where the servers of an audit stand: `Deployment`, on free ports of this machine unless it says otherwise."""
+"""`Deployment`: where the servers of an audit listen; by default on free ports of this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client under test that cannot be started from here, such as a controller: `Device`.
+"""`Device`: a client under test that cannot be started from here, such as a controller.
 
 Somebody sets it up once and lets it send one mail, or read its mail, for each scenario; a `Guide` tells when, and hears
 that nothing will come.

@@ -1,4 +1,4 @@
-"""A result as people read it: what to change, then the grade, then the rest.
+"""The result of an audit in reading order: what to change, then the grade, then the rest.
 
 Text only: whoever has a terminal draws the same `Block`s. Everything is printable, whatever servers and clients said.
 """

@@ -1,4 +1,4 @@
-"""What a client gave away in a session, and whether giving it away before refusing can be held against it."""
+"""What a client revealed in a session, and whether revealing it before a refusal was a fault."""
 
 from __future__ import annotations
 

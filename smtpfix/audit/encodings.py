@@ -1,4 +1,4 @@
-"""Where a secret stands in octets, in whatever encoding it travels: `find`.
+"""`find`: where a secret is in octets, in any encoding that clients use.
 
 Knows no protocol. Base64 is found at each of its alignments, so also inside the blob of AUTH PLAIN (RFC 4616). A secret
 has no line ends: encodings make their own of them.

@@ -1,4 +1,4 @@
-"""What a server saw of one run of a client, as facts: `Evidence`. What they mean is `verdict`'s.
+"""`Evidence`: the facts that a server saw in one run of a client. `verdict` judges them.
 
 Read from sessions, inbox and the raw octets that went over the wire in clear; nothing the client says of itself.
 """

@@ -1,4 +1,4 @@
-"""What a server saw of one run of a client that reads mail, as facts: `ReadingEvidence`; `evidence` is for SMTP.
+"""`ReadingEvidence`: the facts of one run of a client that reads mail; `evidence` is for SMTP.
 
 Read from sessions, accounts and the raw octets that went over the wire in clear; nothing the client says of itself.
 """

@@ -1,4 +1,4 @@
-"""Client families: what a client's manual promises, read from TOML files, and an audit's result compared with it.
+"""Client families: the promises of a client's manual, from TOML files, compared with the result of an audit.
 
 A family file states what is documented and nothing else; what the documentation does not say is not compared. Knows no
 server and no client.

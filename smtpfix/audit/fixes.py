@@ -1,4 +1,4 @@
-"""What to change in a client so that a flaw is gone: in its own language where that is known, else in general.
+"""How to fix a flaw in a client: in its own language if that is known, otherwise in general.
 
 Each is one sentence. What does not help is not said: a flaw without a line for a language gets the general one.
 """

@@ -1,4 +1,4 @@
-"""From findings to a grade: the two lines, the flags and the reasons.
+"""From findings to a grade, with the two lines of the statement, the flags and the reasons.
 
 A grade says what an attacker needs, so it follows from the severity of the flaws that were shown, and from nothing the
 client says of itself. Each grade has a floor: what has to be known before it is given.

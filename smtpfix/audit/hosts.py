@@ -1,4 +1,4 @@
-"""Lets the server's name lead a command to this machine: a hosts file of its own, in a mount namespace of its own.
+"""A hosts file in a mount namespace, so that the server's name leads a command to this machine.
 
 Linux only, by util-linux' unshare(1), and only where that is allowed. The machine's own hosts file is never written.
 """

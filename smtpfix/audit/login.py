@@ -1,4 +1,4 @@
-"""What a client under test logs in with, as it is declared: `check_login`, and the users of servers, `users_for`."""
+"""The credentials of a client under test: `check_login`, and `users_for`, the users of the servers."""
 
 from __future__ import annotations
 

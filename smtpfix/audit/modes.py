@@ -1,4 +1,4 @@
-"""The modes of clients and those of servers: which of a server's names a declaration takes, and what it says of others.
+"""The modes of clients and of servers: which server modes a declaration accepts, and how errors name the others.
 
 A client's modes are declared in words of their own, so that nobody mistakes what it is meant to do for what a server
 does. Where a server's name leaves only one of them, it will do.

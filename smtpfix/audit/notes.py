@@ -1,4 +1,4 @@
-"""What is worth knowing of scenarios that a client passed, and changes no verdict: `notes`."""
+"""`notes`: facts about scenarios that a client passed, which change no verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said alike of clients that send mail and of those that read it."""
+"""The phrases that findings about sending and reading clients share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which scenarios a client meets, in which server mode, and what a careful one with its declaration does: `plan`.
+"""`plan`: the scenarios that a client meets, the server modes, and what a careful client would do.
 
 Knows no server. What a client with the declaration cannot meet is left out, and counted.
 """

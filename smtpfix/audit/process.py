@@ -1,4 +1,4 @@
-"""Runs one program to its end, or to the end of its time, and ends what it has started: `run_program`.
+"""`run_program`: it runs a program to its end, or until its time is over, and ends the processes it started.
 
 Nothing goes in but what it is told to read; what comes out is kept up to a bound, its end and not its beginning.
 """

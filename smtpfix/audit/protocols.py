@@ -1,4 +1,4 @@
-"""What clients under test can speak: `PROTOCOLS`, and the policy of a server that speaks it."""
+"""`PROTOCOLS`: the protocols of clients under test, with the policy class of each."""
 
 from __future__ import annotations
 

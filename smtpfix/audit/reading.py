@@ -1,4 +1,4 @@
-"""What is known of a client that reads mail: what it finds, and what it read, lost and said unasked.
+"""What the audit knows about a client that reads mail: what it finds, and what it read, lost and said unprompted.
 
 The fixtures ``imap_scenario`` and ``pop3_scenario`` judge by it, and the audit.
 """

@@ -1,6 +1,6 @@
-"""What an audit found, as values: `AuditResult`, a `Finding` for each scenario, and the words they are made of.
+"""The results of an audit, as values: `AuditResult`, a `Finding` for each scenario, and the terms they use.
 
-Knows no server, no client and no report; whoever judges fills these in, whoever reports reads nothing else.
+It knows no server, no client and no report: the audit fills these values in, and reports read nothing else.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from smtpfix.policy.flaw import Severity
 
 
 class DeclaredMode(StrEnum):
-    """When the client under test is meant to use TLS. Declared, never guessed."""
+    """When the client under test is meant to use TLS. You declare it; the audit never guesses."""
 
     IMPLICIT = "implicit"
     """From the first octet (RFC 8314 section 3.3)."""
     STARTTLS_REQUIRED = "starttls-required"
-    """By STARTTLS, or not at all."""
+    """With STARTTLS, or not at all."""
     OPPORTUNISTIC = "opportunistic"
-    """By STARTTLS where it is offered, in clear elsewhere."""
+    """With STARTTLS if the server offers it, otherwise in clear."""
     NONE = "none"
     """Never."""
 
@@ -29,35 +29,35 @@ class Trust(StrEnum):
     """What the client under test is meant to trust."""
 
     PKI = "pki"
-    """Certificates that an authority it knows issued for the name it connects to."""
+    """Certificates that a known authority issued for the name that the client connects to (RFC 5280, RFC 9525)."""
     PINNED = "pinned"
     """One certificate, or one key."""
     NONE = "none"
-    """Any certificate: it does not look."""
+    """Any certificate: the client does not check it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What the client under test is meant to do; every verdict is measured by it."""
+    """What the client under test is meant to do. Every verdict depends on it."""
 
     mode: DeclaredMode
-    """When it is meant to use TLS."""
+    """When the client is meant to use TLS."""
     trust: Trust = Trust.PKI
-    """Which certificates it is meant to trust."""
+    """Which certificates the client is meant to trust."""
     user: str | None = None
-    """Whom it logs in as; None: not at all."""
+    """The user that the client logs in as; None: it does not log in."""
     password: str | None = field(default=None, repr=False)
-    """The password, or the token."""
+    """The password or token; None: it does not log in."""
     mechanisms: tuple[str, ...] = ()
-    """The SASL mechanisms that it can log in by, which servers offer; empty: PLAIN and LOGIN."""
+    """The SASL mechanisms that the client can use, which servers then offer. Empty: PLAIN and LOGIN."""
     expects_staple: bool = False
-    """Whether it demands a stapled OCSP response."""
+    """Whether the client demands a stapled OCSP response."""
     protocol: str = "smtp"
-    """What it speaks: ``smtp``, or ``imap`` or ``pop3``, by which mail is read."""
+    """The protocol of the client: ``smtp``, or ``imap`` or ``pop3`` if it reads mail."""
 
     @property
     def reads_mail(self) -> bool:
-        """Whether it reads mail; else it sends."""
+        """Whether the client reads mail, rather than sends it."""
         return self.protocol != "smtp"
 
 
@@ -65,126 +65,130 @@ class Outcome(StrEnum):
     """What the client did in one scenario, as the server saw it."""
 
     DELIVERED = "delivered"
-    """The server accepted the message, inside TLS where the declared mode has TLS."""
+    """The server accepted the message, inside TLS if the declared mode has TLS."""
     RETRIEVED = "retrieved"
-    """A client that reads mail was sent every message whole, inside TLS where the declared mode has TLS."""
+    """The client read every message completely, inside TLS if the declared mode has TLS."""
     REFUSED_CLEAN = "refused-clean"
-    """It left and gave nothing away."""
+    """The client left and revealed nothing."""
     REFUSED_LATE = "refused-late"
-    """It left, but a peer inside TLS that it had to refuse has the secret, the envelope or the content."""
+    """The client left, but had already revealed the secret, the envelope or content inside TLS, to a server that it had
+    to refuse."""
     FALSE_REFUSAL = "false-refusal"
-    """It left where there is nothing to refuse."""
+    """The client left although there is nothing to refuse."""
     DOWNGRADED = "downgraded"
-    """It went on in clear where its declared mode has TLS, without a secret to give away."""
+    """The client went on in clear although its declared mode has TLS, but had no secret to reveal."""
     LEAKED_CREDENTIALS = "leaked-credentials"
-    """The secret went over the wire in clear."""
+    """The client sent the secret in clear."""
     LEAKED_MESSAGE = "leaked-message"
-    """Envelope or content went over the wire in clear where the declared mode has TLS, or was read so."""
+    """The client sent the envelope or content in clear, or read mail in clear, although the declared mode has TLS."""
     LOST_MAIL = "lost-mail"
-    """It deleted a message that it had never read whole."""
+    """The client deleted a message that it had not read completely."""
     UNAUTHENTICATED_SEND = "unauthenticated-send"
-    """It was to log in and sent the message without."""
+    """The client was meant to log in, but sent the message without a login."""
     ACTED_ON_INJECTION = "acted-on-injection"
-    """It took a reply injected in clear for the server's; the control run shows that it does not do so anyway."""
+    """The client took a reply that was injected in clear for the server's. The control run shows that it does not
+    behave so anyway."""
     HUNG = "hung"
-    """It had not ended when its time was over."""
+    """The client had not ended when its time was over."""
     MISREPORTED = "misreported"
-    """It reported success where nothing was delivered or read, or failure where the message was accepted."""
+    """The client reported success although nothing was delivered or read, or failure although the message was
+    accepted."""
     NOT_RUN = "not-run"
     """There is no evidence; `Finding.reason` says why. Never counted as passed."""
 
 
 class Verdict(StrEnum):
-    """What an outcome is worth under the declaration."""
+    """What an outcome means under the declaration."""
 
     PASSED = "passed"
-    """As a careful client does it."""
+    """The client did what a careful client does."""
     LAX = "lax"
-    """Refusing is right; accepting is common."""
+    """The client should have refused, but many clients accept this."""
     CAPPED = "capped"
-    """As the declared mode has it, which is what limits its worth: clear text when TLS is stripped, say."""
+    """The client did what its declared mode says, but that mode limits the grade: clear text if TLS is stripped, for
+    example."""
     FAILED = "failed"
-    """Not what the declared mode promises."""
+    """The client did not do what its declared mode promises."""
     NOT_RUN = "not-run"
-    """Not known."""
+    """The case did not run, so the verdict is unknown."""
 
 
 class Grade(StrEnum):
-    """What the client's mode is worth, the best first."""
+    """The grade of the client's mode, best first."""
 
     AUTHENTICATED = "Authenticated"
-    """Only the right server gets the message, encrypted."""
+    """Only the right server gets the message, and it is encrypted."""
     GAPS = "Authenticated, with gaps"
-    """The same, but for what is named."""
+    """The same, except for the cases that the result names."""
     UNAUTHENTICATED = "Encrypted, unauthenticated"
-    """Whoever only listens learns nothing; whoever gets in between can be the server."""
+    """A passive attacker learns nothing; an active attacker can impersonate the server."""
     OPPORTUNISTIC = "Opportunistic"
-    """Encrypted as long as nobody interferes."""
+    """Messages are encrypted as long as no attacker interferes."""
     PLAINTEXT = "Plaintext"
-    """Whoever listens can read it."""
+    """Anybody who listens can read the messages."""
     UNKNOWN = "Not known"
-    """Too little could be run to say."""
+    """Too few cases ran for a grade."""
 
     @property
     def letter(self) -> str:
-        """``A`` for the best, ``E`` for the worst, ``?`` where it is not known."""
+        """``A`` for the best grade, ``E`` for the worst, ``?`` for an unknown one."""
         return "ABCDE?"[list(Grade).index(self)]
 
     @property
     def heading(self) -> str:
-        """The letter and the words: ``B, authenticated, with gaps``; without a letter where it is not known."""
+        """The letter and the words: ``B, authenticated, with gaps``; no letter for an unknown grade."""
         return self.value if self is Grade.UNKNOWN else f"{self.letter}, {self.value[0].lower()}{self.value[1:]}"
 
 
 class Flag(StrEnum):
-    """What overrides every grade."""
+    """A fault that overrides every grade."""
 
     LEAKS_CREDENTIALS_PASSIVE = "LEAKS CREDENTIALS (passive)"
-    """Whoever reads along learns the secret from a server that does nothing wrong."""
+    """An attacker who only listens learns the secret, even if the server does nothing wrong."""
     LEAKS_CREDENTIALS_ACTIVE = "LEAKS CREDENTIALS (active)"
-    """Whoever can change what the server says learns the secret."""
+    """An attacker who can change what the server says learns the secret."""
     INJECTABLE = "INJECTABLE"
     LOSES_MAIL = "LOSES MAIL"
-    """It deletes what it has not read whole."""
+    """The client deletes mail that it has not read completely."""
     BROKEN = "BROKEN"
-    """It does not deliver, or read its mail, even when nothing is wrong."""
+    """The client does not deliver or read mail even if nothing is wrong."""
     MISREPORTS = "MISREPORTS"
     HANGS = "HANGS"
 
 
 class Ending(StrEnum):
-    """How a run of the client ended, by its own account."""
+    """How a run of the client ended, as the client reports it."""
 
     SUCCEEDED = "succeeded"
     """Exit status 0, or no exception."""
     FAILED = "failed"
     """Another exit status, or an exception."""
     CRASHED = "crashed"
-    """Ended by a signal."""
+    """A signal ended it."""
     TIMED_OUT = "timed-out"
-    """Ended by the audit when its time was over."""
+    """The audit ended it when its time was over."""
     NOT_STARTED = "not-started"
     ELSEWHERE = "elsewhere"
-    """It ran where nobody can see how it ended: on a device, or in a child of its own that the client left behind."""
+    """Nobody can see how it ended: it ran on a device, or in a child process that the client left behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the client: what it said of itself, and what the server saw of it."""
+    """One run of the client: what it reported, and what the server saw."""
 
     ending: Ending
     status: int | None = None
-    """Exit status; the negative number of a signal; None for a callable, or when it was not started."""
+    """The exit status; the negative number of a signal; None for a callable, or if it was not started."""
     seconds: float = 0.0
     said: str = ""
-    """What it printed, or its exception: the end of it, printable."""
+    """The end of what it printed, or its exception, printable."""
     connections: int = 0
     delivered: int = 0
-    """Messages the server accepted."""
+    """How many messages the server accepted."""
     transcripts: tuple[str, ...] = ()
-    """Each session's one-line summary and transcript, printable, credentials shortened."""
+    """The one-line summary and the transcript of each session, printable, with credentials shortened."""
     retrieved: int | None = None
-    """Messages that a client which reads mail was sent whole, each counted once; None for one that sends."""
+    """How many messages a client that reads mail read completely, each counted once; None for one that sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,109 +196,109 @@ class Finding:
     """One scenario in one server mode, and what the client did."""
 
     scenario: str
-    """The catalogue's id, or the name of a file of one's own without ``.toml``."""
+    """The id of the scenario, or the name of your own file without ``.toml``."""
     group: str
-    """The scenario's group, such as ``certificates``."""
+    """The group of the scenario, such as ``certificates``."""
     mode: str
-    """The server's mode."""
+    """The mode of the server."""
     summary: str
-    """What the server showed, in one sentence."""
+    """What the server did, in one sentence."""
     expected: str
     """What a careful client with this declaration does: accept, refuse, lax or either."""
     standard: str
-    """Where the standard says so."""
+    """The section of the standard that says so."""
     outcome: Outcome
     """What the client did."""
     verdict: Verdict
-    """What that is worth under the declaration."""
+    """What the outcome means under the declaration."""
     also: tuple[Outcome, ...] = ()
-    """What else it did: it hung, it misreported."""
+    """What else the client did: it hung, or it misreported."""
     evidence: tuple[str, ...] = ()
-    """The facts the outcome follows from, each one sentence: in clear, AUTH PLAIN as 'ann' with the secret."""
+    """The facts behind the outcome, one sentence each: in clear, AUTH PLAIN as 'ann' with the secret."""
     consequence: str = ""
-    """What it means for the user, one sentence; empty where nothing is wrong."""
+    """What this means for the user, in one sentence; empty if nothing is wrong."""
     fix: str = ""
-    """What to change in the client, one sentence; empty where nothing is wrong."""
+    """What to change in the client, in one sentence; empty if nothing is wrong."""
     flaw: str = ""
-    """What it has shown not to check, one of `smtpfix.policy.flaw.FLAWS`; empty where no attacker gains anything."""
+    """What the client fails to check, one of `smtpfix.policy.flaw.FLAWS`; empty if no attacker gains anything."""
     reason: str = ""
-    """Why it was not run."""
+    """Why the case did not run; empty if it did."""
     extra: str = ""
-    """The extra of smtpfix that it needs and that is not installed, such as ``stapling``; mostly empty."""
+    """The extra of smtpfix that the case needs and that is not installed, such as ``stapling``; otherwise empty."""
     run: Run | None = None
-    """None where it was not run."""
+    """The run of the client; None if the case did not run."""
     control: Run | None = None
-    """The control run that decided it, where the scenario has one."""
+    """The control run that decided the finding, if the scenario has one."""
 
     @property
     def got_through(self) -> bool:
-        """Whether the server accepted the message; or, of a client that reads mail, whether it read all there was."""
+        """Whether the server accepted the message; for a client that reads mail, whether it read all messages."""
         has_read = Outcome.RETRIEVED in (self.outcome, *self.also)
         return self.run is not None and (bool(self.run.delivered) or has_read)
 
     @property
     def key(self) -> str:
-        """What it is known by in baselines: ``strip-ehlo/starttls``."""
+        """Its name in baselines: ``strip-ehlo/starttls``."""
         return f"{self.scenario}/{self.mode}"
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One thing that the client does not do, and all the findings that follow from it."""
+    """One thing that the client fails to do, and all findings that follow from it."""
 
     flaw: str
     """One of `smtpfix.policy.flaw.FLAWS`."""
     severity: Severity
-    """What an attacker needs to make use of it."""
+    """What an attacker needs to exploit it."""
     what: str
-    """What the client does not do, one sentence."""
+    """What the client fails to do, in one sentence."""
     needs: str
-    """What an attacker needs, one sentence."""
+    """What an attacker needs, in one sentence."""
     fix: str
-    """What to change in the client, one sentence: in its own language where that is known."""
+    """What to change in the client, in one sentence, in the client's own language if that is known."""
     keys: tuple[str, ...]
-    """The findings that it explains, each by `Finding.key`."""
+    """The findings that it explains, by `Finding.key`."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """What a client is worth, and why."""
+    """The result of an audit: the client's grade, and the reasons for it."""
 
     client: str
-    """What was audited: the adapter's name, the command, the function."""
+    """The client: the name of the adapter, the command or the function."""
     declaration: Declaration
-    """What it was measured by."""
+    """What the client is meant to do; the audit judges it by this."""
     findings: tuple[Finding, ...]
-    """In the order of the catalogue's groups."""
+    """The findings, in the order of the catalogue's groups."""
     keeps_its_promise: bool
-    """Whether it does what its declared mode promises; False too where that is not known."""
+    """Whether the client does what its declared mode promises; also False if that is unknown."""
     promise: str
-    """The first line: one sentence on whether it does what its mode promises."""
+    """The first line of a report: one sentence on whether the client does what its mode promises."""
     grade: Grade
-    """What its mode is worth."""
+    """The grade of the client's mode."""
     worth: str
-    """The second line: one sentence on what that mode is worth."""
+    """The second line of a report: one sentence on the worth of that mode."""
     flags: tuple[Flag, ...] = ()
-    """What overrides the grade."""
+    """The faults that override the grade."""
     reasons: tuple[str, ...] = ()
-    """Why the grade is not a better one, or not known, each one sentence naming scenarios."""
+    """Why the grade is not better, or unknown: one sentence each, with the names of scenarios."""
     causes: tuple[Cause, ...] = ()
-    """What to change, the most severe first."""
+    """What to change, the most severe cause first."""
     notes: tuple[str, ...] = ()
-    """What is worth knowing and changes no verdict, such as a login that was left out, each one sentence naming
+    """Facts that change no verdict, such as a login that was left out: one sentence each, with the names of
     scenarios."""
     family: str = ""
-    """The documented family it was compared with."""
+    """The documented family that the client was compared with; empty without one."""
     differences: tuple[str, ...] = ()
-    """Where it behaves otherwise than documented for the family, each one sentence."""
+    """How the client differs from the documentation of its family, one sentence each."""
     started: datetime | None = None
-    """UTC."""
+    """When the audit started, in UTC."""
     seconds: float = 0.0
-    """How long the audit took."""
+    """How long the audit took, in seconds."""
     is_complete: bool = True
-    """False where it was broken off."""
+    """Whether the audit ran to its end; False if it was interrupted."""
     versions: tuple[tuple[str, str], ...] = ()
-    """What took part: smtpfix, Python, OpenSSL, names and versions."""
+    """The names and versions of the software that took part: smtpfix, Python, OpenSSL."""
     left_out: tuple[str, ...] = ()
-    """Ids of scenarios that were asked for and that a client with the declaration cannot meet, by its mode or without a
-    login: n/a, counted and not judged."""
+    """Ids of scenarios that you asked for, but that a client with this declaration cannot meet because of its mode or
+    because it does not log in. Reports count them as n/a and do not judge them."""

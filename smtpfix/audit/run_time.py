@@ -1,4 +1,4 @@
-"""When the time of a program's run is over: so long after it has connected, however long it took to start."""
+"""When the time of a run is over: it counts from the connection, however long the program took to start."""
 
 from __future__ import annotations
 

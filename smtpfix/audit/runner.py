@@ -1,4 +1,4 @@
-"""Runs a client against one scenario: a fresh server, a fresh working directory, and what the server saw."""
+"""One run of a client against one scenario: a new server, a new working directory, and the server's evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a finding means for its user, and what to change in the client: one sentence each, for every outcome.
+"""The consequence of a finding and its fix, one sentence each, for every outcome.
 
 What to change so that a flaw is gone is `fixes`'; here stands what it takes where no flaw of theirs was shown.
 """

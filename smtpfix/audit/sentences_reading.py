@@ -1,4 +1,4 @@
-"""What a finding means for whoever reads mail with the client, and what to change: `sentences` for readers."""
+"""The consequence of a finding and its fix for clients that read mail; `sentences` has the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An authority for clients that demand a stapled OCSP response (RFC 6066 section 8): `StaplingAuthority`."""
+"""`StaplingAuthority`: an authority for clients that demand a stapled OCSP response (RFC 6066 section 8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client under test is given for one run: `Target`, and the placeholders that stand for it in texts."""
+"""`Target`: what the audit tells a client for one run; and the placeholders for it in commands and templates."""
 
 from __future__ import annotations
 
@@ -36,47 +36,48 @@ class Target:
     """Where the client has to deliver one message, and what it may know."""
 
     host: str
-    """The name to connect to, and to check the certificate for."""
+    """The name to connect to and to check the certificate for."""
     port: int
     """The TCP port to connect to."""
     address: str
-    """The IP address that `host` leads to, for clients that are told both."""
+    """The IP address of `host`, for clients that need both."""
     ca_file: str
-    """A PEM file with what to trust; empty where the server has no TLS."""
+    """A PEM file with the certificate to trust; empty if the server has no TLS."""
     sender: str
-    """The message's sender, for MAIL and From."""
+    """The sender of the message, for MAIL and From."""
     recipient: str
-    """Whom the message is for."""
+    """The recipient of the message."""
     subject: str
-    """A word of its own for this run."""
+    """A word that is unique to this run."""
     mode: DeclaredMode
     """When the client is meant to use TLS."""
     trust: Trust
-    """Which certificates it is meant to trust."""
+    """Which certificates the client is meant to trust."""
     workdir: str
-    """An empty directory of this run's."""
+    """An empty directory for this run."""
     message: str
-    """A file with the message: one that can be sent as it is, CRLF at the ends of its lines, unless the scenario is
-    about what the client makes of another one."""
+    """A file with the message. You can send it as it is, with CRLF at the end of each line, unless the scenario tests
+    how the client handles another message."""
     user: str | None = None
-    """Whom to log in as; None: not at all."""
+    """The user to log in as; None: do not log in."""
     password: str | None = field(default=None, repr=False)
-    """The password or the token to log in with; None: not at all."""
+    """The password or token to log in with; None: do not log in."""
     patience: float = 4.0
-    """Seconds to wait for a silent server before giving up: longer where a server is slow and does nothing wrong."""
+    """Seconds to wait for a silent server before giving up. It is longer if the server is slow but does nothing
+    wrong."""
     more_recipients: tuple[str, ...] = ()
-    """Those behind `recipient`, where the scenario is about several."""
+    """The recipients after `recipient`, if the scenario is about several."""
     client_name: str = "client.example"
-    """What it is to call itself, in EHLO."""
+    """The name to give in EHLO."""
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Whom to deliver to: one, unless the scenario is about several."""
+        """All recipients: one, unless the scenario is about several."""
         return (self.recipient, *self.more_recipients)
 
     @property
     def fingerprint(self) -> str:
-        """The SHA-256 of the certificate in `ca_file`, in hexadecimal with colons; empty where there is none."""
+        """The SHA-256 of the certificate in `ca_file`, hexadecimal with colons; empty without a certificate."""
         file = Path(self.ca_file)
         if not file.is_file():
             return ""
@@ -86,7 +87,7 @@ class Target:
 
     @property
     def placeholders(self) -> Mapping[str, str]:
-        """The values of ``{host}`` and its like."""
+        """The values of ``{host}`` and the other placeholders."""
         return {
             "host": self.host,
             "port": str(self.port),
@@ -111,14 +112,14 @@ PLACEHOLDERS: Final = (
     *("host", "port", "address", "cafile", "fingerprint", "user", "password", "recipient", "recipients", "sender"),
     *("subject", "message", "name", "patience", "mode", "workdir"),
 )
-"""What can stand in braces in a command."""
+"""The placeholders that a command may contain, in braces."""
 
 TEMPLATE: Final = "template"
-"""What can stand there besides, where there is a template."""
+"""The additional placeholders of templates."""
 
 
 def check_template(where: str, text: str, known: tuple[str, ...] = PLACEHOLDERS) -> None:
-    """Raise `InvalidValueError` for a placeholder that there is not, and for braces that stand alone."""
+    """Raise `InvalidValueError` for an unknown placeholder or an unpaired brace."""
     listed = ", ".join(f"{{{name}}}" for name in known)
     try:
         parts = list(string.Formatter().parse(text))

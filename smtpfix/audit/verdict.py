@@ -1,4 +1,4 @@
-"""What one run means: evidence and expectation become an `Outcome` and a `Verdict`.
+"""From the evidence and the expectation of one run to an `Outcome` and a `Verdict`.
 
 The client's own account, its exit status or exception, is only compared with the evidence.
 """

@@ -1,4 +1,4 @@
-"""A server that keeps every octet its clients send, as whoever reads along would have it: `WireServer`.
+"""`WireServer`: a server that keeps every octet of its clients, as a passive attacker would see it.
 
 Other servers pay nothing for it. What is kept does not depend on what the conversation makes of it: also octets of long
 lines, injected ones, those sent while the server stalls, and those sent after it has hung up.

@@ -1,4 +1,4 @@
-"""The command line: commands and their options, by click. What they do is in one module a command."""
+"""The command line: commands and their options, with click. One module per command does the work."""
 
 from __future__ import annotations
 

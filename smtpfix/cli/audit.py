@@ -1,4 +1,4 @@
-"""`smtpfix audit`: which client, by which declaration, against which scenarios; and the exit status."""
+"""`smtpfix audit`: it builds the declaration and the plan from the options, and sets the exit status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``smtpfix audit`` and its options, by click; what it does is `audit`'s."""
+"""The command ``smtpfix audit`` and its options, with click; `audit` does the work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leads a person through ``smtpfix audit --wait``: how to set the device up, what to have it do, what came of it."""
+"""The guide of ``smtpfix audit --wait``: how to set the device up, when to let it act, and what it did."""
 
 from __future__ import annotations
 

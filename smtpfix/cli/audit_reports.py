@@ -1,4 +1,4 @@
-"""The files that `smtpfix audit` writes of its result, and the baseline it reads."""
+"""The report files that `smtpfix audit` writes, and the baseline that it reads."""
 
 from __future__ import annotations
 

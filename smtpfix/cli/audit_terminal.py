@@ -1,4 +1,4 @@
-"""Shows a person an audit while it runs, and what came of it: coloured on a terminal, plain in a pipe.
+"""An audit on the terminal, while it runs and when it has ended: coloured, or plain in a pipe.
 
 Text from servers and clients passes through `printable` and is never read as rich's markup.
 """

@@ -1,4 +1,4 @@
-"""`smtpfix certs list` and `show`: the catalogue for people and programs, and a scenario's certificates decoded."""
+"""`smtpfix certs list` and `show`: the catalogue, and the certificates of a scenario, decoded."""
 
 from __future__ import annotations
 

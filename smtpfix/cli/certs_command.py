@@ -1,4 +1,4 @@
-"""The commands of ``smtpfix certs`` and their options, by click; what they do is `certs`' and `export`'s."""
+"""The commands of ``smtpfix certs`` and their options, with click; `certs` and `export` do the work."""
 
 from __future__ import annotations
 

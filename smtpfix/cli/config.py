@@ -1,4 +1,4 @@
-"""The options of `smtpfix serve` from a file, TOML, with their names without dashes as keys; and from the environment.
+"""The options of `smtpfix serve` from a TOML file, whose keys are option names, and from the environment.
 
 Knows neither click nor what the options mean: `Kind` says which form the value of each has.
 """

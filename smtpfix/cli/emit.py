@@ -1,4 +1,4 @@
-"""What `smtpfix serve --emit` prints: the settings of an application, as text for a shell, a file or a framework."""
+"""The output of `smtpfix serve --emit`: an application's settings for a shell, a file or a framework."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Mailpit's and MailHog's environment names say, as options of `smtpfix serve --web`.
+"""Mailpit's and MailHog's environment variables as options of `smtpfix serve --web`.
 
 What the command line says counts before them. The names of the web server itself, `web.settings` reads.
 """

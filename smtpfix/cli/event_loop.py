@@ -1,4 +1,4 @@
-"""Which event loop `smtpfix serve` runs on: uvloop where it is installed, or asyncio's; the importer of uvloop."""
+"""The event loop of `smtpfix serve`: uvloop if it is installed, otherwise asyncio's. Only this imports uvloop."""
 
 from __future__ import annotations
 

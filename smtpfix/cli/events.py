@@ -1,4 +1,4 @@
-"""What happens while `smtpfix serve` runs, as values; `json_output` and `terminal` show them."""
+"""The events of `smtpfix serve`, as values; `json_output` and `terminal` show them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A directory of files that are readable by their owner only, complete from the moment they are there: `Folder`.
+"""`Folder`: a directory of files that only their owner can read, and that are complete when they appear.
 
 Also where several programs write to it at the same time, and where one of them is killed.
 """

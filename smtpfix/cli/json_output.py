@@ -1,4 +1,4 @@
-"""What happens while `smtpfix serve` runs as JSON, for other programs: `JSONOutput`.
+"""`JSONOutput`: the events of `smtpfix serve` as JSON, for other programs.
 
 Never has a password in what it prints, nor a message's content.
 """

@@ -1,4 +1,4 @@
-"""The store of `smtpfix serve`: opened before the servers, and closed once all is there that has come.
+"""The store of `smtpfix serve`: opened before the servers start, closed when every message is stored.
 
 Knows how a store's thread and the servers' come together.
 """

@@ -1,4 +1,4 @@
-"""Where `smtpfix serve` listens: the ports of each mode, and what ``--listen`` says."""
+"""Where `smtpfix serve` listens: the ports of each mode, and the value of ``--listen``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captured messages as a Maildir, which mail readers open: `MaildirSaver`."""
+"""`MaildirSaver`: captured messages as a Maildir, which mail readers can open."""
 
 from __future__ import annotations
 

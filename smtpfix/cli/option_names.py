@@ -1,4 +1,4 @@
-"""Errors that name the option, not what it is called in Python."""
+"""Errors that name the option, rather than the Python argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `smtpfix serve` was asked for, as a value: `ServeOptions`, read from the texts of the command line.
+"""`ServeOptions`: the options of `smtpfix serve` as a value, read from the command line.
 
 Knows neither click nor servers. Errors name the option, what was expected and what came.
 """

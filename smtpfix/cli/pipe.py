@@ -1,4 +1,4 @@
-"""Standard output as a pipe: whether anybody still reads it, and leaving it so that the interpreter ends quietly."""
+"""Standard output as a pipe: whether a reader is left, and how to leave it so that Python exits quietly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shows events in a thread of its own, so that nothing depends on who reads them: `Printer`."""
+"""`Printer`: it shows events in a thread of its own, so a slow reader of the output holds nothing up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`smtpfix probe`: a server measured, as lines for people or for one of the programs that watch servers."""
+"""`smtpfix probe`: the measurements of a server, for people or for monitoring programs."""
 
 from __future__ import annotations
 

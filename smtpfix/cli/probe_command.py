@@ -1,4 +1,4 @@
-"""The command ``smtpfix probe`` and its options, by click; what it does is `probe`'s."""
+"""The command ``smtpfix probe`` and its options, with click; `probe` does the work."""
 
 from __future__ import annotations
 

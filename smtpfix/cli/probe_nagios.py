@@ -1,4 +1,4 @@
-"""A probe's result as a monitoring plugin says it: one line, performance data, an exit status.
+"""The result of a probe as the output of a monitoring plugin: one line, performance data, an exit status.
 
 By https://www.monitoring-plugins.org/doc/guidelines.html, which Nagios, Icinga, Naemon, Centreon and Checkmk read.
 """

@@ -1,4 +1,4 @@
-"""A probe's result as Prometheus reads it, in its text format, version 0.0.4.
+"""The result of a probe in Prometheus's text format, version 0.0.4.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """

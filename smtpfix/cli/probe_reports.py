@@ -1,4 +1,4 @@
-"""A probe's result as lines for people, `facts`, and as one JSON object for programs, `as_object`."""
+"""The result of a probe as lines for people, `facts`, and as one JSON object, `as_object`."""
 
 from __future__ import annotations
 

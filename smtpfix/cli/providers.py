@@ -1,4 +1,4 @@
-"""`smtpfix providers`: the mail providers that a server can be like, and what is documented of each."""
+"""`smtpfix providers`: the mail providers that a server can imitate, and what each documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captured messages and transcripts as files: `Saver`, one file each; and what both ways to save share."""
+"""`Saver`: captured messages and transcripts as files, one each; and what it shares with `maildir`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`smtpfix serve`: starts the servers, shows and saves what happens in them, and ends without losing anything.
+"""`smtpfix serve`: it starts the servers, shows and saves what happens in them, and ends without losing anything.
 
 The servers' thread saves each message before it is answered, and puts events into a queue; this one, the main thread,
 saves transcripts; a third shows what happens, and nothing waits for it.

@@ -1,4 +1,4 @@
-"""What several processes of `smtpfix serve` cannot share: `check_workers`."""
+"""`check_workers`: it refuses options that several processes of `smtpfix serve` cannot share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `smtpfix serve` shows of TLS, as its options say: scenarios, certificates, versions."""
+"""What `smtpfix serve` shows in TLS, according to its options: scenarios, certificates, versions."""
 
 from __future__ import annotations
 

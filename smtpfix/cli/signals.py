@@ -1,4 +1,4 @@
-"""The signals that end `smtpfix serve`, and the one that has it read its rules again: `signals`."""
+"""`signals`: the signals that end `smtpfix serve`, and the one that makes it read its rules again."""
 
 from __future__ import annotations
 

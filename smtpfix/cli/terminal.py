@@ -1,4 +1,4 @@
-"""Shows a person what clients do: coloured on a terminal, plain in a pipe, harmless whatever a client sent.
+"""Events on the terminal: coloured, or plain in a pipe, and harmless whatever a client sent.
 
 The only importer of rich. Text from the wire passes through `printable` and is never read as rich's markup.
 """

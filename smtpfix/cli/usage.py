@@ -1,4 +1,4 @@
-"""What click has to say of a command line, in this package's words: what may have been meant, and where it was said."""
+"""click's usage errors in this package's words, with a suggestion and the source of the wrong value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may log in to `smtpfix serve`: its options, and a file of users, in clear or as htpasswd writes it."""
+"""The users of `smtpfix serve`: its options, and a file of users, in clear or in htpasswd's format."""
 
 from __future__ import annotations
 

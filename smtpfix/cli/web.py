@@ -1,4 +1,4 @@
-"""`smtpfix web`: the page and the APIs alone, in a process of their own, over a store that others write."""
+"""`smtpfix web`: the page and the APIs alone, in a process of their own, for a store that others write."""
 
 from __future__ import annotations
 

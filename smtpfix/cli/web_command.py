@@ -1,4 +1,4 @@
-"""The command ``smtpfix web`` and its options, by click; what it does is `web`'s."""
+"""The command ``smtpfix web`` and its options, with click; `web` does the work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that `smtpfix serve --web` and `smtpfix web` share, by click."""
+"""The options that `smtpfix serve --web` and `smtpfix web` share, with click."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the options of `web_options` ask for: settings of the web server, and the context that HTTPS needs."""
+"""From the options of `web_options` to the settings of the web server and its TLS context."""
 
 from __future__ import annotations
 

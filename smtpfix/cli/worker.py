@@ -1,4 +1,4 @@
-"""One of several processes that serve together: it tells the one above it what happens, as octets to print and numbers.
+"""One worker process of `smtpfix serve`: it reports to its parent, with octets to print and numbers.
 
 Knows nothing of the others; `workers` starts them and puts together what they tell.
 """

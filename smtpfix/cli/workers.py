@@ -1,4 +1,4 @@
-"""`smtpfix serve --workers N`: processes that share each port, and the one above them, which prints and replaces.
+"""`smtpfix serve --workers N`: processes that share each port, and their parent, which prints and replaces them.
 
 This one has no threads, so that it can fork at any time: it opens all sockets, which stay while workers come and go,
 and prints what workers tell, whole events at a time.

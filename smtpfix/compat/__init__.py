@@ -1,4 +1,4 @@
-"""Fixtures and classes by the names that other packages have for them, served by smtpfix: a way to move a suite over.
+"""Fixtures and classes under the names of other packages, to move a test suite to smtpfix.
 
 Nothing imports it but whoever asks: ``pytest_plugins = ["smtpfix.compat.smtpdfix"]``.
 """

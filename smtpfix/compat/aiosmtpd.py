@@ -1,4 +1,4 @@
-"""`Controller`: a server whose handler decides, by the hooks that aiosmtpd's handlers have.
+"""`Controller`: a server whose handler decides, through the hooks of aiosmtpd's handlers.
 
 ``from smtpfix.compat.aiosmtpd import Controller`` takes the place of ``from aiosmtpd.controller import Controller``.
 """

@@ -1,4 +1,4 @@
-"""SMTP where a handler's hooks have a say: the conversation holds while one runs, and answers what it returns.
+"""SMTP with a handler's hooks: the conversation waits while a hook runs, and answers what it returns.
 
 A hook is asked where the policy and the rules would have the command succeed; what they refuse it never hears of.
 """

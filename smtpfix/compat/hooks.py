@@ -1,4 +1,4 @@
-"""`Hooks`: what a handler written for aiosmtpd says to a client, as replies; with the values it is given.
+"""`Hooks`: the hooks of an aiosmtpd handler, with the values they get, and their results as replies.
 
 Everything here runs in a thread of `workers`, where a hook may raise, wait and sleep.
 """

@@ -1,4 +1,4 @@
-"""`Outbox`: captured messages as a list of `email.message.Message`, which is what other packages' tests look at."""
+"""`Outbox`: captured messages as a list of `email.message.Message`, as the tests of other packages expect."""
 
 from __future__ import annotations
 

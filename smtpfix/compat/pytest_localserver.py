@@ -1,4 +1,4 @@
-"""The fixture `smtpserver` and its `Server`, as pytest-localserver has them.
+"""The fixture `smtpserver` and its `Server`, with pytest-localserver's interface.
 
 ``pytest_plugins = ["smtpfix.compat.pytest_localserver"]`` in the topmost ``conftest.py`` is all that a suite needs.
 """

@@ -1,4 +1,4 @@
-"""The fixture `smtpd` and the classes behind it, as smtpdfix has them: `AuthController`, `Config`, `SMTPDFix`.
+"""The fixture `smtpd` and its classes, with smtpdfix's interface: `AuthController`, `Config`, `SMTPDFix`.
 
 ``pytest_plugins = ["smtpfix.compat.smtpdfix"]`` in the topmost ``conftest.py`` is all that a suite needs.
 """

@@ -1,4 +1,4 @@
-"""`Config`: the settings of the `smtpd` fixture, from ``SMTPD_*`` variables and changed by the test, as a `Policy`."""
+"""`Config`: the settings of the `smtpd` fixture as a `Policy`, from ``SMTPD_*`` variables and from the test."""
 
 from __future__ import annotations
 

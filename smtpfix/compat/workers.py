@@ -1,4 +1,4 @@
-"""Threads in which hooks run, each with an event loop: one hook that waits or sleeps holds up no other.
+"""Threads in which hooks run, each with an event loop: a hook that waits or sleeps holds up no other.
 
 Hooks that do not overlap all run in the same thread and loop. Knows nothing of SMTP.
 """

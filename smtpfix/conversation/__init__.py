@@ -1,4 +1,4 @@
-"""What every protocol's conversation shares: the way into TLS, rules being played, a login, counting clients.
+"""What the conversations of all protocols share: the start of TLS, rules, logins, and limits on clients.
 
 Knows when; what is said, and what a command means, is the protocol's.
 """

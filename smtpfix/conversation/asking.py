@@ -1,4 +1,4 @@
-"""Questions to code that the server was given, each in a thread of its own: `Question`.
+"""`Question`: a call of a function that the server was given, in a thread of its own.
 
 A session waits for the answer, nobody else does. A thread for each, and no pool: however many sleep, none waits for
 another; they are daemons, so that one that never comes back keeps no process from ending.

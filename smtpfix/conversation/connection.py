@@ -1,4 +1,4 @@
-"""One client's connection as the rooms of its conversation see it: `Connection`.
+"""`Connection`: one client's connection, as the modules of its conversation see it.
 
 Each room gets this one thing: what the connection is made of, and what the conversation lets its rooms do.
 """

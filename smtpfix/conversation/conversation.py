@@ -1,4 +1,4 @@
-"""One session of any protocol, from connecting to the end: `Conversation`, a `wire.channel.Listener`.
+"""`Conversation`: one session of any protocol, from its start to its end, as a `wire.channel.Listener`.
 
 It stands between the channel and a protocol's commands: it greets, begins TLS, takes lines off the buffer, lets rules
 have their say, and ends. Synchronous: a timer runs only where a rule waits. What a line means is the protocol's.

@@ -1,4 +1,4 @@
-"""What went wrong in functions and observers that are not the server's own: `Failures`, one server's.
+"""`Failures`: the exceptions of the functions and observers that one server was given.
 
 Knows exceptions; what the client is told is the conversation's.
 """

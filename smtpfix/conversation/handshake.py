@@ -1,4 +1,4 @@
-"""A TLS handshake in which a rule has a say: before the server answers the ClientHello, or between two of its records.
+"""A TLS handshake with a rule in it: before the server answers the ClientHello, or between two of its records.
 
 Stands between `channel` and the TLS stack only where there is a rule for the stage ``HANDSHAKE``. While the rule's
 actions are played the connection is in clear: octets go out as they are, and closing says no close_notify.

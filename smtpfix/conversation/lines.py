@@ -1,4 +1,4 @@
-"""Command lines off a connection's buffer, one at a time, with a limit."""
+"""Command lines from a connection's buffer, one at a time, with a limit."""
 
 from __future__ import annotations
 

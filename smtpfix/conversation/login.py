@@ -1,4 +1,4 @@
-"""A login in one session: the client's turns, the rules at each of them, and the record of every attempt: `Login`.
+"""`Login`: the logins of one session, with the client's turns, the rules at each turn, and every attempt.
 
 Hearing what the client says and settling the answer are two steps with the rules between them, so nothing that a rule
 breaks off is missing from the record. Whether a client may log in here, and in what words, is the protocol's.

@@ -1,4 +1,4 @@
-"""How many connections clients have, and how often they do something: a `Ledger` a server, a `Meter` a session.
+"""How many connections clients have, and how often they act: a `Ledger` per server, a `Meter` per session.
 
 Knows when something is too much; what is counted beside connections, and what is said then, is the protocol's. Used in
 the server's thread only, but for `Ledger.advance` and `Ledger.forget`.

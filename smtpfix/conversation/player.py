@@ -1,4 +1,4 @@
-"""Plays a rule's actions on one connection: what they do to its bytes, and when the command itself is performed.
+"""How a rule's actions change the bytes of one connection, and when the command itself is performed.
 
 An action says what it does by a `Performance`; what a command means is not known here.
 """

@@ -1,4 +1,4 @@
-"""What `Server` knows of a protocol: `ServedProtocol`, of which each protocol's wing has one value.
+"""`ServedProtocol`: what `Server` knows about a protocol. Each protocol's wing has one value of it.
 
 A policy's class says which one it is; nothing else here knows any of them.
 """

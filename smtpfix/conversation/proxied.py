@@ -1,4 +1,4 @@
-"""The PROXY protocol header before all else: `HeaderFirst` says whom a session belongs to from then on.
+"""`HeaderFirst`: the PROXY protocol header at the start of a connection, which names the client.
 
 The header's syntax is `wire.proxy_header`'s.
 """

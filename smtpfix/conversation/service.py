@@ -1,4 +1,4 @@
-"""What all conversations of a server share: `Service`, made when it starts."""
+"""`Service`: what all conversations of a server share, created when the server starts."""
 
 from __future__ import annotations
 

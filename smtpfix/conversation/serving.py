@@ -1,4 +1,4 @@
-"""The life of a running server, in the loop thread: it listens, takes connections, sweeps and closes: `Serving`.
+"""`Serving`: the life of a running server in the loop thread. It listens, accepts, sweeps and closes.
 
 Knows no protocol and no rules: what is said on a connection is its conversation's.
 """

@@ -1,4 +1,4 @@
-"""What a server does instead of a TLS handshake, where the scenario has it so: stall, close, or a fatal alert."""
+"""The faults that a scenario has instead of a TLS handshake: stall, close, or a fatal alert."""
 
 from __future__ import annotations
 

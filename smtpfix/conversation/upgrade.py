@@ -1,4 +1,4 @@
-"""How TLS begins on one connection, by a command or at once, and what a scenario has begin in its place.
+"""How TLS begins on one connection, by a command or at once, and the faults that a scenario has instead.
 
 Knows what came in clear behind the command; what is forgotten once TLS is there is `conversation`'s business.
 """

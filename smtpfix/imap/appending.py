@@ -1,4 +1,4 @@
-"""APPEND (RFC 9051 section 6.3.12), of several messages too (RFC 3502), and the dates that it has."""
+"""APPEND (RFC 9051 section 6.3.12), also with several messages (RFC 3502), and its dates."""
 
 from __future__ import annotations
 

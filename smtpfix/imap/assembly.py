@@ -1,4 +1,4 @@
-"""A command put together of its lines and literals (RFC 9051 section 4.3, RFC 7888), within limits: `Assembly`."""
+"""`Assembly`: a command from its lines and literals (RFC 9051 section 4.3, RFC 7888), within limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server offers, before the login and behind it (RFC 9051 section 6.1.1): `before_login`, `after_login`."""
+"""The capabilities of a server before and after the login (RFC 9051 section 6.1.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command that has come whole: its tag, its name, and where its arguments are read: `Command`."""
+"""`Command`: a complete command, with its tag, its name and a cursor for its arguments."""
 
 from __future__ import annotations
 

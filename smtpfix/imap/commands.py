@@ -1,4 +1,4 @@
-"""What becomes of a command that has come whole: the rules have their say, and then it is performed: `Commands`."""
+"""`Commands`: complete commands, which the rules see first and the engine then performs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One IMAP session: policy, rules and record around the engine; what is IMAP's own of a `Conversation`.
+"""One IMAP session: the part of a `Conversation` that is IMAP's own.
 
 It takes commands off lines and literals; what they do is `commands` to say, and how answers are said `speech`.
 """

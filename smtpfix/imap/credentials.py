@@ -1,4 +1,4 @@
-"""What in a line of IMAP is secret: what LOGIN and AUTHENTICATE carry (RFC 9051 sections 6.2.2 and 6.2.3).
+"""What is secret in a line of IMAP: the credentials of LOGIN and AUTHENTICATE (RFC 9051 sections 6.2.2 and 6.2.3).
 
 What stands behind a verb that nobody knows is secret too: one that is mistyped has a password behind it as well.
 """

@@ -1,4 +1,4 @@
-"""The arguments of a command, read one by one off its lines and literals (RFC 9051 section 9): `Cursor`."""
+"""`Cursor`: the arguments of a command, read one by one from its lines and literals (RFC 9051 section 9)."""
 
 from __future__ import annotations
 

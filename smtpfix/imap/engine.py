@@ -1,4 +1,4 @@
-"""Which command is done where, and in which state it may come: `Engine`; no connection, no login.
+"""`Engine`: which module performs a command, and in which states it is allowed; no connection, no login.
 
 Synchronous and lazy: what a command is answered is drawn from a generator, piece by piece.
 """

@@ -1,4 +1,4 @@
-"""FETCH's answers (RFC 9051 section 7.5.2), a message at a time, with the octets of messages as they are stored."""
+"""The responses to FETCH (RFC 9051 section 7.5.2), one message at a time, with the octets as they are stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Header fields as they stand, and the addresses in them, as ENVELOPE and SEARCH want them (RFC 9051 section 7.5.2).
+"""Header fields and their addresses, as ENVELOPE and SEARCH need them (RFC 9051 section 7.5.2).
 
 `mail.header_values` reads what a test wants to know of a message; here nothing is decoded, and display names count.
 """

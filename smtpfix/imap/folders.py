@@ -1,4 +1,4 @@
-"""Commands that open, make and move mailboxes: SELECT to UNSUBSCRIBE (RFC 9051 sections 6.3.2 to 6.3.8)."""
+"""Commands that open, create and change mailboxes: SELECT to UNSUBSCRIBE (RFC 9051 sections 6.3.2 to 6.3.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server calls an account's folders: by its own delimiter, and in INBOX where it puts them there (RFC 2342).
+"""The names of an account's folders on a server: its delimiter, and whether they are inside INBOX (RFC 2342).
 
 Accounts have one way to name folders, ``/`` between those in each other, however the servers that they are read from
 name them. A delimiter changes places with ``/``: so each name has one counterpart, and none is lost.

@@ -1,4 +1,4 @@
-"""What FETCH asks for, read off the command (RFC 9051 section 6.4.5): `Item`, `Section`."""
+"""`Item` and `Section`: what a FETCH command requests (RFC 9051 section 6.4.5)."""
 
 from __future__ import annotations
 

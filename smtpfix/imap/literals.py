@@ -1,4 +1,4 @@
-"""`Literals`: what a rule does to an answer so that every string in it is a literal (RFC 9051 section 4.3)."""
+"""`Literals`: a rule's action that sends every string of an answer as a literal (RFC 9051 section 4.3)."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Literals(AnswerEdit):
-    """Have every string of an answer be a literal, and the names of mailboxes: ``{7}`` and behind it ``Message``.
+    """Send every string of an answer, and the names of mailboxes, as a literal: ``{7}``, then ``Message``.
 
-    What is a literal already stays as it is, and so do response codes and texts.
+    Existing literals, response codes and texts stay as they are.
     """
 
     forms = (

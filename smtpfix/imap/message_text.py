@@ -1,4 +1,4 @@
-"""What a stored message says, decoded for SEARCH and SORT: `Text`, kept with the message once somebody has asked."""
+"""`Text`: the decoded text of a stored message, for SEARCH and SORT, cached with the message on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an IMAP server demands and offers beside what every server does: `ImapPolicy`."""
+"""`ImapPolicy`: what an IMAP server demands and offers, in addition to what servers of all protocols do."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _DELIMITERS: Final = ("/", ".", "\\")
 @suggests_fields(MEANT)
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class ImapPolicy(ServerPolicy):
-    """Everything that is decided before an IMAP server starts; it does not change while the server runs.
+    """The settings of an IMAP server. They do not change while the server runs.
 
-    ``ImapPolicy("tls-required", users={"ann": "s3cret"})``; the fields that every server has are those of
-    `ServerPolicy`. Where `auth_in_clear` is None, clients may log in outside TLS in the modes ``plain`` and
-    ``starttls``: nothing works without a login here.
+    ``ImapPolicy("tls-required", users={"ann": "s3cret"})``. `ServerPolicy` defines the fields that servers of all
+    protocols share. If `auth_in_clear` is None, clients may log in outside TLS in the modes ``plain`` and ``starttls``,
+    because nothing in IMAP works without a login.
 
-    Raises `InvalidValueError` naming the field, the value and what is allowed, and `UnknownScenario` for a certificate
-    that is not in the catalogue.
+    Raises `InvalidValueError`, which names the field, its value and what is allowed, and `UnknownScenario` for a
+    scenario that is not in the catalogue.
     """
 
     clear_modes: ClassVar[frozenset[Mode]] = frozenset({Mode.PLAIN, Mode.STARTTLS})
@@ -39,32 +39,33 @@ class ImapPolicy(ServerPolicy):
     reads_mail: ClassVar[bool] = True
 
     users: Users = field(default=ANY_USER, repr=False)
-    """Who may log in: name to password, to `Token`, or to several of them; everybody by default; None nobody."""
+    """Who may log in: a mapping of names to a password, a `Token`, or several of them. By default everybody; None:
+    nobody."""
     folders: Sequence[str] = ("Drafts", "Sent", "Trash")
-    """The folders that an account has beside INBOX from the start, those in others with a ``/``; Archive, Drafts, Junk,
-    Sent and Trash have the special use of their name (RFC 6154)."""
+    """The folders that each account has from the start, in addition to INBOX. Write ``/`` between a folder and one
+    inside it. Archive, Drafts, Junk, Sent and Trash have the special use of that name (RFC 6154)."""
     delimiter: str | None = "/"
-    """What stands between the names of a folder and of one in it, as clients have to write them: ``/``, ``.`` or a
-    backslash; None: no folder is in another. Tests, and `folders`, write ``/``; where a name has the delimiter in it,
-    clients see a ``/`` there."""
+    """The hierarchy delimiter that clients see (RFC 9051 section 5.1): ``/``, ``.`` or a backslash. None: no folder is
+    inside another. Tests and `folders` always write ``/``; if the name of a folder contains the delimiter, clients see
+    ``/`` instead."""
     under_inbox: bool = False
-    """Whether all other folders are in INBOX, as Courier and some Dovecots have it: ``INBOX.Sent``. NAMESPACE says so
-    (RFC 9051 section 6.3.10), and a name that does not begin like this is NO. It needs a delimiter."""
+    """Whether all other folders are inside INBOX, as in Courier and in some Dovecots: ``INBOX.Sent``. NAMESPACE says so
+    (RFC 9051 section 6.3.10), and any other name is answered NO. This needs a delimiter."""
     hide: Collection[str] = frozenset()
-    """Capabilities that this server does not have; a command that needs one of them is BAD."""
+    """Capabilities that this server does not have. A command that needs one of them is answered BAD."""
     append_limit: int = 33_554_432
-    """Octets that the messages of one APPEND may have; more is answered ``NO [TOOBIG]`` (RFC 7889)."""
+    """Octets that the messages of one APPEND may have. Any more are answered ``NO [TOOBIG]`` (RFC 7889)."""
     quota: int | None = None
-    """Octets that an account may hold; APPEND, COPY and MOVE beyond are ``NO [OVERQUOTA]`` (RFC 9208). None: no limit,
-    and no QUOTA."""
+    """Octets that an account may hold. An APPEND, COPY or MOVE beyond that is answered ``NO [OVERQUOTA]`` (RFC 9208).
+    None: no limit, and no QUOTA capability."""
     read_only: bool = False
-    """Whether mailboxes can be looked at only: SELECT says ``[READ-ONLY]``, and what would change one is NO."""
+    """Whether clients cannot change mailboxes: SELECT is answered ``[READ-ONLY]``, and any change NO."""
     command_limit: int = 65_536
-    """Longest command in octets without its literals; RFC 7162 section 4 asks for 8,192 at least."""
+    """Longest command in octets, without its literals. RFC 7162 section 4 recommends at least 8,192."""
     timeout: float = 1800.0
-    """Seconds a connected client may be silent; section 5.4 of RFC 9051 asks for 30 minutes at least."""
+    """Seconds that a client may be silent. RFC 9051 section 5.4 requires at least 30 minutes."""
     greeting: str = "{hostname} IMAP smtpfix"
-    """The text of the greeting, behind the capabilities; may hold ``{hostname}``."""
+    """The text of the greeting, after the capabilities. It may contain ``{hostname}``."""
 
     def _check(self) -> None:
         super(ImapPolicy, self)._check()
@@ -100,7 +101,7 @@ class ImapPolicy(ServerPolicy):
 
     @property
     def account_folders(self) -> Sequence[str]:
-        """The folders that accounts have beside INBOX."""
+        """The folders that each account has in addition to INBOX."""
         return self.folders
 
     def speaks(self) -> Protocol:

@@ -1,4 +1,4 @@
-"""IMAP, as the rest of the house knows it: `PROTOCOL`."""
+"""`PROTOCOL`: IMAP, as the other wings know it."""
 
 from __future__ import annotations
 

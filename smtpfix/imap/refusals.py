@@ -1,4 +1,4 @@
-"""`Refused`: a command that is of the grammar and fails all the same, which is answered NO (RFC 9051 section 7.1.2)."""
+"""`Refused`: a correct command that fails, and is answered NO (RFC 9051 section 7.1.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SEARCH asks for, read and then asked of each message (RFC 9051 section 6.4.4): `Criterion`.
+"""`Criterion`: the criteria of SEARCH, read from the command and tested on each message (RFC 9051 section 6.4.4).
 
 Keys of RFC 7162 (MODSEQ) and RFC 5032 (OLDER, YOUNGER) are among them.
 """

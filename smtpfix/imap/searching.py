@@ -1,4 +1,4 @@
-"""SEARCH and SORT (RFC 9051 section 6.4.4, RFC 5256, RFC 5267), and how what was found is told."""
+"""SEARCH and SORT (RFC 9051 section 6.4.4, RFC 5256, RFC 5267), and their responses."""
 
 from __future__ import annotations
 

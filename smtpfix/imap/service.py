@@ -1,4 +1,4 @@
-"""What all conversations of an IMAP server share: `IMAPService`."""
+"""`IMAPService`: what all conversations of an IMAP server share."""
 
 from __future__ import annotations
 

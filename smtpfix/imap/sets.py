@@ -1,4 +1,4 @@
-"""Sets of sequence numbers and UIDs (RFC 9051 section 4.1.1): `SequenceSet`, and how numbers are written shortly."""
+"""`SequenceSet`: sets of sequence numbers and UIDs (RFC 9051 section 4.1.1), and their shortest form."""
 
 from __future__ import annotations
 

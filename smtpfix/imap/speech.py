@@ -1,4 +1,4 @@
-"""What an IMAP session says: answers piece by piece, as fast as the client reads them: `Speech`."""
+"""`Speech`: the answers of an IMAP session, piece by piece, as fast as the client reads them."""
 
 from __future__ import annotations
 

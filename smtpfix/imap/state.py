@@ -1,4 +1,4 @@
-"""What one session has said and been told: `State`, on which commands work (RFC 9051 section 3)."""
+"""`State`: the state of one session, on which commands work (RFC 9051 section 3)."""
 
 from __future__ import annotations
 

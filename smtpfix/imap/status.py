@@ -1,6 +1,6 @@
-"""Status responses (RFC 9051 section 7.1): `No`, `Bad`, `Bye` and `PreAuth` beside `Ok`; and `GoOn`, to continue.
+"""Status responses (RFC 9051 section 7.1): `No`, `Bad`, `Bye` and `PreAuth` beside `Ok`; and `GoOn`.
 
-Values, as rules have them: which command one answers, its tag, is known where it is sent.
+Values, as rules have them. The code that sends one knows the tag of the command that it answers.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class _Negative(Status):
 
 
 class No(_Negative):
-    """The command failed: ``No("later", "UNAVAILABLE")``."""
+    """The answer that the command failed: ``No("later", "UNAVAILABLE")`` (RFC 9051 section 7.1.2)."""
 
     __slots__ = ()
     word = "NO"
 
 
 class Bad(_Negative):
-    """The command is not of the grammar, or not for this state: ``Bad("what?")``."""
+    """The answer that the command breaks the grammar or the state: ``Bad("what?")`` (RFC 9051 section 7.1.3)."""
 
     __slots__ = ()
     word = "BAD"
@@ -52,7 +52,7 @@ class Bye(_Negative):
 
 
 class PreAuth(Status):
-    """The greeting of a server to which the client has logged in already (section 7.1.4): ``PreAuth("hello")``."""
+    """The greeting of a server that treats the client as logged in: ``PreAuth("hello")`` (RFC 9051 section 7.1.4)."""
 
     __slots__ = ()
     word = "PREAUTH"
@@ -64,7 +64,7 @@ class PreAuth(Status):
 
 
 class GoOn(_Negative):
-    """A continuation request (RFC 9051 section 7.6), which has no tag: ``GoOn("go on")``."""
+    """A continuation request, which has no tag: ``GoOn("go on")`` (RFC 9051 section 7.6)."""
 
     __slots__ = ()
     word = "+"

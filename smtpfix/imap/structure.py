@@ -1,4 +1,4 @@
-"""A message's parts as FETCH names them: sections, ENVELOPE and BODYSTRUCTURE (RFC 9051 sections 6.4.5 and 7.5.2).
+"""The parts of a message for FETCH: sections, ENVELOPE and BODYSTRUCTURE (RFC 9051 sections 6.4.5 and 7.5.2).
 
 All of it is read off the octets by `mail.mime`, and nothing is written anew: sections and sizes agree to the octet.
 """

@@ -1,4 +1,4 @@
-"""The tags of a session, and which one its client will use next, for rules that answer it beforehand: `Tags`."""
+"""`Tags`: the tags of a session, and the client's likely next tag, for rules that answer it in advance."""
 
 from __future__ import annotations
 

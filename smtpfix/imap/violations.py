@@ -1,4 +1,4 @@
-"""What a client did against the standards in an IMAP session, by what came and nothing else."""
+"""How a client broke the standards in an IMAP session, judged by what it sent alone."""
 
 from __future__ import annotations
 

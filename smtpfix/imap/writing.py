@@ -1,4 +1,4 @@
-"""How values are written in answers (RFC 9051 section 9): strings, dates, and what stands in parentheses."""
+"""How responses encode values (RFC 9051 section 9): strings, dates and parenthesized lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A password of which only a hash is known, as htpasswd of the Apache HTTP server writes it: `HashedPassword`.
+"""`HashedPassword`: a password of which only the hash is known, in the format of Apache's htpasswd.
 
 Knows the forms that are checked in an instant: a slow one would hold up every other client of the loop.
 """

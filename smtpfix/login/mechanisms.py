@@ -1,6 +1,6 @@
-"""The SASL mechanisms of AUTH (RFC 4954), each one class: a generator that yields challenges and is sent the answers.
+"""The SASL mechanisms of AUTH (RFC 4954), one class each: a generator that yields challenges and receives answers.
 
-Knows neither base64 nor replies. A new mechanism is a class here and a line in `MECHANISMS`.
+It knows neither base64 nor replies. To add a mechanism, write a class here and a line in `MECHANISMS`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from .names import ANY_USER, AnyUser
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A bearer token (RFC 6750) in the place of a password: ``users={"ann": Token("abc", expires=...)}``.
+    """A bearer token (RFC 6750), instead of a password: ``users={"ann": Token("abc", expires=...)}``.
 
-    XOAUTH2 and OAUTHBEARER take tokens, and no passwords. Raises `InvalidValueError`.
+    XOAUTH2 and OAUTHBEARER accept tokens, and no passwords. Raises `InvalidValueError`.
     """
 
     value: str = field(repr=False)
-    """The token as the client sends it: ASCII letters, digits, ``-._~+/`` and ``=`` at its end (RFC 6750 section 2.1).
-    Not in the repr, which ends up in reports."""
+    """The token as the client sends it: ASCII letters, digits, ``-._~+/``, and ``=`` at its end (RFC 6750 section 2.1).
+    It is not in the repr, because reports show that."""
     expires: datetime | None = None
-    """From when on it is refused, with a time zone; None never. In the past, it has expired already."""
+    """When the token expires: a datetime with a time zone. None: never. A time in the past makes an expired token."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.value, str) or not _B64TOKEN.fullmatch(self.value):
@@ -44,14 +44,14 @@ class Token:
             raise InvalidValueError("Token.expires", self.expires, "a datetime with a time zone, or None")
 
     def is_valid(self, at: datetime | None = None) -> bool:
-        """Return whether it has not expired at that time, or now."""
+        """Return whether the token is valid at that time, by default now."""
         return self.expires is None or (at or datetime.now(UTC)) < self.expires
 
 
 _B64TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 Credential: TypeAlias = str | Token | HashedPassword
-"""What a user is known by: a password, its hash, or a token."""
+"""What proves a user's identity: a password, its hash, or a token."""
 
 Users: TypeAlias = (
     Mapping[str, Credential | Sequence[Credential]] | Callable[[str, str], bool] | Literal[AnyUser.ANY_USER] | None

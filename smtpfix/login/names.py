@@ -1,4 +1,4 @@
-"""The names of the SASL mechanisms, and `ANY_USER`: what policies are made of, whether anybody logs in or not."""
+"""The names of the SASL mechanisms, and `ANY_USER`."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Final
 
 
 class AnyUser(Enum):
-    """Type of `ANY_USER`."""
+    """The type of `ANY_USER`."""
 
     ANY_USER = "any user"
 
 
 ANY_USER: Final = AnyUser.ANY_USER
-"""As `Policy.users`: accept every user, password and token, and record them."""
+"""For `Policy.users`: accept every user with any password or token, and record them."""
 
 SCRAM_PLUS: Final = ("SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS")
-"""The mechanisms that bind to the TLS channel."""
+"""The mechanisms that bind to the TLS channel (RFC 5802 section 6)."""
 
 SCRAM: Final = ("SCRAM-SHA-1", "SCRAM-SHA-256", *SCRAM_PLUS)
 """The mechanisms of `sasl_scram`, which need the extra ``smtpfix[scram]``."""
 
 MECHANISM_NAMES: Final = ("PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER", "EXTERNAL", "ANONYMOUS", *SCRAM)
-"""Every mechanism there is."""
+"""Every mechanism that exists here."""
 
 ASKING: Final = ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
-"""The mechanisms that show the server a password or a token, which a function can be asked about."""
+"""The mechanisms that reveal a password or a token to the server, which can pass it to a function."""
 
 DEFAULT_MECHANISMS: Final = ("PLAIN", "LOGIN")
-"""The mechanisms offered unless the policy says otherwise, in this order."""
+"""The mechanisms that a server offers by default, in this order."""

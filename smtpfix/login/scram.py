@@ -1,4 +1,4 @@
-"""SCRAM (RFC 5802, RFC 7677), with channel binding and without: a class for each mechanism.
+"""SCRAM (RFC 5802, RFC 7677), with and without channel binding: one class per mechanism.
 
 The only importer of scramp, which the extra ``smtpfix[scram]`` installs: it prepares names and passwords by SASLprep
 (RFC 4013) and derives the keys. What went wrong is told where the RFC has it, in the server's last message.

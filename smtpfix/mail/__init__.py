@@ -1,4 +1,4 @@
-"""What was captured: messages, the inbox they are in, and which of them is meant.
+"""The captured mail: messages, the inbox, the accounts that clients read, and how tests find a message.
 
 Knows a message's octets and its envelope; knows neither connections nor the protocol that brought it.
 """

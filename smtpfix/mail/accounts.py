@@ -1,6 +1,6 @@
-"""`Accounts`: where readers find what was captured, an `Account` for each user; tests look into them too.
+"""`Accounts`: where clients read the captured messages, with an `Account` for each user. Tests can look into them.
 
-Deleting, moving and appending change accounts and never the inbox, which is the evidence of what was sent.
+Deleting, moving and appending change accounts, but never the inbox, which is the evidence of what was sent.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 INBOX: Final = "INBOX"
 """The folder that every account has, under this name in any case (RFC 9051 section 5.1)."""
 DELIMITER: Final = "/"
-"""What stands between the names of a folder and of one in it."""
+"""What separates the names of a folder and of one inside it."""
 _SPECIAL_USE: Final = {name: f"\\{name}" for name in ("Archive", "Drafts", "Junk", "Sent", "Trash")}
 _NEAR_MISSES: Final = 5
 
 
 class Account:
-    """One user's folders. All that a test asks of it are values of that moment."""
+    """One user's folders. What it returns to a test are values of that moment."""
 
     def __init__(self, user: str, shelf: Shelf, next_uidvalidity: Callable[[], int]) -> None:
         self.user = user
@@ -63,12 +63,12 @@ class Account:
 
     @property
     def inbox(self) -> Folder:
-        """The folder that mail comes to, and all there is in POP3."""
+        """The folder INBOX, where mail arrives; in POP3 the only one."""
         return self[INBOX]
 
     @property
     def folders(self) -> tuple[Folder, ...]:
-        """All its folders, INBOX first."""
+        """All folders, INBOX first."""
         return tuple(mailbox.folder() for mailbox in self._boxes())
 
     def __getitem__(self, folder: str) -> Folder:
@@ -77,29 +77,30 @@ class Account:
 
     @property
     def gone(self) -> tuple[Gone, ...]:
-        """What readers took out of its folders, oldest first."""
+        """What clients removed from the folders, oldest first."""
         with self.lock:
             return tuple(self._gone.values())
 
     @property
     def lost(self) -> tuple[Gone, ...]:
-        """What of `gone` was never read whole, and is in no other folder: nobody has it any more.
+        """The messages of `gone` that no client ever read completely and that are in no other folder.
 
-        Each message once, as it was where it was last.
+        Each message appears once, as it was last.
         """
         with self.lock:
             last = {entry.mail: gone for entry, gone in self._gone.items()}
             return tuple(gone for mail, gone in last.items() if not mail.retrievals and not mail.copies)
 
     def find(self, *, folder: str | None = None, **criteria: Unpack[Criteria]) -> tuple[StoredMessage, ...]:
-        """Return the messages that match, in one folder or in all, without waiting."""
+        """Return the messages that match, in one folder or in all of them, without waiting."""
         matcher = Matcher(criteria)
         return tuple(stored for stored in self._stored(folder) if matcher.matches(stored.message))
 
     def one(self, *, timeout: float = 0.0, folder: str | None = None, **criteria: Unpack[Criteria]) -> StoredMessage:
-        """Return the one message that matches; with `timeout`, wait so many seconds for it.
+        """Return the one message that matches. With `timeout`, wait up to so many seconds for it.
 
-        Raises `NoMessage` or, when several match, `UnexpectedMessage`: both are assertion errors that explain.
+        Raises `NoMessage` if none matches and `UnexpectedMessage` if several match. Both are assertion errors, and
+        explain what came near.
         """
         __tracebackhide__ = True
         if timeout > 0:
@@ -115,9 +116,9 @@ class Account:
     def wait(
         self, count: int = 1, *, timeout: float = 5.0, folder: str | None = None, **criteria: Unpack[Criteria]
     ) -> tuple[StoredMessage, ...]:
-        """Return the first `count` messages that match, waiting up to `timeout` seconds for them.
+        """Return the first `count` messages that match. Wait up to `timeout` seconds for them.
 
-        Raises `NoMessage`, and `BlockingWaitError` where it would stop an event loop.
+        Raises `NoMessage`, and `BlockingWaitError` on a running event loop.
         """
         __tracebackhide__ = True
         matcher, known = Matcher(criteria), dict[CapturedMessage, bool]()
@@ -146,7 +147,7 @@ class Account:
         flags: Iterable[str] = (),
         date: datetime | None = None,
     ) -> StoredMessage:
-        """Put a message into a folder, as if it had come, and return it. Raises `InvalidValueError`."""
+        """Put a message into a folder, as if it had arrived, and return it. Raises `InvalidValueError`."""
         mailbox = self._box(folder)
         try:
             known = known_flags(flags)
@@ -181,11 +182,11 @@ class Account:
     # For protocols
 
     def mailbox(self, name: str) -> Mailbox | None:
-        """Return a folder to work on, INBOX in any case; None if there is none."""
+        """Return a folder to work on (INBOX in any case); None without one."""
         return self.mailboxes.get(INBOX if name.upper() == INBOX else name)
 
     def create(self, name: str, special_use: str | None = None) -> Mailbox:
-        """Make a folder, and those it is in; one there is comes back, and can be selected from now on."""
+        """Create a folder and those that it is inside; an existing one is returned, and can be selected again."""
         with self.lock:
             parent = name.rpartition(DELIMITER)[0]
             if parent and parent not in self.mailboxes:
@@ -198,7 +199,7 @@ class Account:
             return box
 
     def delete(self, name: str, source: SessionSource | None = None) -> None:
-        """Delete a folder and its messages; while others are in it, its name stays (RFC 9051 section 6.3.5)."""
+        """Delete a folder and its messages; if folders are inside it, its name stays (RFC 9051 section 6.3.5)."""
         with self.lock:
             box = self.mailboxes[name]
             box.remove(box.entries, "DELETE", source)
@@ -208,7 +209,7 @@ class Account:
                 del self.mailboxes[name]
 
     def rename(self, name: str, to: str, source: SessionSource | None = None) -> None:
-        """Rename a folder and those in it, with a new UIDVALIDITY; of INBOX, the messages go and the folder stays."""
+        """Rename a folder and those inside it, with a new UIDVALIDITY; of INBOX, only the messages move."""
         with self.lock:
             if name == INBOX:
                 inbox = self.mailboxes[INBOX]
@@ -235,25 +236,25 @@ class Account:
         return View(self._shelf, mailbox, read_only=read_only, loop=loop, told=told)
 
     def hold(self, holder: object) -> bool:
-        """Lock the account for one session of POP3 (RFC 1939 section 4); return whether nobody else has it."""
+        """Lock the account for one POP3 session (RFC 1939 section 4); return whether no other session has it."""
         with self.lock:
             if self._holder is None:
                 self._holder = holder
             return self._holder is holder
 
     def let_go(self, holder: object) -> None:
-        """Release the lock, if this session has it."""
+        """Release the lock if this session has it."""
         with self.lock:
             if self._holder is holder:
                 self._holder = None
 
     @property
     def octets(self) -> int:
-        """The sizes of all its messages together."""
+        """The octets of all its messages together."""
         return sum(box.octets for box in self._boxes())
 
     def empty(self) -> None:
-        """Forget all messages, and what is gone; the folders stay, and their UIDs go on."""
+        """Forget all messages and what is gone. The folders stay, and their UIDs continue."""
         with self.lock:
             for entry in self._gone:
                 self._shelf.forget(entry)

@@ -1,4 +1,4 @@
-"""`Attempts`: one message as a client brought it once or several times, with what became of each."""
+"""`Attempts`: all deliveries of one message that a client attempted, with the result of each."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SHOWN: Final = 5
 
 
 class EarlyAttempt(Protocol):
-    """An attempt that was refused before its content; it may grow while its transaction lasts."""
+    """An attempt that was refused before its content. It may grow while its transaction lasts."""
 
     weight: int
     """About how many octets of memory it takes."""
 
     def message(self) -> CapturedMessage:
-        """Return it as it stands now."""
+        """Return the attempt as it is now."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -33,7 +33,7 @@ class Attempts(Sequence[CapturedMessage]):
     """The attempts to deliver one message, accepted or not, oldest first."""
 
     messages: tuple[CapturedMessage, ...]
-    """Each as it came; `CapturedMessage.reply` says what became of it."""
+    """Each attempt as it arrived; `CapturedMessage.reply` has the result."""
 
     @overload
     def __getitem__(self, index: int) -> CapturedMessage: ...
@@ -47,19 +47,22 @@ class Attempts(Sequence[CapturedMessage]):
 
     @property
     def accepted(self) -> tuple[CapturedMessage, ...]:
-        """Those that the client was told were accepted; more than one means that the message was sent twice."""
+        """The attempts that the server accepted. More than one means that the client sent the message twice."""
         return tuple(message for message in self.messages if message.accepted)
 
     @property
     def spacing(self) -> tuple[float, ...]:
-        """Seconds from each final dot, or refusal before it, to the next; one fewer than there are attempts."""
+        """Seconds from the end of each attempt to the end of the next; one value fewer than there are attempts.
+
+        An attempt ends with its final dot, or with a refusal before that.
+        """
         return tuple(
             (later.received - earlier.received).total_seconds() for earlier, later in itertools.pairwise(self.messages)
         )
 
     @property
     def session_numbers(self) -> tuple[int, ...]:
-        """`Session.number` of each; the same number twice is a connection that was used again."""
+        """The `Session.number` of each attempt. The same number twice means that the client reused a connection."""
         return tuple(message.session_number for message in self.messages)
 
     def __str__(self) -> str:

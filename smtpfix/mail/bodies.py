@@ -1,4 +1,4 @@
-"""What a message's parts say: the body to be read as text or HTML, and the attachments."""
+"""The parts of a message: its text and HTML bodies, and its attachments."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _MESSAGES: Final = frozenset(("message/rfc822", "message/global"))
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A part of a message: what is meant to be saved, what is shown inside the text, or one that was asked for."""
+    """A part of a message: an attachment, a part shown inside the text, or one that `CapturedMessage.part` returned."""
 
     filename: str | None
-    """Its name, decoded (RFC 2231, RFC 2047); None where it has none."""
+    """Its file name, decoded (RFC 2231, RFC 2047); None without one."""
     content_type: str
-    """Media type in lower case, such as ``application/pdf``."""
+    """Its media type in lower case, such as ``application/pdf``."""
     content: bytes = field(repr=False)
-    """The octets with the transfer encoding removed; those of a message in the message are all of it."""
+    """Its octets, with the transfer encoding removed. For a message inside the message, all of that message."""
     disposition: str = field(default="", compare=False)
-    """``attachment`` or ``inline`` (RFC 2183 section 2), in lower case; ``""`` where it says none."""
+    """``attachment`` or ``inline``, in lower case (RFC 2183 section 2); ``""`` without a Content-Disposition."""
     content_id: str | None = field(default=None, compare=False)
-    """Its Content-ID without angle brackets, so that HTML names it by ``cid:`` and this."""
+    """Its Content-ID without angle brackets: HTML refers to it by ``cid:`` and this text."""
     params: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """The media type's parameters by name in lower case, decoded, such as an invitation's ``method``."""
+    """The parameters of its media type, decoded, by name in lower case; an invitation's ``method``, for example."""
 
     @property
     def text(self) -> str:
@@ -43,7 +43,7 @@ class Attachment:
 
     @property
     def is_inline(self) -> bool:
-        """Whether it is shown inside the text: it says so, or has a Content-ID and says nothing."""
+        """Whether it is shown inside the text: its disposition says so, or it has a Content-ID and no disposition."""
         return self.disposition == "inline" or (not self.disposition and self.content_id is not None)
 
 

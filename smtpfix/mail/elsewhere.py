@@ -1,4 +1,4 @@
-"""What a rule has happen to a mailbox while one of its sessions says a command: `change`."""
+"""`change`: the change that a rule makes to a mailbox while one of its sessions says a command."""
 
 from __future__ import annotations
 

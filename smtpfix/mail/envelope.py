@@ -1,6 +1,6 @@
-"""How a message came: its `Envelope`, and what of its transfer few messages have: `Transfer`, `RefusedRecipient`.
+"""The `Envelope` of a message, and the rarer facts of its transfer: `Transfer`, `RefusedRecipient`.
 
-Values only; whoever takes a message in fills them.
+Values only; the code that receives a message fills them in.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _USUAL_PARAMETERS: Final = ((),)
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The envelope of a mail transaction (RFC 5321 section 2.3.1), which need not agree with the message's headers."""
+    """The envelope of a mail transaction (RFC 5321 section 2.3.1). The message's headers need not agree with it."""
 
     reverse_path: str
-    """The MAIL address without angle brackets; ``""`` for the null reverse-path ``<>``."""
+    """The address of MAIL without angle brackets; ``""`` for the null reverse-path ``<>``."""
     recipients: tuple[str, ...]
-    """The RCPT addresses that were accepted, in order, without angle brackets."""
+    """The accepted addresses of RCPT, in order, without angle brackets."""
     mail_parameters: tuple[str, ...] = ()
-    """Parameters of the MAIL command, verbatim: ``("SIZE=1000", "BODY=8BITMIME")``."""
+    """The parameters of MAIL, verbatim: ``("SIZE=1000", "BODY=8BITMIME")``."""
     recipient_parameters: tuple[tuple[str, ...], ...] = ()
-    """Parameters of each RCPT command, verbatim, in the order of `recipients`."""
+    """The parameters of each RCPT, verbatim, in the order of `recipients`."""
 
     @property
     def octets(self) -> int:
-        """The length of all its addresses and parameters together."""
+        """The length of all addresses and parameters together."""
         texts = (self.reverse_path, *self.recipients, *self.mail_parameters)
         if self.recipient_parameters != _USUAL_PARAMETERS:
             texts = (*texts, *itertools.chain.from_iterable(self.recipient_parameters))
@@ -41,8 +41,9 @@ class Envelope:
     def parameter(self, keyword: str, recipient: str | None = None) -> str | None:
         """Return the value of a parameter of MAIL, or of RCPT: ``parameter("NOTIFY", "bob@example.org")``.
 
-        It is as it was sent, xtext included; ``""`` for a parameter without a value, None where it was not sent.
-        Raises `InvalidValueError` for somebody who is no recipient. A recipient named twice is meant by the first.
+        The value is verbatim, xtext included; ``""`` if the parameter has no value, None if it was not sent. For a
+        recipient that was named twice, the first RCPT counts. Raises `InvalidValueError` if `recipient` is not one of
+        `recipients`.
         """
         parameters = self.mail_parameters
         if recipient is not None:
@@ -59,12 +60,12 @@ class Envelope:
 
 
 class RefusedRecipient(NamedTuple):
-    """A recipient that a message was not taken for: ``address, reply = message.refused_recipients[0]``."""
+    """A recipient for which a message was refused: ``address, reply = message.refused_recipients[0]``."""
 
     address: str
-    """Without angle brackets; what stood in its place where it was none."""
+    """The address without angle brackets; if it was no address, the text that RCPT had instead."""
     reply: Reply | None
-    """What refused it, at RCPT or behind the content; None where nothing was said."""
+    """The reply that refused it, to RCPT or to the content; None if there was no reply."""
 
     @property
     def octets(self) -> int:
@@ -91,7 +92,7 @@ NO_DOTS: Final = Dots()
 
 
 class Transfer(NamedTuple):
-    """What few messages have of how they came; apart, so that the others need no room for it."""
+    """The rarer facts of how a message arrived; kept apart so that most messages need no room for them."""
 
     replies: Sequence[Reply | None] | None = None
     """LMTP's, one for each recipient."""

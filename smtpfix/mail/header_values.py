@@ -1,4 +1,4 @@
-"""What stands in a header's value: parameters, encoded words, addresses; read in one pass, whatever comes.
+"""The values of headers: parameters, encoded words, addresses. Each is read in one pass.
 
 Knows octets and text; the time that each function takes grows with the length of what it is given, and no faster.
 """

@@ -1,4 +1,4 @@
-"""What is against the standards in a message's header fields: those that stand twice, dates, encoded words.
+"""Violations in a message's header fields: duplicates, dates, encoded words.
 
 Knows names and values as they stand; `message` asks it with what it has.
 """

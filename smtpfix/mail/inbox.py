@@ -1,6 +1,6 @@
 """`Inbox`: the captured messages, and waiting for them.
 
-A message is here before its reply is sent, so a client that waits for replies never has to wait for the inbox.
+A message is in the inbox before its reply is sent. So a client that has its reply need not wait for the inbox.
 """
 
 from __future__ import annotations
@@ -33,13 +33,17 @@ _LISTED = 10
 """Messages that the repr of an inbox has."""
 
 Witness: TypeAlias = Callable[[], Sequence[object]]
-"""Returns what each client did."""
+"""A function that returns what each client did."""
 Advice: TypeAlias = Callable[[], Iterable[str]]
-"""Returns what may help clients that came to nothing."""
+"""A function that returns hints for clients that failed."""
 
 
 class Inbox(Sequence[CapturedMessage]):
-    """The accepted messages of one or more servers, oldest first; what was refused at the final dot is in `refused`."""
+    """The accepted messages of one or more servers, oldest first. Messages refused at the final dot are in `refused`.
+
+    It is a sequence: ``inbox[0]``, ``inbox[-1]``, ``len(inbox)`` and iteration work as with a tuple. ``inbox[0]``
+    raises `NoMessage` (and `IndexError`) if there is no such message.
+    """
 
     def __init__(self, max_messages: int = 100_000, max_octets: int = DEFAULT_MAX_OCTETS) -> None:
         self._bell = Bell()
@@ -91,31 +95,31 @@ class Inbox(Sequence[CapturedMessage]):
 
     @property
     def messages(self) -> tuple[CapturedMessage, ...]:
-        """The messages that are here now."""
+        """The accepted messages that the inbox has now, oldest first."""
         with self._bell.lock:
             return tuple(self._messages)
 
     @property
     def refused(self) -> tuple[CapturedMessage, ...]:
-        """The messages that came whole but were not answered with a 250: their content was seen, not accepted."""
+        """The messages that arrived complete but were not accepted: the final dot was refused, or got no reply."""
         with self._bell.lock:
             return tuple(self._refused)
 
     @property
     def newest(self) -> int:
-        """The number of the newest message, accepted or refused; 0 where none is here."""
+        """The number of the newest message, accepted or refused; 0 if there is none."""
         with self._bell.lock:
             return max((kept[-1].number for kept in (self._messages, self._refused) if kept), default=0)
 
     @property
     def dropped(self) -> int:
-        """How many accepted messages had to go because the inbox holds no more, or no more octets, than it is told."""
+        """How many accepted messages the inbox has dropped because of its limits on messages and octets."""
         with self._bell.lock:
             return self._accepted_count - self._cleared_count - len(self._messages)
 
     @property
     def accounts(self) -> Accounts:
-        """Where readers find the messages, by IMAP and POP3; made when first asked for."""
+        """The accounts in which IMAP and POP3 clients find the messages, created on first use."""
         with self._bell.lock:
             if self._accounts is None:
                 from .accounts import Accounts  # noqa: PLC0415 - nobody reads mail in most runs
@@ -124,16 +128,17 @@ class Inbox(Sequence[CapturedMessage]):
             return self._accounts
 
     def find(self, **criteria: Unpack[Criteria]) -> tuple[CapturedMessage, ...]:
-        """Return the messages that match, without waiting; all of them without criteria."""
+        """Return the messages that match, without waiting; without criteria, all of them."""
         matcher = matching.Matcher(criteria)
         return tuple(message for message in self.messages if matcher.matches(message))
 
     # Asserting
 
     def one(self, *, timeout: float = 0.0, **criteria: Unpack[Criteria]) -> CapturedMessage:
-        """Return the one message that matches; with `timeout`, wait so many seconds for it.
+        """Return the one message that matches. With `timeout`, wait up to so many seconds for it.
 
-        Raises `NoMessage` or, when several match, `UnexpectedMessage`: both are assertion errors that explain.
+        Raises `NoMessage` if none matches and `UnexpectedMessage` if several match. Both are assertion errors, and
+        explain what came near.
         """
         __tracebackhide__ = True
         if timeout > 0:
@@ -151,11 +156,14 @@ class Inbox(Sequence[CapturedMessage]):
     def attempts(self, message_id: str | None = None, **criteria: Unpack[Criteria]) -> Attempts:
         """Return all attempts to deliver the one message that matches, accepted or not, oldest first.
 
-        Give its Message-ID, criteria, or nothing where there is but one. Raises `NoMessage` if none matches, and
-        `UnexpectedMessage` if those that match have several Message-IDs: a retry keeps it (RFC 5322 section 3.6.4).
-        An attempt that was refused before its content, at MAIL, RCPT or DATA, or that a rule broke off there, counts
-        where its envelope tells whose it is: it has the sender, and a recipient, of this message and of no other that
-        came. Where no content came at all, `to`, `reverse_path` and `user` are what it can be asked for.
+        Pass its Message-ID or criteria; pass nothing if there is only one message. Raises `NoMessage` if no message
+        matches, and `UnexpectedMessage` if the matching ones have several Message-IDs: a retry keeps its Message-ID
+        (RFC 5322 section 3.6.4).
+
+        Some attempts end before their content, because MAIL, RCPT or DATA was refused or a rule disconnected the client
+        there. Such an attempt counts if its envelope identifies the message: it has the sender, and a recipient, of
+        this message and of no other one. If no attempt had any content, the only criteria are `to`, `reverse_path` and
+        `user`.
         """
         __tracebackhide__ = True
         from .attempts import select  # noqa: PLC0415 - few tests ask for them
@@ -170,9 +178,9 @@ class Inbox(Sequence[CapturedMessage]):
     def wait(
         self, count: int = 1, *, timeout: float = 5.0, **criteria: Unpack[Criteria]
     ) -> tuple[CapturedMessage, ...]:
-        """Return the first `count` messages that match, waiting up to `timeout` seconds for them.
+        """Return the first `count` messages that match. Wait up to `timeout` seconds for them.
 
-        Raises `NoMessage`, and `BlockingWaitError` where it would stop an event loop: use `received` there.
+        Raises `NoMessage`, and `BlockingWaitError` on a running event loop: use `received` there.
         """
         __tracebackhide__ = True
         search = _Search(self, count, matching.Matcher(criteria))
@@ -186,26 +194,29 @@ class Inbox(Sequence[CapturedMessage]):
         timeout: float = 5.0,  # noqa: ASYNC109 - same face as wait()
         **criteria: Unpack[Criteria],
     ) -> tuple[CapturedMessage, ...]:
-        """Like `wait`, awaited: the event loop goes on."""
+        """Wait as `wait` does, without blocking the event loop. Raises `NoMessage`."""
         __tracebackhide__ = True
         search = _Search(self, count, matching.Matcher(criteria))
         found = await self._bell.wait_async(search.look, timeout)
         return found if found is not None else self._fail(search, timeout)
 
     def expect_none(self, *, within: float = 0.0, **criteria: Unpack[Criteria]) -> None:
-        """Raise `UnexpectedMessage` if a message matches, now or in the next `within` seconds."""
+        """Raise `UnexpectedMessage` if a message matches, now or within the next `within` seconds.
+
+        Raises `BlockingWaitError` on a running event loop: use `received_none` there.
+        """
         __tracebackhide__ = True
         search = _Search(self, 1, matching.Matcher(criteria))
         _refuse(self._bell.wait(search.look, within, "'await inbox.received_none(...)'"), search)
 
     async def received_none(self, *, within: float = 0.0, **criteria: Unpack[Criteria]) -> None:
-        """Like `expect_none`, awaited: the event loop goes on."""
+        """Check as `expect_none` does, without blocking the event loop. Raises `UnexpectedMessage`."""
         __tracebackhide__ = True
         search = _Search(self, 1, matching.Matcher(criteria))
         _refuse(await self._bell.wait_async(search.look, within), search)
 
     def clear(self) -> None:
-        """Forget every message, and that any was dropped, and empty all accounts; numbering goes on."""
+        """Forget every message and the count of dropped ones, and empty all accounts. Message numbers continue."""
         with self._bell.lock:
             self._messages.clear()
             self._refused.clear()
@@ -219,7 +230,7 @@ class Inbox(Sequence[CapturedMessage]):
     # For the server
 
     def add(self, message: CapturedMessage) -> None:
-        """Take in a message: among the accepted or the refused, as its reply says."""
+        """Add a message to the accepted ones or to the refused ones, depending on its reply."""
         with self._bell.lock:
             kept = self._messages if message.accepted else self._refused
             oldest = kept[0] if kept else None
@@ -238,7 +249,7 @@ class Inbox(Sequence[CapturedMessage]):
             accounts.deliver(message)
 
     def take_back(self, message: CapturedMessage, instead: CapturedMessage) -> None:
-        """Take a message out that was not accepted after all, and take in what it is instead."""
+        """Remove a message that was not accepted after all, and add another one in its place."""
         with self._bell.lock:
             if message in self._messages:
                 self._messages.remove(message)
@@ -247,7 +258,7 @@ class Inbox(Sequence[CapturedMessage]):
         self.add(instead)
 
     def turn_away(self, attempt: EarlyAttempt, octets: int) -> None:
-        """Take in, or note more of, an attempt that was refused before its content; it takes so many octets more."""
+        """Add an attempt that was refused before its content, or update it; it takes up so many octets more."""
         with self._bell.lock:
             self._turned_away.setdefault(attempt, self._last_number)
             self._early_octets += octets
@@ -258,7 +269,7 @@ class Inbox(Sequence[CapturedMessage]):
                 self._forget(next(iter(self._turned_away)))
 
     def withdraw(self, attempt: EarlyAttempt) -> None:
-        """Let go of such an attempt: its content has come all the same."""
+        """Remove an attempt that was refused before its content: its content has arrived after all."""
         with self._bell.lock:
             if attempt in self._turned_away:
                 self._forget(attempt)
@@ -284,7 +295,7 @@ class Inbox(Sequence[CapturedMessage]):
         return new[::-1], count
 
     def attach(self, witness: Witness, advice: Advice = tuple) -> None:
-        """Let a server tell a failed wait what its clients did, by a callable that returns its sessions, and advise."""
+        """Let a failed wait show the sessions of a server, which `witness` returns, and the hints of `advice`."""
         self._witnesses.append((witness, advice))
 
     def _fail(self, search: _Search, timeout: float) -> tuple[CapturedMessage, ...]:

@@ -1,4 +1,4 @@
-"""The links of an HTML body and the URLs of a plain text, in one pass, whatever comes.
+"""The links of an HTML body and the URLs of a plain text, found in one pass.
 
 Reads tags as a browser does (WHATWG HTML, section 13.2.5), and no document: the standard library's HTML parser takes
 time that grows with the square of some inputs.

@@ -1,4 +1,4 @@
-"""`Mailbox`: a folder that readers' sessions work on, with its `Entry`s; what tests are shown of it is in `stored`.
+"""`Mailbox`: a folder that clients' sessions work on, with its `Entry`s; `stored` is what tests see of it.
 
 Knows no protocol. Whatever is called here takes the lock of the `Shelf`, and no content is read under it.
 """

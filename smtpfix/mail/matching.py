@@ -1,4 +1,4 @@
-"""Which message is meant: deciding and explaining are one code path, so a failure names the field that differed."""
+"""Which message a test means. One code path decides and explains, so a failure names the field that differed."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .message import CapturedMessage
 
 
 class Criteria(TypedDict, total=False):
-    """What a message may be asked for: each by a string, a compiled pattern (searched), or any object with ``==``."""
+    """What a message must match: each value is a string, a compiled pattern (searched), or any object with ``==``."""
 
     to: Any
-    """One of the envelope's recipients. In all addresses a domain's case says nothing, a local part's does."""
+    """One of the envelope's recipients. In all addresses, case matters in the local part and not in the domain."""
     reverse_path: Any
-    """The envelope's reverse-path, ``""`` for the null one."""
+    """The envelope's reverse-path; ``""`` for the null reverse-path."""
     sender: Any
     """The address in the From header."""
     subject: Any
     """The decoded Subject header."""
     text: Any
-    """The plain-text body; a string only has to be contained in it."""
+    """The plain-text body. It must contain a string, rather than equal it."""
     html: Any
-    """The HTML body; a string only has to be contained in it."""
+    """The HTML body. It must contain a string, rather than equal it."""
     headers: Mapping[str, Any]
-    """Header names, each with what its value has to be; None for absent."""
+    """Header names, each with the value that it must match; None if the header must be absent."""
     attachment: Any
     """The file name of one of the attachments."""
     user: Any
@@ -61,7 +61,7 @@ def _fits(name: str, expected: Any, actual: Any) -> bool:
 
 
 class Matcher:
-    """Criteria, checked when it is built; raises `TypeError` naming an unknown one."""
+    """Criteria, checked when they are built. Raises `TypeError`, which names an unknown one."""
 
     def __init__(self, criteria: Criteria) -> None:
         for name in criteria:
@@ -75,11 +75,11 @@ class Matcher:
         self._criteria: Mapping[str, Any] = dict(criteria)
 
     def matches(self, message: CapturedMessage) -> bool:
-        """Return whether nothing differs."""
+        """Return whether the message matches."""
         return not self.difference(message)
 
     def difference(self, message: CapturedMessage) -> list[str]:
-        """Return what differs, a line each; empty for a match."""
+        """Return the differences, one line each; empty if the message matches."""
         found = []
         for name, expected in self._criteria.items():
             if name == "headers":

@@ -1,6 +1,6 @@
-"""A captured message: `Envelope` apart from content, exact octets, and what a test wants to read of them.
+"""A captured message: its `Envelope`, its exact octets, and what a test wants to read in them.
 
-Parses only when asked, never while a connection is served, and in time that grows with the size and no faster.
+It is parsed only on request, never while a connection is served, and in time that is linear in its size.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _LONGEST_SHOWN: Final = 320
 
 
 class SessionSource(Protocol):
-    """Where a message gets its session from: the recorder that still writes it."""
+    """The source of a message's session: the recorder that still writes the session."""
 
     number: int
 
     def session(self) -> Session:
-        """Return the session as it stands now."""
+        """Return the session as it is now."""
 
 
 class _NoSession:
@@ -62,32 +62,32 @@ class _NoSession:
 
 
 NO_SESSION: Final[SessionSource] = _NoSession()
-"""Of messages that came otherwise than in a session."""
+"""The source for messages that arrived in no session."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CapturedMessage(Answered):
     """One message as it arrived.
 
-    Everything but `envelope` and `content` is read from `content` when asked for, and survives broken mail: what cannot
-    be read is ``""``, None or empty.
+    Everything except `envelope` and `content` is read from `content` on request. Broken mail raises no errors: what
+    cannot be read is ``""``, None or empty.
     """
 
     number: int
-    """1 for the inbox's first message, and so on."""
+    """Its number in the inbox. The first message has number 1."""
     envelope: Envelope
-    """Reverse-path and recipients, as MAIL and RCPT had them."""
+    """The reverse-path and the recipients, as in MAIL and RCPT."""
     content: bytes = field(repr=False)
-    """The exact octets after dot-unstuffing (RFC 5321 section 4.5.2); nothing added, dropped or re-serialised."""
+    """The exact octets after dot-unstuffing (RFC 5321 section 4.5.2). Nothing is added, dropped or re-serialised."""
     received: datetime
-    """When its final dot came, UTC; or when it was first refused, where that was before its content."""
+    """When the final dot arrived, in UTC; for an attempt without content, when it was first refused."""
     reply: Reply | None
-    """What the server answered at the final dot; None when a rule or the client closed the connection instead.
-    In LMTP the first positive one of `replies`, or the first where none is."""
+    """The server's reply to the final dot. None if a rule or the client closed the connection instead. In LMTP, the
+    first positive one of `replies`, or the first one if none is positive."""
     in_tls: bool
-    """Whether it came inside TLS."""
+    """Whether the message arrived inside TLS."""
     user: str | None
-    """The user the client had authenticated as; None without AUTH."""
+    """The user that the client had authenticated as; None without AUTH."""
     _source: SessionSource = field(repr=False)
     _transfer: Transfer = field(default=USUAL, repr=False)
     _split: tuple[Part, tuple[str, ...]] | None = field(default=None, init=False, repr=False)
@@ -102,9 +102,9 @@ class CapturedMessage(Answered):
     def from_file(cls, path: str | Path) -> CapturedMessage:
         """Read a message from a file, such as one that ``smtpfix serve --save`` wrote. Raises `OSError`.
 
-        A file tells no envelope, so it is what the headers say: From, and To, Cc and Bcc. Its `number` is 0, it has no
-        `reply`, and asking for its `session` raises `LookupError`. Where every line ends with LF alone, as in a text
-        file, `content` has CRLF in its place, as a client sends it.
+        A file has no envelope, so the headers From, To, Cc and Bcc provide one. Its `number` is 0, its `reply` is None,
+        and `session` raises `LookupError`. If every line ends with LF alone, as in a text file, `content` has CRLF
+        instead, as a client would send it.
         """
         path = Path(path)
         content = path.read_bytes()
@@ -114,17 +114,17 @@ class CapturedMessage(Answered):
 
     @property
     def session(self) -> Session:
-        """The session it came in, as it stands now."""
+        """The session in which the message arrived, as it is now. Raises `LookupError` if there was none."""
         return self._source.session()
 
     @property
     def session_number(self) -> int:
-        """`Session.number` of `session`, without the cost of making one."""
+        """The `Session.number` of `session`, without the cost of building a `Session`."""
         return self._source.number
 
     @property
     def weight(self) -> int:
-        """Octets of its content and its envelope, which is what it takes to keep it."""
+        """Octets of its content and envelope: what it costs to keep the message."""
         octets = len(self.content) + self.envelope.octets
         if refused := self._transfer.refused:
             octets += sum(recipient.octets for recipient in refused)
@@ -132,14 +132,14 @@ class CapturedMessage(Answered):
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Octets of each chunk, where it came by BDAT (RFC 3030 section 2); empty where it came by DATA."""
+        """Octets of each chunk, if the message arrived by BDAT (RFC 3030 section 2); empty if it arrived by DATA."""
         return self._transfer.chunks
 
     # Whom to and from
 
     @property
     def reverse_path(self) -> str:
-        """The envelope's reverse-path, ``""`` for the null one."""
+        """The envelope's reverse-path; ``""`` for the null reverse-path."""
         return self.envelope.reverse_path
 
     @property
@@ -149,12 +149,12 @@ class CapturedMessage(Answered):
 
     @property
     def addressees(self) -> tuple[str, ...]:
-        """The addresses in the To, Cc and Bcc headers, and in their Resent- counterparts, each once."""
+        """The addresses in the To, Cc and Bcc headers and in their Resent- counterparts, each once."""
         return self._addresses("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
 
     @property
     def blind_recipients(self) -> tuple[str, ...]:
-        """The envelope's recipients that no header names, as a Bcc done well has it (RFC 5322 section 3.6.3)."""
+        """The envelope's recipients that no header names, as with a correct Bcc (RFC 5322 section 3.6.3)."""
         return violations.without(self.to, self.addressees)
 
     def _addresses(self, *names: str) -> tuple[str, ...]:
@@ -170,7 +170,7 @@ class CapturedMessage(Answered):
 
     @property
     def headers(self) -> EmailMessage:
-        """The header section, parsed without the body: ``message.headers["X-Id"]`` is None where there is none."""
+        """The header section, parsed without the body. ``message.headers["X-Id"]`` is None without such a header."""
         if self._headers is None:
             end = violations.END_OF_HEADERS.search(self.content)
             section = self.content[: end.end()] if end else self.content
@@ -186,9 +186,9 @@ class CapturedMessage(Answered):
         return self.header("Subject") or ""
 
     def header(self, name: str) -> str | None:
-        """Return the first header of this name, decoded; None if there is none.
+        """Return the first header with this name, decoded; None without one.
 
-        Up to `LONGEST_VALUE` characters the standard library puts it in its usual form too, such as a date's.
+        Values of up to `LONGEST_VALUE` characters are normalised by the standard library, dates for example.
         """
         raw = self._raw(name)
         if raw is None:
@@ -199,18 +199,18 @@ class CapturedMessage(Answered):
         return header_values.words(header_values.unfolded(raw))
 
     def raw_header(self, name: str) -> str | None:
-        """Return the first header of this name as it stands, folds and encoded words included; None if there is none.
+        """Return the first header with this name exactly as sent, with folds and encoded words; None without one.
 
-        Octets outside ASCII are read as UTF-8.
+        Octets outside ASCII are decoded as UTF-8.
         """
         raw = self._raw(name)
         return None if raw is None else header_values.sound(raw)
 
     @property
     def one_click_unsubscribe(self) -> str | None:
-        """The https URL by which one click unsubscribes (RFC 8058 section 3.1).
+        """The https URL for unsubscribing with one click (RFC 8058 section 3.1).
 
-        None unless List-Unsubscribe has it and List-Unsubscribe-Post says so, both as they stand.
+        None unless List-Unsubscribe contains it and List-Unsubscribe-Post declares it, both unencoded.
         """
         post = header_values.unfolded(self._raw("List-Unsubscribe-Post") or "")
         if post.lower() != "list-unsubscribe=one-click":
@@ -227,8 +227,8 @@ class CapturedMessage(Answered):
     def parsed(self) -> EmailMessage:
         """The whole message as `email.message.EmailMessage` with ``email.policy.default``.
 
-        A message that the standard library cannot take apart in due time keeps its body in one piece; `truncated` says
-        so. What it makes of a single header may take it long: `header` does not.
+        If the standard library cannot parse the body in reasonable time, the body stays in one piece, and `truncated`
+        says so. A single header may still take the standard library long; `header` avoids that.
         """
         return self._whole[0]
 
@@ -248,9 +248,10 @@ class CapturedMessage(Answered):
 
     @property
     def truncated(self) -> tuple[str, ...]:
-        """What was left out, or left in one piece, so that reading a message takes no long time; empty for most.
+        """What was left out, or left in one piece, so that reading the message stays fast; empty for most messages.
 
-        A line each, in words: too many parts, parts too deep in others, a body that `parsed` has in one piece.
+        One line of text each: too many parts, parts that are nested too deeply, or a body that `parsed` has in one
+        piece.
         """
         reason = self._whole[1]
         return (*self._parts[1], *(() if reason is None else (f"parsed has the body in one piece: {reason}",)))
@@ -267,12 +268,12 @@ class CapturedMessage(Answered):
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
-        """The attachments, in order; a message in the message is one, and what is shown inside the text is none."""
+        """The attachments, in order. A message inside the message is one; parts shown inside the text are not."""
         return self._attached[0]
 
     @property
     def inlines(self) -> tuple[Attachment, ...]:
-        """What has a name or a Content-ID and is shown inside the text, such as an HTML body's images, in order."""
+        """The parts shown inside the text that have a name or a Content-ID, such as images of an HTML body."""
         return self._attached[1]
 
     @property
@@ -285,9 +286,9 @@ class CapturedMessage(Answered):
         return self._attachments
 
     def part(self, wanted: str) -> Attachment | None:
-        """Return the first part of a media type, ``text/calendar``, or that a ``cid:`` URL names; None without one.
+        """Return the first part with a media type, ``text/calendar``, or named by a ``cid:`` URL; None without one.
 
-        The parts of a message in the message are not looked at.
+        The parts of a message inside the message do not count. Raises `InvalidValueError` for anything else.
         """
         if "/" not in wanted and not wanted.lower().startswith("cid:"):
             raise InvalidValueError("CapturedMessage.part", wanted, "a media type such as text/calendar, or a cid: URL")
@@ -297,7 +298,7 @@ class CapturedMessage(Answered):
     def links(self) -> tuple[str, ...]:
         """The http, https and mailto links of the HTML body, then the http and https URLs of the text, each once.
 
-        In HTML they are what ``<a>`` and ``<area>`` lead to.
+        Links of the HTML body are those of ``<a>`` and ``<area>``.
         """
         return tuple(dict.fromkeys((*links.links_in_html(self.html), *links.urls_in_text(self.text))))
 
@@ -305,53 +306,53 @@ class CapturedMessage(Answered):
 
     @property
     def stuffed_lines(self) -> int:
-        """Lines that came with the dot at their beginning doubled (RFC 5321 section 4.5.2)."""
+        """How many lines arrived with their leading dot doubled (RFC 5321 section 4.5.2)."""
         return self._transfer.dots.stuffed
 
     @property
     def unstuffed_lines(self) -> int:
-        """Lines that came with a single dot at their beginning: it was taken away, and is not in `content`."""
+        """How many lines arrived with a single leading dot. The server removed it, so it is not in `content`."""
         return self._transfer.dots.unstuffed
 
     @property
     def size(self) -> int:
-        """Octets of content."""
+        """The length of `content` in octets."""
         return len(self.content)
 
     @property
     def longest_line(self) -> int:
-        """Octets of the longest line without its CRLF; more than 998 is against RFC 5321 section 4.5.3.1.6."""
+        """The length of the longest line in octets, without its CRLF. RFC 5321 section 4.5.3.1.6 allows 998."""
         return max(map(len, self.content.split(b"\r\n")))
 
     @property
     def has_bare_line_feeds(self) -> bool:
-        """Whether an LF came without its CR, against RFC 5321 section 2.3.8."""
+        """Whether `content` has an LF without a CR, which RFC 5321 section 2.3.8 forbids."""
         return violations.BARE_LF.search(self.content) is not None
 
     @property
     def has_bare_carriage_returns(self) -> bool:
-        """Whether a CR came without its LF, against RFC 5321 section 2.3.8."""
+        """Whether `content` has a CR without an LF, which RFC 5321 section 2.3.8 forbids."""
         return violations.BARE_CR.search(self.content) is not None
 
     @property
     def end_like_sequences(self) -> tuple[str, ...]:
-        """What came in the content and some servers take for its end: ``LF.LF``, ``CR.CRLF``, ``CRLF NUL.CRLF``, ….
+        """Sequences in the content that some servers take for its end: ``LF.LF``, ``CR.CRLF``, ``CRLF NUL.CRLF``, ….
 
-        A client that lets one through lets whoever writes the text append messages of his own (SMTP smuggling).
+        If a client sends one, whoever writes the text can append messages of their own (SMTP smuggling).
         """
         return violations.end_like(self.content, self._transfer.dots.ends)
 
     @property
     def is_8bit(self) -> bool:
-        """Whether an octet is outside ASCII, which needs BODY=8BITMIME (RFC 6152) or SMTPUTF8 (RFC 6531)."""
+        """Whether an octet is outside ASCII, which requires BODY=8BITMIME (RFC 6152) or SMTPUTF8 (RFC 6531)."""
         return not self.content.isascii()
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """What is against the standards in how it came: line ends and lengths, dots, undeclared 8-bit, Bcc, headers.
+        """How the message breaks the standards: line ends and lengths, dots, undeclared 8-bit data, Bcc, headers.
 
-        What a standard only recommends is in `recommendations`.
-        A Bcc header is shown when a recipient it does not name got it: a copy for those it names may have one.
+        `recommendations` has what a standard only recommends. A Bcc header is a violation if a recipient that it does
+        not name received it: the copy for those whom it names may have one.
         """
         if self._violations is None:
             object.__setattr__(self, "_violations", tuple(self._found_violations()))
@@ -360,7 +361,7 @@ class CapturedMessage(Answered):
 
     @property
     def recommendations(self) -> tuple[Violation, ...]:
-        """What the standards recommend and it has not, such as a Message-ID; most mail has."""
+        """What the standards recommend and this message lacks, such as a Message-ID."""
         return tuple(header_violations.recommended(self.headers.raw_items()))
 
     def _found_violations(self) -> Iterator[Violation]:
@@ -395,7 +396,7 @@ class CapturedMessage(Answered):
 
 
 def unsent(content: bytes, received: datetime) -> CapturedMessage:
-    """Return a message that came in no session: its envelope is what its headers say."""
+    """Return a message that arrived in no session; its headers provide the envelope."""
     read = CapturedMessage(0, Envelope("", ()), content, received, None, in_tls=False, user=None, _source=NO_SESSION)
     return replace(read, envelope=Envelope(read.sender, read.addressees))
 

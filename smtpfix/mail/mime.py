@@ -1,4 +1,4 @@
-"""A message taken apart into its parts (RFC 2045, RFC 2046) by octet offsets, in one pass: `split`.
+"""`split`: the parts of a message (RFC 2045, RFC 2046) by octet offsets, found in one pass.
 
 Copies and decodes nothing but the fields about a part; what the parts say, `bodies` reads.
 """

@@ -1,4 +1,4 @@
-"""A message as the report of a failed test shows it: headers and the first lines of its text, bounded and printable."""
+"""A message in the report of a failed test: headers and the first lines of its text, bounded and printable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message as the standard library's parser has it, as far as that takes no long time; plain subjects.
+"""A message as the standard library parses it, if that is fast enough; and plain subjects.
 
 Knows octets and limits; what a test asks for is `message`'s.
 """

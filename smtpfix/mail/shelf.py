@@ -1,4 +1,4 @@
-"""`Shelf`: what all accounts of an inbox hold together, and its bound; `Mail`: the octets that copies share."""
+"""`Shelf`: the messages of all accounts of an inbox, within a limit; `Mail`: the octets that copies share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test sees of an account: `StoredMessage`, `Folder` and `Gone`, values of the moment they were asked for."""
+"""`StoredMessage`, `Folder` and `Gone`: what a test sees of an account, as values of the moment of the request."""
 
 from __future__ import annotations
 
@@ -24,45 +24,45 @@ class StoredMessage:
     """One message in one folder."""
 
     uid: int
-    """Its unique identifier, ascending in the folder (RFC 9051 section 2.3.1.1)."""
+    """Its unique identifier, which increases within the folder (RFC 9051 section 2.3.1.1)."""
     folder: str
     """The name of the folder."""
     flags: frozenset[str]
     """Its flags and keywords: ``{"\\\\Seen", "$Forwarded"}``."""
     date: datetime
-    """When it was received, as IMAP's INTERNALDATE says; that of an APPEND is the client's to choose."""
+    """When it was received: IMAP's INTERNALDATE (RFC 9051 section 2.3.3). With APPEND, the client chooses it."""
     retrievals: int
-    """How often it was written out whole, in this folder or in one that it was copied from."""
+    """How often it was sent to a client completely, in this folder or in one that it was copied from."""
     _mail: Mail = field(repr=False)
 
     @property
     def content(self) -> bytes:
-        """Its octets, as clients read them: every line ends with CRLF."""
+        """Its octets, as clients read them. Every line ends with CRLF."""
         return self._mail.content
 
     @property
     def captured(self) -> CapturedMessage | None:
-        """The message as it came over SMTP; None for one that was put here, or that a client appended."""
+        """The message as it arrived over SMTP; None if a test put it here or a client appended it."""
         return self._mail.captured
 
     @property
     def message(self) -> CapturedMessage:
-        """What it says: `captured`, or the same read from the content, whose envelope is what its headers say."""
+        """The message to read: `captured`, or else one built from `content`, whose headers provide the envelope."""
         return self._mail.read(self.date)
 
     @property
     def is_seen(self) -> bool:
-        """Whether it is marked as read."""
+        r"""Whether it has the flag ``\Seen``."""
         return SEEN in self.flags
 
     @property
     def is_deleted(self) -> bool:
-        """Whether it is marked to be deleted."""
+        r"""Whether it has the flag ``\Deleted``."""
         return DELETED in self.flags
 
     @property
     def size(self) -> int:
-        """Its length in octets, as IMAP and POP3 tell it."""
+        """Its length in octets, as IMAP and POP3 report it."""
         return len(self.content)
 
     @property
@@ -80,15 +80,15 @@ class Folder(Sequence[StoredMessage]):
     """One folder with its messages, oldest first."""
 
     name: str
-    """Its name; folders in folders have a ``/`` in theirs."""
+    """Its name, with ``/`` between the names of a folder and of one inside it."""
     uidvalidity: int
-    """What its UIDs belong to: with another number, those known before mean nothing (RFC 9051 section 2.3.1.1)."""
+    """The number that its UIDs are valid with: if it changes, earlier UIDs mean nothing (RFC 9051 section 2.3.1.1)."""
     uidnext: int
-    """The UID that the next message gets, at the least."""
+    """The lowest UID that the next message can get."""
     messages: tuple[StoredMessage, ...]
-    """The messages that were here."""
+    """The messages that were in the folder."""
     special_use: str | None = None
-    """What it is for, such as ``\\\\Sent`` (RFC 6154)."""
+    r"""The special use of the folder, such as ``\Sent`` (RFC 6154); None without one."""
 
     @overload
     def __getitem__(self, index: int) -> StoredMessage: ...
@@ -106,17 +106,17 @@ class Folder(Sequence[StoredMessage]):
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A message that a reader took out of a folder."""
+    """A message that a client removed from a folder."""
 
     stored: StoredMessage
-    """The message, as it was last."""
+    """The message as it was last."""
     how: str
-    """The command that took it away: ``EXPUNGE``, ``MOVE``, ``QUIT``, or another one that removes messages."""
+    """The command that removed it: ``EXPUNGE``, ``MOVE``, ``QUIT``, or another one that removes messages."""
     _source: SessionSource | None = field(repr=False, compare=False)
 
     @property
     def session(self) -> Session | None:
-        """The session of the client that did it, as it stands now; None where no client did."""
+        """The session of the client that removed it, as it is now; None if no client did."""
         return None if self._source is None else self._source.session()
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""`View`: what one session has been told of a mailbox; `Reader`: what it has taken out of the account.
+"""`View`: what one session knows of a mailbox; `Reader`: what it has read.
 
 Sequence numbers change only when the session is told so (RFC 9051 section 7.5.1); what is gone stays readable until
 then. A view is used in the loop thread alone; changes may come from any.

@@ -1,4 +1,4 @@
-"""What is against the standards in a message on its way in: by its octets, its envelope, and how it came.
+"""Violations in how a message arrived: in its octets, its envelope and its transfer.
 
 Knows octets and addresses; `message` asks it with what it has.
 """

@@ -1,1 +1,1 @@
-"""Keys, certificates, chains, revocation: what scenarios are made of. The only importer of cryptography."""
+"""Keys, certificates, chains and revocation for the scenarios. Only this wing imports cryptography."""

@@ -1,6 +1,6 @@
-"""`Authority`: a root that clients trust, every scenario's chain, and the TLS contexts that show them.
+"""`Authority`: a root that clients trust, the certificate chain of every scenario, and TLS contexts with them.
 
-Issues on first use and keeps what it has issued: one authority serves a whole test run.
+It issues certificates on first use and keeps them, so one authority serves a whole test run.
 """
 
 from __future__ import annotations
@@ -46,16 +46,17 @@ def _now() -> datetime:
 
 
 class Authority:
-    """A root that clients trust, and everything that is issued below it.
+    """A root certificate that clients trust, and everything that is issued below it.
 
-    With `directory`, the root and its intermediate are kept there between runs, so that a person can import the root
-    into a trust store once; keys are readable by their owner only. Without, nothing outlives `close`.
-    ``key_type="rsa"`` is for clients that know no ECDSA: root, intermediates and leaves have RSA keys, unless a
-    scenario names another; None is what the directory has, or ``"ecdsa"``. `now` tells the time that validity is
-    counted from.
+    With `directory`, the root and its intermediate are kept there between runs, so you have to import the root into a
+    trust store only once; only the owner can read the keys. Without it, nothing is left after `close`.
 
-    Raises `InvalidValueError` for another key type, `AuthorityError` for a directory whose files cannot be read back
-    or have another key type, `OSError` for one that cannot be written.
+    ``key_type="rsa"`` is for clients that do not know ECDSA: the root, intermediates and leaves have RSA keys, unless a
+    scenario names another type. None takes the type of the directory, or ``"ecdsa"``. `now` returns the time from which
+    periods of validity count.
+
+    Raises `InvalidValueError` for another key type, `AuthorityError` for a directory whose files cannot be read back,
+    have another key type or are open to others, and `OSError` for a directory that cannot be written.
     """
 
     def __init__(
@@ -85,14 +86,14 @@ class Authority:
 
     @property
     def key_type(self) -> str:
-        """Of what type its keys are: ``"ecdsa"`` or ``"rsa"``."""
+        """The type of its keys: ``"ecdsa"`` or ``"rsa"``."""
         return self._hierarchy.key_type
 
     # What clients need
 
     @property
     def ca_pem(self) -> str:
-        """The root certificate, PEM: what a careful client trusts, where the scenario does not say otherwise."""
+        """The root certificate, PEM: what a careful client trusts, unless the scenario says otherwise."""
         return self._hierarchy.at(0).pem
 
     @property
@@ -102,25 +103,28 @@ class Authority:
 
     @property
     def ca_file(self) -> Path:
-        """A file with the root certificate, PEM; it is there until `close`, or for good in a directory of its own."""
+        """A file with the root certificate, PEM. It exists until `close`; with `directory`, it stays for good."""
         return self._directory / "ca.pem" if self._directory is not None else self._file_with(self.ca_pem)
 
     def trusted_pem(self, policy: ServerPolicy, place: Place) -> str:
-        """Return what a careful client of such a server trusts, PEM."""
+        """Return the certificate that a careful client of a server with this policy trusts, PEM."""
         if policy.has_own_certificate:
             return own_certificate.trusted_pem(policy)
         scenario = policy.chain_scenario
         return self.ca_pem if scenario.is_plain else self.chain(scenario, place).trusted.pem
 
     def trusted_file(self, policy: ServerPolicy, place: Place) -> Path:
-        """Return a file with what a careful client of such a server trusts, PEM; there until `close`."""
+        """Return a file with the certificate that a careful client of such a server trusts, PEM.
+
+        The file exists until `close`.
+        """
         text = self.trusted_pem(policy, place)
         return self.ca_file if text == self.ca_pem else self._file_with(text)
 
     def client_context(self, name: str | None = None, *, trusted_pem: str | None = None) -> ssl.SSLContext:
-        """Return a new client context that trusts this authority, or what it is told to, and checks host names.
+        """Return a new client context that trusts this authority, or `trusted_pem`, and checks host names.
 
-        With `name`, a host name, e-mail address or IP address, it shows a client certificate for it.
+        With `name`, a host name, e-mail address or IP address, the context presents a client certificate for that name.
         """
         # ssl.create_default_context() would read the system's trust store, which takes a hundred times as long.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -132,7 +136,7 @@ class Authority:
         return context
 
     def client_certificate(self, name: str) -> tuple[bytes, bytes]:
-        """Return a client's certificate with its issuer's, and its key, both PEM; the same for the same name."""
+        """Return a client certificate together with its issuer's, and its key, both PEM; one per name."""
         with self._lock:
             if self._is_due(self._clients.get(name)):
                 issuer, now = self._hierarchy.at(1), self._now()
@@ -144,11 +148,11 @@ class Authority:
     # What servers need
 
     def tls_factory(self, policy: ServerPolicy, place: Place) -> Callable[[], TLSSide]:
-        """Return what makes the TLS side of each connection to a server that is there, with a leaf that is valid.
+        """Return a function that creates the TLS side of each connection to a server, with a valid leaf.
 
-        A leaf is issued again in time, so a server may run for months; but not one below a root that only its scenario
-        has, which clients would have to trust anew. Raises `ExtraMissing` where the scenario needs another TLS stack
-        than Python's, and that is not installed.
+        It issues the leaf again before it expires, so a server may run for months. It does not renew a leaf below a
+        root that only its scenario has, because clients would have to trust the new root. Raises `ExtraMissing` if the
+        scenario needs another TLS stack than Python's, and that is not installed.
         """
         stack = needed_stack(policy)
         make = {None: self._ordinary, "stapling": self._stapling, "legacy": self._legacy}[stack]
@@ -202,7 +206,7 @@ class Authority:
         return functools.partial(LegacyTLS, LegacyContext(policy, policy.tls_profile, octets, key))
 
     def server_context(self, policy: ServerPolicy, place: Place) -> ssl.SSLContext:
-        """Return the context for a server that is there; the same one for the same policy and place."""
+        """Return the TLS context for a server; the same one for the same policy and place."""
         certificate = policy.certificate
         key = (
             certificate if isinstance(certificate, str) else policy.chain_scenario,
@@ -225,7 +229,7 @@ class Authority:
             return self._contexts[key].value
 
     def new_server_context(self, policy: ServerPolicy, place: Place) -> ssl.SSLContext:
-        """Return another context for the same server, with another leaf where its key rotates."""
+        """Return another TLS context for the same server, with a new leaf if its key rotates."""
         profile = policy.tls_profile
         if (own := own_certificate.own_context(policy)) is not None:
             return own
@@ -261,7 +265,7 @@ class Authority:
             return self._other().ca_pem if profile.client_authority == "other" else self.ca_pem
 
     def chain(self, scenario: Scenario, place: Place) -> Chain:
-        """Return a scenario's chain for a server that is there, issued on first use, and again once that is due."""
+        """Return the certificate chain of a scenario for a server, issued on first use and again when it is due."""
         return self._fresh_chain(scenario, place).value
 
     def _fresh_chain(self, scenario: Scenario, place: Place) -> Fresh[Chain]:
@@ -288,7 +292,7 @@ class Authority:
         return self._issuer.chain(scenario, place, self._responder, with_new_key=with_new_key)
 
     def close(self) -> None:
-        """Remove the temporary files, and answer no more questions about revocation."""
+        """Remove the temporary files, and stop answering questions about revocation."""
         with self._lock:
             if self._responder is not None and self._ending is not None:
                 self._ending()
@@ -299,7 +303,7 @@ class Authority:
             self._ca_files.clear()
 
     def forked(self) -> None:
-        """Leave the temporary files, and the answers about revocation, to the parent of a forked child."""
+        """In a forked child, leave the temporary files and the answers about revocation to the parent."""
         self._lock = threading.RLock()
         for finalizer in (self._finalizer, self._ending):
             if finalizer is not None:

@@ -1,4 +1,4 @@
-"""One certificate after a `CertificateProfile`: by cryptography's builder, and by re-signing what it will not make."""
+"""One certificate from a `CertificateProfile`: with cryptography's builder, or re-signed where that refuses."""
 
 from __future__ import annotations
 

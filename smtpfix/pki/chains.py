@@ -1,4 +1,4 @@
-"""A scenario's chain: which certificate issues which, what the server sends, and what a careful client trusts."""
+"""The chain of a scenario: who issues which certificate, what the server sends, and what a careful client trusts."""
 
 from __future__ import annotations
 

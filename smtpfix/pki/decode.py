@@ -1,4 +1,4 @@
-"""A certificate as people read it, in the words of ``openssl x509 -text``, whatever is wrong with it.
+"""A certificate as text, in the terms of ``openssl x509 -text``, whatever is wrong with it.
 
 Reads the DER itself: some scenarios are certificates that no library parses. What does not have the form that RFC 5280
 section 4 asks for is shown as octets.

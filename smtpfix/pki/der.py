@@ -1,4 +1,4 @@
-"""DER as far as certificates need it: taking one apart, and putting one together that no library will make.
+"""DER, as far as certificates need it: taking them apart, and encoding what no library does.
 
 Encoding rules: X.690; the structure of a certificate: RFC 5280 section 4.1. Octets that are not DER raise `ValueError`,
 and nothing else.

@@ -1,4 +1,4 @@
-"""An authority's own hierarchy, by trustme: the root, and intermediates below each other: `Hierarchy`.
+"""`Hierarchy`: the root of an authority and its chain of intermediates, made by trustme.
 
 Made on first use. With a directory, the root and the first intermediate are kept there over runs; longer chains are a
 few scenarios' only.

@@ -1,4 +1,4 @@
-"""Private keys of every kind that a scenario asks for, the weak ones included; and signing with them."""
+"""Private keys of every type that scenarios need, including weak ones; and signing with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names in certificates, as octets: also those that no library will encode, since that is what some scenarios are.
+"""Names in certificates, as octets, including those that no library encodes: some scenarios consist of them.
 
 Subject alternative names: RFC 5280 section 4.2.1.6.
 """

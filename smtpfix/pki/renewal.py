@@ -1,4 +1,4 @@
-"""What is issued again in time, however long a server runs: how long it is good for, and what replaces it."""
+"""When certificates are renewed on a long-running server: how long they are fresh, and what replaces them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Responder`: serves the CRLs, the issuers' certificates and the OCSP answers that certificates have URLs of.
+"""`Responder`: it serves the CRLs, issuers' certificates and OCSP responses that certificates refer to.
 
 HTTP on a loopback port, in threads of its own: a client may ask in the middle of a handshake, and of several at once.
 """

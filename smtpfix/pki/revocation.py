@@ -1,4 +1,4 @@
-"""What an issuer says of its certificates: CRLs (RFC 5280 section 5) and OCSP responses (RFC 6960)."""
+"""What an issuer says about the revocation of its certificates: CRLs (RFC 5280 section 5) and OCSP (RFC 6960)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates and keys in PKCS#12 files (RFC 7292): key stores, and trust stores that Java and devices read."""
+"""Certificates and keys in PKCS#12 files (RFC 7292): key stores, and trust stores for Java and devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Authorities by trustme, and the only importer of it: `TrustmeCA`, which profiles it can make, and making them."""
+"""`TrustmeCA`: authorities by trustme, and the profiles that it supports. Only this imports trustme."""
 
 from __future__ import annotations
 

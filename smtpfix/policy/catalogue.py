@@ -1,4 +1,4 @@
-"""The catalogue of scenarios as Markdown, for people: a table for each group, and what readers would wonder about.
+"""The catalogue of scenarios as Markdown, for people: one table per group, with explanations.
 
 Knows how a scenario is told, and nothing of how it is shown. ``python -m smtpfix.policy.catalogue docs/scenarios.md``
 renews the tables of a page.

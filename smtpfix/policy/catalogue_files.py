@@ -1,4 +1,4 @@
-"""The catalogue's files, and those of users: which scenarios there are, and each one read: `load_scenario`."""
+"""`load_scenario`: it finds and reads the scenario files of the catalogue and of users."""
 
 from __future__ import annotations
 

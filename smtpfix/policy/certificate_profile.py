@@ -1,4 +1,4 @@
-"""What one certificate of a scenario says: `CertificateProfile`, read from a table of a catalogue file.
+"""`CertificateProfile`: one certificate of a scenario, from a table of the scenario's file.
 
 Knows the values and which are allowed, and nothing of how a certificate is made. Everything that is not said is as in
 the good chain.

@@ -1,4 +1,4 @@
-"""Checks that values make of their own fields when they are built: `Checked`."""
+"""`Checked`: values that check their own fields when they are built."""
 
 from __future__ import annotations
 

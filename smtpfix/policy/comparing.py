@@ -1,4 +1,4 @@
-"""`Compared`: values of many fields that are equal to others, hashed and shown by them.
+"""`Compared`: equality, hash and repr of values that have many fields.
 
 For dozens of fields `dataclass` writes and compiles a page of source for each of these, in every run that imports it.
 """

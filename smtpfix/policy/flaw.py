@@ -1,4 +1,4 @@
-"""What a client fails to check that delivers where it has to refuse: `Flaw`, and how severe that is.
+"""`Flaw`: what a client fails to check if it delivers although it must refuse, and how severe that is.
 
 Severity is what an attacker needs to make use of it, and nothing else.
 """

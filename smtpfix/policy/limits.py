@@ -1,6 +1,6 @@
-"""How much a server takes before it says no: `Limits`, and the `Rate` that some of them are.
+"""`Limits`: how much a server takes from clients before it refuses; and `Rate`, a number in a time.
 
-Values only; `metering` counts. A limit that is None is none, and is not counted.
+Values only; `metering` counts. A limit that is None does not exist, and is not counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from smtpfix.suggesting import suggests_fields
 from .tables import check_table
 
 UNITS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
-"""What a rate may be written in, and its seconds."""
+"""The units of time in a rate, with their seconds."""
 
 _RATE: Final = re.compile(rf"([0-9]{{1,9}})/(?:({'|'.join(UNITS)})|([0-9]{{1,9}}) ?s)\Z")
 _EXPECTED: Final = "a rate such as 30/minute or 5/10s: a number from 1 up, and " + ", ".join(UNITS) + " or seconds"
@@ -24,15 +24,15 @@ _EXPECTED: Final = "a rate such as 30/minute or 5/10s: a number from 1 up, and "
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many in a time: ``Rate(30, 60)``, written ``"30/minute"``.
+    """A number of events in a time: ``Rate(30, 60)``, written ``"30/minute"``.
 
-    The time slides: what happened longer ago than `seconds` counts no more. Raises `InvalidValueError`.
+    The time window slides: events that are older than `seconds` no longer count. Raises `InvalidValueError`.
     """
 
     count: int
-    """How many are taken."""
+    """How many events are allowed within `seconds`."""
     seconds: float
-    """In how long."""
+    """The length of the window in seconds."""
 
     def __post_init__(self) -> None:
         if type(self.count) is not int or self.count < 1:
@@ -42,7 +42,7 @@ class Rate:
 
     @classmethod
     def parse(cls, text: str) -> Rate:
-        """Read ``30/minute`` or ``5/10s``. Raises `InvalidValueError`."""
+        """Read a rate such as ``30/minute`` or ``5/10s``. Raises `InvalidValueError`."""
         match = _RATE.match(text)
         if match is None or int(match[1]) < 1 or match[3] == "0":
             raise InvalidValueError("Rate", text, _EXPECTED)
@@ -57,30 +57,30 @@ class Rate:
 @suggests_fields()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a server enforces over its life: ``Limits(connections=1, message_rate="30/minute")``.
+    """Limits that a server enforces from its start: ``Limits(connections=1, message_rate="30/minute")``.
 
-    Clients are told apart by their IP addresses. A reply 421 closes the connection (RFC 5321 section 3.8). Where
-    Postfix has such a limit, the codes are its own; `Policy.replies` changes the words. A `Rate` may be given as text.
-    Raises `InvalidValueError`.
+    The server tells clients apart by their IP addresses. A 421 reply closes the connection (RFC 5321 section 3.8).
+    Where Postfix has the same limit, the reply codes are Postfix's; `Policy.replies` changes the texts. You can write a
+    `Rate` as text. Raises `InvalidValueError`.
     """
 
     connections: int | None = None
-    """Connections at once, of all clients together; one more is greeted with ``421 4.7.0``."""
+    """Connections at the same time, of all clients together. The next one is greeted with ``421 4.7.0``."""
     connections_per_client: int | None = None
-    """Connections at once from one client; one more is greeted with ``421 4.7.0``."""
+    """Connections of one client at the same time. The next one is greeted with ``421 4.7.0``."""
     connection_rate: Rate | str | None = None
-    """Connections from one client in a time; one more is greeted with ``421 4.7.0``."""
+    """Connections of one client in a time. The next one is greeted with ``421 4.7.0``."""
     messages_per_connection: int | None = None
-    """Transactions of one connection; one more MAIL is answered ``421 4.7.0``."""
+    """Mail transactions on one connection. The next MAIL is answered ``421 4.7.0``."""
     message_rate: Rate | str | None = None
-    """Transactions of one client in a time; one more MAIL is answered ``450 4.7.1``."""
+    """Mail transactions of one client in a time. The next MAIL is answered ``450 4.7.1``."""
     recipient_rate: Rate | str | None = None
-    """Recipients that one client names in a time; one more RCPT is answered ``450 4.7.1``."""
+    """Recipients that one client names in a time. The next RCPT is answered ``450 4.7.1``."""
     failed_logins: int | None = None
-    """AUTH commands of one connection answered 535; behind the last of them comes ``421 4.7.0``."""
+    """AUTH commands on one connection that are answered 535. After the last of them, the server sends ``421 4.7.0``."""
     errors: int | None = None
-    """Commands of one connection answered 4yz or 5yz with no message accepted between them; behind the last of them
-    comes ``421 4.7.0``. Postfix's ``smtpd_hard_error_limit``."""
+    """Commands on one connection that are answered 4yz or 5yz, with no accepted message between them. After the last of
+    them, the server sends ``421 4.7.0``. This is Postfix's ``smtpd_hard_error_limit``."""
 
     def __post_init__(self) -> None:
         for name, value in self.given():
@@ -102,7 +102,7 @@ class Limits:
 
     @classmethod
     def parse(cls, where: str, table: Any) -> Limits:
-        """Build limits from a table, such as a file's. Raises `InvalidValueError` naming `where` and the key."""
+        """Build limits from a table in a file. Raises `InvalidValueError`, which names `where` and the key."""
         names = [item.name for item in fields(cls)]
         if not isinstance(table, Mapping):
             raise InvalidValueError(where, table, "a table of " + ", ".join(names))

@@ -1,4 +1,4 @@
-"""When TLS begins: `Mode`."""
+"""`Mode`: when TLS begins."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from smtpfix.suggesting import one_of
 
 
 class Mode(StrEnum):
-    """When TLS begins."""
+    """When TLS begins: one of the four modes of a server."""
 
     PLAIN = "plain"
-    """Never: STARTTLS is not offered, and answered 502."""
+    """Never. The server does not offer STARTTLS, and answers it 502."""
     STARTTLS = "starttls"
-    """On STARTTLS, if the client wants; everything but AUTH works in clear too."""
+    """When the client says STARTTLS. Everything except AUTH also works in clear."""
     TLS_REQUIRED = "tls-required"
-    """On STARTTLS, before anything but EHLO, NOOP and QUIT: 530 (RFC 3207 section 4)."""
+    """When the client says STARTTLS. Before that, only EHLO, NOOP and QUIT work; anything else is answered 530 (RFC
+    3207 section 4)."""
     IMPLICIT_TLS = "implicit-tls"
-    """On connect (RFC 8314 section 3.3)."""
+    """At once, before the greeting (RFC 8314 section 3.3)."""
 
     @property
     def has_starttls(self) -> bool:
-        """True where the STARTTLS command exists."""
+        """Whether the mode has the STARTTLS command."""
         return self in (Mode.STARTTLS, Mode.TLS_REQUIRED)
 
 
@@ -48,7 +49,7 @@ _CALLED: Final = {
 
 
 def what_mode(given: object) -> str:
-    """Return what to say of a name that is no server's mode, in a sentence."""
+    """Return a sentence about a name that is no server mode."""
     called = _CALLED.get(given.strip().lower().replace("_", "-")) if isinstance(given, str) else None
     if called is not None:
         return f"{given!r} is {called[0]} {called[1]!r}"

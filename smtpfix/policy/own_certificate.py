@@ -1,4 +1,4 @@
-"""A certificate of the user's own, as `Policy.certificate` takes it: two files, PEM octets, or a context of TLS.
+"""Your own certificate as `Policy.certificate`: two files, PEM octets, or an `ssl.SSLContext`.
 
 Knows what may be given, and reads nothing: `tls.own_certificate` does, when a server starts.
 """

@@ -1,4 +1,4 @@
-"""What a server goes by: `Place`, for whatever has to name it, certificates before all."""
+"""`Place`: the names and addresses of a server, above all for its certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a policy, its scenarios and its rules know of the protocol that its server speaks: `Protocol`."""
+"""`Protocol`: what a policy, its scenarios and its rules know about the protocol of their server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file of rules, TOML: `RulesFile`, what `smtpfix serve --rules` reads at its start and whenever it is told to.
+"""`RulesFile`: a TOML file of rules, which `smtpfix serve --rules` reads at its start and on request.
 
 ``rules = ["RCPT *@slow.example: 450 4.2.1 Greylisted x1"]`` is for every server of SMTP, and the same key in a table by
 the name of a mode, such as ``[starttls]``, for those of this mode. That of a table by the name of another protocol,

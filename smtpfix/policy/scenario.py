@@ -1,4 +1,4 @@
-"""What a client can meet, as a value, built from the text of a TOML file: `Scenario`.
+"""`Scenario`: what the server does to a client, as a value, from the text of a TOML file.
 
 Knows what a scenario says, and not where it is kept: `catalogue_files` does; `authority` issues its certificates,
 `contexts` and `conversation` play its TLS.
@@ -121,65 +121,64 @@ _ACCEPTED: Final = Evidence(_VERIFIED)
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Scenario(Compared):
-    """One entry of the catalogue. Raises `InvalidValueError` naming the file, the key and what is allowed."""
+    """One entry of the catalogue. Raises `InvalidValueError`, which names the file, the key and what is allowed."""
 
     id: str
-    """The file's name without ``.toml``; what `Policy.certificate` and `Policy.scenario` take."""
+    """The name of its file without ``.toml``: the value of `Policy.certificate` and `Policy.scenario`."""
     summary: str
-    """What the server shows, in one sentence."""
+    """What the server does, in one sentence."""
     expected: str
-    """One of `OUTCOMES`."""
+    """What a careful client does: one of `OUTCOMES`."""
     standard: str
-    """Where the standard says so."""
+    """The section of the standard that says so."""
     protocol: str = ""
-    """The only protocol, one of `PROTOCOLS`, that can show it; empty: see `is_for`."""
+    """The only protocol that can show it, one of `PROTOCOLS`; if empty, see `is_for`."""
     group: str = "certificates"
-    """One of `GROUPS`."""
+    """The group, one of `GROUPS`."""
     connect: str = "{host}"
-    """The name a client has to connect to for the scenario to mean anything."""
+    """The host name that a client must connect to, so that the scenario has a meaning."""
     modes: tuple[str, ...] = _TLS_MODES
-    """The modes it can be shown in."""
+    """The server modes that can show it."""
     trust: str = "root"
-    """What a careful client trusts: the chain's ``root``, the test ``authority`` whatever the chain is, the ``leaf``
-    itself, or a certificate for the same name with an ``other-key``."""
+    """What a careful client trusts: the ``root`` of the chain, the test ``authority`` whatever the chain is, the
+    ``leaf`` itself, or a certificate for the same name with an ``other-key``."""
     send: tuple[str, ...] = ("leaf", "intermediates")
-    """What the server sends, in this order."""
+    """The certificates that the server sends, in this order."""
     root: CertificateProfile | None = None
-    """A root of its own; None: the authority's."""
+    """The root, if the scenario has one of its own; None: that of the authority."""
     intermediates: tuple[CertificateProfile, ...] | int = 1
-    """The intermediates from the root down, or how many plain ones there are."""
+    """The intermediates, from the root down, or the number of plain ones."""
     leaf: CertificateProfile = _LEAF
     """The server's certificate."""
     tls: TLSProfile = _TLS
     """What the server does in TLS."""
     rules: tuple[Rule, ...] = ()
-    """What the server does otherwise than a good one, command by command; the first is asked first."""
+    """The rules by which the server differs from a good one. The server consults the first one first."""
     expected_by_mode: tuple[tuple[str, str], ...] = ()
-    """One of `OUTCOMES` for one of `CLIENT_MODES`, where that is not `expected`."""
+    """What a careful client does if it is not `expected`: pairs of one of `CLIENT_MODES` and one of `OUTCOMES`."""
     control: str = ""
-    """The id of a scenario that differs from this one by the attack alone: what a client does there too is not due to
-    the attack."""
+    """The id of a scenario that lacks only the attack: what a client also does there is not due to the attack."""
     asked: Asked = _NOTHING
-    """What a client is to be asked to deliver."""
+    """What the client is asked to deliver."""
     forbids: tuple[str, ...] = ()
-    """Ids of `Violation`: a client that shows one has not done what the scenario calls for, whatever the outcome."""
+    """Ids of `Violation`. A client with one of them has failed the scenario, whatever the outcome."""
     injected_mechanisms: tuple[str, ...] = ()
-    """SASL mechanisms that only an injected reply offers: a client that uses one took it for the server's."""
+    """SASL mechanisms that only an injected reply offers. A client that uses one has believed that reply."""
     policy: tuple[tuple[str, object], ...] = field(default=(), hash=False)
-    """Fields of the policy, where it does not say itself: names and values."""
+    """Fields of the policy that the scenario sets if you do not: names and values."""
     openssl: Evidence = _ACCEPTED
-    """What OpenSSL makes of it."""
+    """OpenSSL's verdict."""
     flaw: str = ""
-    """What a client does not check that delivers here and had to refuse, one of `FLAWS`; empty: as OpenSSL's verify
-    code has it, see `its_flaw`."""
+    """What a client fails to check if it delivers although it must refuse: one of `FLAWS`. If empty, OpenSSL's verify
+    code decides; see `its_flaw`."""
     notes: str = ""
-    """More for people: why, what differs between clients."""
+    """More text for people: reasons, and how clients differ."""
 
     def expected_for(self, mode: str) -> str:
-        """Return what a careful client does that means to use TLS as one of `CLIENT_MODES` says; one of `OUTCOMES`.
+        """Return what a careful client does if it uses TLS as one of `CLIENT_MODES` says; one of `OUTCOMES`.
 
-        `expected` is for clients that must use TLS. One that never does meets no certificate and no handshake, and
-        delivers. Raises `InvalidValueError`.
+        `expected` is for clients that must use TLS. A client that never uses TLS sees no certificate and no handshake,
+        and delivers. Raises `InvalidValueError` for an unknown mode.
         """
         if mode not in CLIENT_MODES:
             raise InvalidValueError("mode", mode, one_of(mode, CLIENT_MODES))
@@ -188,9 +187,9 @@ class Scenario(Compared):
 
     @property
     def its_flaw(self) -> str:
-        """What a client does not check that delivers where it had to refuse, one of `FLAWS`; empty: nothing.
+        """What a client fails to check if it delivers although it must refuse: one of `FLAWS`; empty for nothing.
 
-        Only scenarios about whom the client talks to have one: elsewhere no attacker gains anything.
+        Only scenarios about the server's identity have one: with the others, an attacker gains nothing.
         """
         if self.flaw or not self.is_about_trust or self.expected not in ("refuse", "lax"):
             return self.flaw
@@ -200,7 +199,7 @@ class Scenario(Compared):
         return BY_VERIFY_CODE.get(code, "") if code is not None else ""
 
     def is_for(self, protocol: str) -> bool:
-        """Return whether servers of a protocol can show it: all can, unless it has stages or fields of one."""
+        """Return whether servers of a protocol can show it. All can, unless it has stages or fields of one protocol."""
         if self.protocol or protocol == PROTOCOLS[0]:
             return protocol == (self.protocol or PROTOCOLS[0])
         return (
@@ -212,7 +211,7 @@ class Scenario(Compared):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the certificates are those of every good server, and clients trust the authority's root."""
+        """Whether its certificates are those of every good server, and clients trust the root of the authority."""
         return (
             self.root is None
             and isinstance(self.intermediates, int)
@@ -222,17 +221,17 @@ class Scenario(Compared):
 
     @property
     def policy_field(self) -> str:
-        """The field of a policy that takes its id."""
+        """The field of a policy that takes its id: ``certificate`` or ``scenario``."""
         return "certificate" if self.group == "certificates" else "scenario"
 
     @property
     def is_about_trust(self) -> bool:
-        """Whether refusing has to come before anything is given away: the server may not be who it says."""
+        """Whether a client must refuse before it reveals anything, because the server may be an impostor."""
         return self.group not in _IN_EVERY_MODE
 
     @property
     def profiles(self) -> tuple[CertificateProfile, ...]:
-        """The certificates that differ from plain ones, from the root down."""
+        """The certificates with profiles of their own, from the root down."""
         own = self.intermediates if isinstance(self.intermediates, tuple) else ()
         return (*((self.root,) if self.root else ()), *own, self.leaf)
 
@@ -281,7 +280,7 @@ class Scenario(Compared):
 
     @classmethod
     def parse(cls, scenario_id: str, text: str) -> Scenario:
-        """Build a scenario from a catalogue file's text; or raise `InvalidValueError` naming file and key."""
+        """Build a scenario from the text of its file. Raises `InvalidValueError`, which names the file and the key."""
         where = f"{scenario_id}.toml"
         values = read_toml(where, text)
         check_table(where, values, _TOP_KEYS)

@@ -1,6 +1,7 @@
-"""What every server is told, whatever it speaks: `ServerPolicy`, checked when it is built, never at connect time.
+"""`ServerPolicy`: the settings that servers of all protocols share, checked when the policy is built.
 
-Each protocol has a policy of its own that adds its fields; the class of a policy says what a server speaks.
+Each protocol has a policy class of its own that adds fields. The class of a policy decides which protocol a server
+speaks.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
     from .tls_profile import TLSProfile
 
 TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-"""Version names as `ssl.SSLSocket.version` gives them, oldest first."""
+"""TLS versions by the names that `ssl.SSLSocket.version` returns, oldest first."""
 
 SHORT_VERSIONS: Final = dict(zip(("1.0", "1.1", "1.2", "1.3"), TLS_VERSIONS, strict=True))
-"""The same as people write them."""
+"""The same versions, as people write them."""
 
 DEFAULT_MAX_EVENTS: Final = 100_000
 """`Policy.max_events`: 12,000 messages on one connection, 3 MiB of memory."""
@@ -50,95 +51,106 @@ _DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class ServerPolicy(Checked, Compared):
-    """Everything that is decided before a server starts, of any protocol; it does not change while the server runs.
+    """The settings of a server of any protocol. They do not change while the server runs.
 
-    Raises `InvalidValueError` naming the field, the value and what is allowed, and `UnknownScenario` for a certificate
-    that is not in the catalogue.
+    Raises `InvalidValueError`, which names the field, its value and what is allowed, and `UnknownScenario` for a
+    scenario that is not in the catalogue.
     """
 
     clear_modes: ClassVar[frozenset[Mode]] = frozenset({Mode.PLAIN})
-    """The modes in which clients may log in outside TLS where `auth_in_clear` is None."""
+    """The modes in which clients may log in outside TLS if `auth_in_clear` is None."""
 
     spoken: ClassVar[str] = ""
-    """The name of the protocol, as scenarios have it."""
+    """The name of the protocol, as in scenarios."""
     reads_mail: ClassVar[bool] = False
-    """Whether clients read what was captured, from the accounts of the inbox."""
+    """Whether clients read the captured messages, from the accounts of the inbox."""
 
     mode: Mode | ModeName = Mode.PLAIN
     """When TLS begins: ``plain``, ``starttls``, ``tls-required`` or ``implicit-tls``."""
     _: KW_ONLY
 
     users: Users = field(default=None, repr=False)
-    """Who may log in: name to password, to `Token`, or to several of them; or `ANY_USER`; None offers no AUTH.
+    """Who may log in: a mapping of names to a password, a `Token`, or several of them; or `ANY_USER`. None offers no
+    AUTH.
 
-    Or a function, which is given the name and the password, or the token, and returns True or False:
-    ``users=lambda user, password: password == today()``. It runs in a thread of its own while its client waits. It can
-    be asked where the mechanism shows the server what it needs: PLAIN, LOGIN, XOAUTH2 and OAUTHBEARER, where the name
-    is ``""`` if the client names nobody; beside these, ANONYMOUS asks nobody."""
+    It can also be a function that gets the name and the password, or the token, and returns True or False:
+    ``users=lambda user, password: password == today()``. The function runs in a thread of its own while its client
+    waits. It needs a mechanism that reveals the password or the token: PLAIN, LOGIN, XOAUTH2 or OAUTHBEARER. The name
+    is ``""`` if the client names nobody. ANONYMOUS does not call the function."""
     auth_in_clear: bool | None = None
-    """Whether AUTH is offered and accepted outside TLS; None: in mode ``plain`` only."""
+    """Whether the server offers and accepts AUTH outside TLS. None: in mode ``plain`` only."""
     mechanisms: Sequence[str] = DEFAULT_MECHANISMS
-    """SASL mechanisms offered and accepted, in this order. There are CRAM-MD5, XOAUTH2, OAUTHBEARER, EXTERNAL and
-    ANONYMOUS too; with the last, everybody may log in. With the extra ``smtpfix[scram]`` there are SCRAM-SHA-1,
-    SCRAM-SHA-256 and, inside TLS, SCRAM-SHA-1-PLUS and SCRAM-SHA-256-PLUS, for users with passwords."""
+    """The SASL mechanisms that the server offers and accepts, in this order. You can also name CRAM-MD5, XOAUTH2,
+    OAUTHBEARER, EXTERNAL and ANONYMOUS; with ANONYMOUS, everybody may log in. With the extra ``smtpfix[scram]`` you can
+    name SCRAM-SHA-1 and SCRAM-SHA-256 and, inside TLS, SCRAM-SHA-1-PLUS and SCRAM-SHA-256-PLUS, for users with
+    passwords."""
     mechanisms_in_clear: Sequence[str] | None = None
-    """The same outside TLS, where AUTH is possible there (`auth_in_clear`); None: `mechanisms`. Mode ``tls-required``
-    offers those that are named here before TLS as well, as some servers do, and answers them 530 (RFC 3207 section 4)
-    unless `auth_in_clear` is True; False offers none."""
+    """The mechanisms outside TLS, if AUTH is possible there (`auth_in_clear`); None: those of `mechanisms`. In mode
+    ``tls-required``, the server also offers these mechanisms before TLS, as some servers do, and answers them 530 (RFC
+    3207 section 4) unless `auth_in_clear` is True. If `auth_in_clear` is False, it offers none."""
 
     certificate: str | Path | tuple[str | Path, str | Path] | tuple[bytes, bytes] | bytes | ssl.SSLContext = "good"
-    """Certificate scenario: an id of the catalogue, or a `Path` to a scenario's file of your own; or a certificate of
-    your own: the files of a chain and its key, PEM, ``("chain.pem", "key.pem")``, or the octets of both in one bytes;
-    or an `ssl.SSLContext` for servers, which then decides all of TLS: versions, ciphers, client certificates, ALPN."""
+    """The certificate: the id of a certificate scenario in the catalogue, or a `Path` to a scenario file of your own.
+    Or your own certificate: the PEM files of a chain and its key, ``("chain.pem", "key.pem")``, or the octets of both
+    in one bytes. Or an `ssl.SSLContext` for servers, which then decides everything about TLS: versions, cipher suites,
+    client certificates and ALPN."""
     scenario: str | Path | None = None
-    """Scenario of any other kind: an id of the catalogue, or a `Path` to a file of your own; None is a server as it
-    should be. Fields that are left as they are take what the scenario says; its rules are in force from the start. An
-    id of either kind may stand in either field: each is put where it belongs."""
+    """A scenario of any other kind: an id of the catalogue, or a `Path` to a file of your own. None is a server without
+    faults. The scenario sets the fields that you leave at their defaults, and its rules are active from the start. You
+    may put the id of either kind into either field: the policy moves it to the right one."""
     tls_min: str = "TLSv1.2"
-    """Lowest TLS version, one of `TLS_VERSIONS`; ``"1.2"`` will do for ``"TLSv1.2"``."""
+    """Lowest TLS version, one of `TLS_VERSIONS`. You can write ``"1.2"`` for ``"TLSv1.2"``."""
     tls_max: str = "TLSv1.3"
-    """Highest TLS version, one of `TLS_VERSIONS`; ``"1.3"`` will do for ``"TLSv1.3"``."""
+    """Highest TLS version, one of `TLS_VERSIONS`. You can write ``"1.3"`` for ``"TLSv1.3"``."""
     old_ciphers: bool = False
-    """Whether TLS below 1.3 has the cipher suites of old clients too: those without forward secrecy (TLS_RSA), with
-    Diffie-Hellman over a group of 1,024 bits (DHE), and with SHA-1. They need RSA keys: a server's own authority has
-    them then, and one that is given has to (`Authority.key_type`)."""
+    """Whether TLS below 1.3 also has the cipher suites of old clients: without forward secrecy (TLS_RSA), with
+    Diffie-Hellman over a group of 1,024 bits (DHE), and with SHA-1. They need RSA keys: the server's own authority then
+    has them, and an authority that you pass must have them (`Authority.key_type`)."""
     client_certificate: Literal["none", "optional", "required"] = "none"
-    """Whether the server asks for a client certificate, from its own authority, and insists on it."""
+    """Whether the server requests a client certificate (``optional``), and refuses clients without one (``required``).
+    The certificate must be one that the server's own authority has issued."""
     alpn: Sequence[str] = ()
-    """ALPN protocols the server knows (RFC 7301), most wanted first; empty ignores what the client offers."""
+    """The ALPN protocols that the server knows (RFC 7301), the preferred one first. If empty, the server ignores what
+    the client offers."""
 
     host: str = "localhost"
-    """Where to listen: ``localhost`` is every loopback address there is, 127.0.0.1 and ::1, on one port."""
+    """The name or IP address to listen on. ``localhost`` is every loopback address, 127.0.0.1 and ::1, on one port."""
     port: int = 0
-    """TCP port, 0 to 65535; 0 takes a free one, to be read back from the server."""
+    """The TCP port, 0 to 65535. 0 takes a free port; read it from `Server.port`."""
     unix_socket: str | Path | None = None
-    """Path of a UNIX socket to listen on instead of `host` and `port`, in mode ``plain``; only its owner can connect.
-    A socket that nobody listens on any more is replaced; it is removed when the server closes."""
+    """The path of a UNIX socket to listen on instead of `host` and `port`, in mode ``plain``. Only its owner can
+    connect. The server replaces a socket that nobody listens on, and removes its own when it closes."""
     hostname: str = "mx.smtpfix.test"
-    """The server's own name, in its greeting and EHLO reply, and in its certificate."""
+    """The server's own name, in its greeting, in its EHLO reply and in its certificate."""
     other_names: Sequence[str] = ()
-    """More names and IP addresses that clients connect to, for the certificate to hold beside `host` and `hostname`."""
+    """More names and IP addresses that clients connect to. The certificate contains them beside `host` and
+    `hostname`."""
     proxy_protocol: bool = False
-    """Whether every connection has to begin with a PROXY protocol header, version 1 or 2; one without it is closed."""
+    """Whether every connection must begin with a PROXY protocol header, version 1 or 2. The server closes a connection
+    without one."""
 
     command_limit: int = 4096
-    """Longest command line in octets with its CRLF; RFC 5321 section 4.5.3.1.4 asks for 512 at least."""
+    """Longest command line in octets, including its CRLF. RFC 5321 section 4.5.3.1.4 requires at least 512."""
     timeout: float = 300.0
-    """Seconds a connected client may be silent; RFC 5321 section 4.5.3.2.7 asks for 5 minutes."""
+    """Seconds that a client may be silent. RFC 5321 section 4.5.3.2.7 asks for at least 5 minutes."""
     handshake_timeout: float = 5.0
-    """Seconds a TLS handshake may take: fewer than clients and tests wait as a rule, so that the server says why."""
+    """Seconds that a TLS handshake may take. Most clients and tests wait longer, so the server can say why it
+    failed."""
 
     max_messages: int = 100_000
-    """Messages kept; the oldest go first, and are counted."""
+    """Messages that the inbox keeps. Beyond that, it drops the oldest ones and counts them."""
     max_sessions: int = 100_000
-    """Sessions kept; the oldest go first, and are counted. A message keeps its own session all the same."""
+    """Sessions that the server keeps. Beyond that, it drops the oldest ones and counts them. A message always keeps its
+    own session."""
     max_events: int = DEFAULT_MAX_EVENTS
-    """Events a session's transcript keeps, 8 or more; beyond that they go from its middle, and are counted."""
+    """Events that a session's transcript keeps, at least 8. Beyond that, it drops events from its middle and counts
+    them."""
     max_transcript_octets: int = DEFAULT_MAX_TRANSCRIPT_OCTETS
-    """Octets of these, 65,536 or more; beyond that events go from the middle too, and `Session.truncated` says so."""
+    """Octets that a session's transcript keeps, at least 65,536. Beyond that, it drops events from its middle;
+    `Session.truncated` says so."""
     max_octets: int = DEFAULT_MAX_OCTETS
-    """Octets of messages kept, with their envelopes, and again of sessions that are over; the oldest go first, and are
-    counted. The newest stays, whatever its size."""
+    """Octets that the inbox keeps, of messages with their envelopes, and octets of ended sessions that the server
+    keeps. Beyond that, the oldest ones are dropped and counted. The newest one stays, whatever its size."""
 
     _in_clear: Sequence[str] = field(default=(), init=False, repr=False, compare=False)
     """The mechanisms outside TLS, wherever they are named."""
@@ -385,22 +397,22 @@ class ServerPolicy(Checked, Compared):
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """The scenario's rules, the first to be asked first."""
+        """The rules of the scenario. The server consults the first one first."""
         return self._played.rules if self._played is not None else ()
 
     @property
     def is_good(self) -> bool:
-        """Whether no scenario was asked for: the catalogue, which costs more than a good server, need not be read."""
+        """Whether the policy names no scenario. The catalogue, which is costly, is not read then."""
         return self.certificate == "good" and self.scenario is None
 
     @property
     def has_own_certificate(self) -> bool:
-        """Whether `certificate` is none of an authority of this package's, but the user's own."""
+        """Whether `certificate` is the user's own, and not issued by an authority of this package."""
         return not isinstance(self.certificate, str | Path)
 
     @property
     def certificate_files(self) -> tuple[Path, Path] | None:
-        """The files of the user's own chain and its key; None where there are none."""
+        """The files of the user's own chain and its key; None without such files."""
         match self.certificate:
             case (Path() as chain, Path() as key):
                 return chain, key
@@ -408,7 +420,7 @@ class ServerPolicy(Checked, Compared):
 
     @property
     def chain_scenario(self) -> Scenario:
-        """The scenario that the certificates are issued after: the certificate's, or the TLS scenario's own."""
+        """The scenario of the server's certificates: that of `certificate`, or else that of `scenario`."""
         if self._issued is not None:
             return self._issued
         if self._played is not None and self.certificate == "good":
@@ -419,14 +431,14 @@ class ServerPolicy(Checked, Compared):
 
     @property
     def tls_profile(self) -> TLSProfile:
-        """What the TLS scenario, or else the certificate's, asks of the server."""
+        """What the scenario makes the server do in TLS: that of `scenario`, or else that of `certificate`."""
         if self._played is not None:
             return self._played.tls
         return self.chain_scenario.tls
 
     @property
     def uses_tls(self) -> bool:
-        """True unless the mode is ``plain``."""
+        """Whether the server has TLS: True unless the mode is ``plain``."""
         return self.mode is not Mode.PLAIN
 
     @property
@@ -440,7 +452,7 @@ class ServerPolicy(Checked, Compared):
         return self._has_auth
 
     def allows_auth(self, *, in_tls: bool) -> bool:
-        """Return whether AUTH is offered and accepted on a connection in this state."""
+        """Return whether the server offers and accepts AUTH on a connection in this state."""
         if not self._has_auth:
             return False
         if in_tls:
@@ -450,7 +462,7 @@ class ServerPolicy(Checked, Compared):
         return self.mode in self.clear_modes if self.auth_in_clear is None else self.auth_in_clear
 
     def offers_auth(self, *, in_tls: bool) -> bool:
-        """Return whether AUTH is offered on a connection in this state: where it is accepted, or refused until TLS."""
+        """Return whether the server offers AUTH in this state: it accepts AUTH, or refuses it until TLS."""
         if self.allows_auth(in_tls=in_tls):
             return True
         refused_until_tls = self.mode is Mode.TLS_REQUIRED and self.auth_in_clear is None
@@ -459,8 +471,9 @@ class ServerPolicy(Checked, Compared):
     def mechanisms_for(self, *, in_tls: bool, has_certificate: bool) -> tuple[str, ...]:
         """Return the mechanisms for a client in this state.
 
-        EXTERNAL is for one that has shown a certificate (RFC 4422 appendix A), and there is nothing to bind to outside
-        TLS (RFC 5802 section 6). Whether there is AUTH at all, `offers_auth` and `allows_auth` decide.
+        EXTERNAL is for a client that has presented a certificate (RFC 4422 appendix A), and outside TLS there is no
+        channel to bind to (RFC 5802 section 6). Whether there is AUTH at all is decided by `offers_auth` and
+        `allows_auth`.
         """
         return tuple(
             name
@@ -470,20 +483,20 @@ class ServerPolicy(Checked, Compared):
 
     @property
     def account_folders(self) -> Sequence[str]:
-        """The folders that accounts have beside INBOX."""
+        """The folders that each account has in addition to INBOX."""
         return ()
 
     def without_effect(self) -> Iterator[str]:
-        """Yield what nobody can have meant of what this server is told, a sentence each; a server warns of it."""
+        """Yield a sentence for each setting that has no effect or cannot be meant; a server warns of each."""
         if self.mode is Mode.PLAIN and self.certificate != "good":
             yield "no client ever sees Policy.certificate in mode plain: choose a mode with TLS, such as starttls"
 
     def speaks(self) -> Protocol:
-        """Return the protocol of a server that is told this: the policy's class says which."""
+        """Return the protocol that a server with this policy speaks. The class of the policy decides it."""
         raise NotImplementedError
 
     def replace(self, *mode: str, **changes: Any) -> Self:
-        """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""
+        """Return this policy with other values. Raises `TypeError` for an unknown field, and `InvalidValueError`."""
         if len(mode) > 1:
             raise TypeError(f"a policy has one mode, got {len(mode)}: {mode!r}")
         if mode:
@@ -492,10 +505,10 @@ class ServerPolicy(Checked, Compared):
         return replace(self, **changes) if changes else self
 
     def showing(self, scenario: str | Path) -> Self:
-        """Return this policy with a scenario, of whatever kind, in the place of those it has; ``good`` takes them out.
+        """Return this policy with a scenario of any kind instead of its own ones; ``good`` removes them.
 
-        A certificate of the user's own stays where the scenario is not about certificates. Raises
-        `InvalidValueError` where this mode or this protocol cannot show it, and `UnknownScenario`.
+        Your own certificate stays, unless the scenario is about certificates. Raises `InvalidValueError` if this mode
+        or this protocol cannot show the scenario, and `UnknownScenario`.
         """
         from .catalogue_files import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - good servers need none
 

@@ -1,4 +1,4 @@
-"""TOML files and their tables: what is no TOML is an error of ours, and every key is a known one."""
+"""TOML files and their tables: invalid TOML is an `InvalidValueError`, and so is an unknown key."""
 
 from __future__ import annotations
 

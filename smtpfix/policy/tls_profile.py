@@ -1,4 +1,4 @@
-"""What a scenario's server does in TLS: `TLSProfile`, read from the ``[tls]`` table of a catalogue file.
+"""`TLSProfile`: what the server of a scenario does in TLS, from the ``[tls]`` table of the scenario's file.
 
 Knows the values and which are allowed; `contexts` and `conversation` do it.
 """

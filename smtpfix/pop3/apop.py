@@ -1,4 +1,4 @@
-"""APOP (RFC 1939 section 7): a digest of the greeting's timestamp and the password, as an exchange of one turn."""
+"""APOP (RFC 1939 section 7), a digest of the greeting's timestamp and the password, as an exchange of one turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One POP3 session: policy, rules and record around a maildrop; what is POP3's own of a `Conversation`.
+"""One POP3 session: the part of a `Conversation` that is POP3's own.
 
 What a command does to the maildrop is `maildrop`'s to say, what is secret `credentials`'.
 """

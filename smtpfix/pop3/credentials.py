@@ -1,4 +1,4 @@
-"""What in a line of POP3 is secret: what stands behind PASS and AUTH's mechanism, and APOP's digest."""
+"""What is secret in a line of POP3: the arguments of PASS and AUTH, and APOP's digest."""
 
 from __future__ import annotations
 

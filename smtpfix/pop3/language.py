@@ -1,4 +1,4 @@
-"""What rules know of POP3: its stages, and its replies as text."""
+"""What rules know about POP3: its stages, and its replies as text."""
 
 from __future__ import annotations
 

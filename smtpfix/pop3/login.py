@@ -1,4 +1,4 @@
-"""Logging in to POP3: USER and PASS, APOP, and AUTH (RFC 5034); the maildrop is opened with it."""
+"""Logins in POP3: USER and PASS, APOP, and AUTH (RFC 5034). A login opens the maildrop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Maildrop`: what one session sees of an account's INBOX, a snapshot, and what it does to it (RFC 1939 section 5).
+"""`Maildrop`: a session's snapshot of an account's INBOX, and its changes to it (RFC 1939 section 5).
 
 Synchronous, without a connection: a number or a command's argument in, a reply out.
 """

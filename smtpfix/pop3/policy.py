@@ -1,4 +1,4 @@
-"""What a POP3 server demands and offers beside what every server does: `Pop3Policy`."""
+"""`Pop3Policy`: what a POP3 server demands and offers, in addition to what servers of all protocols do."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ CAPABILITIES: Final = (
 @suggests_fields(MEANT)
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Pop3Policy(ServerPolicy):
-    """Everything that is decided before a POP3 server starts: ``Pop3Policy("tls-required", users={"ann": "s3cret"})``.
+    """The settings of a POP3 server: ``Pop3Policy("tls-required", users={"ann": "s3cret"})``.
 
-    The fields that every server has are those of `ServerPolicy`. Outside TLS clients may log in in modes ``plain`` and
-    ``starttls``: without a login nothing works in POP3, so otherwise the latter would be ``tls-required``.
+    `ServerPolicy` defines the fields that servers of all protocols share. If `auth_in_clear` is None, clients may log
+    in outside TLS in the modes ``plain`` and ``starttls``: nothing in POP3 works without a login, so otherwise
+    ``starttls`` would be the same as ``tls-required``.
 
-    Raises `InvalidValueError` naming the field, the value and what is allowed, and `UnknownScenario` for a certificate
-    that is not in the catalogue.
+    Raises `InvalidValueError`, which names the field, its value and what is allowed, and `UnknownScenario` for a
+    scenario that is not in the catalogue.
     """
 
     clear_modes: ClassVar[frozenset[Mode]] = frozenset({Mode.PLAIN, Mode.STARTTLS})
@@ -39,22 +40,25 @@ class Pop3Policy(ServerPolicy):
     reads_mail: ClassVar[bool] = True
 
     users: Users = field(default=ANY_USER, repr=False)
-    """Who may log in: name to password, to `Token`, or to several of them; everybody by default; None nobody."""
+    """Who may log in: a mapping of names to a password, a `Token`, or several of them. By default everybody; None:
+    nobody."""
     timeout: float = 600.0
-    """Seconds a connected client may be silent; RFC 1939 section 3 asks for 10 minutes."""
+    """Seconds that a client may be silent. RFC 1939 section 3 requires at least 10 minutes."""
     hide: Collection[str] = frozenset()
-    """What of `CAPABILITIES` this server does not have; the command of that name is unknown then."""
+    """Names out of `CAPABILITIES` that this server does not have. A command with such a name is then unknown."""
     apop: bool = False
-    """Whether APOP is taken, and the greeting has the timestamp that it needs (RFC 1939 section 7)."""
+    """Whether the server accepts APOP, and its greeting has the timestamp for it (RFC 1939 section 7)."""
     login_delay: float | None = None
-    """Seconds from one login of a user until the next is taken (RFC 2449 section 6.5); `Server.advance` lets them pass.
-    None: none."""
+    """Seconds that must pass between two logins of a user (RFC 2449 section 6.5). `Server.advance` lets them pass.
+    None: no delay."""
     expire: int | Literal["NEVER"] = "NEVER"
-    """Days that messages are said to be kept at the least (RFC 2449 section 6.7); this server keeps them all."""
+    """Days for which the server says that it keeps messages at least (RFC 2449 section 6.7). In fact, it keeps them
+    all."""
     locks: bool = True
-    """Whether a second session of a user is refused while the first one lasts (RFC 1939 section 4, [IN-USE])."""
+    """Whether the server refuses a second session of a user while the first one lasts (RFC 1939 section 4), with
+    ``[IN-USE]`` (RFC 2449 section 8.1.2)."""
     greeting: str = "{hostname} POP3 smtpfix"
-    """The text of the greeting behind ``+OK``; may hold ``{hostname}``."""
+    """The text of the greeting after ``+OK``. It may contain ``{hostname}``."""
 
     def _check(self) -> None:
         super(Pop3Policy, self)._check()
@@ -72,7 +76,7 @@ class Pop3Policy(ServerPolicy):
             raise self._fail("greeting", "ASCII text of one line")
 
     def has(self, capability: str) -> bool:
-        """Return whether this server has a capability at all; what is offered when is the conversation's decision."""
+        """Return whether this server has a capability at all. The conversation decides when to offer it."""
         if capability == "STLS" and not Mode(self.mode).has_starttls:
             return False
         return capability in CAPABILITIES and capability not in self.hide

@@ -1,4 +1,4 @@
-"""POP3, as the rest of the house knows it: `PROTOCOL`."""
+"""`PROTOCOL`: POP3, as the other wings know it."""
 
 from __future__ import annotations
 

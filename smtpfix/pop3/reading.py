@@ -1,4 +1,4 @@
-"""How POP3 reads its own record: what in it is secret, what refused something, and what was against the standards."""
+"""How POP3 interprets its own record: what is secret, what is a refusal, and what breaks the standards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a POP3 server says: `Reply`, its standard ones, and `Err`, which rules answer with beside `Ok`."""
+"""The replies of a POP3 server: `Reply`, the standard ones, and `Err`, which rules use beside `Ok`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Reply(Answer):
 
 
 class Err(Status):
-    """The command was not performed: ``Err("locked", "IN-USE")``."""
+    """The answer that the command was not performed: ``Err("locked", "IN-USE")`` (RFC 1939 section 3)."""
 
     __slots__ = ()
     word = "-ERR"

@@ -1,4 +1,4 @@
-"""What all conversations of a POP3 server share: what CAPA lists, and when users have last logged in."""
+"""What all conversations of a POP3 server share: the reply to CAPA, and the last login of each user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that measures any server: how long it takes, what it offers, what its certificate is.
+"""A client that measures any mail server: its response times, its extensions and its certificate.
 
 Knows nothing of the servers of this package.
 """

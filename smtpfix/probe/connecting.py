@@ -1,4 +1,4 @@
-"""How the probe gets to a server: its name looked up and a socket connected, within the time there is.
+"""How the probe connects: it looks up the server's name and connects a socket, within a time limit.
 
 Also says in words, `in_words`, what the operating system and TLS have to say about a failure.
 """

@@ -1,4 +1,4 @@
-"""The message that a probe sends: `written`, and how its content goes over the wire, `stuffed`."""
+"""The message that a probe sends: `written`, and its dot-stuffed content, `stuffed`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt to log in, by the best of the mechanisms that the server offers: `log_in`.
+"""`log_in`: one attempt to log in, with the best mechanism that the server offers.
 
 Speaks SASL (RFC 4422) through any protocol; where none of its mechanisms goes, the protocol's own command is next.
 

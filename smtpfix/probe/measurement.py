@@ -1,4 +1,4 @@
-"""What a probe of a server is told, and what it found, as values: `Probe`, `ProbeResult`; `probe` does it."""
+"""The settings and the result of a probe, as values: `Probe`, `ProbeResult`; `probe` takes the measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures any mail server as a monitoring job does: what it says, how long it takes, what its certificate is.
+"""It measures any mail server as a monitoring job does: what it says, its times, its certificate.
 
 `probe` opens a session, begins TLS, may log in and may send one message. It is a client, and knows no server of ours.
 """

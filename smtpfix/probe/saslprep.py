@@ -1,4 +1,4 @@
-"""SASLprep (RFC 4013): one form for texts that look the same, so that a password is the same however it was typed."""
+"""SASLprep (RFC 4013): one form for equal-looking texts, so that it does not matter how a password was typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be shown of what a server says: printable, and nothing of what the probe logs in with."""
+"""What it is safe to show of a server's replies: printable text, without the probe's credentials."""
 
 from __future__ import annotations
 

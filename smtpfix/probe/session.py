@@ -1,4 +1,4 @@
-"""One session of a probe, stage by stage, and what was found in it: `Session`."""
+"""`Session`: one session of a probe, stage by stage, and its results."""
 
 from __future__ import annotations
 

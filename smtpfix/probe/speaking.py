@@ -1,4 +1,4 @@
-"""What the probe speaks with: a client within bounds of time, lines and octets, whatever a server sends.
+"""The probe's client, within limits of time, lines and octets, whatever a server sends.
 
 Knows when to give a reply up, and what every protocol's client can do. How replies look is told by `smtp`, `imap` and
 `pop3`; what is said, and what comes of it, is `session`'s.

@@ -1,4 +1,4 @@
-"""From when on what a probe measured is worth a warning: ranges as the monitoring plugins' guidelines write them.
+"""Thresholds for the measurements of a probe: ranges in the format of the monitoring plugins' guidelines.
 
 https://www.monitoring-plugins.org/doc/guidelines.html, "Threshold and Ranges". Times are in seconds, `days` are those
 that the certificate has left.

@@ -1,4 +1,4 @@
-"""What the probe trusts, and what it says of a certificate."""
+"""Which certificates the probe trusts, and what it reports about one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A session as JSON: what was seen in it, and its dialogue, without a password or a token."""
+"""A session as JSON: its facts and its transcript, without passwords and tokens."""
 
 from __future__ import annotations
 

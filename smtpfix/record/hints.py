@@ -1,4 +1,4 @@
-"""What may help where a client failed for a reason that is known: `hints`, a sentence for each, for whoever reports.
+"""`hints`: why a client failed, if the reason is known, in one sentence each.
 
 Knows what every protocol shares, which is TLS; the protocol's `Reading` knows the rest.
 """

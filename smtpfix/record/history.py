@@ -32,10 +32,11 @@ class Mark(NamedTuple):
 
 
 class History(Sequence["Session"]):
-    """The sessions of a server; each access shows them as they stand now.
+    """The sessions of a server, oldest first. Each access shows them as they are now.
 
-    A client that has just failed a handshake or closed its connection may be ahead of the server's thread by a moment.
-    Reading lets that thread catch up first with all that the operating system has received, so no test has to sleep.
+    A client that has just failed a handshake or closed its connection may be slightly ahead of the server's thread.
+    Each access first lets that thread process everything that the operating system has received, so no test has to
+    sleep.
     """
 
     def __init__(
@@ -94,20 +95,20 @@ class History(Sequence["Session"]):
 
     @property
     def dropped(self) -> int:
-        """How many sessions had to go because no more are kept than the policy says, by their number or octets."""
+        """How many sessions were dropped because of the policy's limits on sessions and octets."""
         return self._dropped
 
     def wait(self, count: int = 1, *, timeout: float = 5.0) -> tuple[Session, ...]:
-        """Return the first `count` sessions that have ended, waiting up to `timeout` seconds for their end.
+        """Return the first `count` sessions that have ended. Wait up to `timeout` seconds for them.
 
-        Raises `NoSession`, and `BlockingWaitError` where it would stop an event loop: use `ended` there.
+        Raises `NoSession`, and `BlockingWaitError` on a running event loop: use `ended` there.
         """
         __tracebackhide__ = True
         found = self._bell.wait(lambda: self._over(count), timeout, "'await sessions.ended(...)'")
         return found if found is not None else self._fail(count, timeout)
 
     async def ended(self, count: int = 1, *, timeout: float = 5.0) -> tuple[Session, ...]:  # noqa: ASYNC109 - as wait()
-        """Like `wait`, awaited: the event loop goes on."""
+        """Wait as `wait` does, without blocking the event loop. Raises `NoSession`."""
         __tracebackhide__ = True
         found = await self._bell.wait_async(lambda: self._over(count), timeout)
         return found if found is not None else self._fail(count, timeout)
@@ -130,15 +131,15 @@ class History(Sequence["Session"]):
         return "\n".join([*lines, *(f"hint: {hint}" for hint in itertools.islice(self._advice(), _HINTS_SHOWN))])
 
     def mark(self) -> Mark:
-        """Return the present moment, for `since`."""
+        """Return the current moment, for `since`."""
         self._catch_up()
         with self._bell.lock:
             return Mark(self._count, monotonic())
 
     def since(self, mark: Mark, most: int | None = None) -> tuple[Session, ...]:
-        """Return what clients did since then: sessions that have begun, and of earlier ones what was said since.
+        """Return what clients did since a moment: new sessions, and the later part of older ones.
 
-        With `most`, only the newest are looked at.
+        With `most`, look at the newest sessions only.
         """
         self._catch_up()
         recorders = [one for one in self._now() if one.number > mark.begun or one.lasted_beyond(mark.at)]
@@ -149,9 +150,9 @@ class History(Sequence["Session"]):
         return tuple(session for session in found if session is not None)
 
     def clear(self) -> int:
-        """Forget every session that is over, and that any was dropped; return how many there have ever been.
+        """Forget every ended session and the count of dropped ones; return how many sessions there have been so far.
 
-        Numbering goes on. One that lasts stays: what its client does next belongs to whoever looks next.
+        Session numbers continue. A running session stays: its further events belong to whoever looks next.
         """
         self._catch_up()
         with self._bell.lock:

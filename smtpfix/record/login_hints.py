@@ -1,4 +1,4 @@
-"""What may help a client that came to read mail and never logged in: why it had no STARTTLS, or no login."""
+"""Hints for a client that came to read mail and never logged in: why STARTTLS or a login was missing."""
 
 from __future__ import annotations
 

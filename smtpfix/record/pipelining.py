@@ -1,4 +1,4 @@
-"""The commands that a client did not say one by one, whatever the protocol: `Grouping`."""
+"""`Grouping`: the groups of commands that a client pipelined, in any protocol."""
 
 from __future__ import annotations
 

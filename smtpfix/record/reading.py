@@ -1,4 +1,4 @@
-"""`Reading`: what a record asks of the protocol that was spoken, handed in by whoever makes the record."""
+"""`Reading`: what a record needs to know about its protocol, passed in by whoever creates the record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collects the facts of one connection while it lives, and gives them out as a `Session` whenever asked.
+"""`Recorder`: it collects the facts of one connection while it lasts, and builds a `Session` on request.
 
 Written by the server's thread only; read from any thread.
 """

@@ -1,6 +1,6 @@
-"""What one client did on one connection, as values: `Session`, how it ended, and each `AuthAttempt`.
+"""`Session`: what one client did on one connection; and `AuthAttempt`, one of its AUTH commands.
 
-Knows no sockets: `recorder` collects these facts while the connection lives.
+Values only, no sockets: `recorder` collects these facts while the connection lasts.
 """
 
 from __future__ import annotations
@@ -28,30 +28,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AuthAttempt:
-    """One AUTH command, as far as it went (RFC 4954)."""
+    """One AUTH command, as far as it got (RFC 4954)."""
 
     mechanism: str
-    """SASL mechanism in upper case."""
+    """The SASL mechanism in upper case."""
     user: str | None
-    """Authentication identity; None when the exchange did not get that far."""
+    """The authentication identity; None if the exchange did not get that far."""
     password: str | None = field(repr=False)
-    """Password; None when the exchange did not get that far, or the mechanism does not give it away (CRAM-MD5).
-    Not in the repr, which ends up in reports."""
+    """The password; None if the exchange did not get that far, or if the mechanism does not reveal it (CRAM-MD5). It is
+    not in the repr, because reports show that."""
     accepted: bool
-    """Whether the client showed who it is, and the server answered 235; a rule that answers so too early or in spite of
-    everything authenticates nobody."""
+    """Whether the client proved its identity and the server answered 235. A 235 that a rule sends too early, or in
+    spite of wrong credentials, authenticates nobody."""
     in_clear: bool
-    """Whether it came outside TLS, so that everybody on the way could read it."""
+    """Whether the command came outside TLS, where anybody on the network path can read it."""
     authorization_identity: str | None = None
-    """Whom the user wants to act as (RFC 4616 section 2), when the mechanism carries it and it is not empty."""
+    """The identity that the user wants to act as (RFC 4616 section 2); None if the mechanism has none or it is
+    empty."""
     token: str | None = field(default=None, repr=False)
-    """Bearer token of XOAUTH2 and OAUTHBEARER (RFC 6750); None where there is none. Not in the repr either."""
+    """The bearer token of XOAUTH2 or OAUTHBEARER (RFC 6750); None without one. It is not in the repr either."""
     trace: str | None = None
-    """What an anonymous client said of itself (RFC 4505 section 2), when it is not empty."""
+    """What an ANONYMOUS client says about itself (RFC 4505 section 2); None if that is empty."""
 
     @property
     def secret(self) -> str | None:
-        """The password or token that it gave away to everybody who can read along; None if there was none."""
+        """The password or token that the attempt revealed to anybody who can listen; None without one."""
         return self.password if self.password is not None else self.token
 
     def __str__(self) -> str:
@@ -77,18 +78,18 @@ class AuthAttempts(Bounded[AuthAttempt]):
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """A message that was written out to a client whole: all octets of its body, at once or piece by piece."""
+    """A message that the server sent to a client completely: all octets of its body, at once or in pieces."""
 
     user: str
-    """Whose account it is in."""
+    """The user whose account has the message."""
     folder: str
-    """The name of the folder."""
+    """The name of its folder."""
     uid: int
     """Its `StoredMessage.uid`."""
     octets: int
-    """Its size."""
+    """Its size in octets."""
     in_tls: bool
-    """Whether the last piece of it was written inside TLS."""
+    """Whether the last piece was sent inside TLS."""
 
     def __str__(self) -> str:
         where = "in TLS" if self.in_tls else "in clear"
@@ -108,86 +109,88 @@ class Retrievals(Bounded[Retrieval]):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What one client did on one connection, up to the moment this was asked for."""
+    """What one client did on one connection, up to the moment when you asked for it."""
 
     number: int
-    """1 for the server's first session, and so on."""
+    """Its number on the server. The first session has number 1."""
     mode: Mode
-    """The mode of the server it came to."""
+    """The mode of the server."""
     client: tuple[str, int]
-    """The client's IP address and port; behind a proxy, what its PROXY header or XCLIENT says they are; ``local`` and 0
-    on a UNIX socket."""
+    """The client's IP address and port. Behind a proxy, what the PROXY header or XCLIENT says; on a UNIX socket,
+    ``local`` and 0."""
     server: tuple[str, int]
-    """The IP address and port it came to; or the path of a UNIX socket, and 0."""
+    """The IP address and port that the client connected to; for a UNIX socket, its path and 0."""
     started: datetime
-    """When it connected, UTC."""
+    """When the client connected, in UTC."""
     duration: float
-    """Seconds from connecting to the end, or to the last thing that happened."""
+    """Seconds from the connection to its end, or to the latest event if it still lasts."""
     end: SessionEnd | None
-    """How it ended; None while it lasts."""
+    """How the session ended; None while it lasts."""
     client_name: str | None
-    """What the client called itself in its last EHLO or HELO."""
+    """The name that the client gave in its last EHLO or HELO."""
     tls: TLSInfo | None
-    """The TLS handshake that completed; None without one."""
+    """The completed TLS handshake; None without one."""
     tls_failure: TLSFailure | None
-    """The TLS handshake that did not complete, and why."""
+    """The TLS handshake that failed, and the reason; None without one."""
     client_hello: ClientHello | None
-    """What the client offered in its TLS handshake, completed or not."""
+    """What the client offered in its TLS handshake, whether the handshake completed or not."""
     alerts: tuple[Alert, ...]
-    """TLS alerts, in both directions, in order."""
+    """The TLS alerts of both sides, in order."""
     auth: tuple[AuthAttempt, ...]
-    """AUTH commands, in order."""
+    """The AUTH commands, in order."""
     message_count: int
-    """Messages it delivered and the server accepted."""
+    """How many messages the server accepted from the client."""
     injected: bytes = field(repr=False)
-    """What came behind STARTTLS in clear and was thrown away (RFC 3207 section 4.2); empty for honest clients."""
+    """Octets that arrived in clear after STARTTLS and were discarded (RFC 3207 section 4.2). Empty for honest
+    clients."""
     transcript: Transcript = field(repr=False)
-    """Everything that was said."""
+    """Everything that client and server said, in order."""
     peer: tuple[str, int] = ("", 0)
-    """The IP address and port that really connected: those of `client`, or the proxy's."""
+    """The IP address and port of the actual connection: those of `client`, or those of a proxy."""
     proxy: ProxyHeader | None = None
-    """The PROXY protocol header that the connection began with."""
+    """The PROXY protocol header at the beginning of the connection; None without one."""
     xclient: XClient | None = None
-    """What XCLIENT commands said of the client, up to the last one."""
+    """What XCLIENT commands said about the client, up to the latest one; None without one."""
     truncated: tuple[str, ...] = ()
-    """What was left out of this record, so that no client can make it grow without end; empty for most.
+    """What this record leaves out, so that no client can make it grow without bound; empty for most sessions.
 
-    A line each, in words: events, AUTH commands, octets that were injected, alerts. The first and the last ones are
-    there, and of AUTH commands one that was accepted, or gave a password away in clear, if there was any."""
+    One line of text each: events, AUTH commands, injected octets, alerts. The record always has the first and the last
+    ones, an AUTH command that was accepted, and one that revealed a password in clear, if there were any."""
     retrievals: tuple[Retrieval, ...] = ()
-    """The messages that it read, in order; the same one as often as it did."""
+    """The messages that the client read completely, in order; a message appears as often as it was read."""
     _reading: Reading = field(default=Reading(), repr=False, compare=False)
     """The protocol that was spoken, for what only it can tell of the record."""
 
     @property
     def protocol(self) -> str:
-        """The protocol that was spoken: ``smtp``, or ``lmtp`` under the same name."""
+        """The protocol: ``smtp`` (for LMTP too), ``imap`` or ``pop3``."""
         return self._reading.name
 
     @property
     def verbs(self) -> tuple[tuple[int, str], ...]:
-        """What the client's lines ask for, as its protocol has it, each with its event's place in the transcript."""
+        """The verb of each line of the client, as its protocol defines it, with the index of its transcript event."""
         lines = ((at, one.data) for at, one in enumerate(self.transcript.events) if one.verb)
         return tuple((at, self._reading.verb(data)) for at, data in lines)
 
     @property
     def work(self) -> str:
-        """What it came for, in words: how many messages it delivered, or how many it read."""
+        """What the client achieved, in words: how many messages it delivered or read."""
         what = self._reading.counts
         count = len(self.retrievals) if what == "retrieval" else self.message_count
         return f"{count} {what}{'' if count == 1 else 's'}"
 
     @property
     def is_over(self) -> bool:
-        """True once the connection has ended."""
+        """Whether the connection has ended."""
         return self.end is not None
 
     @property
     def pipelined(self) -> tuple[tuple[str, ...], ...]:
-        """The groups of commands that were not said one by one (RFC 2920), as printable text, credentials shortened.
+        """The groups of commands that the client pipelined (RFC 2920), as printable text with credentials shortened.
 
-        Those are meant whose next one, or a part of it, had come before they were answered: what the server saw, so the
-        replies of a fast server may hide that a client does not wait. What follows STARTTLS is in `injected`.
+        A group consists of commands that were followed by more before the server answered them. This is the server's
+        view: if it answers quickly, it may not notice that a client does not wait. For octets after STARTTLS, see
+        `injected`.
         """
         return tuple(
             tuple(event.lines[0] for event in group) for _, group in self._reading.pipelined(self.transcript.events)
@@ -195,9 +198,10 @@ class Session:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """What the client did against the standards: in the grammar of commands, in their order, in pipelining them.
+        """How the client broke the standards: in the grammar of commands, in their order, and in pipelining.
 
-        Refusing the server's certificate with an alert is no lack of a QUIT. Messages have violations of their own.
+        A client that refuses the server's certificate with an alert needs no QUIT. For messages, see
+        `CapturedMessage.violations`.
         """
         gone = self.end in (SessionEnd.CLIENT_CLOSED, SessionEnd.RESET)
         refused = any(alert.sender == "client" and alert.is_fatal for alert in self.alerts)
@@ -205,7 +209,7 @@ class Session:
 
     @property
     def refusal(self) -> str | None:
-        """The last reply that refused something, 4yz or 5yz (RFC 5321 section 4.2.1); None if there was none."""
+        """The server's last reply that refused something, 4yz or 5yz (RFC 5321 section 4.2.1); None without one."""
         return next(filter(self._reading.refuses, reversed(self.transcript.replies)), None)
 
     def __str__(self) -> str:

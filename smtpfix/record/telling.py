@@ -1,4 +1,4 @@
-"""A record that tells of each event as it comes: `TellingRecorder`, for who reads along."""
+"""`TellingRecorder`: a record that reports each event as it happens."""
 
 from __future__ import annotations
 

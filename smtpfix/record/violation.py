@@ -1,6 +1,6 @@
-"""`Violation`: one thing that a standard forbids and a client did.
+"""`Violation`: something that a client did and a standard forbids.
 
-What is looked for, `mail` and each protocol know.
+`mail` and each protocol know which violations to look for.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Violation:
-    """One thing that a standard forbids and a client did; ``str()`` tells it in one line."""
+    """Something that a client did and a standard forbids. ``str()`` describes it in one line."""
 
     id: str
-    """Its short name, such as ``bcc-in-headers``."""
+    """Its id, such as ``bcc-in-headers``."""
     explanation: str
-    """What came, for people."""
+    """What the client sent, in words."""
     standard: str
-    """The section that forbids it."""
+    """The section of the standard that forbids it."""
 
     def __str__(self) -> str:
         return f"{self.id}: {self.explanation} ({self.standard})"

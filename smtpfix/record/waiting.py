@@ -1,4 +1,4 @@
-"""Waiting for the record to grow: threads by a Condition, coroutines by a future of their own, or on trio in a thread.
+"""Waiting until the record grows: threads with a Condition, coroutines with a future, trio in a thread.
 
 Knows nothing of what is waited for. The server's thread rings; a waiter looks again.
 """

@@ -1,4 +1,4 @@
-"""What XCLIENT commands said of a client: `XClient`. How they are written is `smtp`'s to know."""
+"""`XClient`: what XCLIENT commands said about a client. `smtp` knows their syntax."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ UNAVAILABLE: Final = "[UNAVAILABLE]"
 
 @dataclass(frozen=True, slots=True)
 class XClient:
-    """What XCLIENT commands said of the client, decoded; None for what none of them said.
+    """What XCLIENT commands said about the client, decoded; None for attributes that they did not mention.
 
-    ``[UNAVAILABLE]``, and for `name` ``[TEMPUNAVAIL]`` too, are in upper case, however they came.
+    ``[UNAVAILABLE]``, and for `name` also ``[TEMPUNAVAIL]``, are always in upper case.
     """
 
     name: str | None = None
-    """The client's host name, as its address was looked up."""
+    """The host name of the client, as the proxy looked it up."""
     addr: str | None = None
-    """The client's IP address, without the ``IPV6:`` that it comes with."""
+    """The IP address of the client, without the prefix ``IPV6:``."""
     port: str | None = None
-    """The client's TCP port, decimal."""
+    """The TCP port of the client, decimal."""
     proto: str | None = None
     """``SMTP`` or ``ESMTP``."""
     helo: str | None = None
-    """What the client called itself."""
+    """The name that the client gave in HELO or EHLO."""
     login: str | None = None
-    """Whom the client has shown to be."""
+    """The user that the client has authenticated as."""
     destaddr: str | None = None
-    """The IP address it connected to."""
+    """The IP address that the client connected to."""
     destport: str | None = None
-    """The TCP port it connected to, decimal."""
+    """The TCP port that the client connected to, decimal."""
 
     @property
     def user(self) -> str | None:
-        """`login`, where it is known."""
+        """The value of `login`, if it is known."""
         return None if self.login == UNAVAILABLE else self.login
 
     @property
     def greeted_as(self) -> str | None:
-        """`helo`, where it is known."""
+        """The value of `helo`, if it is known."""
         return None if self.helo == UNAVAILABLE else self.helo
 
     def client(self, known: tuple[str, int]) -> tuple[str, int]:
-        """Return the client's address and port, where what was known before is `known`."""
+        """Return the address and port of the client; `known` is what was known before."""
         if self.addr is None and self.port is None:
             return known
         address = known[0] if self.addr is None else "unknown" if self.addr == UNAVAILABLE else self.addr

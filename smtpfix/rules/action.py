@@ -1,4 +1,4 @@
-"""What a rule may do, in general: `Action`; `Answer`, by which a command is answered; and how they are played.
+"""`Action`: what a rule's actions have in common; `Answer`: an action that answers the command.
 
 An action is one class: its fields, how it is written as text, where it may stand, and what it has a `Performance` do.
 To add one, write its class in `actions`, or in a protocol's own room, and name it in `smtpfix/__init__.py`.

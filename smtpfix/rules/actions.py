@@ -1,6 +1,6 @@
-"""What a rule may do in every protocol, as values: `Delay`, `Raw`, `Disconnect` and their like.
+"""The actions that rules have in every protocol, as values: `Delay`, `Raw`, `Disconnect` and others.
 
-Knows what each one means and how it is written; a `Performance` does it to a connection.
+This module knows what each action means and how text writes it; a `Performance` applies it to a connection.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .stages import HANDSHAKE
 
 
 def check_number(field: str, value: object, *, least: float, unit: str, whole: bool = False) -> None:
-    """Raise `InvalidValueError` unless a field has a number of this unit, `least` or more."""
+    """Raise `InvalidValueError` unless the value of a field is a number of this unit, and at least `least`."""
     kinds = int if whole else int | float
     if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
         what = "whole number" if whole else "number"
@@ -24,15 +24,15 @@ def check_number(field: str, value: object, *, least: float, unit: str, whole: b
 
 
 MOST_REPEATED: Final = 67_108_864
-"""Octets that a `Repeat` with an end may come to."""
+"""The limit on the octets of a `Repeat` that has an end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raw(Action):
-    r"""Send these octets as they are instead of a reply: ``Raw(b"250 OK\n")``, ``Raw(b"250-more\r\n" * 1000)``.
+    r"""Send these octets as they are, instead of a reply: ``Raw(b"250 OK\n")``, ``Raw(b"250-more\r\n" * 1000)``.
 
-    Nothing is added, no CRLF either. The command has no effect, unless `performs` says that it takes the one it would
-    have had: ``Raw(b"220 go\r\n250 injected\r\n", performs=True)`` at STARTTLS begins TLS.
+    The server adds nothing, not even a CRLF. The command has no effect, unless `performs` is True:
+    ``Raw(b"220 go\r\n250 injected\r\n", performs=True)`` at STARTTLS begins TLS. Raises `InvalidValueError`.
     """
 
     forms = (
@@ -50,9 +50,9 @@ class Raw(Action):
     in_handshake = "sends other octets"
 
     octets: bytes
-    """What is sent."""
+    """The octets to send."""
     performs: bool = False
-    """Whether the command takes effect."""
+    """Whether the command takes effect as usual."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.octets, bytes):
@@ -61,7 +61,7 @@ class Raw(Action):
             raise InvalidValueError("Raw.performs", self.performs, "True or False")
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return f"{'answer' if self.performs else 'raw'} {quoted(self.octets)}"
 
     def play(self, performance: Performance) -> bool:
@@ -74,8 +74,9 @@ class Raw(Action):
 class Repeat(Action):
     r"""Send these octets again and again, no faster than the client reads: ``Repeat(b"250-more\r\n")``.
 
-    With `times`, so often, and what stands behind it in the rule follows. Without, until the client leaves or the
-    policy's timeout is over; what the client says meanwhile is thrown away. As with `Raw`, the command has no effect.
+    With `times`, the server sends them that often, and the next action of the rule follows. Without it, the server
+    sends until the client leaves or the policy's `timeout` is over, and discards what the client says. As with `Raw`,
+    the command has no effect. Raises `InvalidValueError`.
     """
 
     forms = (
@@ -88,9 +89,9 @@ class Repeat(Action):
     in_handshake = "sends other octets without end"
 
     octets: bytes
-    """What is sent each time."""
+    """The octets to send each time."""
     times: int | None = None
-    """How often; None: until the client leaves."""
+    """How often to send them. None: until the client leaves."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.octets, bytes) or not self.octets:
@@ -103,11 +104,11 @@ class Repeat(Action):
 
     @property
     def ends(self) -> bool:
-        """True without an end of its own."""
+        """Whether the repetition has no end, so no other action can follow."""
         return self.times is None
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return f"repeat {quoted(self.octets)}" if self.times is None else f"repeat {self.times} {quoted(self.octets)}"
 
     def play(self, performance: Performance) -> bool:
@@ -118,13 +119,13 @@ class Repeat(Action):
 
 @dataclass(frozen=True, slots=True)
 class NoReply(Action):
-    """Perform the command and say nothing; go on with the next one."""
+    """Perform the command, but send no reply, and go on with the next command."""
 
     forms = (Form("no reply: the command takes effect, nothing is said", r"no\s+reply", lambda _: NoReply()),)
     stands_for_answer = True
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return "no reply"
 
     def play(self, performance: Performance) -> bool:
@@ -135,18 +136,18 @@ class NoReply(Action):
 
 @dataclass(frozen=True, slots=True)
 class Delay(Action):
-    """Hold everything back for some seconds, then go on; commands that arrive meanwhile wait their turn."""
+    """Wait some seconds, then go on. Commands that arrive meanwhile wait for their turn. Raises `InvalidValueError`."""
 
     forms = (Form("delay SECONDS", rf"delay\s+{NUMBER}", lambda match: Delay(float(match[1]))),)
 
     seconds: float
-    """How long."""
+    """How long to wait, in seconds."""
 
     def __post_init__(self) -> None:
         check_number("Delay.seconds", self.seconds, least=0, unit="seconds")
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return f"delay {number(self.seconds)}"
 
     def play(self, performance: Performance) -> bool:
@@ -157,7 +158,7 @@ class Delay(Action):
 
 @dataclass(frozen=True, slots=True)
 class Drip(Action):
-    """From here on, send so many octets at a time, so many seconds apart, on this connection."""
+    """From now on, send a few octets at a time on this connection, with pauses. Raises `InvalidValueError`."""
 
     forms = (
         Form(
@@ -168,7 +169,7 @@ class Drip(Action):
     )
 
     octets: int = 1
-    """Octets in one portion."""
+    """How many octets to send at a time."""
     every: float = 1.0
     """Seconds from one portion to the next."""
 
@@ -177,7 +178,7 @@ class Drip(Action):
         check_number("Drip.every", self.every, least=0, unit="seconds")
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return f"drip {self.octets} every {number(self.every)}"
 
     def play(self, performance: Performance) -> bool:
@@ -188,7 +189,7 @@ class Drip(Action):
 
 @dataclass(frozen=True, slots=True)
 class Throttle(Action):
-    """From here on, read no more than so many octets a second on this connection."""
+    """From now on, read only so many octets per second on this connection. Raises `InvalidValueError`."""
 
     forms = (
         Form(
@@ -199,13 +200,13 @@ class Throttle(Action):
     )
 
     octets_per_second: int
-    """Octets read in a second."""
+    """How many octets to read per second, at most."""
 
     def __post_init__(self) -> None:
         check_number("Throttle.octets_per_second", self.octets_per_second, least=1, unit="octets", whole=True)
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return f"throttle {self.octets_per_second}"
 
     def play(self, performance: Performance) -> bool:
@@ -216,9 +217,9 @@ class Throttle(Action):
 
 @dataclass(frozen=True, slots=True)
 class KeepInjected(Action):
-    """Take what the client sent in clear behind its STARTTLS for commands inside TLS.
+    """Treat what the client sent in clear after STARTTLS as commands inside TLS.
 
-    Vulnerable servers do (CVE-2011-0411); RFC 3207 section 4.2 wants it discarded.
+    Vulnerable servers do this (CVE-2011-0411); RFC 3207 section 4.2 requires them to discard it.
     """
 
     forms = (
@@ -231,7 +232,7 @@ class KeepInjected(Action):
     stages = frozenset({"STARTTLS", "STLS"})
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return "keep injected"
 
     def play(self, performance: Performance) -> bool:
@@ -242,10 +243,10 @@ class KeepInjected(Action):
 
 @dataclass(frozen=True, slots=True)
 class Flight(Action):
-    """Shake hands, but let no more than so many octets of the server's out before what stands behind it in the rule.
+    """Begin the TLS handshake, but stop after so many octets of the server's; then do the rule's next action.
 
     ``Flight(), Stall()`` never sends the server's Finished; ``Flight(600), Disconnect()`` breaks off inside a record;
-    ``Flight(600), Delay(1)`` goes on after a second.
+    ``Flight(600), Delay(1)`` goes on after a second. Raises `InvalidValueError`.
     """
 
     forms = (
@@ -259,14 +260,14 @@ class Flight(Action):
     only_once = True
 
     octets: int | None = None
-    """How many; None: all up to the record with the server's Finished (RFC 8446 section 4.4.4)."""
+    """How many octets. None: everything before the record with the server's Finished (RFC 8446 section 4.4.4)."""
 
     def __post_init__(self) -> None:
         if self.octets is not None:
             check_number("Flight.octets", self.octets, least=1, unit="octets", whole=True)
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return "flight" if self.octets is None else f"flight {self.octets}"
 
     def play(self, performance: Performance) -> bool:
@@ -277,18 +278,18 @@ class Flight(Action):
 
 @dataclass(frozen=True, slots=True)
 class Stall(Action):
-    """Say nothing more, and throw away what comes, until the client leaves or the policy's timeout is over."""
+    """Say nothing more, and discard what arrives, until the client leaves or the policy's `timeout` is over."""
 
     forms = (Form("stall: says nothing more", "stall", lambda _: Stall()),)
     in_handshake = "says nothing more"
 
     @property
     def ends(self) -> bool:
-        """True: nothing can follow it."""
+        """True: no other action can follow."""
         return True
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return "stall"
 
     def play(self, performance: Performance) -> bool:
@@ -299,9 +300,10 @@ class Stall(Action):
 
 @dataclass(frozen=True, slots=True)
 class Disconnect(Action):
-    """Close the connection without a reply; where TLS is on, with its close_notify unless told otherwise.
+    """Close the connection without a reply; inside TLS with a close_notify, unless `notify` is False.
 
-    Without, the client cannot tell the end from an attacker's (RFC 8446 section 6.1).
+    Without a close_notify, the client cannot tell whether the server or an attacker ended the connection (RFC 8446
+    section 6.1). Raises `InvalidValueError`.
     """
 
     forms = (
@@ -311,7 +313,7 @@ class Disconnect(Action):
     in_handshake = "closes the connection"
 
     notify: bool = True
-    """Whether a close_notify comes first, where TLS is on."""
+    """Whether to send a close_notify first, inside TLS."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.notify, bool):
@@ -319,11 +321,11 @@ class Disconnect(Action):
 
     @property
     def ends(self) -> bool:
-        """True: nothing can follow it."""
+        """True: no other action can follow."""
         return True
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return "disconnect" if self.notify else "truncate"
 
     def play(self, performance: Performance) -> bool:
@@ -334,18 +336,18 @@ class Disconnect(Action):
 
 @dataclass(frozen=True, slots=True)
 class Reset(Action):
-    """Break the connection off with a TCP reset (RFC 9293 section 3.5.2); what is due to the client is lost."""
+    """Break off the connection with a TCP reset (RFC 9293 section 3.5.2). Replies that are still unsent are lost."""
 
     forms = (Form("reset: breaks off with a TCP reset", "reset", lambda _: Reset()),)
     in_handshake = "breaks the connection off"
 
     @property
     def ends(self) -> bool:
-        """True: nothing can follow it."""
+        """True: no other action can follow."""
         return True
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return "reset"
 
     def play(self, performance: Performance) -> bool:

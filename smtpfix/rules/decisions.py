@@ -1,6 +1,6 @@
-"""Rules that ask a function what to do: `Decide`.
+"""`Decide`: a rule that calls a function to decide what to do.
 
-Knows how a function is checked and what it may answer; in which thread it is asked is `conversation`'s to say.
+This module checks functions and their answers; `conversation` knows in which thread they run.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from .action import Action, Performance
 
 @dataclass(frozen=True, slots=True)
 class Decide(Action):
-    """Ask a function, of one `Turn`, what to do: ``server.on("RCPT", check)`` is ``Rule("RCPT", (Decide(check),))``.
+    """Call a function, with a `Turn`, to decide: ``server.on("RCPT", check)`` is ``Rule("RCPT", (Decide(check),))``.
 
-    It returns an action, such as a Reply, a tuple of actions, or None, where the server does what it does by itself.
-    It runs in a thread of its own while its session waits, so it may take its time. Where it raises, the client is
-    answered 451, its session ends with `SessionEnd.ERROR`, and `Server.close` raises `CallbackFailed`.
+    The function returns an action, such as a `Reply`, or a tuple of actions; None leaves the answer to the server. It
+    runs in a thread of its own while its session waits, so it may take its time. If it raises an exception, the client
+    is answered 451, its session ends with `SessionEnd.ERROR`, and `Server.close` raises `CallbackFailed`. Raises
+    `InvalidValueError` for a coroutine function.
     """
 
     stands_for_answer = True
 
     function: Callable[[Any], object]
-    """What is asked; it is given the `Turn`."""
+    """The function; it gets the `Turn`."""
 
     def __post_init__(self) -> None:
         if not is_function(self.function):
@@ -40,7 +41,7 @@ class Decide(Action):
 
 
 def as_actions(given: Iterable[object]) -> tuple[Action, ...]:
-    """Return actions, with functions among them as what asks these; what is neither is left for `Rule` to refuse."""
+    """Return actions, with each function wrapped in `Decide`. `Rule` refuses anything else."""
     return tuple(
         Decide(one) if callable(one) and not isinstance(one, Action | type) else one  # type: ignore[misc]
         for one in given
@@ -48,7 +49,7 @@ def as_actions(given: Iterable[object]) -> tuple[Action, ...]:
 
 
 def decided(outcome: object) -> tuple[Action, ...]:
-    """Return the actions that a function has decided on; none where it returned None. Raises `TypeError`."""
+    """Return the actions that a function has decided on; empty if it returned None. Raises `TypeError`."""
     if outcome is None:
         return ()
     actions = outcome if isinstance(outcome, tuple | list) else (outcome,)
@@ -60,7 +61,7 @@ def decided(outcome: object) -> tuple[Action, ...]:
 
 
 def is_function(value: object) -> bool:
-    """Return whether something can be asked in a thread: it can be called, and is neither class nor coroutine."""
+    """Return whether a thread can call the value: it is callable, and no class or coroutine function."""
     if not callable(value) or isinstance(value, type):
         return False
     return not (inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(value.__call__))

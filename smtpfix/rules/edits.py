@@ -1,7 +1,7 @@
-"""What a rule may do to the octets of an answer, in every protocol: `Before`, `After`, `Edit` and `Cut`.
+"""The actions that change the octets of an answer, in every protocol: `Before`, `After`, `Edit` and `Cut`.
 
-The command takes effect as it would have; only what the client is told differs. What stands behind these in the rule
-follows the answer.
+The command takes effect as usual; only the answer that the client sees is different. The next actions of the rule come
+after the answer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Fill = Callable[[bytes], bytes]
 
 
 class AnswerEdit(Action):
-    """One change of an answer's octets."""
+    """A change to the octets of an answer."""
 
     __slots__ = ()
 
@@ -40,7 +40,7 @@ class AnswerEdit(Action):
 
 @dataclass(frozen=True, slots=True)
 class Before(AnswerEdit):
-    r"""Put octets in front of the answer, in the same write: ``Before(b"* 5 EXISTS\r\n")``."""
+    r"""Send octets before the answer, in the same write: ``Before(b"* 5 EXISTS\r\n")``. Raises `InvalidValueError`."""
 
     forms = (
         Form(
@@ -51,13 +51,13 @@ class Before(AnswerEdit):
     )
 
     octets: bytes
-    """What stands in front; may have placeholders that the protocol fills in."""
+    """The octets to send first. They may contain placeholders that the protocol fills in."""
 
     def __post_init__(self) -> None:
         _check_octets("Before.octets", self.octets)
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return f"before {quoted(self.octets)}"
 
     def edited(self, answer: bytes, fill: Fill) -> bytes:
@@ -67,9 +67,9 @@ class Before(AnswerEdit):
 
 @dataclass(frozen=True, slots=True)
 class After(AnswerEdit):
-    r"""Put octets behind the answer, in the same write: ``After(b"250 OK\r\n")``.
+    r"""Send octets after the answer, in the same write: ``After(b"250 OK\r\n")``. Raises `InvalidValueError`.
 
-    Behind the answer to STARTTLS they are in clear, and the client may take them for answers inside TLS.
+    After the answer to STARTTLS they are in clear, and the client may take them for answers inside TLS.
     """
 
     forms = (
@@ -81,13 +81,13 @@ class After(AnswerEdit):
     )
 
     octets: bytes
-    """What stands behind; may have placeholders that the protocol fills in."""
+    """The octets to send next. They may contain placeholders that the protocol fills in."""
 
     def __post_init__(self) -> None:
         _check_octets("After.octets", self.octets)
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return f"after {quoted(self.octets)}"
 
     def edited(self, answer: bytes, fill: Fill) -> bytes:
@@ -97,9 +97,10 @@ class After(AnswerEdit):
 
 @dataclass(frozen=True, slots=True)
 class Edit(AnswerEdit):
-    r"""Replace each match of an expression in the answer: ``Edit(rb"SIZE \d+", b"SIZE 7")``.
+    r"""Replace each match of a regular expression in the answer: ``Edit(rb"SIZE \d+", b"SIZE 7")``.
 
-    ``^`` and ``$`` are the beginning and the end of a line, and `by` may have ``\1`` for a group, as in `re.sub`.
+    ``^`` and ``$`` match at the beginning and the end of each line, and `by` may contain ``\1`` for a group, as in
+    `re.sub`. Raises `InvalidValueError`.
     """
 
     forms = (
@@ -111,9 +112,9 @@ class Edit(AnswerEdit):
     )
 
     pattern: bytes
-    """A regular expression of octets."""
+    """The regular expression, as bytes."""
     by: bytes
-    """What stands for each match."""
+    """The octets that replace each match."""
     _compiled: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -130,7 +131,7 @@ class Edit(AnswerEdit):
             raise InvalidValueError("Edit.by", self.by, rf"octets, with \1 for a group ({error})") from error
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         pattern = self.pattern.decode().replace('"', '\\"')
         return f'edit "{pattern}" {quoted(self.by)}'
 
@@ -141,7 +142,10 @@ class Edit(AnswerEdit):
 
 @dataclass(frozen=True, slots=True)
 class Cut(AnswerEdit):
-    """Send no more than so many octets of the answer; then what stands behind it: ``Cut(300), Disconnect()``."""
+    """Send only the first octets of the answer; then do the rule's next action: ``Cut(300), Disconnect()``.
+
+    Raises `InvalidValueError`.
+    """
 
     forms = (
         Form(
@@ -153,13 +157,13 @@ class Cut(AnswerEdit):
     only_once = True
 
     octets: int
-    """How many octets of the answer are sent."""
+    """How many octets of the answer to send."""
 
     def __post_init__(self) -> None:
         check_number("Cut.octets", self.octets, least=0, unit="octets", whole=True)
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return f"cut {self.octets}"
 
     def edited(self, answer: bytes, fill: Fill) -> bytes:  # noqa: ARG002 - as the others

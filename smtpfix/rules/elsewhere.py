@@ -1,4 +1,4 @@
-"""`Elsewhere`: what a rule has happen to an account while one of its sessions says a command, as by another session."""
+"""`Elsewhere`: a rule's action that changes an account as another session would, while a client says a command."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _EXPECTED: Final = r"'deliver', 'expunge 1', 'flag 1 \Seen' or 'unflag 1 \Seen'"
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere(Action):
-    r"""Have the account change as by another session: ``Elsewhere("expunge 1")``, ``"deliver"``, ``r"flag 1 \Seen"``.
+    r"""Change the account as another session would: ``Elsewhere("expunge 1")``, ``"deliver"``, ``r"flag 1 \Seen"``.
 
-    Numbers are those of the session that the rule answers, which is told when its protocol allows it. Before a client
-    has logged in, and where there is no such message, nothing happens.
+    Message numbers are those of the session that the rule answers; that session learns of the change when its protocol
+    allows it. Nothing happens before the client has logged in, or if there is no such message. Raises
+    `InvalidValueError`.
     """
 
     forms = (
@@ -35,7 +36,7 @@ class Elsewhere(Action):
     )
 
     change: str
-    """What happens: ``expunge 1``, ``deliver``, ``flag 1 \\Seen``."""
+    r"""The change: ``expunge 1``, ``deliver``, ``flag 1 \Seen``."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.change, str) or _CHANGE.fullmatch(self.change.strip()) is None:
@@ -43,22 +44,22 @@ class Elsewhere(Action):
 
     @property
     def verb(self) -> str:
-        """What happens: ``deliver``, ``expunge``, ``flag`` or ``unflag``."""
+        """The kind of change: ``deliver``, ``expunge``, ``flag`` or ``unflag``."""
         return self.change.split()[0]
 
     @property
     def number(self) -> int | None:
-        """The number of the message; None for a new one."""
+        """The number of the message; None for ``deliver``."""
         words = self.change.split()
         return int(words[1]) if len(words) > 1 else None
 
     @property
     def flag(self) -> str:
-        """The flag that it gets, or loses."""
+        """The flag to set or to remove."""
         return self.change.split()[-1]
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         change = self.change.replace("\\", "\\\\")
         return f'elsewhere "{change}"'
 

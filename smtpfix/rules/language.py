@@ -1,4 +1,4 @@
-"""What rules know of a protocol: `Language`. Each protocol's wing has one value of it."""
+"""`Language`: what rules know about a protocol. Each protocol's wing has one value of it."""
 
 from __future__ import annotations
 

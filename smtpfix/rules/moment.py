@@ -1,4 +1,4 @@
-"""When a rule is asked: `Moment`, which every session has, whether there are rules or not."""
+"""`Moment`: the state of a session when its rules are consulted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the parts of an action are written as text: octets in quotes, numbers; and `Form`, one way to write an action."""
+"""How text writes the parts of an action: quoted octets and numbers; and `Form`, one way to write an action."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Reply`: a reply of SMTP, RFC 5321 section 4.2 and RFC 2034 section 4. Knows nothing of when one is due."""
+"""`Reply`: a reply of SMTP (RFC 5321 section 4.2, RFC 2034 section 4). It does not know when a reply is due."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 class Reply(Answer):
     r"""A reply to send: ``Reply(450, "4.2.1", "Greylisted")``.
 
-    A text of several lines, separated by ``\n``, becomes a multi-line reply (RFC 5321 section 4.2.1).
-    A 421 also closes the connection (RFC 5321 section 3.8).
+    A text with several lines, separated by ``\n``, becomes a multi-line reply (RFC 5321 section 4.2.1). A 421 reply
+    also closes the connection (RFC 5321 section 3.8).
 
-    Raises `InvalidValueError` for a code outside 200 to 599, an enhanced status code of another class than the code,
-    or control characters in the text.
+    Raises `InvalidValueError` for a code outside 200 to 599, for an enhanced status code whose class is not that of the
+    code, and for control characters in the text.
     """
 
     code: int
-    """Reply code, RFC 5321 section 4.2.2."""
+    """The reply code (RFC 5321 section 4.2.2)."""
     enhanced: str | None = None
-    """Enhanced status code, RFC 3463; None sends none. 3yz replies have none (RFC 2034 section 4)."""
+    """The enhanced status code (RFC 3463); None sends none. 3yz replies have none (RFC 2034 section 4)."""
     text: str = ""
-    """Text for humans."""
+    """The text for people."""
     _octets: tuple[bytes, bytes] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -59,16 +59,16 @@ class Reply(Answer):
 
     @property
     def is_positive(self) -> bool:
-        """True for 2yz and 3yz replies (RFC 5321 section 4.2.1)."""
+        """Whether the reply is 2yz or 3yz (RFC 5321 section 4.2.1)."""
         return self.code < 400  # noqa: PLR2004 - the class boundary itself
 
     @property
     def ends_session(self) -> bool:
-        """True for 421 (RFC 5321 section 3.8)."""
+        """Whether the reply is 421, which closes the connection (RFC 5321 section 3.8)."""
         return self.code == 421  # noqa: PLR2004 - as the docstring says
 
     def encode(self, *, enhanced: bool = True) -> bytes:
-        """Return the octets of the reply with every CRLF; without its enhanced status code when told so."""
+        """Return the octets of the reply with every CRLF, with or without the enhanced status code."""
         octets = self._octets
         if octets is None:  # the same objects ever after, so that a thousand transcripts hold them once
             octets = (_encode(self, enhanced=False), _encode(self, enhanced=True))
@@ -76,7 +76,7 @@ class Reply(Answer):
         return octets[enhanced]
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return str(self)
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""`Rule`: which actions answer a stage, and under what conditions.
+"""`Rule`: the actions that answer a stage, and the conditions under which they do.
 
-A value; `rulebook` says which rule answers, and what an action does to a connection `conversation` does.
+A value. `rulebook` decides which rule answers; `conversation` performs its actions on a connection.
 """
 
 from __future__ import annotations
@@ -50,43 +50,46 @@ _STAGE: Final = re.compile(r"[A-Z0-9]+(?:-[A-Z0-9]+)*|\*")
 @suggests_fields(_MEANT)
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """Actions that answer a stage instead of, or before, the server's own reply, where all conditions are met.
+    """Actions that answer a stage instead of the server's own reply, or before it, if all conditions are met.
 
-    Raises `InvalidValueError` for no action, two replies, actions that cannot follow each other or stand here, or a
-    condition that makes no sense. Which stages there are the server knows that it is for, or the text it is read from.
+    Raises `InvalidValueError` if there is no action, if there are two replies, if actions cannot follow each other or
+    do not belong to the stage, or if a condition makes no sense. The server, or the text that a rule is read from,
+    decides which stages exist.
     """
 
     stage: str
-    """A command's verb, or ``CONNECT``, ``HANDSHAKE``, ``GREETING``, ``AUTH-ANSWER``, ``CONTENT``, ``END-OF-DATA``,
-    ``UNKNOWN`` or ``*``; in any case."""
+    """The verb of a command, or ``CONNECT``, ``HANDSHAKE``, ``GREETING``, ``AUTH-ANSWER``, ``CONTENT``,
+    ``END-OF-DATA``, ``UNKNOWN`` or ``*``, in upper or lower case."""
     actions: tuple[Action, ...]
-    """What happens, in this order."""
+    """What the server does, in this order."""
     times: int | None = None
-    """How often the rule answers before it is spent; None for ever."""
+    """How often the rule answers before it is used up. None: no limit."""
     argument: ArgumentMatch = None
-    """What the command's argument has to look like: a glob, matched in any case, against the argument and, for MAIL and
-    RCPT, against the address in it; a compiled pattern, searched for; or a function. At ``CONTENT`` and ``END-OF-DATA``
-    it is the reverse-path, in LMTP at the latter the recipient, for each of whom the rules are asked; at ``CONNECT``
-    and ``GREETING`` the client's address; at ``HANDSHAKE`` the server name asked for (RFC 6066 section 3); at
-    ``UNKNOWN`` the whole line; at ``AUTH-ANSWER`` the mechanism and which of its responses this is, such as ``LOGIN 2``
-    for the password; an initial response counts as the first."""
+    """What the argument of the command must match: a glob (case does not matter), a compiled pattern (searched), or a
+    function that returns True or False. For MAIL and RCPT, a glob may match the argument or the address in it. At
+    ``CONTENT`` and ``END-OF-DATA``, the argument is the reverse-path; in LMTP at ``END-OF-DATA``, it is the recipient,
+    and the rules are consulted for each recipient. At ``CONNECT`` and ``GREETING``, it is the client's address; at
+    ``HANDSHAKE``, the server name that the client asks for (RFC 6066 section 3); at ``UNKNOWN``, the whole line. At
+    ``AUTH-ANSWER``, it is the mechanism and the number of the client's response, such as ``LOGIN 2`` for the password;
+    an initial response is number 1."""
     _: KW_ONLY
     after: int = 0
-    """How often the server answers itself, where the other conditions are met, before the rule begins to."""
+    """How many times the server answers as usual, with all other conditions met, before the rule begins to answer."""
     in_tls: bool | None = None
-    """Answers inside TLS only, or outside only; None: both."""
+    """True: the rule answers inside TLS only. False: outside TLS only. None: both."""
     session: int | None = None
-    """Answers in the server's nth session only, counted from its start or from `Server.reset`."""
+    """The number of the only session in which the rule answers, counted from the server's start or `Server.reset`.
+    None: every session."""
     octets: int = 0
-    """At ``CONTENT``, how many octets of content have to have come, as they are on the wire. The rule answers once in
-    each content; what has come together with these octets has been read by then."""
+    """At ``CONTENT``, how many octets of content must have arrived, as counted on the wire. The rule answers once per
+    content. By then, the server has read everything that arrived together with these octets."""
     probability: float = 1.0
-    """How likely the rule is to answer, where the other conditions are met."""
+    """How likely it is that the rule answers if all other conditions are met: above 0, up to 1."""
     seed: int | None = None
-    """What chance begins with: the same seed answers at the same turns again. None takes a random one, which `str`
-    and the transcript show."""
+    """The seed of the random numbers: with the same seed, the rule answers at the same turns again. None chooses a
+    random seed, which `str` and the transcript show."""
     written: str | None = field(default=None, init=False, repr=False)
-    """The text that it was read from; None for a rule that was made as a value."""
+    """The text that the rule was read from; None for a rule that was built as a value."""
     _glob: re.Pattern[str] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -161,7 +164,7 @@ class Rule:
             raise InvalidValueError("Rule.argument", self.argument, expected)
 
     def applies_to(self, argument: str, moment: Moment = NOW) -> bool:
-        """Return whether the rule answers a command with this argument at this moment, times and chance apart."""
+        """Return whether the rule answers this argument now, apart from `times`, `after` and `probability`."""
         if self.in_tls is not None and self.in_tls is not moment.in_tls:
             return False
         if self.session is not None and self.session != moment.session:
@@ -191,7 +194,7 @@ class Rule:
 
 
 def random_from(seed: int | None = None) -> Random:
-    """Return chance that begins with a seed, or with one of its own."""
+    """Return random numbers that begin with this seed, or with a random one."""
     from random import Random  # noqa: PLC0415 - few rules leave anything to chance
 
     return Random(seed)  # noqa: S311 - it has to repeat

@@ -1,4 +1,4 @@
-"""Which rule answers: `Script`, rules in their order, and `Rulebook`, what a server plays from."""
+"""`Rulebook`: which rule answers; and `Script`, the rules in their order."""
 
 from __future__ import annotations
 

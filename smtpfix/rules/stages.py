@@ -1,4 +1,4 @@
-"""The stages that every protocol has: where a rule may stand beside its commands."""
+"""The stages that every protocol has in addition to its commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Status`: the answers of IMAP and POP3, which answer in words, as rules give them; `Ok`, which both have."""
+"""`Status`: the answers of IMAP and POP3, as rules give them; and `Ok`, which both protocols have."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _TEXT: Final = re.compile(r"(?:\[([^\[\]]*)\])?\s*(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Status(Answer):
-    """What a command is answered: ``Ok("done")``, or with a response code ``Err("locked", "IN-USE")``.
+    """An answer to a command: ``Ok("done")``, or with a response code ``Err("locked", "IN-USE")``.
 
-    Each protocol writes it as its own answers are.
+    Each protocol encodes it in its own syntax. Raises `InvalidValueError`.
     """
 
     word: ClassVar[str]
-    """What stands in front, where the protocol has it so."""
+    """The word in front of the text."""
 
     text: str = ""
-    """What is said to people."""
+    """The text for people."""
     code: str = ""
-    """The response code, without its brackets (RFC 2449 section 8, RFC 9051 section 7.1)."""
+    """The response code without its brackets (RFC 2449 section 8, RFC 9051 section 7.1); ``""`` sends none."""
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -39,23 +39,23 @@ class Status(Answer):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what stands behind the word: ``[IN-USE] locked``. Raises `InvalidValueError`."""
+        """Read the text after the word: ``[IN-USE] locked``. Raises `InvalidValueError`."""
         match = _TEXT.fullmatch(text.strip())
         assert match is not None  # noqa: S101 - it takes any text
         return cls(match[2], match[1] or "")
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return f"{self.word} {self.words}".rstrip()
 
     @property
     def words(self) -> str:
-        """The response code in brackets, and the text."""
+        """The response code in brackets, followed by the text."""
         return f"[{self.code}] {self.text}".rstrip() if self.code else self.text
 
 
 class Ok(Status):
-    """The command was performed."""
+    """The answer that the command was performed: ``Ok("done")``."""
 
     __slots__ = ()
     word = "OK"

@@ -1,4 +1,4 @@
-r"""Rules as one line of text: ``RCPT *@slow.example: 450 4.2.1 Greylisted x1``.
+"""Rules as lines of text: ``RCPT *@slow.example: 450 4.2.1 Greylisted x1``.
 
 What the command line, rules files and scenarios are written in::
 

@@ -1,4 +1,4 @@
-"""The conditions of a rule as text, between stage and colon: one table, and what is said of what is not in it."""
+"""The conditions of a rule as text, between stage and colon: one table, and the errors about unknown ones."""
 
 from __future__ import annotations
 

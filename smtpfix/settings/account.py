@@ -1,4 +1,4 @@
-"""Where an application delivers its mail, and as whom: `Account`, and the user to log in as."""
+"""`Account`: where an application delivers its mail, and as which user it logs in."""
 
 from __future__ import annotations
 

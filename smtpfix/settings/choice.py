@@ -1,4 +1,4 @@
-"""What depends on how TLS begins: `Choice`, a value for each way."""
+"""`Choice`: a setting that depends on how TLS begins, with one value per way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server as the settings of an application, in the names that each project documents: `STYLES`, a table.
+"""`STYLES`: a table of how applications and frameworks name the settings of a mail server.
 
 `settings` fills one in. Values are what stands in the table: a fact of the account, a choice between the ways into TLS,
 a URL, something else where the fact is missing, a table of the same kind, or the value itself.

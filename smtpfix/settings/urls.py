@@ -1,4 +1,4 @@
-"""A server as a URL, which every project spells in its own way: `url`.
+"""`url`: the URL of a server, in the style of each project.
 
 One scheme means STARTTLS here and implicit TLS there: ``smtps`` is STARTTLS to django-environ, and not to Symfony.
 """

@@ -1,4 +1,4 @@
-"""The argument of MAIL and RCPT: a path and its ESMTP parameters (RFC 5321 section 4.1.2), taken apart.
+"""The argument of MAIL and RCPT: a path and its ESMTP parameters (RFC 5321 section 4.1.2).
 
 Knows syntax only. A plain address costs one regular expression; everything else is left to the engine's full parser.
 """

@@ -1,4 +1,4 @@
-"""The content of a message that comes in chunks, by BDAT (RFC 3030 section 2): each so many octets, as they are.
+"""The content of a message that arrives in chunks, by BDAT (RFC 3030 section 2).
 
 Knows no commands: `delivery` says what a chunk is for, and what becomes of it.
 """

@@ -1,4 +1,4 @@
-"""What each command of a session is answered: by the policy, its limits, the rooms of the larger ones, the engine.
+"""The answer to each command of a session, from the policy, its limits, larger modules, or the engine.
 
 HELP and QUIT are its own; STARTTLS is `upgrade`'s, AUTH `login`'s, DATA `delivery`'s, XCLIENT `forwarding`'s.
 """

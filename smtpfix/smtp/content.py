@@ -1,4 +1,4 @@
-"""The content of a message on its way in: taken in blocks up to CRLF.CRLF, unstuffed in one pass, stored once.
+"""The content of an arriving message: read in blocks up to CRLF.CRLF, unstuffed in one pass, stored once.
 
 Nothing else ends it: no bare LF, no bare CR (RFC 5321 section 2.3.8 and 4.1.1.4).
 """

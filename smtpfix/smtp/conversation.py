@@ -1,4 +1,4 @@
-"""One SMTP session: policy, rules and record around the engine; what is SMTP's own of a `Conversation`.
+"""One SMTP session: the part of a `Conversation` that is SMTP's own.
 
 It sees every command before anything acts on it, and every reply before it leaves. What a command is answered is
 `commands`' to say, what becomes of a message `delivery`'s.

@@ -1,4 +1,4 @@
-"""What in a line of SMTP is secret: the initial response of AUTH (RFC 4954 section 4).
+"""What is secret in a line of SMTP: the initial response of AUTH (RFC 4954 section 4).
 
 Knows what stands in the octets; the answers to challenges are secret as a whole, and whoever takes them says so.
 """

@@ -1,4 +1,4 @@
-"""What a server says in the place of this package's own replies, with placeholders filled in: `CustomReplies`.
+"""`CustomReplies`: replies that replace this package's own ones, with their placeholders filled in.
 
 Only a server that has words of its own has one; a rule's replies may have placeholders on every server.
 """

@@ -1,4 +1,4 @@
-"""A message on its way in: DATA or BDAT, its content, the final dot, and its place in the inbox before the reply.
+"""An arriving message: DATA or BDAT, its content, the final dot, and the inbox before the reply.
 
 Knows what is due at each of these; the lines and the rules around them are `conversation`'s.
 """

@@ -1,4 +1,4 @@
-"""What a rule may do to the reply to EHLO: `Hide` and `Advertise`. What the server does is as before."""
+"""Rule actions that change the EHLO reply and nothing else: `Hide` and `Advertise`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ class EhloEdit(Action):
 
 @dataclass(frozen=True, slots=True, init=False)
 class Hide(EhloEdit):
-    """Leave keywords out of the reply to EHLO: ``Hide("STARTTLS")``. What the server does is as before."""
+    """Leave keywords out of the EHLO reply: ``Hide("STARTTLS")``. The commands still work.
+
+    Raises `InvalidValueError`.
+    """
 
     forms = (
         Form(
@@ -53,7 +56,7 @@ class Hide(EhloEdit):
         object.__setattr__(self, "keywords", tuple(one.upper() for one in keywords))
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return f"hide {' '.join(self.keywords)}"
 
     def edited(self, lines: list[str]) -> list[str]:
@@ -63,7 +66,10 @@ class Hide(EhloEdit):
 
 @dataclass(frozen=True, slots=True, init=False)
 class Advertise(EhloEdit):
-    """Add lines to the reply to EHLO: ``Advertise("AUTH PLAIN", "XFANCY")``. What the server does is as before."""
+    """Add lines to the EHLO reply: ``Advertise("AUTH PLAIN", "XFANCY")``. The server does not change otherwise.
+
+    Raises `InvalidValueError`.
+    """
 
     forms = (
         Form(
@@ -74,7 +80,7 @@ class Advertise(EhloEdit):
     )
 
     lines: tuple[str, ...]
-    """The lines, each without its code."""
+    """The lines, without reply codes."""
 
     def __init__(self, *lines: str) -> None:
         if not lines or not all(isinstance(one, str) and one and not _CONTROL.search(one) for one in lines):
@@ -82,7 +88,7 @@ class Advertise(EhloEdit):
         object.__setattr__(self, "lines", lines)
 
     def as_text(self) -> str:
-        """Return how a rule has it."""
+        """Return the action as text, as rules are written."""
         return f"advertise {' '.join(quoted(line.encode()) for line in self.lines)}"
 
     def edited(self, lines: list[str]) -> list[str]:

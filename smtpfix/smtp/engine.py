@@ -1,4 +1,4 @@
-"""One mail transaction at a time, driven synchronously: one command in, one complete reply out.
+"""One mail transaction at a time, synchronously: each command gives one complete reply.
 
 It keeps the transaction's state, and knows of sockets, rules and the record nothing. An address that is not plain is
 judged by aiosmtpd's full parser. After STARTTLS a fresh engine forgets everything the client said before (RFC 3207

@@ -1,4 +1,4 @@
-"""The optional extensions of SMTP (`Policy.offer`): what they add to the EHLO reply, their parameters.
+"""The optional extensions of SMTP (`Policy.offer`): their lines in the EHLO reply, and their parameters.
 
 Knows syntax and the policy's limits only, and is imported where something is offered. CHUNKING's command is `chunks`'s.
 """

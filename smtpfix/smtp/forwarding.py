@@ -1,4 +1,4 @@
-"""What a session makes of the XCLIENT command: whose it is from then on. Its syntax is `xclient`'s."""
+"""How XCLIENT changes whose session it is; `xclient` knows its syntax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""aiosmtpd's `SMTP` as the judge of addresses that are not plain, driven synchronously: its full parser knows them all.
+"""aiosmtpd's `SMTP` as the parser of addresses that are not plain, driven synchronously.
 
 Imported only where such an address comes: most sessions have none, and aiosmtpd with what it imports costs more than
 the rest of SMTP. Its ``smtp_*`` coroutines run to their end on the spot, since `push` only collects.

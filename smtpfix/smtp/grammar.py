@@ -1,4 +1,4 @@
-"""The grammar of commands, RFC 5321 section 4.1, letter by letter: what a client's line has against it.
+"""The grammar of commands (RFC 5321 section 4.1), to the letter: how a line breaks it.
 
 Knows single lines, and nothing of when one is due. Strict servers refuse by it, and `behaviour` tells violations by it.
 """

@@ -1,4 +1,4 @@
-"""What may help an SMTP client that misses STARTTLS or AUTH: why the server does not have it, and what to change."""
+"""Hints for an SMTP client that misses STARTTLS or AUTH: why the server lacks it, and what to change."""
 
 from __future__ import annotations
 

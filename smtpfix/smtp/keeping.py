@@ -1,4 +1,4 @@
-"""Answering a message only once it is kept for good: the session is held meanwhile, as a rule's delay holds it.
+"""Messages that are answered only when they are kept for good: until then, the session waits.
 
 Knows a message and its reply; where it is kept, and how, is somebody else's.
 """

@@ -1,4 +1,4 @@
-"""The EHLO keywords that this server knows, and the parameters of MAIL and RCPT that come with them."""
+"""The EHLO keywords that this server knows, and their parameters of MAIL and RCPT."""
 
 from __future__ import annotations
 

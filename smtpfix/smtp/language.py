@@ -1,4 +1,4 @@
-"""What rules know of SMTP: its stages, the edits of its EHLO reply, and how a reply is written: `LANGUAGE`."""
+"""`LANGUAGE`: what rules know about SMTP: its stages, the edits of its EHLO reply, and its replies as text."""
 
 from __future__ import annotations
 

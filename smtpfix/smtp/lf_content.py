@@ -1,4 +1,4 @@
-"""The content of a client that ends all its lines with LF alone: `LFContent`, for lenient servers only.
+"""`LFContent`: content whose lines all end with LF alone, for lenient servers only.
 
 A dot alone on a line ends it, whatever ends that line and the one before. Where a client knows CRLF, that would let
 whoever writes the text smuggle commands in, so `delivery` takes this only where the client has said none up to here.

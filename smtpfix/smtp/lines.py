@@ -1,4 +1,4 @@
-"""What is no command, whatever its verb: lines that are empty, have control characters, or are against the grammar."""
+"""Lines that are no commands: empty ones, lines with control characters, lines that break the grammar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LMTP's replies to a message: one for each recipient, in order (RFC 2033 sections 4.2 and 4.3), with rules for each.
+"""LMTP's replies to a message: one per recipient (RFC 2033 sections 4.2 and 4.3), with rules for each.
 
 Knows how to go through the recipients where a rule delays one of the replies; what a reply means is `delivery`'s.
 """

@@ -1,4 +1,4 @@
-"""AUTH (RFC 4954): when a client may use it, and in what replies each step of the exchange is told."""
+"""AUTH (RFC 4954): when a client may use it, and the replies to each step of the exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SMTP counts of its clients: transactions, recipients, refusals; and who was greylisted (RFC 6647)."""
+"""What SMTP counts for each client: transactions, recipients, refusals; and greylisting (RFC 6647)."""
 
 from __future__ import annotations
 

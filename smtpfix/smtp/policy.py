@@ -1,4 +1,4 @@
-"""What an SMTP or LMTP server demands and offers beside what every server does: `Policy`."""
+"""`Policy`: what an SMTP or LMTP server demands and offers, in addition to what servers of all protocols do."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _TAKE_TOKENS: Final = ("XOAUTH2", "OAUTHBEARER")
 """Mechanisms that take tokens, and no passwords."""
 
 SYNTAXES: Final = ("strict", "usual", "lenient")
-"""How `Policy.syntax` may be."""
+"""The values of `Policy.syntax`."""
 
 DEFAULT_GREETING: Final = "{hostname} ESMTP smtpfix"
-"""`Policy.greeting`."""
+"""The default of `Policy.greeting`."""
 
 _EHLO_LINE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[ =]?[!-~]*(?: [!-~]+)*\Z")
 
@@ -53,74 +53,82 @@ def _what_protocol(given: object) -> str:
 @suggests_fields(MEANT)
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False, eq=False)
 class Policy(ServerPolicy):
-    """Everything that is decided before an SMTP server starts; it does not change while the server runs.
+    """The settings of an SMTP or LMTP server. They do not change while the server runs.
 
-    ``Policy("tls-required", users={"ann": "s3cret"}, require_auth=True)``; the fields that every server has are those
-    of `ServerPolicy`.
+    ``Policy("tls-required", users={"ann": "s3cret"}, require_auth=True)``. `ServerPolicy` defines the fields that
+    servers of all protocols share.
 
-    Raises `InvalidValueError` naming the field, the value and what is allowed, and `UnknownScenario` for a certificate
-    that is not in the catalogue.
+    Raises `InvalidValueError`, which names the field, its value and what is allowed, and `UnknownScenario` for a
+    scenario that is not in the catalogue.
     """
 
     spoken: ClassVar[str] = "smtp"
 
     require_auth: bool = False
-    """Answer ``530 5.7.0`` to MAIL, RCPT, DATA, VRFY and EXPN before authentication (RFC 4954 section 6). In mode
-    ``plain`` with `auth_in_clear` False nobody can log in, as on a server that was set up so by mistake."""
+    """Whether MAIL, RCPT, DATA, VRFY and EXPN need authentication: without it, they are answered ``530 5.7.0`` (RFC
+    4954 section 6). In mode ``plain`` with `auth_in_clear` False, nobody can log in, as on a server that was set up so
+    by mistake."""
 
     protocol: Literal["smtp", "lmtp"] = "smtp"
-    """``lmtp`` serves LMTP (RFC 2033), in any mode: LHLO, and a reply for each recipient at the final dot. Section 5
-    forbids port 25, and wants PIPELINING and ENHANCEDSTATUSCODES: hide them for a wrong server only."""
+    """``lmtp`` serves LMTP (RFC 2033), in any mode: LHLO, and one reply per recipient at the final dot. RFC 2033
+    section 5 forbids port 25, and requires PIPELINING and ENHANCEDSTATUSCODES: `hide` them only to make a server that
+    is wrong."""
     xclient: bool = False
-    """Whether XCLIENT is offered and taken, from everybody; otherwise it is answered 550."""
+    """Whether the server offers XCLIENT, and accepts it from every client. Otherwise, XCLIENT is answered 550."""
     hide: Collection[str] = frozenset()
-    """ESMTP keywords of `EXTENSIONS` that this server does not have."""
+    """ESMTP keywords out of `EXTENSIONS` that this server does not have."""
     offer: Collection[str] = frozenset()
-    """ESMTP keywords of `OPTIONAL_EXTENSIONS` that this server has. BINARYMIME needs CHUNKING (RFC 3030 section 3);
+    """ESMTP keywords out of `OPTIONAL_EXTENSIONS` that this server has. BINARYMIME needs CHUNKING (RFC 3030 section 3).
     REQUIRETLS is offered inside TLS only (RFC 8689)."""
     syntax: Literal["strict", "usual", "lenient"] = "usual"
-    """What the server makes of commands that are against the grammar: ``strict`` refuses them all (RFC 5321 section
-    4.1), ``lenient`` takes what can be understood, and ``usual`` takes stray spaces, paths without angle brackets, bare
-    LF and any client name, as most servers do. `Session.violations` has them in any case."""
+    """How the server treats commands that break the grammar. ``strict`` refuses them all (RFC 5321 section 4.1).
+    ``lenient`` accepts everything that it can understand. ``usual`` accepts stray spaces, paths without angle brackets,
+    bare LF and any client name, as most servers do. `Session.violations` lists them in any case."""
     hello_required: bool = True
-    """Whether AUTH and the parameters of MAIL and RCPT need EHLO before, and MAIL at least HELO, as RFC 5321 section
-    4.1.4 has it. False takes them without, also in TLS behind STARTTLS, as Postfix does by default
-    (``smtpd_helo_required = no``); so does ``lenient``."""
+    """Whether a client must say EHLO before AUTH and before parameters of MAIL and RCPT, and at least HELO before MAIL
+    (RFC 5321 section 4.1.4). False accepts them without, also inside TLS after STARTTLS, as Postfix does by default
+    (``smtpd_helo_required = no``). So does the syntax ``lenient``."""
 
     capabilities: Sequence[str] | None = None
-    """The lines of the reply to EHLO behind the first, in this order; None: every keyword of `EXTENSIONS` that this
-    server has, in that order. A keyword, also one of `OPTIONAL_EXTENSIONS`, stands for what this server says of it, and
-    where it says nothing, so does the line; every other line is sent as it stands. A keyword of `EXTENSIONS` that is
-    not in it is one this server does not have; one of `offer` that is not in it stands behind the last line."""
+    """The lines of the EHLO reply after the first one, in this order. None: every keyword of `EXTENSIONS` that this
+    server has, in that order. A keyword on its own, of `EXTENSIONS` or `OPTIONAL_EXTENSIONS`, stands for the line that
+    this server sends for it; if the server sends none, the line is left out. Every other line is sent as it is. The
+    server does not have a keyword of `EXTENSIONS` that you leave out; a keyword of `offer` that you leave out is added
+    at the end."""
     ehlo_greet: str = ""
-    """What stands behind the name in the first line of the reply to EHLO (``ehlo-greet``, RFC 5321 section 4.1.1.1);
-    may hold `smtpfix.smtp.replies.PLACEHOLDERS`, such as ``at your service, [{client}]``."""
+    """The text after the name in the first line of the EHLO reply (``ehlo-greet``, RFC 5321 section 4.1.1.1). It may
+    contain `smtpfix.smtp.replies.PLACEHOLDERS`, as in ``at your service, [{client}]``."""
     greeting: str = DEFAULT_GREETING
-    """The text of the reply 220 that greets a client; may hold the same."""
+    """The text of the 220 reply that greets a client. It may contain the same placeholders."""
     replies: Mapping[str, Reply | str] | None = field(default=None, repr=False)
-    """What is said in the place of this server's own replies: by name, such as ``bad_credentials``, the names of
-    `smtpfix.smtp.replies.standard_replies`; a Reply, or a text that keeps the codes. Texts may hold the same."""
+    """Replies that replace this server's own ones, by name, such as ``bad_credentials``. The names are those of
+    `smtpfix.smtp.replies.standard_replies`. Give a `Reply`, or a text, which keeps the codes. Texts may contain the
+    same placeholders."""
 
     refuse: Collection[str] = frozenset()
-    """What is refused at the end of a message's content: ``bare-lf``, ``bare-cr``, ``nul``, ``8bit`` (octets outside
-    ASCII without BODY=8BITMIME or SMTPUTF8), ``long-line`` (more than 998 octets); none of them is looked for in
-    BINARYMIME. ``pipelining``: a client that sends more behind a command than RFC 2920 allows is turned away with
-    554. `replies` may have other words for it."""
+    """Faults for which the server refuses a message at the end of its content: ``bare-lf``, ``bare-cr``, ``nul``,
+    ``8bit`` (octets outside ASCII without BODY=8BITMIME or SMTPUTF8) and ``long-line`` (more than 998 octets).
+    BINARYMIME content is not checked. With ``pipelining``, the server answers 554 to a client that sends more after a
+    command than RFC 2920 allows, and closes the connection. `replies` changes the texts."""
     limits: Limits | None = None
-    """What one client, or all of them, may have before they are refused; None refuses nobody."""
+    """How much one client, or all clients together, may do before the server refuses. None refuses nobody."""
     greylist: float | None = None
-    """Seconds after which a message is taken, having been refused with ``450 4.7.1`` when it first came: for each
-    client's address, sender and recipient (RFC 6647). Clients that have logged in are exempt. None: no greylisting."""
+    """Seconds after which the server accepts a message that it refused with ``450 4.7.1`` when it first arrived. It
+    counts them for each combination of client address, sender and recipient (RFC 6647). Authenticated clients are
+    exempt. None: no greylisting."""
     size_limit: int | None = 33_554_432
-    """Largest message in octets, offered as SIZE (RFC 1870); a larger one is read to its end and answered 552."""
+    """Largest message in octets, offered as SIZE (RFC 1870). The server reads a larger one to its end and answers 552.
+    None: no limit."""
     line_limit: int | None = None
-    """Longest line of content in octets without its CRLF; None accepts any. RFC 5321 section 4.5.3.1.6 says 998."""
+    """Longest line of content in octets, without its CRLF. None accepts any length. RFC 5321 section 4.5.3.1.6 allows
+    998."""
     max_recipients: int = 10_000
-    """Recipients of one message, more get 452; RFC 5321 section 4.5.3.1.8 asks for 100 at least."""
+    """Recipients of one message. Any more are answered 452. RFC 5321 section 4.5.3.1.8 requires at least 100."""
     max_recipient_domains: int | None = None
-    """Different domains among a session's recipients, more get 452; None is no limit. LIMITS offers it (RFC 9422)."""
+    """Different domains among the recipients of a session. Any more are answered 452. None: no limit. LIMITS offers it
+    (RFC 9422)."""
     max_hold: int = 2_592_000
-    """Seconds a message may be held back by HOLDFOR and HOLDUNTIL where FUTURERELEASE is offered (RFC 4865)."""
+    """Seconds for which HOLDFOR and HOLDUNTIL may hold back a message if the server offers FUTURERELEASE (RFC 4865)."""
 
     def _check(self) -> None:
         super(Policy, self)._check()
@@ -206,7 +214,7 @@ class Policy(ServerPolicy):
             self._check_range(name, 1)
 
     def has(self, extension: str) -> bool:
-        """Return whether this server has the extension at all; what is offered when is the conversation's decision."""
+        """Return whether this server has an extension at all. The conversation decides when to offer it."""
         if extension in OPTIONAL_EXTENSIONS:
             return extension in self.offer
         if extension in self.hide or (self.capabilities is not None and extension not in self.capabilities):
@@ -224,12 +232,12 @@ class Policy(ServerPolicy):
 
     @property
     def own_replies(self) -> Mapping[str, Reply]:
-        """What `replies` says; each is a whole reply once the policy is built."""
+        """The value of `replies`; every entry is a complete reply once the policy is built."""
         return cast("Mapping[str, Reply]", self.replies or {})
 
     @property
     def mail_parameters(self) -> tuple[str, ...]:
-        """The parameters MAIL may have: those of the extensions this server has; ``BODY=BINARYMIME`` with its value."""
+        """The parameters that MAIL may have: those of this server's extensions, with ``BODY=BINARYMIME`` in full."""
         found = tuple(parameter for extension, parameter in MAIL_PARAMETERS if self.has(extension))
         if not self.offer:
             return found
@@ -238,11 +246,11 @@ class Policy(ServerPolicy):
 
     @property
     def recipient_parameters(self) -> tuple[str, ...]:
-        """The parameters RCPT may have: those of the extensions this server has."""
+        """The parameters that RCPT may have: those of this server's extensions."""
         return tuple(parameter for extension, parameter in RECIPIENT_PARAMETERS if extension in self.offer)
 
     def without_effect(self) -> Iterator[str]:
-        """Yield what nobody can have meant: users who have passwords, and no mechanism that takes one, too."""
+        """Yield a sentence for each setting that cannot be meant, such as passwords that no mechanism takes."""
         yield from super(Policy, self).without_effect()
         users, names = self.users, {*self.mechanisms, *(self.mechanisms_in_clear or ())}
         if self.scenario is None and isinstance(users, Mapping) and users and names and names.issubset(_TAKE_TOKENS):
@@ -265,9 +273,9 @@ class Policy(ServerPolicy):
     def like(cls, provider: str, *modes: str, **changes: Unpack[PolicyFields]) -> Policy:
         """Return a policy like a provider's, as publicly documented: ``Policy.like("gmail", users={"ann": "s3cret"})``.
 
-        `changes` are other fields. The mode is the one the provider's submission has, unless given; everybody may log
-        in, unless `users` are given. ``Policy.like("old-devices")`` is like nobody's: it takes what old devices do.
-        Raises `UnknownProvider`, and what `Policy` itself raises.
+        `changes` are other fields. The default mode is that of the provider's submission service, and by default
+        everybody may log in. ``Policy.like("old-devices")`` is like no provider: it accepts what old devices do. Raises
+        `UnknownProvider`, and what `Policy` raises.
         """
         from .presets import PRESETS  # noqa: PLC0415 - few servers are like somebody's
         from .providers import load_provider  # noqa: PLC0415 - as above

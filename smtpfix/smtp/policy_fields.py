@@ -1,4 +1,4 @@
-"""`PolicyFields`: the fields of `Policy` as keyword arguments of whatever makes one, for type checkers."""
+"""`PolicyFields`: the fields of `Policy` as typed keyword arguments, for type checkers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PolicyFields(TypedDict, total=False):
-    """What each means is said at the fields of `Policy`."""
+    """The fields of `Policy`, for annotations such as ``**fields: Unpack[PolicyFields]``."""
 
     mode: Mode | ModeName
     users: Users

@@ -1,4 +1,4 @@
-"""Policies for a purpose, by name, as `Policy.like` takes them beside providers: `PRESETS`."""
+"""`PRESETS`: policies for a purpose, which `Policy.like` accepts in addition to providers."""
 
 from __future__ import annotations
 

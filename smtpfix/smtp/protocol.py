@@ -1,4 +1,4 @@
-"""SMTP, and LMTP with it, as the rest of the house knows it: `PROTOCOL`."""
+"""`PROTOCOL`: SMTP and LMTP, as the other wings know them."""
 
 from __future__ import annotations
 

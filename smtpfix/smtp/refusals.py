@@ -1,4 +1,4 @@
-"""What was refused of a message before its content came: `Refusals`, one session's, for the message and the inbox.
+"""`Refusals`: what a session refused of a message before its content, for the message and the inbox.
 
 Knows MAIL, RCPT and DATA with their replies; a session that is refused nothing has none of this.
 """

@@ -1,4 +1,4 @@
-"""What a server refuses of a message's content, or of how commands come, where its policy says so: `Policy.refuse`.
+"""Faults for which `Policy.refuse` makes a server refuse: in a message's content, and in pipelining.
 
 Knows octets and verbs; for bare LF, 8-bit text and pipelining the words are Postfix's.
 """

@@ -1,4 +1,4 @@
-"""The replies of this server, each once, and what may be said in their place."""
+"""The replies of this server, each in one place, and the replies that may replace them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all conversations of an SMTP server share: its greeting, what EHLO says, its words and limits."""
+"""What all conversations of an SMTP server share: its greeting, the EHLO reply, its texts and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What functions that decide are told of an SMTP session, and what a rule's reply may quote of it.
+"""What SMTP tells a function that decides, and the placeholders that a rule's reply may contain.
 
 Knows the conversation, whose state it reads and does not change.
 """

@@ -1,4 +1,4 @@
-"""What a client did against the standards in an SMTP session, by what came and nothing else.
+"""How a client broke the standards in an SMTP session, judged by what it sent alone.
 
 Knows events; what is wrong with a message is `mail`'s to say.
 """

@@ -1,4 +1,4 @@
-"""The XCLIENT command's attributes: what a proxy that speaks SMTP says of the client behind it.
+"""The attributes of the XCLIENT command: what an SMTP proxy says about the client behind it.
 
 Knows syntax only, of Postfix's XCLIENT_README (https://www.postfix.org/XCLIENT_README.html); what a session makes of it
 is `forwarding`'s business.

@@ -1,4 +1,4 @@
-"""What a database is to the statements of a store: connections, transactions, and what databases differ in."""
+"""A database, as the statements of a store see it: connections, transactions, and how databases differ."""
 
 from __future__ import annotations
 

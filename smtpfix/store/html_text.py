@@ -1,4 +1,4 @@
-"""HTML as text, for search and snippets, in time that grows with its length and no faster, whatever comes.
+"""HTML as text, for search and snippets, in time that is linear in its length.
 
 Knows tags, comments and what is never shown; no document, and no style that hides something.
 """

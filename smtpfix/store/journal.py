@@ -1,4 +1,4 @@
-"""What is kept beside the messages: the journal of all changes, sessions, and settings."""
+"""What a store keeps in addition to messages: the journal of all changes, sessions, and settings."""
 
 from __future__ import annotations
 

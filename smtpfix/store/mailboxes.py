@@ -1,4 +1,4 @@
-"""Which mailbox a message is put into, so that suites and teams that share a store each have their own."""
+"""The mailbox that a message is put into, so that suites and teams can share a store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens a store by what people write: a file's name, or the URL of a PostgreSQL database."""
+"""It opens a store by a file name, or by the URL of a PostgreSQL database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message's parts as mail programs list them: texts, HTML, attachments, and what is shown inside of the text.
+"""The parts of a message as mail programs list them: texts, HTML, attachments, parts shown inside the text.
 
 Knows parts and which is what; decodes nothing until asked, and no more than asked.
 """

@@ -1,4 +1,4 @@
-"""The connections of a store, as many as threads use at once: `Pool`."""
+"""`Pool`: the connections of a store, as many as threads use at the same time."""
 
 from __future__ import annotations
 

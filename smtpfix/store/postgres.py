@@ -1,4 +1,4 @@
-"""A store in a PostgreSQL database, which several servers may share; the importer of psycopg.
+"""A store in a PostgreSQL database, which several servers may share. Only this imports psycopg.
 
 Every transaction that writes holds one lock from before it draws a number until it has committed: so the journal's
 numbers are in the order of the commits, and who reads on from a number misses nothing.

@@ -1,4 +1,4 @@
-"""What is searched for, as a tree of values: `AllOf` of `Contains`, `Tagged`, `Is`, dates, sizes, and `Not` of these.
+"""A search as a tree of values: `AllOf` of `Contains`, `Tagged`, `Is`, dates, sizes, and `Not` of these.
 
 Knows neither the grammar that people write (`search`) nor databases (`statements`).
 """

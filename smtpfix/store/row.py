@@ -1,4 +1,4 @@
-"""What is stored of a message: its `Row`, and beside it, in an `Entry`, its octets and the words it is found by.
+"""`Row`: what a store keeps of a message; `Entry`: a row with the message's octets and search terms.
 
 Read from the octets in one pass each and within bounds; whatever they are, something can be stored.
 """

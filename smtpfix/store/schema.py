@@ -1,4 +1,4 @@
-"""The tables, as numbered steps that are taken once each; and what differs between the databases.
+"""The tables of a store, as numbered migrations; and how the databases differ.
 
 A step that was released is never changed: what has to change is another step.
 """

@@ -1,4 +1,4 @@
-"""The search that people write, as a query: ``invoice from:ann -is:read after:2026-11-28 larger:20k``.
+"""From a search as people write it to a query: ``invoice from:ann -is:read after:2026-11-28 larger:20k``.
 
 Its words are Mailpit's, so that what finds something there finds it here. Beside them ``is:accepted``,
 ``is:in-clear`` and ``server:starttls``. Anything can be read; only what is too long is an error.

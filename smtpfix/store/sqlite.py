@@ -1,4 +1,4 @@
-"""A store in a SQLite file: what was committed survives the end of the process, however it comes.
+"""A store in a SQLite file: what was committed survives any end of the process.
 
 Several processes may use one file. Changes of others are seen by asking SQLite for its data version, as long as
 somebody listens.

@@ -1,4 +1,4 @@
-"""A query as SQL: every piece of it is a constant from here, and what is searched for stands in its parameters.
+"""From a query to SQL: every piece is a constant in this module, and all values are parameters.
 
 The placeholder is ``?``; a database that has another one puts it in its place.
 """

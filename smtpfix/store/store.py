@@ -1,4 +1,4 @@
-"""`Store`: what keeps messages, whatever the database; and the values it takes and gives.
+"""`Store`: what every store of messages does, whatever its database; and the values that it uses.
 
 All methods may be called in any thread but that of an event loop: they wait for a disk or a network. All raise
 `StoreError` where the database cannot do it, and what was written is then as before.

@@ -1,4 +1,4 @@
-"""Rows and sessions as a database has them: values in the order of their columns, lists as JSON."""
+"""Rows and sessions as values of database columns, in the columns' order, with lists as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tags as they may be written, and those that a message brings along.
+"""The syntax of tags, and the tags that a message brings along.
 
 A tag has the characters that mail programs allow in one; what else there is becomes a blank.
 """

@@ -1,4 +1,4 @@
-"""Who is to be told of changes, and the thread that looks for those of other processes while there is somebody."""
+"""Listeners to changes, and the thread that looks for changes by other processes while there is one."""
 
 from __future__ import annotations
 

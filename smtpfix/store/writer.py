@@ -1,4 +1,4 @@
-"""Stores messages as they come: one thread takes all that wait, commits once, and tells each that it is kept.
+"""It stores messages as they arrive: one thread takes all that wait, commits once, and reports each as kept.
 
 No timer makes groups: under load they grow by themselves, since more has come while the last one was written.
 """

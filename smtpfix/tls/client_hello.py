@@ -1,4 +1,4 @@
-"""What a TLS client said first: the ClientHello, read from raw bytes, so that it is known also when the handshake dies.
+"""The ClientHello of a TLS client, read from raw bytes, so that it is known even if the handshake fails.
 
 Knows RFC 8446 section 4.1.2 (the same bytes serve TLS 1.0 to 1.3) and nothing of sessions. Never fails: what is cut off
 or malformed gives None.

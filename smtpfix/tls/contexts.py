@@ -1,4 +1,4 @@
-"""The TLS context of a server: its policy's versions, a scenario's chain, and what a `TLSProfile` asks for.
+"""The TLS context of a server: the policy's versions, the scenario's chain, and the settings of a `TLSProfile`.
 
 What contexts cannot do, such as stalling, is `conversation`'s.
 """

@@ -1,4 +1,4 @@
-"""What is known of a TLS handshake, as values: `TLSInfo` where it completed, `TLSFailure` where not, each `Alert`."""
+"""The facts of a TLS handshake: `TLSInfo` if it completed, `TLSFailure` if it failed, and each `Alert`."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class Alert:
     """A TLS alert (RFC 8446 section 6)."""
 
     sender: str
-    """``client`` or ``server``."""
+    """The side that sent it: ``client`` or ``server``."""
     name: str
     """Its standard name, such as ``unknown_ca``."""
     is_fatal: bool
-    """False for closure and warning alerts."""
+    """Whether it is an error; False for closure and warning alerts."""
 
     def __str__(self) -> str:
         return f"{'fatal ' if self.is_fatal else ''}alert {self.name} from the {self.sender}"
@@ -77,39 +77,39 @@ class TLSInfo:
     """A completed TLS handshake."""
 
     version: str
-    """Negotiated version, ``TLSv1.2`` or the like."""
+    """The negotiated version, such as ``TLSv1.2``."""
     cipher: str
-    """Negotiated cipher suite, by OpenSSL's name."""
+    """The negotiated cipher suite, by its OpenSSL name."""
     cipher_bits: int
-    """Secret bits of the cipher."""
+    """The strength of the cipher in bits."""
     server_name: str | None
-    """Server name the client asked for (SNI, RFC 6066 section 3)."""
+    """The server name that the client asked for (SNI, RFC 6066 section 3)."""
     alpn: str | None
-    """ALPN protocol agreed on (RFC 7301)."""
+    """The negotiated ALPN protocol (RFC 7301)."""
     resumed: bool
-    """Whether an earlier TLS session was taken up again."""
+    """Whether the client resumed an earlier TLS session."""
     client_certificate: bytes | None = field(repr=False)
-    """The client's certificate as DER, if it sent one."""
+    """The client's certificate, DER; None if it sent none."""
     client_name: str | None
-    """The client certificate's subject, as ``commonName=ann, …``."""
+    """The subject of the client's certificate, as ``commonName=ann, …``."""
     started_by: str
     """``connect`` for implicit TLS, ``STARTTLS`` otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class TLSFailure:
-    """A TLS handshake that did not complete, and why."""
+    """A TLS handshake that failed, and the reason."""
 
     reason: str
-    """One sentence for people."""
+    """The reason, in one sentence."""
     alert: str | None
-    """Name of the fatal alert that ended it, such as ``unknown_ca``; None when no alert was sent."""
+    """The name of the fatal alert that ended it, such as ``unknown_ca``; None without an alert."""
     alert_sender: str | None
-    """``client`` if the client refused the server, ``server`` if it was the other way round."""
+    """The side that sent the alert: ``client`` if the client refused the server, ``server`` in the opposite case."""
     openssl_reason: str | None
     """OpenSSL's own reason code, such as ``NO_SHARED_CIPHER``."""
     rejected_certificate: bytes | None = field(default=None, repr=False)
-    """The client certificate that the server refused, as DER."""
+    """The client certificate that the server refused, DER."""
 
     def __str__(self) -> str:
         return self.reason

@@ -1,4 +1,4 @@
-"""TLS as nobody should speak it any more, and chains that OpenSSL does not load, by tlslite-ng.
+"""TLS that nobody should use any more, and chains that OpenSSL does not load, by tlslite-ng.
 
 The only importer of tlslite-ng, which the extra ``smtpfix[legacy-tls]`` installs. It is written in Python and slow: a
 handshake takes the server a tenth of a second.

@@ -1,4 +1,4 @@
-"""Certificates of the user's own: loads them into contexts, and says which chain is shown.
+"""Your own certificate: it is loaded into contexts, and its chain is the one that is sent.
 
 A context keeps its chain to itself, so it is asked for it as a client would: in memory, without a connection.
 """

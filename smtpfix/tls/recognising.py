@@ -1,4 +1,4 @@
-"""Whether a connection's first octets are TLS, which a server that knows none has to see as well."""
+"""Whether the first octets of a connection are TLS, which even a server without TLS must notice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS with a stapled OCSP response (RFC 6066 section 8), by pyOpenSSL: Python's `ssl` staples nothing.
+"""TLS with a stapled OCSP response (RFC 6066 section 8), by pyOpenSSL, because `ssl` cannot staple.
 
 The only importer of pyOpenSSL, which the extra ``smtpfix[stapling]`` installs.
 """

@@ -1,4 +1,4 @@
-"""What readers find and what they did with it: the accounts that the IMAP and POP3 servers of this process serve."""
+"""What IMAP and POP3 clients of this process find in their accounts, and what they did."""
 
 from __future__ import annotations
 

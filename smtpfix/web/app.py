@@ -1,4 +1,4 @@
-"""Routes: which handler answers what; the only importer of starlette, part of the extra ``smtpfix[web]``.
+"""The routes of the web server. Only this imports starlette, part of the extra ``smtpfix[web]``.
 
 Handlers are functions of a `Call`. They run in the desk's threads, so that none holds up the loop.
 """

@@ -1,4 +1,4 @@
-"""A message as a test to copy: what it shows, asserted by pytest, Mailpit's client, Cypress, or curl.
+"""A message as a test to copy, for pytest, Mailpit's client, Cypress, or curl.
 
 Everything of the message is quoted as the language has it, so that nothing in it is code; what no one sees is escaped.
 """

@@ -1,4 +1,4 @@
-"""What an audit is asked for, as a value: `AskedAudit`. Every value is checked against those that there are.
+"""`AskedAudit`: the settings of an audit from the page, as a value that checks itself.
 
 Imports the audit only when one is asked for. Nothing of it becomes a part of a command line.
 """

@@ -1,4 +1,4 @@
-"""The process that an audit of the page runs in: ``python -m smtpfix.web.audit_child``, which takes no arguments.
+"""The process of an audit from the page: ``python -m smtpfix.web.audit_child``, without arguments.
 
 A line of JSON in says what is asked for, each further one is an answer; each line out is an object that says what has
 happened. The end of what comes in ends the audit, so that nothing is left where the web server is gone.

@@ -1,4 +1,4 @@
-"""Leads a person through the audit of a device by the page: says JSON objects, and hears words."""
+"""The guide of a device's audit on the page: it writes JSON objects, and reads words."""
 
 from __future__ import annotations
 

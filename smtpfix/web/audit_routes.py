@@ -1,4 +1,4 @@
-"""The part of the own API that audits: a built-in client, or a device whose walk-through a page shows."""
+"""The part of the own API for audits of a built-in client, or of a device with a guide."""
 
 from __future__ import annotations
 

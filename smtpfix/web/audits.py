@@ -1,4 +1,4 @@
-"""Audits that were started from the page, each in a process of its own: `Audits`.
+"""`Audits`: the audits that were started from the page, each in a process of its own.
 
 The audit's servers, its loop and its many short processes are no part of the web server's process, a device that holds
 an audit up for an hour holds up nothing else, and to end one is to end a process. Talks to `audit_child` by pipes.

@@ -1,4 +1,4 @@
-"""A white picture of a size, as JPEG: what stands for a thumbnail where nothing decodes pictures."""
+"""A white JPEG picture of any size, in place of a thumbnail, because nothing here decodes pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message as `POST /api/v1/send` describes it in JSON, made into octets: text, HTML and attachments in MIME.
+"""From the JSON of `POST /api/v1/send` to the octets of a message: text, HTML and attachments in MIME.
 
 Nothing that is asked for adds a line to the head: what would is refused. Text and HTML come back exactly as they came.
 """

@@ -1,4 +1,4 @@
-"""The part of the own API that shows servers and switches them: scenarios, and rules as text."""
+"""The part of the own API that shows servers, and switches their scenarios and rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all answers are made from: the store, the servers, the settings, and what has happened since the start."""
+"""What all handlers share: the store, the servers, the settings, and counts since the start."""
 
 from __future__ import annotations
 

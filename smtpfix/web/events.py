@@ -1,4 +1,4 @@
-"""What happens, told to whoever listens: the store's journal, read once for all, and a bounded queue for each listener.
+"""Events for listeners: the store's journal, read once for all, and a bounded queue for each listener.
 
 Asks the store nothing while nobody listens. A listener that lets `MOST_WAITING` events pile up is dropped.
 """

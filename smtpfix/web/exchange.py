@@ -1,4 +1,4 @@
-"""A request and its answer as values, so that what answers one knows no web framework.
+"""A request and its response as values, so that handlers know no web framework.
 
 Whatever a client sends in a body is a `BadRequestError` where it is not what was expected.
 """

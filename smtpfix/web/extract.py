@@ -1,4 +1,4 @@
-"""What people look for in a message that a test waits for: its links, and the codes that it asks to type in."""
+"""What a test looks for in a message: its links, and one-time codes."""
 
 from __future__ import annotations
 

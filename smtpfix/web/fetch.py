@@ -1,4 +1,4 @@
-"""Requests that go out: one, to the very address that was checked, through no proxy, and over within a time.
+"""Outgoing requests: to the address that was checked, through no proxy, and within a time limit.
 
 Knows which addresses are public (IANA's special-purpose registries, RFC 6890), and not why somebody asks.
 """

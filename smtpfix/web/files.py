@@ -1,4 +1,4 @@
-"""The page itself: its files, as they stand in `static/`; nothing builds them, and nothing but a name finds one."""
+"""The files of the page in `static/`, found by name; there is no build step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may ask what: Host, Origin, credentials and size of every request, and what is in the head of every response.
+"""Access control: Host, Origin, credentials and size of every request, and the headers of every response.
 
 An ASGI application around another one. What nothing lets through is refused: a request of any kind, by whatever
 spelling of its path. Browsers run pages of strangers on the same machine, so being local is no permission.

@@ -1,4 +1,4 @@
-"""Says which of a message's HTML and CSS some mail clients do not show, in the form that Mailpit's clients read."""
+"""Which of a message's HTML and CSS some mail clients do not show, in Mailpit's format."""
 
 from __future__ import annotations
 

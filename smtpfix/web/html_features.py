@@ -1,4 +1,4 @@
-"""What of HTML and CSS some mail clients do not show: a short table of our own, and how to find each in a message.
+"""A short table of HTML and CSS that some mail clients do not show, and how to find each in a message.
 
 It names what is widely known to fail, in three clients, and claims nothing of what it does not name. Microsoft and
 Google say so themselves: Outlook for Windows shows what Word does, Gmail keeps the CSS that it lists.

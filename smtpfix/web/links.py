@@ -1,4 +1,4 @@
-"""Asks for the links of a message, where that is switched on: in public networks, each hop checked, a few at a time."""
+"""The check of a message's links, if switched on: in public networks, each redirect checked, a few at a time."""
 
 from __future__ import annotations
 

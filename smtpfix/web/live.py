@@ -1,4 +1,4 @@
-"""Sessions that have not ended yet, out of the servers' own records; one that has is the store's."""
+"""Sessions that have not ended yet, from the servers' own records; the store has the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One mailbox alone, below ``/m/NAME/``: what handlers are given there in the place of desk, store and hub.
+"""One mailbox alone, below ``/m/NAME/``: handlers get its own desk, store and hub.
 
 So no handler has to know of mailboxes, and none can forget them.
 """

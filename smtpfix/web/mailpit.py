@@ -1,4 +1,4 @@
-"""Mailpit's API v1, so that programs written for it need another base URL and nothing else.
+"""Mailpit's API v1: programs written for it need another base URL and nothing else.
 
 What it answers, `message_json` says; what it takes at ``/send``, `composing`. Where Mailpit shows parts of a message
 as they come, this offers them for saving, unless they are pictures.

@@ -1,4 +1,4 @@
-"""Mailpit's WebSocket: what happens, as its page and its clients are told."""
+"""Mailpit's WebSocket: events for the page and for Mailpit's clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of Mailpit's API that is about the server: what it is, chaos, and the probes."""
+"""The part of Mailpit's API about the server: information, chaos, and the probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message as Mailpit's JSON has it: its summary in lists, all of it, its parts, and its headers."""
+"""A message in Mailpit's JSON: its summary in lists, the whole of it, its parts, and its headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Prometheus reads, in its text format 0.0.4, under the names that dashboards made for Mailpit have.
+"""The metrics for Prometheus, in its text format 0.0.4, under Mailpit's names.
 
 All of it is counted elsewhere, so a library that counts would have nothing to do.
 https://prometheus.io/docs/instrumenting/exposition_formats/

@@ -1,4 +1,4 @@
-"""The own API described in OpenAPI 3.1, by hand: what each path takes and answers. A test holds it to the routes.
+"""The own API in OpenAPI 3.1, written by hand: what each path takes and returns. A test compares it with the routes.
 
 To describe a route, add an `_Operation` to `OPERATIONS`, and the shapes that it has of its own to `SCHEMAS`.
 """

@@ -1,4 +1,4 @@
-"""What a web server may send out, as values: a relay for released messages, a webhook, link checks. All are off.
+"""What a web server may send out, as values: released messages, a webhook, link checks. All are off by default.
 
 Knows where to; the sending itself is `release`'s, `webhook`'s and `links`'.
 """

@@ -1,4 +1,4 @@
-"""What the page shows beside the mail: where each server is, and how many messages came to it; and a sample for one."""
+"""What the page shows in addition to mail: the address of each server, how many messages it got, and a sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API of this program's own, ``/api/smtpfix/v1``: messages and how they came, waiting for one, and sessions.
+"""The own API, ``/api/smtpfix/v1``: messages and their transfer, waiting for one, and sessions.
 
 Keys are snake_case, errors ``{"error": "what was expected and what came"}``.
 """

@@ -1,4 +1,4 @@
-"""Addresses that other programs know: a message's HTML and text by themselves, and what leads to the page's own ones.
+"""Addresses that other programs know: the HTML and text of a message alone, and redirects to the page's own ones.
 
 A message's HTML stands under a policy of its own. The page's addresses begin with ``#``, so that it can be served below
 any path.

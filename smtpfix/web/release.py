@@ -1,4 +1,4 @@
-"""Sends one message on, to the one relay that whoever started the server has configured; off where there is none.
+"""It sends one message on, to the one relay that the server's options name; off by default.
 
 Host and port never come from a request, and what goes out has line ends that no server takes for another thing.
 """

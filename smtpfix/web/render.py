@@ -1,4 +1,4 @@
-"""A message's HTML for a frame: as it came, under a policy that lets it run nothing and fetch nothing.
+"""A message's HTML for a frame: unchanged, under a policy that lets it run nothing and fetch nothing.
 
 Nothing is taken out: the browser is told what the document may do, by a Content-Security-Policy that stands in the
 response's head, where no message reaches. Only `cid:` is replaced, literally.

@@ -1,4 +1,4 @@
-"""The web server's thread, event loop and sockets: `WebServer`; the only importer of uvicorn, part of ``smtpfix[web]``.
+"""`WebServer`: the web server's thread, event loop and sockets. Only this imports uvicorn, part of ``smtpfix[web]``.
 
 The mail servers' loop is another one: however much is asked here, no mail waits for it.
 """

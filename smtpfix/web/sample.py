@@ -1,4 +1,4 @@
-"""The sample that the page sends to a server: text, HTML with a picture from elsewhere, a code, and an attachment."""
+"""The sample that the page sends to a server: text, HTML with an external picture, a code, and an attachment."""
 
 from __future__ import annotations
 

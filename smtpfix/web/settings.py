@@ -1,4 +1,4 @@
-"""What the web server was asked for, as a value: `WebSettings`, also as environment names of Mailpit and MailHog say.
+"""`WebSettings`: the options of the web server as a value, also from Mailpit's and MailHog's variables.
 
 Checked when it is built. Credentials are in no text form.
 """

@@ -1,4 +1,4 @@
-"""What is against the standards in a message that was stored, and in the session it came in."""
+"""The violations of a stored message, and of the session that it arrived in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many messages have come, and were deleted, since the start."""
+"""How many messages have arrived, and how many were deleted, since the start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What servers were switched to from outside: scenarios and rules, as settings in the store, which others follow.
+"""The scenarios and rules that servers were switched to, as settings in the store, which others follow.
 
 Knows nothing of HTTP. A file of the user's is never named here: scenarios go by their ids, rules by their text.
 """

@@ -1,4 +1,4 @@
-"""The webhook: new messages are told to one URL, one a second at the most, and nothing waits for it.
+"""The webhook: it reports new messages to one URL, at most one per second, and holds nothing up.
 
 Reads the journal as a page does, in a task of its own, so mail is answered whatever the other side does.
 """

@@ -1,4 +1,4 @@
-"""The bytes of one connection: socket, TLS where it is on, and back-pressure. What they mean is `conversation`'s.
+"""The bytes of one connection: socket, TLS if it is on, and back-pressure. `conversation` interprets them.
 
 `asyncio.BufferedProtocol` with one buffer for all connections of a loop: a read costs no allocation.
 """

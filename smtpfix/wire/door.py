@@ -1,4 +1,4 @@
-"""Accepting connections: `Door` takes them off listening sockets, as far as there are file descriptors for them.
+"""`Door`: it accepts connections from listening sockets while there are file descriptors for them.
 
 asyncio's own way logs a traceback a hundred times where descriptors run out, and takes the last one there is.
 """

@@ -1,4 +1,4 @@
-"""Sending slowly: `Drip` gives octets out in small portions, one at a time, on the running event loop."""
+"""`Drip`: it sends octets in small portions, one at a time, on the running event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sending without end: `Endless` gives the same octets out again and again, no faster than the client reads."""
+"""`Endless`: it sends the same octets again and again, no faster than the client reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listening sockets: loopback on both IP versions and one port, or where the user says; errors a person can use."""
+"""Listening sockets: loopback on both IP versions and one port, or where the user says; with helpful errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One event-loop thread for all servers of a process: it runs while somebody holds it, and not a moment longer."""
+"""One event-loop thread for all servers of a process: it runs as long as somebody holds it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The PROXY protocol's header, versions 1 and 2: what a load balancer says of the connection it forwards.
+"""The header of the PROXY protocol, versions 1 and 2: what a load balancer says about the connection it forwards.
 
-Knows syntax only, of the specification at https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt; when a header is
-due is `forwarding`'s business. `parse_header` takes any octets, and never raises.
+This module knows only the syntax, from https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt; `forwarding` knows
+when a header is due. `parse_header` accepts any octets, and never raises.
 """
 
 from __future__ import annotations
@@ -41,55 +41,55 @@ Address: TypeAlias = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class ProxyTLS:
-    """The TLS that a proxy has ended before it forwarded the connection (section 2.2.6, PP2_TYPE_SSL)."""
+    """The TLS between client and proxy, which the proxy ended (section 2.2.6, PP2_TYPE_SSL)."""
 
     version: str | None
-    """As the proxy calls it, ``TLSv1.3`` or the like."""
+    """The version, as the proxy names it, such as ``TLSv1.3``."""
     cipher: str | None
-    """The cipher suite, as the proxy calls it."""
+    """The cipher suite, as the proxy names it."""
     client_name: str | None
-    """Common name in the client's certificate."""
+    """The common name in the client's certificate."""
     verified: bool
-    """Whether the client has shown a certificate and the proxy has found it to be good."""
+    """Whether the client presented a certificate and the proxy verified it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """What a proxy said of the connection it forwards, before anything else."""
+    """What a proxy says about the connection that it forwards, before anything else."""
 
     version: int
-    """1, a line of text, or 2, binary."""
+    """1 for a line of text, 2 for binary."""
     command: str
-    """``PROXY``, or ``LOCAL`` where the proxy speaks for itself, as in a health check (section 2.2)."""
+    """``PROXY``, or ``LOCAL`` if the proxy connects on its own behalf, as in a health check (section 2.2)."""
     transport: str
     """``TCP4``, ``TCP6``, ``UDP4``, ``UDP6``, ``UNIX``, or ``UNKNOWN``."""
     source: Address | None
-    """The client's IP address and port; None where the header has none, and the proxy's own count."""
+    """The client's IP address and port. None if the header has none: then the proxy's own address counts."""
     destination: Address | None
-    """The IP address and port of the proxy that the client connected to."""
+    """The IP address and port of the proxy that the client connected to; None if the header has none."""
     size: int = 0
-    """Octets of the header."""
+    """The length of the header in octets."""
     tlvs: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
-    """Types and values of version 2's extensions, in order (section 2.2)."""
+    """The types and values of the extensions of version 2, in order (section 2.2)."""
 
     def value(self, kind: int) -> bytes | None:
-        """Return the first extension of a type; None if there is none."""
+        """Return the value of the first extension with this type; None without one."""
         return next((value for found, value in self.tlvs if found == kind), None)
 
     @property
     def authority(self) -> str | None:
-        """The host name that the client asked the proxy for, by TLS's server name (section 2.2.2)."""
+        """The host name that the client asked the proxy for, in TLS's server name (section 2.2.2)."""
         value = self.value(AUTHORITY)
         return None if value is None else _text(value)
 
     @property
     def unique_id(self) -> bytes | None:
-        """The proxy's own name for the connection (section 2.2.5)."""
+        """The proxy's own id of the connection (section 2.2.5)."""
         return self.value(UNIQUE_ID)
 
     @property
     def tls(self) -> ProxyTLS | None:
-        """The TLS between client and proxy; None where the proxy says nothing of it, or that there was none."""
+        """The TLS between client and proxy; None if there was none, or the proxy does not mention any."""
         value = self.value(SSL)
         if value is None or not value[0] & 0x01:  # PP2_CLIENT_SSL
             return None

@@ -1,4 +1,4 @@
-"""A listening UNIX socket and its file: `SocketFile`, which is its owner's only, and gone when the server is."""
+"""`SocketFile`: a listening UNIX socket and its file, which only its owner can use; `remove` deletes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An audit's result as one HTML page that needs nothing else: no script, no request, no font.
+"""The result of an audit as one self-contained HTML page: without scripts, requests or fonts.
 
 Every text goes through `_text`, so that markup in it stays text. The looks are in ``page.css`` beside this module, the
 picture in `matrix`.

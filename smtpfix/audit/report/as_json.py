@@ -1,4 +1,4 @@
-"""An audit's result as JSON and back: `to_json`, `from_json`.
+"""`to_json` and `from_json`: the result of an audit as JSON, and back.
 
 The schema is in ``audit.schema.json`` beside this module. What is written follows from the values in `result`: a field
 is a key. Knows no other report.

@@ -1,4 +1,4 @@
-"""An audit's result as JUnit XML, which CI systems show as tests: a suite a group, a case a finding.
+"""The result of an audit as JUnit XML, which CI systems show as tests: one suite per group.
 
 There is no standard for this format; what is written is what Jenkins, GitLab and the GitHub actions for it read alike.
 """

@@ -1,4 +1,4 @@
-"""An audit's result as SARIF 2.1.0, which code scanning shows: a rule a scenario, a result a finding.
+"""The result of an audit as SARIF 2.1.0 for code scanning: one rule per scenario, one result per finding.
 
 Section numbers are those of the OASIS standard, SARIF 2.1.0.
 """

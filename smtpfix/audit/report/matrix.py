@@ -1,4 +1,4 @@
-"""The matrix of an audit as a picture: a block a group, a cell a scenario, a colour and a shape for each verdict.
+"""The matrix of an audit as a picture: one block per group, one cell per scenario, coloured by verdict.
 
 Every cell is an inline SVG of its own, so that they wrap on a narrow screen and keep their size. What did not pass has
 its name beside it where nothing hovers, as on a phone; the style sheet decides that. Knows nothing of the

@@ -1,4 +1,4 @@
-"""What all reports share: words for verdicts and flags, counts, texts in which nothing is hidden and no secret is left.
+"""What all reports share: words for verdicts and flags, counts, and texts without secrets or hidden characters.
 
 Knows no file format.
 """
