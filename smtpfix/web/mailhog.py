@@ -141,7 +141,7 @@ def message(desk: Desk, call: Call) -> Answer:
 def delete(desk: Desk, call: Call) -> Answer:
     """Delete a message."""
     found = desk.store.delete(Which(ids=(call.path["id"].partition("@")[0],)))
-    desk.statistics.deleted += found
+    desk.statistics.note_deleted(found)
     return Answer(media_type=TEXT_JSON, status=200 if found else 500)
 
 
@@ -180,20 +180,21 @@ def download_part(desk: Desk, call: Call) -> Answer:
 
 def jim(desk: Desk, call: Call) -> Answer:
     """Tell whether Jim is there, invite him, change his mind, or send him away."""
-    if call.method == "POST":
-        if desk.jim is not None:
-            return said("", 400)
-        desk.jim = _jim(call, _JIM)
-        return said("", 201)
-    if desk.jim is None:
-        return NOT_FOUND
-    if call.method == "PUT":
-        desk.jim = _jim(call, desk.jim)
-    elif call.method == "DELETE":
-        desk.jim = None
-    else:
-        return as_json(desk.jim, media_type=TEXT_JSON)
-    return said("")
+    with desk.lock:
+        if call.method == "POST":
+            if desk.jim is not None:
+                return said("", 400)
+            desk.jim = _jim(call, _JIM)
+            return said("", 201)
+        if desk.jim is None:
+            return NOT_FOUND
+        if call.method == "PUT":
+            desk.jim = _jim(call, desk.jim)
+        elif call.method == "DELETE":
+            desk.jim = None
+        else:
+            return as_json(desk.jim, media_type=TEXT_JSON)
+        return said("")
 
 
 def _jim(call: Call, before: dict[str, float]) -> dict[str, float]:

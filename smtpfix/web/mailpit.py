@@ -98,7 +98,7 @@ def mark(desk: Desk, call: Call) -> Answer:
 def delete(desk: Desk, call: Call) -> Answer:
     """Delete messages, or all; MailHog's clients, which send no Accept, expect nothing in the answer."""
     ids = texts(call.json(optional=True), "ids")
-    desk.statistics.deleted += desk.store.delete(Which(ids=tuple(ids)) if ids else Which())
+    desk.statistics.note_deleted(desk.store.delete(Which(ids=tuple(ids)) if ids else Which()))
     return OK if "accept" in call.headers else Answer(media_type="text/json")
 
 
@@ -114,7 +114,7 @@ def search(desk: Desk, call: Call) -> Answer:
     query = _searched(asked, call)
     if call.method != "DELETE":
         return _page(desk, call, query, limit_of_none=0)
-    desk.statistics.deleted += desk.store.delete(Which(query=query))
+    desk.statistics.note_deleted(desk.store.delete(Which(query=query)))
     return OK
 
 

@@ -145,7 +145,7 @@ def change(desk: Desk, call: Call) -> Answer:
 def delete(desk: Desk, call: Call) -> Answer:
     """Delete messages: those with these ids, those that match, or all."""
     deleted = desk.store.delete(_meant(call, call.json(optional=True, keys=("ids", "query"))))
-    desk.statistics.deleted += deleted
+    desk.statistics.note_deleted(deleted)
     return as_json({"seq": desk.store.last_change(), "deleted": deleted})
 
 
