@@ -12,7 +12,7 @@ from .row import Entry, Row
 LONGEST_NAME: Final = 200
 """Characters of a mailbox's name."""
 _ESCAPE: Final = "~"
-"""Stands before each octet that may not be in a name; itself, it is as good as a letter in a URL (RFC 3986 section 2.3)."""
+"""Stands before each octet that may not be in a name; in a URL it is as good as a letter (RFC 3986 section 2.3)."""
 _NEVER: Final = frozenset("/\\" + _ESCAPE)
 _DIGEST_LENGTH: Final = 32
 
