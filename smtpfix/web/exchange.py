@@ -14,6 +14,8 @@ from smtpfix.suggesting import either
 
 from .desk import Desk
 
+BASE: Final = "/api/smtpfix/v1"
+"""What paths of the own API begin with; all its errors are JSON."""
 PLAIN: Final = "text/plain; charset=utf-8"
 
 
@@ -104,6 +106,16 @@ def as_json(value: Any, *, status: int = 200, media_type: str = "application/jso
 def said(sentence: str, status: int = 200) -> Answer:
     """Answer with a sentence."""
     return Answer(sentence.encode("utf-8", "replace"), PLAIN, status)
+
+
+def error(status: int, what: Exception | str) -> Answer:
+    """Answer as the own API does that something went wrong: what was expected and what came."""
+    return as_json({"error": str(what)}, status=status)
+
+
+def is_own(path: str) -> bool:
+    """Return whether a path is one of the own API."""
+    return path == BASE or path.startswith(f"{BASE}/")
 
 
 NOT_FOUND: Final = said("404 page not found", 404)

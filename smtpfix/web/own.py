@@ -23,7 +23,7 @@ from smtpfix.store.store import Kind, StoredSession, Which
 
 from .desk import Desk, among_accepted, time_zone
 from .events import Event
-from .exchange import Answer, BadRequestError, Call, Route, as_json, text, texts
+from .exchange import BASE, Answer, BadRequestError, Call, Route, as_json, error, text, texts
 from .extract import codes, links
 from .live import lasting_sessions, session_of
 from .mailpit import mark_read
@@ -31,7 +31,6 @@ from .message_json import Headers, summary, timestamp, whole
 from .standards import against_standards
 from .switches import KEY as SERVER_KEY
 
-BASE: Final = "/api/smtpfix/v1"
 MOST_LISTED: Final = 200
 LONGEST_WAIT: Final = 60.0
 """Seconds."""
@@ -39,11 +38,6 @@ MOST_AWAITED: Final = 50
 _LONGEST_NUMBER: Final = 19
 KEEP_ALIVE: Final = 30.0
 """Seconds between two signs of life of a stream."""
-
-
-def error(status: int, what: Exception | str) -> Answer:
-    """Answer that something went wrong."""
-    return as_json({"error": str(what)}, status=status)
 
 
 def _with_smtp(row: Row) -> dict[str, Any]:
