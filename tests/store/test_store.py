@@ -103,6 +103,11 @@ def test_what_is_stored_is_there_when_the_store_is_opened_again(where):
         assert again.count().all == 2
 
 
+def test_a_store_knows_whether_there_was_one(store, other):
+    assert store.is_new
+    assert not other.is_new
+
+
 def test_a_page_has_the_newest_first_by_when_they_came(store):
     put(store, "one", "two", "three")
     store.append([entry(b"Subject: earlier\r\n\r\n", at=-60)])
