@@ -42,6 +42,12 @@ _JIM: Final = {
 }
 
 
+_LARGE: Final = 100_000
+"""Octets of a message whose JSON is made in pieces."""
+_DEEPEST: Final = 8
+_NOTHING: Final = as_json(None, media_type=TEXT_JSON)
+
+
 # Values
 
 
@@ -100,6 +106,11 @@ def _made(desk: Desk, row: Row) -> dict[str, Any] | None:
         return None
 
 
+def _depth(*rows: Row) -> int:
+    """Return how deep the JSON of messages is taken apart: parts lie in parts."""
+    return _DEEPEST if any(row.size > _LARGE for row in rows) else 0
+
+
 # Lists
 
 
@@ -109,7 +120,7 @@ def _listed(desk: Desk, call: Call, query: Query, media_type: str) -> Answer:
     items = [made for row in rows if (made := _made(desk, row)) is not None]
     total = desk.totals() if query == ACCEPTED else desk.matching(query, rows, start=start, limit=limit)
     answer = {"total": total.all, "count": len(items), "start": start, "items": items}
-    return as_json(answer, media_type=media_type)
+    return as_json(answer, media_type=media_type, depth=_depth(*rows))
 
 
 def messages(desk: Desk, call: Call) -> Answer:
@@ -135,7 +146,7 @@ def _found(desk: Desk, call: Call) -> Row | None:
 def message(desk: Desk, call: Call) -> Answer:
     """Return a message, or null."""
     row = _found(desk, call)
-    return as_json(None if row is None else _made(desk, row), media_type=TEXT_JSON)
+    return as_json(_made(desk, row), media_type=TEXT_JSON, depth=_depth(row)) if row is not None else _NOTHING
 
 
 def delete(desk: Desk, call: Call) -> Answer:

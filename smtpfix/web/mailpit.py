@@ -67,7 +67,8 @@ def _page(desk: Desk, call: Call, query: Query, *, limit_of_none: int) -> Answer
             "start": start,
             "tags": list(desk.store.tags()),
             "messages": [summary(row) for row in rows],
-        }
+        },
+        depth=2,
     )
 
 
@@ -141,7 +142,7 @@ def message(desk: Desk, call: Call) -> Answer:
     if (row := _found(desk, call)) is None:
         return _missing(call)
     mark_read(desk, row)
-    return as_json(whole(row, _content(desk, row)))
+    return as_json(whole(row, _content(desk, row)), depth=1)
 
 
 def mark_read(desk: Desk, row: Row) -> None:
