@@ -50,6 +50,9 @@ def show(
             opened.enter_context(web)
         except ListenError as error:
             raise CannotShowError(error.strerror or str(error)) from error
+        if store.is_new:  # as when it starts before the servers; or the name is a wrong one
+            shown = store.where if "://" in store.where else Path(store.where).absolute()
+            complain(f"there was no store at {shown}; it is new and empty until smtpfix serve uses the same --store")
         warn(settings)
         print(f"[http] accessible via {web.url}", file=stream, flush=True)  # in the words that scripts wait for
         if own is not None:

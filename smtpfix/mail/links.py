@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from .stepwise import matches, search
+
 _MARKUP: Final = re.compile(
-    r"""<!--(?:-?>|.*?(?:--!?>|\Z))|<[!?][^>]*+(?:>|\Z)"""
+    r"""<!--(?:-?>)?|<[!?][^>]*+(?:>|\Z)"""
     r"""|<(/?[a-z][^\s/>]*+)((?:[^>"'=]++|=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))|["'=])*+)(?:(>)|\Z)""",
     re.IGNORECASE | re.DOTALL,
 )
-"""A comment, a declaration, or a tag: its name, its attributes, and whether it ends."""
+"""Where a comment begins, or an empty one; a declaration; or a tag: its name, its attributes, and whether it ends."""
 _ATTRIBUTE: Final = re.compile(
     r"""([^\s/=][^\s/=]*+)(?:\s*+=\s*+(?:"([^"]*+)"?|'([^']*+)'?|([^\s"']\S*+)))?""", re.DOTALL
 )
@@ -49,14 +51,34 @@ class Tag(NamedTuple):
 def tags_in_html(text: str) -> Iterator[Tag]:
     """Yield the start tags of an HTML body that are closed, outside of comments and scripts."""
     at = 0
-    while (markup := _MARKUP.search(text, at)) is not None:
+    comments = _Comments(text)
+    while (markup := search(_MARKUP, text, at)) is not None:
         at = markup.end()
         name, inside = (markup[1] or "").lower(), ""
+        if markup[0] == "<!--":
+            at = comments.end(at)
         if name in _TEXT_ONLY:
-            end = next((end.start() for end in _TEXT_END.finditer(text, at) if end[1].lower() == name), len(text))
+            end = next((end.start() for end in matches(_TEXT_END, text, at) if end[1].lower() == name), len(text))
             inside, at = text[at:end], end
         if name and name[0] != "/" and markup[3]:
             yield Tag(name, markup[2], inside)
+
+
+class _Comments:
+    """Where comments end, each of which is looked for behind the one before; what is nowhere is looked for once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._ends = dict.fromkeys(("-->", "--!>"), 0)
+
+    def end(self, at: int) -> int:
+        """Return where the comment ends that has begun here."""
+        for end, known in self._ends.items():
+            if known < at:
+                found = self._text.find(end, at)
+                self._ends[end] = len(self._text) if found < 0 else found
+        end = min(self._ends, key=self._ends.__getitem__)
+        return min(self._ends[end] + len(end), len(self._text))
 
 
 def links_in_html(text: str) -> Iterator[str]:
@@ -70,7 +92,7 @@ def links_in_html(text: str) -> Iterator[str]:
 
 def urls_in_text(text: str) -> Iterator[str]:
     """Yield the http and https URLs of a plain text, without the punctuation behind them."""
-    return map(_without_punctuation, _URL.findall(text))
+    return (_without_punctuation(url[0]) for url in matches(_URL, text))
 
 
 def _without_punctuation(url: str) -> str:

@@ -18,6 +18,7 @@ from smtpfix.later import Later
 from smtpfix.rules.reply import Reply
 from smtpfix.safe_text import printable
 
+from . import stepwise
 from .answered import Answered
 from .envelope import USUAL, Envelope, Transfer
 
@@ -172,7 +173,7 @@ class CapturedMessage(Answered):
     def headers(self) -> EmailMessage:
         """The header section, parsed without the body. ``message.headers["X-Id"]`` is None without such a header."""
         if self._headers is None:
-            end = violations.END_OF_HEADERS.search(self.content)
+            end = stepwise.search(violations.END_OF_HEADERS, self.content)
             section = self.content[: end.end()] if end else self.content
             object.__setattr__(self, "_headers", parsing.parse_headers(section))
         assert self._headers is not None  # noqa: S101 - set just above

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .header_values import Value, structured
+from .stepwise import search
 
 MAX_PARTS: Final = 1000
 """What comes behind so many parts is not looked at."""
@@ -127,7 +128,7 @@ class _Splitter:
     def _begin(self, start: int, fields_start: int, default_type: str) -> None:
         """Open a part and, where it is a message in a message, that one too."""
         while True:
-            no_field = _NO_FIELD.search(self._content, fields_start)
+            no_field = search(_NO_FIELD, self._content, fields_start)
             fields_end = no_field.start() if no_field else len(self._content)
             empty_line = _EMPTY_LINE.match(self._content, fields_end)
             body = empty_line.end() if empty_line else fields_end

@@ -14,6 +14,7 @@ from smtpfix.safe_text import printable
 
 from .header_values import normal
 from .header_violations import HEADER_VIOLATIONS
+from .stepwise import longest_line, matches, search
 
 BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 BARE_CR: Final = re.compile(rb"\r(?!\n)")
@@ -88,11 +89,11 @@ def _lines(content: bytes) -> Iterator[Violation]:
         yield Violation("bare-line-feed", f"an LF without its CR ends line {line}", "RFC 5321 section 2.3.8")
     if (line := _line_of(BARE_CR, content)) is not None:
         yield Violation("bare-carriage-return", f"a CR without its LF is in line {line}", "RFC 5321 section 2.3.8")
-    lengths = [len(line) for line in content.split(b"\r\n")]
-    if (longest := max(lengths)) > _LONGEST_LINE:
+    number, longest = longest_line(content)
+    if longest > _LONGEST_LINE:
         yield Violation(
             "line-too-long",
-            f"line {lengths.index(longest) + 1} has {longest} octets, {_LONGEST_LINE} are allowed",
+            f"line {number} has {longest} octets, {_LONGEST_LINE} are allowed",
             "RFC 5321 section 4.5.3.1.6",
         )
 
@@ -105,7 +106,7 @@ def end_like(content: bytes, unstuffed: Iterable[str] = ()) -> tuple[str, ...]:
     dot there was stuffed, or has been taken away.
     """
     found = dict.fromkeys(unstuffed)
-    for match in END_LIKE.finditer(content):
+    for match in matches(END_LIKE, content):
         parts = [_END_LIKE_PARTS[name] for name, octets in match.groupdict().items() if octets is not None]
         found[".".join(parts)] = None
     return tuple(found)
@@ -124,7 +125,7 @@ def _undeclared(content: bytes, addresses: Iterable[str], parameters: set[str]) 
         )
     if content.isascii():
         return
-    end = END_OF_HEADERS.search(content)
+    end = search(END_OF_HEADERS, content)
     body = content[end.end() :] if end else b""
     if not (content[: end.start()] if end else content).isascii():
         yield Violation(
@@ -142,7 +143,7 @@ def _undeclared(content: bytes, addresses: Iterable[str], parameters: set[str]) 
 
 def _line_of(pattern: re.Pattern[bytes], content: bytes) -> int | None:
     """Return the number of the first line where it is found; None if it is nowhere."""
-    match = pattern.search(content)
+    match = search(pattern, content)
     return None if match is None else content.count(b"\n", 0, match.start()) + 1
 
 

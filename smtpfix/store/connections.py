@@ -19,6 +19,8 @@ class Database(ABC):
 
     where: str
     """Where it is, without passwords."""
+    is_new: bool = False
+    """Whether there was no store before this one was opened."""
     among: ClassVar[str]
     """Says in SQL that what stands before it is one of a parameter's values."""
 
@@ -49,6 +51,7 @@ class Database(ABC):
         """Lead a database to the last schema, in a transaction; return whether there was anything to do."""
         self.run(db, STEP_TABLE)
         step = (self.run(db, "SELECT step FROM smtpfix_schema").fetchone() or (0,))[0]
+        self.is_new = step == 0
         statements = steps_from(step, types, self.where)
         for statement in statements:
             self.run(db, statement)

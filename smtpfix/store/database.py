@@ -158,21 +158,27 @@ class SQLStore(Journal):
             self._note_each(db, Kind.TAGS, meant, {"tags": list(wanted)})
         return len(meant)
 
-    def rename_tag(self, old: str, new: str | None) -> None:
+    def rename_tag(self, old: str, new: str | None, *, mailbox: str | None = None) -> None:
         """Give a tag another name, or none. Raises `LookupError` and `InvalidValueError`."""
         name = None if new is None else check_tag("tag", new)
+        where, parameters = "folded = ?", []
+        if mailbox is not None:
+            where, parameters = f"{where} AND seq IN (SELECT seq FROM message WHERE mailbox = ?)", [storable(mailbox)]
         with self.writing() as db:
-            there = "SELECT 1 FROM tag WHERE folded = ? LIMIT 1"
-            if self.run(db, there, (storable(old.lower()),)).fetchone() is None:
+            there = f"SELECT 1 FROM tag WHERE {where} LIMIT 1"
+            if self.run(db, there, (storable(old.lower()), *parameters)).fetchone() is None:
                 raise LookupError(f"tag not found: {old}")
             if name is None:
-                self.run(db, "DELETE FROM tag WHERE folded = ?", (old.lower(),))
+                self.run(db, f"DELETE FROM tag WHERE {where}", (old.lower(), *parameters))
             else:
-                if name.lower() != old.lower() and self.run(db, there, (name.lower(),)).fetchone() is not None:
+                is_other = name.lower() != old.lower()
+                if is_other and self.run(db, there, (name.lower(), *parameters)).fetchone() is not None:
                     raise InvalidValueError("tag", name, "a name that no other tag has")
-                statement = "UPDATE tag SET folded = ?, name = ? WHERE folded = ?"
-                self.run(db, statement, (name.lower(), name, old.lower()))
-            self._note(db, [(Kind.PRUNE, None, {})])
+                spelled = f"SELECT name FROM tag WHERE folded = ? AND NOT ({where}) LIMIT 1"  # in other mailboxes
+                spelling = self.run(db, spelled, (name.lower(), old.lower(), *parameters)).fetchone() or (name,)
+                statement = f"UPDATE tag SET folded = ?, name = ? WHERE {where}"
+                self.run(db, statement, (name.lower(), *spelling, old.lower(), *parameters))
+            self._note(db, [(Kind.PRUNE, None, {} if mailbox is None else {"mailbox": mailbox})])
 
     def tags(self, *, mailbox: str | None = None) -> Mapping[str, int]:
         """Return the tags in use, and how many messages have each."""

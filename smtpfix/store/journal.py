@@ -48,10 +48,21 @@ class Journal(Database):
         """Return a setting; given a value, set it before."""
         if value is not UNCHANGED:
             with self.writing() as db:
-                self._set(db, key, value)
-                self._note(db, [(Kind.SETTING, None, {"key": key})])
+                self._change_setting(db, key, value)
         with self.reading() as db:
             return self._setting(db, key)
+
+    def replace_setting(self, key: str, old: Json, new: Json) -> bool:
+        """Set a setting if it still is `old`; return whether it was."""
+        with self.writing() as db:  # which no other program's transaction overlaps
+            is_unchanged: bool = self._setting(db, key) == old
+            if is_unchanged:
+                self._change_setting(db, key, new)
+        return is_unchanged
+
+    def _change_setting(self, db: Any, key: str, value: Json) -> None:
+        self._set(db, key, value)
+        self._note(db, [(Kind.SETTING, None, {"key": key})])
 
     def _set(self, db: Any, key: str, value: Json) -> None:
         self.run(db, _SET, (key, to_json(value)))

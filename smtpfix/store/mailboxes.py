@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final
@@ -10,6 +11,10 @@ from .row import Entry, Row
 
 LONGEST_NAME: Final = 200
 """Characters of a mailbox's name."""
+_ESCAPE: Final = "~"
+"""Stands before each octet that may not be in a name; in a URL it is as good as a letter (RFC 3986 section 2.3)."""
+_NEVER: Final = frozenset("/\\" + _ESCAPE)
+_DIGEST_LENGTH: Final = 32
 
 
 class MailboxBy(StrEnum):
@@ -31,9 +36,24 @@ def filed(entry: Entry, by: MailboxBy | None) -> Entry:
 
 
 def mailbox_name(text: str) -> str:
-    """Return a text as the name of a mailbox, which stands in one piece of a path; ``""`` where nothing may."""
-    name = "".join(one if one.isprintable() and one not in "/\\" else "_" for one in text[:LONGEST_NAME]).strip()
-    return "" if name in (".", "..") else name
+    """Return a text as the name of a mailbox, which stands in one piece of a path; no two texts have the same.
+
+    What may not stand there is escaped: ``a/b`` is ``a~2Fb``. A text that is too long ends in its digest instead.
+    """
+    if text in (".", ".."):
+        return _escaped(text)
+    name = "".join(
+        _escaped(one) if one in _NEVER or not one.isprintable() or (one == " " and at in (0, len(text) - 1)) else one
+        for at, one in enumerate(text[: LONGEST_NAME + 1])
+    )
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
+    return f"{name[: LONGEST_NAME - _DIGEST_LENGTH - 2]}{_ESCAPE}{_ESCAPE}{digest}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"{_ESCAPE}{octet:02X}" for octet in text.encode("utf-8", "surrogatepass"))
 
 
 def _named(row: Row, by: MailboxBy) -> str:

@@ -17,6 +17,7 @@ from smtpfix.mail.header_values import mailboxes, shown_name, sound, unfolded, w
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.mail.mime import split
 from smtpfix.mail.parsing import parse_headers
+from smtpfix.mail.stepwise import search
 from smtpfix.mail.violations import END_OF_HEADERS
 
 from .html_text import html_text
@@ -194,7 +195,7 @@ class _Headers:
     """A header section; of each name, the first field."""
 
     def __init__(self, content: bytes) -> None:
-        end = END_OF_HEADERS.search(content)
+        end = search(END_OF_HEADERS, content)
         self._values: dict[str, str] = {}
         for name, value in parse_headers(content[: end.end()] if end else content).raw_items():
             self._values.setdefault(name.lower(), str(value))

@@ -166,8 +166,8 @@ class Store(Protocol):
     def tag(self, which: Which, tags: Sequence[str]) -> int:
         """Give messages these tags and no others; return how many messages these are. Raises `InvalidValueError`."""
 
-    def rename_tag(self, old: str, new: str | None) -> None:
-        """Give a tag another name, or take it off all messages.
+    def rename_tag(self, old: str, new: str | None, *, mailbox: str | None = None) -> None:
+        """Give a tag another name, or take it off, on all messages or on those of a mailbox.
 
         Raises `LookupError` where there is no such tag, and `InvalidValueError` for what is no name or is in use.
         """
@@ -203,6 +203,12 @@ class Store(Protocol):
 
     def setting(self, key: str, value: Json = UNCHANGED) -> Json:
         """Return a setting, None where there is none; given a value, set it before."""
+
+    def replace_setting(self, key: str, old: Json, new: Json) -> bool:
+        """Set a setting if it still is `old`, None where there is none; return whether it was.
+
+        Whoever makes a new value out of the old one sets it so: then no change of another program is lost.
+        """
 
     def last_change(self) -> int:
         """Return the number of the journal's last entry; 0 where it never had one."""

@@ -13,9 +13,8 @@ from smtpfix.server import Server
 from smtpfix.store.row import session_id
 
 from .desk import Desk
-from .exchange import Answer, Call, Route, as_json
+from .exchange import BASE, Answer, Call, Route, as_json, error
 from .message_json import timestamp
-from .own import BASE, error
 
 MOST_ACCOUNTS: Final = 50
 MOST_FOLDERS: Final = 50

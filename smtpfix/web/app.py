@@ -41,8 +41,8 @@ from . import (
     release,
 )
 from .desk import Desk
-from .exchange import NOT_FOUND, Answer, BadRequestError, Call, Handler, Route, Socket, said
-from .guard import MAILBOX, ONLY_MAILBOX, Application, Guard, RefusedError, Scope
+from .exchange import BASE, NOT_FOUND, Answer, BadRequestError, Call, Handler, Route, Socket, error, is_own, said
+from .guard import MAILBOX, ONLY_MAILBOX, Guard, RefusedError, Scope
 from .mailboxes import in_mailbox
 
 WORTH_COMPRESSING: Final = 1_000
@@ -69,11 +69,11 @@ ROUTES: Final[tuple[Route, ...]] = (
 """Everything that is answered."""
 
 
-def application(desk: Desk) -> Application:
+def application(desk: Desk) -> Guard:
     """Return the guarded application."""
     routes = [one for route in ROUTES for one in _as_starlette(desk, route)]
-    answer_missing: Any = partial(_answer_error)
-    inner = Starlette(routes=routes, exception_handlers={HTTPException: answer_missing})
+    handlers: dict[Any, Any] = {HTTPException: _answer_error, Exception: _answer_failure}
+    inner = Starlette(routes=routes, exception_handlers=handlers)
     inner.router.redirect_slashes = False  # a path with a slash more is another path
     return Guard(inner, desk.settings)
 
@@ -103,9 +103,8 @@ async def _answer(desk: Desk, route: Route, request: Request) -> Response:
     handler = route.methods.get(request.method) or route.methods["GET"]  # HEAD is a GET without its body
     try:
         body = await request.body()
-    except RefusedError as error:
-        return await _response(desk, error.answer, None)
-    is_own = route.path.startswith(own.BASE)
+    except RefusedError as refused:
+        return await _response(desk, refused.answer, None)
     call = Call(
         request.method,
         request.path_params,
@@ -115,15 +114,19 @@ async def _answer(desk: Desk, route: Route, request: Request) -> Response:
         request.scope.get("smtpfix.user", ""),
     )
     method = "GET" if request.method == "HEAD" else request.method
-    if is_own and (wrong := openapi.unknown_in_query(route.path, method, call.query)):
-        return await _response(desk, own.error(400, wrong), call)
+    if is_own(route.path) and (wrong := openapi.unknown_in_query(route.path, method, call.query)):
+        return await _response(desk, error(400, wrong), call)
     try:
         answer = await _answered(desk, handler, call)
-    except (BadRequestError, InvalidValueError) as error:
-        answer = own.error(400, error) if is_own else said(str(error), 400)
-    except StoreError as error:
-        answer = own.error(503, error) if is_own else said(str(error), 503)
+    except (BadRequestError, InvalidValueError) as what:
+        answer = _failed(route.path, 400, str(what))
+    except StoreError as what:
+        answer = _failed(route.path, 503, str(what))
     return await _response(desk, answer, call)
+
+
+def _failed(path: str, status: int, sentence: str) -> Answer:
+    return error(status, sentence) if is_own(path) else said(sentence, status)
 
 
 async def _answered(desk: Desk, handler: Handler, call: Call) -> Answer:
@@ -146,10 +149,17 @@ async def _response(desk: Desk, answer: Answer, call: Call | None) -> Response:
     return Response(body, answer.status, headers)
 
 
-async def _answer_error(request: Request, error: HTTPException) -> Response:
-    if request.url.path.startswith(f"{own.BASE}/"):
-        answer = own.error(error.status_code, f"{error.detail}: {own.BASE}/schema.json lists what there is")
-        return Response(answer.body, error.status_code, error.headers, answer.media_type)
-    if error.status_code == 404:  # noqa: PLR2004 - what starlette raises for an unknown path
-        return Response(NOT_FOUND.body, 404, {"Content-Type": NOT_FOUND.media_type})
-    return Response(error.detail, error.status_code, error.headers, "text/plain")
+async def _answer_error(request: Request, what: HTTPException) -> Response:
+    if is_own(request.url.path):
+        answer = error(what.status_code, f"{what.detail}: {BASE}/schema.json lists what there is")
+    elif what.status_code == 404:  # noqa: PLR2004 - what starlette raises for an unknown path
+        answer = NOT_FOUND
+    else:
+        return Response(what.detail, what.status_code, what.headers, "text/plain")
+    return Response(answer.body, what.status_code, {"Content-Type": answer.media_type, **(what.headers or {})})
+
+
+async def _answer_failure(request: Request, what: Exception) -> Response:
+    sentence = f"expected an answer; the server has failed ({type(what).__name__}), which is a fault of smtpfix"
+    answer = _failed(request.url.path, 500, sentence)
+    return Response(answer.body, 500, {"Content-Type": answer.media_type})

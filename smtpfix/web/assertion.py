@@ -16,9 +16,8 @@ from smtpfix.safe_text import printable
 from smtpfix.store.row import Row, searchable
 
 from .desk import Desk
-from .exchange import PLAIN, Answer, Call, Route
+from .exchange import BASE, PLAIN, Answer, Call, Route, error
 from .extract import codes
-from .own import BASE, error
 
 _LONGEST: Final = 200
 """Characters of a text that a test names."""

@@ -13,8 +13,7 @@ from .audit_asked import AskedAudit, choices
 from .audits import PageAudit, TooManyError
 from .control import READ_ONLY, changing
 from .desk import Desk
-from .exchange import Answer, Call, Route, as_json, text
-from .own import BASE, error
+from .exchange import BASE, Answer, Call, Route, as_json, error, text
 from .switches import sentence
 
 WORDS: Final = ("done", "again", "stop")

@@ -14,8 +14,7 @@ from smtpfix.policy.scenario import PROTOCOLS, Scenario
 from smtpfix.server import Server
 
 from .desk import Desk
-from .exchange import Answer, Call, Route, as_json, text, texts
-from .own import BASE, error
+from .exchange import BASE, Answer, Call, Route, as_json, error, text, texts
 from .switches import check_rule, sentence
 
 READ_ONLY: Final = "this server was started with --web-read-only: rules, scenarios and audits cannot be changed here"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import tzinfo
@@ -60,6 +61,8 @@ class Desk:
         self.chaos: dict[str, dict[str, int]] = {}
         self.chaos_rules: dict[str, tuple[Rule, ...]] = {}
         self.jim: dict[str, float] | None = None
+        self.lock = threading.Lock()
+        """Held by who changes `chaos` or `jim`: requests are answered in several threads."""
         self.hub = Hub(store, self.run)
         self._totals: dict[str | None, tuple[int, Count]] = {}
         self._threads = ThreadPoolExecutor(THREADS, "smtpfix web")

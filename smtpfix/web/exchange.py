@@ -6,7 +6,7 @@ Whatever a client sends in a body is a `BadRequestError` where it is not what wa
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -14,6 +14,8 @@ from smtpfix.suggesting import either
 
 from .desk import Desk
 
+BASE: Final = "/api/smtpfix/v1"
+"""What paths of the own API begin with; all its errors are JSON."""
 PLAIN: Final = "text/plain; charset=utf-8"
 
 
@@ -61,6 +63,8 @@ class Call:
 
 
 _LONGEST_NUMBER: Final = 10
+_LARGE: Final = 1 << 17
+"""Characters of a text that is made JSON in pieces."""
 
 
 def lowered(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,14 +100,54 @@ class Answer:
     """More of the body, as it comes."""
 
 
-def as_json(value: Any, *, status: int = 200, media_type: str = "application/json") -> Answer:
-    """Answer with JSON; text that is no Unicode is replaced."""
-    return Answer(json.dumps(value, separators=(",", ":")).encode(), media_type, status)
+def as_json(value: Any, *, status: int = 200, media_type: str = "application/json", depth: int = 0) -> Answer:
+    """Answer with JSON; text that is no Unicode is replaced.
+
+    While a piece of JSON is made, no other thread runs. So what may be large is taken apart to a `depth`: 1 makes each
+    member of an object or an array a piece, and of long texts many, 2 the members of these.
+    """
+    return Answer(b"".join(_pieces(value, depth)), media_type, status)
+
+
+def _pieces(value: Any, depth: int) -> Iterator[bytes]:
+    if isinstance(value, str) and len(value) > _LARGE:
+        cuts = range(0, len(value), _LARGE)
+        yield b'"%b"' % b"".join(_dumped(value[start : start + _LARGE])[1:-1] for start in cuts)
+    elif not depth or not value or not isinstance(value, dict | list):
+        yield _dumped(value)
+    elif isinstance(value, dict):
+        before = b"{"
+        for key, one in value.items():
+            yield b"%b%b:" % (before, _dumped(key))
+            yield from _pieces(one, depth - 1)
+            before = b","
+        yield b"}"
+    else:
+        before = b"["
+        for one in value:
+            yield before
+            yield from _pieces(one, depth - 1)
+            before = b","
+        yield b"]"
+
+
+def _dumped(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def said(sentence: str, status: int = 200) -> Answer:
     """Answer with a sentence."""
     return Answer(sentence.encode("utf-8", "replace"), PLAIN, status)
+
+
+def error(status: int, what: Exception | str) -> Answer:
+    """Answer as the own API does that something went wrong: what was expected and what came."""
+    return as_json({"error": str(what)}, status=status)
+
+
+def is_own(path: str) -> bool:
+    """Return whether a path is one of the own API."""
+    return path == BASE or path.startswith(f"{BASE}/")
 
 
 NOT_FOUND: Final = said("404 page not found", 404)

@@ -12,10 +12,12 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlsplit
 
-from .exchange import Answer, as_json, said
+from .exchange import Answer, said
+from .refusals import FOREIGN, NOT_NAMED, SEND_PATH, TOO_MANY, UNAUTHORIZED, Refusal, too_large, too_slow
 from .settings import WebSettings, is_one_of
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -26,7 +28,6 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PROBES: Final = frozenset(("/livez", "/readyz"))
 """What needs neither credentials nor a name: they tell nothing."""
-SEND_PATH: Final = "/api/v1/send"
 BODY_SECONDS: Final = 60.0
 """Within which a request's body has to come."""
 PAGE_POLICY: Final = (
@@ -60,11 +61,6 @@ class RefusedError(Exception):
         self.answer = answer
 
 
-_TOO_LARGE: Final = said("http: request body too large", 413)
-_TOO_LARGE_TO_SEND: Final = as_json({"Error": "http: request body too large"}, status=413)
-_TOO_SLOW: Final = said("Request Timeout", 408)
-
-
 class Guard:
     """Stands before an application."""
 
@@ -72,6 +68,8 @@ class Guard:
         self._application = application
         self._settings = settings
         self._origins = frozenset(_spellings(settings.origins))
+        self.is_full: Callable[[], bool] = bool
+        """Whether there are too many connections to answer one more."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let the application do so."""
@@ -88,9 +86,9 @@ class Guard:
             return
         is_probe, (scope[MAILBOX], inside) = inside in PROBES, _in_mailbox(inside)
         scope["path"], scope["raw_path"], scope["root_path"] = inside, inside.encode("utf-8", "replace"), ""
-        if refusal := self._refusal(scope, headers, inside, is_probe=is_probe):
-            status, sentence, more = refusal
-            await say(status, sentence, more)
+        refusal = TOO_MANY if self.is_full() else self._refusal(scope, headers, inside, is_probe=is_probe)
+        if refusal is not None:
+            await say.answer(refusal.answer(inside))
             return
         if not inside:  # the mailbox's name without a slash behind it
             await say(302, "", {"Location": f"{self._settings.webroot}m/{quote(scope[MAILBOX], safe='')}/"})
@@ -98,15 +96,13 @@ class Guard:
         if _is_preflight(scope):
             await say(200, "")
             return
-        limit, too_large = self._settings.max_body, _TOO_LARGE
-        if inside == SEND_PATH:
-            limit, too_large = self._settings.max_message * _BASE64_FACTOR, _TOO_LARGE_TO_SEND
+        limit = self._settings.max_body if inside != SEND_PATH else self._settings.max_message * _BASE64_FACTOR
         size = headers.get("content-length", "0")
         if not size.isdecimal() or int(size[:20]) > limit:
-            await say.answer(too_large)
+            await say.answer(too_large(limit).answer(inside))
             return
         if scope["type"] == "http":
-            receive = _bounded(receive, limit, too_large)
+            receive = _bounded(receive, limit, inside)
         await self._application(scope, receive, say.send)
 
     def _inside(self, path: str) -> str | None:
@@ -116,18 +112,15 @@ class Guard:
             return path
         return path[len(root) - 1 :] if path.startswith(root) else None
 
-    def _refusal(
-        self, scope: Scope, headers: dict[str, str], path: str, *, is_probe: bool
-    ) -> tuple[int, str, dict[str, str]] | None:
+    def _refusal(self, scope: Scope, headers: dict[str, str], path: str, *, is_probe: bool) -> Refusal | None:
         """Return how a request is refused; None lets it through."""
         if is_probe:
             return None
         if self._settings.is_open and not self._is_named(headers.get("host", "")):
-            names = "an IP address, localhost, a name without a dot, or one that --web-host allows"
-            return 421, f"Misdirected Request: expected a Host that is {names}", {}
+            return NOT_NAMED
         origin = headers.get("origin")
         if origin is not None and not self._is_known(origin, headers.get("host", "")):
-            return 403, "Blocked due to CORS violation", {}
+            return FOREIGN
         may_ask = self._origins or self._settings.is_open
         if may_ask and _is_preflight(scope) and path.startswith("/api/"):
             return None
@@ -142,7 +135,7 @@ class Guard:
         of_mailbox = self._settings.mailbox_users.get(scope[MAILBOX] or "", {})
         scope[ONLY_MAILBOX] = is_one_of(of_mailbox, name, password)
         if users and not is_one_of(users, name, password) and not scope[ONLY_MAILBOX]:
-            return 401, "Unauthorized.\n", {"WWW-Authenticate": 'Basic realm="Login"'}
+            return UNAUTHORIZED
         scope["smtpfix.user"] = name if users else ""
         return None
 
@@ -183,14 +176,13 @@ class _Saying:
         self._more = more
 
     async def __call__(self, status: int, sentence: str, headers: dict[str, str] | None = None) -> None:
-        if self._scope["type"] == "websocket":  # before it was accepted, this is 403
-            await self._send({"type": "websocket.close", "code": 1008})
-            return
-        answer = said(sentence, status)
-        await self.answer(Answer(answer.body, answer.media_type, status, headers or {}))
+        await self.answer(replace(said(sentence, status), headers=headers or {}))
 
     async def answer(self, answer: Answer) -> None:
         """Send a whole response."""
+        if self._scope["type"] == "websocket":  # before it was accepted, this is 403
+            await self._send({"type": "websocket.close", "code": 1008})
+            return
         given = {"Content-Type": answer.media_type, "Content-Length": str(len(answer.body)), **answer.headers}
         encoded = [(name.encode(), value.encode()) for name, value in given.items()]
         await self.send({"type": "http.response.start", "status": answer.status, "headers": encoded})
@@ -219,7 +211,7 @@ def _head(scope: Scope) -> dict[str, str]:
     return found
 
 
-def _bounded(receive: Receive, limit: int, too_large: Answer) -> Receive:
+def _bounded(receive: Receive, limit: int, path: str) -> Receive:
     """Return what receives a body, and raises where it becomes too large or does not come."""
     taken, is_over = 0, False
 
@@ -229,12 +221,12 @@ def _bounded(receive: Receive, limit: int, too_large: Answer) -> Receive:
             return await receive()
         try:
             message = await asyncio.wait_for(receive(), BODY_SECONDS)
-        except TimeoutError as error:
-            raise RefusedError(_TOO_SLOW) from error
+        except TimeoutError as late:
+            raise RefusedError(too_slow(BODY_SECONDS).answer(path)) from late
         taken += len(message.get("body", b""))
         is_over = not message.get("more_body")
         if taken > limit:
-            raise RefusedError(too_large)
+            raise RefusedError(too_large(limit).answer(path))
         return message
 
     return receive_some

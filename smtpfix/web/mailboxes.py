@@ -12,18 +12,15 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from smtpfix.errors import InvalidValueError
-from smtpfix.store.query import EVERYTHING, InSession, Query, Tagged
+from smtpfix.store.query import EVERYTHING, InSession, Query
 from smtpfix.store.row import Entry, Row
 from smtpfix.store.store import UNCHANGED, Change, Closing, Count, Json, Kind, Page, Store, StoredSession, Which
-from smtpfix.store.tags import check_tag
 
 from .desk import Desk
 from .events import Event, Hub, Listener
 
 _MOST_SESSIONS: Final = 1_000
 """Messages of a mailbox whose sessions are listed."""
-_AT_ONCE: Final = 200
 
 
 def in_mailbox(desk: Desk, name: str, *, read_only: bool = False) -> Desk:
@@ -119,20 +116,9 @@ class MailboxStore(Store):
         """Give messages these tags."""
         return self._store.tag(self._which(which), tags)
 
-    def rename_tag(self, old: str, new: str | None) -> None:
+    def rename_tag(self, old: str, new: str | None, *, mailbox: str | None = None) -> None:
         """Give a tag another name on the messages here. Raises `LookupError` and `InvalidValueError`."""
-        name = None if new is None else check_tag("tag", new)
-        known = {tag.lower() for tag in self.tags()}
-        if old.lower() not in known:
-            raise LookupError(f"tag not found: {old}")
-        if name is not None and name.lower() != old.lower() and name.lower() in known:
-            raise InvalidValueError("tag", name, "the name of no other tag")
-        start = 0
-        while rows := self.page(Tagged(old), start=start, limit=_AT_ONCE).rows:
-            for row in rows:
-                kept = [tag for tag in row.tags if tag.lower() != old.lower()]
-                self.tag(Which(ids=(row.id,)), kept if name is None else [*kept, name])
-            start += len(rows) if name is not None and name.lower() == old.lower() else 0
+        self._store.rename_tag(old, new, mailbox=self._here(mailbox))
 
     def tags(self, *, mailbox: str | None = None) -> Mapping[str, int]:
         """Return the tags in use."""
@@ -183,6 +169,10 @@ class MailboxStore(Store):
     def setting(self, key: str, value: Json = UNCHANGED) -> Json:
         """Return a setting, which is everybody's."""
         return self._store.setting(key, value)
+
+    def replace_setting(self, key: str, old: Json, new: Json) -> bool:
+        """Set a setting, which is everybody's, if it still is `old`; return whether it was."""
+        return self._store.replace_setting(key, old, new)
 
     def last_change(self) -> int:
         """Return the number of the journal's last entry."""

@@ -42,6 +42,12 @@ _JIM: Final = {
 }
 
 
+_LARGE: Final = 100_000
+"""Octets of a message whose JSON is made in pieces."""
+_DEEPEST: Final = 8
+_NOTHING: Final = as_json(None, media_type=TEXT_JSON)
+
+
 # Values
 
 
@@ -100,6 +106,11 @@ def _made(desk: Desk, row: Row) -> dict[str, Any] | None:
         return None
 
 
+def _depth(*rows: Row) -> int:
+    """Return how deep the JSON of messages is taken apart: parts lie in parts."""
+    return _DEEPEST if any(row.size > _LARGE for row in rows) else 0
+
+
 # Lists
 
 
@@ -109,7 +120,7 @@ def _listed(desk: Desk, call: Call, query: Query, media_type: str) -> Answer:
     items = [made for row in rows if (made := _made(desk, row)) is not None]
     total = desk.totals() if query == ACCEPTED else desk.matching(query, rows, start=start, limit=limit)
     answer = {"total": total.all, "count": len(items), "start": start, "items": items}
-    return as_json(answer, media_type=media_type)
+    return as_json(answer, media_type=media_type, depth=_depth(*rows))
 
 
 def messages(desk: Desk, call: Call) -> Answer:
@@ -135,13 +146,13 @@ def _found(desk: Desk, call: Call) -> Row | None:
 def message(desk: Desk, call: Call) -> Answer:
     """Return a message, or null."""
     row = _found(desk, call)
-    return as_json(None if row is None else _made(desk, row), media_type=TEXT_JSON)
+    return as_json(_made(desk, row), media_type=TEXT_JSON, depth=_depth(row)) if row is not None else _NOTHING
 
 
 def delete(desk: Desk, call: Call) -> Answer:
     """Delete a message."""
     found = desk.store.delete(Which(ids=(call.path["id"].partition("@")[0],)))
-    desk.statistics.deleted += found
+    desk.statistics.note_deleted(found)
     return Answer(media_type=TEXT_JSON, status=200 if found else 500)
 
 
@@ -180,20 +191,21 @@ def download_part(desk: Desk, call: Call) -> Answer:
 
 def jim(desk: Desk, call: Call) -> Answer:
     """Tell whether Jim is there, invite him, change his mind, or send him away."""
-    if call.method == "POST":
-        if desk.jim is not None:
-            return said("", 400)
-        desk.jim = _jim(call, _JIM)
-        return said("", 201)
-    if desk.jim is None:
-        return NOT_FOUND
-    if call.method == "PUT":
-        desk.jim = _jim(call, desk.jim)
-    elif call.method == "DELETE":
-        desk.jim = None
-    else:
-        return as_json(desk.jim, media_type=TEXT_JSON)
-    return said("")
+    with desk.lock:
+        if call.method == "POST":
+            if desk.jim is not None:
+                return said("", 400)
+            desk.jim = _jim(call, _JIM)
+            return said("", 201)
+        if desk.jim is None:
+            return NOT_FOUND
+        if call.method == "PUT":
+            desk.jim = _jim(call, desk.jim)
+        elif call.method == "DELETE":
+            desk.jim = None
+        else:
+            return as_json(desk.jim, media_type=TEXT_JSON)
+        return said("")
 
 
 def _jim(call: Call, before: dict[str, float]) -> dict[str, float]:

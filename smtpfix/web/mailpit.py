@@ -67,7 +67,8 @@ def _page(desk: Desk, call: Call, query: Query, *, limit_of_none: int) -> Answer
             "start": start,
             "tags": list(desk.store.tags()),
             "messages": [summary(row) for row in rows],
-        }
+        },
+        depth=2,
     )
 
 
@@ -98,7 +99,7 @@ def mark(desk: Desk, call: Call) -> Answer:
 def delete(desk: Desk, call: Call) -> Answer:
     """Delete messages, or all; MailHog's clients, which send no Accept, expect nothing in the answer."""
     ids = texts(call.json(optional=True), "ids")
-    desk.statistics.deleted += desk.store.delete(Which(ids=tuple(ids)) if ids else Which())
+    desk.statistics.note_deleted(desk.store.delete(Which(ids=tuple(ids)) if ids else Which()))
     return OK if "accept" in call.headers else Answer(media_type="text/json")
 
 
@@ -114,7 +115,7 @@ def search(desk: Desk, call: Call) -> Answer:
     query = _searched(asked, call)
     if call.method != "DELETE":
         return _page(desk, call, query, limit_of_none=0)
-    desk.statistics.deleted += desk.store.delete(Which(query=query))
+    desk.statistics.note_deleted(desk.store.delete(Which(query=query)))
     return OK
 
 
@@ -141,7 +142,7 @@ def message(desk: Desk, call: Call) -> Answer:
     if (row := _found(desk, call)) is None:
         return _missing(call)
     mark_read(desk, row)
-    return as_json(whole(row, _content(desk, row)))
+    return as_json(whole(row, _content(desk, row)), depth=1)
 
 
 def mark_read(desk: Desk, row: Row) -> None:

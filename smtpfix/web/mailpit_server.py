@@ -122,8 +122,9 @@ def chaos(desk: Desk, call: Call) -> Answer:
             return said("Chaos cannot be changed: the server was started with --web-read-only", 403)
         asked = call.json()
         triggers = {name: _trigger(asked.get(name.lower(), {}), code) for name, (_, _, code) in _TRIGGERS.items()}
-        _use_chaos(desk, triggers)
-        desk.chaos = triggers
+        with desk.lock:
+            _use_chaos(desk, triggers)
+            desk.chaos = triggers
     return as_json({name: desk.chaos.get(name) or _trigger({}, code) for name, (_, _, code) in _TRIGGERS.items()})
 
 

@@ -12,6 +12,7 @@ from smtpfix.mail.bodies import content_id_of, filename_of, octets_of
 from smtpfix.mail.header_values import decoded, sound, unfolded, words
 from smtpfix.mail.mime import Part, split
 from smtpfix.mail.parsing import parse_headers
+from smtpfix.mail.stepwise import search
 from smtpfix.mail.violations import END_OF_HEADERS
 from smtpfix.store.parts import Listed, Role, listed
 from smtpfix.store.row import Address, Row
@@ -129,7 +130,7 @@ class Headers:
     """A message's header fields as they stand, in order."""
 
     def __init__(self, content: bytes) -> None:
-        end = END_OF_HEADERS.search(content)
+        end = search(END_OF_HEADERS, content)
         parsed = parse_headers(content[: end.end()] if end else content)
         self.fields = tuple(
             (sound(name), sound(unfolded(str(value)[:LONGEST_HEADER])))

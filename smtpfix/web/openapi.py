@@ -13,8 +13,8 @@ from smtpfix.suggesting import either
 
 from .assertion import STYLES
 from .desk import Desk
-from .exchange import Answer, Call, Route, as_json
-from .own import BASE, MOST_AWAITED, MOST_LISTED
+from .exchange import BASE, Answer, Call, Route, as_json
+from .own import MOST_AWAITED, MOST_LISTED
 
 Schema = dict[str, Any]
 
@@ -408,6 +408,14 @@ def unknown_in_query(path: str, method: str, names: Iterable[str]) -> str:
     return f"unknown name in the query, {unknown[0][:100]!r}: expected {expected}"
 
 
+_ERRORS: Final = (
+    "Every error is a JSON object with `error`, the sentence that says what was expected and what came: 400 (what is "
+    "asked for makes no sense), 401 (credentials), 403 (another Origin, or changes are switched off), 404, 405 (with "
+    "Allow), 408 (the body has not come), 413 (the body is too large), 421 (the Host), 431 (path, query, headers are "
+    "too long), 500 (a fault of smtpfix), 503 (the store does not answer, or there are too many connections)."
+)
+
+
 def schema(webroot: str = "/") -> Schema:
     """Return the description of the API at this root."""
     paths: dict[str, Schema] = {}
@@ -419,6 +427,7 @@ def schema(webroot: str = "/") -> Schema:
             "title": "smtpfix",
             "version": "1",
             "summary": "Messages and how they came, waiting for one, sessions, servers.",
+            "description": _ERRORS,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": webroot.rstrip("/") + BASE}],

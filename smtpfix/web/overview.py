@@ -14,8 +14,7 @@ from smtpfix.server import Server
 
 from .accounts import readers
 from .desk import Desk
-from .exchange import Answer, Call, Route, as_json
-from .own import BASE, error
+from .exchange import BASE, Answer, Call, Route, as_json, error
 from .sample import sample
 
 MOST_MAILBOXES: Final = 100

@@ -23,7 +23,7 @@ from smtpfix.store.store import Kind, StoredSession, Which
 
 from .desk import Desk, among_accepted, time_zone
 from .events import Event
-from .exchange import Answer, BadRequestError, Call, Route, as_json, text, texts
+from .exchange import BASE, Answer, BadRequestError, Call, Route, as_json, error, text, texts
 from .extract import codes, links
 from .live import lasting_sessions, session_of
 from .mailpit import mark_read
@@ -31,7 +31,6 @@ from .message_json import Headers, summary, timestamp, whole
 from .standards import against_standards
 from .switches import KEY as SERVER_KEY
 
-BASE: Final = "/api/smtpfix/v1"
 MOST_LISTED: Final = 200
 LONGEST_WAIT: Final = 60.0
 """Seconds."""
@@ -39,11 +38,6 @@ MOST_AWAITED: Final = 50
 _LONGEST_NUMBER: Final = 19
 KEEP_ALIVE: Final = 30.0
 """Seconds between two signs of life of a stream."""
-
-
-def error(status: int, what: Exception | str) -> Answer:
-    """Answer that something went wrong."""
-    return as_json({"error": str(what)}, status=status)
 
 
 def _with_smtp(row: Row) -> dict[str, Any]:
@@ -78,7 +72,7 @@ def _known(desk: Desk, call: Call) -> Answer | None:
 
 def _listed(desk: Desk, seq: int, what: Mapping[str, Any]) -> Answer:
     """Return a list that stands for a number of the journal."""
-    made = as_json({"seq": seq, **what})
+    made = as_json({"seq": seq, **what}, depth=2)
     return Answer(made.body, made.media_type, headers={"ETag": _tag(desk, seq)})
 
 
@@ -145,7 +139,7 @@ def change(desk: Desk, call: Call) -> Answer:
 def delete(desk: Desk, call: Call) -> Answer:
     """Delete messages: those with these ids, those that match, or all."""
     deleted = desk.store.delete(_meant(call, call.json(optional=True, keys=("ids", "query"))))
-    desk.statistics.deleted += deleted
+    desk.statistics.note_deleted(deleted)
     return as_json({"seq": desk.store.last_change(), "deleted": deleted})
 
 
@@ -162,12 +156,17 @@ async def wait(desk: Desk, call: Call) -> Answer:
             rows = await desk.run(_matching, desk, query, since, count)
             if len(rows) == count:
                 whole_ones = [await desk.run(_whole, desk, row) for row in rows]
-                return as_json({"seq": await desk.run(desk.store.last_change), "messages": whole_ones})
+                seq = await desk.run(desk.store.last_change)
+                return await desk.run(_awaited, {"seq": seq, "messages": whole_ones})
             left = deadline - loop.time()
             if left <= 0 or await listener.next(left) is None:
                 return await desk.run(_unmet, desk, call, rows, count, timeout, since)
             listener.rest()
     return error(503, "no more events come: the server is stopping, or too much happened at once")
+
+
+def _awaited(found: dict[str, Any]) -> Answer:
+    return as_json(found, depth=4)
 
 
 def _number(call: Call, name: str, default: int) -> int:
@@ -245,7 +244,7 @@ def message(desk: Desk, call: Call) -> Answer:
     answer["violations"] = violation_facts(against_standards(row, content, session))
     answer["headers"] = [[name, words(value)] for name, value in Headers(content).fields]
     answer["parts"] = _tree(split(content)[0], "")
-    return as_json(answer)
+    return as_json(answer, depth=2)
 
 
 def _missing(call: Call) -> Answer:
@@ -306,7 +305,7 @@ def sessions(desk: Desk, call: Call) -> Answer:
         "lasting": [_session(one) | {"dialogue": None} for one in lasting],
         "sessions": [_session(one) for one in found],
     }
-    return as_json({"seq": seq, **listed}) if lasting else _listed(desk, seq, listed)
+    return as_json({"seq": seq, **listed}, depth=2) if lasting else _listed(desk, seq, listed)
 
 
 def session(desk: Desk, call: Call) -> Answer:

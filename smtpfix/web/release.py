@@ -18,10 +18,9 @@ from smtpfix.safe_text import printable
 from smtpfix.store.row import Row, new_id
 
 from .desk import Desk
-from .exchange import NOT_FOUND, OK, Answer, BadRequestError, Call, Route, as_json, said, text, texts
+from .exchange import BASE, NOT_FOUND, OK, Answer, BadRequestError, Call, Route, as_json, error, said, text, texts
 from .message_json import one_line
 from .outgoing import Begin, Relay
-from .own import BASE, error
 
 SECONDS: Final = 10.0
 """For each of the relay's answers."""

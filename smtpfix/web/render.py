@@ -12,6 +12,7 @@ from typing import Final
 from smtpfix.mail.bodies import content_id_of
 from smtpfix.mail.header_values import sound
 from smtpfix.mail.mime import split
+from smtpfix.mail.stepwise import replaced
 from smtpfix.store.parts import Role, listed
 
 from .message_json import said_by
@@ -39,7 +40,7 @@ def html_of(content: bytes, prefix: str, *, in_frame: bool) -> str:
     parts = tuple(listed(split(content)[0]))
     html = said_by(parts, Role.HTML)
     urls = {sound(content_id_of(one.part) or ""): f"{prefix}{one.part_id}" for one in parts}
-    html = _CID.sub(lambda match: urls.get(match[1], match[0]), html)
+    html = replaced(_CID, lambda match: urls.get(match[1], match[0]), html)
     # Of two attributes of one name the first counts, and these are the first.
     return _LINK.sub(r'<\1 target="_blank" rel="noreferrer noopener"', html) if in_frame else html
 

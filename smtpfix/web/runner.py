@@ -6,8 +6,10 @@ The mail servers' loop is another one: however much is asked here, no mail waits
 from __future__ import annotations
 
 import asyncio
+import http
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,6 +25,8 @@ from smtpfix.wire.listen import listen
 
 from .audits import Audits
 from .desk import Desk
+from .exchange import BASE
+from .refusals import MALFORMED, too_long
 from .settings import WebSettings
 from .statistics import Statistics
 from .switches import Switches
@@ -38,22 +42,47 @@ MOST_CONNECTIONS: Final = 500
 """At once; more are answered 503."""
 HEAD_SECONDS: Final = 20.0
 """Within which the head of a request has to come."""
+LONGEST_HEAD: Final = 16_384
+"""Octets of what comes before the body of a request, about."""
+_BEGINNING: Final = 1_000
+"""Octets of a request that say which path it asks for."""
 CLOSE_SECONDS: Final = 2.0
 """That requests have to end; streams are broken off."""
 
 
 class _Connection(H11Protocol):  # type: ignore[misc] # of an extra
-    """A connection that ends where the head of a request does not come; uvicorn would wait for ever."""
+    """A connection that ends where the head of a request does not come; uvicorn would wait for ever.
+
+    What is no request is answered in the form that its beginning asks for.
+    """
 
     _ending: asyncio.TimerHandle | None = None
+    _beginning: bytes = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self._look()
 
     def data_received(self, data: bytes) -> None:
+        if not self._is_answering and len(self._beginning) < _BEGINNING:
+            self._beginning += data[:_BEGINNING]
         super().data_received(data)
         self._look()
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def send_400_response(self, _: str) -> None:
+        """Answer what h11 has just refused to read."""
+        is_long = getattr(sys.exception(), "error_status_hint", 0) == http.HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        path = BASE if BASE.encode() in self._beginning.partition(b"\r\n")[0].partition(b"?")[0] else ""
+        answer = (too_long(LONGEST_HEAD) if is_long else MALFORMED).answer(path)
+        head = {"Content-Type": answer.media_type, "Content-Length": len(answer.body), "Connection": "close"}
+        lines = [f"HTTP/1.1 {answer.status} {http.HTTPStatus(answer.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in head.items()]
+        self.transport.write("\r\n".join([*lines, "", ""]).encode() + answer.body)
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -61,7 +90,7 @@ class _Connection(H11Protocol):  # type: ignore[misc] # of an extra
 
     def _look(self) -> None:
         """Begin to count the seconds where a head is due, and end that where it has come."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._is_answering:
             self._rest()
         elif self._ending is None:
             self._ending = self.loop.call_later(HEAD_SECONDS, self._end)
@@ -72,6 +101,7 @@ class _Connection(H11Protocol):  # type: ignore[misc] # of an extra
             self.transport.close()
 
     def _rest(self) -> None:
+        self._beginning = b""
         if self._ending is not None:
             self._ending.cancel()
             self._ending = None
@@ -171,8 +201,9 @@ class WebServer:
             audits=self.audits,
             process=self._process,
         )
+        guarded = application(desk)
         config = uvicorn.Config(
-            application(desk),
+            guarded,
             loop="asyncio",
             http=_Connection,
             ws="wsproto",
@@ -183,7 +214,7 @@ class WebServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=MOST_CONNECTIONS,
+            h11_max_incomplete_event_size=LONGEST_HEAD,
             timeout_graceful_shutdown=1,
             ws_max_size=65_536,
             ws_ping_interval=None,
@@ -191,6 +222,7 @@ class WebServer:
         config.load()
         config.ssl = self._tls  # it would take files only
         server = uvicorn.Server(config)
+        guarded.is_full = lambda: len(server.server_state.connections) >= MOST_CONNECTIONS
         serving = asyncio.create_task(server.serve(sockets=self._sockets))
         telling = await self._telling(desk)
         self.audits.tell = partial(_in_loop, self._loop, desk.hub.tell_of_audit)

@@ -6,9 +6,9 @@ Knows nothing of HTTP. A file of the user's is never named here: scenarios go by
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError, SMTPFixError, StoreError, UnknownScenario
@@ -27,6 +27,8 @@ LONGEST_RULE: Final = 2_000
 """Characters of a rule."""
 KEY: Final = "server/"
 """What the key of a server's setting begins with; its name follows."""
+_MOST_TRIES: Final = 100
+"""To change what other programs change at the same time; each that fails is a change of another one."""
 PAUSE: Final = 0.25
 """Seconds between two looks at what others have switched."""
 _ID_LENGTH: Final = 8
@@ -67,6 +69,10 @@ class State:
         return {"certificate": self.certificate, "scenario": self.scenario, "rules": rules}
 
 
+def _given(text: str) -> GivenRule:
+    return GivenRule(new_id()[:_ID_LENGTH], text)
+
+
 def _is_pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)  # noqa: PLR2004
 
@@ -86,48 +92,46 @@ class Switches:
 
     def switch(self, name: str, *, certificate: str | None, scenario: str | None) -> None:
         """Have a server serve these, or without any what it was started with. Raises `SMTPFixError`."""
-        with self._lock:
-            state = self._state(name)
-            self._change(name, State(certificate, scenario, state.rules))
+        self._change(name, lambda state: State(certificate, scenario, state.rules))
 
     def add_rule(self, name: str, text: str) -> None:
         """Give a server a rule more, to be asked before its others. Raises `InvalidValueError`."""
-        with self._lock:
-            state = self._state(name)
-            rules = (GivenRule(new_id()[:_ID_LENGTH], text), *state.rules)
-            self._change(name, State(state.certificate, state.scenario, rules))
+        added = _given(text)
+        self._change(name, lambda state: replace(state, rules=(added, *state.rules)))
 
     def use_rules(self, name: str, texts: Iterable[str]) -> None:
         """Give a server these rules, the first to be asked first, in the place of those given before."""
-        with self._lock:
-            state = self._state(name)
-            rules = tuple(GivenRule(new_id()[:_ID_LENGTH], text) for text in texts)
-            self._change(name, State(state.certificate, state.scenario, rules))
+        rules = tuple(map(_given, texts))
+        self._change(name, lambda state: replace(state, rules=rules))
 
     def remove_rule(self, name: str, rule: str) -> bool:
         """Take a rule away that was given; return whether there was one of this id."""
-        with self._lock:
-            state = self._state(name)
+
+        def without(state: State) -> State | None:
             rules = tuple(one for one in state.rules if one.id != rule)
-            if len(rules) == len(state.rules):
-                return False
-            self._change(name, State(state.certificate, state.scenario, rules))
-            return True
+            return None if len(rules) == len(state.rules) else replace(state, rules=rules)
 
-    def _state(self, name: str) -> State:
-        """Return what a change begins with: what cannot be served here goes with it, or nothing could be changed."""
-        return self._switched[name].usable(State.of(self._store.setting(KEY + name)))[0]
+        return self._change(name, without)
 
-    def _change(self, name: str, state: State) -> None:
+    def _change(self, name: str, changed: Callable[[State], State | None]) -> bool:
+        """Serve and store what is made of the stored state, None for no change; return whether there was one.
+
+        What cannot be served here is left out, or nothing could be changed. If another program has changed the state
+        meanwhile, its change counts too.
+        """
         switched = self._switched[name]
-        before = switched.state
-        switched.use(state)
-        try:
-            self._store.setting(KEY + name, state.setting)
-        except StoreError:
-            switched.use(before)
-            raise
-        switched.problem = None
+        with self._lock, switched.or_as_before():
+            for _ in range(_MOST_TRIES):
+                stored = self._store.setting(KEY + name)
+                state, _problem = switched.usable(State.of(stored))
+                wanted = changed(state)
+                switched.use(wanted or state)
+                if wanted is None:
+                    return False
+                if self._store.replace_setting(KEY + name, stored, wanted.setting):
+                    switched.problem = None
+                    return True
+            raise StoreError(f"cannot change {name}: other programs change it all the time; try again")
 
     # What is so
 
@@ -206,6 +210,16 @@ class _Switched:
         if rules != self._rules:
             self.server.use_rules(rules, instead_of=self._rules)
         self._rules, self.state = rules, state
+
+    @contextmanager
+    def or_as_before(self) -> Iterator[None]:
+        """Serve what is served now again, where something goes wrong inside."""
+        before = self.state
+        try:
+            yield
+        except BaseException:
+            self.use(before)
+            raise
 
     def usable(self, state: State) -> tuple[State, str | None]:
         """Return what of a state can be served, and why the rest cannot: another version may have stored it."""

@@ -103,6 +103,11 @@ def test_what_is_stored_is_there_when_the_store_is_opened_again(where):
         assert again.count().all == 2
 
 
+def test_a_store_knows_whether_there_was_one(store, other):
+    assert store.is_new
+    assert not other.is_new
+
+
 def test_a_page_has_the_newest_first_by_when_they_came(store):
     put(store, "one", "two", "three")
     store.append([entry(b"Subject: earlier\r\n\r\n", at=-60)])
@@ -243,6 +248,31 @@ def test_sessions_and_settings_are_kept_too(store):
     assert store.setting("rules", ["RCPT: 450"]) == ["RCPT: 450"]
     assert store.setting("rules", None) is None
     assert [change.kind for change in store.changes(0)] == [Kind.SESSION, Kind.SETTING, Kind.SETTING]
+
+
+def test_a_setting_is_replaced_only_if_it_still_is_what_somebody_has_read(store, other):
+    assert store.replace_setting("rules", None, ["one"])
+    assert not other.replace_setting("rules", None, ["two"])
+    assert other.replace_setting("rules", ["one"], ["one", "two"])
+    assert store.setting("rules") == ["one", "two"]
+    assert [change.data["key"] for change in store.changes(0)] == ["rules"] * 2
+
+
+def test_a_tag_is_renamed_in_one_mailbox_alone_all_its_messages_at_once(store):
+    store.append([entry(mailbox="mine"), entry(mailbox="mine"), entry(mailbox="other")])
+    store.tag(Which(), ["Red", "blue"])
+    before = store.last_change()
+    store.rename_tag("red", "Green", mailbox="mine")
+    (change,) = store.changes(before)
+    assert (change.kind, change.data) == (Kind.PRUNE, {"mailbox": "mine"})
+    assert store.tags(mailbox="mine") == {"blue": 2, "Green": 2}
+    assert store.tags(mailbox="other") == {"blue": 1, "Red": 1}
+    store.rename_tag("green", "RED", mailbox="mine")
+    assert store.tags(mailbox="mine") == {"blue": 2, "Red": 2}  # as it is spelled elsewhere
+    store.rename_tag("blue", None, mailbox="mine")
+    assert (store.tags(mailbox="mine"), store.tags(mailbox="other")) == ({"Red": 2}, {"blue": 1, "Red": 1})
+    with pytest.raises(LookupError):
+        store.rename_tag("blue", None, mailbox="mine")
 
 
 def test_who_listens_is_told_of_changes_of_other_processes_until_it_listens_no_more(store, other):

@@ -43,14 +43,11 @@ def test_a_switch_that_cannot_be_stored_is_none(tmp_path, monkeypatch):
     server = Server(Policy())
     with closing(open_store(str(tmp_path / "mail.db"))) as store:
         switches = Switches(store, {"mail": server})
-        known = store.setting
 
-        def setting(key, *value):
-            if value:
-                raise StoreError("the disk is full")
-            return known(key)
+        def replace_setting(*_):
+            raise StoreError("the disk is full")
 
-        monkeypatch.setattr(store, "setting", setting)
+        monkeypatch.setattr(store, "replace_setting", replace_setting)
         for change in (
             lambda: switches.switch("mail", certificate=None, scenario="greeting-554"),
             lambda: switches.add_rule("mail", "NOOP: 250"),
@@ -59,3 +56,44 @@ def test_a_switch_that_cannot_be_stored_is_none(tmp_path, monkeypatch):
                 change()
     assert server.policy.is_good
     assert not server.rules
+
+
+@pytest.fixture
+def two(where):
+    """Return what switches a server of each of two programs, which share a store and have not looked at it since."""
+    with closing(open_store(where)) as one, closing(open_store(where)) as other:
+        yield [(store, Switches(store, {"mail": Server(Policy())})) for store in (one, other)]
+
+
+def test_what_two_programs_change_at_the_same_moment_counts_both(two, monkeypatch):
+    """One changes the state after the other has read it, and before that one writes."""
+    (store, here), (_, there) = two
+    read, changes = store.setting, []
+
+    def setting(key):
+        found = read(key)
+        if changes:
+            changes.pop()()
+        return found
+
+    monkeypatch.setattr(store, "setting", setting)
+    changes.append(lambda: there.add_rule("mail", "NOOP: 250 2.0.0 there"))
+    here.add_rule("mail", "NOOP: 250 2.0.0 here")
+    changes.append(lambda: there.switch("mail", certificate=None, scenario="greeting-554"))
+    here.add_rule("mail", "RSET: 250 2.0.0 here")
+    assert not changes
+    assert [one["text"].split(":")[0] for one in here.rules("mail")][:3] == ["RSET", "NOOP", "NOOP"]
+    assert here.state("mail").scenario == "greeting-554"
+    ours, theirs = (one.id for one in here.state("mail").rules if one.text.startswith("NOOP"))
+    changes.append(lambda: there.remove_rule("mail", theirs))
+    assert here.remove_rule("mail", theirs) is False
+    assert here.remove_rule("mail", ours)
+    assert [one["text"] for one in here.rules("mail") if one["from"] == "page"] == ["RSET: 250 2.0.0 here"]
+
+
+def test_a_change_that_others_never_let_through_is_none(two, monkeypatch):
+    (store, here), _ = two
+    monkeypatch.setattr(store, "replace_setting", lambda *_: False)
+    with pytest.raises(StoreError, match="try again"):
+        here.add_rule("mail", "NOOP: 250")
+    assert not here.rules("mail")

@@ -42,6 +42,20 @@ def test_the_page_alone_shows_and_changes_what_others_write(tmp_path):
             page.fetch("livez")
 
 
+def test_the_page_alone_says_when_there_was_no_store(tmp_path, capfd, monkeypatch):
+    """It starts all the same: in a container it may come before the servers."""
+    for name in [name for name in os.environ if name.startswith("MP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    show = ["web", "--store", "TYPO.db", "--listen", "localhost:0", "--timeout", "0.01"]
+    assert main(show) == 0
+    said = capfd.readouterr()
+    assert f"there was no store at {tmp_path / 'TYPO.db'}" in said.err
+    assert "accessible via" in said.out
+    assert main(show) == 0
+    assert capfd.readouterr().err == ""
+
+
 def test_serve_speaks_https_with_the_user_s_certificate_which_has_mailpit_s_names(tmp_path):
     with Authority() as authority:
         chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"

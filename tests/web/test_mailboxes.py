@@ -64,10 +64,30 @@ def test_a_message_sent_by_http_is_in_the_mailbox_it_was_sent_to(site):
 
 
 @pytest.mark.parametrize(
-    ("text", "name"), [("a/b\\c", "a_b_c"), ("..", ""), ("a\r\nb\u202e", "a__b_"), ("x" * 999, "x" * 200)]
+    ("text", "name"),
+    [
+        ("a/b\\c", "a~2Fb~5Cc"),
+        ("a_b_c", "a_b_c"),
+        ("..", "~2E~2E"),
+        ("a\r\nb\u202e ", "a~0D~0Ab~E2~80~AE~20"),
+        ("~", "~7E"),
+    ],
 )
 def test_a_mailboxs_name_is_one_piece_of_a_path(text, name):
     assert mailbox_name(text) == name
+
+
+def test_users_whose_names_differ_in_what_no_path_may_have_share_nothing(open_site):
+    names = ["team/ann", "team\\ann", "team_ann", "team~2Fann", "team"]
+    site = open_site(mailbox_by=MailboxBy.USER, policy={"users": dict.fromkeys(names, "secret")})
+    for name in names:
+        with smtplib.SMTP(site.server.host, site.server.port, timeout=10) as client:
+            client.login(name, "secret")
+            client.sendmail("ann@example.org", ["bob@example.org"], f"Subject: {name}\r\n\r\n")
+    boxes = ["team~2Fann", "team~5Cann", "team_ann", "team~7E2Fann", "team"]
+    for name, box in zip(names, boxes, strict=True):
+        (message,) = site.ask(f"/m/{box}/api/v1/messages").json["messages"]
+        assert message["Subject"] == name
 
 
 @pytest.fixture

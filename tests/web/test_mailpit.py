@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import smtplib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -248,6 +250,24 @@ def test_chaos_makes_the_servers_fail(open_site):
         answer = site.ask("/api/v1/chaos", "PUT", {"Sender": wrong})
         assert answer.status == 400
         assert text in answer.text
+
+
+def test_chaos_that_several_set_at_the_same_moment_is_that_of_one(open_site):
+    site = open_site(chaos=True)
+    use_rules, inside = site.server.use_rules, []
+
+    def use(rules, **instead_of):
+        inside.append(len(inside))
+        assert len(inside) == 1
+        use_rules(rules, **instead_of)
+        inside.pop()
+
+    site.server.use_rules = use
+    with ThreadPoolExecutor(4) as threads:
+        triggers = [{"Sender": {"ErrorCode": 500 + number, "Probability": 100}} for number in range(20)]
+        assert {one.status for one in threads.map(partial(site.ask, "/api/v1/chaos", "PUT"), triggers)} == {200}
+    (rule,) = site.server.rules
+    assert site.ask("/api/v1/chaos").json["Sender"]["ErrorCode"] == rule.actions[0].code
 
 
 def test_chaos_leaves_servers_alone_that_take_no_mail(site):

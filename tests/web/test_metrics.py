@@ -1,6 +1,8 @@
 """What Prometheus reads, and what tells a container's supervisor how the program is."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from smtpfix.errors import StoreError
 
@@ -31,3 +33,18 @@ def test_a_program_is_alive_and_not_ready_while_its_store_is_away(site, monkeypa
     assert (site.ask("/livez").status, site.ask("/readyz").status) == (200, 200)
     monkeypatch.setattr(site.store, "last_change", away)
     assert (site.ask("/livez").status, site.ask("/readyz").status) == (200, 503)
+
+
+def test_messages_that_are_deleted_at_the_same_moment_are_all_counted(site, monkeypatch):
+    ids = [site.send(), site.send()]
+    delete, both = site.store.delete, threading.Barrier(2)
+
+    def delete_both(which):
+        both.wait(10)
+        return delete(which)
+
+    monkeypatch.setattr(site.store, "delete", delete_both)
+    with ThreadPoolExecutor(2) as threads:
+        answers = threads.map(lambda id_: site.ask("/api/v1/messages", "DELETE", {"IDs": [id_]}), ids)
+        assert [answer.status for answer in answers] == [200, 200]
+    assert "mailpit_messages_deleted_total 2" in site.ask("/metrics").text

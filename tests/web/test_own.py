@@ -1,5 +1,6 @@
 """The program's own API: waiting for a message in one request, how it came, and sessions."""
 
+import json
 import threading
 from contextlib import closing
 
@@ -9,6 +10,8 @@ from smtpfix import Reply
 from smtpfix.store.mailboxes import MailboxBy
 from smtpfix.store.opening import open_store
 from smtpfix.store.store import MOST_CHANGES, Kind
+from smtpfix.web import exchange
+from smtpfix.web.exchange import as_json
 from smtpfix.web.extract import codes, links
 from smtpfix.web.runner import WebServer
 from smtpfix.web.settings import WebSettings
@@ -254,3 +257,18 @@ def test_waiting_goes_through_more_changes_than_the_journal_gives_at_once(site):
         site.store._note(db, ((Kind.SESSION, None, {"id": "x"}) for _ in range(MOST_CHANGES + 1)))
     wanted = site.send()
     assert site.ask(f"{WAIT}?since={seq}&timeout=0").json["messages"][0]["message"]["ID"] == wanted
+
+
+VALUES = {
+    "": None,
+    "text": 'a\u20ac\U0001f600\ud800"\\' * 5,
+    "list": [1, "x" * 20, [], {}, [{"deep": ["y" * 30]}]],
+    "object": {"a": 1.5, "b": {"c": True}},
+}
+
+
+@pytest.mark.parametrize("depth", range(6))
+@pytest.mark.parametrize("value", [VALUES, [], {}, [VALUES], "x" * 50, 7])
+def test_json_that_is_made_in_pieces_is_the_same(monkeypatch, value, depth):
+    monkeypatch.setattr(exchange, "_LARGE", 7)
+    assert as_json(value, depth=depth).body.decode() == json.dumps(value, separators=(",", ":"))
