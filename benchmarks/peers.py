@@ -45,6 +45,8 @@ class Peer:
     """Largest message in octets it takes as it comes."""
     commit: str | None = None
     """The commit of this project that it is; None: what lies in the folder, or another project."""
+    extras: str = ""
+    """The extras of this project that are installed with it, as pip has them: ``[web,fast]``."""
 
     @property
     def is_ours(self) -> bool:
@@ -81,6 +83,9 @@ def earlier(revision: str) -> Peer:
     return replace(now, name=f"{BEFORE}{commit}", commit=commit)
 
 
+_COMPLETE: Final = replace(PEERS[SUBJECT], extras="[fast,legacy-tls,postgres,scram,stapling,web]")
+"""This project with what its web server, its stores and its audit can use. Those who measure fixtures go without."""
+
 _SMTP_SOURCE_PATHS: Final = os.pathsep.join(("/usr/sbin", "/usr/libexec/postfix", "/usr/local/sbin"))
 
 
@@ -114,6 +119,12 @@ class Ring:
         """Return the interpreter of a peer's environment."""
         return self._pythons[peer.name]
 
+    def complete(self) -> Path:
+        """Return the interpreter of an environment with smtpfix and its extras. Raises `StepFailedError`."""
+        if _COMPLETE.extras not in self._pythons:
+            self._pythons[_COMPLETE.extras] = self._environment(_COMPLETE)
+        return self._pythons[_COMPLETE.extras]
+
     def start(self, peer: Peer, mode: str = "plain", *extra: str) -> Server:
         """Start a peer's server on the servers' core. Raises `StepFailedError`."""
         if mode not in peer.modes:
@@ -135,10 +146,11 @@ class Ring:
             self._pythons[peer.name] = self._environment(peer)
 
     def _environment(self, peer: Peer) -> Path:
-        folder = self.cache / f"{peer.name.replace(' ', '-')}-{sys.version_info[0]}.{sys.version_info[1]}"
+        name = peer.name.replace(" ", "-") + ("-complete" if peer.extras else "")
+        folder = self.cache / f"{name}-{sys.version_info[0]}.{sys.version_info[1]}"
         python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
         done = folder / "done.json"
-        wanted: list[str] = [*peer.requirements]
+        wanted: list[str] = [*peer.requirements, *filter(None, [peer.extras])]
         if peer.is_ours:
             wanted.append(peer.commit or _digest_of_sources())
         if not done.exists() or json.loads(done.read_text()) != wanted:
@@ -150,7 +162,9 @@ class Ring:
             run([*pip, *peer.requirements], timeout=600)
             if peer.is_ours:
                 copy = _checkout(self.scratch, peer.commit) if peer.commit else _copy_of_sources(self.scratch)
-                run([*pip, copy], timeout=600)  # a folder is installed anew even if its version is the same
+                run(
+                    [*pip, f"{copy}{peer.extras}"], timeout=600
+                )  # a folder is installed anew even if its version is the same
             done.write_text(json.dumps(wanted))
         return python
 

@@ -10,7 +10,7 @@ import select
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -34,6 +34,8 @@ def _cores() -> tuple[set[int], set[int]]:
 
 
 SERVER_CORES, LOAD_CORES = _cores()
+TWO_CORES: Final = {*sorted(LOAD_CORES)[-1:], *SERVER_CORES}
+"""For what uses all cores there are; empty where they cannot be kept apart."""
 
 
 @contextlib.contextmanager
@@ -67,8 +69,9 @@ def run(
     cwd: Path | None = None,
     timeout: float = PATIENCE,
     more: Mapping[str, str] | None = None,
+    good: Collection[int] = (0,),
 ) -> str:
-    """Run a program to its end and return what it printed. Raises `StepFailedError`."""
+    """Run a program to its end and return what it printed; `good` are its good statuses. Raises `StepFailedError`."""
     try:
         with on_cores(cores or set()):
             done = subprocess.run(
@@ -85,17 +88,24 @@ def run(
         raise StepFailedError(f"{Path(str(command[0])).name} was not done within {timeout:g} s") from None
     except OSError as error:
         raise StepFailedError(f"{Path(str(command[0])).name} does not start: {error.strerror}") from None
-    if done.returncode != 0:
+    if done.returncode not in good:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise StepFailedError(f"{Path(str(command[0])).name} ended with {done.returncode}: {''.join(last)[:200]}")
     return done.stdout
 
 
-def timed(command: Sequence[object], *, timeout: float = PATIENCE, cwd: Path | None = None) -> tuple[float, float]:
-    """Run a program on the load's cores; return its seconds by the wall and its seconds of CPU."""
+def timed(
+    command: Sequence[object],
+    *,
+    cores: set[int] = LOAD_CORES,
+    timeout: float = PATIENCE,
+    cwd: Path | None = None,
+    good: Collection[int] = (0,),
+) -> tuple[float, float]:
+    """Run a program; return its seconds by the wall and its seconds of CPU, those of its children among them."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    run(command, cores=LOAD_CORES, timeout=timeout, cwd=cwd)
+    run(command, cores=cores, timeout=timeout, cwd=cwd, good=good)
     wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

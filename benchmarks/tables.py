@@ -18,7 +18,10 @@ _TITLES: Final = {
     "start": "Start and stop of a server",
     "import": "Imports, and the start of pytest",
     "memory": "Memory",
+    "audit": "Audit of smtplib, on two cores",
 }
+_CPU: Final = {"audit": "CPU, µs a scenario"}
+"""What CPU is counted, where it is not the server's for each unit of the figure."""
 _NONE: Final = "-"
 
 
@@ -88,7 +91,8 @@ def _cpu(prefix: str, title: str, figures: list[Figure]) -> Grid:
             bracket = f" ({ratio:.2f})" if ratio is not None else ""
             cells.append(number(None if cpu is None else cpu * 1e6) + bracket)
         rows.append((figure.key.partition("/")[2], *cells))
-    return Grid(f"{prefix}/cpu", f"{title}: the server's CPU, µs each, and its ratio", ("", *who), tuple(rows))
+    counted = _CPU.get(prefix, "the server's CPU, µs each")
+    return Grid(f"{prefix}/cpu", f"{title}: {counted}, and its ratio", ("", *who), tuple(rows))
 
 
 def _list(figure: Figure) -> Grid:

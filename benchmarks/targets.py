@@ -76,6 +76,8 @@ TARGETS: Final = (
     Target("import/heavy modules imported by the unused plugin", 0),
     Target("memory/10,000 x 1 KiB, 10 sessions kept, kept", 1.9),
     Target("memory/20 x 10 MiB, peak beyond the content", 3),
+    Target("audit/the default set", 6),
+    Target("audit/everything", 20),
 )
 """In the order of docs/performance.md."""
 
