@@ -8,16 +8,14 @@ import os
 import pwd
 import re
 import shutil
-import socket
 import sys
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
 from .certificates import write_certificate
-from .processes import HERE, ROOT, SERVER_CORES, Child, StepFailedError, run
+from .processes import HERE, ROOT, SERVER_CORES, Child, StepFailedError, free_port, run, wait_for_port
 
 MODES: Final = ("plain", "starttls", "implicit-tls")
 BASE: Final = "smtp-sink"
@@ -177,7 +175,7 @@ class Server:
         self.versions: dict[str, str] = {}
         self.keeps = "nothing"
         if peer.program is None:
-            self.port = _free_port()
+            self.port = free_port()
             self._child: Child = _start_smtp_sink(self.port)
             return
         options = ["--mode", mode]
@@ -251,27 +249,18 @@ def _start_smtp_sink(port: int) -> _Sink:
     if os.geteuid() == 0:
         command += ["-u", _unprivileged()]
     sink = _Sink([*command, f"127.0.0.1:{port}", "1024"], cores=SERVER_CORES)
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return sink
-    sink.close()
-    raise StepFailedError("smtp-sink does not listen")
+    try:
+        wait_for_port(port)
+    except StepFailedError:
+        sink.close()
+        raise
+    return sink
 
 
 def _unprivileged() -> str:
     """Return a user without rights: smtp-sink insists on one when run by root."""
     names = {user.pw_name for user in pwd.getpwall() if user.pw_uid != 0}
     return "nobody" if "nobody" in names else min(names)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # smtpfix is installed as its users have it, not as its developers do

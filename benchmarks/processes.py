@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import select
+import socket
 import subprocess
 import tempfile
 import time
@@ -111,6 +112,26 @@ def timed(
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on, for programs that cannot choose one themselves."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, seconds: float = 30) -> None:
+    """Wait until somebody listens on a port. Raises `StepFailedError`."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if time.monotonic() > until:
+                raise StepFailedError(f"nobody listens after {seconds:g} s") from None
+            time.sleep(0.02)
+        else:
+            return
+
+
 class Child:
     """A program that reads commands and answers each with one line of JSON."""
 
@@ -204,6 +225,16 @@ def cpu_seconds(pid: int) -> float | None:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return None
+
+
+def cpu_of_all(pid: int) -> float | None:
+    """Return the CPU time of a process and its children that still run."""
+    try:
+        children = [int(one) for one in (_PROC / str(pid) / "task" / str(pid) / "children").read_text().split()]
+    except OSError:
+        children = []
+    found = [cpu_seconds(one) for one in (pid, *children)]
+    return None if found[0] is None else sum(filter(None, found))
 
 
 def memory(pid: int) -> tuple[int, int] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from . import dovecot
 from .peers import BASE, BEFORE, STOCK, SUBJECT
 from .results import Figure, Grid, Results
 from .targets import Target, judge
@@ -18,6 +19,7 @@ _TITLES: Final = {
     "start": "Start and stop of a server",
     "import": "Imports, and the start of pytest",
     "memory": "Memory",
+    "reading": "Reading over IMAP and POP3",
     "audit": "Audit of smtplib, on two cores",
 }
 _CPU: Final = {"audit": "CPU, µs a scenario"}
@@ -48,8 +50,9 @@ def all_tables(results: Results) -> list[Grid]:
             tables += [_list(figure) for figure in figures if figure.samples]
         elif figures:
             tables.append(_contest(prefix, title, figures))
-            if any(figure.cpu(who) is not None for figure in figures for who in figure.samples):
-                tables.append(_cpu(prefix, title, figures))
+            counted = [figure for figure in figures if any(figure.cpu(who) is not None for who in figure.samples)]
+            if counted:
+                tables.append(_cpu(prefix, title, counted))
     tables += results.grids.values()
     missing = _missing(results)
     if missing.rows:
@@ -60,7 +63,9 @@ def all_tables(results: Results) -> list[Grid]:
 def base_of(figure: Figure) -> str | None:
     """Return whom a figure's ratios refer to: the project as it was, where that takes part."""
     before = (who for who in figure.samples if who.startswith(BEFORE))
-    return next(before, None) or next((who for who in (BASE, STOCK, "smtpdfix") if who in figure.samples), None)
+    return next(before, None) or next(
+        (who for who in (BASE, STOCK, "smtpdfix", dovecot.NAME) if who in figure.samples), None
+    )
 
 
 def _contest(prefix: str, title: str, figures: list[Figure]) -> Grid:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from . import dovecot
 from .peers import MODES, SUBJECT
 from .results import Results
 from .start import THREAD
@@ -76,6 +77,9 @@ TARGETS: Final = (
     Target("import/heavy modules imported by the unused plugin", 0),
     Target("memory/10,000 x 1 KiB, 10 sessions kept, kept", 1.9),
     Target("memory/20 x 10 MiB, peak beyond the content", 3),
+    Target("reading/1,000 x 1 KiB: all in one FETCH", 1, dovecot.NAME),
+    Target("reading/1,000 x 1 KiB: a FETCH each", 1, dovecot.NAME),
+    Target("reading/1,000 x 1 KiB: ENVELOPE and BODYSTRUCTURE of all, the first time", 4, dovecot.NAME),
     Target("audit/the default set", 6),
     Target("audit/everything", 20),
 )
