@@ -95,7 +95,19 @@ def find_program(name: str) -> str | None:
 class Ring:
     """The peers of one run: their environments under the cache folder, made on first use."""
 
-    def __init__(self, peers: Iterable[Peer], cache: Path, scratch: Path) -> None:
+    def __init__(
+        self,
+        peers: Iterable[Peer],
+        cache: Path,
+        scratch: Path,
+        *,
+        maildev: Path | None = None,
+        postgres: str | None = None,
+    ) -> None:
+        self.maildev = maildev
+        """The folder that has MailDev; None: one in the cache folder."""
+        self.postgres = postgres
+        """The URL of an empty database; None: that of a server of our own."""
         self.cache = cache
         self.scratch = scratch
         self.absent: dict[str, str] = {}

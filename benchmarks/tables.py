@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from . import dovecot
+from . import dovecot, pages
 from .peers import BASE, BEFORE, STOCK, SUBJECT
 from .results import Figure, Grid, Results
 from .targets import Target, judge
@@ -20,6 +20,8 @@ _TITLES: Final = {
     "import": "Imports, and the start of pytest",
     "memory": "Memory",
     "reading": "Reading over IMAP and POP3",
+    "intake": "Mail that is taken, stored and shown",
+    "web": "The page and the APIs",
     "audit": "Audit of smtplib, on two cores",
 }
 _CPU: Final = {"audit": "CPU, µs a scenario"}
@@ -64,7 +66,7 @@ def base_of(figure: Figure) -> str | None:
     """Return whom a figure's ratios refer to: the project as it was, where that takes part."""
     before = (who for who in figure.samples if who.startswith(BEFORE))
     return next(before, None) or next(
-        (who for who in (BASE, STOCK, "smtpdfix", dovecot.NAME) if who in figure.samples), None
+        (who for who in (BASE, STOCK, "smtpdfix", dovecot.NAME, pages.MAILDEV) if who in figure.samples), None
     )
 
 
