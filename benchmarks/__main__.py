@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-from . import audit, fixture, growth, memory, reading, send, sink, start, startup, tls, web
+from . import audit, fixture, growth, handshake, memory, reading, send, sink, start, startup, tls, web
 from .peers import PEERS, Ring, earlier, postfix_version
 from .plot import write_plots
 from .report import as_json, markdown, show
@@ -25,6 +25,7 @@ KINDS: Final = {
     "memory": memory.measure,
     "growth": growth.measure,
     "send": send.measure,
+    "handshake": handshake.measure,
     "reading": reading.measure,
     "web": web.measure,
     "audit": audit.measure,

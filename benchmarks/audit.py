@@ -20,7 +20,7 @@ _STATUSES: Final = (0, 1)
 
 def turn(python: Path, options: tuple[str, ...], out: Path) -> tuple[Sample]:
     """Run an audit, and see that it is whole."""
-    command = [python, "-m", "smtpfix", "audit", *options, "--json", out, "smtplib"]
+    command = [python, "-P", "-m", "smtpfix", "audit", *options, "--json", out, "smtplib"]
     wall, cpu = timed(command, cores=TWO_CORES, cwd=out.parent, good=_STATUSES)
     found = json.loads(out.read_text(encoding="utf-8"))
     if not found["is_complete"]:

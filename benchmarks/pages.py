@@ -57,7 +57,7 @@ class Running:
 @contextmanager
 def started(ring: Ring, *arguments: object, is_page: bool = False) -> Iterator[Running]:
     """Run `smtpfix` until the end of the block. Raises `StepFailedError`."""
-    command = [str(ring.complete()), "-m", "smtpfix", *map(str, arguments)]
+    command = [str(ring.complete()), "-P", "-m", "smtpfix", *map(str, arguments)]
     with (
         on_cores(SERVER_CORES),
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()) as process,
