@@ -19,6 +19,8 @@ HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
 PATIENCE: Final = 180.0
 """Seconds that any one step may take."""
+_DESCRIPTORS: Final = 20_000
+"""More than anything here needs."""
 _PROC: Final = Path("/proc")
 
 
@@ -110,6 +112,15 @@ def timed(
     wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def raise_descriptors() -> int:
+    """Let this process, and those it starts, have as many file descriptors as may be; return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 def free_port() -> int:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import resource
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from smtpfix import Server
 from smtpfix.mail.envelope import Envelope
@@ -53,12 +55,23 @@ def seconds(act: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def resident() -> int:
+    """Return the octets of memory of this process; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
 def main() -> None:
     """Measure."""
     count = int(sys.argv[1])
-    made = messages(template(), count)
+    pattern = template()
+    before = resident()
+    made = messages(pattern, count)
     inbox = Inbox(count + 1)
     found = {"add": seconds(lambda: fill(inbox, made))}
+    found["octets"] = (resident() - before) / count
     last = f"user{count}@example.org"
     found["one(to=)"] = seconds(lambda: inbox.one(to=last))
     found["wait(1, to=)"] = seconds(lambda: inbox.wait(1, to=last))
