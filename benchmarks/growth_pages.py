@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Final
 
 from .pages import answered, started
@@ -29,6 +32,16 @@ _ANSWERS: Final = {
 _TIMES: Final = 5
 
 
+def _used(where: Path) -> int:
+    """Return the octets of a database without the pages that are free for what comes next."""
+    with closing(sqlite3.connect(where)) as database:
+        pages, free, size = (
+            int(database.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+    return (pages - free) * size
+
+
 def measure(ring: Ring, results: Results, counts: Sequence[int], rounds: int) -> None:
     """Fill a store of each size once, and ask each in turn."""
     found: dict[int, list[dict[str, float]]] = {count: [] for count in counts}
@@ -39,12 +52,12 @@ def measure(ring: Ring, results: Results, counts: Sequence[int], rounds: int) ->
             told = json.loads(
                 run([ring.complete(), HERE / "probes" / "store.py", where, count, count, OCTETS], timeout=600)
             )
-            octets[count] = where.stat().st_size / count
+            octets[count] = _used(where) / count
             with started(ring, "web", "--store", where, "--listen", "localhost:0", is_page=True) as page:
                 for path in _ANSWERS.values():
                     answered(page, path.replace("END", str(count - 10)), 1)  # counts them, until something changes
                 for _ in range(rounds):
-                    turn = {"messages stored": told["seconds"], "sessions stored": told["seconds of sessions"]}
+                    turn = {"messages stored": told["cpu"], "sessions stored": told["cpu of sessions"]}
                     for name, path in _ANSWERS.items():
                         sample = answered(page, path.replace("END", str(count - 10)), _TIMES)
                         turn[name] = sample.value / 1e3 if sample.cpu is None else sample.cpu

@@ -24,7 +24,7 @@ from smtpfix import Policy, Server
 from smtpfix.pki.authority import Authority
 from smtpfix.tls.side import TLS
 
-from .guard import Client, content
+from .counting import Client, content
 from .peers import ALONE, IN_C, MODES, SUBJECT, Ring
 from .processes import StepFailedError, cpu_of_all, environment, free_port, run, wait_for_port
 from .results import Figure, Results, Sample, take_turns

@@ -53,5 +53,5 @@ def table(
     shown = [f"{size:,.0f}" if size > 0 else "-" for size in sizes]
     judged = [size for size, count in zip(sizes, counts, strict=True) if size > 0 and count >= _ENOUGH]
     rows.append((taken, *shown, linear(judged)[-1] if judged else "-"))
-    columns = ("ms (µs each)", *(f"{count:,}" for count in counts), "linear")
+    columns = ("ms of CPU (µs each)", *(f"{count:,}" for count in counts), "linear")
     return Grid(f"growth/{what}", f"Growth with {what}", columns, tuple(rows))

@@ -49,10 +49,10 @@ def fill(inbox: Inbox, made: list[CapturedMessage]) -> None:
 
 
 def seconds(act: Callable[[], object]) -> float:
-    """Return how long something takes."""
-    began = time.perf_counter()
+    """Return the CPU time that something takes."""
+    began = time.process_time()
     act()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def resident() -> int:
@@ -81,10 +81,10 @@ def main() -> None:
 
     arriving = Inbox(count + 1)
     feeder = threading.Thread(target=fill, args=(arriving, made))
-    began = time.perf_counter()
+    began = time.process_time()
     feeder.start()
     arriving.wait(1, timeout=120, to=last)
-    found["wait(1, to=) while they come"] = time.perf_counter() - began
+    found["wait(1, to=) while they come"] = time.process_time() - began
     feeder.join()
     print(json.dumps(found))
 
