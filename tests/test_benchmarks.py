@@ -10,6 +10,8 @@ from benchmarks.scaling import growth, table
 from benchmarks.tables import all_tables
 from benchmarks.targets import TARGETS, Target, judge
 
+pytestmark = pytest.mark.once
+
 COUNTS = (10, 100, 1000)
 
 

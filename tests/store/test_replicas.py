@@ -12,7 +12,7 @@ import pytest
 from web_programs import BOUND, run
 
 MESSAGES = 200
-"""By each of two replicas; `python -m benchmarks.web --replicas` sends thousands."""
+"""By each of two replicas; `python -m benchmarks --only web` sends thousands."""
 
 
 def replica(url):
