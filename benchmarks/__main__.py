@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-from . import fixture, growth, memory, send, sink, start, startup, tls
+from . import audit, fixture, growth, handshake, memory, reading, send, sink, start, startup, tls, web
 from .peers import PEERS, Ring, earlier, postfix_version
 from .plot import write_plots
 from .report import as_json, markdown, show
@@ -25,6 +25,10 @@ KINDS: Final = {
     "memory": memory.measure,
     "growth": growth.measure,
     "send": send.measure,
+    "handshake": handshake.measure,
+    "reading": reading.measure,
+    "web": web.measure,
+    "audit": audit.measure,
 }
 _LEAST_ROUNDS: Final = 5
 _QUICK: Final = 0.1
@@ -42,7 +46,13 @@ def main() -> int:
         folder = Path(scratch)
         folder.chmod(0o755)  # smtp-sink gives up its rights
         peers = [*(PEERS[name] for name in arguments.peers), *map(earlier, arguments.before)]
-        ring = Ring(peers, arguments.cache.absolute(), folder)
+        ring = Ring(
+            peers,
+            arguments.cache.absolute(),
+            folder,
+            maildev=arguments.maildev and arguments.maildev.absolute(),
+            postgres=arguments.postgres,
+        )
         for name, why in ring.absent.items():
             results.note(f"{name}: not available, {why}")
         for name in PEERS:
@@ -75,6 +85,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=_count, default=None, help="turns of each peer after one warm-up (7)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work and 2 rounds, to see that it runs")
     parser.add_argument("--cache", type=Path, default=Path(".bench"), help="folder for the peers' environments")
+    parser.add_argument("--maildev", type=Path, metavar="FOLDER", help="where npm has put MailDev (one in the cache)")
+    parser.add_argument("--postgres", metavar="URL", help="an empty database (one that is made for the run)")
     parser.add_argument("--json", type=Path, help="file for everything, every sample included")
     parser.add_argument("--markdown", type=Path, help="file for the tables as docs/performance.md has them")
     parser.add_argument("--out", type=Path, help="folder for the plots")

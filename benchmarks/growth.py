@@ -1,22 +1,22 @@
-"""How smtpfix's cost grows: sessions, message size, recipients, messages in the inbox; where it stays linear."""
+"""How smtpfix's cost grows: sessions, message size, recipients, messages in the inbox, in a mailbox and in a store."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
-from . import sink
+from . import growth_pages, growth_reading, sink
 from .peers import SUBJECT, Ring, Server
-from .processes import HERE, LOAD_CORES, StepFailedError, run
+from .processes import HERE, LOAD_CORES, Child, StepFailedError, memory, raise_descriptors, run
 from .results import Figure, Grid, Results, Sample, take_turns
+from .scaling import linear, table
 from .sink import KIB, MIB, Load
 
-TOLERANCE: Final = 1.5
-"""How much more a unit may cost than at the cheapest smaller point, for growth to count as linear."""
-
-SESSIONS: Final = tuple(Load(f"{count:,}", KIB, max(2000, 20 * count), count) for count in (1, 10, 100, 1000))
+SESSIONS: Final = tuple(Load(f"{count:,}", KIB, max(2000, 20 * count), count) for count in (1, 10, 100, 1000, 5000))
 SIZES: Final = tuple(
     Load(name, size, messages)
     for name, size, messages in (
@@ -31,6 +31,8 @@ SIZES: Final = tuple(
 RECIPIENTS: Final = tuple(
     Load(f"{count:,}", KIB, max(2, 2000 // count), recipients=count) for count in (1, 10, 100, 1000, 10_000)
 )
+_SPARE: Final = 100
+"""File descriptors that a process needs for something else than sessions."""
 INBOX: Final = (10, 100, 1000, 10_000, 100_000)
 
 
@@ -38,16 +40,6 @@ def turn(ring: Ring, server: Server, load: Load) -> tuple[Sample]:
     """Return the seconds, and the server's CPU seconds, of one message."""
     (sample,) = sink.turn(ring, load, server)
     return (Sample(1 / sample.value, sample.cpu),)
-
-
-def linear(costs: Sequence[float]) -> list[str]:
-    """Say of each point whether a unit costs about what it did at the cheapest point before."""
-    said = []
-    for position, cost in enumerate(costs):
-        before = min(costs[:position], default=cost)
-        factor = cost / before if before else 1.0
-        said.append("yes" if factor <= TOLERANCE else f"no, {factor:.1f} x a unit")
-    return said
 
 
 def grow(
@@ -58,8 +50,9 @@ def grow(
     units: Callable[[Load], float],
     unit: str,
     rounds: int,
+    more: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> None:
-    """Measure smtpfix at each point, the points taking turns."""
+    """Measure smtpfix at each point, the points taking turns; `more` has columns, and cells by the loads' names."""
     figures: dict[str, Figure] = {}
     with ring.start(ring.peers[SUBJECT]) as server:
         figure = Figure(f"growth/{what}", "s a message", more_is_better=False)
@@ -75,11 +68,13 @@ def grow(
             f"{(figure.cpu(load.name) or 0.0) * 1e3:,.3f}",
             f"{cost * 1e6:,.3f}",
             said,
+            *(cells[load.name] for cells in more.values()),
         )
         for load, cost, said in zip(there, costs, linear(costs), strict=True)
     ]
-    rows += [(load.name, "-", "-", "-", figure.missing[load.name]) for load in loads if load.name in figure.missing]
-    columns = (what, "ms a message", "server CPU, ms a message", f"CPU, µs {unit}", "linear")
+    nothing = ("-",) * len(more)
+    rows += [(one.name, "-", "-", "-", why, *nothing) for one in loads if (why := figure.missing.get(one.name))]
+    columns = (what, "ms a message", "server CPU, ms a message", f"CPU, µs {unit}", "linear", *more)
     results.grids[f"growth/{what}"] = Grid(f"growth/{what}", f"Growth with {what}", columns, tuple(rows))
 
 
@@ -93,20 +88,26 @@ def grow_inbox(ring: Ring, results: Results, counts: Sequence[int], rounds: int)
                 found[count].append(json.loads(run([*probe, str(count)], cores=LOAD_CORES)))
     except StepFailedError as error:
         results.note(f"growth with messages in the inbox: {error}")
-    counts = [count for count in counts if found[count]]
-    if not counts:
-        return
-    operations = list(found[counts[0]][0])
-    rows = []
-    for operation in operations:
-        costs = [min(turn[operation] for turn in found[count]) for count in counts]
-        per_unit = [cost / count for cost, count in zip(costs, counts, strict=True)]
-        bad = [said for said in linear(per_unit) if said != "yes"]
-        cells = [f"{cost * 1e3:,.3f} ({unit * 1e6:,.2f})" for cost, unit in zip(costs, per_unit, strict=True)]
-        rows.append((operation, *cells, bad[-1] if bad else "yes"))
-    columns = ("ms (µs a message)", *(f"{count:,}" for count in counts), "linear")
-    key = "growth/messages in the inbox"
-    results.grids[key] = Grid(key, "Growth with messages in the inbox", columns, tuple(rows))
+    if found[counts[0]]:
+        octets = {count: min(turn.pop("octets") for turn in turns) for count, turns in found.items() if turns}
+        grid = table("messages in the inbox", found, octets)
+        results.grids[grid.key] = grid
+
+
+def open_sessions(ring: Ring, counts: Sequence[int]) -> dict[int, float]:
+    """Return the octets of memory that a session takes at each number of them that are open and have said EHLO."""
+    found = {}
+    for count in counts:
+        with ring.start(ring.peers[SUBJECT]) as server:
+            with Child([sys.executable, HERE / "clients" / "hold.py", server.port, 10], cores=LOAD_CORES) as few:
+                few.answer()
+            before = memory(server.pid)
+            with Child([sys.executable, HERE / "clients" / "hold.py", server.port, count], cores=LOAD_CORES) as many:
+                many.answer()
+                after = memory(server.pid)
+        if before is not None and after is not None:
+            found[count] = (after[0] - before[0]) / count
+    return found
 
 
 def measure(ring: Ring, results: Results, *, rounds: int, factor: float) -> None:
@@ -118,10 +119,23 @@ def measure(ring: Ring, results: Results, *, rounds: int, factor: float) -> None
     if ring.smtp_source is None:
         results.note("growth with sessions, size and recipients: smtp-source is not installed")
     else:
-        sessions = [load.scaled(factor) for load in SESSIONS]
+        descriptors = raise_descriptors()
+        sessions = [load.scaled(factor) for load in SESSIONS if load.sessions + _SPARE <= descriptors]
+        if len(sessions) < len(SESSIONS):
+            left_out = ", ".join(load.name for load in SESSIONS[len(sessions) :])
+            results.note(
+                f"growth with sessions: {left_out} left out, a process may have {descriptors:,} descriptors only"
+            )
         sizes = [load.scaled(factor) for load in (SIZES[:-1] if quick else SIZES)]
-        grow(ring, results, "sessions at the same time", sessions, lambda _: 1, "a message", rounds)
+        octets = open_sessions(ring, [load.sessions for load in sessions])
+        memory_of = {
+            load.name: f"{octets[load.sessions]:,.0f}" if octets.get(load.sessions) else "-" for load in sessions
+        }
+        columns = {"octets of memory a session": memory_of}
+        grow(ring, results, "sessions at the same time", sessions, lambda _: 1, "a message", rounds, columns)
         grow(ring, results, "message size", sizes, lambda load: load.size / KIB, "a KiB", rounds)
         recipients = [load.scaled(factor) for load in RECIPIENTS]
         grow(ring, results, "recipients", recipients, lambda load: load.recipients, "a recipient", rounds)
     grow_inbox(ring, results, INBOX[:-1] if quick else INBOX, min(rounds, 3))
+    for kind in (growth_reading, growth_pages):
+        kind.measure(ring, results, kind.COUNTS[:-1] if quick else kind.COUNTS, min(rounds, 3))

@@ -2,221 +2,47 @@
 
 ``python -m benchmarks.guard`` counts what smtpfix's own side calls while in-memory clients talk to it, compares with
 `budget.json`, and exits with 1 where something costs more. ``--renew`` writes what it counted as the new budget of this
-Python version. No sockets are used for the sessions, and nothing depends on how fast the machine is.
+Python version. It also counts what twice as much of everything costs: `guard_growth`.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import base64
-import concurrent.futures
 import contextlib
 import gc
 import json
-import math
 import ssl
 import sys
 import tempfile
 import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from smtpfix import ImapPolicy, Inbox, Policy, Pop3Policy, Server
-from smtpfix.conversation import conversation
-from smtpfix.imap import speech
-from smtpfix.pki.authority import Authority
+from smtpfix import Server
 from smtpfix.store.opening import open_store
 from smtpfix.store.row import entry_of
-from smtpfix.wire.loop import LOOP_THREAD
+
+from .counting import END, HEAD, MAIL, RCPT, Client, Tally, content, in_loop
+from .guard_growth import broken, steps
 
 BUDGET: Final = Path(__file__).with_name("budget.json")
 MARGIN: Final = {"calls": 0.03, "C calls": 0.03, "octets": 0.10}
 """Share by which a count may be over its budget; by kind."""
 ROOM: Final = 0.10
 """Share below its budget from which on a count is worth a new budget."""
-_PATIENCE: Final = 120.0
-_ROUNDS: Final = 12
-"""Flights that a TLS handshake may take, at the most."""
 
 Counts: TypeAlias = dict[str, float]
 """By kind: ``calls`` of Python functions, ``C calls``, ``octets``."""
 
 _KIB: Final = 1024
-_LINE: Final = b"The quick brown fox jumps over the lazy dog, again and again, and again, ok.\r\n"
-_HEAD: Final = b"From: <ann@example.org>\r\nTo: <bob@example.org>\r\nSubject: Measured\r\n\r\n"
-_MAIL: Final = b"MAIL FROM:<ann@example.org>\r\n"
-_RCPT: Final = b"RCPT TO:<bob@example.org>\r\n"
-_END: Final = b".\r\n"
-
-
-class Tally:
-    """Counts calls while it is on; only this thread's."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.c_calls = 0
-
-    @contextmanager
-    def on(self) -> Iterator[None]:
-        """Count what happens inside."""
-        sys.setprofile(self._seen)
-        try:
-            yield
-        finally:
-            sys.setprofile(None)
-
-    def _seen(self, _frame: object, event: str, argument: object) -> None:
-        if event == "call":
-            self.calls += 1
-        elif event == "c_call" and argument is not sys.setprofile:
-            self.c_calls += 1
-
-
-class Wire(asyncio.Transport):
-    """The server's end of a connection that only exists in memory."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": ("127.0.0.1", 40_000), "sockname": ("127.0.0.1", 25)})
-        self.sent = bytearray()
-        self._closing = False
-
-    def write(self, data: Any) -> None:
-        """Keep what the server sends."""
-        self.sent += data
-
-    def is_closing(self) -> bool:
-        """Return whether the server has closed."""
-        return self._closing
-
-    def close(self) -> None:
-        """Close."""
-        self._closing = True
-
-    abort = close
-
-    def pause_reading(self) -> None:
-        """Do nothing: the client never sends while it waits."""
-
-    resume_reading = pause_reading
-
-
-class Client:
-    """A client in memory; counts what the server does about it, not what it does itself."""
-
-    def __init__(self, server: Server, tally: Tally, *, context: ssl.SSLContext | None = None) -> None:
-        self._tally = tally
-        self._wire = Wire()
-        self._context = context
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls: ssl.SSLObject | None = None
-        with tally.on():
-            self._channel = server._serving.new_channel()  # noqa: SLF001 - what the listener calls for each connection
-            self._channel.connection_made(self._wire)
-        if server.mode == "implicit-tls":
-            self.start_tls()
-
-    def say(self, data: bytes, code: bytes, *, block: int = 65_536) -> None:
-        """Send octets in blocks and make sure that the last reply begins with a code."""
-        for start in range(0, len(data), block):
-            piece = data[start : start + block]
-            if self._tls is not None:
-                self._tls.write(piece)
-                piece = self._outgoing.read()
-            self._feed(piece)
-        answer = self._answer()
-        last = answer.removesuffix(b"\r\n").rpartition(b"\r\n")[2]
-        if not last.startswith(code):
-            raise RuntimeError(f"expected {code!r} to {data[:60]!r}, got {answer!r}")
-
-    def hello(self) -> None:
-        """Send EHLO."""
-        self.say(b"EHLO client.example.org\r\n", b"250")
-
-    def message(self, content: bytes, *, recipients: int = 1) -> None:
-        """Send a message, waiting for each reply."""
-        self.say(_MAIL, b"250")
-        for _ in range(recipients):
-            self.say(_RCPT, b"250")
-        self.say(b"DATA\r\n", b"354")
-        self.say(content + _END, b"250")
-
-    def pipelined_message(self, content: bytes) -> None:
-        """Send a message in two writes (RFC 2920)."""
-        self.say(_MAIL + _RCPT + b"DATA\r\n", b"354")
-        self.say(content + _END, b"250")
-
-    def upgrade(self) -> None:
-        """Send STARTTLS, shake hands and begin anew."""
-        self.hello()
-        self.say(b"STARTTLS\r\n", b"220")
-        self.start_tls()
-
-    def start_tls(self) -> None:
-        """Shake hands."""
-        assert self._context is not None  # noqa: S101 - whoever begins TLS was given one
-        self._tls = self._context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
-        for _ in range(_ROUNDS):
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
-            else:
-                self._feed(self._outgoing.read())
-                return
-            self._feed(self._outgoing.read())
-            self._take()
-        raise RuntimeError("the TLS handshake does not come to an end")
-
-    def quit(self) -> None:
-        """Say QUIT, and lose the connection."""
-        self.say(b"QUIT\r\n", b"221")
-        self.lose()
-
-    def lose(self) -> None:
-        """Lose the connection."""
-        with self._tally.on():
-            self._channel.connection_lost(None)
-
-    def _feed(self, data: bytes) -> None:
-        for start in range(0, len(data), 65_536):
-            piece = data[start : start + 65_536]
-            with self._tally.on():
-                view = self._channel.get_buffer(-1)
-                view[: len(piece)] = piece
-                self._channel.buffer_updated(len(piece))
-
-    def _take(self) -> bytes:
-        sent = bytes(self._wire.sent)
-        self._wire.sent.clear()
-        if self._tls is not None:
-            self._incoming.write(sent)
-        return sent
-
-    def _answer(self) -> bytes:
-        sent = self._take()
-        if self._tls is None:
-            return sent
-        pieces = []
-        for _ in range(_ROUNDS):
-            try:
-                pieces.append(self._tls.read(65_536))
-            except ssl.SSLWantReadError:
-                break
-        return b"".join(pieces)
-
-
-def content(size: int) -> bytes:
-    """Return a message's content of about so many octets."""
-    return _HEAD + _LINE * ((size - len(_HEAD)) // len(_LINE))
 
 
 class Measured:
     """The servers that are counted, one of each mode."""
 
-    def __init__(self, servers: dict[str, Server], context: ssl.SSLContext) -> None:
+    def __init__(self, servers: dict[str, Server[Any]], context: ssl.SSLContext) -> None:
         self._servers = servers
         self._context = context
 
@@ -295,7 +121,7 @@ class Measured:
         tallies = []
         for _ in range(2):
             for _ in range(100):
-                client.message(_HEAD)
+                client.message(HEAD)
             tally = Tally()
             with tally.on():
                 server.inbox.find(to="nobody@example.org")
@@ -327,8 +153,8 @@ class Measured:
         server, message = self._servers["plain"], content(size)
         client = Client(server, Tally())
         client.hello()
-        client.say(_MAIL + _RCPT + b"DATA\r\n", b"354")
-        stuffed = message + _END
+        client.say(MAIL + RCPT + b"DATA\r\n", b"354")
+        stuffed = message + END
         gc.collect()
         tracemalloc.start()
         tracemalloc.reset_peak()
@@ -385,6 +211,12 @@ FIGURES: Final[dict[str, Callable[[Measured], Counts]]] = {
         b"c FETCH 1 BODY[]\r\n",
         b"c OK",
     ),
+    "an APPEND of a message of 1 KiB": lambda measured: measured.reading(
+        "imap",
+        [(b"a LOGIN ann s3cret\r\n", b"a OK")],
+        b"c APPEND INBOX {%d+}\r\n%b\r\n" % (len(_SMALL), _SMALL),
+        b"c OK",
+    ),
     "a RETR of a message of 1 KiB": lambda measured: measured.reading(
         "pop3", [(b"USER ann\r\n", b"+OK"), (b"PASS s3cret\r\n", b"+OK")], b"RETR 1\r\n", b"."
     ),
@@ -396,44 +228,15 @@ FIGURES: Final[dict[str, Callable[[Measured], Counts]]] = {
 
 
 def count() -> dict[str, Counts]:
-    """Return every figure. The counting runs in the loop's thread, as the server does."""
-    with Authority() as authority:
-        users = {"ann": "s3cret"}
-        inbox = Inbox()
-        servers = {
-            "plain": Server(Policy("plain", users=users), authority=authority),
-            "starttls": Server(Policy("starttls"), authority=authority),
-            "implicit-tls": Server(Policy("implicit-tls"), authority=authority),
-            "read": Server(Policy("plain"), inbox=inbox),
-            "imap": Server(ImapPolicy("plain", users=users), inbox=inbox),
-            "pop3": Server(Pop3Policy("plain", users=users), inbox=inbox),
-        }
-        loop = LOOP_THREAD.hold()
-        try:
-            for server in servers.values():
-                server.start()
-            measured = Measured(servers, authority.client_context())
-            done: concurrent.futures.Future[dict[str, Counts]] = concurrent.futures.Future()
-            loop.call_soon_threadsafe(_count_here, measured, done)
-            return done.result(_PATIENCE)
-        finally:
-            for server in servers.values():
-                server.close()
-            LOOP_THREAD.release()
+    """Return every figure."""
 
-
-def _count_here(measured: Measured, done: concurrent.futures.Future[dict[str, Counts]]) -> None:
-    for module in (conversation, speech):
-        vars(module)["_TURN_TIME"] = math.inf  # on a busy machine an answer would be given in several turns
-    gc.disable()  # a collection would call finalizers whenever it likes
-    try:
+    def act(servers: dict[str, Server[Any]], context: ssl.SSLContext) -> dict[str, Counts]:
+        measured = Measured(servers, context)
         for figure in FIGURES.values():
             figure(measured)  # fills every cache
-        done.set_result({name: figure(measured) for name, figure in FIGURES.items()})
-    except BaseException as error:  # noqa: BLE001 - whoever waits has to hear of it
-        done.set_exception(error)
-    finally:
-        gc.enable()
+        return {name: figure(measured) for name, figure in FIGURES.items()}
+
+    return in_loop(act)
 
 
 def compare(counted: dict[str, Counts], budget: dict[str, Counts]) -> tuple[list[str], list[str]]:
@@ -469,10 +272,17 @@ def main() -> int:
     over, below = compare(counted, budgets.get(version, {}))
     for line in below:
         print(f"cheaper than its budget, renew it: {line}")
+    grown = steps()
+    for name, (first, second) in grown.items():
+        print(f"twice the {name}: {second / first if first > 0 else 0:.2f} times the calls")
+    faster = broken(grown)
     for line in over:
         print(f"OVER BUDGET: {line}", file=sys.stderr)
+    for line in faster:
+        print(f"GROWS FASTER: {line}", file=sys.stderr)
     print(f"Python {version}: {f'{len(over)} over budget' if over else 'within the budget'}")
-    return 1 if over else 0
+    print(f"{len(faster)} promises of growth broken" if faster else "nothing grows faster than what there is of it")
+    return 1 if over or faster else 0
 
 
 if __name__ == "__main__":

@@ -1,23 +1,22 @@
-"""What a TLS handshake costs the server, in CPU: ``python -m benchmarks.handshake``.
+"""What a TLS handshake costs the server, in CPU.
 
 First in memory, in this thread's CPU time: whole sessions with one message, beside what OpenSSL alone takes for such
 records. Then on sockets, in the CPU time of the server's processes: handshakes that two ``openssl s_time`` ask for,
-which is C and no limit, beside ``openssl s_server``. Medians, and the smallest and largest figures beside them.
+which is C and no limit, beside ``openssl s_server``.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import re
+import shutil
 import ssl
-import statistics
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,10 +24,14 @@ from smtpfix import Policy, Server
 from smtpfix.pki.authority import Authority
 from smtpfix.tls.side import TLS
 
-from .guard import Client, content
-from .processes import cpu_seconds, environment
+from .counting import Client, content
+from .peers import ALONE, IN_C, MODES, SUBJECT, Ring
+from .processes import StepFailedError, cpu_of_all, environment, free_port, run, wait_for_port
+from .results import Figure, Results, Sample, take_turns
 
 _SESSIONS: Final = 300
+_SECONDS: Final = 3
+"""That clients shake hands on sockets in a round."""
 _CLIENTS: Final = 2
 _RECORDS: Final = ((60, 200), (30, 20), (28, 20), (6, 40), (1100, 20), (6, 20))
 """Octets of what a client says in a session with one message, and of the answers."""
@@ -88,40 +91,40 @@ def _alone(server: ssl.SSLContext, context: ssl.SSLContext, watch: Stopwatch) ->
             far[1].read()
 
 
-def in_memory(rounds: int) -> None:
-    """Print what sessions cost, each kind in turn."""
+def _session_turn(session: Callable[[Stopwatch], None], sessions: int) -> tuple[Sample]:
+    watch = Stopwatch()
+    for _ in range(sessions):
+        session(watch)
+    return (Sample(watch.seconds / sessions * 1e6),)
+
+
+def in_memory(results: Results, sessions: int, rounds: int) -> None:
+    """Measure what sessions cost, each kind in turn."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    figure = Figure("handshake/in memory, a session with one message", "µs of CPU", more_is_better=False)
     with contextlib.ExitStack() as stack:
         authority = stack.enter_context(Authority())
-        servers = {
-            mode: stack.enter_context(Server(Policy(mode), authority=authority))
-            for mode in ("plain", "starttls", "implicit-tls")
-        }
+        servers = {mode: stack.enter_context(Server(Policy(mode), authority=authority)) for mode in MODES}
         side = servers["implicit-tls"]._issuing.new()  # noqa: SLF001 - for its context
         assert isinstance(side, TLS)  # noqa: S101 - as the policy has it
         bare = side._object.context  # noqa: SLF001 - as above
-        kinds: dict[str, Callable[[Stopwatch], None]] = {"OpenSSL alone": lambda watch: _alone(bare, context, watch)}
+        kinds: dict[str, Callable[[Stopwatch], None]] = {ALONE: partial(_alone, bare, context)}
         for mode, server in servers.items():
-            kinds[f"smtpfix, {mode}"] = lambda watch, server=server: _ours(server, context, watch)  # type: ignore[misc]
-        figures: dict[str, list[float]] = {name: [] for name in kinds}
-        for turn in range(rounds + 1):
-            for name, session in kinds.items():
-                watch = Stopwatch()
-                for _ in range(_SESSIONS):
-                    session(watch)
-                if turn:
-                    figures[name].append(watch.seconds / _SESSIONS * 1e6)
-    _print("in memory, a session with one message", figures)
+            kinds[f"{SUBJECT}, {mode}"] = partial(_ours, server, context)
+        take_turns([figure], {name: partial(_session_turn, kind, sessions) for name, kind in kinds.items()}, rounds)
+    results.add(figure)
 
 
 @contextlib.contextmanager
-def _serving(*options: str) -> Iterator[tuple[int, int]]:
-    """Run `smtpfix serve`; give its process and port."""
-    command = [sys.executable, "-m", "smtpfix", "serve", "--json", "--listen", "implicit-tls:0", *options]
+def _serving(python: Path, *options: str) -> Iterator[tuple[int, int]]:
+    command = [str(python), "-P", "-m", "smtpfix", "serve", "--json", "--listen", "implicit-tls:0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         assert process.stdout is not None  # noqa: S101 - it was asked for
-        port = int(json.loads(process.stdout.readline())["port"])
+        hello = process.stdout.readline()
+        if not hello:
+            raise StepFailedError(f"smtpfix serve {' '.join(options)} does not start")
+        port = int(json.loads(hello)["port"])
         reader = subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL)
         try:
             yield process.pid, port
@@ -133,17 +136,15 @@ def _serving(*options: str) -> Iterator[tuple[int, int]]:
 @contextlib.contextmanager
 def _in_c(folder: Path) -> Iterator[tuple[int, int]]:
     """Run OpenSSL's own server with a key of the same kind."""
-    key, chain, port = folder / "key.pem", folder / "chain.pem", 28_465
+    key, chain, port = folder / "key.pem", folder / "chain.pem", free_port()
     new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost"]
-    subprocess.run(
-        ["openssl", "req", "-x509", *new, "-keyout", key, "-out", chain], check=True, stderr=subprocess.DEVNULL
-    )
-    command = ["openssl", "s_server", "-accept", str(port), "-cert", chain, "-key", key, "-quiet"]
+    run(["openssl", "req", "-x509", *new, "-keyout", key, "-out", chain])
+    command = ["openssl", "s_server", "-accept", str(port), "-cert", str(chain), "-key", str(key), "-quiet"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            time.sleep(1)
+            wait_for_port(port)
             yield process.pid, port
         finally:
             process.terminate()
@@ -157,50 +158,38 @@ def _handshakes(port: int, seconds: int) -> int:
     return sum(int(match[1]) for one in told if (match := re.search(r"(\d+) connections in \d+ real", one)))
 
 
-def _processes(pid: int) -> list[int]:
-    below = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return [pid, *map(int, below)]
+def _sockets_turn(start: Callable[[], AbstractContextManager[tuple[int, int]]], seconds: int) -> tuple[Sample]:
+    with start() as (pid, port):
+        _handshakes(port, 1)
+        before = cpu_of_all(pid)
+        count = _handshakes(port, seconds)
+        after = cpu_of_all(pid)
+    if before is None or after is None or not count:
+        raise StepFailedError("no handshakes, or this system does not tell a process's CPU time")
+    return (Sample((after - before) / count * 1e6),)
 
 
-def on_sockets(rounds: int, seconds: int) -> None:
-    """Print what handshakes cost, each server in turn."""
-    figures: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        servers: dict[str, Callable[[], Any]] = {
-            "openssl s_server": lambda: _in_c(Path(folder)),
-            "smtpfix serve --loop asyncio": lambda: _serving("--loop", "asyncio"),
-            "smtpfix serve --loop uvloop": lambda: _serving("--loop", "uvloop"),
-            "smtpfix serve --workers 2": lambda: _serving("--workers", "2"),
-        }
-        for _ in range(rounds):
-            for name, start in servers.items():
-                with start() as (pid, port):
-                    _handshakes(port, 1)
-                    before = sum(cpu_seconds(one) or 0 for one in _processes(pid))
-                    count = _handshakes(port, seconds)
-                    spent = sum(cpu_seconds(one) or 0 for one in _processes(pid)) - before
-                    figures.setdefault(name, []).append(spent / max(1, count) * 1e6)
-    _print("on sockets, a handshake and no message", figures)
+def on_sockets(ring: Ring, results: Results, seconds: int, rounds: int) -> None:
+    """Measure what handshakes cost, each server in turn."""
+    figure = Figure("handshake/on sockets, a handshake and no message", "µs of CPU", more_is_better=False)
+    servers: dict[str, Callable[[], AbstractContextManager[tuple[int, int]]]] = {IN_C: partial(_in_c, ring.scratch)}
+    for options in ("--loop asyncio", "--loop uvloop", "--workers 2"):
+        servers[f"smtpfix serve {options}"] = partial(_serving, ring.complete(), *options.split())
+    turns = {name: partial(_sockets_turn, start, seconds) for name, start in servers.items()}
+    take_turns([figure], turns, rounds, warm_up=0)
+    results.add(figure)
 
 
-def _print(title: str, figures: dict[str, list[float]]) -> None:
-    first = statistics.median(next(iter(figures.values())))
-    print(f"| {title} | CPU, µs | of all | |\n|---|---|---|---|")
-    for name, values in figures.items():
-        middle = statistics.median(values)
-        print(f"| {name} | {middle:.0f} | {min(values):.0f} to {max(values):.0f} | {middle / first:.2f} |")
-    print(flush=True)
-
-
-def main() -> None:
-    """Read the command line and run."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.handshake", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="that clients shake hands on sockets in a round")
-    options = parser.parse_args()
-    in_memory(options.rounds)
-    on_sockets(options.rounds, options.seconds)
-
-
-if __name__ == "__main__":
-    main()
+def measure(ring: Ring, results: Results, *, rounds: int, factor: float) -> None:
+    """Measure both."""
+    if SUBJECT not in ring.peers:
+        results.note("handshake figures: smtpfix takes no part")
+        return
+    in_memory(results, max(10, round(_SESSIONS * factor)), rounds)
+    if shutil.which("openssl") is None:
+        results.note("handshakes on sockets: not available, the program openssl is not installed")
+        return
+    try:
+        on_sockets(ring, results, max(1, round(_SECONDS * factor)), rounds)
+    except StepFailedError as error:
+        results.note(f"handshakes on sockets: not available, {error}")

@@ -8,16 +8,14 @@ import os
 import pwd
 import re
 import shutil
-import socket
 import sys
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
 from .certificates import write_certificate
-from .processes import HERE, ROOT, SERVER_CORES, Child, StepFailedError, run
+from .processes import HERE, ROOT, SERVER_CORES, Child, StepFailedError, free_port, run, wait_for_port
 
 MODES: Final = ("plain", "starttls", "implicit-tls")
 BASE: Final = "smtp-sink"
@@ -25,6 +23,9 @@ BASE: Final = "smtp-sink"
 STOCK: Final = "aiosmtpd"
 """What they are divided by where smtp-sink cannot take part."""
 SUBJECT: Final = "smtpfix"
+ALONE: Final = "OpenSSL alone"
+IN_C: Final = "openssl s_server"
+"""What handshakes are divided by: in memory, and on sockets."""
 BEFORE: Final = f"{SUBJECT} at "
 """What the name of this project begins with as it was at a commit."""
 
@@ -45,6 +46,8 @@ class Peer:
     """Largest message in octets it takes as it comes."""
     commit: str | None = None
     """The commit of this project that it is; None: what lies in the folder, or another project."""
+    extras: str = ""
+    """The extras of this project that are installed with it, as pip has them: ``[web,fast]``."""
 
     @property
     def is_ours(self) -> bool:
@@ -81,6 +84,9 @@ def earlier(revision: str) -> Peer:
     return replace(now, name=f"{BEFORE}{commit}", commit=commit)
 
 
+_COMPLETE: Final = replace(PEERS[SUBJECT], extras="[fast,legacy-tls,postgres,scram,stapling,web]")
+"""This project with what its web server, its stores and its audit can use. Those who measure fixtures go without."""
+
 _SMTP_SOURCE_PATHS: Final = os.pathsep.join(("/usr/sbin", "/usr/libexec/postfix", "/usr/local/sbin"))
 
 
@@ -92,7 +98,19 @@ def find_program(name: str) -> str | None:
 class Ring:
     """The peers of one run: their environments under the cache folder, made on first use."""
 
-    def __init__(self, peers: Iterable[Peer], cache: Path, scratch: Path) -> None:
+    def __init__(
+        self,
+        peers: Iterable[Peer],
+        cache: Path,
+        scratch: Path,
+        *,
+        maildev: Path | None = None,
+        postgres: str | None = None,
+    ) -> None:
+        self.maildev = maildev
+        """The folder that has MailDev; None: one in the cache folder."""
+        self.postgres = postgres
+        """The URL of an empty database; None: that of a server of our own."""
         self.cache = cache
         self.scratch = scratch
         self.absent: dict[str, str] = {}
@@ -113,6 +131,12 @@ class Ring:
     def python(self, peer: Peer) -> Path:
         """Return the interpreter of a peer's environment."""
         return self._pythons[peer.name]
+
+    def complete(self) -> Path:
+        """Return the interpreter of an environment with smtpfix and its extras. Raises `StepFailedError`."""
+        if _COMPLETE.extras not in self._pythons:
+            self._pythons[_COMPLETE.extras] = self._environment(_COMPLETE)
+        return self._pythons[_COMPLETE.extras]
 
     def start(self, peer: Peer, mode: str = "plain", *extra: str) -> Server:
         """Start a peer's server on the servers' core. Raises `StepFailedError`."""
@@ -135,10 +159,11 @@ class Ring:
             self._pythons[peer.name] = self._environment(peer)
 
     def _environment(self, peer: Peer) -> Path:
-        folder = self.cache / f"{peer.name.replace(' ', '-')}-{sys.version_info[0]}.{sys.version_info[1]}"
+        name = peer.name.replace(" ", "-") + ("-complete" if peer.extras else "")
+        folder = self.cache / f"{name}-{sys.version_info[0]}.{sys.version_info[1]}"
         python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
         done = folder / "done.json"
-        wanted: list[str] = [*peer.requirements]
+        wanted: list[str] = [*peer.requirements, *filter(None, [peer.extras])]
         if peer.is_ours:
             wanted.append(peer.commit or _digest_of_sources())
         if not done.exists() or json.loads(done.read_text()) != wanted:
@@ -150,7 +175,9 @@ class Ring:
             run([*pip, *peer.requirements], timeout=600)
             if peer.is_ours:
                 copy = _checkout(self.scratch, peer.commit) if peer.commit else _copy_of_sources(self.scratch)
-                run([*pip, copy], timeout=600)  # a folder is installed anew even if its version is the same
+                run(
+                    [*pip, f"{copy}{peer.extras}"], timeout=600
+                )  # a folder is installed anew even if its version is the same
             done.write_text(json.dumps(wanted))
         return python
 
@@ -163,7 +190,7 @@ class Server:
         self.versions: dict[str, str] = {}
         self.keeps = "nothing"
         if peer.program is None:
-            self.port = _free_port()
+            self.port = free_port()
             self._child: Child = _start_smtp_sink(self.port)
             return
         options = ["--mode", mode]
@@ -237,27 +264,18 @@ def _start_smtp_sink(port: int) -> _Sink:
     if os.geteuid() == 0:
         command += ["-u", _unprivileged()]
     sink = _Sink([*command, f"127.0.0.1:{port}", "1024"], cores=SERVER_CORES)
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return sink
-    sink.close()
-    raise StepFailedError("smtp-sink does not listen")
+    try:
+        wait_for_port(port)
+    except StepFailedError:
+        sink.close()
+        raise
+    return sink
 
 
 def _unprivileged() -> str:
     """Return a user without rights: smtp-sink insists on one when run by root."""
     names = {user.pw_name for user in pwd.getpwall() if user.pw_uid != 0}
     return "nobody" if "nobody" in names else min(names)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # smtpfix is installed as its users have it, not as its developers do

@@ -7,10 +7,11 @@ import json
 import os
 import resource
 import select
+import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -18,6 +19,8 @@ HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
 PATIENCE: Final = 180.0
 """Seconds that any one step may take."""
+_DESCRIPTORS: Final = 20_000
+"""More than anything here needs."""
 _PROC: Final = Path("/proc")
 
 
@@ -34,6 +37,8 @@ def _cores() -> tuple[set[int], set[int]]:
 
 
 SERVER_CORES, LOAD_CORES = _cores()
+TWO_CORES: Final = {*sorted(LOAD_CORES)[-1:], *SERVER_CORES}
+"""For what uses all cores there are; empty where they cannot be kept apart."""
 
 
 @contextlib.contextmanager
@@ -67,8 +72,9 @@ def run(
     cwd: Path | None = None,
     timeout: float = PATIENCE,
     more: Mapping[str, str] | None = None,
+    good: Collection[int] = (0,),
 ) -> str:
-    """Run a program to its end and return what it printed. Raises `StepFailedError`."""
+    """Run a program to its end and return what it printed; `good` are its good statuses. Raises `StepFailedError`."""
     try:
         with on_cores(cores or set()):
             done = subprocess.run(
@@ -85,20 +91,56 @@ def run(
         raise StepFailedError(f"{Path(str(command[0])).name} was not done within {timeout:g} s") from None
     except OSError as error:
         raise StepFailedError(f"{Path(str(command[0])).name} does not start: {error.strerror}") from None
-    if done.returncode != 0:
+    if done.returncode not in good:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise StepFailedError(f"{Path(str(command[0])).name} ended with {done.returncode}: {''.join(last)[:200]}")
     return done.stdout
 
 
-def timed(command: Sequence[object], *, timeout: float = PATIENCE, cwd: Path | None = None) -> tuple[float, float]:
-    """Run a program on the load's cores; return its seconds by the wall and its seconds of CPU."""
+def timed(
+    command: Sequence[object],
+    *,
+    cores: set[int] = LOAD_CORES,
+    timeout: float = PATIENCE,
+    cwd: Path | None = None,
+    good: Collection[int] = (0,),
+) -> tuple[float, float]:
+    """Run a program; return its seconds by the wall and its seconds of CPU, those of its children among them."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    run(command, cores=LOAD_CORES, timeout=timeout, cwd=cwd)
+    run(command, cores=cores, timeout=timeout, cwd=cwd, good=good)
     wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def raise_descriptors() -> int:
+    """Let this process, and those it starts, have as many file descriptors as may be; return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on, for programs that cannot choose one themselves."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, seconds: float = 30) -> None:
+    """Wait until somebody listens on a port. Raises `StepFailedError`."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if time.monotonic() > until:
+                raise StepFailedError(f"nobody listens after {seconds:g} s") from None
+            time.sleep(0.02)
+        else:
+            return
 
 
 class Child:
@@ -194,6 +236,16 @@ def cpu_seconds(pid: int) -> float | None:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return None
+
+
+def cpu_of_all(pid: int) -> float | None:
+    """Return the CPU time of a process and its children that still run."""
+    try:
+        children = [int(one) for one in (_PROC / str(pid) / "task" / str(pid) / "children").read_text().split()]
+    except OSError:
+        children = []
+    found = [cpu_seconds(one) for one in (pid, *children)]
+    return None if found[0] is None else sum(filter(None, found))
 
 
 def memory(pid: int) -> tuple[int, int] | None:

@@ -1,290 +1,202 @@
-"""What reading mail over IMAP costs: ``python -m benchmarks.reading`` beside Dovecot, where that is installed.
-
-Each server holds the same messages; a client on a socket asks for them and throws them away. The best of several runs.
-"""
+"""What reading mail over IMAP and POP3 costs, beside Dovecot, which has the same messages in Maildirs."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import os
-import pwd
-import resource
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import count as counter
 from pathlib import Path
 from typing import Final
 
-from smtpfix import ImapPolicy, Pop3Policy, Server
+from . import dovecot
+from .peers import Peer, Ring
+from .processes import HERE, LOAD_CORES, SERVER_CORES, Child, StepFailedError, cpu_of_all, memory, reset_peak
+from .results import Figure, Results, Sample, take_turns
+from .sink import KIB, MIB
 
-COUNT: Final = 1_000
+COUNT: Final = 1000
 _HEAD: Final = (
-    b"From: Shop <shop@example.org>\r\nTo: ann@example.org\r\nSubject: Order %d\r\nMessage-ID: <%d@example.org>\r\n\r\n"
+    b"From: Shop <shop@example.org>\r\nTo: ann@example.org\r\n"
+    b"Subject: Order %d\r\nMessage-ID: <order@example.org>\r\n\r\n"
 )
 _LINE: Final = b"x" * 78 + b"\r\n"
-_WITHIN: Final = 60.0
-_DOVECOT: Final = """\
-base_dir = {folder}/run
-log_path = {folder}/log
-protocols = imap
-ssl = no
-disable_plaintext_auth = no
-default_internal_user = {user}
-default_internal_group = {group}
-default_login_user = {user}
-mail_location = maildir:{folder}/mail
-mail_uid = {user}
-mail_gid = {group}
-first_valid_uid = 1
-passdb {{
-  driver = static
-  args = password=s3cret
-}}
-userdb {{
-  driver = static
-  args = uid={user} gid={group} home={folder}
-}}
-service imap-login {{
-  chroot =
-  inet_listener imap {{
-    address = 127.0.0.1
-    port = {port}
-  }}
-  inet_listener imaps {{
-    port = 0
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-"""
+_OVER_IMAP: Final = {
+    "ENVELOPE and BODYSTRUCTURE of all, the first time": "ask FETCH 1:* (ENVELOPE BODYSTRUCTURE)",
+    "all in one FETCH": "ask FETCH 1:* (BODY.PEEK[])",
+    "flags, UIDs and sizes of all in one FETCH": "ask FETCH 1:* (FLAGS UID RFC822.SIZE)",
+    "a FETCH each": "each 1 COUNT FETCH {} (BODY.PEEK[])",
+    "an APPEND each": "append COUNT Archive FILE",
+}
+_OVER_POP3: Final = {"POP3, a RETR each": "each 1 COUNT RETR {}"}
+_ALL_OF_IT: Final = ("all in one FETCH", "a FETCH each", "POP3, a RETR each")
+"""What has to bring every octet of every message."""
+IDLE: Final = 100
+_LARGE: Final = 32 * MIB
+_TOO_LARGE: Final = 34 * MIB
+"""More than ``servers/run_reading.py`` takes."""
 
 
-class Reader:
-    """A client that throws away what it reads."""
+@dataclass(frozen=True)
+class Place:
+    """A server whose mail is read."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), _WITHIN)
-        self._file = self._socket.makefile("rb")
-        self._file.readline()
-
-    def ask(self, command: str) -> None:
-        """Say an IMAP command, and read its answer."""
-        self.say(f"a {command}\r\n".encode())
-        self.answer()
-
-    def say(self, *parts: bytes) -> None:
-        """Say octets."""
-        for part in parts:
-            self._socket.sendall(part)
-
-    def line(self) -> bytes:
-        """Return the next line."""
-        return self._file.readline()
-
-    def answer(self) -> None:
-        """Read the answer to a command."""
-        while not (line := self.line()).startswith(b"a "):
-            if not line:
-                raise ConnectionError("the server has closed the connection")
-            if line.endswith(b"}\r\n"):
-                self._file.read(int(line[line.rindex(b"{") + 1 : -3]))
-
-    def ask_pop3(self, command: str) -> None:
-        """Say a POP3 command, and read its reply."""
-        self._socket.sendall(f"{command}\r\n".encode())
-        self._file.readline()
-        if command.startswith("RETR"):
-            while self._file.readline() != b".\r\n":
-                pass
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._file.close()
-        self._socket.close()
+    imap: int
+    pop3: int
+    pid: int
+    fill: Callable[[str, int, Path], object]
+    """Gives a user so many messages with the octets of a file, in which ``%d`` is their number."""
 
 
-def message(number: int, size: int) -> bytes:
-    """Return a message of about so many octets."""
-    head = _HEAD % (number, number)
-    return head + _LINE * max(1, (size - len(head)) // len(_LINE))
+def message_file(folder: Path, size: int) -> Path:
+    """Write what messages of about so many octets are made from."""
+    path = folder / f"read-{size}"
+    path.write_bytes(_HEAD + _LINE * max(1, (size - len(_HEAD)) // len(_LINE)))
+    return path
 
 
 @contextlib.contextmanager
-def own(size: int) -> Iterator[int]:
-    """Run this project's server with so many messages; give its port."""
-    with Server(ImapPolicy(users={"ann": "s3cret"}, host="127.0.0.1")) as server:
-        for number in range(COUNT):
-            server.put(message(number, size), to="ann")
-        yield server.port
+def own(ring: Ring, peer: Peer) -> Iterator[Place]:
+    """Run this project's server. Raises `StepFailedError`."""
+    with Child([ring.python(peer), HERE / "servers" / "run_reading.py"], cores=SERVER_CORES) as server:
+        hello = server.answer(30)
+        ring.versions.update(hello["versions"])
+
+        def fill(user: str, count: int, file: Path) -> None:
+            server.ask(f"fill {user} {count} {file}")
+
+        yield Place(hello["imap"], hello["pop3"], server.pid, fill)
 
 
 @contextlib.contextmanager
-def dovecot(size: int) -> Iterator[int]:
-    """Run Dovecot with the same messages in a Maildir; give its port."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        account = pwd.getpwnam("dovecot") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-        for one in ("cur", "new", "tmp"):
-            (folder / "mail" / one).mkdir(parents=True)
-        for number in range(COUNT):
-            (folder / "mail" / "cur" / f"{number}.M1P1.host:2,S").write_bytes(message(number, size).replace(b"\r", b""))
-        for path in (folder, *folder.rglob("*")):
-            os.chown(path, account.pw_uid, account.pw_gid)
-        text = _DOVECOT.format(folder=folder, port=port, user=account.pw_name, group=account.pw_name)
-        (folder / "conf").write_text(text, encoding="ascii")
-        running = subprocess.Popen(["dovecot", "-F", "-c", str(folder / "conf")])
-        try:
-            _wait_for(port)
-            yield port
-        finally:
-            running.terminate()
-            running.wait(_WITHIN)
+def _dovecot(ring: Ring) -> Iterator[Place]:
+    with dovecot.running(ring.scratch / "dovecot") as server:
+        ring.versions["dovecot"] = server.version
+        yield Place(server.imap, server.pop3, server.pid, server.fill)
 
 
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + _WITHIN
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+class Reader(Child):
+    """A client that does as it is told, and throws away what it reads."""
+
+    def __init__(self, place: Place, protocol: str, user: str) -> None:
+        port = place.imap if protocol == "imap" else place.pop3
+        super().__init__(
+            [sys.executable, HERE / "clients" / "reading.py", protocol, port, user],
+            cores=LOAD_CORES,
+        )
+        self._place = place
+        self.answer(30)
+
+    def step(self, line: str, *, units: int = 1, octets: int = 0) -> Sample:
+        """Do what a line says; return its milliseconds, and the server's CPU seconds a unit.
+
+        Raises `StepFailedError`, also where fewer octets came.
+        """
+        before = cpu_of_all(self._place.pid)
+        found = self.ask(line)
+        after = cpu_of_all(self._place.pid)
+        if found["octets"] < octets:
+            raise StepFailedError(f"{line}: {found['octets']:,} octets came of {octets:,}")
+        return Sample(found["seconds"] * 1e3, None if before is None or after is None else (after - before) / units)
 
 
-def best(work: Callable[[], None], runs: int) -> float:
-    """Return the fewest milliseconds that some work took."""
-    taken = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        work()
-        taken.append((time.perf_counter() - began) * 1000)
-    return min(taken)
+def turn(place: Place, file: Path, count: int, users: Iterator[int]) -> list[Sample]:
+    """Read the messages of a new user in every way."""
+    user = f"u{next(users)}"
+    place.fill(user, count, file)
+    samples = []
+    for protocol, steps in (("imap", _OVER_IMAP), ("pop3", _OVER_POP3)):
+        with Reader(place, protocol, user) as client:
+            client.step("login")
+            if protocol == "imap":
+                client.step("ask CREATE Archive")
+                client.step("ask SELECT INBOX")
+            for name, line in steps.items():
+                octets = count * file.stat().st_size if name in _ALL_OF_IT else 0
+                told = line.replace("COUNT", str(count)).replace("FILE", str(file))
+                samples.append(client.step(told, units=count, octets=octets))
+    return samples
 
 
-def measured(port: int, runs: int) -> Iterator[tuple[str, float]]:
-    """Yield what reading costs, each with its name."""
-    reader = Reader(port)
-    reader.ask("LOGIN ann s3cret")
-    reader.ask("SELECT INBOX")
-    for command in ("FETCH 1:* (BODY.PEEK[])", "FETCH 1:* (FLAGS UID RFC822.SIZE)"):
-        yield command, best(lambda command=command: reader.ask(command), runs)  # type: ignore[misc]
-    first = best(lambda: reader.ask("FETCH 1:* (ENVELOPE BODYSTRUCTURE)"), 1)
-    yield "FETCH 1:* (ENVELOPE BODYSTRUCTURE), the first time", first
-
-    def one_by_one() -> None:
-        for number in range(1, COUNT + 1):
-            reader.ask(f"FETCH {number} (BODY.PEEK[])")
-
-    yield "FETCH n (BODY.PEEK[]), one by one", best(one_by_one, runs)
-    reader.close()
+def idle_turn(place: Place, file: Path, clients: int) -> tuple[Sample]:
+    """Let clients wait to be told of one message."""
+    with Reader(place, "imap", "u0") as client:
+        return (client.step(f"idle {clients} {file}", units=clients),)
 
 
-def by_pop3(size: int, runs: int) -> float:
-    """Return what RETR of each message costs."""
-    with Server(Pop3Policy(users={"ann": "s3cret"}, host="127.0.0.1")) as server:
-        for number in range(COUNT):
-            server.put(message(number, size), to="ann")
-        reader = Reader(server.port)
-        reader.ask_pop3("USER ann")
-        reader.ask_pop3("PASS s3cret")
-
-        def one_by_one() -> None:
-            for number in range(1, COUNT + 1):
-                reader.ask_pop3(f"RETR {number}")
-
-        found = best(one_by_one, runs)
-        reader.close()
-        return found
+def append_turn(place: Place, file: Path, *, is_kept: bool) -> tuple[Sample, Sample]:
+    """Append one large message; return how long it takes, and the MiB of memory more at the peak."""
+    with Reader(place, "imap", "u1") as client:
+        client.step("login")
+        client.step(f"{'append' if is_kept else 'refuse'} 1 INBOX {file}")
+        return _with_peak(place, lambda: client.step(f"{'append' if is_kept else 'refuse'} 1 INBOX {file}"))
 
 
-def by_append(size: int, limit: int, runs: int) -> tuple[float, float]:
-    """Return what APPEND of one message costs, kept or over the limit, and the MiB the process grew by at the most."""
-    content = message(0, size)
-    parts = [content[at : at + 2**20] for at in range(0, len(content), 2**20)]
-    with Server(ImapPolicy(users={"ann": "s3cret"}, host="127.0.0.1", append_limit=limit)) as server:
-        reader = Reader(server.port)
-        reader.ask("LOGIN ann s3cret")
-
-        def append() -> None:
-            reader.say(b"a APPEND Sent {%d+}\r\n" % len(content), *parts, b"\r\n")
-            reader.answer()
-
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        append()
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        found = best(append, runs)
-        reader.close()
-    return found, grown / 1024
+def fetch_turn(place: Place, file: Path, count: int) -> tuple[Sample, Sample]:
+    """Read many large messages in one FETCH."""
+    with Reader(place, "imap", "u2") as client:
+        client.step("login")
+        client.step("ask SELECT INBOX")
+        octets = count * file.stat().st_size
+        return _with_peak(place, lambda: client.step("ask FETCH 1:* (BODY.PEEK[])", units=count, octets=octets))
 
 
-def by_idle(clients: int, runs: int) -> float:
-    """Return what it costs until so many clients that idle have all been told of a message."""
-    with Server(ImapPolicy(users={"ann": "s3cret"}, host="127.0.0.1")) as server:
-        readers = [Reader(server.port) for _ in range(clients)]
-        for reader in readers:
-            reader.ask("LOGIN ann s3cret")
-            reader.ask("SELECT INBOX")
-            reader.say(b"a IDLE\r\n")
-            reader.line()
-
-        def tell_all() -> None:
-            server.put(message(0, 1024), to="ann")
-            for reader in readers:
-                while not reader.line().endswith(b" RECENT\r\n"):
-                    pass
-
-        found = best(tell_all, runs)
-        for reader in readers:
-            reader.close()
-    return found
+def _with_peak(place: Place, work: Callable[[], Sample]) -> tuple[Sample, Sample]:
+    reset_peak(place.pid)
+    before = memory(place.pid)
+    sample = work()
+    after = memory(place.pid)
+    if before is None or after is None:
+        raise StepFailedError("this system does not tell a process's memory")
+    return sample, Sample((after[1] - before[0]) / MIB)
 
 
-def memory_of_all(size: int) -> tuple[float, float]:
-    """Return the MiB of the messages, and those that the process grew by at the most while all of them were fetched."""
-    with own(size) as port:
-        reader = Reader(port)
-        reader.ask("LOGIN ann s3cret")
-        reader.ask("SELECT INBOX")
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        reader.ask("FETCH 1:* (BODY.PEEK[])")
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        reader.close()
-    return size * COUNT / 2**20, grown / 1024
+def measure(ring: Ring, results: Results, *, rounds: int, factor: float) -> None:
+    """Measure small messages beside Dovecot, and what is large, or many clients, on this project's server."""
+    count = max(10, round(COUNT * factor))
+    figures = [
+        Figure(f"reading/{COUNT:,} x 1 KiB: {name}", "ms", more_is_better=False) for name in (*_OVER_IMAP, *_OVER_POP3)
+    ]
+    with contextlib.ExitStack() as stack:
+        places = {}
+        makers = {peer.name: partial(own, ring, peer) for peer in ring.peers.values() if peer.is_ours}
+        for name, make in {**makers, dovecot.NAME: partial(_dovecot, ring)}.items():
+            try:
+                places[name] = stack.enter_context(make())
+            except StepFailedError as error:
+                for figure in figures:
+                    figure.missing[name] = str(error)
+        file = message_file(ring.scratch, KIB)
+        contestants = {name: partial(turn, place, file, count, counter(10)) for name, place in places.items()}
+        take_turns(figures, contestants, rounds)
+        results.add(*figures)
+        _large(ring, results, {name: place for name, place in places.items() if name != dovecot.NAME}, rounds, factor)
 
 
-def main() -> None:
-    """Print what everything costs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5)
-    runs = parser.parse_args().runs
-    servers = {"smtpfix": own} | ({"Dovecot": dovecot} if shutil.which("dovecot") else {})
-    for name, server in servers.items():
-        with server(1024) as port:
-            for what, milliseconds in measured(port, runs):
-                print(f"{name}, {COUNT} messages of 1 KiB: {what}: {milliseconds:.1f} ms")
-    print(f"smtpfix, {COUNT} messages of 1 KiB: RETR n, one by one: {by_pop3(1024, runs):.1f} ms")
-    for clients in (1, 100):
-        print(f"smtpfix, {clients} clients that IDLE, all told of a message: {by_idle(clients, runs * 10):.2f} ms")
-    size = 32 * 2**20
-    for what, limit in (("over the limit", 2**20), ("kept", 2 * size)):
-        milliseconds, grown = by_append(size, limit, runs)
-        print(f"smtpfix, one APPEND of 32 MiB, {what}: {milliseconds:.0f} ms, {grown:.1f} MiB of memory more")
-    whole, grown = memory_of_all(100 * 1024)
-    print(
-        f"smtpfix, {COUNT} messages of 100 KiB in one FETCH: {whole:.0f} MiB, which take {grown:.1f} MiB of memory more"
-    )
+def _large(ring: Ring, results: Results, places: dict[str, Place], rounds: int, factor: float) -> None:
+    idle = Figure(f"reading/{IDLE} clients in IDLE, all told of an APPEND", "ms", more_is_better=False)
+    file = message_file(ring.scratch, KIB)
+    take_turns([idle], {name: partial(idle_turn, place, file, IDLE) for name, place in places.items()}, rounds)
+    results.add(idle)
+    for name, size, is_kept in (("kept", _LARGE, True), ("over the limit", _TOO_LARGE, False)):
+        figures = _both(f"an APPEND of {size // MIB} MiB, {name}")
+        file = message_file(ring.scratch, size)
+        turns = {who: partial(append_turn, place, file, is_kept=is_kept) for who, place in places.items()}
+        take_turns(figures, turns, min(rounds, 3))
+        results.add(*figures)
+    count = max(10, round(COUNT * factor))
+    file = message_file(ring.scratch, 100 * KIB)
+    figures = _both(f"{COUNT:,} x 100 KiB in one FETCH")
+    for place in places.values():
+        place.fill("u2", count, file)  # it has filled accounts before
+    take_turns(figures, {who: partial(fetch_turn, place, file, count) for who, place in places.items()}, min(rounds, 3))
+    results.add(*figures)
 
 
-if __name__ == "__main__":
-    main()
+def _both(name: str) -> list[Figure]:
+    return [
+        Figure(f"reading/{name}", "ms", more_is_better=False),
+        Figure(f"reading/{name}: memory more at the peak", "MiB", more_is_better=False),
+    ]

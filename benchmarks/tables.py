@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from .peers import BASE, BEFORE, STOCK, SUBJECT
+from . import dovecot, pages
+from .peers import ALONE, BASE, BEFORE, IN_C, STOCK, SUBJECT
 from .results import Figure, Grid, Results
 from .targets import Target, judge
 
@@ -18,7 +19,17 @@ _TITLES: Final = {
     "start": "Start and stop of a server",
     "import": "Imports, and the start of pytest",
     "memory": "Memory",
+    "handshake": "TLS handshakes",
+    "reading": "Reading over IMAP and POP3",
+    "intake": "Mail that is taken, stored and shown",
+    "web": "The page and the APIs",
+    "audit": "Audit of smtplib, on two cores",
 }
+_CPU: Final = {"audit": "CPU, µs a scenario"}
+"""What CPU is counted, where it is not the server's for each unit of the figure."""
+_BASES: Final = (BASE, STOCK, "smtpdfix", dovecot.NAME, pages.MAILDEV, ALONE, IN_C)
+_LISTED: Final = ("import", "handshake")
+"""What has other contestants in each figure, so that each is a table."""
 _NONE: Final = "-"
 
 
@@ -41,12 +52,13 @@ def all_tables(results: Results) -> list[Grid]:
         tables.append(targets)
     for prefix, title in _TITLES.items():
         figures = [figure for key, figure in results.figures.items() if key.partition("/")[0] == prefix]
-        if prefix == "import":
-            tables += [_list(figure) for figure in figures if figure.samples]
+        if prefix in _LISTED:
+            tables += [_list(title, figure) for figure in figures if figure.samples]
         elif figures:
             tables.append(_contest(prefix, title, figures))
-            if any(figure.cpu(who) is not None for figure in figures for who in figure.samples):
-                tables.append(_cpu(prefix, title, figures))
+            counted = [figure for figure in figures if any(figure.cpu(who) is not None for who in figure.samples)]
+            if counted:
+                tables.append(_cpu(prefix, title, counted))
     tables += results.grids.values()
     missing = _missing(results)
     if missing.rows:
@@ -57,7 +69,7 @@ def all_tables(results: Results) -> list[Grid]:
 def base_of(figure: Figure) -> str | None:
     """Return whom a figure's ratios refer to: the project as it was, where that takes part."""
     before = (who for who in figure.samples if who.startswith(BEFORE))
-    return next(before, None) or next((who for who in (BASE, STOCK, "smtpdfix") if who in figure.samples), None)
+    return next(before, None) or next((who for who in _BASES if who in figure.samples), None)
 
 
 def _contest(prefix: str, title: str, figures: list[Figure]) -> Grid:
@@ -88,16 +100,21 @@ def _cpu(prefix: str, title: str, figures: list[Figure]) -> Grid:
             bracket = f" ({ratio:.2f})" if ratio is not None else ""
             cells.append(number(None if cpu is None else cpu * 1e6) + bracket)
         rows.append((figure.key.partition("/")[2], *cells))
-    return Grid(f"{prefix}/cpu", f"{title}: the server's CPU, µs each, and its ratio", ("", *who), tuple(rows))
+    counted = _CPU.get(prefix, "the server's CPU, µs each")
+    return Grid(f"{prefix}/cpu", f"{title}: {counted}, and its ratio", ("", *who), tuple(rows))
 
 
-def _list(figure: Figure) -> Grid:
+def _list(title: str, figure: Figure) -> Grid:
     rows = []
+    base = base_of(figure)
+    name = figure.key.partition("/")[2]
     for who in figure.samples:
+        ratio = figure.ratio(who, base) if base else None
+        bracket = f" ({ratio:.2f})" if ratio is not None else ""
         spread = figure.spread(who)
-        rows.append((who, number(figure.median(who)), _NONE if spread is None else f"{abs(spread):.0%}"))
-    columns = (figure.key.partition("/")[2], figure.unit, "middle half's width")
-    return Grid(figure.key, f"{_TITLES['import']}: {figure.key.partition('/')[2]}", columns, tuple(rows))
+        rows.append((who, number(figure.median(who)) + bracket, _NONE if spread is None else f"{abs(spread):.0%}"))
+    title = f"{title}: {name}" + (f" (in brackets: ratio to {base})" if base else "")
+    return Grid(figure.key, title, (name, figure.unit, "middle half's width"), tuple(rows))
 
 
 def _target_table(results: Results) -> Grid:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from . import dovecot, pages, web
 from .peers import MODES, SUBJECT
 from .results import Results
 from .start import THREAD
@@ -22,12 +23,15 @@ class Target:
     at_least: bool = False
     who: str = SUBJECT
     """Whose value it is."""
+    cpu: bool = False
+    """Whether it is on the CPU, in µs where it is absolute, instead of the value."""
 
     @property
     def text(self) -> str:
         """The bound in words."""
         sign = "≥" if self.at_least else "≤"
-        return f"{sign} {self.bound:.3g}" + (f" x {self.against}" if self.against else "")
+        unit = " µs of CPU" if self.cpu else ""
+        return f"{sign} {self.bound:.4g}" + (f" x {self.against}{unit and ' in CPU'}" if self.against else unit)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ def _throughput(load: str, stock: float, sink: float) -> tuple[Target, Target]:
     )
 
 
+_INTAKE: Final = "intake/2,000 octets, 10 connections kept"
+
 TARGETS: Final = (
     *_throughput("1 KiB, 10 sessions kept", 3.5, 0.40),
     *_throughput("1 KiB, 10 sessions, a connection each", 1.8, 0.30),
@@ -76,6 +82,20 @@ TARGETS: Final = (
     Target("import/heavy modules imported by the unused plugin", 0),
     Target("memory/10,000 x 1 KiB, 10 sessions kept, kept", 1.9),
     Target("memory/20 x 10 MiB, peak beyond the content", 3),
+    Target("reading/1,000 x 1 KiB: all in one FETCH", 1, dovecot.NAME),
+    Target("reading/1,000 x 1 KiB: a FETCH each", 1, dovecot.NAME),
+    Target("reading/1,000 x 1 KiB: ENVELOPE and BODYSTRUCTURE of all, the first time", 4, dovecot.NAME),
+    Target(_INTAKE, 2, pages.MAILDEV, at_least=True, who=web.SQLITE),
+    Target(_INTAKE, 1500, at_least=True, who=web.SQLITE),
+    Target(_INTAKE, 550, who=web.SQLITE, cpu=True),
+    Target(_INTAKE, 500, at_least=True, who=web.POSTGRES),
+    Target("web/two replicas on PostgreSQL together", 500, at_least=True),
+    Target("web/a page of 50 of 100,000", 5),
+    Target("web/a search in 100,000 without a match", 300),
+    Target("web/memory of smtpfix web with 100,000", 100),
+    Target("web/start, CPU more than without a page", 100),
+    Target("audit/the default set", 6),
+    Target("audit/everything", 20),
 )
 """In the order of docs/performance.md."""
 
@@ -92,7 +112,13 @@ def _judge(target: Target, results: Results) -> Verdict:
     figure = results.figures.get(target.figure)
     if figure is None:
         return Verdict(target, None, "not measured")
-    value = figure.median(target.who) if target.against is None else figure.ratio(target.who, target.against)
+    if target.against is not None:
+        value = (figure.cpu_ratio if target.cpu else figure.ratio)(target.who, target.against)
+    elif target.cpu:
+        cpu = figure.cpu(target.who)
+        value = None if cpu is None else cpu * 1e6
+    else:
+        value = figure.median(target.who)
     if value is not None:
         return Verdict(target, value, None)
     missing = target.who if target.who not in figure.samples else target.against or target.who

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -36,7 +37,11 @@ def chosen(state: State, wanted: SequenceSet, *, uid: bool) -> list[tuple[int, E
         return [(number, entry) for number, entry in enumerate(entries, 1) if entry.uid in state.saved]
     if uid:
         uids = wanted.ranges(entries[-1].uid if entries else 1)
-        return [(number, entry) for number, entry in enumerate(entries, 1) if entry.uid in uids]
+        found: list[tuple[int, Entry]] = []
+        for low, high in zip(uids.lows, uids.highs, strict=True):
+            first, end = bisect_left(entries, low, key=_uid), bisect_right(entries, high, key=_uid)
+            found += enumerate(entries[first:end], first + 1)
+        return found
     numbers = wanted.ranges(len(entries))
     if numbers.highest > len(entries) or not entries:
         raise Malformed(f"there are {len(entries)} messages")
@@ -45,6 +50,10 @@ def chosen(state: State, wanted: SequenceSet, *, uid: bool) -> list[tuple[int, E
         for low, high in zip(numbers.lows, numbers.highs, strict=True)
         for number in range(low, high + 1)
     ]
+
+
+def _uid(entry: Entry) -> int:
+    return entry.uid
 
 
 def _set_of(cursor: Cursor) -> SequenceSet:
@@ -216,12 +225,9 @@ def _copy_code(state: State, target: Mailbox, entries: list[Entry], copies: list
 
 def expunge(state: State, cursor: Cursor, *, uid: bool) -> Answer:
     """EXPUNGE, section 6.4.3; UID EXPUNGE takes only those of a set, section 6.4.9."""
-    mailbox = _writable_or_refused(state, cursor, uid=uid)
-    marked = [entry for entry in mailbox[0].entries if entry.is_deleted]
-    if mailbox[1] is not None:
-        within = {entry for _, entry in chosen(state, mailbox[1], uid=True)}
-        marked = [entry for entry in marked if entry in within]
-    mailbox[0].remove(marked, "EXPUNGE", state.source)
+    mailbox, wanted = _writable_or_refused(state, cursor, uid=uid)
+    entries = mailbox.entries if wanted is None else [entry for _, entry in chosen(state, wanted, uid=True)]
+    mailbox.remove([entry for entry in entries if entry.is_deleted], "EXPUNGE", state.source)
     yield TURN
     return Ok("expunged")
 

@@ -98,6 +98,8 @@ class Mailbox:
         """Grows with every change (RFC 7162)."""
         self.views: set[View] = set()
         """Those of the sessions that have selected it."""
+        self.octets = 0
+        """The sizes of its messages together."""
         self._shelf = shelf
         self._gone = gone
         self._entries: dict[int, Entry] = {}
@@ -119,11 +121,6 @@ class Mailbox:
         """Return whether a message is still here."""
         return self._entries.get(entry.uid) is entry
 
-    @property
-    def octets(self) -> int:
-        """The sizes of its messages together."""
-        return sum(entry.size for entry in self.entries)
-
     # Changing
 
     def add(
@@ -139,6 +136,7 @@ class Mailbox:
             entry = Entry(self.uidnext, mail, date or datetime.now(UTC).astimezone(), flags, self._change())
             self.uidnext += 1
             self._entries[entry.uid] = entry
+            self.octets += entry.size
             mail.copies += 1
             taken = len(mail.content) if octets is None else octets
             for view in self.views:
@@ -200,6 +198,7 @@ class Mailbox:
 
     def _take_out(self, entry: Entry) -> None:
         if self._entries.pop(entry.uid, None) is not None:
+            self.octets -= entry.size
             entry.mail.copies -= 1
             self._change()
             for view in self.views:

@@ -36,7 +36,9 @@ class Maildrop:
         self._box = account.mailboxes[INBOX]
         self._source = source
         self._entries = self._box.entries
+        self._octets = sum(entry.size for entry in self._entries)
         self._deleted: set[int] = set()
+        self._deleted_octets = 0
         self._uidvalidity = self._box.uidvalidity
 
     @property
@@ -64,8 +66,7 @@ class Maildrop:
         return [(number, entry) for number, entry in enumerate(self._entries, 1) if number not in self._deleted]
 
     def _summary(self) -> tuple[int, int]:
-        there = self._there()
-        return len(there), sum(entry.size for _, entry in there)
+        return len(self._entries) - len(self._deleted), self._octets - self._deleted_octets
 
     def _find(self, argument: str) -> tuple[int, Entry] | Reply:
         """Return a message by its number, or what is wrong with that."""
@@ -122,12 +123,14 @@ class Maildrop:
         if isinstance(found, Reply):
             return found
         self._deleted.add(found[0])
+        self._deleted_octets += found[1].size
         return ok(f"message {found[0]} goes at QUIT")
 
     def _rset(self, argument: str) -> Reply:
         if argument:
             return replies.NO_ARGUMENT
         self._deleted.clear()
+        self._deleted_octets = 0
         return self.welcome
 
     def _noop(self, argument: str) -> Reply:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 from growth import assert_linear
@@ -19,6 +20,7 @@ from smtpfix.imap.appending import read_date_time
 from smtpfix.imap.command import Command
 from smtpfix.imap.cursor import Cursor, Malformed
 from smtpfix.imap.fields import addresses, raw_fields
+from smtpfix.imap.messages import chosen
 from smtpfix.imap.names import Pattern, from_utf7, to_utf7
 from smtpfix.imap.refusals import Refused
 from smtpfix.imap.search import Scope, read_criterion
@@ -94,6 +96,39 @@ def test_a_set_has_what_is_between_its_ends_in_either_order(ends):
     assert {one for one in range(20) if one in ranges} == expected
     assert ranges.highest == max(expected)
     assert {one for part in compact(sorted(expected)).split(b",") for one in expand(part)} == expected
+
+
+class Known(SimpleNamespace):
+    """A message that counts how often anybody asks for a UID."""
+
+    asked = 0
+
+    @property
+    def uid(self):
+        Known.asked += 1
+        return self.number
+
+
+def chosen_by_uid(uids, octets):
+    view = SimpleNamespace(entries=[Known(number=uid) for uid in uids])
+    wanted = SequenceSet.parse(octets)
+    return [(at, one.number) for at, one in chosen(SimpleNamespace(selected=view), wanted, uid=True)]
+
+
+@few
+@given(
+    st.sets(st.integers(1, 12)), st.lists(st.tuples(*[st.sampled_from([*map(str, range(1, 14)), "*"])] * 2), min_size=1)
+)
+def test_uids_choose_the_messages_that_have_them_and_no_others(uids, ends):
+    octets = ",".join(map(":".join, ends)).encode()
+    ranges = SequenceSet.parse(octets).ranges(max(uids, default=1))
+    assert chosen_by_uid(sorted(uids), octets) == [(at, uid) for at, uid in enumerate(sorted(uids), 1) if uid in ranges]
+
+
+def test_a_uid_is_found_without_a_look_at_every_message():
+    Known.asked = 0
+    assert chosen_by_uid(range(1, 200_001, 2), b"777") == [(389, 777)]
+    assert Known.asked < 50
 
 
 def expand(part):

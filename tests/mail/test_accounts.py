@@ -198,6 +198,24 @@ def test_folders_are_made_with_their_parents_renamed_with_children_and_deleted()
     assert not account.lost
 
 
+def test_an_account_knows_the_octets_of_what_is_in_it_whatever_comes_and_goes():
+    account = accounts("ann", most=PLENTY)["ann"]
+    content = b"Subject: one\r\n\r\n"
+    for _ in range(3):
+        account.put(content)
+    inbox, archive = account.mailbox("INBOX"), account.create("Archive/2026")
+    first, second, third = inbox.entries
+    inbox.copy([first], archive)
+    inbox.move([second], archive)
+    inbox.remove([third], "EXPUNGE")
+    assert (inbox.octets, archive.octets, account.octets) == (len(content), 2 * len(content), 3 * len(content))
+    account.rename("INBOX", "Old")
+    account.delete("Archive/2026")
+    assert (inbox.octets, account.octets) == (0, len(content))
+    account.empty()
+    assert account.octets == 0
+
+
 def test_folders_that_a_server_has_are_in_accounts_made_before_and_after():
     mine = accounts("ann")
     mine.admit(("bob",), folders=("Sent", "Later"))

@@ -25,7 +25,9 @@ from smtpfix import (
     SessionEnd,
     Stall,
 )
+from smtpfix.mail.mailbox import Entry
 from smtpfix.pop3.language import LANGUAGE
+from smtpfix.pop3.maildrop import Maildrop
 from smtpfix.rules.text import parse_rule
 
 pytestmark = pytest.mark.usefixtures("nothing_logged")
@@ -117,6 +119,12 @@ def test_what_is_there_is_counted_listed_and_identified(client, server):
     assert client.say("NOOP") == "+OK"
 
 
+def test_stat_looks_at_no_message_again(server, monkeypatch):
+    maildrop = Maildrop(server.account("ann"), source=None)
+    monkeypatch.setattr(Entry, "size", property(lambda _: pytest.fail("it looks at a message")))
+    assert maildrop.perform("STAT", "").text == f"2 {len(ONE) + len(TWO)}"
+
+
 def test_a_message_comes_whole_with_its_dots_doubled_and_its_last_line_ended(client, server):
     client.send(b"RETR 1\r\nRETR 2\r\nQUIT\r\n")
     first = f"+OK {len(ONE)} octets\r\n".encode() + ONE.replace(b"\r\n.", b"\r\n..") + b".\r\n"
@@ -163,6 +171,7 @@ def test_deleting_is_undone_by_rset_and_done_by_quit_alone(client, server, talk)
     assert client.say("STAT") == f"+OK 1 {len(TWO)}"
     assert client.say("LIST", more=True)[1:] == [f"2 {len(TWO)}"]
     assert client.say("RSET") == "+OK 2 messages"
+    assert client.say("STAT") == f"+OK 2 {len(ONE) + len(TWO)}"
     client.say("DELE 1")
     client.close()
     again = talk(server)

@@ -14,7 +14,7 @@ from web_programs import BOUND, run
 pytestmark = pytest.mark.slow
 
 MESSAGES = 200
-"""By each of two replicas; `python -m benchmarks.web --replicas` sends thousands."""
+"""By each of two replicas; `python -m benchmarks --only web` sends thousands."""
 
 
 def replica(url):
