@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Final, TypeAlias
 
+from smtpfix.comparing import Compared
 from smtpfix.errors import InvalidValueError
 from smtpfix.suggesting import one_of
 
-from .comparing import Compared
 from .tables import check_table
 
 KEYS: Final = (

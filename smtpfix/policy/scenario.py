@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
+from smtpfix.comparing import Compared
 from smtpfix.errors import InvalidValueError
 from smtpfix.login.names import ANY_USER
 from smtpfix.rules.rule import Rule
@@ -16,7 +17,6 @@ from smtpfix.rules.stages import CONNECT, HANDSHAKE
 from smtpfix.suggesting import one_of
 
 from .certificate_profile import CertificateProfile, is_template
-from .comparing import Compared
 from .flaw import BY_VERIFY_CODE, FLAWS
 from .tables import check_table, read_toml
 from .tls_profile import TLSProfile

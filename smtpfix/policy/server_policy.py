@@ -13,12 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
+from smtpfix.comparing import Compared
 from smtpfix.errors import InvalidValueError
+from smtpfix.later import compiled_later
 from smtpfix.login.names import ANY_USER, ASKING, DEFAULT_MECHANISMS, MECHANISM_NAMES, SCRAM, SCRAM_PLUS
 from smtpfix.suggesting import check_names, either, one_of
 
 from .checks import MEANT, Checked, is_collection
-from .comparing import Compared
 from .mode import Mode, ModeName, what_mode
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 SHORT_VERSIONS: Final = dict(zip(("1.0", "1.1", "1.2", "1.3"), TLS_VERSIONS, strict=True))
 """The same as people write them."""
 
+DEFAULT_HOSTNAME: Final = "mx.smtpfix.test"
+"""`Policy.hostname`."""
 DEFAULT_MAX_EVENTS: Final = 100_000
 """`Policy.max_events`: 12,000 messages on one connection, 3 MiB of memory."""
 DEFAULT_MAX_TRANSCRIPT_OCTETS: Final = 16_777_216
@@ -45,10 +48,10 @@ DEFAULT_MAX_OCTETS: Final = 4_294_967_296
 """`Policy.max_octets`: more than a test means to keep."""
 
 _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z0-9.:]+\]\Z")
+_DOMAIN: Final = compiled_later(lambda: re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z0-9.:]+\]\Z"))
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False, init=False)  # each protocol's own policy is built
 class ServerPolicy(Checked, Compared):
     """Everything that is decided before a server starts, of any protocol; it does not change while the server runs.
 
@@ -114,7 +117,7 @@ class ServerPolicy(Checked, Compared):
     unix_socket: str | Path | None = None
     """Path of a UNIX socket to listen on instead of `host` and `port`, in mode ``plain``; only its owner can connect.
     A socket that nobody listens on any more is replaced; it is removed when the server closes."""
-    hostname: str = "mx.smtpfix.test"
+    hostname: str = DEFAULT_HOSTNAME
     """The server's own name, in its greeting and EHLO reply, and in its certificate."""
     other_names: Sequence[str] = ()
     """More names and IP addresses that clients connect to, for the certificate to hold beside `host` and `hostname`."""
@@ -146,6 +149,10 @@ class ServerPolicy(Checked, Compared):
     _has_auth: bool = field(default=False, init=False, repr=False, compare=False)
     _issued: Scenario | None = field(default=None, init=False, repr=False, compare=False)
     _played: Scenario | None = field(default=None, init=False, repr=False, compare=False)
+
+    if TYPE_CHECKING:  # the class of a protocol's policy is built of all fields, and nobody builds this one
+
+        def __init__(self, mode: Mode | ModeName = Mode.PLAIN, **fields: Any) -> None: ...
 
     def __post_init__(self) -> None:
         self._check()
@@ -352,7 +359,7 @@ class ServerPolicy(Checked, Compared):
     def _check_names(self) -> None:
         if not isinstance(self.host, str) or not self.host:
             raise self._fail("host", "a host name or IP address")
-        if not isinstance(self.hostname, str) or not _DOMAIN.match(self.hostname):
+        if not isinstance(self.hostname, str) or not _is_domain(self.hostname):
             raise self._fail("hostname", "a domain or address literal (RFC 5321 section 4.1.2)")
         if not is_collection(self.other_names) or not all(map(_is_name, self.other_names)):
             raise self._fail("other_names", "a collection of domains and IP addresses")
@@ -519,6 +526,11 @@ class ServerPolicy(Checked, Compared):
                 "scenario", scenario, f"one that mode {self.mode} can show; this one needs {needed}"
             )
         return self.replace(**{**plain, shown.policy_field: scenario})
+
+
+def _is_domain(text: str) -> bool:
+    """Return whether a text is a domain or an address literal; the name that most servers have needs no reading."""
+    return text == DEFAULT_HOSTNAME or _DOMAIN.match(text) is not None
 
 
 def _is_name(value: object) -> bool:

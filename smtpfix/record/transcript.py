@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple, overload
 
+from smtpfix.comparing import Compared
 from smtpfix.safe_text import printable, shorten
 
 
@@ -81,8 +82,8 @@ class Event(NamedTuple):
         return (printable(self.data),)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Transcript(Sequence[Event]):
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Transcript(Compared, Sequence[Event]):
     """The events of a session, in order; ``print(session.transcript)`` shows them."""
 
     events: tuple[Event, ...] = ()

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from smtpfix.comparing import Compared
+
 from .language import Language
 from .moment import NOW, Moment
 from .stages import ANY
@@ -27,8 +29,8 @@ _MOST_TIMES: Final = 10_000
 """Times at which one rule has answered that are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Script(Compared):
     """Rules in the order they are asked, the latest first: a new rule overrides an older one."""
 
     language: Language = field(repr=False)

@@ -10,15 +10,16 @@ from types import MappingProxyType
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.later import compiled_later
 from smtpfix.rules.reply import Reply
 from smtpfix.suggesting import did_you_mean
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Detailed(Reply):
     """One of the replies below that tells more, such as the parameter that it is about."""
 
-    standard: Reply = field(kw_only=True)
+    standard: Reply = field(kw_only=True, compare=False)
     """The one below."""
 
 
@@ -126,7 +127,7 @@ PLACEHOLDERS: Final = ("hostname", "client", "session_id", "queue_id", "date")
 """What the texts of `Policy.replies`, `Policy.greeting` and `Policy.ehlo_greet` may hold in braces: the server's name,
 the client's IP address, an id for the session, one for this reply, and the date and time (RFC 5322 section 3.3)."""
 
-PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+PLACEHOLDER: Final = compiled_later(lambda: re.compile(r"\{(\w+)\}"))
 
 
 @cache
