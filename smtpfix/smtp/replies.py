@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Final
@@ -15,17 +14,20 @@ from smtpfix.rules.reply import Reply
 from smtpfix.suggesting import did_you_mean
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Detailed(Reply):
     """One of the replies below that tells more, such as the parameter that it is about."""
 
-    standard: Reply = field(kw_only=True, compare=False)
+    __slots__ = ("standard",)
+
+    standard: Reply
     """The one below."""
 
 
 def detailed(standard: Reply, text: str) -> Detailed:
     """Return a reply below with a text that tells more; what a policy says in its place stands in for both."""
-    return Detailed(standard.code, standard.enhanced, text, standard=standard)
+    reply = Detailed(standard.code, standard.enhanced, text)
+    object.__setattr__(reply, "standard", standard)
+    return reply
 
 
 def plain(reply: Reply) -> Reply:
