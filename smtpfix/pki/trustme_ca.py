@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from smtpfix.policy.certificate_profile import KEY_TYPES, CertificateProfile
+from smtpfix.policy.certificate_profile import CertificateProfile
+from smtpfix.policy.good_chain import KEY_TYPES
 
 from . import keys, names
 from .certificates import Issued

@@ -18,6 +18,7 @@ from smtpfix.suggesting import one_of
 
 from .certificate_profile import CertificateProfile, is_template
 from .flaw import BY_VERIFY_CODE, FLAWS
+from .good_chain import MOST_INTERMEDIATES
 from .tables import check_table, read_toml
 from .tls_profile import TLSProfile
 
@@ -67,8 +68,6 @@ _TRUSTED: Final = ("root", "authority", "leaf", "other-key")
 _SENT: Final = ("leaf", "intermediates", "intermediates-reversed", "root", "stranger")
 _VERIFIED: Final = 0
 """X509_V_OK."""
-MOST_INTERMEDIATES: Final = 200
-"""How many plain intermediates a chain may have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -427,6 +427,10 @@ class ServerPolicy(Checked, Compared):
     @property
     def tls_profile(self) -> TLSProfile:
         """What the TLS scenario, or else the certificate's, asks of the server."""
+        if self.is_good:
+            from .tls_profile import TLSProfile  # noqa: PLC0415 - plain servers have none
+
+            return TLSProfile()
         if self._played is not None:
             return self._played.tls
         return self.chain_scenario.tls
