@@ -5,7 +5,7 @@ Apart from `reports` because it is noted after each test, and most tests pass.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from smtpfix.server import Server
 
 
-class Before(NamedTuple):
+class Before:
     """What had been when the test began, on a server that ran already."""
 
-    server: Server
-    sessions: Mark
-    newest: int
-    """The number of the inbox's newest message."""
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.sessions: Mark = server.sessions.mark()
+        self.newest: int = server.inbox.newest
+        """The number of the inbox's newest message."""
 
 
 BEFORE: pytest.StashKey[tuple[Before, ...]] = pytest.StashKey()
@@ -34,7 +35,7 @@ def begin_next(config: pytest.Config) -> None:
     before = []
     for server in RUNNING.servers:
         if server.is_running:
-            before.append(Before(server, server.sessions.mark(), server.inbox.newest))
+            before.append(Before(server))
         else:
             RUNNING.forget(server)
     config.stash[BEFORE] = tuple(before)

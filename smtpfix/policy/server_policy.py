@@ -497,9 +497,10 @@ class ServerPolicy(Checked, Compared):
         """Return this policy with another mode or other fields; raise `TypeError` naming an unknown field."""
         if len(mode) > 1:
             raise TypeError(f"a policy has one mode, got {len(mode)}: {mode!r}")
-        if mode:
+        if changes:
+            check_names(type(self).__name__, changes, [item.name for item in fields(self) if item.init], MEANT)
+        if mode and mode[0] != self.mode:
             changes["mode"] = mode[0]
-        check_names(type(self).__name__, changes, [item.name for item in fields(self) if item.init], MEANT)
         return replace(self, **changes) if changes else self
 
     def showing(self, scenario: str | Path) -> Self:
