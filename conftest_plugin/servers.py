@@ -127,19 +127,18 @@ def _marked(item: pytest.Item, protocol: str, policy: PolicyT) -> PolicyT:
     for marker in reversed(list(item.iter_markers(protocol))):
         _check_keywords(protocol, policy, marker)
         if not marker.kwargs and marker.args:
-            policy = _in_mode(item.config, policy, marker.args[0])
+            policy = cast("PolicyT", _in_mode(item.config, policy, marker.args[0]))
             continue
         policy = _changed(policy, *marker.args, **{key: marker.kwargs[key] for key in marker.kwargs if key != _STRICT})
     return policy
 
 
-def _in_mode(config: pytest.Config, policy: PolicyT, mode: str) -> PolicyT:
+def _in_mode(config: pytest.Config, policy: ServerPolicy, mode: str) -> ServerPolicy:
     """Return a policy in another mode; tests in a row that ask for the same are given the same, which is built once."""
-    kept: tuple[ServerPolicy, str, ServerPolicy] | None = config.stash.get(_IN_MODE, None)
+    kept = config.stash.get(_IN_MODE, None)
     if kept is None or kept[0] is not policy or kept[1] != mode:
-        kept = (policy, mode, policy.replace(mode))
-        config.stash[_IN_MODE] = kept
-    return cast("PolicyT", kept[2])
+        kept = config.stash[_IN_MODE] = (policy, mode, policy.replace(mode))
+    return kept[2]
 
 
 def _check_keywords(protocol: str, policy: ServerPolicy, marker: pytest.Mark) -> None:

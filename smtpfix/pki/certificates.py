@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
+from smtpfix.comparing import Compared
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.certificate_profile import KEY_USAGES, CertificateProfile
 from smtpfix.policy.good_chain import CA_DAYS, LEAF_DAYS, day
@@ -46,8 +47,8 @@ class Revocation(NamedTuple):
     issuer: str
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Issued(Compared):
     """A certificate with its private key."""
 
     octets: bytes

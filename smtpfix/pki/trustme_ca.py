@@ -30,7 +30,7 @@ _BESIDE: Final = _TOLD | {"common_name", "signature", "not_before", "not_after"}
 """Fields in which an authority may differ whose key trustme signs with: it asks for a name and a key identifier."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class TrustmeCA(Issued):
     """An authority that trustme can sign with: one that it has made, or one that it has read."""
 
