@@ -7,6 +7,7 @@ Type checkers are told by an import of their own, and see no difference.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, AnyStr, cast
@@ -27,11 +28,11 @@ class Later:
         return value
 
 
-class _CompiledLater:
-    """Stands for a regular expression."""
+class CompiledLater:
+    """Stands for a regular expression; made by `compiled_later`."""
 
     def __init__(self, build: Callable[[], re.Pattern[Any]]) -> None:
-        self._build = build
+        self._build = functools.cache(build)
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._build(), name)
@@ -44,4 +45,4 @@ def compiled_later(build: Callable[[], re.Pattern[AnyStr]]) -> re.Pattern[AnyStr
 
     ``_WORD = compiled_later(lambda: re.compile(r"[a-z]+"))``.
     """
-    return cast("re.Pattern[AnyStr]", _CompiledLater(build))
+    return cast("re.Pattern[AnyStr]", CompiledLater(build))
