@@ -200,13 +200,13 @@ BREAKS: Final = (
         "False))",
         "an extension nobody knows is never critical",
     ),
+    # policy
     Break(
-        "smtpfix/pki",
+        "smtpfix/policy",
         "return now + timedelta(days=value)",
         "return now + timedelta(days=abs(value))",
         "nothing has begun, or is over, in the past",
     ),
-    # policy
     Break(
         "smtpfix/policy",
         'return dict(self.expected_by_mode).get(mode, "accept" if never_met else self.expected)',

@@ -315,7 +315,7 @@ def pytest_runtest_makereport(
         tell(item, call.excinfo.value, report)
     item.stash[PASSED] = call.when == "call" and report.passed
     if call.when == "teardown" and may_have_servers:
-        from .reports import begin_next  # noqa: PLC0415 - as above
+        from .before import begin_next  # noqa: PLC0415 - as above
 
         if SERVERS in item.stash:
             del item.stash[SERVERS]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,10 +15,10 @@ import pytest
 from smtpfix.running import RUNNING
 
 from . import SERVERS
+from .before import BEFORE, Before
 
 if TYPE_CHECKING:
     from smtpfix.mail.message import CapturedMessage
-    from smtpfix.record.history import Mark
     from smtpfix.record.session import Session
     from smtpfix.server import Server
 
@@ -38,34 +37,9 @@ _MOST_SECRETS: Final = 100
 """Passwords that are looked for in every form; of more, in messages, those that stand there as they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """What had been when the test began, on a server that ran already."""
-
-    server: Server
-    sessions: Mark
-    newest: int
-    """The number of the inbox's newest message."""
-
-
-_BEFORE: pytest.StashKey[tuple[_Before, ...]] = pytest.StashKey()
-"""The servers that ran before the test."""
-
-
-def begin_next(config: pytest.Config) -> None:
-    """Note what there is before the next test begins."""
-    before = []
-    for server in RUNNING.servers:
-        if server.is_running:
-            before.append(_Before(server, server.sessions.mark(), server.inbox.newest))
-        else:
-            RUNNING.forget(server)
-    config.stash[_BEFORE] = tuple(before)
-
-
 def tell(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
     """Add to a report what the clients did since the test began, unless the failure's own text has it."""
-    before = {id(one.server): one for one in item.config.stash.get(_BEFORE, ())}
+    before = {id(one.server): one for one in item.config.stash.get(BEFORE, ())}
     own = item.stash.get(SERVERS, [])
     servers: list[Server] = list(dict.fromkeys((*RUNNING.servers, *own)))
     if not servers or _tells_all(error):
@@ -85,7 +59,7 @@ def tell(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> 
 class _Told:
     """What there is to tell of one server."""
 
-    def __init__(self, server: Server, before: _Before | None, *, is_wanted: bool) -> None:
+    def __init__(self, server: Server, before: Before | None, *, is_wanted: bool) -> None:
         self.server = server
         self.is_wanted = is_wanted or before is None
         """Whether the test uses it, as far as can be told: it is told that nobody connected."""

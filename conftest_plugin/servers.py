@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _INBOX: pytest.StashKey[Inbox | None] = pytest.StashKey()
 """The inbox that the servers of a test share."""
+_IN_MODE: pytest.StashKey[tuple[ServerPolicy, str, ServerPolicy]] = pytest.StashKey()
+"""The last policy that a marker has changed in its mode alone, the mode, and what came of it."""
 _READERS: Final = frozenset(
     {"imap_server", "start_imap_server", "imap_scenario", "pop3_server", "start_pop3_server", "pop3_scenario"}
 )
@@ -124,15 +126,27 @@ def _marked(item: pytest.Item, protocol: str, policy: PolicyT) -> PolicyT:
     """Return a policy with what a test's markers say; the nearest one has the last word."""
     for marker in reversed(list(item.iter_markers(protocol))):
         _check_keywords(protocol, policy, marker)
+        if not marker.kwargs and marker.args:
+            policy = cast("PolicyT", _in_mode(item.config, policy, marker.args[0]))
+            continue
         policy = _changed(policy, *marker.args, **{key: marker.kwargs[key] for key in marker.kwargs if key != _STRICT})
     return policy
 
 
+def _in_mode(config: pytest.Config, policy: ServerPolicy, mode: str) -> ServerPolicy:
+    """Return a policy in another mode; tests in a row that ask for the same are given the same, which is built once."""
+    kept = config.stash.get(_IN_MODE, None)
+    if kept is None or kept[0] is not policy or kept[1] != mode:
+        kept = config.stash[_IN_MODE] = (policy, mode, policy.replace(mode))
+    return kept[2]
+
+
 def _check_keywords(protocol: str, policy: ServerPolicy, marker: pytest.Mark) -> None:
     """Raise `TypeError` for what a marker has no place for, with what it has and what may have been meant."""
-    names = [item.name for item in fields(policy) if item.init]
-    known = [*names, *(["like"] if isinstance(policy, Policy) else []), _STRICT]
-    check_names(f"the marker {protocol}", marker.kwargs, known, {**MEANT, "like": _LIKE})
+    if marker.kwargs:
+        names = [item.name for item in fields(policy) if item.init]
+        known = [*names, *(["like"] if isinstance(policy, Policy) else []), _STRICT]
+        check_names(f"the marker {protocol}", marker.kwargs, known, {**MEANT, "like": _LIKE})
     if len(marker.args) > 1:
         raise TypeError(f"the marker {protocol} takes one mode, got {len(marker.args)}: {marker.args!r}")
 

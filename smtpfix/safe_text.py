@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from smtpfix.later import compiled_later
+
 _IGNORABLE: Final = (
     *((0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F)),
     *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF)),
@@ -15,7 +17,9 @@ is shown as nothing, so that two texts look the same, or one is longer than it l
 among them: here it counts more what was sent than how it looks."""
 _OTHERS: Final = ((0x00, 0x1F), (0x7F, 0x9F), (0x2028, 0x2029), (0xD800, 0xDFFF), (0xFFF9, 0xFFFB))
 """Control characters, separators of lines, undecodable octets (PEP 383), and marks of annotations."""
-_UNPRINTABLE: Final = re.compile(f"[{''.join(f'{chr(low)}-{chr(high)}' for low, high in (*_IGNORABLE, *_OTHERS))}]")
+_UNPRINTABLE: Final = compiled_later(
+    lambda: re.compile(f"[{''.join(f'{chr(low)}-{chr(high)}' for low, high in (*_IGNORABLE, *_OTHERS))}]")
+)
 
 
 def printable(text: str | bytes) -> str:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 FLOORS = (
-    ("errors", "extras", "later", "suggesting"),
+    ("comparing", "errors", "extras", "later", "suggesting"),
     (
         *("resolver", "safe_text", "bounded", "clock", "early_signals", "event_loops", "field_docs", "forked"),
         *("running", "login", "rules"),
@@ -243,9 +243,30 @@ RARE = {
         *("mail.matching", "mail.mime", "mail.parsing", "mail.violations", "record.session", "record.violation"),
         *("login.exchange", "login.hashed", "login.mechanisms", "smtp.full_parser"),
         *("tls.client_hello", "tls.facts", "tls.side"),
+        *("conversation.turn", "policy.good_chain", "policy.tls_profile", "record.said", "rules.decisions"),
     )
 } | {"aiosmtpd.smtp", "attr", "cryptography", "email._header_value_parser"}
 """What only some servers need, or what only looks at messages and sessions does."""
+
+
+OF_SCENARIOS = {
+    f"smtpfix.{name}"
+    for name in (
+        *("policy.catalogue_files", "policy.flaw", "policy.own_certificate", "policy.scenario"),
+        *("pki.chains", "pki.responder", "pki.revocation", "pki.stores", "tls.own_certificate"),
+    )
+} | {"tomllib", "cryptography.x509.ocsp"}
+"""What servers with TLS import only where they show something else than a good certificate."""
+RARE |= OF_SCENARIOS | {f"smtpfix.pki.{name}" for name in ("certificates", "good_chain", "hierarchy", "keys")}
+
+OF_TLS = {
+    f"smtpfix.{name}"
+    for name in (
+        *("pki.authority", "pki.certificates", "pki.good_chain", "pki.hierarchy", "pki.keys"),
+        *("policy.good_chain", "policy.tls_profile", "tls.client_hello", "tls.facts", "tls.side"),
+    )
+} | {"cryptography"}
+"""What of this a server with a good certificate needs."""
 
 
 @pytest.mark.parametrize(
@@ -254,6 +275,8 @@ RARE = {
         ("", set()),
         ("protocol='lmtp'", {"smtpfix.smtp.lmtp"}),
         ("xclient=True", {"smtpfix.smtp.forwarding", "smtpfix.smtp.xclient"}),
+        ("'starttls'", OF_TLS),
+        ("'implicit-tls'", OF_TLS),
     ],
 )
 def test_a_server_imports_what_it_needs_and_nothing_rare_beside(fields, needed):

@@ -20,6 +20,7 @@ import pytest
 from growth import assert_linear, assert_no_explosion
 
 from smtpfix import InvalidValueError, Reply, Rule
+from smtpfix.later import CompiledLater
 from smtpfix.mail.header_values import decoded
 from smtpfix.smtp import content, xclient
 
@@ -284,7 +285,7 @@ def test_every_regular_expression_is_in_the_table():
 
 
 def _patterns(value: object) -> Iterator[re.Pattern[str] | re.Pattern[bytes]]:
-    if isinstance(value, re.Pattern):
+    if isinstance(value, re.Pattern | CompiledLater):
         yield value
     elif isinstance(value, dict | tuple):
         for one in value.values() if isinstance(value, dict) else value:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.certificate_profile import check_key_type
+from smtpfix.policy.good_chain import check_key_type
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.smtp.policy import Policy

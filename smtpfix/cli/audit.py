@@ -24,7 +24,7 @@ from smtpfix.audit.runner import Client
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue_files import check_scenario_id
-from smtpfix.policy.certificate_profile import check_key_type
+from smtpfix.policy.good_chain import check_key_type
 from smtpfix.suggesting import did_you_mean
 
 from . import option_names

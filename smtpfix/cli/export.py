@@ -16,7 +16,7 @@ from smtpfix.pki.authority import Authority
 from smtpfix.pki.certificates import Issued
 from smtpfix.pki.chains import Chain
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
-from smtpfix.policy.certificate_profile import check_key_type
+from smtpfix.policy.good_chain import check_key_type
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import GROUPS, OUTCOMES, Scenario
 from smtpfix.safe_text import printable

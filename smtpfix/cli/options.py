@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from smtpfix.errors import InvalidValueError, UnknownProvider
-from smtpfix.policy.certificate_profile import check_key_type
+from smtpfix.policy.good_chain import check_key_type
 from smtpfix.policy.limits import Limits
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.protocol import load_language

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from smtpfix.comparing import Compared
 from smtpfix.errors import InvalidValueError
 from smtpfix.rules.reply import Reply
 
@@ -17,8 +18,8 @@ _USUAL_PARAMETERS: Final = ((),)
 """Those of most messages: of one recipient, and none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Envelope(Compared):
     """The envelope of a mail transaction (RFC 5321 section 2.3.1). The message's headers need not agree with it."""
 
     reverse_path: str

@@ -13,6 +13,8 @@ from encodings.aliases import aliases
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from smtpfix.later import compiled_later
+
 _CHARSETS: Final = frozenset(
     (
         *("ascii", "latin_1", "koi8_r", "koi8_t", "koi8_u", "kz1048", "ptcp154", "tis_620", "hp_roman8"),
@@ -32,18 +34,20 @@ _LONGEST_CHARSET: Final = 40
 
 _QUOTED: Final = r'"(?:[^"\\]++|\\.)*+"?'
 """A quoted string (RFC 5322 section 3.2.4), also one that does not end."""
-_OUTSIDE_COMMENTS: Final = re.compile(rf'{_QUOTED}|[()]|[^"()]++', re.DOTALL)
-_INSIDE_COMMENTS: Final = re.compile(r"\\.|[()]|[^\\()]++|\\", re.DOTALL)
-_UP_TO_SEMICOLON: Final = re.compile(rf'((?:[^";]++|{_QUOTED})*+)(?:;|\Z)', re.DOTALL)
-_IN_ADDRESSES: Final = re.compile(
-    rf'<((?:[^">]++|{_QUOTED})*+)>?|{_QUOTED}|\[[^\[\]\s<>",;]*+\]|[,;]++|:|[^"<\[,:;]++|\[', re.DOTALL
+_OUTSIDE_COMMENTS: Final = compiled_later(lambda: re.compile(rf'{_QUOTED}|[()]|[^"()]++', re.DOTALL))
+_INSIDE_COMMENTS: Final = compiled_later(lambda: re.compile(r"\\.|[()]|[^\\()]++|\\", re.DOTALL))
+_UP_TO_SEMICOLON: Final = compiled_later(lambda: re.compile(rf'((?:[^";]++|{_QUOTED})*+)(?:;|\Z)', re.DOTALL))
+_IN_ADDRESSES: Final = compiled_later(
+    lambda: re.compile(
+        rf'<((?:[^">]++|{_QUOTED})*+)>?|{_QUOTED}|\[[^\[\]\s<>",;]*+\]|[,;]++|:|[^"<\[,:;]++|\[', re.DOTALL
+    )
 )
 """What stands between angle brackets; a quoted string; a domain literal; what separates; anything else."""
-_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
-_MEDIA_TYPE: Final = re.compile(r"[^\s/]++/[^\s/]++")
-_NAME: Final = re.compile(r"([^*\s]++)(?:\*(0|[1-9][0-9]{0,3}))?(\*)?")
+_ESCAPED: Final = compiled_later(lambda: re.compile(r"\\(.)", re.DOTALL))
+_MEDIA_TYPE: Final = compiled_later(lambda: re.compile(r"[^\s/]++/[^\s/]++"))
+_NAME: Final = compiled_later(lambda: re.compile(r"([^*\s]++)(?:\*(0|[1-9][0-9]{0,3}))?(\*)?"))
 """A parameter's name, the number of its section, and whether it is percent-encoded (RFC 2231 section 4.1)."""
-_WORD: Final = re.compile(r"=\?([^?\s]++)\?([bBqQ])\?([^?]*+)\?=")
+_WORD: Final = compiled_later(lambda: re.compile(r"=\?([^?\s]++)\?([bBqQ])\?([^?]*+)\?="))
 """An encoded word (RFC 2047 section 2)."""
 _NOT_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 

@@ -22,23 +22,33 @@ from smtpfix.clock import monotonic
 from smtpfix.errors import ExtraMissing, InvalidValueError
 from smtpfix.extras import install
 from smtpfix.forked import tell_in_child
-from smtpfix.policy.certificate_profile import LEAF_DAYS
+from smtpfix.later import Later
+from smtpfix.policy.good_chain import LEAF_DAYS, day
 from smtpfix.policy.place import Place
-from smtpfix.policy.scenario import Scenario
 from smtpfix.policy.server_policy import ServerPolicy
-from smtpfix.policy.tls_profile import TLSProfile
-from smtpfix.tls import own_certificate
 from smtpfix.tls.contexts import load, needed_stack, needs_weak_security, server_context
 from smtpfix.tls.side import TLS, TLSSide
 
-from .certificates import Issued, day
-from .chains import Chain, Issuer
+from .certificates import Issued
+from .good_chain import GoodChain, good_chain
 from .hierarchy import Hierarchy
-from .renewal import CLIENT_LIFETIME, FOREVER, STAPLE_LIFETIME, Fresh, Renewed, lifetime
-from .revocation import staple
+from .keys import KeyRing
+from .renewal import CLIENT_LIFETIME, FOREVER, STAPLE_LIFETIME, Fresh, Renewed, good_lifetime, lifetime
 
 if TYPE_CHECKING:
+    from smtpfix.policy import catalogue_files
+    from smtpfix.policy.scenario import Scenario
+    from smtpfix.policy.tls_profile import TLSProfile
+    from smtpfix.tls import own_certificate
+
+    from . import chains, revocation
+    from .chains import Chain, Issuer
     from .responder import Responder
+else:  # good servers need none of these, and importing them costs more than all else
+    catalogue_files = Later("policy.catalogue_files")
+    own_certificate = Later("tls.own_certificate")
+    chains = Later("pki.chains")
+    revocation = Later("pki.revocation")
 
 
 def _now() -> datetime:
@@ -72,7 +82,8 @@ class Authority:
         # Whether something is due does not follow a test that stops or moves the time.
         self._clock = monotonic if now is None else lambda: now().timestamp()
         self._hierarchy = Hierarchy(self._directory, key_type)
-        self._issuer = Issuer(self._hierarchy, self._now)
+        self._ring = KeyRing()
+        self._good: dict[Place, Fresh[GoodChain]] = {}
         self._clients: dict[str, Fresh[tuple[bytes, bytes]]] = {}
         self._chains: dict[tuple[Scenario, Place], Fresh[Chain]] = {}
         self._contexts: dict[object, Fresh[ssl.SSLContext]] = {}
@@ -167,7 +178,7 @@ class Authority:
 
         def fresh() -> Fresh[Callable[[], TLSSide]]:
             with self._lock:
-                due = self._fresh_chain(policy.chain_scenario, place).due
+                due = self._due(policy, place)
                 if stack == "stapling":
                     due = min(due, self._clock() + STAPLE_LIFETIME)
                 return Fresh(make(policy, place), due)
@@ -188,7 +199,7 @@ class Authority:
             )
         profile, chain = policy.tls_profile, self._shown(policy, place)
         issuer = chain.path[1] if len(chain.path) > 1 else chain.leaf
-        response = staple(chain.leaf, issuer, self._now(), revoked=profile.staple == "revoked")
+        response = revocation.staple(chain.leaf, issuer, self._now(), revoked=profile.staple == "revoked")
         key = chain.key_pem
         return functools.partial(
             StaplingTLS,
@@ -224,16 +235,16 @@ class Authority:
             if self._is_due(self._contexts.get(key)):
                 context = self.new_server_context(policy, place)
                 is_own = isinstance(certificate, tuple)
-                due = FOREVER if is_own else self._fresh_chain(policy.chain_scenario, place).due
+                due = FOREVER if is_own else self._due(policy, place)
                 self._contexts[key] = Fresh(context, due)
             return self._contexts[key].value
 
     def new_server_context(self, policy: ServerPolicy, place: Place) -> ssl.SSLContext:
         """Return another TLS context for the same server, with a new leaf if its key rotates."""
         profile = policy.tls_profile
-        if (own := own_certificate.own_context(policy)) is not None:
-            return own
         if policy.has_own_certificate:
+            if (own := own_certificate.own_context(policy)) is not None:
+                return own
             return server_context(
                 policy,
                 profile,
@@ -241,13 +252,12 @@ class Authority:
                 weak=False,
                 client_authority_pem=self.ca_pem,
             )
-        scenario = policy.chain_scenario
-        chain = self._shown(policy, place)
+        chain = self._fresh_good(place).value if policy.is_good else self._shown(policy, place)
         return server_context(
             policy,
             profile,
             lambda context: load(context, chain.chain_pem.encode(), chain.key_pem),
-            weak=needs_weak_security(scenario.profiles),
+            weak=not policy.is_good and needs_weak_security(policy.chain_scenario.profiles),
             client_authority_pem=self._client_authority(profile),
         )
 
@@ -268,15 +278,37 @@ class Authority:
         """Return the certificate chain of a scenario for a server, issued on first use and again when it is due."""
         return self._fresh_chain(scenario, place).value
 
+    def _due(self, policy: ServerPolicy, place: Place) -> float:
+        """Return by when a server's chain has to be issued again."""
+        if policy.is_good:
+            return self._fresh_good(place).due
+        return self._fresh_chain(policy.chain_scenario, place).due
+
+    def _fresh_good(self, place: Place) -> Fresh[GoodChain]:
+        with self._lock:
+            if self._is_due(self._good.get(place)):
+                now = self._now()
+                chain = good_chain(self._hierarchy, self._ring, place, now)
+                left = (chain.leaf.until - now).total_seconds()
+                self._good[place] = Fresh(chain, self._clock() + good_lifetime(left))
+            return self._good[place]
+
     def _fresh_chain(self, scenario: Scenario, place: Place) -> Fresh[Chain]:
         with self._lock:
             key = (scenario, place)
-            if self._is_due(self._chains.get(key)):
+            if self._is_due(self._chains.get(key)) and scenario == catalogue_files.load_scenario("good"):
+                good, due = self._fresh_good(place)  # servers that say nothing of scenarios show the same
+                self._chains[key] = Fresh(self._issuer.good(good), due)
+            elif self._is_due(self._chains.get(key)):
                 chain = self._issue(scenario, place)
                 is_ours = chain.trusted.octets == self._hierarchy.at(0).octets  # or clients would need another root
                 left = (chain.leaf.until - self._now()).total_seconds()
                 self._chains[key] = Fresh(chain, self._clock() + lifetime(scenario, left) if is_ours else FOREVER)
             return self._chains[key]
+
+    @functools.cached_property
+    def _issuer(self) -> Issuer:
+        return chains.Issuer(self._hierarchy, self._ring, self._now)
 
     def _is_due(self, kept: Fresh[Any] | None) -> bool:
         """Return whether something has to be made, for the first time or again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from cryptography import x509
@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
+from smtpfix.comparing import Compared
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.certificate_profile import CA_DAYS, KEY_USAGES, LEAF_DAYS, CertificateProfile, Day
+from smtpfix.policy.certificate_profile import KEY_USAGES, CertificateProfile
+from smtpfix.policy.good_chain import CA_DAYS, LEAF_DAYS, day
 
 from . import der, keys, names
 
@@ -45,8 +47,8 @@ class Revocation(NamedTuple):
     issuer: str
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Issued(Compared):
     """A certificate with its private key."""
 
     octets: bytes
@@ -117,13 +119,6 @@ def _validity(profile: CertificateProfile, issuer: Issued | None, now: datetime)
     if profile.not_after is None and issuer is not None and issuer.until > now:
         not_after = min(not_after, issuer.until)
     return not_before, not_after
-
-
-def day(value: Day, now: datetime) -> datetime:
-    """Return a date, or the moment some days from now."""
-    if isinstance(value, date):
-        return datetime.combine(value, time(), UTC)
-    return now + timedelta(days=value)
 
 
 def _extensions(

@@ -16,6 +16,7 @@ from smtpfix.policy.scenario import Scenario
 
 from . import keys, names, trustme_ca
 from .certificates import Issued, Revocation, issue
+from .good_chain import GoodChain
 from .hierarchy import Hierarchy, path_length
 
 _INTERMEDIATE: Final = CertificateProfile.plain_ca("an intermediate")
@@ -61,10 +62,10 @@ class Register(Protocol):
 class Issuer:
     """Issues the chains of one authority, below its own hierarchy or beside it."""
 
-    def __init__(self, hierarchy: Hierarchy, now: Callable[[], datetime]) -> None:
+    def __init__(self, hierarchy: Hierarchy, ring: keys.KeyRing, now: Callable[[], datetime]) -> None:
         self._hierarchy = hierarchy
         self._now = now
-        self._means = _Means(hierarchy.key, keys.KeyRing(), trustme_ca.Trustme())
+        self._means = _Means(hierarchy.key, ring, trustme_ca.Trustme())
 
     def chain(
         self, scenario: Scenario, place: Place, register: Register | None = None, *, with_new_key: bool = False
@@ -83,6 +84,11 @@ class Issuer:
             raise InvalidValueError(
                 "the server's names", place.names(work.name), f"names a certificate can hold ({error})"
             ) from error
+
+    def good(self, chain: GoodChain) -> Chain:
+        """Return a good server's chain as that of a scenario."""
+        root = self._hierarchy.at(0)
+        return Chain(tuple(chain), (*chain, root), root)
 
     def _path(self, work: _Work) -> tuple[Issued, ...]:
         """Issue the path, from the leaf up to the root."""

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import AuthorityError
-from smtpfix.policy.certificate_profile import KEY_TYPES, check_key_type
-from smtpfix.policy.scenario import MOST_INTERMEDIATES
+from smtpfix.policy.good_chain import KEY_TYPES, MOST_INTERMEDIATES, check_key_type
 
 from . import trustme_ca
 from .keys import pem

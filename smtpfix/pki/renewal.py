@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
-from smtpfix.policy.certificate_profile import LEAF_DAYS
-from smtpfix.policy.scenario import Scenario
+from smtpfix.policy.good_chain import LEAF_DAYS
 
 if TYPE_CHECKING:
+    from smtpfix.policy.scenario import Scenario
     from smtpfix.tls.side import TLSSide
 
 _DAY: Final = 86_400.0
@@ -39,6 +39,11 @@ def lifetime(scenario: Scenario, left: float) -> float:
     ends = [day * _DAY for day in days if isinstance(day, int) and day > 0]
     ends += [left] if left > 0 else []
     return max(min(ends) * _SHARE, _LEAST) if ends else FOREVER
+
+
+def good_lifetime(left: float) -> float:
+    """Return the same for a good chain, of which nothing but the leaf's end is to be kept."""
+    return max(left * _SHARE, _LEAST) if left > 0 else FOREVER
 
 
 CLIENT_LIFETIME: Final = max(day for day in LEAF_DAYS if isinstance(day, int)) * _DAY * _SHARE

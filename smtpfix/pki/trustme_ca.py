@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from smtpfix.policy.certificate_profile import KEY_TYPES, CertificateProfile
+from smtpfix.policy.certificate_profile import CertificateProfile
+from smtpfix.policy.good_chain import KEY_TYPES
 
 from . import keys, names
 from .certificates import Issued
@@ -29,7 +30,7 @@ _BESIDE: Final = _TOLD | {"common_name", "signature", "not_before", "not_after"}
 """Fields in which an authority may differ whose key trustme signs with: it asks for a name and a key identifier."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class TrustmeCA(Issued):
     """An authority that trustme can sign with: one that it has made, or one that it has read."""
 

@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from smtpfix.comparing import Compared
 from smtpfix.errors import InvalidValueError
-from smtpfix.suggesting import one_of
 
-from .comparing import Compared
+from .good_chain import CA_DAYS, LEAF_DAYS, Day
 from .tables import check_table
 
 KEYS: Final = (
@@ -23,9 +23,6 @@ KEYS: Final = (
     *("ed25519", "ed448", "p192", "p224", "secp256k1", "brainpool256", "dsa2048", "rsa512", "rsa1024"),
 )
 """Kinds of keys: those that everybody takes, then the rarer and the weak ones."""
-
-KEY_TYPES: Final = {"ecdsa": "p256", "rsa": "rsa2048"}
-"""Types of authorities, by trustme's names, and the kind of key that all have who name no other."""
 
 SIGNATURES: Final = ("sha256", "sha384", "sha512", "sha1", "md5")
 """Hashes of a signature; Ed25519 and Ed448 bring their own."""
@@ -49,13 +46,6 @@ NAME_KINDS: Final = ("dns", "ip", "email", "uri", "srv")
 
 PLACEHOLDERS: Final = ("names", "name", "host", "hostname", "label", "initial", "domain", "tld", "address")
 """What a name may hold in braces; `place.Place` has the meaning of each."""
-
-Day: TypeAlias = int | date
-"""A date, or a number of days from the day of issuing."""
-
-LEAF_DAYS: Final[tuple[Day, Day]] = (-1, 90)
-CA_DAYS: Final[tuple[Day, Day]] = (date(2000, 1, 1), date(3000, 1, 1))
-"""First and last day of validity where nothing is said of them; a CA's are those that trustme gives."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -144,13 +134,6 @@ class CertificateProfile(Compared):
     def plain_ca(cls, where: str) -> CertificateProfile:
         """Return the profile of an authority in which nothing is unusual."""
         return cls(where, ca=True)
-
-
-def check_key_type(key_type: object, field: str) -> None:
-    """Raise `InvalidValueError`, which names the field and the nearest type, unless this is one of `KEY_TYPES`."""
-    if key_type in (*KEY_TYPES,):
-        return
-    raise InvalidValueError(field, key_type, one_of(key_type, KEY_TYPES))
 
 
 def _is_bool(value: object) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
+from smtpfix.comparing import Compared
 from smtpfix.errors import InvalidValueError
 from smtpfix.login.names import ANY_USER
 from smtpfix.rules.rule import Rule
@@ -16,8 +17,8 @@ from smtpfix.rules.stages import CONNECT, HANDSHAKE
 from smtpfix.suggesting import one_of
 
 from .certificate_profile import CertificateProfile, is_template
-from .comparing import Compared
 from .flaw import BY_VERIFY_CODE, FLAWS
+from .good_chain import MOST_INTERMEDIATES
 from .tables import check_table, read_toml
 from .tls_profile import TLSProfile
 
@@ -67,8 +68,6 @@ _TRUSTED: Final = ("root", "authority", "leaf", "other-key")
 _SENT: Final = ("leaf", "intermediates", "intermediates-reversed", "root", "stranger")
 _VERIFIED: Final = 0
 """X509_V_OK."""
-MOST_INTERMEDIATES: Final = 200
-"""How many plain intermediates a chain may have."""
 
 
 @dataclass(frozen=True, slots=True)

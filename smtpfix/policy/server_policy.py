@@ -14,12 +14,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
+from smtpfix.comparing import Compared
 from smtpfix.errors import InvalidValueError
+from smtpfix.later import compiled_later
 from smtpfix.login.names import ANY_USER, ASKING, DEFAULT_MECHANISMS, MECHANISM_NAMES, SCRAM, SCRAM_PLUS
 from smtpfix.suggesting import check_names, either, one_of
 
 from .checks import MEANT, Checked, is_collection
-from .comparing import Compared
 from .mode import Mode, ModeName, what_mode
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 SHORT_VERSIONS: Final = dict(zip(("1.0", "1.1", "1.2", "1.3"), TLS_VERSIONS, strict=True))
 """The same versions, as people write them."""
 
+DEFAULT_HOSTNAME: Final = "mx.smtpfix.test"
+"""`Policy.hostname`."""
 DEFAULT_MAX_EVENTS: Final = 100_000
 """`Policy.max_events`: 12,000 messages on one connection, 3 MiB of memory."""
 DEFAULT_MAX_TRANSCRIPT_OCTETS: Final = 16_777_216
@@ -46,10 +49,10 @@ DEFAULT_MAX_OCTETS: Final = 4_294_967_296
 """`Policy.max_octets`: more than a test means to keep."""
 
 _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z0-9.:]+\]\Z")
+_DOMAIN: Final = compiled_later(lambda: re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\Z|\[[A-Za-z0-9.:]+\]\Z"))
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False, init=False)  # each protocol's own policy is built
 class ServerPolicy(Checked, Compared):
     """The settings of a server of any protocol. They do not change while the server runs.
 
@@ -120,7 +123,7 @@ class ServerPolicy(Checked, Compared):
     unix_socket: str | Path | None = None
     """The path of a UNIX socket to listen on instead of `host` and `port`, in mode ``plain``. Only its owner can
     connect. The server replaces a socket that nobody listens on, and removes its own when it closes."""
-    hostname: str = "mx.smtpfix.test"
+    hostname: str = DEFAULT_HOSTNAME
     """The server's own name, in its greeting, in its EHLO reply and in its certificate."""
     other_names: Sequence[str] = ()
     """More names and IP addresses that clients connect to. The certificate contains them beside `host` and
@@ -158,6 +161,10 @@ class ServerPolicy(Checked, Compared):
     _has_auth: bool = field(default=False, init=False, repr=False, compare=False)
     _issued: Scenario | None = field(default=None, init=False, repr=False, compare=False)
     _played: Scenario | None = field(default=None, init=False, repr=False, compare=False)
+
+    if TYPE_CHECKING:  # the class of a protocol's policy is built of all fields, and nobody builds this one
+
+        def __init__(self, mode: Mode | ModeName = Mode.PLAIN, **fields: Any) -> None: ...
 
     def __post_init__(self) -> None:
         self._check()
@@ -364,7 +371,7 @@ class ServerPolicy(Checked, Compared):
     def _check_names(self) -> None:
         if not isinstance(self.host, str) or not self.host:
             raise self._fail("host", "a host name or IP address")
-        if not isinstance(self.hostname, str) or not _DOMAIN.match(self.hostname):
+        if not isinstance(self.hostname, str) or not _is_domain(self.hostname):
             raise self._fail("hostname", "a domain or address literal (RFC 5321 section 4.1.2)")
         if not is_collection(self.other_names) or not all(map(_is_name, self.other_names)):
             raise self._fail("other_names", "a collection of domains and IP addresses")
@@ -432,6 +439,10 @@ class ServerPolicy(Checked, Compared):
     @property
     def tls_profile(self) -> TLSProfile:
         """What the scenario makes the server do in TLS: that of `scenario`, or else that of `certificate`."""
+        if self.is_good:
+            from .tls_profile import TLSProfile  # noqa: PLC0415 - plain servers have none
+
+            return TLSProfile()
         if self._played is not None:
             return self._played.tls
         return self.chain_scenario.tls
@@ -499,9 +510,10 @@ class ServerPolicy(Checked, Compared):
         """Return this policy with other values. Raises `TypeError` for an unknown field, and `InvalidValueError`."""
         if len(mode) > 1:
             raise TypeError(f"a policy has one mode, got {len(mode)}: {mode!r}")
-        if mode:
+        if changes:
+            check_names(type(self).__name__, changes, [item.name for item in fields(self) if item.init], MEANT)
+        if mode and mode[0] != self.mode:
             changes["mode"] = mode[0]
-        check_names(type(self).__name__, changes, [item.name for item in fields(self) if item.init], MEANT)
         return replace(self, **changes) if changes else self
 
     def showing(self, scenario: str | Path) -> Self:
@@ -532,6 +544,11 @@ class ServerPolicy(Checked, Compared):
                 "scenario", scenario, f"one that mode {self.mode} can show; this one needs {needed}"
             )
         return self.replace(**{**plain, shown.policy_field: scenario})
+
+
+def _is_domain(text: str) -> bool:
+    """Return whether a text is a domain or an address literal; the name that most servers have needs no reading."""
+    return text == DEFAULT_HOSTNAME or _DOMAIN.match(text) is not None
 
 
 def _is_name(value: object) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,8 @@ def read_file(path: Path, most: int, kind: str) -> bytes:
 
 def read_toml(where: str, text: str) -> dict[str, Any]:
     """Return the values of a file's text. Raises `InvalidValueError` naming `where`."""
+    import tomllib  # noqa: PLC0415 - good servers read no file
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

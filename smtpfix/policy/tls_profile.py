@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from smtpfix.comparing import Compared
 from smtpfix.errors import InvalidValueError
 from smtpfix.suggesting import one_of
 
-from .comparing import Compared
 from .tables import check_table
 
 FAULTS: Final = {

@@ -19,7 +19,7 @@ from smtpfix.safe_text import excerpt
 
 from .reading import Reading
 from .session_end import SessionEnd
-from .transcript import Event, Kind, Transcript
+from .transcript import Event, Kind
 
 if TYPE_CHECKING:
     from smtpfix.record.xclient import XClient
@@ -266,7 +266,8 @@ class Recorder:
 
     def session(self) -> Session:
         """Return the session as it stands now."""
-        from .session import Session  # noqa: PLC0415 - most tests look at messages alone
+        from .said import Transcript  # noqa: PLC0415 - most tests look at messages alone
+        from .session import Session  # noqa: PLC0415 - as above
 
         events = self.events
         last = events[-1].at if events else 0.0
@@ -301,6 +302,8 @@ class Recorder:
 
     def session_since(self, moment: float) -> Session | None:
         """Return the session with what was said since a moment of the clock; None if nothing was said."""
+        from .said import Transcript  # noqa: PLC0415 - as above
+
         session = self.session()
         events = tuple(event for event in session.transcript if event.at > moment - self._began)
         if all(event.kind is Kind.NOTE for event in events):

@@ -14,8 +14,9 @@ from smtpfix.policy.mode import Mode
 from smtpfix.safe_text import printable, shorten
 
 from .reading import Reading
+from .said import Transcript
 from .session_end import SessionEnd
-from .transcript import STOPPED, UNENDED, Kind, Transcript
+from .transcript import STOPPED, UNENDED, Kind
 
 if TYPE_CHECKING:
     from smtpfix.tls.client_hello import ClientHello

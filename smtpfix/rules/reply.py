@@ -6,19 +6,21 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from smtpfix.comparing import Compared
 from smtpfix.errors import InvalidValueError
+from smtpfix.later import compiled_later
 
 from .action import Answer
 
 _ENHANCED: Final = re.compile(r"[245]\.(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})\Z")
 """RFC 3463 section 2: class "." subject "." detail, no leading zeros, up to three digits."""
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_CONTROL: Final = compiled_later(lambda: re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]"))
 """What a reply cannot hold: control characters, and surrogates, which have no UTF-8."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply(Answer):
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Reply(Answer, Compared):
     r"""A reply to send: ``Reply(450, "4.2.1", "Greylisted")``.
 
     A text with several lines, separated by ``\n``, becomes a multi-line reply (RFC 5321 section 4.2.1). A 421 reply
@@ -54,7 +56,7 @@ class Reply(Answer):
                     f"{self.enhanced!r} and the reply code {self.code} are of two classes; "
                     f"begin it with {str(self.code)[0]} (RFC 2034 section 4)",
                 )
-        if not isinstance(self.text, str) or _CONTROL.search(self.text):
+        if not isinstance(self.text, str) or not (self.text.isprintable() or _CONTROL.search(self.text) is None):
             raise InvalidValueError("Reply.text", self.text, "text without control characters, lines separated by \\n")
 
     @property

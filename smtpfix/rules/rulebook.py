@@ -8,7 +8,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -27,17 +26,16 @@ _MOST_TIMES: Final = 10_000
 """Times at which one rule has answered that are kept."""
 
 
-@dataclass(frozen=True, slots=True)
 class Script:
-    """Rules in the order they are asked, the latest first: a new rule overrides an older one."""
+    """Rules in the order they are asked, the latest first: a new rule overrides an older one. Nobody changes it."""
 
-    language: Language = field(repr=False)
-    rules: tuple[Rule, ...] = ()
-    by_stage: Mapping[str, tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
-    """The rules that may answer each stage; a stage without rules is missing."""
+    __slots__ = ("by_stage", "language", "rules")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "by_stage", MappingProxyType(self._table() if self.rules else {}))
+    def __init__(self, language: Language, rules: tuple[Rule, ...] = ()) -> None:
+        self.language = language
+        self.rules = rules
+        self.by_stage: Mapping[str, tuple[Rule, ...]] = MappingProxyType(self._table() if rules else {})
+        """The rules that may answer each stage; a stage without rules is missing."""
 
     def _table(self) -> dict[str, tuple[Rule, ...]]:
         return {

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
+from smtpfix.later import compiled_later
 from smtpfix.rules.reply import Reply
 
 from .replies import (
@@ -24,10 +25,12 @@ _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN: Final = re.compile(rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>(?: +(.*))?\Z")
 """``<local@domain>`` with a dot-string and a domain of letters, digits and hyphens."""
 
-_PATH: Final = re.compile(r"""(<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>|[^\s<>]+)(?:\s+(.*))?\Z""", re.DOTALL)
+_PATH: Final = compiled_later(
+    lambda: re.compile(r"""(<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>|[^\s<>]+)(?:\s+(.*))?\Z""", re.DOTALL)
+)
 """Any path in angle brackets, whose quoted strings may hold some; or, against the standard, one without them."""
 
-_SOURCE_ROUTE: Final = re.compile(r"@[^\s:,\"]+(?:,@[^\s:,\"]+)*:")
+_SOURCE_ROUTE: Final = compiled_later(lambda: re.compile(r"@[^\s:,\"]+(?:,@[^\s:,\"]+)*:"))
 """``A-d-l`` of RFC 5321 section 4.1.2, with the colon behind it."""
 
 _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\s=]+))?\Z")
@@ -104,8 +107,11 @@ def _optional(keyword: str) -> tuple[re.Pattern[str], str]:
 
 _VALUES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "SIZE": (re.compile(r"[0-9]{1,20}\Z"), "octets, 1 to 20 digits (RFC 1870 section 3)"),
-    "BODY": (re.compile(r"(?i:7BIT|8BITMIME)\Z"), "7BIT or 8BITMIME (RFC 6152 section 2)"),
+    "BODY": (compiled_later(lambda: re.compile(r"(?i:7BIT|8BITMIME)\Z")), "7BIT or 8BITMIME (RFC 6152 section 2)"),
     "SMTPUTF8": (re.compile(r"\Z"), "no value (RFC 6531 section 3.4)"),
-    "AUTH": (re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})++\Z"), "<> or xtext (RFC 4954 section 5, RFC 3461 section 4)"),
+    "AUTH": (
+        compiled_later(lambda: re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})++\Z")),
+        "<> or xtext (RFC 4954 section 5, RFC 3461 section 4)",
+    ),
 }
 """What each parameter's value has to look like, as a pattern and for people."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_COMMAND: Final = re.compile(rb"(?i)[^\x21-\x7e]*auth(?:enticate)?\b[\x00-\x20=:]*")
+from smtpfix.later import compiled_later
+
+_COMMAND: Final = compiled_later(lambda: re.compile(rb"(?i)[^\x21-\x7e]*auth(?:enticate)?\b[\x00-\x20=:]*"))
 """AUTH, in whatever form it comes: also behind a byte order mark, or by the name that it has in IMAP."""
-_WORD: Final = re.compile(rb"[^\x00-\x20]+")
+_WORD: Final = compiled_later(lambda: re.compile(rb"[^\x00-\x20]+"))
 
 
 def carries_credential(octets: bytes) -> bool:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.later import compiled_later
 from smtpfix.rules.action import Action
 from smtpfix.rules.language import Language
 from smtpfix.rules.reply import Reply
@@ -43,7 +44,7 @@ _HIDDEN: Final = frozenset(
     )
 )
 """What servers say of themselves: here, and in the registry of RFC 5321 section 2.2.2."""
-_REPLY: Final = re.compile(r"([0-9]{3})(?:\s+([245]\.[0-9]{1,3}\.[0-9]{1,3}))?(?:\s+(.*))?\Z")
+_REPLY: Final = compiled_later(lambda: re.compile(r"([0-9]{3})(?:\s+([245]\.[0-9]{1,3}\.[0-9]{1,3}))?(?:\s+(.*))?\Z"))
 
 
 class SMTPLanguage(Language):

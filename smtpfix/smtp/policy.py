@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Unpack, cast
 
+from smtpfix.later import compiled_later
 from smtpfix.login.names import ANY_USER
 from smtpfix.policy.checks import MEANT, is_collection
 from smtpfix.policy.mode import Mode
@@ -39,7 +40,7 @@ SYNTAXES: Final = ("strict", "usual", "lenient")
 DEFAULT_GREETING: Final = "{hostname} ESMTP smtpfix"
 """The default of `Policy.greeting`."""
 
-_EHLO_LINE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[ =]?[!-~]*(?: [!-~]+)*\Z")
+_EHLO_LINE: Final = compiled_later(lambda: re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[ =]?[!-~]*(?: [!-~]+)*\Z"))
 
 
 def _what_protocol(given: object) -> str:

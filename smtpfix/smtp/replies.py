@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.later import compiled_later
 from smtpfix.rules.reply import Reply
 from smtpfix.suggesting import did_you_mean
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Detailed(Reply):
     """One of the replies below that tells more, such as the parameter that it is about."""
 
-    standard: Reply = field(kw_only=True)
+    __slots__ = ("standard",)
+
+    standard: Reply
     """The one below."""
 
 
 def detailed(standard: Reply, text: str) -> Detailed:
     """Return a reply below with a text that tells more; what a policy says in its place stands in for both."""
-    return Detailed(standard.code, standard.enhanced, text, standard=standard)
+    reply = Detailed(standard.code, standard.enhanced, text)
+    object.__setattr__(reply, "standard", standard)
+    return reply
 
 
 def plain(reply: Reply) -> Reply:
@@ -126,7 +129,7 @@ PLACEHOLDERS: Final = ("hostname", "client", "session_id", "queue_id", "date")
 """What the texts of `Policy.replies`, `Policy.greeting` and `Policy.ehlo_greet` may hold in braces: the server's name,
 the client's IP address, an id for the session, one for this reply, and the date and time (RFC 5322 section 3.3)."""
 
-PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+PLACEHOLDER: Final = compiled_later(lambda: re.compile(r"\{(\w+)\}"))
 
 
 @cache

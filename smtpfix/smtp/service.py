@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from .metering import MailLedger
 
 
-@dataclass(eq=False, repr=False)
 class SMTPService(Service):
     """One server's."""
 

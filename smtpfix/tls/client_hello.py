@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from smtpfix.comparing import Compared
+
 from .recognising import HANDSHAKE, looks_like_tls
 
 VERSION_NAMES: Final = {0x0300: "SSLv3", 0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
@@ -24,8 +26,8 @@ _ALPN: Final = 16  # RFC 7301 section 3.1
 _SUPPORTED_VERSIONS: Final = 43  # RFC 8446 section 4.2.1
 
 
-@dataclass(frozen=True, slots=True)
-class ClientHello:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class ClientHello(Compared):
     """The client's offer."""
 
     server_name: str | None

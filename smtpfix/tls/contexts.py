@@ -11,14 +11,16 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from smtpfix.errors import InvalidValueError
-from smtpfix.policy.certificate_profile import CertificateProfile
 from smtpfix.policy.server_policy import TLS_VERSIONS, ServerPolicy
-from smtpfix.policy.tls_profile import TLSProfile
 
 from .side import watch
+
+if TYPE_CHECKING:
+    from smtpfix.policy.certificate_profile import CertificateProfile
+    from smtpfix.policy.tls_profile import TLSProfile
 
 _VERSIONS: Final = {
     "TLSv1": ssl.TLSVersion.TLSv1,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from smtpfix.bounded import Bounded
+from smtpfix.comparing import Compared
 
 ALERT_NAMES: Final = {
     0: "close_notify",
@@ -46,8 +47,8 @@ ALERT_NAMES: Final = {
 """IANA's TLS alerts: RFC 8446 section 6, and those of earlier versions that clients still send."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Alert(Compared):
     """A TLS alert (RFC 8446 section 6)."""
 
     sender: str
@@ -72,8 +73,8 @@ class Alerts(Bounded[Alert]):
         return item.sender, item.is_fatal
 
 
-@dataclass(frozen=True, slots=True)
-class TLSInfo:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class TLSInfo(Compared):
     """A completed TLS handshake."""
 
     version: str
@@ -96,8 +97,8 @@ class TLSInfo:
     """``connect`` for implicit TLS, ``STARTTLS`` otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class TLSFailure:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class TLSFailure(Compared):
     """A TLS handshake that failed, and the reason."""
 
     reason: str

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki import der, keys, names
-from smtpfix.pki.certificates import Revocation, day, issue
+from smtpfix.pki.certificates import Revocation, issue
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.certificate_profile import KEY_USAGES, KEYS, CertificateProfile
+from smtpfix.policy.good_chain import day
 from smtpfix.policy.place import Place
 from smtpfix.policy.scenario import Scenario
 

@@ -115,9 +115,9 @@ def test_what_counts_from_the_day_of_issuing_says_how_long_a_chain_is_good(scena
 
 def test_a_stapled_response_is_made_again_before_its_days_are_over(monkeypatch):
     made = []
-    real = authority_module.staple
+    real = authority_module.revocation.staple
     monkeypatch.setattr(
-        authority_module, "staple", lambda *given, **more: made.append(clock.days) or real(*given, **more)
+        authority_module.revocation, "staple", lambda *given, **more: made.append(clock.days) or real(*given, **more)
     )
     clock = Clock(0)
     with Authority(now=clock) as authority:

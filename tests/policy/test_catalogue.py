@@ -16,7 +16,7 @@ import pytest
 from smtpfix import Policy, SessionEnd
 from smtpfix.audit.check import Outcome, RunningScenario
 from smtpfix.errors import ExtraMissing
-from smtpfix.pki import chains, der
+from smtpfix.pki import chains, der, good_chain
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.place import Place
@@ -219,7 +219,8 @@ def test_with_rsa_keys_the_outcomes_are_the_same(rsa_authority, scenario_id):
 def test_the_whole_catalogue_is_issued_on_first_use_and_kept(monkeypatch):
     issued = []
     issue = chains.issue
-    monkeypatch.setattr(chains, "issue", lambda *args, **keywords: issued.append(1) or issue(*args, **keywords))
+    for room in (chains, good_chain):
+        monkeypatch.setattr(room, "issue", lambda *args, **keywords: issued.append(1) or issue(*args, **keywords))
     with Authority() as authority:
         assert not issued
         first = {one: authority.chain(load_scenario(one), PLACE) for one in ALL}

@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from smtpfix.errors import InvalidValueError
 from smtpfix.policy.certificate_profile import (
     EXTENDED_KEY_USAGES,
-    KEY_TYPES,
     KEY_USAGES,
     KEYS,
     NAME_KINDS,
     PLACEHOLDERS,
     SIGNATURES,
     CertificateProfile,
-    check_key_type,
     is_template,
 )
+from smtpfix.policy.good_chain import KEY_TYPES, check_key_type
 from smtpfix.policy.tls_profile import FAULTS, LEGACY, TLSProfile
 
 LEAF = "mine.toml, [leaf]"

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpfix.record.transcript import Event, Kind, Transcript
+from smtpfix.record.said import Transcript
+from smtpfix.record.transcript import Event, Kind
 from smtpfix.safe_text import printable, shorten
 
 TEXT = st.text(st.characters()) | st.text("a\0\x1b\n\r\x7f\x85\u200e\u202e\u2066\ufeff\ud800\\")  # with surrogates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from smtpfix.policy.comparing import Compared
+from smtpfix.comparing import Compared
 
 
 @dataclass(frozen=True, repr=False, eq=False)
