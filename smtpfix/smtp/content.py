@@ -49,15 +49,19 @@ class Content:
 
     def take(self, buffer: bytearray) -> bool:
         """Take what is there; return whether the end was in it. What stands behind the end is left."""
+        come = len(buffer)
+        if come == len(_CRLF) and not self._drained:
+            return False  # nothing has come behind the CRLF of DATA
         # Backwards first: CPython's rfind is two to four times as fast, and most blocks hold no end.
         end = -1 if buffer.rfind(_END, self._scan) < 0 else buffer.find(_END, self._scan)
         if end < 0:
-            self._scan = max(0, len(buffer) - len(_END) + 1)
-            if self._drained or (self._most is not None and len(buffer) > self._most):
+            self._scan = max(0, come - len(_END) + 1)
+            if self._drained or (self._most is not None and come > self._most):
                 self._drained += self._scan
                 del buffer[: self._scan]
+                come -= self._scan
                 self._scan = 0
-            self.size = max(0, self._drained + len(buffer) - len(_CRLF))
+            self.size = max(0, self._drained + come - len(_CRLF))
             return False
         if self._drained:
             self.size = self._drained + end
