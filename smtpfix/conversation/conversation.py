@@ -261,12 +261,23 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
 
     def lost(self, error: Exception | None) -> None:
         """Record the end."""
+        is_held = self.player.is_holding
         self.player.stop()
         self.released()
         if self.login.is_open:
             self.login.end()
         self.recorder.finish(SessionEnd.RESET if error is not None else SessionEnd.CLIENT_CLOSED)
         self._ended(self)
+        if not is_held:  # otherwise whoever holds the session comes back to it
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Let go of the rooms, which have this session: without circles its memory is free at once.
+
+        Otherwise it is free when Python's collector has come by, which costs more than a message.
+        """
+        del self.player, self.login, self.lines
+        self.incoming = self._begun = self._header_first = None
 
     # What the server tells
 
@@ -326,7 +337,7 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
     @property
     def is_free(self) -> bool:
         """Whether the session can go on: no rule holds or stalls it, and it does not end."""
-        return not (self.player.is_holding or self.player.is_stalled or self.channel.is_closing)
+        return not (self.channel.is_closing or self.player.is_holding or self.player.is_stalled)
 
     def at_stage(self, stage: str, argument: str, perform: Perform[AnswerT], octets: int = 0) -> None:
         """Let the rules of a stage have their say, and perform it."""

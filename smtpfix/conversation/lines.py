@@ -44,11 +44,16 @@ class Lines:
         One over its limit is let go as it comes, and is `TOO_LONG` at its end. In a login lines may be longer, and are
         secret.
         """
+        end = buffer.find(b"\n", self._scan)
+        if 0 <= end < self._most and not self._skipped:  # within the limit, whatever line it is
+            self._scan = 0
+            line = bytes(buffer[:end])
+            del buffer[: end + 1]
+            return line
         if not self._skipped:
             self._limit = self._most
             if in_login or buffer[self._beginning].upper() == self._login:
                 self._limit = max(LOGIN_LIMIT, self._limit)
-        end = buffer.find(b"\n", self._scan)
         if end < 0:
             if self._skipped or len(buffer) > self._limit:
                 self._skip(buffer, len(buffer), in_login=in_login)

@@ -9,7 +9,7 @@ import asyncio
 import concurrent.futures
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from smtpfix.clock import monotonic
@@ -158,13 +158,11 @@ class Serving:
     def _open(self) -> None:
         self._door = Door(self._loop, self._listening, self._welcome, self._turn_away)
 
-    async def _welcome(self, connected: socket.socket, peer: Address) -> None:
-        if self._closed is not None:  # it came too late, as those that the system has queued
-            connected.close()
-            return
+    def _welcome(self, connected: socket.socket, peer: Address) -> Coroutine[Any, Any, object]:
+        """Return what makes a connection of a socket: the loop's own coroutine, without one of ours around it."""
         channel = self.new_channel()
         channel.peer = peer
-        await self._loop.connect_accepted_socket(lambda: channel, connected)
+        return self._loop.connect_accepted_socket(lambda: channel, connected)
 
     def _turn_away(self, connected: socket.socket, peer: Address) -> None:
         """Tell a client for which there is no room, and record that it was here."""

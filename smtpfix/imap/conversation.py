@@ -163,6 +163,11 @@ class IMAPConversation(Conversation[Status]):
         self.speech.drawing = None
         self.state.close()
 
+    def let_go(self) -> None:
+        """Let go of the rooms, which have this session."""
+        super().let_go()
+        del self.speech, self.state, self.engine, self._commands
+
     def resume(self) -> None:
         """Go on with an answer that was not said to its end, and tell who idles what has changed."""
         if self.speech.drawing is not None:

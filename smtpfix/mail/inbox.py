@@ -231,8 +231,9 @@ class Inbox(Sequence[CapturedMessage]):
 
     def add(self, message: CapturedMessage) -> None:
         """Add a message to the accepted ones or to the refused ones, depending on its reply."""
+        accepted = message.accepted
         with self._bell.lock:
-            kept = self._messages if message.accepted else self._refused
+            kept = self._messages if accepted else self._refused
             oldest = kept[0] if kept else None
             kept.append(message)
             self._octets += message.weight
@@ -241,11 +242,11 @@ class Inbox(Sequence[CapturedMessage]):
                 self._octets -= oldest.weight
             while self._octets > self._most_octets and len(self._messages) + len(self._refused) > 1:
                 self._octets -= self._oldest().popleft().weight
-            if message.accepted:
+            if accepted:
                 self._accepted_count += 1
                 self._bell.ring()
             accounts = self._accounts
-        if accounts is not None and message.accepted:
+        if accounts is not None and accepted:
             accounts.deliver(message)
 
     def take_back(self, message: CapturedMessage, instead: CapturedMessage) -> None:

@@ -66,6 +66,19 @@ NO_SESSION: Final[SessionSource] = _NoSession()
 """The source for messages that arrived in no session."""
 
 
+class Readings:
+    """What was read of a message, so that it is read once; most messages are never read."""
+
+    __slots__ = ("attached", "headers", "parts", "violations", "whole")
+
+    def __init__(self) -> None:
+        self.headers: EmailMessage | None = None
+        self.whole: tuple[EmailMessage, str | None] | None = None
+        self.parts: tuple[Part, tuple[str, ...]] | None = None
+        self.attached: tuple[tuple[Attachment, ...], tuple[Attachment, ...]] | None = None
+        self.violations: tuple[Violation, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CapturedMessage(Answered):
     """One message as it arrived.
@@ -91,13 +104,7 @@ class CapturedMessage(Answered):
     """The user that the client had authenticated as; None without AUTH."""
     _source: SessionSource = field(repr=False)
     _transfer: Transfer = field(default=USUAL, repr=False)
-    _split: tuple[Part, tuple[str, ...]] | None = field(default=None, init=False, repr=False)
-    _parsed: tuple[EmailMessage, str | None] | None = field(default=None, init=False, repr=False)
-    _headers: EmailMessage | None = field(default=None, init=False, repr=False)
-    _attachments: tuple[tuple[Attachment, ...], tuple[Attachment, ...]] | None = field(
-        default=None, init=False, repr=False
-    )
-    _violations: tuple[Violation, ...] | None = field(default=None, init=False, repr=False)
+    _kept: Readings | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def from_file(cls, path: str | Path) -> CapturedMessage:
@@ -172,17 +179,19 @@ class CapturedMessage(Answered):
     @property
     def headers(self) -> EmailMessage:
         """The header section, parsed without the body. ``message.headers["X-Id"]`` is None without such a header."""
-        if self._headers is None:
+        readings = self._readings
+        if readings.headers is None:
             end = stepwise.search(violations.END_OF_HEADERS, self.content)
             section = self.content[: end.end()] if end else self.content
-            object.__setattr__(self, "_headers", parsing.parse_headers(section))
-        assert self._headers is not None  # noqa: S101 - set just above
-        return self._headers
+            readings.headers = parsing.parse_headers(section)
+        return readings.headers
 
     @property
     def subject(self) -> str:
         """The Subject header, decoded; ``""`` without one."""
-        if self._headers is None and (plain := parsing.plain_subject(self.content)) is not None:
+        if (self._kept is None or self._kept.headers is None) and (
+            plain := parsing.plain_subject(self.content)
+        ) is not None:
             return plain
         return self.header("Subject") or ""
 
@@ -234,18 +243,26 @@ class CapturedMessage(Answered):
         return self._whole[0]
 
     @property
+    def _readings(self) -> Readings:
+        readings = self._kept
+        if readings is None:
+            readings = Readings()
+            object.__setattr__(self, "_kept", readings)
+        return readings
+
+    @property
     def _whole(self) -> tuple[EmailMessage, str | None]:
-        if self._parsed is None:
-            object.__setattr__(self, "_parsed", parsing.parse(self.content))
-        assert self._parsed is not None  # noqa: S101 - set just above
-        return self._parsed
+        readings = self._readings
+        if readings.whole is None:
+            readings.whole = parsing.parse(self.content)
+        return readings.whole
 
     @property
     def _parts(self) -> tuple[Part, tuple[str, ...]]:
-        if self._split is None:
-            object.__setattr__(self, "_split", mime.split(self.content))
-        assert self._split is not None  # noqa: S101 - set just above
-        return self._split
+        readings = self._readings
+        if readings.parts is None:
+            readings.parts = mime.split(self.content)
+        return readings.parts
 
     @property
     def truncated(self) -> tuple[str, ...]:
@@ -279,12 +296,12 @@ class CapturedMessage(Answered):
 
     @property
     def _attached(self) -> tuple[tuple[Attachment, ...], tuple[Attachment, ...]]:
-        if self._attachments is None:
+        readings = self._readings
+        if readings.attached is None:
             found = tuple(bodies.attachments(self._parts[0]))
             saved = tuple(one for one in found if not one.is_inline)
-            object.__setattr__(self, "_attachments", (saved, tuple(one for one in found if one.is_inline)))
-        assert self._attachments is not None  # noqa: S101 - set just above
-        return self._attachments
+            readings.attached = (saved, tuple(one for one in found if one.is_inline))
+        return readings.attached
 
     def part(self, wanted: str) -> Attachment | None:
         """Return the first part with a media type, ``text/calendar``, or named by a ``cid:`` URL; None without one.
@@ -355,10 +372,10 @@ class CapturedMessage(Answered):
         `recommendations` has what a standard only recommends. A Bcc header is a violation if a recipient that it does
         not name received it: the copy for those whom it names may have one.
         """
-        if self._violations is None:
-            object.__setattr__(self, "_violations", tuple(self._found_violations()))
-        assert self._violations is not None  # noqa: S101 - set just above
-        return self._violations
+        readings = self._readings
+        if readings.violations is None:
+            readings.violations = tuple(self._found_violations())
+        return readings.violations
 
     @property
     def recommendations(self) -> tuple[Violation, ...]:

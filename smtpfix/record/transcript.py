@@ -1,4 +1,4 @@
-"""What may happen on a connection: `Event`, readable by a person and safe to print.
+"""What may happen on a connection: `Event`, readable and safe to print.
 
 Knows how to show a line; who records it is `recorder`'s business, and all of them together are a `said.Transcript`.
 """

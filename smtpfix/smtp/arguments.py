@@ -60,7 +60,8 @@ def split_path(keyword: str, argument: str | None) -> PathArgument | None:
         return None
     rest = argument[len(keyword) :].strip()
     if match := _PLAIN.match(rest):
-        return PathArgument(f"<{match[1]}>", match[1], tuple((match[2] or "").split()))
+        address, parameters = match.groups()
+        return PathArgument(f"<{address}>", address, tuple(parameters.split()) if parameters else ())
     if (match := _PATH.match(rest)) and (match[1][0] == "<" or not has_display_name(rest)):
         return PathArgument(match[1], None, tuple((match[2] or "").split()))
     return None

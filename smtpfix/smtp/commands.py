@@ -47,6 +47,7 @@ class Commands:
         self._player = conversation.player
         self._login = conversation.login
         self._delivery = conversation.delivery
+        self._holds_back = self._service.holds_back
         self.meter: MailMeter | None = None
         """What counts this client, where the policy has limits."""
 
@@ -71,7 +72,7 @@ class Commands:
         if forced is not None and not forced.is_positive:
             self._refuse(verb, argument, forced)
             return
-        if (refusal := self.refuse_stage(verb)) is not None:
+        if self._holds_back and (refusal := self.refuse_stage(verb)) is not None:
             self._refuse(verb, argument, forced or refusal)
         elif verb == "DATA":
             self._delivery.data(argument, forced)
@@ -82,7 +83,7 @@ class Commands:
                 reply = self._conversation.engine.execute(verb, argument or None)
             else:
                 reply = self._within_limits(self.meter, verb, argument)
-            if reply.is_positive and verb in ("EHLO", "HELO"):
+            if verb in HELLOS and reply.is_positive:
                 self._recorder.client_name = argument
                 if verb == "EHLO":
                     tls = self._recorder.tls

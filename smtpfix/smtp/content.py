@@ -12,6 +12,7 @@ from smtpfix.mail.envelope import NO_DOTS, Dots
 
 _END: Final = b"\r\n.\r\n"
 _CRLF: Final = b"\r\n"
+_CRLF_DOT: Final = b"\r\n."
 
 
 class Content:
@@ -49,22 +50,30 @@ class Content:
 
     def take(self, buffer: bytearray) -> bool:
         """Take what is there; return whether the end was in it. What stands behind the end is left."""
-        # Backwards first: CPython's rfind is two to four times as fast, and most blocks hold no end.
-        end = -1 if buffer.rfind(_END, self._scan) < 0 else buffer.find(_END, self._scan)
+        come = len(buffer)
+        if come == len(_CRLF) and not self._drained:
+            return False  # nothing has come behind the CRLF of DATA
+        # Backwards: CPython's rfind is two to four times as fast as find. Most blocks hold no end, and most contents no
+        # line that begins with a dot; only where one stands before the end, that may be an earlier end, or stuffed.
+        end = buffer.rfind(_END, self._scan)
+        has_dots = end >= 0 and buffer.rfind(_CRLF_DOT, 0, end + len(_CRLF)) >= 0
+        if has_dots:
+            end = buffer.find(_END, self._scan)
         if end < 0:
-            self._scan = max(0, len(buffer) - len(_END) + 1)
-            if self._drained or (self._most is not None and len(buffer) > self._most):
+            self._scan = max(0, come - len(_END) + 1)
+            if self._drained or (self._most is not None and come > self._most):
                 self._drained += self._scan
                 del buffer[: self._scan]
+                come -= self._scan
                 self._scan = 0
-            self.size = max(0, self._drained + len(buffer) - len(_CRLF))
+            self.size = max(0, self._drained + come - len(_CRLF))
             return False
         if self._drained:
             self.size = self._drained + end
             del buffer[: end + len(_END)]
             return True
         stuffed = bytes(memoryview(buffer)[len(_CRLF) : end + len(_CRLF)])
-        octets = unstuff(stuffed)
+        octets = unstuff(stuffed) if has_dots else stuffed
         if octets is not stuffed:
             doubled = buffer.count(b"\r\n..", 0, end)
             single = len(stuffed) - len(octets) - doubled

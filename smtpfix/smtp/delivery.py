@@ -221,9 +221,11 @@ class Delivery:
                 own = refuse_content(octets, envelope, refused) or own
             self._pending = (envelope, content, octets)
         if self._service.is_usual and self._early is None:
-            self._conversation.at_stage(
-                END_OF_DATA, envelope.reverse_path, lambda forced: self._conclude(forced or own)
-            )
+            if self._service.rulebook.by_stage:
+                path = envelope.reverse_path
+                self._conversation.at_stage(END_OF_DATA, path, lambda forced: self._conclude(forced or own))
+            else:
+                self._conclude(own)
             return
         if self._early is not None:
             self._recorder.note(f"answered before its end, as a rule has it: {self._early}")

@@ -165,7 +165,7 @@ class Engine:
             return EHLO_SYNTAX if verb == "EHLO" else HELO_SYNTAX
         self.transaction = Transaction()
         self.assume_greeting(name, extended=verb == "EHLO")
-        return detailed(HELLO, self._policy.hostname)
+        return _greets(self._policy.hostname)
 
     def _mail(self, argument: str | None) -> Reply:
         """Begin a transaction (RFC 5321 section 4.1.1.2)."""
@@ -259,6 +259,11 @@ VERBS: Final = frozenset({"HELO", "EHLO", "RSET", "NOOP", "EXPN", "MAIL", "RCPT"
 
 def _is_too_long(path: str) -> bool:
     return len(path.encode("utf-8", "surrogateescape")) > _LONGEST_PATH
+
+
+@functools.lru_cache(maxsize=128)
+def _greets(hostname: str) -> Reply:
+    return detailed(HELLO, hostname)
 
 
 @functools.lru_cache(maxsize=128)

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from smtpfix.conversation.service import Service
+from smtpfix.policy.mode import Mode
 from smtpfix.rules.reply import Reply
 
 from .keywords import EXTENSIONS, OPTIONAL_EXTENSIONS
@@ -31,6 +32,16 @@ class SMTPService(Service):
         if text == DEFAULT_GREETING and self.policy.protocol == "lmtp":
             text = text.replace("ESMTP", "LMTP")
         return Reply(220, None, text.replace("{hostname}", self.policy.hostname))
+
+    @cached_property
+    def has_enhanced_codes(self) -> bool:
+        """Whether replies have enhanced status codes (RFC 2034)."""
+        return self.policy.has("ENHANCEDSTATUSCODES")
+
+    @cached_property
+    def holds_back(self) -> bool:
+        """Whether some commands need TLS or a login first."""
+        return self.policy.require_auth or self.policy.mode is Mode.TLS_REQUIRED
 
     @cached_property
     def is_usual(self) -> bool:
@@ -77,7 +88,7 @@ class SMTPService(Service):
             return b""
         custom = self.custom_replies
         reply = TOO_MANY_CONNECTIONS if custom is None else custom.say(TOO_MANY_CONNECTIONS, recorder)
-        return reply.encode(enhanced=self.policy.has("ENHANCEDSTATUSCODES"))
+        return reply.encode(enhanced=self.has_enhanced_codes)
 
     @cached_property
     def capabilities(self) -> dict[tuple[bool, bool], Reply]:

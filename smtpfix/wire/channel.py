@@ -177,6 +177,7 @@ class Channel(asyncio.BufferedProtocol):
             self._listener.tls_failed(self._tls, failure, clear_text=False)
         self.is_closing = True
         self._listener.lost(exc)
+        del self._listener  # which has this channel: without a circle, both are gone at once
 
     # The conversation's side
 

@@ -102,7 +102,6 @@ class Door:
                 self._turn_away(connected, client_address(peer))
             self._warn(f"turned a client away: {self._most} file descriptors are in use, the rest is not for clients")
             return
-        connected.setblocking(False)
         arrival = self._loop.create_task(self._welcome(connected, client_address(peer)))
         self.arriving[arrival] = connected
         arrival.add_done_callback(self.arriving.pop)

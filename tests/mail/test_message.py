@@ -213,7 +213,7 @@ def test_headers_end_at_the_first_empty_line(separator):
 def test_reading_headers_does_not_parse_the_body():
     captured = message(MULTIPART + b"--b\r\n\r\nhello\r\n--b--\r\n")
     assert captured.header("Content-Type") == 'multipart/mixed; boundary="b"'
-    assert captured._parsed is None
+    assert captured._kept.whole is None
     assert captured.headers is captured.headers
 
 
