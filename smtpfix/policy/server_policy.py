@@ -512,7 +512,7 @@ class ServerPolicy(Checked, Compared):
             raise TypeError(f"a policy has one mode, got {len(mode)}: {mode!r}")
         if changes:
             check_names(type(self).__name__, changes, [item.name for item in fields(self) if item.init], MEANT)
-        if mode and mode[0] != self.mode:
+        if mode and mode[0] != changes.get("mode", self.mode):
             changes["mode"] = mode[0]
         return replace(self, **changes) if changes else self
 
