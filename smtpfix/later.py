@@ -1,6 +1,6 @@
 """`Later`: a module that is imported on first use, because most runs never use it.
 
-Type checkers have an import of their own, and see no difference.
+Type checkers are told by an import of their own, and see no difference.
 """
 
 from __future__ import annotations

@@ -234,7 +234,7 @@ class Inbox(Sequence[CapturedMessage]):
     # For the server
 
     def add(self, message: CapturedMessage) -> None:
-        """Add a message to the accepted ones or to the refused ones, depending on its reply."""
+        """Take in a message: among the accepted or the refused, as its reply says."""
         with self._bell.lock:
             kept = self._messages if message.accepted else self._refused
             oldest = kept[0] if kept else None

@@ -1,4 +1,4 @@
-"""`Transcript`: what was said on one connection, in order, with times; readable and safe to print.
+"""What was said on one connection, in order, with times; readable by a person and safe to print.
 
 Knows how to show a line; who records it is `recorder`'s business.
 """
