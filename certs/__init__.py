@@ -1,1 +1,1 @@
-"""The certificate catalogue: one TOML file a scenario, read by `smtpfix.scenario`."""
+"""The catalogue of scenarios: one TOML file each, read by `smtpfix.policy.catalogue_files`."""

@@ -296,7 +296,10 @@ def pop3_audit() -> RunAudit:
 
 @pytest.fixture
 def smtp_message(request: pytest.FixtureRequest) -> EmailMessage:
-    """Return a sample message: the same in every run, with addresses in domains that RFC 2606 reserves."""
+    """Return a sample message with addresses in domains that RFC 2606 reserves.
+
+    It is the same in every run. With the extra ``smtpfix[faker]``, faker generates it, with your locale and seed.
+    """
     from .sample import sample_message  # noqa: PLC0415 - not before it is asked for
 
     return sample_message(request)

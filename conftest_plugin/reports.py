@@ -1,6 +1,6 @@
-"""What the report of a failed test tells of the servers that ran: transcripts, messages, and what may help.
+"""The report of a failed test on the servers that ran: transcripts, messages, and hints.
 
-Imported only where a server was used. A server that many tests share is told of as far as the failed test goes.
+Imported only if a server was used. Of a server that many tests share, it shows only what concerns the failed test.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sample mail for `smtp_message`: by faker where its pytest plugin is installed, always the same where it is not."""
+"""The sample mail of `smtp_message`: from faker if its pytest plugin is installed, otherwise always the same."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def sample_message(request: pytest.FixtureRequest) -> EmailMessage:
-    """Return a message to and from domains that RFC 2606 reserves.
+    """Return a message from and to domains that RFC 2606 reserves.
 
-    faker is asked through its own fixture, so that the user's locale and seed count.
+    faker is used through its own fixture, so that the user's locale and seed apply.
     """
     try:
         faker = request.getfixturevalue("faker")

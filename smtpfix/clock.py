@@ -1,7 +1,7 @@
 """A monotonic clock that goes on even if a test stops or moves the time, as freezegun and time-machine do.
 
-freezegun replaces `time.monotonic` in every module, also a name that was imported from `time`, and may have done so
-before this module is imported. Nobody replaces the system's own clock, asked by its number.
+freezegun replaces `time.monotonic` in every module, even a name that was imported from `time`, and may have done so
+before this module is imported. Nothing replaces the system's own clock, which is read by its number.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Signals during the start of a program: they end it in an orderly way, or wait for their handler.
 
-Imports next to nothing, so that it can be the first thing a program does: most of its start is the import of the rest.
+It imports almost nothing, so that a program can import it first: most of a start is spent on importing the rest.
 """
 
 from __future__ import annotations

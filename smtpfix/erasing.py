@@ -1,6 +1,6 @@
 """`Eraser`: it strikes a secret out of what is shown, in every usual encoding.
 
-Knows no protocol. Base64 is found at each of its alignments, so also inside the blob of AUTH PLAIN (RFC 4616).
+It knows no protocol. It finds Base64 at each of its alignments, even inside the blob of AUTH PLAIN (RFC 4616).
 """
 
 from __future__ import annotations

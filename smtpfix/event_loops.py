@@ -1,6 +1,6 @@
 """Which event loop runs in this thread, asyncio's or trio's, and how trio awaits a blocking call.
 
-trio and sniffio are no dependencies: whoever runs on them has imported both.
+trio and sniffio are no dependencies: a program that runs on them has imported both.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which objects must learn of a fork: the child has the parent's memory and sockets, but none of its threads.
 
-Closing in the child what is the parent's would end the parent's connections and remove its files.
+If the child closed what belongs to the parent, it would end the parent's connections and remove its files.
 """
 
 from __future__ import annotations

@@ -43,9 +43,9 @@ class Change:
     key: str
     """`Finding.key`."""
     before: Finding | None
-    """None where the earlier audit did not have it."""
+    """The finding of the earlier audit; None if it has none."""
     after: Finding | None
-    """None where the later audit does not have it."""
+    """The finding of the later audit; None if it has none."""
 
     def __str__(self) -> str:
         sides = [_told(finding) for finding in (self.before, self.after)]
@@ -59,17 +59,18 @@ class Changes:
     """What changed between two audits under the same declaration."""
 
     worse: tuple[Change, ...] = ()
-    """A worse verdict, or by the same verdict an outcome that costs more."""
+    """Findings with a worse verdict, or with the same verdict and a costlier outcome."""
     better: tuple[Change, ...] = ()
-    """The opposite."""
+    """Findings with a better verdict, or with the same verdict and a less costly outcome."""
     different: tuple[Change, ...] = ()
-    """Another outcome, neither worse nor better: it delivers where it refused, and both are right."""
+    """Findings with another outcome that is neither worse nor better: the client delivers where it refused, and both
+    are right."""
     new: tuple[Change, ...] = ()
-    """Known now, and not before: a scenario that was not there, or not run."""
+    """Findings that are known now and were not before: a new scenario, or one that did not run."""
     gone: tuple[Change, ...] = ()
-    """Known before, and not now."""
+    """Findings that were known before and are not now."""
     unchanged: int = 0
-    """How many findings are as they were."""
+    """How many findings have not changed."""
     new_flags: tuple[Flag, ...] = ()
     lost_flags: tuple[Flag, ...] = ()
     grade_before: Grade = Grade.UNKNOWN
@@ -77,7 +78,7 @@ class Changes:
 
     @property
     def grade_is_worse(self) -> bool:
-        """Whether the grade is a lower one. One that is not known is neither: what is no longer known is in `gone`."""
+        """Whether the grade is lower. An unknown grade never is: `gone` has what is no longer known."""
         if Grade.UNKNOWN in (self.grade_before, self.grade_after):
             return False
         grades = list(Grade)
@@ -85,10 +86,10 @@ class Changes:
 
     @property
     def is_worse(self) -> bool:
-        """Whether anything is worse than it was, which is what an exit status is made from.
+        """Whether anything is worse than before; the exit status follows from this.
 
-        That is a finding that is worse, a new one that failed, one that had not failed and could not be run now, a new
-        flag, or a lower grade. A scenario that was left out this time is not.
+        This means a worse finding, a new one that failed, one that could not run now and had not failed, a new flag, or
+        a lower grade. A scenario that was left out this time does not count.
         """
         failed = any(one.after is not None and one.after.verdict is Verdict.FAILED for one in self.new)
         lost = any(one.after is not None and one.before is not None and _was_good(one.before) for one in self.gone)
@@ -113,9 +114,9 @@ class Changes:
 
 
 def compare(old: AuditResult, new: AuditResult) -> Changes:
-    """Return what changed from one audit to a later one.
+    """Return the changes from an earlier audit to a later one.
 
-    Raises `InvalidValueError` as `check_comparable`.
+    Raises `InvalidValueError` as `check_comparable` does.
     """
     check_comparable(old.declaration, new.declaration)
     before = {finding.key: finding for finding in old.findings}
@@ -135,7 +136,7 @@ def compare(old: AuditResult, new: AuditResult) -> Changes:
 
 
 def check_comparable(old: Declaration, new: Declaration) -> None:
-    """Raise `InvalidValueError` where audits are measured otherwise: another mode, trust, with or without a login."""
+    """Raise `InvalidValueError` if two audits differ in their declaration: mode, trust, or whether there is a login."""
     if _measure(old) != _measure(new):
         sentence = f"it has {_measure(old)}, and this audit {_measure(new)}; compare audits of one declaration"
         raise InvalidValueError.saying("baseline", _measure(old), sentence)

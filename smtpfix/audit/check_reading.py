@@ -27,10 +27,10 @@ _DECLARED: Final = (Outcome.LOST_MAIL, Outcome.RETRIEVED_IN_CLEAR, Outcome.ACTED
 
 
 class RunningReadingScenario(RunningScenario):
-    """A scenario, and a server of mail that shows it: what the fixtures ``imap_scenario`` and ``pop3_scenario`` are.
+    """A scenario and the mail server that shows it: the value of ``imap_scenario`` and ``pop3_scenario``.
 
-    `check` takes a function that is given the server, and has a client read all mail there is, and may have it deleted.
-    The client finds three messages; what it does is judged by what the server sent it and what it deleted.
+    `check` takes a function that gets the server, and makes a client read all messages, which it may delete. The client
+    finds three messages. The verdict follows from what the server sent to it and what it deleted.
     """
 
     __slots__ = ()

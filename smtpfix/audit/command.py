@@ -18,32 +18,34 @@ from .target import PLACEHOLDERS, TEMPLATE, Target, check_template
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program and its arguments: ``Command(("curl", "--url", "smtp://{host}:{port}"))``. No shell is involved.
+    """A program and its arguments: ``Command(("curl", "--url", "smtp://{host}:{port}"))``. It needs no shell.
 
-    Raises `InvalidValueError` for an unknown placeholder, listing those there are.
+    Raises `InvalidValueError` for an unknown placeholder; the error lists the known ones.
     """
 
     arguments: tuple[str, ...]
-    """The program, and its arguments, with placeholders; one that names a file here is passed with its full path."""
+    """The program and its arguments, with placeholders. An argument that names an existing file is passed with its full
+    path."""
     environment: tuple[tuple[str, str], ...] = ()
-    """Names and values, with placeholders, beside what the program inherits."""
+    """Names and values with placeholders, in addition to the inherited environment."""
     template: str | None = None
-    """A text with placeholders, such as a configuration file, that is written into the working directory for each run;
-    ``{template}`` is the file's path. Only its owner can read it."""
+    """A text with placeholders, such as a configuration file. Each run writes it into its working directory, where only
+    its owner can read it; ``{template}`` is its path."""
     stdin: str | None = None
-    """A file to read from, with placeholders; None: nothing."""
+    """A file for standard input, with placeholders; None: empty input."""
     name: str = ""
-    """What it goes by in the result; empty: the arguments."""
+    """Its name in the result; if empty, the arguments."""
     finds_names: bool = False
-    """Whether it is told the address, and needs nobody to look up the server's name."""
+    """Whether it gets the address, so that nobody has to look up the server's name."""
     is_isolated: bool = False
-    """Whether its home is the working directory, so that no configuration of the user's is found."""
+    """Whether its home directory is the working directory, so that it finds no configuration of the user."""
     runs_here: bool = False
-    """Whether it runs where the audit was started, and not in the run's own directory."""
+    """Whether it runs in the directory where the audit was started, and not in that of the run."""
     language: str = ""
-    """What it is written in, or is, for fixes in its own words: one of `fixes.LANGUAGES`; empty where not known."""
+    """The language that it is written in, or its own name, for fixes in its terms: one of `fixes.LANGUAGES`; empty if
+    unknown."""
     for_each: tuple[str, ...] = ()
-    """More arguments, once for each recipient, which ``{recipient}`` is in them: for programs that take several."""
+    """More arguments, repeated for each recipient, which is ``{recipient}`` in them."""
 
     def __post_init__(self) -> None:
         check_language(self.language, "language")
@@ -63,10 +65,10 @@ class Command:
         return self.name or " ".join(self.arguments)
 
     def start(self, slots: int) -> None:
-        """Nothing has to be there before the first run, however many go on at a time."""
+        """Do nothing: a command needs no preparation."""
 
     def close(self) -> None:
-        """Nothing is left."""
+        """Do nothing: a command leaves nothing behind."""
 
     def cannot_reach(self, target: Target) -> str | None:
         """Return why the server's name would not lead this client to it; None if it does."""
@@ -75,7 +77,7 @@ class Command:
         return hosts.why_not(target.host, target.address)
 
     def run(self, target: Target, *, timeout: float, stop: threading.Event) -> Ended:
-        """Run it once. Never raises for what the program does."""
+        """Run it once. It never raises an exception for what the program does."""
         folder = Path(target.workdir)
         values = dict(target.placeholders)
         if self.template is not None:

@@ -53,44 +53,44 @@ class Expectation:
     """What a manual implies for some scenarios."""
 
     outcomes: tuple[Outcome, ...]
-    """Each of them is as documented."""
+    """The outcomes that agree with the manual."""
     why: str
-    """One sentence: what the manual says."""
+    """What the manual says, in one sentence."""
     scenarios: tuple[str, ...] = ()
-    """The scenarios' ids; a scenario named here is not measured by its group."""
+    """The ids of scenarios. They take precedence over their groups."""
     groups: tuple[str, ...] = ()
     """Whole groups of the catalogue."""
     exceptions: tuple[str, ...] = ()
-    """Scenarios of these groups that the manual says nothing of."""
+    """Scenarios of these groups about which the manual says nothing."""
     login: bool | None = None
-    """True: only where the client logs in; False: only where it does not; None: either way."""
+    """True: only if the client logs in. False: only if it does not. None: in both cases."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One setting of a family's: a port, a switch, a release."""
+    """One setting of a family: a port, a switch, a release."""
 
     name: str
-    """The table's name: ``other-port``, ``_MailSmtpTls``."""
+    """The name of its table: ``other-port``, ``_MailSmtpTls``."""
     title: str
     source: str
-    """Where this is documented, one sentence."""
+    """Where this is documented, in one sentence."""
     mode: DeclaredMode
-    """What such a client declares."""
+    """The mode to declare for such a client."""
     port: int
-    """The port it is documented to use."""
+    """The port that the manual names."""
     trust: Trust | None = None
-    """What such a client declares; None: the manual does not say."""
+    """The trust to declare for such a client; None: the manual does not say."""
     expectations: tuple[Expectation, ...] = ()
     protocol: str = "smtp"
-    """What it speaks: ``smtp``, or ``imap`` or ``pop3``, by which it reads mail."""
+    """The protocol: ``smtp``, or ``imap`` or ``pop3`` if the client reads mail."""
 
     def declaration(self, user: str | None = None, password: str | None = None) -> Declaration:
-        """Return what to declare for an audit of it; where the manual says nothing of trust, `Trust.PKI`."""
+        """Return the declaration for an audit. If the manual says nothing about trust, it has `Trust.PKI`."""
         return Declaration(self.mode, self.trust or Trust.PKI, user, password, protocol=self.protocol)
 
     def expectation(self, scenario: str, group: str, *, login: bool) -> Expectation | None:
-        """Return what is documented of a scenario; None where nothing is. A scenario's own goes before its group's."""
+        """Return what is documented about a scenario; None if nothing is. A scenario's own entry beats its group's."""
         applying = [one for one in self.expectations if one.login in (None, login)]
         for one in applying:
             if scenario in one.scenarios:
@@ -103,25 +103,25 @@ class Family:
     """Mail clients that one manual describes."""
 
     name: str
-    """The file's name without ``.toml``."""
+    """The name of the file without ``.toml``."""
     title: str
     source: str
-    """What the family was read from, one sentence."""
+    """The documentation that the family comes from, in one sentence."""
     variants: Mapping[str, Variant] = field(default_factory=lambda: MappingProxyType({}))
-    """By name, in the file's order."""
+    """The variants by name, in the file's order."""
 
     def variant(self, name: str) -> Variant:
-        """Return one variant. Raises `InvalidValueError` listing all there are."""
+        """Return one variant. Raises `InvalidValueError`, which lists all variants."""
         if name not in self.variants:
             raise InvalidValueError(f"variant of {self.name}", name, one_of(name, self.variants))
         return self.variants[name]
 
     @classmethod
     def parse(cls, name: str, text: str) -> Family:
-        """Build a family from a file's text.
+        """Build a family from the text of a file.
 
-        Raises `InvalidValueError` naming file, table, key and what is allowed, and `UnknownScenario` for an id that is
-        not in the catalogue.
+        Raises `InvalidValueError`, which names the file, table, key and what is allowed, and `UnknownScenario` for an
+        id that is not in the catalogue.
         """
         where = f"{name}.toml"
         values = read_toml(where, text)
@@ -145,7 +145,7 @@ def family_names() -> tuple[str, ...]:
 
 @functools.cache
 def load_family(name: str) -> Family:
-    """Return a family that comes with smtpfix. Raises `InvalidValueError` listing all there are."""
+    """Return a family that comes with smtpfix. Raises `InvalidValueError`, which lists all families."""
     if name not in family_names():
         raise InvalidValueError("family", name, one_of(name, family_names()))
     file = resources.files("smtpfix.audit") / "families" / f"{name}.toml"
@@ -153,7 +153,7 @@ def load_family(name: str) -> Family:
 
 
 def read_family(path: Path) -> Family:
-    """Return the family of a user's own file. Raises `InvalidValueError` naming the file, and `OSError`."""
+    """Return the family of a file of your own. Raises `InvalidValueError`, which names the file, and `OSError`."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -256,16 +256,16 @@ def _choice(where: str, table: Mapping[str, Any], key: str, allowed: tuple[str, 
 
 
 def documented(result: AuditResult, variant: Variant) -> tuple[Finding, ...]:
-    """Return the findings that the manual says something of, and that there is evidence for."""
+    """Return the findings for which there is evidence and about which the manual says something."""
     return tuple(finding for finding, _ in _pairs(result, variant))
 
 
 def compare(result: AuditResult, variant: Variant) -> tuple[str, ...]:
-    """Return where a client does not behave as documented, each one sentence; nothing where it does.
+    """Return how a client differs from its documentation, one sentence each; empty if it does not.
 
-    What counts is each finding's outcome, which is the worst of what the client did, and not what it did beside that.
-    An audit that declared something else, or ran nothing that the manual speaks of, is no evidence: then the one
-    sentence says that.
+    It compares the outcome of each finding, which is the worst that the client did, and not what else it did. An audit
+    with another declaration, or without any scenario that the manual speaks of, is no evidence: then one sentence says
+    so.
     """
     declared, meant = result.declaration, variant.declaration()
     if declared.protocol != meant.protocol:

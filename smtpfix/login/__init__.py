@@ -1,4 +1,4 @@
 """How clients authenticate: the SASL mechanisms, and the exchange around each.
 
-Knows challenges and answers; knows neither replies, nor connections, nor the policy that offers them.
+It knows challenges and answers, but no replies, no connections, and no policy that offers mechanisms.
 """

@@ -1,4 +1,4 @@
 """The captured mail: messages, the inbox, the accounts that clients read, and how tests find a message.
 
-Knows a message's octets and its envelope; knows neither connections nor the protocol that brought it.
+It knows the octets of a message and its envelope, but no connections, and not the protocol that the message came by.
 """

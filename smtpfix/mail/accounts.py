@@ -100,7 +100,7 @@ class Account:
         """Return the one message that matches. With `timeout`, wait up to so many seconds for it.
 
         Raises `NoMessage` if none matches and `UnexpectedMessage` if several match. Both are assertion errors, and
-        explain what came near.
+        explain what came near. With `timeout`, raises `BlockingWaitError` on a running event loop.
         """
         __tracebackhide__ = True
         if timeout > 0:

@@ -128,7 +128,10 @@ class Inbox(Sequence[CapturedMessage]):
             return self._accounts
 
     def find(self, **criteria: Unpack[Criteria]) -> tuple[CapturedMessage, ...]:
-        """Return the messages that match, without waiting; without criteria, all of them."""
+        """Return the messages that match, without waiting; without criteria, all of them.
+
+        Raises `TypeError`, which names an unknown criterion.
+        """
         matcher = matching.Matcher(criteria)
         return tuple(message for message in self.messages if matcher.matches(message))
 
@@ -138,7 +141,8 @@ class Inbox(Sequence[CapturedMessage]):
         """Return the one message that matches. With `timeout`, wait up to so many seconds for it.
 
         Raises `NoMessage` if none matches and `UnexpectedMessage` if several match. Both are assertion errors, and
-        explain what came near.
+        explain what came near. With `timeout`, raises `BlockingWaitError` on a running event loop: use `received`
+        there.
         """
         __tracebackhide__ = True
         if timeout > 0:

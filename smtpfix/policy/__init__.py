@@ -1,4 +1,4 @@
 """What you tell a server before it starts: policies, scenarios, profiles, limits, providers, rules files.
 
-Knows values, each checked when it is built; knows no connection, no certificate and no protocol but by its name.
+It knows values, which are checked when they are built, but no connections and no certificates; protocols only by name.
 """

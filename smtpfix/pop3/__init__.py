@@ -1,4 +1,4 @@
 """POP3 (RFC 1939): its policy, commands, maildrop, replies and violations.
 
-Knows an account's INBOX and what one session may do to it; knows neither IMAP nor SMTP.
+It knows the INBOX of an account and what one session may do to it, but neither IMAP nor SMTP.
 """

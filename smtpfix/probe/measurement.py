@@ -13,18 +13,18 @@ from smtpfix.errors import InvalidValueError
 from smtpfix.suggesting import one_of
 
 OK: Final = 0
-"""The reply code when all went well."""
+"""The reply code of a probe without errors."""
 TIMES: Final = ("connection", "tls", "login", "transfer", "total")
-"""What is measured in time, in order."""
+"""The phases whose times are measured, in order."""
 INTERNAL_ERROR: Final = -1
-"""The reply code when the server did not say no, but the connection, TLS or the probe itself failed."""
+"""The reply code if the connection, TLS or the probe itself failed, rather than the server refusing."""
 REFUSED: Final = 1
-"""The reply code when an IMAP or POP3 server said no: NO, BAD, BYE and -ERR have no codes."""
+"""The reply code if an IMAP or POP3 server refused: NO, BAD, BYE and -ERR have no codes."""
 
 BY_PASSWORD: Final = ("PLAIN", "LOGIN", "CRAM-MD5")
-"""The mechanisms that a probe can log in by with a password, the best first; in clear, CRAM-MD5 is the best."""
+"""The mechanisms for a login with a password, the best first; in clear, CRAM-MD5 is the best."""
 BY_TOKEN: Final = ("OAUTHBEARER", "XOAUTH2")
-"""With a token."""
+"""The mechanisms for a login with a token."""
 
 _LARGEST_PORT: Final = 65_535
 _TOKEN: Final = frozenset(ascii_letters + digits + "-._~+/=")
@@ -32,30 +32,30 @@ _TOKEN: Final = frozenset(ascii_letters + digits + "-._~+/=")
 
 
 class Connection(StrEnum):
-    """When TLS begins."""
+    """When TLS begins: how the probe connects."""
 
     PLAIN = "plain"
     """Never."""
     STARTTLS = "starttls"
-    """On STARTTLS, without which it does not go on (RFC 3207)."""
+    """With STARTTLS (RFC 3207); the probe does not go on without it."""
     IMPLICIT_TLS = "implicit-tls"
-    """On connect (RFC 8314 section 3.3)."""
+    """At once, before the greeting (RFC 8314 section 3.3)."""
 
     @property
     def default_port(self) -> int:
-        """The port where none is named."""
+        """The port if you name none."""
         return 465 if self is Connection.IMPLICIT_TLS else 25
 
 
 class Protocol(StrEnum):
-    """What the server speaks."""
+    """The protocol of the server."""
 
     SMTP = "smtp"
     IMAP = "imap"
     POP3 = "pop3"
 
     def default_port(self, connection: Connection) -> int:
-        """Return the port where none is named."""
+        """Return the port if you name none."""
         if self is Protocol.SMTP:
             return connection.default_port
         in_clear, in_tls = (143, 993) if self is Protocol.IMAP else (110, 995)
@@ -64,38 +64,40 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What to do with a server. Raises `InvalidValueError`."""
+    """The settings of a probe: which server to measure, and how. Raises `InvalidValueError`."""
 
     host: str
     port: int
     connection: Connection = Connection.PLAIN
     user: str | None = None
-    """None: no login. Over a plain connection a password travels in clear, unless it is by CRAM-MD5."""
+    """The user to log in as; None: no login. Over a plain connection, all mechanisms except CRAM-MD5 send the password
+    in clear."""
     password: str | None = field(default=None, repr=False)
     sender: str | None = None
     recipient: str | None = None
-    """None: log in, send nothing."""
+    """The recipient of a message; None: log in, but send nothing."""
     subject: str = "smtpfix probe"
     text: str = "<p>A test message.</p>"
-    """The message's content, HTML."""
+    """The content of the message, HTML."""
     ca_file: Path | None = None
-    """The certificates to trust, PEM; None: the system's."""
+    """A PEM file with the certificates to trust; None: those of the system."""
     verify: bool = True
-    """False: go on, login included, also where the certificate cannot be verified."""
+    """Whether to verify the certificate. False: go on, including the login, even if it cannot be verified."""
     timeout: float = 10.0
     """Seconds for each wait."""
     deadline: float = 60.0
-    """Seconds for all of it, the name's look-up too, whatever the server does."""
+    """Seconds for the whole probe, including the look-up of the name, whatever the server does."""
     token: str | None = field(default=None, repr=False)
-    """A bearer token (RFC 6750) in the password's place."""
+    """A bearer token (RFC 6750), instead of a password."""
     mechanism: str | None = None
     """The SASL mechanism to log in by; None: the first of `BY_PASSWORD` or `BY_TOKEN` that the server offers."""
     name: str | None = None
-    """The name that the certificate has to be for, and that the server is told (SNI); None: the host."""
+    """The name to check the certificate for, and to send as the server name (SNI, RFC 6066 section 3); None: the
+    host."""
     ehlo_name: str | None = None
-    """The name to send in EHLO; None: this machine's address, as a literal. SMTP only."""
+    """The name to send in EHLO; None: this machine's address, as an address literal. SMTP only."""
     ip_version: int | None = None
-    """4 or 6: take only such addresses of the host."""
+    """4 or 6: use only such addresses of the host. None: use any."""
     protocol: Protocol = Protocol.SMTP
 
     def __post_init__(self) -> None:
@@ -158,85 +160,84 @@ def _is_word(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The server's certificate, and what OpenSSL made of it."""
+    """The server's certificate, and OpenSSL's verdict."""
 
     verify_code: int
-    """OpenSSL's verify code; 0: it leads to what is trusted, and is for this host."""
+    """OpenSSL's verify code. 0: the chain is trusted, and the certificate is for this host."""
     verify_error: str
-    """The same in words; empty where the code is 0."""
+    """OpenSSL's verdict in words; empty if the code is 0."""
     subject: str = ""
     issuer: str = ""
     names: str = ""
-    """Its subject alternative names, in OpenSSL's words."""
+    """The subject alternative names, in OpenSSL's notation."""
     expires: datetime | None = None
-    """UTC; None where it cannot be read."""
+    """When the certificate expires, in UTC; None if that cannot be read."""
 
     def days_left(self, at: datetime) -> int | None:
-        """Return the whole days from a time until it expires, below 0 where it has; None where nobody knows."""
+        """Return the whole days from a time until it expires, negative if it has expired; None if unknown."""
         return None if self.expires is None else (self.expires - at).days
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a server said and how long it took. Milliseconds are None for what was not reached."""
+    """What a server said, and how long it took. Times are in milliseconds; None for phases that were not reached."""
 
     probe: Probe
     started: datetime
-    """UTC."""
+    """When the probe started, in UTC."""
     reply_code: int
-    """0: all went well; -1: no valid reply, or no connection or TLS; else the server's (RFC 5321 section 4.2).
-
-    1: an IMAP or POP3 server said no; its words are in `error`.
-    """
+    """0: no error. -1: no valid reply, or no connection or TLS. 1: an IMAP or POP3 server refused, with its words in
+    `error`. Otherwise the reply code of the server (RFC 5321 section 4.2)."""
     stage: str
-    """Where it ended: connect, tls, greeting, ehlo (or capabilities), starttls, login, transfer; empty where all went
-    well."""
+    """The phase in which an error ended the probe: connect, tls, greeting, ehlo (or capabilities), starttls, login,
+    transfer; empty without an error."""
     error: str
-    """What went wrong, printable; empty where nothing did. Like all the server says, without password and token."""
+    """The error, printable; empty without one. As with all texts of the server, it contains no password and no
+    token."""
     connection_ms: float | None = None
-    """From the name's look-up to the greeting, without TLS."""
+    """From the look-up of the name to the greeting, without TLS."""
     tls_ms: float | None = None
-    """The handshake."""
+    """The TLS handshake."""
     login_ms: float | None = None
     """AUTH, AUTHENTICATE, LOGIN, or USER and PASS, up to the last reply."""
     transfer_ms: float | None = None
     """MAIL, RCPT, DATA and content, up to the reply to the final dot."""
     total_ms: float | None = None
-    """All of it, without QUIT."""
+    """The whole probe, without QUIT."""
     greeting: str = ""
-    """The greeting's text, printable."""
+    """The text of the greeting, printable."""
     software: str = ""
-    """What the greeting says after the server's name; servers need not say anything (RFC 5321 section 3.1).
+    """What the greeting says after the name of the server; it may be empty (RFC 5321 section 3.1).
 
-    A POP3 server says it with IMPLEMENTATION (RFC 2449 section 6.9), an IMAP server with ``name`` and ``version`` of
-    its ID (RFC 2971).
-    """
+    For a POP3 server, its IMPLEMENTATION (RFC 2449 section 6.9); for an IMAP server, the ``name`` and ``version`` of
+    its ID (RFC 2971)."""
     server_id: tuple[tuple[str, str], ...] = ()
-    """The fields and values of an IMAP server's answer to ID, printable; empty where it does not offer ID, or says
-    nothing of itself."""
+    """The fields and values of an IMAP server's ID (RFC 2971), printable; empty if it does not offer ID or sends
+    none."""
     extensions: tuple[str, ...] = ()
-    """What the reply to EHLO, CAPABILITY or CAPA offers, printable; inside TLS where there is TLS."""
+    """What the reply to EHLO, CAPABILITY or CAPA offers, printable; the reply inside TLS if there is TLS."""
     extensions_in_clear: tuple[str, ...] = ()
-    """What it offered before STARTTLS or STLS."""
+    """What the server offered before STARTTLS or STLS."""
     tls_version: str | None = None
-    """None: in clear."""
+    """The TLS version; None in clear."""
     cipher: str | None = None
     certificate: Certificate | None = None
     last_reply: tuple[bytes, ...] = ()
-    """The lines of the last reply before the end, octets as they came: line ends, and what is no reply, too."""
+    """The lines of the last reply before the end, exactly as they arrived, with line ends, even if they are no valid
+    reply."""
     logged_in: bool = False
     mechanism: str = ""
-    """By which it logged in: the SASL mechanism, or the commands ``LOGIN`` (``LOGIN command``) or ``USER and PASS``."""
+    """How the probe logged in: the SASL mechanism, or ``LOGIN command`` or ``USER and PASS`` for these commands."""
     sent: bool = False
 
     @property
     def succeeded(self) -> bool:
-        """Whether all went well."""
+        """Whether there was no error."""
         return self.reply_code == OK
 
     @property
     def days_left(self) -> int | None:
-        """The whole days until the certificate expires, below 0 where it has; None in clear."""
+        """The whole days until the certificate expires, negative if it has expired; None in clear."""
         return None if self.certificate is None else self.certificate.days_left(self.started)
 
     @property

@@ -16,9 +16,9 @@ from .trust import unverified, verifying
 
 
 def probe(settings: Probe, *, when_silent: Callable[[], None] | None = None) -> ProbeResult:
-    """Measure a server; what goes wrong there is in the result. Raises `InvalidValueError` for an unusable CA file.
+    """Measure a server; errors are in the result. Raises `InvalidValueError` for a CA file that cannot be used.
 
-    `when_silent` is called, in another thread, where the server has not greeted after two seconds.
+    `when_silent` is called, in another thread, if the server has not greeted after two seconds.
     """
     deadline = Deadline(settings.deadline)
     secrets = Secrets(settings.password or settings.token)

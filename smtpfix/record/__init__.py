@@ -1,4 +1,4 @@
 """The record of each connection: the session, its transcript, and waiting for its end.
 
-Knows facts and how to show them; knows nothing of how they came about, and of a protocol what it is handed.
+It knows facts and how to show them, but not how they came about; about a protocol, it knows only what it is given.
 """

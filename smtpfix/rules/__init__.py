@@ -1,4 +1,4 @@
 """Rules, their actions and replies, as values and as text: how a server departs from its usual behaviour.
 
-Knows when a rule answers and what its actions mean; knows no connection, and of a protocol what it is handed.
+It knows when a rule answers and what its actions mean, but no connections; about a protocol, only what it is given.
 """

@@ -1,4 +1,4 @@
 """The settings that lead an application to a server: URLs, environment variables, frameworks' settings.
 
-Knows how each project spells it; knows no server, only where one is and who may log in.
+It knows how each project names its settings. About a server, it knows only the address and who may log in.
 """

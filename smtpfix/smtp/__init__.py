@@ -1,4 +1,4 @@
 """SMTP and LMTP: commands, the transaction, content, extensions, replies and violations.
 
-Knows no other protocol; everything that another would need too is in a wing below.
+It knows no other protocol. What another protocol would also need is in a wing below.
 """

@@ -1,4 +1,4 @@
 """What survives a restart: messages and their search terms, sessions, settings, and a journal of all changes.
 
-Knows captured messages and databases; knows neither servers nor who shows what is kept.
+It knows captured messages and databases, but no servers, and not who shows its content.
 """

@@ -1,4 +1,4 @@
 """The server's side of TLS: `ssl.MemoryBIO` and other stacks, contexts, the ClientHello, alerts.
 
-Knows octets in and octets out; knows neither sockets, nor what is said inside, nor who issues certificates.
+It knows octets in and octets out, but no sockets, not what is said inside TLS, and not who issues certificates.
 """

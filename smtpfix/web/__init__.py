@@ -1,4 +1,4 @@
 """The web server: it serves the messages of a store through the APIs of Mailpit and MailHog, and its own.
 
-Knows the store and HTTP; knows neither connections of mail clients nor the command line.
+It knows the store and HTTP, but neither the connections of mail clients nor the command line.
 """
