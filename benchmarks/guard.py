@@ -148,6 +148,20 @@ class Measured:
         server.inbox.clear()
         return {"octets": _rounded((after - before) / times - len(message))}
 
+    def held(self, times: int) -> Counts:
+        """Return the octets that stay in memory for each message in a mailbox beyond its content."""
+        server = self._servers["imap"]
+        server.put(_SMALL, to="ann")
+        gc.collect()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(times):
+            server.put(_SMALL, to="ann")  # all have the same octets, which are not counted
+        after = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        server.inbox.clear()
+        return {"octets": _rounded((after - before) / times)}
+
     def peak(self, size: int) -> Counts:
         """Return the octets that one large message needs at the peak beyond its content."""
         server, message = self._servers["plain"], content(size)
@@ -222,6 +236,7 @@ FIGURES: Final[dict[str, Callable[[Measured], Counts]]] = {
     ),
     "a message of 1 KiB that is stored": lambda measured: measured.stored(),
     "memory of a message of 1 KiB beyond its content": lambda measured: measured.kept(_KIB, 1000),
+    "memory of a message in a mailbox beyond its content": lambda measured: measured.held(1000),
     "peak memory of a message of 4 MiB beyond its content": lambda measured: measured.peak(4 * _KIB * _KIB),
 }
 """What is counted, by the name it has in the budget."""

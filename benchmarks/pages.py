@@ -129,7 +129,10 @@ def postgres(ring: Ring) -> Iterator[str]:
     folder = ring.scratch / "postgres"
     folder.mkdir()
     if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
+        try:
+            shutil.chown(folder, "postgres", "postgres")
+        except LookupError as error:
+            raise StepFailedError(f"PostgreSQL does not run as root: {error}") from error
 
     def tell(program: Path, *arguments: str) -> None:
         who: dict[str, Any] = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
-from functools import partial
 from typing import TYPE_CHECKING, Final, Unpack
 
 from smtpfix.errors import InvalidValueError, NoMessage, UnexpectedMessage
@@ -391,7 +390,7 @@ class Accounts(Mapping[str, Account]):
 
     def _keep_for_everybody(self, message: CapturedMessage, *, is_captured: bool) -> None:
         self._for_everybody[message] = is_captured
-        self._shelf.keep(message, message.weight, partial(self._for_everybody.pop, message, None))
+        self._shelf.keep(message, message.weight, self._for_everybody.pop)
 
     @staticmethod
     def _store(message: CapturedMessage, account: Account, taken: int, *, is_captured: bool = True) -> None:

@@ -6,10 +6,9 @@ Knows no protocol. Whatever is called here takes the lock of the `Shelf`, and no
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from .message import SessionSource
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
 _OVERHEAD: Final = 500
 """Octets that an entry takes beside its content, about."""
+_NO_FLAGS: Final[frozenset[str]] = frozenset()
+"""One for all messages without flags; Python would make 216 octets for each."""
 _SYSTEM: Final = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 
 
@@ -32,7 +33,7 @@ class Entry:
     mail: Mail
     date: datetime
     """Its INTERNALDATE, aware of its time zone."""
-    flags: frozenset[str] = frozenset()
+    flags: frozenset[str] = _NO_FLAGS
     """As `known_flags` writes them."""
     modseq: int = 1
     """The mailbox's when it last changed (RFC 7162)."""
@@ -73,7 +74,7 @@ def known_flags(flags: Iterable[str]) -> frozenset[str]:
         if flag.startswith("\\") and low not in _SYSTEM:
             raise ValueError(f"no such flag: {flag}")
         found.setdefault(low, _SYSTEM.get(low, flag))
-    return frozenset(found.values())
+    return frozenset(found.values()) if found else _NO_FLAGS
 
 
 class Mailbox:
@@ -102,6 +103,9 @@ class Mailbox:
         """The sizes of its messages together."""
         self._shelf = shelf
         self._gone = gone
+        self._let_go: Callable[[Entry], object] = self._drop
+        self._forget_gone: Callable[[Entry], object] = gone.pop
+        """Made once: the shelf keeps one of them for every message."""
         self._entries: dict[int, Entry] = {}
 
     def __len__(self) -> int:
@@ -126,7 +130,7 @@ class Mailbox:
     def add(
         self,
         mail: Mail,
-        flags: frozenset[str] = frozenset(),
+        flags: frozenset[str] = _NO_FLAGS,
         date: datetime | None = None,
         *,
         octets: int | None = None,
@@ -141,7 +145,7 @@ class Mailbox:
             taken = len(mail.content) if octets is None else octets
             for view in self.views:
                 view.came(entry)
-            self._shelf.keep(entry, _OVERHEAD + taken, partial(self._drop, entry))
+            self._shelf.keep(entry, _OVERHEAD + taken, self._let_go)
             self._shelf.bell.ring()
             return entry
 
@@ -154,7 +158,7 @@ class Mailbox:
                 gone = Gone(self.stored(entry), how, source)
                 self._take_out(entry)
                 self._gone[entry] = gone
-                self._shelf.keep(entry, octets, partial(self._gone.pop, entry, None))
+                self._shelf.keep(entry, octets, self._forget_gone)
             if found:
                 self._shelf.bell.ring()
             return found

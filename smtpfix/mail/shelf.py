@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from smtpfix.record.waiting import Bell
 
@@ -13,6 +13,8 @@ from .message import CapturedMessage, unsent
 
 if TYPE_CHECKING:
     from threading import RLock
+
+T = TypeVar("T")
 
 
 class Shelf:
@@ -24,22 +26,25 @@ class Shelf:
         """How many messages had to go because there was no room."""
         self._most_octets = most_octets
         self._octets = 0
-        self._kept: OrderedDict[object, tuple[int, Callable[[], object]]] = OrderedDict()
+        self._kept: OrderedDict[Any, tuple[int, Callable[[Any], object]]] = OrderedDict()
 
     @property
     def lock(self) -> RLock:
         """The one of `bell`; another one in a forked child, where nobody would ever release the parent's."""
         return self.bell.lock
 
-    def keep(self, item: object, octets: int, drop: Callable[[], object]) -> None:
-        """Take something in; `drop` is called when it has to go, with the lock held, as is this."""
+    def keep(self, item: T, octets: int, drop: Callable[[T], object]) -> None:
+        """Take something in; `drop` is called with it when it has to go, with the lock held, as is this.
+
+        It is kept for each item, so it had better be the same for all.
+        """
         self.forget(item)
         self._kept[item] = octets, drop
         self._octets += octets
         while self._octets > self._most_octets and len(self._kept) > 1:
-            _, (weight, drop_oldest) = self._kept.popitem(last=False)
+            oldest, (weight, drop_oldest) = self._kept.popitem(last=False)
             self._octets -= weight
-            drop_oldest()
+            drop_oldest(oldest)
 
     def forget(self, item: object) -> int:
         """Return what an item took, which is no longer here."""
