@@ -32,7 +32,7 @@ class Literals(AnswerEdit):
 
     forms = (
         Form(
-            "literals: every string of the answer is a literal",
+            "literals: sends every string of the answer as a literal",
             r"literals",
             lambda _: Literals(),
         ),

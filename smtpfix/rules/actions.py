@@ -37,12 +37,12 @@ class Raw(Action):
 
     forms = (
         Form(
-            r'raw "OCTETS" with \r, \n, \xNN and \\: sent instead of a reply, the command has no effect',
+            r'raw "OCTETS" with \r, \n, \xNN and \\: sends this instead of a reply; the command has no effect',
             rf"raw\s+{QUOTED}",
             lambda match: Raw(octets(match[1])),
         ),
         Form(
-            'answer "OCTETS": the same, and the command takes effect',
+            'answer "OCTETS": sends this instead of a reply; the command takes effect',
             rf"answer\s+{QUOTED}",
             lambda match: Raw(octets(match[1]), performs=True),
         ),
@@ -81,7 +81,7 @@ class Repeat(Action):
 
     forms = (
         Form(
-            'repeat [TIMES] "OCTETS": sent so often, without a number until the client leaves',
+            'repeat [TIMES] "OCTETS": sends this TIMES times, or without TIMES until the client leaves',
             rf"repeat\s+(?:([0-9]{{1,9}})\s+)?{QUOTED}",
             lambda match: Repeat(octets(match[2]), int(match[1]) if match[1] else None),
         ),
@@ -121,7 +121,7 @@ class Repeat(Action):
 class NoReply(Action):
     """Perform the command, but send no reply, and go on with the next command."""
 
-    forms = (Form("no reply: the command takes effect, nothing is said", r"no\s+reply", lambda _: NoReply()),)
+    forms = (Form("no reply: the command takes effect, but the client gets no reply", r"no\s+reply", lambda _: NoReply()),)
     stands_for_answer = True
 
     def as_text(self) -> str:
@@ -138,7 +138,7 @@ class NoReply(Action):
 class Delay(Action):
     """Wait some seconds, then go on. Commands that arrive meanwhile wait for their turn. Raises `InvalidValueError`."""
 
-    forms = (Form("delay SECONDS", rf"delay\s+{NUMBER}", lambda match: Delay(float(match[1]))),)
+    forms = (Form("delay SECONDS: waits before the reply", rf"delay\s+{NUMBER}", lambda match: Delay(float(match[1]))),)
 
     seconds: float
     """How long to wait, in seconds."""
@@ -162,7 +162,7 @@ class Drip(Action):
 
     forms = (
         Form(
-            "drip OCTETS every SECONDS: sends slowly from here on",
+            "drip OCTETS every SECONDS: from now on, sends this slowly",
             rf"drip\s+([0-9]+)\s+every\s+{NUMBER}",
             lambda match: Drip(int(match[1]), float(match[2])),
         ),
@@ -193,7 +193,7 @@ class Throttle(Action):
 
     forms = (
         Form(
-            "throttle OCTETS: reads no more than so many a second from here on",
+            "throttle OCTETS: from now on, reads at most this many octets a second",
             r"throttle\s+([0-9]+)",
             lambda match: Throttle(int(match[1])),
         ),
@@ -224,7 +224,7 @@ class KeepInjected(Action):
 
     forms = (
         Form(
-            "keep injected: takes what came after STARTTLS in clear for commands",
+            "keep injected: treats what followed STARTTLS in clear as commands",
             r"keep\s+injected",
             lambda _: KeepInjected(),
         ),
@@ -251,7 +251,7 @@ class Flight(Action):
 
     forms = (
         Form(
-            "flight [OCTETS]: shakes hands up to so many octets, or up to the server's Finished; then what follows",
+            "flight [OCTETS]: stops the handshake after this many octets, or before the server's Finished; then does what follows",
             r"flight(?:\s+([0-9]{1,9}))?",
             lambda match: Flight(int(match[1]) if match[1] else None),
         ),
@@ -280,7 +280,7 @@ class Flight(Action):
 class Stall(Action):
     """Say nothing more, and discard what arrives, until the client leaves or the policy's `timeout` is over."""
 
-    forms = (Form("stall: says nothing more", "stall", lambda _: Stall()),)
+    forms = (Form("stall: never answers again", "stall", lambda _: Stall()),)
     in_handshake = "says nothing more"
 
     @property
@@ -307,8 +307,8 @@ class Disconnect(Action):
     """
 
     forms = (
-        Form("disconnect", "disconnect", lambda _: Disconnect()),
-        Form("truncate: disconnects without TLS's close_notify", "truncate", lambda _: Disconnect(notify=False)),
+        Form("disconnect: closes the connection", "disconnect", lambda _: Disconnect()),
+        Form("truncate: closes the connection without TLS's close_notify", "truncate", lambda _: Disconnect(notify=False)),
     )
     in_handshake = "closes the connection"
 
@@ -338,7 +338,7 @@ class Disconnect(Action):
 class Reset(Action):
     """Break off the connection with a TCP reset (RFC 9293 section 3.5.2). Replies that are still unsent are lost."""
 
-    forms = (Form("reset: breaks off with a TCP reset", "reset", lambda _: Reset()),)
+    forms = (Form("reset: ends the connection with a TCP reset", "reset", lambda _: Reset()),)
     in_handshake = "breaks the connection off"
 
     @property

@@ -44,7 +44,7 @@ class Before(AnswerEdit):
 
     forms = (
         Form(
-            'before "OCTETS": puts these before the answer',
+            'before "OCTETS": sends this before the reply',
             rf"before\s+{QUOTED}",
             lambda match: Before(octets(match[1])),
         ),
@@ -74,7 +74,7 @@ class After(AnswerEdit):
 
     forms = (
         Form(
-            'after "OCTETS": puts these after the answer',
+            'after "OCTETS": sends this after the reply',
             rf"after\s+{QUOTED}",
             lambda match: After(octets(match[1])),
         ),
@@ -105,7 +105,7 @@ class Edit(AnswerEdit):
 
     forms = (
         Form(
-            'edit "PATTERN" "OCTETS": replaces each match of the expression in the answer',
+            'edit "PATTERN" "OCTETS": replaces each match of the expression in the reply',
             rf"edit\s+{QUOTED}\s+{QUOTED}",
             lambda match: Edit(match[1].replace('\\"', '"').encode(), octets(match[2])),
         ),
@@ -149,7 +149,7 @@ class Cut(AnswerEdit):
 
     forms = (
         Form(
-            "cut OCTETS: sends so many of the answer, then what follows",
+            "cut OCTETS: sends only this many octets of the reply; then does what follows",
             r"cut\s+([0-9]{1,12})",
             lambda match: Cut(int(match[1])),
         ),

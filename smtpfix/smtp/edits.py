@@ -41,7 +41,7 @@ class Hide(EhloEdit):
 
     forms = (
         Form(
-            "hide KEYWORD...: leaves keywords out of the reply to EHLO",
+            "hide KEYWORD...: omits keywords from the reply to EHLO",
             r"hide((?:\s+\S+)+)",
             lambda match: Hide(*match[1].split()),
         ),
