@@ -14,7 +14,7 @@ const MODES = {
 
 /**
  * @param {HTMLElement} main
- * @param {import("./views.js").App} app
+ * @param {App} app
  * @param {import("./list.js").List} list
  * @param {string} query
  */
@@ -37,7 +37,7 @@ export function empty(main, app, list, query) {
 
 /**
  * @param {any} one
- * @param {import("./views.js").App} app
+ * @param {App} app
  */
 function server(one, app) {
   const place = one.port ? `${one.host}:${one.port}` : one.host;
@@ -47,7 +47,7 @@ function server(one, app) {
     try {
       await change("POST", `${OWN}/servers/${encodeURIComponent(one.name)}/sample`);
     } catch (error) {
-      app.say(/** @type {Error} */ (error).message);
+      app.say(error.message);
     } finally {
       button.disabled = false;
     }
