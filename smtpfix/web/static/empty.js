@@ -31,7 +31,7 @@ export function empty(main, app, list, query) {
     return;
   }
   fill(main, h("div", { class: "empty start" }, h("h1", null, "Nothing has come yet"),
-    servers.length ? h("p", null, "Let your program send to one of these. Nothing leaves this machine.") : overview && h("p", null, "No server runs alongside this page."),
+    servers.length ? h("p", null, "Let your program send to one of these. Nothing leaves this machine.") : overview && h("p", null, "No server runs alongside this page. Mail appears once ", h("code", null, "smtpfix serve"), " uses the same ", h("code", null, "--store"), "."),
     h("ul", { class: "servers" }, servers.map((/** @type {any} */ one) => server(one, app)))));
 }
 

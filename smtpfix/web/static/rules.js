@@ -79,7 +79,7 @@ export function open(place, app) {
     if (!all || state === made) return;
     made = state;
     body.hidden = where.hidden = !server;
-    if (!server) return fill(top, h("p", null, "No server runs alongside this page."));
+    if (!server) return fill(top, h("p", null, "No server runs alongside this page. The page of ", h("code", null, "smtpfix serve --web"), " switches its servers."));
     const mayChange = !all.read_only;
     fill(top, h("div", { class: "ready", role: "group", "aria-label": "Server" }, all.servers.map((/** @type {any} */ each) =>
       h("a", { class: "tool", href: `#/rules/${encodeURIComponent(each.name)}`, "aria-current": each === server && "page" }, bdi(each.name)))),
