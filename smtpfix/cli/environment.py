@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.policy.mode import Mode
 
+_ADDRESS: Final = "localhost:1025"
+_NAMES: Final = "sans:"
 _ON: Final = frozenset(("1", "true", "yes", "on"))
 _WEB: Final = frozenset(
     (
         *("MP_UI_BIND_ADDR", "MP_WEBROOT", "MP_UI_AUTH", "MP_UI_AUTH_FILE", "MP_API_CORS", "MP_LABEL"),
-        *("MP_DISABLE_HTTP_COMPRESSION", "MP_ENABLE_CHAOS", "MP_HIDE_DELETE_ALL_BUTTON", "MP_MAX_MESSAGE_SIZE"),
+        *("MP_DISABLE_HTTP_COMPRESSION", "MP_HIDE_DELETE_ALL_BUTTON", "MP_MAX_MESSAGE_SIZE"),
+        *("MP_ENABLE_CHAOS", "MP_CHAOS_TRIGGERS"),
         *("MP_UI_TLS_CERT", "MP_UI_TLS_KEY", "MP_WEBHOOK_URL", "MP_ALLOW_INTERNAL_HTTP_REQUESTS"),
         *(
             f"MP_SMTP_RELAY_{name}"
@@ -32,6 +36,7 @@ _SMTP: Final = frozenset(
     (
         *("MP_SMTP_BIND_ADDR", "MH_SMTP_BIND_ADDR", "MP_SMTP_AUTH", "MP_SMTP_AUTH_FILE", "MP_SMTP_AUTH_ACCEPT_ANY"),
         *("MP_SMTP_AUTH_ALLOW_INSECURE", "MP_DATABASE", "MP_MAX_MESSAGES", "MP_MAX_AGE", "MH_HOSTNAME"),
+        *("MP_SMTP_TLS_CERT", "MP_SMTP_TLS_KEY", "MP_SMTP_REQUIRE_STARTTLS", "MP_SMTP_REQUIRE_TLS"),
     )
 )
 _HARMLESS: Final = frozenset(
@@ -48,8 +53,10 @@ def with_environment(options: Mapping[str, Any], environment: Mapping[str, str])
     """Return options with what the environment says beside them. Raises `InvalidValueError`, which names its name."""
     found = dict(options)
     address = environment.get("MP_SMTP_BIND_ADDR") or environment.get("MH_SMTP_BIND_ADDR")
-    if address and not found.get("listen") and not found.get("conventional_ports"):
-        found["listen"] = (_listener(address),)
+    mode = _mode(environment)
+    if (address or mode != Mode.PLAIN) and not found.get("listen") and not found.get("conventional_ports"):
+        found["listen"] = (_listener(address or _ADDRESS, mode),)
+        _use_certificate(found, environment)
     if not found.get("user") and not found.get("token") and not found.get("any_user"):
         if _is_on(environment, "MP_SMTP_AUTH_ACCEPT_ANY"):
             found["any_user"] = True
@@ -80,11 +87,30 @@ def without_effect(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in environment if name.startswith(("MP_", "MH_")) and name not in known))
 
 
-def _listener(address: str) -> str:
+def _mode(environment: Mapping[str, str]) -> Mode:
+    if _is_on(environment, "MP_SMTP_REQUIRE_TLS"):
+        return Mode.IMPLICIT_TLS
+    if _is_on(environment, "MP_SMTP_REQUIRE_STARTTLS"):
+        return Mode.TLS_REQUIRED
+    return Mode.STARTTLS if environment.get("MP_SMTP_TLS_CERT") else Mode.PLAIN
+
+
+def _use_certificate(found: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """Use the certificate that the environment names; ``sans:`` and names have one made for these."""
+    certificate, key = environment.get("MP_SMTP_TLS_CERT", ""), environment.get("MP_SMTP_TLS_KEY", "")
+    if certificate.startswith(_NAMES):
+        found["hostname"] = found.get("hostname") or tuple(filter(None, certificate.removeprefix(_NAMES).split(",")))
+    elif certificate and not found.get("certificate_file"):
+        if not key:
+            raise InvalidValueError("MP_SMTP_TLS_CERT", certificate, "MP_SMTP_TLS_KEY with it")
+        found |= {"certificate_file": Path(certificate), "key_file": Path(key)}
+
+
+def _listener(address: str, mode: Mode) -> str:
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal():
         raise InvalidValueError("MP_SMTP_BIND_ADDR", address, "ADDRESS:PORT, such as [::]:1025 or 0.0.0.0:1025")
-    return f"plain@{host}:{port}" if host else f"plain@[::]:{port}"
+    return f"{mode}@{host}:{port}" if host else f"{mode}@[::]:{port}"
 
 
 def _is_on(environment: Mapping[str, str], name: str) -> bool:

@@ -128,6 +128,15 @@ def chaos(desk: Desk, call: Call) -> Answer:
     return as_json({name: desk.chaos.get(name) or _trigger({}, code) for name, (_, _, code) in _TRIGGERS.items()})
 
 
+def begin_chaos(desk: Desk) -> None:
+    """Have servers fail by chance from the start, as the settings say."""
+    if asked := desk.settings.chaos_triggers:
+        triggers = {name: _trigger(dict(asked.get(name, {})), code) for name, (_, _, code) in _TRIGGERS.items()}
+        with desk.lock:
+            _use_chaos(desk, triggers)
+            desk.chaos = triggers
+
+
 def _trigger(asked: Any, default: int) -> dict[str, int]:
     if not isinstance(asked, dict):
         raise BadRequestError("expected an object with ErrorCode and Probability")

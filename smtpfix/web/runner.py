@@ -42,6 +42,8 @@ MOST_CONNECTIONS: Final = 500
 """At once; more are answered 503."""
 HEAD_SECONDS: Final = 20.0
 """Within which the head of a request has to come."""
+PING_SECONDS: Final = 54.0
+"""Between two signs of life of a WebSocket, as Mailpit sends them: proxies end one that is silent for a minute."""
 LONGEST_HEAD: Final = 16_384
 """Octets of what comes before the body of a request, about."""
 _BEGINNING: Final = 1_000
@@ -190,6 +192,7 @@ class WebServer:
 
     async def _serve(self, running: threading.Event) -> None:
         from .app import application  # noqa: PLC0415 - starlette, in the thread that needs it
+        from .mailpit_server import begin_chaos  # noqa: PLC0415 - as above
 
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         desk = Desk(
@@ -201,6 +204,7 @@ class WebServer:
             audits=self.audits,
             process=self._process,
         )
+        begin_chaos(desk)
         guarded = application(desk)
         config = uvicorn.Config(
             guarded,
@@ -217,7 +221,8 @@ class WebServer:
             h11_max_incomplete_event_size=LONGEST_HEAD,
             timeout_graceful_shutdown=1,
             ws_max_size=65_536,
-            ws_ping_interval=None,
+            ws_ping_interval=PING_SECONDS,
+            ws_ping_timeout=PING_SECONDS,
         )
         config.load()
         config.ssl = self._tls  # it would take files only

@@ -21,6 +21,8 @@ from .outgoing import Outgoing
 
 DEFAULT_PORT: Final = 8025
 _MEBIBYTE: Final = 1_048_576
+CHAOS: Final = ("Sender", "Recipient", "Authentication")
+"""What Mailpit's chaos can make fail."""
 _ON: Final = frozenset(("1", "true", "yes", "on"))
 _SHA: Final = "{SHA}"
 
@@ -56,6 +58,8 @@ class WebSettings:
     compress: bool = True
     chaos: bool = False
     """Whether `PUT /api/v1/chaos` may make servers fail."""
+    chaos_triggers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """How they fail from the start, in the form of that request's body."""
     hide_delete_all: bool = False
     read_only: bool = False
     """Whether rules, scenarios and audits are left alone, as where many share a server; mail may be deleted."""
@@ -127,7 +131,8 @@ class WebSettings:
                 origins=tuple(origin.rstrip("/") for origin in origins.replace(",", " ").split()),
                 label=environment.get("MP_LABEL", ""),
                 compress=not _is_on(environment, "MP_DISABLE_HTTP_COMPRESSION"),
-                chaos=_is_on(environment, "MP_ENABLE_CHAOS"),
+                chaos=_is_on(environment, "MP_ENABLE_CHAOS") or bool(environment.get("MP_CHAOS_TRIGGERS")),
+                chaos_triggers=_triggers(environment.get("MP_CHAOS_TRIGGERS", "")),
                 read_only=read_only,
                 mailbox_users={} if mailbox_auth is None else read_mailbox_users(mailbox_auth),
                 hide_delete_all=_is_on(environment, "MP_HIDE_DELETE_ALL_BUTTON"),
@@ -173,6 +178,20 @@ def _certificate(environment: Mapping[str, str], chain: Path | None, key: Path |
         there, missing = names if key is None else reversed(names)
         raise InvalidValueError(there, str(chain or key), f"{missing} with it")
     return chain, key
+
+
+def _triggers(text: str) -> dict[str, dict[str, int]]:
+    """Read ``Sender:451:50,Recipient:550:10``: what fails, with which code, and how often in per cent."""
+    found = {}
+    for one in filter(None, map(str.strip, text.split(","))):
+        name, *numbers = one.split(":")
+        are_numbers = len(numbers) == 2 and all(each.isascii() and each.isdecimal() for each in numbers)  # noqa: PLR2004
+        code, chance = (int(each[:9]) for each in numbers) if are_numbers else (0, 0)
+        if name not in CHAOS or not 400 <= code <= 599 or chance > 100:  # noqa: PLR2004 - a reply code, per cents
+            expected = f"{', '.join(CHAOS)}, each with a code from 400 to 599 and per cents, such as Sender:451:50"
+            raise InvalidValueError("MP_CHAOS_TRIGGERS", one, expected)
+        found[name] = {"ErrorCode": code, "Probability": chance}
+    return found
 
 
 def _is_on(environment: Mapping[str, str], name: str) -> bool:

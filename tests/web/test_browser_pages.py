@@ -4,13 +4,14 @@ import imaplib
 import shutil
 import smtplib
 import ssl
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
 from smtpfix import ImapPolicy, Policy, Reply, Server
 from smtpfix.cli.keeping import keeping
 from smtpfix.store.mailboxes import MailboxBy
+from smtpfix.store.opening import open_store
 from smtpfix.web.outgoing import Outgoing, Relay
 from smtpfix.web.runner import WebServer
 from smtpfix.web.settings import WebSettings
@@ -178,3 +179,15 @@ def test_what_readers_did_is_shown(tmp_path, tab):
         tab.click(".page .tool", "<i>bob")
         tab.wait("document.querySelector('.page .tool[aria-current]').innerText.startsWith('<i>bob')")
         tab.wait("!document.querySelector('.wide-table')")
+
+
+def test_a_page_without_servers_says_what_to_do(tmp_path, tab):
+    with (
+        closing(open_store(str(tmp_path / "mail.db"))) as store,
+        WebServer(store, WebSettings(host="127.0.0.1", port=0)) as web,
+    ):
+        tab.open(web.url)
+        tab.wait("document.querySelector('main .empty')?.innerText.includes('smtpfix serve uses the same --store')")
+        tab.see("location.hash = '#/rules'")
+        tab.wait("document.querySelector('#place').innerText.includes('The page of smtpfix serve --web switches')")
+        tab.see("location.href = 'about:blank'")

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from smtpfix.store.store import Change, Kind, Which
+from smtpfix.web import runner
 from smtpfix.web.events import MOST_WAITING, Event, Listener
 
 pytestmark = pytest.mark.slow
@@ -70,6 +71,16 @@ def test_mailpit_s_socket_tells_each_kind_of_change(site, frames):
     assert frames.of("delete") == {"ID": id_}
     site.ask("/api/v1/messages", "DELETE")
     assert frames.of("truncate") is None
+
+
+@pytest.mark.once  # the oldest uvicorn that will do sends no pings
+def test_a_socket_with_nothing_to_tell_gives_signs_of_life(open_site, monkeypatch):
+    """Proxies end a connection that is silent for a minute (a ping, RFC 6455 section 5.5.2)."""
+    monkeypatch.setattr(runner, "PING_SECONDS", 0.1)
+    with contextlib.closing(Frames(open_site(), "/api/events")) as frames:
+        assert frames.next()["Type"] == "stats"
+        opcode, _ = frames.file.read(2)
+        assert opcode == 0x89
 
 
 def test_mailhog_s_socket_and_stream_tell_each_message(site):

@@ -12,7 +12,7 @@ import smtpfix.web
 pytestmark = pytest.mark.slow
 
 FILES = sorted(Path(smtpfix.web.__file__).with_name("static").iterdir())
-BUDGET, BUDGET_OF_ALL = 40_960, 49_152
+BUDGET, BUDGET_OF_ALL = 32_768, 45_056
 """Octets as they are sent: of what shows the mail, and of all with the pages that are loaded when they are opened."""
 
 

@@ -252,6 +252,19 @@ def test_chaos_makes_the_servers_fail(open_site):
         assert text in answer.text
 
 
+def test_chaos_can_begin_with_the_server(open_site):
+    triggers = WebSettings.read("", {"MP_CHAOS_TRIGGERS": "Sender:550:100, Recipient:452:0"}).chaos_triggers
+    site = open_site(chaos=True, chaos_triggers=triggers)
+    assert site.ask("/api/v1/chaos").json == {
+        "Sender": {"ErrorCode": 550, "Probability": 100},
+        "Recipient": {"ErrorCode": 452, "Probability": 0},
+        "Authentication": {"ErrorCode": 535, "Probability": 0},
+    }
+    with smtplib.SMTP(site.server.host, site.server.port, timeout=10) as client:
+        client.ehlo()
+        assert client.mail("ann@example.org") == (550, b"Chaos sender error")
+
+
 def test_chaos_that_several_set_at_the_same_moment_is_that_of_one(open_site):
     site = open_site(chaos=True)
     use_rules, inside = site.server.use_rules, []

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -115,6 +116,31 @@ def test_environment_names_are_options_that_the_command_line_overrides(tmp_path)
         "MH_INVITE_JIM",
         "MP_POP3_AUTH",
     )
+
+
+def test_names_about_tls_say_how_the_one_server_is_reached():
+    for said, listen in (
+        ({"MP_SMTP_REQUIRE_STARTTLS": "1"}, "tls-required@localhost:1025"),
+        ({"MP_SMTP_REQUIRE_TLS": "true", "MP_SMTP_BIND_ADDR": "[::]:465"}, "implicit-tls@[::]:465"),
+        ({"MP_SMTP_TLS_CERT": "sans:mail,mail.example"}, "starttls@localhost:1025"),
+        ({"MP_SMTP_TLS_CERT": "a.pem", "MP_SMTP_TLS_KEY": "a.key"}, "starttls@localhost:1025"),
+    ):
+        found = with_environment(NOTHING, said)
+        assert found["listen"] == (listen,)
+        assert without_effect(said) == ()
+    assert (found["certificate_file"], found["key_file"]) == (Path("a.pem"), Path("a.key"))
+    assert with_environment(NOTHING, {"MP_SMTP_TLS_CERT": "sans:a,b"})["hostname"] == ("a", "b")
+    assert with_environment({**NOTHING, "listen": ("plain:1",)}, said)["listen"] == ("plain:1",)
+    with pytest.raises(InvalidValueError, match="MP_SMTP_TLS_KEY with it"):
+        with_environment(NOTHING, {"MP_SMTP_TLS_CERT": "a.pem"})
+
+
+@pytest.mark.parametrize(
+    "text", ["Sender", "Sender:451", "Sender::5", "Sender:99:5", "Sender:451:101", "Other:451:5", "Sender:451:5:5"]
+)
+def test_chaos_that_makes_no_sense_is_refused(text):
+    with pytest.raises(InvalidValueError, match="MP_CHAOS_TRIGGERS"):
+        WebSettings.read("", {"MP_CHAOS_TRIGGERS": text})
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,7 @@ import { ask, OWN } from "./api.js";
 import { bdi, fill, h } from "./dom.js";
 import { chip, counted, size, time } from "./format.js";
 
-/**
- * @param {HTMLElement} place
- * @param {import("./views.js").App} app
- * @returns {import("./views.js").View}
- */
+/** @type {Open} */
 export function open(place, app) {
   const main = h("main", { class: "page", tabindex: -1 });
   place.append(main);

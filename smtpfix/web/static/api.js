@@ -9,14 +9,6 @@ const KINDS = ["new", "read", "tags", "delete", "prune", "truncate", "session", 
 /** Milliseconds until a stream that the server has refused is tried again. */
 const AGAIN = 3000;
 
-/** @typedef {{Name: string, Address: string}} Address */
-/**
- * @typedef {{ID: string, Read: boolean, From: Address, To: Address[], Bcc: Address[], Subject: string, Created: string,
- *   Tags: string[], Size: number, Attachments: number, Snippet: string,
- *   smtp: {in_tls: boolean, accepted: boolean, server: string, recipients: string[]}}} Summary
- */
-/** @typedef {{kind: string, data: any}} Change */
-
 /**
  * Ask for something, and return its JSON, or its text. Throws an Error with the server's own sentence.
  * @param {string} path

@@ -19,7 +19,7 @@ const place = byId("place"), said = byId("said");
 const help = /** @type {HTMLDialogElement} */ (byId("help"));
 const question = /** @type {HTMLDialogElement} */ (byId("question"));
 
-/** @type {import("./views.js").View | null} */
+/** @type {View | null} */
 let view = null;
 /** @type {(typeof VIEWS)[number] | null} */
 let shown = null;
@@ -29,7 +29,7 @@ let overview = null;
 let counts = { tags: {} }; // unknown before the inbox is opened
 let isLive = false;
 
-/** @type {import("./views.js").App} */
+/** @type {App} */
 const app = {
   overview: () => overview,
   counted(now) {
@@ -58,7 +58,7 @@ let hiding;
 
 // Addresses
 
-/** @returns {import("./views.js").Route} */
+/** @returns {Route} */
 function route() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?", 2);
   return { words: path.split("/").map(decoded), query: new URLSearchParams(query) };
@@ -102,11 +102,11 @@ function draw() {
 
 // What happens
 
-/** @type {import("./api.js").Change[]} */
+/** @type {Change[]} */
 let gathered = [];
 let isLooking = false;
 
-/** @param {import("./api.js").Change} change */
+/** @param {Change} change */
 function tell(change) {
   if (gathered.length < MOST) gathered.push(change);
   if (gathered.length === MOST) gathered = [...gathered.slice(0, -1), { kind: "prune", data: {} }];
@@ -124,7 +124,7 @@ async function look() {
       overview = await ask(`${OWN}/overview`);
       await view?.changed?.(changes);
     } catch (error) {
-      app.say(/** @type {Error} */ (error).message);
+      app.say(error.message);
     }
     draw();
     took = performance.now() - began;

@@ -13,11 +13,7 @@ const TRUST = { pki: "what an authority has signed", pinned: "one certificate", 
 /** @type {Record<string, string>} */
 const SIGNS = { failed: "✗", lax: "!", capped: "−", passed: "✓" };
 
-/**
- * @param {HTMLElement} place
- * @param {import("./views.js").App} app
- * @returns {import("./views.js").View}
- */
+/** @type {Open} */
 export function open(place, app) {
   const main = h("main", { class: "page audit", tabindex: -1 });
   place.append(main);
@@ -32,7 +28,7 @@ export function open(place, app) {
       if (mine === asked) id ? one(answer) : several(answer);
     } catch (error) {
       parts = {};
-      fill(main, back(), h("h1", null, "Not here any more"), h("p", null, /** @type {Error} */ (error).message));
+      fill(main, back(), h("h1", null, "Not here any more"), h("p", null, error.message));
     }
   }
 
@@ -46,7 +42,7 @@ export function open(place, app) {
     try {
       return await change(method, `${OWN}/audits${path}`, value);
     } catch (error) {
-      app.say(/** @type {Error} */ (error).message);
+      app.say(error.message);
     }
   }
 
@@ -54,7 +50,7 @@ export function open(place, app) {
    * Draw a part anew where what it shows is different, so that no button goes away under a finger.
    * @param {string} name
    * @param {any} state
-   * @param {() => import("./dom.js").Child} draw
+   * @param {() => Child} draw
    */
   function part(name, state, draw) {
     const text = JSON.stringify(state);
@@ -135,7 +131,7 @@ export function open(place, app) {
 
   /** @param {any} audit */
   function settings({ setup, mode, protocol }) {
-    /** @type {(label: string, ...inside: import("./dom.js").Child[]) => import("./dom.js").Child} */
+    /** @type {(label: string, ...inside: Child[]) => Child} */
     const row = (label, ...inside) => [h("dt", null, label), h("dd", null, inside)];
     return [
       h("h2", null, "Set the device up"),

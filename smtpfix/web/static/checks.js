@@ -19,7 +19,7 @@ export async function checkHTML(box, id) {
         h("span", { class: "ready" }, one.Results.filter((/** @type {any} */ each) => each.Support !== "yes").map((/** @type {any} */ each) =>
           chip({ kind: each.Support === "no" ? "bad" : "warn" }, SUPPORT[/** @type {keyof typeof SUPPORT} */ (each.Support)] ?? "", each.Name, each.Platform && ` (${each.Platform})`)))))));
   } catch (error) {
-    fill(box, h("p", null, /** @type {Error} */ (error).message));
+    fill(box, h("p", null, error.message));
   }
 }
 
@@ -37,7 +37,7 @@ export function offerLinks(box, id) {
         chip({ kind: one.StatusCode >= 200 && one.StatusCode < 400 ? "ok" : "bad" }, one.StatusCode || "–", " ", bdi(one.Status)), " ", bdi(one.URL))))) : h("p", null, "It has no links."));
     } catch (error) {
       button.disabled = false;
-      fill(box, button, h("p", null, /** @type {Error} */ (error).message));
+      fill(box, button, h("p", null, error.message));
     }
   }
   fill(box, button, h("p", { class: "dim" }, "This sends a request to every address that the message links to."));

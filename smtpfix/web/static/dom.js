@@ -1,8 +1,6 @@
 // @ts-check
 /** Makes elements. What is given as text stays text: nothing here reads markup, whatever a message says. */
 
-/** @typedef {Node | string | number | false | null | undefined | any[]} Child */
-
 /**
  * Make an element: `h("a", {class: "chip", href: "#/"}, icon("tag"), "red")`; `on…` is a listener, true and false are
  * attributes that are there or not.

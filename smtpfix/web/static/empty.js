@@ -14,7 +14,7 @@ const MODES = {
 
 /**
  * @param {HTMLElement} main
- * @param {import("./views.js").App} app
+ * @param {App} app
  * @param {import("./list.js").List} list
  * @param {string} query
  */
@@ -31,13 +31,13 @@ export function empty(main, app, list, query) {
     return;
   }
   fill(main, h("div", { class: "empty start" }, h("h1", null, "Nothing has come yet"),
-    servers.length ? h("p", null, "Let your program send to one of these. Nothing leaves this machine.") : overview && h("p", null, "No server runs alongside this page."),
+    servers.length ? h("p", null, "Let your program send to one of these. Nothing leaves this machine.") : overview && h("p", null, "No server runs alongside this page. Mail appears once ", h("code", null, "smtpfix serve"), " uses the same ", h("code", null, "--store"), "."),
     h("ul", { class: "servers" }, servers.map((/** @type {any} */ one) => server(one, app)))));
 }
 
 /**
  * @param {any} one
- * @param {import("./views.js").App} app
+ * @param {App} app
  */
 function server(one, app) {
   const place = one.port ? `${one.host}:${one.port}` : one.host;
@@ -47,7 +47,7 @@ function server(one, app) {
     try {
       await change("POST", `${OWN}/servers/${encodeURIComponent(one.name)}/sample`);
     } catch (error) {
-      app.say(/** @type {Error} */ (error).message);
+      app.say(error.message);
     } finally {
       button.disabled = false;
     }

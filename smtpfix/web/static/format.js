@@ -3,12 +3,12 @@
 
 import { bdi, h, icon } from "./dom.js";
 
-/** @param {import("./api.js").Address} address */
+/** @param {Address} address */
 export const name = (address) => address.Name || address.Address || "(nobody)";
 
 /**
  * Return an address with its name.
- * @param {import("./api.js").Address} address
+ * @param {Address} address
  */
 export const mailbox = (address) =>
   address.Name && address.Address
@@ -72,9 +72,8 @@ export async function copy(text) {
 
 /**
  * Return a small label, which is a link or a button where it leads somewhere.
- * @param {{kind?: string, icon?: Parameters<typeof icon>[0], title?: string, href?: string, target?: string, rel?: string,
- *   download?: boolean, onclick?: () => void}} options
- * @param {...import("./dom.js").Child} children
+ * @param {ChipOptions} options
+ * @param {...Child} children
  */
 export function chip({ kind = "", icon: sign, ...attributes }, ...children) {
   const tag = attributes.href ? "a" : attributes.onclick ? "button" : "span";

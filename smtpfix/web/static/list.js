@@ -9,11 +9,9 @@ const PER_PAGE = 100;
 /** Milliseconds without a key after which what was typed is searched for. */
 const TYPING = 250;
 
-/** @typedef {{id?: string, tab?: string, query?: string, start?: number}} To */
-
 export class List {
   /**
-   * @param {import("./views.js").App} app
+   * @param {App} app
    * @param {{go: (to: To) => void, address: (to: To) => string, loaded: () => void}} mail
    */
   constructor(app, mail) {
@@ -74,7 +72,7 @@ export class List {
   draw() {
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.id, before = this.rows;
     this.rows = new Map();
-    for (const one of /** @type {import("./api.js").Summary[]} */ (this.page.messages)) {
+    for (const one of /** @type {Summary[]} */ (this.page.messages)) {
       const made = JSON.stringify(one), known = before.get(one.ID);
       this.rows.set(one.ID, known?.made === made ? known : { made, row: this.row(one) });
     }
@@ -105,7 +103,7 @@ export class List {
       h("button", { class: "button", disabled: end >= matching, onclick: () => this.mail.go({ start: start + PER_PAGE }) }, "Older"));
   }
 
-  /** @param {import("./api.js").Summary} one */
+  /** @param {Summary} one */
   row(one) {
     const to = one.To.map(name).join(", ") || one.Bcc.map(name).join(", ") || one.smtp.recipients.join(", ");
     const { in_tls: inTLS, accepted } = one.smtp;

@@ -7,11 +7,7 @@ import { empty } from "./empty.js";
 import { List } from "./list.js";
 import { Message } from "./message.js";
 
-/**
- * @param {HTMLElement} place
- * @param {import("./views.js").App} app
- * @returns {import("./views.js").View}
- */
+/** @type {Open} */
 export function open(place, app) {
   let query = "", start = 0, id = "", tab = "";
   const list = new List(app, { go: (to) => (location.hash = address(to)), address: (to) => address(to), loaded });

@@ -11,7 +11,7 @@ import { TABS } from "./tabs.js";
 export class Message {
   /**
    * @param {HTMLElement} main
-   * @param {import("./views.js").App} app
+   * @param {App} app
    * @param {{address: (to: {tab?: string, id?: string}) => string, remove: () => void, unread: () => void, back: () => void}} mail
    */
   constructor(main, app, mail) {
@@ -54,7 +54,7 @@ export class Message {
     try {
       all = await ask(`${OWN}/messages/${encodeURIComponent(id)}`);
     } catch (error) {
-      if (id === this.id) this.gone(/** @type {Error} */ (error));
+      if (id === this.id) this.gone(error);
       return;
     }
     if (id !== this.id) return;
@@ -108,7 +108,7 @@ export class Message {
 
   head() {
     const { message, smtp } = this.all, relay = this.app.overview()?.relay;
-    /** @type {(label: string, several: import("./api.js").Address[]) => any} */
+    /** @type {(label: string, several: Address[]) => any} */
     const line = (label, several) => several.length > 0 && [
       h("dt", null, label), h("dd", null, several.slice(0, 20).map((one, n) => [n > 0 && ", ", mailbox(one)]),
         several.length > 20 && ` and ${several.length - 20} more`)];
@@ -172,7 +172,7 @@ export class Message {
       await this.again();
       /** @type {HTMLElement | null} */ (this.main.querySelector(".add-tag"))?.focus();
     } catch (error) {
-      this.app.say(/** @type {Error} */ (error).message);
+      this.app.say(error.message);
     }
   }
 }

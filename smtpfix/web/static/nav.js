@@ -4,15 +4,10 @@
 import { bdi, h, icon } from "./dom.js";
 import { VIEWS } from "./views.js";
 
-/** @typedef {Parameters<typeof icon>[0]} Icon */
-
-/**
- * @param {{overview: any, counts: {total?: number, unread?: number, tags: Record<string, number>}, isLive: boolean,
- *   route: import("./views.js").Route, switchTheme: () => void, help: () => void}} state
- */
+/** @param {NavState} state */
 export function nav({ overview, counts, isLive, route, switchTheme, help }) {
   const word = route.words[0] || "", isMail = word === "" || word === "message", now = route.query.get("q") ?? "";
-  /** @type {(sign: Icon, text: import("./dom.js").Child, query: string, count?: number) => HTMLElement} */
+  /** @type {(sign: Icon, text: Child, query: string, count?: number) => HTMLElement} */
   const search = (sign, text, query, count) =>
     entry(sign, text, query ? `#/?q=${encodeURIComponent(query)}` : "#/", isMail && now === query, count);
   const servers = overview?.servers.filter((/** @type {any} */ one) => one.messages || one.takes_mail) ?? [];
@@ -59,7 +54,7 @@ const list = (...entries) => h("ul", null, entries.map((one) => h("li", null, on
 
 /**
  * @param {Icon} sign
- * @param {import("./dom.js").Child} text
+ * @param {Child} text
  * @param {string} href
  * @param {boolean} isCurrent
  * @param {number} [count]

@@ -6,7 +6,6 @@ import { bdi, h, visible } from "./dom.js";
 /** Lines of a dialogue that are shown. */
 const MOST = 3000;
 
-/** @typedef {import("./dom.js").Child} Child */
 
 /**
  * @param {any} session as the API has it; null: not known

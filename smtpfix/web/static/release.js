@@ -28,7 +28,7 @@ export function release(id, to, relay) {
       fill(said, "Sent to ", bdi(answer.released.join(", ")), ".");
     } catch (error) {
       said.className = "read bad";
-      fill(said, bdi(/** @type {Error} */ (error).message));
+      fill(said, bdi(error.message));
     } finally {
       send.disabled = false;
     }

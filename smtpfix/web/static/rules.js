@@ -36,11 +36,7 @@ const FROM = { page: "", scenario: "of the scenario", start: "of the command lin
 /** What a careful client does. */
 const EXPECTED = { accept: "ok", refuse: "bad", lax: "warn" };
 
-/**
- * @param {HTMLElement} place
- * @param {import("./views.js").App} app
- * @returns {import("./views.js").View}
- */
+/** @type {Open} */
 export function open(place, app) {
   const main = h("main", { class: "page rules", tabindex: -1 });
   const top = h("div"), where = h("section"), now = h("section"), rules = h("ul", { class: "lines" }), found = h("ul", { class: "lines choice" });
@@ -83,7 +79,7 @@ export function open(place, app) {
     if (!all || state === made) return;
     made = state;
     body.hidden = where.hidden = !server;
-    if (!server) return fill(top, h("p", null, "No server runs alongside this page."));
+    if (!server) return fill(top, h("p", null, "No server runs alongside this page. The page of ", h("code", null, "smtpfix serve --web"), " switches its servers."));
     const mayChange = !all.read_only;
     fill(top, h("div", { class: "ready", role: "group", "aria-label": "Server" }, all.servers.map((/** @type {any} */ each) =>
       h("a", { class: "tool", href: `#/rules/${encodeURIComponent(each.name)}`, "aria-current": each === server && "page" }, bdi(each.name)))),
@@ -136,7 +132,7 @@ export function open(place, app) {
       await load();
       return true;
     } catch (error) {
-      app.say(/** @type {Error} */ (error).message);
+      app.say(error.message);
       return false;
     }
   }
@@ -156,7 +152,7 @@ export function open(place, app) {
         says = (await change("POST", `${OWN}/rules/check`, { text, server: one().name })).shown;
         isGood = true;
       } catch (error) {
-        says = /** @type {Error} */ (error).message;
+        says = error.message;
       }
     }
     if (text !== line.value.trim()) return;

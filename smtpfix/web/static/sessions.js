@@ -13,7 +13,7 @@ const WHICH = { "": "All", without_mail: "Without mail", failed: "Failed" };
 
 /**
  * @param {HTMLElement} place
- * @returns {import("./views.js").View}
+ * @returns {View}
  */
 export function open(place) {
   const main = h("main", { class: "page", tabindex: -1 });
@@ -39,7 +39,7 @@ export function open(place) {
       made = now;
       id ? one(answer) : several(answer);
     } catch (error) {
-      fill(main, heading("Not here any more"), h("p", null, /** @type {Error} */ (error).message));
+      fill(main, heading("Not here any more"), h("p", null, error.message));
     }
   }
 
@@ -93,7 +93,7 @@ export function open(place) {
   };
 }
 
-/** @param {...import("./dom.js").Child} inside */
+/** @param {...Child} inside */
 const heading = (...inside) => h("h1", null, inside);
 
 /** @param {any} session */

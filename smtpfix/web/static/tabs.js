@@ -12,10 +12,7 @@ const LONGEST = 500_000;
 /** Kinds of tests, and what each is called. */
 const STYLES = { pytest: "pytest", mailpit: "mailpit-api", cypress: "Cypress", curl: "curl" };
 
-/**
- * @typedef {{all: any, id: string, tools: HTMLElement, app: import("./views.js").App}} About
- * @type {{id: string, title: string, has?: (all: any) => boolean, count?: (all: any) => number, show: (pane: HTMLElement, about: About) => void}[]}
- */
+/** @type {{id: string, title: string, has?: (all: any) => boolean, count?: (all: any) => number, show: Tab}[]} */
 export const TABS = [
   { id: "html", title: "HTML", has: (all) => all.message.HTML !== "", show: showHTML },
   { id: "text", title: "Text", show: showText },
@@ -39,10 +36,7 @@ const frame = { width: "", isDark: false };
 /** Whether HTML names something that is elsewhere: what a message does so with, the frame's policy stops in any case. */
 const ELSEWHERE = /(?:src|srcset|background|poster)\s*=\s*["']?\s*(?:https?:)?\/\/|url\(\s*["']?\s*(?:https?:)?\/\/|@import|<link\b/i;
 
-/**
- * @param {HTMLElement} pane
- * @param {About} about
- */
+/** @type {Tab} */
 function showHTML(pane, { all, id, tools }) {
   let isRemote = false;
   const inside = h("iframe", {
@@ -73,10 +67,7 @@ function showHTML(pane, { all, id, tools }) {
 
 // Text, headers, parts and source
 
-/**
- * @param {HTMLElement} pane
- * @param {About} about
- */
+/** @type {Tab} */
 function showText(pane, { all }) {
   const text = all.message.Text.replaceAll("\r\n", "\n");
   fill(pane, h("div", { class: "pad" }, text ? h("pre", { class: "said", dir: "auto" }, linked(text)) : h("p", { class: "dim" }, "It has no text part.")));
@@ -94,10 +85,7 @@ function linked(text) {
 /** @param {string} text */
 const cut = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)}\n… and ${text.length - LONGEST} characters more` : text);
 
-/**
- * @param {HTMLElement} pane
- * @param {About} about
- */
+/** @type {Tab} */
 function showHeaders(pane, { all }) {
   fill(pane, h("table", { class: "headers" }, h("thead", { class: "unseen" }, h("tr", null, h("th", null, "Name"), h("th", null, "Value"))),
     h("tbody", null, all.headers.map((/** @type {string[]} */ [name, value]) => h("tr", null, h("th", { scope: "row" }, bdi(name)), h("td", null, bdi(value)))))));
@@ -115,10 +103,7 @@ function tree(part, id) {
     h("small", null, part.name && [bdi(part.type), ", "], size(part.size), part.encoding && [", ", bdi(part.encoding)]));
 }
 
-/**
- * @param {HTMLElement} pane
- * @param {About} about
- */
+/** @type {(...about: Parameters<Tab>) => Promise<void>} */
 async function showSource(pane, { id, tools, app }) {
   fill(tools, h("a", { class: "tool", href: `${OWN}/messages/${id}/raw`, download: true }, "Download"));
   try {
@@ -126,16 +111,13 @@ async function showSource(pane, { id, tools, app }) {
     fill(pane, h("div", { class: "pad" }, h("pre", { class: "said" }, visible(raw.replaceAll("\r\n", "\n"), true)),
       !isAll && h("p", { class: "dim" }, "There is more: download it.")));
   } catch (error) {
-    app.say(/** @type {Error} */ (error).message);
+    app.say(error.message);
   }
 }
 
 // Checks, and the message as a test
 
-/**
- * @param {HTMLElement} pane
- * @param {About} about
- */
+/** @type {Tab} */
 function showChecks(pane, { all, id, app }) {
   const session = all.session?.facts.violations ?? [], html = all.message.HTML !== "" && h("div");
   const links = h("div", null, h("p", { class: "dim" }, "Not asked for: start the server with --link-check."));
@@ -149,10 +131,7 @@ function showChecks(pane, { all, id, app }) {
 
 let style = "pytest";
 
-/**
- * @param {HTMLElement} pane
- * @param {About} about
- */
+/** @type {Tab} */
 function showTest(pane, { id, tools, app }) {
   const code = h("pre", { class: "said" }), base = encodeURIComponent(new URL(".", location.href).href);
   async function load() {
@@ -161,7 +140,7 @@ function showTest(pane, { id, tools, app }) {
     try {
       code.textContent = await ask(`${OWN}/messages/${id}/test?style=${style}&base=${base}`);
     } catch (error) {
-      app.say(/** @type {Error} */ (error).message);
+      app.say(error.message);
     }
   }
   fill(pane, h("div", { class: "pad" }, h("p", { class: "dim" }, "What this message shows, as a test of your program:"),
