@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
+
+from smtpfix import Policy
+from smtpfix.conftest_plugin.servers import _in_mode
+
 
 def test_the_factory_s_servers_serve_a_whole_run_and_are_reset_between_tests(child):
     result = child("""
@@ -126,3 +133,12 @@ def test_several_servers_put_their_messages_into_one_inbox(child):
         assert all(server.inbox is inbox for server in servers)
     """)
     result.assert_outcomes(passed=1)
+
+
+def test_tests_in_a_row_that_ask_for_one_mode_share_a_policy_and_no_others_do():
+    config, policy = SimpleNamespace(stash=pytest.Stash()), Policy(size_limit=1000)
+    shared = _in_mode(config, policy, "starttls")
+    assert shared == Policy("starttls", size_limit=1000)
+    assert _in_mode(config, policy, "starttls") is shared
+    assert _in_mode(config, policy, "plain") is policy
+    assert _in_mode(config, Policy(size_limit=2000), "starttls") == Policy("starttls", size_limit=2000)

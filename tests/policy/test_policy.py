@@ -384,6 +384,15 @@ def test_an_unknown_extension_is_one_the_server_does_not_have():
     assert not Policy().has("CHUNKING")
 
 
+def test_a_policy_that_is_asked_for_the_mode_that_it_has_is_itself():
+    policy = Policy("starttls", size_limit=1000)
+    assert policy.replace("starttls") is policy
+    assert policy.replace(Mode.STARTTLS) is policy
+    assert policy.replace("plain") == Policy("plain", size_limit=1000)
+    with pytest.raises(InvalidValueError, match="mode"):
+        policy.replace("startls")
+
+
 def test_replace_changes_the_fields_named_and_checks_again():
     policy = Policy("starttls", users=USERS, alpn=("smtp",))
     changed = policy.replace("implicit-tls", port=2525)
