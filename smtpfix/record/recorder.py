@@ -40,6 +40,10 @@ _NUMBER: Final = 36
 """Octets of memory that a number takes in a list of them."""
 
 
+_END_NOTES: Final = {end: f"end: {end}".encode() for end in SessionEnd}
+"""Encoded once, so that all records hold the same octets."""
+
+
 class RecordedServer(NamedTuple):
     """What all records of one server have in common."""
 
@@ -227,7 +231,7 @@ class Recorder:
     def finish(self, end: SessionEnd) -> None:
         """Record how the session ended; the first word counts."""
         if self.end is None:
-            self.note(f"end: {end}")
+            self.add(Kind.NOTE, _END_NOTES[end])
             self._ended = monotonic()
             self.end = end
             self.weight = self._octets + self._count * _EVENT

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     Pending: TypeAlias = tuple[Envelope, Content | Whole, bytes]
     """A message that came whole and waits for its reply."""
 
+_CONTENT: Final = Kind.CONTENT  # Python 3.11 is slow to look members up
 _LATEST: Final = 4_096
 """Octets of a content that does not end which are looked at."""
 
@@ -207,7 +208,7 @@ class Delivery:
         envelope = self._conversation.engine.take_envelope()
         octets = content.octets
         if not content.chunks:
-            self._recorder.add(Kind.CONTENT, _content_of(content.size))
+            self._recorder.add(_CONTENT, _content_of(content.size))
         own = replies.ACCEPTED
         if octets is None:
             own = replies.TOO_MUCH_DATA

@@ -183,7 +183,9 @@ class Channel(asyncio.BufferedProtocol):
 
     def address(self, which: str) -> tuple[str, int]:
         """Return the IP address and port of one end: ``peername`` or ``sockname``."""
-        address = self._transport.get_extra_info(which) or (which == "peername" and self.peer) or ("", 0)
+        if which == "peername" and self.peer is not None:
+            return self.peer
+        address = self._transport.get_extra_info(which) or ("", 0)
         return server_address(address) if which == "sockname" else client_address(address)
 
     @property
