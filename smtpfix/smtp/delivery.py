@@ -96,13 +96,14 @@ class Delivery:
     def data(self, argument: str, forced: Reply | None) -> None:
         """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
         engine = self._conversation.engine
+        transaction = engine.transaction
         if not engine.greeted:
             own = replies.HELO_FIRST
-        elif not engine.has_sender:
+        elif transaction.sender is None:
             own = replies.MAIL_FIRST
-        elif not engine.has_recipients:
+        elif not transaction.recipients:
             own = replies.RCPT_FIRST
-        elif self._chunks is not None and self._chunks.transaction is engine.transaction:
+        elif self._chunks is not None and self._chunks.transaction is transaction:
             own = replies.NO_DATA_AFTER_BDAT
         elif self._service.policy.offer and engine.is_binary:
             own = replies.NO_DATA_FOR_BINARY

@@ -215,7 +215,7 @@ class Channel(asyncio.BufferedProtocol):
             self.close()
         if not self._out:
             return
-        data = bytes(self._out[0]) if len(self._out) == 1 else b"".join(self._out)
+        data = b"".join(self._out)  # which copies nothing where there is one
         self._out.clear()
         if self.is_closing or self._transport.is_closing():
             return
