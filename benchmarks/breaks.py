@@ -362,8 +362,8 @@ BREAKS: Final = (
     # record
     Break(
         "smtpfix/record",
-        "self._count > self._most or self._octets > self._most_octets",
-        "self._count > self._most",
+        "self._octets > self._most_octets or len(octets) > self._most",
+        "len(octets) > self._most",
         "long commands make a transcript grow beyond its octets",
     ),
     Break(

@@ -175,7 +175,7 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "safe_text._UNPRINTABLE": ("",),
     "smtp.arguments._PARAMETER": ("", "a", "a="),
     "smtp.arguments._PATH": ("", "<", '<"', "<a>", "<a> "),
-    "smtp.arguments._PLAIN": ("<", "<a@", "<a@b.", "<a@b>", "<a@b> "),
+    "smtp.arguments._PLAIN": ("", "FROM:", "TO:<", "TO:<a@", "TO:<a@b.", "TO:<a@b>", "TO:<a@b> "),
     "smtp.arguments._SOURCE_ROUTE": ("@", "@a,@"),
     "smtp.arguments._VALUES": ("", "<>", "+"),
     "smtp.chunks._ARGUMENT": ("", "1", "1 "),

@@ -380,7 +380,8 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
     def _say_greeting(self, greeting: AnswerT) -> None:
         """Send the greeting; a client that has not waited for the first one is noted."""
         if not self._has_greeted and not self.service.tls_on_connect:
-            is_ruled = CONNECT in self._rulebook.by_stage or GREETING in self._rulebook.by_stage
+            by_stage = self._rulebook.by_stage
+            is_ruled = bool(by_stage) and (CONNECT in by_stage or GREETING in by_stage)
             early = self.channel.received or (self.channel.peek() if is_ruled else b"")
             if early and not _FIRST_RECORD <= early[0] <= _LAST_RECORD:
                 self.recorder.note(EARLY.decode())

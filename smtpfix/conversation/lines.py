@@ -23,7 +23,6 @@ class Lines:
         self._most = limit
         self._login = login
         """How a command begins that may be as long as a line of a login, in upper case."""
-        self._beginning = slice(len(login))
         self._recorder = recorder
         self._is_answer = is_answer
         """Whether a line may be an answer in a login though nothing was asked."""
@@ -52,7 +51,7 @@ class Lines:
             return line
         if not self._skipped:
             self._limit = self._most
-            if in_login or buffer[self._beginning].upper() == self._login:
+            if in_login or buffer[: len(self._login)].upper() == self._login:
                 self._limit = max(LOGIN_LIMIT, self._limit)
         if end < 0:
             if self._skipped or len(buffer) > self._limit:

@@ -34,10 +34,12 @@ class Envelope(Compared):
     @property
     def octets(self) -> int:
         """The length of all addresses and parameters together."""
-        texts = (self.reverse_path, *self.recipients, *self.mail_parameters)
+        octets = len(self.reverse_path) + sum(map(len, self.recipients))
+        if self.mail_parameters:
+            octets += sum(map(len, self.mail_parameters))
         if self.recipient_parameters != _USUAL_PARAMETERS:
-            texts = (*texts, *itertools.chain.from_iterable(self.recipient_parameters))
-        return len("".join(texts))
+            octets += sum(map(len, itertools.chain.from_iterable(self.recipient_parameters)))
+        return octets
 
     def parameter(self, keyword: str, recipient: str | None = None) -> str | None:
         """Return the value of a parameter of MAIL, or of RCPT: ``parameter("NOTIFY", "bob@example.org")``.

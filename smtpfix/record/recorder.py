@@ -40,6 +40,10 @@ _NUMBER: Final = 36
 """Octets of memory that a number takes in a list of them."""
 
 
+_END_NOTES: Final = {end: f"end: {end}".encode() for end in SessionEnd}
+"""Encoded once, so that all records hold the same octets."""
+
+
 class RecordedServer(NamedTuple):
     """What all records of one server have in common."""
 
@@ -60,7 +64,6 @@ class Recorder:
         "_auth",
         "_began",
         "_columns",
-        "_count",
         "_ended",
         "_head",
         "_injected_count",
@@ -102,7 +105,7 @@ class Recorder:
         # The last has the places of those that had more behind them: few, where there are any.
         self._columns: tuple[array[float], list[Kind], list[bytes], array[int]] = (array("d"), [], [], array("q"))
         self._most, self._most_octets = server.max_events, server.max_transcript_octets
-        self._count = self._octets = 0
+        self._octets = 0
         self._left_out = 0
         self._head: int | None = None
         self.end: SessionEnd | None = None
@@ -130,9 +133,8 @@ class Recorder:
         times.append(monotonic())
         kinds.append(kind)
         octets.append(data)  # last: readers in other threads go by its length
-        self._count += 1
         self._octets += len(data)
-        if self._count > self._most or self._octets > self._most_octets:
+        if self._octets > self._most_octets or len(octets) > self._most:
             self._leave_out()
 
     def follow(self) -> None:
@@ -170,7 +172,7 @@ class Recorder:
             [*octets[:head], note.encode(), *octets[tail:]],
             array("q", [at if at < head else at - tail + head + 1 for at in followed if not head <= at < tail]),
         )
-        self._count, self._octets = len(self._columns[2]), sum(map(len, self._columns[2]))
+        self._octets = sum(map(len, self._columns[2]))
 
     def add_stray(self, octets: bytes) -> None:
         """Record octets of the client's that are not commands, such as clear text in the place of TLS."""
@@ -227,10 +229,10 @@ class Recorder:
     def finish(self, end: SessionEnd) -> None:
         """Record how the session ended; the first word counts."""
         if self.end is None:
-            self.note(f"end: {end}")
+            self.add(Kind.NOTE, _END_NOTES[end])
             self._ended = monotonic()
             self.end = end
-            self.weight = self._octets + self._count * _EVENT
+            self.weight = self._octets + len(self._columns[2]) * _EVENT
             if self._auth:
                 self.weight += len(self._auth) * _ATTEMPT
             if self.injected:

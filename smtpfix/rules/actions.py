@@ -121,7 +121,9 @@ class Repeat(Action):
 class NoReply(Action):
     """Perform the command, but send no reply, and go on with the next command."""
 
-    forms = (Form("no reply: the command takes effect, but the client gets no reply", r"no\s+reply", lambda _: NoReply()),)
+    forms = (
+        Form("no reply: the command takes effect, but the client gets no reply", r"no\s+reply", lambda _: NoReply()),
+    )
     stands_for_answer = True
 
     def as_text(self) -> str:
@@ -251,7 +253,7 @@ class Flight(Action):
 
     forms = (
         Form(
-            "flight [OCTETS]: stops the handshake after this many octets, or before the server's Finished; then does what follows",
+            "flight [OCTETS]: stops the handshake after this many octets, or before Finished; then does what follows",
             r"flight(?:\s+([0-9]{1,9}))?",
             lambda match: Flight(int(match[1]) if match[1] else None),
         ),
@@ -308,7 +310,9 @@ class Disconnect(Action):
 
     forms = (
         Form("disconnect: closes the connection", "disconnect", lambda _: Disconnect()),
-        Form("truncate: closes the connection without TLS's close_notify", "truncate", lambda _: Disconnect(notify=False)),
+        Form(
+            "truncate: closes the connection without TLS's close_notify", "truncate", lambda _: Disconnect(notify=False)
+        ),
     )
     in_handshake = "closes the connection"
 

@@ -29,7 +29,7 @@ class Elsewhere(Action):
 
     forms = (
         Form(
-            'elsewhere "CHANGE": changes the account as another session would: "expunge 1", "deliver", "flag 1 \\\\Seen"',
+            'elsewhere "CHANGE": changes the account from another session: "expunge 1", "deliver", "flag 1 \\\\Seen"',
             rf"elsewhere\s+{QUOTED}",
             lambda match: Elsewhere(match[1].replace("\\\\", "\\")),
         ),

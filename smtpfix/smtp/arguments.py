@@ -22,8 +22,10 @@ from .replies import (
 )
 
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_PLAIN: Final = re.compile(rf"<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>(?: +(.*))?\Z")
-"""``<local@domain>`` with a dot-string and a domain of letters, digits and hyphens."""
+_PLAIN: Final = re.compile(
+    rf"(?i:(FROM:|TO:))\s*(<({_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>)(?: +(.*))?\Z"
+)
+"""``FROM:<local@domain>`` with a dot-string and a domain of letters, digits and hyphens."""
 
 _PATH: Final = compiled_later(
     lambda: re.compile(r"""(<(?:"(?:[^"\\]|\\.)*"|[^"<>])*>|[^\s<>]+)(?:\s+(.*))?\Z""", re.DOTALL)
@@ -56,12 +58,15 @@ class PathArgument(NamedTuple):
 
 def split_path(keyword: str, argument: str | None) -> PathArgument | None:
     """Take ``FROM:<path> parameters`` apart; None if it is not of that form."""
-    if argument is None or argument[: len(keyword)].upper() != keyword:
+    if argument is None:
+        return None
+    if match := _PLAIN.match(argument.rstrip()):
+        found, path, address, parameters = match.groups()
+        if found.upper() == keyword:
+            return PathArgument(path, address, tuple(parameters.split()) if parameters else ())
+    if argument[: len(keyword)].upper() != keyword:
         return None
     rest = argument[len(keyword) :].strip()
-    if match := _PLAIN.match(rest):
-        address, parameters = match.groups()
-        return PathArgument(f"<{address}>", address, tuple(parameters.split()) if parameters else ())
     if (match := _PATH.match(rest)) and (match[1][0] == "<" or not has_display_name(rest)):
         return PathArgument(match[1], None, tuple((match[2] or "").split()))
     return None

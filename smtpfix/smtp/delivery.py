@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     Pending: TypeAlias = tuple[Envelope, Content | Whole, bytes]
     """A message that came whole and waits for its reply."""
 
+_CONTENT: Final = Kind.CONTENT  # Python 3.11 is slow to look members up
 _LATEST: Final = 4_096
 """Octets of a content that does not end which are looked at."""
 
@@ -95,13 +96,14 @@ class Delivery:
     def data(self, argument: str, forced: Reply | None) -> None:
         """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
         engine = self._conversation.engine
+        transaction = engine.transaction
         if not engine.greeted:
             own = replies.HELO_FIRST
-        elif not engine.has_sender:
+        elif transaction.sender is None:
             own = replies.MAIL_FIRST
-        elif not engine.has_recipients:
+        elif not transaction.recipients:
             own = replies.RCPT_FIRST
-        elif self._chunks is not None and self._chunks.transaction is engine.transaction:
+        elif self._chunks is not None and self._chunks.transaction is transaction:
             own = replies.NO_DATA_AFTER_BDAT
         elif self._service.policy.offer and engine.is_binary:
             own = replies.NO_DATA_FOR_BINARY
@@ -207,7 +209,7 @@ class Delivery:
         envelope = self._conversation.engine.take_envelope()
         octets = content.octets
         if not content.chunks:
-            self._recorder.add(Kind.CONTENT, _content_of(content.size))
+            self._recorder.add(_CONTENT, _content_of(content.size))
         own = replies.ACCEPTED
         if octets is None:
             own = replies.TOO_MUCH_DATA

@@ -195,14 +195,14 @@ class Engine:
         """Add a recipient (RFC 5321 section 4.1.1.3)."""
         if not self.greeted:
             return HELO_FIRST
-        if not self.has_sender:
+        transaction = self.transaction
+        if transaction.sender is None:
             return MAIL_FIRST
         found = split_path("TO:", argument)
         if found is None:
             return RCPT_SYNTAX
         if found.parameters and (refusal := self._refuse(found.parameters, self._policy.recipient_parameters)):
             return refusal
-        transaction = self.transaction
         recipients = transaction.recipients
         count = len(recipients)
         octets = self._recipient_octets + len(argument or "") if recipients else 0

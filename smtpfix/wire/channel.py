@@ -183,7 +183,9 @@ class Channel(asyncio.BufferedProtocol):
 
     def address(self, which: str) -> tuple[str, int]:
         """Return the IP address and port of one end: ``peername`` or ``sockname``."""
-        address = self._transport.get_extra_info(which) or (which == "peername" and self.peer) or ("", 0)
+        if which == "peername" and self.peer is not None:
+            return self.peer
+        address = self._transport.get_extra_info(which) or ("", 0)
         return server_address(address) if which == "sockname" else client_address(address)
 
     @property
@@ -213,7 +215,7 @@ class Channel(asyncio.BufferedProtocol):
             self.close()
         if not self._out:
             return
-        data = bytes(self._out[0]) if len(self._out) == 1 else b"".join(self._out)
+        data = b"".join(self._out)  # which copies nothing where there is one
         self._out.clear()
         if self.is_closing or self._transport.is_closing():
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import socket
@@ -121,8 +122,12 @@ def client_address(name: Any) -> Address:
     return (str(name[0]), int(name[1])) if isinstance(name, tuple) else (_LOCAL, 0)
 
 
+@functools.lru_cache(maxsize=128)
 def server_address(name: Any) -> Address:
-    """Return the IP address and port that a socket listens on; the path of a UNIX socket, and 0."""
+    """Return the IP address and port that a socket listens on; the path of a UNIX socket, and 0.
+
+    It is the same for many sessions, whose records hold it once.
+    """
     return (str(name[0]), int(name[1])) if isinstance(name, tuple) else (os.fsdecode(name), 0)
 
 
