@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from smtpfix.tls.facts import ALERT_NAMES, Alert, Alerts, TLSFailure, TLSInfo
 
-from .client_hello import ClientHello, parse_client_hello
+from .client_hello import ClientHello, asked_name, hello_octets, parse_client_hello
 
 _ALERT: Final = 21  # content type, RFC 8446 section 5.1
 _CERTIFICATE: Final = 11  # handshake type, RFC 8446 section 4
@@ -104,7 +104,7 @@ class TLSSide(ABC):
     # What has become known
 
     @abstractmethod
-    def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
+    def info(self, started_by: str) -> TLSInfo:
         """Return the completed handshake as a value."""
 
     @property
@@ -128,6 +128,16 @@ class TLSSide(ABC):
     def client_hello(self) -> ClientHello | None:
         """What the client offered."""
         return parse_client_hello(bytes(self._first_flight))
+
+    @property
+    def hello_octets(self) -> bytes:
+        """What the client offered, not looked at yet."""
+        return hello_octets(self._first_flight)
+
+    @property
+    def asked_name(self) -> str | None:
+        """The server name that the client asked for."""
+        return asked_name(self._first_flight)
 
     @property
     def first_octets(self) -> bytes:
@@ -270,7 +280,7 @@ class TLS(TLSSide):
             return self._object.get_channel_binding(name)
         return super().channel_binding(name)
 
-    def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
+    def info(self, started_by: str) -> TLSInfo:
         """Return the completed handshake as a value."""
         cipher, _, bits = self._object.cipher() or ("", "", 0)
         certificate = self._object.getpeercert(binary_form=True)
@@ -278,7 +288,7 @@ class TLS(TLSSide):
             version=self._object.version() or "",
             cipher=cipher,
             cipher_bits=bits,
-            server_name=hello.server_name if hello else None,
+            server_name=self.asked_name,
             alpn=self._object.selected_alpn_protocol(),
             resumed=bool(self._object.session_reused),
             client_certificate=certificate,

@@ -210,20 +210,24 @@ class Channel(asyncio.BufferedProtocol):
         if self._has_said_everything and not self._is_paused:
             self._has_said_everything = False
             self.close()
-        if not self._out:
-            return
+        if self._out and (data := self._due()):
+            self._send(data)
+
+    def _due(self) -> bytes:
+        """Return what was written as it goes out, encrypted in TLS; nothing where the connection is at its end."""
         data = bytes(self._out[0]) if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
         if self.is_closing or self._transport.is_closing():
-            return
-        if self._tls is not None and self._tls.established:  # before, a rule may still speak in clear
-            try:
-                self._tls.write(data)
-            except ssl.SSLError:
-                self.abort()
-                return
-            data = self._tls.to_send()
-        self._send(data)
+            return b""
+        tls = self._tls
+        if tls is None or not tls.established:  # before, a rule may still speak in clear
+            return data
+        try:
+            tls.write(data)
+        except ssl.SSLError:
+            self.abort()
+            return b""
+        return tls.to_send()
 
     def write_out(self, data: bytes) -> None:
         """Send at once, and as it is."""
@@ -310,14 +314,18 @@ class Channel(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def close(self, *, notify: bool = True) -> None:
-        """Send what is due, say close_notify in TLS unless told otherwise, and close."""
-        self.flush()
+        """Send what is due, and with it close_notify in TLS unless told otherwise; then close."""
+        data = self._due() if self._out else b""
         if self.is_closing:
             return
         self.is_closing = True
-        if notify and self._tls is not None and self._tls.established:
-            self._tls.close()
-        self._send_tls()
+        tls = self._tls
+        if tls is not None:
+            if notify and tls.established:
+                tls.close()
+            data += tls.to_send()
+        if data:
+            self._send(data)
         if self._drip is not None and self._drip.is_busy:
             self._drip.then(self._transport.close)
         else:
@@ -401,6 +409,7 @@ class Channel(asyncio.BufferedProtocol):
             self._send_tls()
             self.abort()
             return
-        self._send_tls()
+        if data := tls.to_send():
+            self._send(data)
         self._has_said_everything = not is_open
         self._listener.readable()
