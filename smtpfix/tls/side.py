@@ -11,6 +11,7 @@ import re
 import ssl
 from abc import ABC, abstractmethod
 from typing import Any, Final
+from weakref import ref
 
 from smtpfix.tls.facts import ALERT_NAMES, Alert, Alerts, TLSFailure, TLSInfo
 
@@ -53,7 +54,8 @@ def _message_seen(
     """Tell a connection what is its business, which few messages are: there are dozens in a session."""
     if content_type != _ALERT and (message_type != _CERTIFICATE or direction != "read"):
         return
-    owner = getattr(connection, "owner", None)  # contexts are shared: this is how a message finds its connection
+    known = getattr(connection, "owner", None)  # contexts are shared: this is how a message finds its connection
+    owner = None if known is None else known()
     if owner is None:
         return
     if content_type == _ALERT:
@@ -100,6 +102,9 @@ class TLSSide(ABC):
     @abstractmethod
     def close(self) -> None:
         """Say close_notify (RFC 8446 section 6.1); `to_send` has it."""
+
+    def release(self) -> None:  # noqa: B027 - not every stack holds that much
+        """Let go of what only a connection needs that is there; what has become known stays."""
 
     # What has become known
 
@@ -204,7 +209,7 @@ class TLS(TLSSide):
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._object.owner = self  # type: ignore[attr-defined]
+        self._object.owner = ref(self)  # type: ignore[attr-defined]
         self._certificate: bytes | None = None
 
     def certificate_seen(self, version: int, message: bytes) -> None:
@@ -266,6 +271,10 @@ class TLS(TLSSide):
         """Say close_notify (RFC 8446 section 6.1); `to_send` has it."""
         with contextlib.suppress(ssl.SSLError):  # the client's own close_notify is not waited for
             self._object.unwrap()
+
+    def release(self) -> None:
+        """Let go of OpenSSL's state, tens of KiB, which would wait for a garbage collection otherwise."""
+        del self._object, self._incoming, self._outgoing
 
     @property
     def server_certificate(self) -> bytes | None:

@@ -177,6 +177,8 @@ class Channel(asyncio.BufferedProtocol):
             self._listener.tls_failed(self._tls, failure, clear_text=False)
         self.is_closing = True
         self._listener.lost(exc)
+        if self._tls is not None:
+            self._tls.release()
 
     # The conversation's side
 

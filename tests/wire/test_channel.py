@@ -1,10 +1,12 @@
-"""A channel sends no more often than it has to: each segment wakes the client."""
+"""A channel sends no more often than it has to, and holds nothing longer."""
 
 import asyncio
+import ssl
+from weakref import ref
 
 import pytest
 
-from smtpfix.tls.side import TLSSide
+from smtpfix.tls.side import TLS, TLSSide
 from smtpfix.wire.channel import Channel, Reads
 
 
@@ -54,6 +56,12 @@ class Silent:
     def connected(self):
         pass
 
+    def lost(self, error):
+        pass
+
+    def tls_failed(self, tls, failure, *, clear_text):
+        pass
+
 
 @pytest.fixture
 def channel():
@@ -77,3 +85,12 @@ def test_in_clear_the_last_reply_leaves_before_the_end(channel):
     channel.close()
     assert channel._transport.sent == [b"221 Bye\r\n"]
     assert channel._transport.is_closed
+
+
+def test_what_openssl_holds_goes_with_the_connection_though_the_record_stays(channel):
+    tls = TLS(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    channel.start_tls(tls)
+    held = ref(tls._object)
+    channel.connection_lost(None)
+    assert held() is None
+    assert tls.alerts == []
