@@ -110,8 +110,8 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/wire",
-        "if notify and tls.established",
-        "if tls.established",
+        "if notify and self._tls is not None",
+        "if self._tls is not None",
         "a connection that is to be truncated says close_notify",
     ),
     Break(

@@ -207,29 +207,30 @@ class Channel(asyncio.BufferedProtocol):
         """Send with the next `flush`: the replies to pipelined commands leave together (RFC 2920 section 3.2)."""
         self._out.append(data)
 
-    def flush(self) -> None:
-        """Send what was written; close if the client has said close_notify and all of it is answered."""
+    def flush(self, *, is_last: bool = False) -> None:
+        """Send what was written; close if the client has said close_notify and all of it is answered.
+
+        In TLS, what `is_last` waits for close_notify, and leaves with it.
+        """
         if self._has_said_everything and not self._is_paused:
             self._has_said_everything = False
             self.close()
-        if self._out and (data := self._due()):
-            self._send(data)
-
-    def _due(self) -> bytes:
-        """Return what was written as it goes out, encrypted in TLS; nothing where the connection is at its end."""
+        if not self._out:
+            return
         data = bytes(self._out[0]) if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
         if self.is_closing or self._transport.is_closing():
-            return b""
-        tls = self._tls
-        if tls is None or not tls.established:  # before, a rule may still speak in clear
-            return data
-        try:
-            tls.write(data)
-        except ssl.SSLError:
-            self.abort()
-            return b""
-        return tls.to_send()
+            return
+        if self._tls is not None and self._tls.established:  # before, a rule may still speak in clear
+            try:
+                self._tls.write(data)
+            except ssl.SSLError:
+                self.abort()
+                return
+            if is_last:
+                return
+            data = self._tls.to_send()
+        self._send(data)
 
     def write_out(self, data: bytes) -> None:
         """Send at once, and as it is."""
@@ -317,17 +318,13 @@ class Channel(asyncio.BufferedProtocol):
 
     def close(self, *, notify: bool = True) -> None:
         """Send what is due, and with it close_notify in TLS unless told otherwise; then close."""
-        data = self._due() if self._out else b""
+        self.flush(is_last=True)
         if self.is_closing:
             return
         self.is_closing = True
-        tls = self._tls
-        if tls is not None:
-            if notify and tls.established:
-                tls.close()
-            data += tls.to_send()
-        if data:
-            self._send(data)
+        if notify and self._tls is not None and self._tls.established:
+            self._tls.close()
+        self._send_tls()
         if self._drip is not None and self._drip.is_busy:
             self._drip.then(self._transport.close)
         else:
