@@ -222,8 +222,8 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
     def tls_established(self, tls: TLSSide) -> None:
         """Forget what was said in clear (RFC 3207 section 4.2) and go on in TLS."""
         recorder = self.recorder
-        recorder.client_hello = tls.client_hello
-        recorder.tls = info = tls.info(self.upgrade.command, recorder.client_hello)
+        recorder.client_hello = tls.hello_octets
+        recorder.tls = info = tls.info(self.upgrade.command)
         recorder.alerts = tls.alerts
         recorder.note(f"TLS begins: {info.version}, {info.cipher}, server name {info.server_name or 'not asked for'}")
         if self.service.tls_on_connect:
@@ -246,7 +246,7 @@ class Conversation(Connection[AnswerT], Generic[AnswerT]):
     def tls_failed(self, tls: TLSSide, failure: TLSFailure, *, clear_text: bool) -> None:
         """Record why there is no TLS."""
         recorder = self.recorder
-        recorder.client_hello = tls.client_hello
+        recorder.client_hello = tls.hello_octets
         recorder.alerts = tls.alerts
         why = failure.reason
         if clear_text:

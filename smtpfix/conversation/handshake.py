@@ -50,7 +50,7 @@ class Handshake:
         hello = tls.client_hello
         if hello is None:
             return True
-        self._recorder.client_hello = hello
+        self._recorder.client_hello = tls.hello_octets
         self._channel.suspend_tls()
         self._player.on_end = self._ended
         self._player.on_flight = self._hold_from

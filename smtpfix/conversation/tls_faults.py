@@ -7,7 +7,7 @@ from typing import Final
 from smtpfix.policy.tls_profile import FAULTS
 from smtpfix.record.recorder import Recorder
 from smtpfix.record.session_end import SessionEnd
-from smtpfix.tls.client_hello import parse_client_hello
+from smtpfix.tls.client_hello import hello_octets
 from smtpfix.tls.facts import Alert, TLSFailure
 from smtpfix.wire.channel import Channel
 
@@ -36,7 +36,7 @@ class Instead:
             return
         self.is_done = True
         recorder = self._recorder
-        recorder.client_hello = parse_client_hello(bytes(buffer))
+        recorder.client_hello = hello_octets(buffer)
         buffer.clear()
         is_alert = self._fault == "alert"
         reason = f"the server {FAULTS[self._fault]}, as the scenario has it"

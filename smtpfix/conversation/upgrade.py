@@ -100,10 +100,10 @@ class Upgrade:
                 return False
         recorder = connection.recorder
         if recorder.tls_failure is None:
-            from smtpfix.tls.client_hello import parse_client_hello  # noqa: PLC0415 - few clients do so
+            from smtpfix.tls.client_hello import hello_octets  # noqa: PLC0415 - few clients do so
             from smtpfix.tls.facts import TLSFailure  # noqa: PLC0415 - as above
 
-            recorder.client_hello = parse_client_hello(bytes(buffer))
+            recorder.client_hello = hello_octets(buffer)
             reason = "the client began TLS where the server speaks in clear"
             recorder.tls_failure = TLSFailure(reason=reason, alert=None, alert_sender=None, openssl_reason=None)
             recorder.note(reason)

@@ -36,8 +36,6 @@ _ATTEMPT: Final = 12_288
 """Octets that an AUTH command may have said, RFC 4954 section 4."""
 _RETRIEVAL: Final = 200
 """Octets of memory that a retrieval takes."""
-_NUMBER: Final = 36
-"""Octets of memory that a number takes in a list of them."""
 
 
 _END_NOTES: Final = {end: f"end: {end}".encode() for end in SessionEnd}
@@ -66,6 +64,7 @@ class Recorder:
         "_columns",
         "_ended",
         "_head",
+        "_hello",
         "_injected_count",
         "_left_out",
         "_most",
@@ -76,7 +75,6 @@ class Recorder:
         "_server_address",
         "_started",
         "client",
-        "client_hello",
         "client_name",
         "end",
         "injected",
@@ -112,7 +110,7 @@ class Recorder:
         self.client_name: str | None = None
         self.tls: TLSInfo | None = None
         self.tls_failure: TLSFailure | None = None
-        self.client_hello: ClientHello | None = None
+        self._hello: ClientHello | bytes | None = None
         self._alerts: Alerts | None = None
         self._auth: AuthAttempts | None = None
         self.weight = 0
@@ -214,6 +212,20 @@ class Recorder:
     def alerts(self, alerts: Alerts) -> None:
         self._alerts = alerts
 
+    @property
+    def client_hello(self) -> ClientHello | None:
+        """What the client offered in TLS; its octets are kept, and read whenever somebody asks."""
+        hello = self._hello
+        if not isinstance(hello, bytes):
+            return hello
+        from smtpfix.tls.client_hello import parse_client_hello  # noqa: PLC0415 - many servers know no TLS
+
+        return parse_client_hello(hello)
+
+    @client_hello.setter
+    def client_hello(self, hello: ClientHello | bytes | None) -> None:
+        self._hello = hello
+
     def retrieved(self, retrieval: Retrieval) -> None:
         """Record that a message was written out whole."""
         if self.retrievals is None:
@@ -239,8 +251,8 @@ class Recorder:
                 self.weight += len(self.injected)
             if self.retrievals is not None:
                 self.weight += len(self.retrievals) * _RETRIEVAL
-            if (hello := self.client_hello) is not None:
-                self.weight += _NUMBER * len(hello.ciphers) + len("".join(hello.alpn))
+            if isinstance(self._hello, bytes):
+                self.weight += len(self._hello)
 
     @property
     def events(self) -> tuple[Event, ...]:

@@ -18,6 +18,7 @@ from .recognising import HANDSHAKE, looks_like_tls
 VERSION_NAMES: Final = {0x0300: "SSLv3", 0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 """Names as `ssl.SSLSocket.version` gives them."""
 
+_FIRST: Final = bytes((HANDSHAKE,))
 _RECORD_HEADER: Final = 5  # octets: type, version, length
 _HEADER: Final = 4  # octets: handshake type, length; RFC 8446 section 4
 _CLIENT_HELLO: Final = 1  # RFC 8446 section 4
@@ -50,11 +51,22 @@ _EXTENSION: Final = struct.Struct(">HH")  # its type, and how long it is; RFC 84
 def has_begun(data: bytes) -> bool:
     """Return whether these first bytes of a client may grow into a ClientHello, and are not a whole one yet."""
     if len(data) < 2:  # noqa: PLR2004 - too few to look at
-        return data[:1] in (b"", bytes((HANDSHAKE,)))
+        return data[:1] in (b"", _FIRST)
     if not looks_like_tls(data):
         return False
     handshake = b"".join(_fragments(data))
     return len(handshake) < _HEADER or len(handshake) < _HEADER + int.from_bytes(handshake[1:_HEADER], "big")
+
+
+def hello_octets(data: bytes | bytearray) -> bytes:
+    """Return what `parse_client_hello` needs of these first bytes: mostly one record; nothing if it is no TLS."""
+    if data[:1] != _FIRST:
+        return b""
+    if len(data) > _RECORD_HEADER + _HEADER:
+        end = _RECORD_HEADER + _NUMBER.unpack_from(data, 3)[0]  # 3: behind type and version
+        if _RECORD_HEADER + _HEADER + int.from_bytes(data[6:9], "big") <= end:  # whole in its first record
+            return bytes(data[:end])
+    return bytes(data)
 
 
 def parse_client_hello(data: bytes) -> ClientHello | None:
@@ -65,30 +77,59 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
         return None
 
 
-def _parse(data: bytes) -> ClientHello | None:
-    """Read it by offsets: every handshake pays for this. Raises IndexError past the end of a vector."""
+def asked_name(data: bytes | bytearray) -> str | None:
+    """Return the server name that a ClientHello asks for, without reading the rest: every handshake pays for this.
+
+    None, too, where it cannot be read.
+    """
+    try:
+        if (opened := _open(data)) is None:
+            return None
+        extensions, at = opened[2], 0
+        while at < len(extensions):  # the name comes first or nearly so
+            kind, length = _EXTENSION.unpack_from(extensions, at)
+            at += _EXTENSION.size
+            if kind == _SERVER_NAME:
+                return _name(_piece(extensions, at, length))
+            at += length
+    except (IndexError, UnicodeDecodeError, struct.error):
+        pass
+    return None
+
+
+def _open(data: bytes | bytearray) -> tuple[bytes, bytes, bytes] | None:
+    """Return a whole ClientHello by offsets, and in it its cipher suites and extensions; None for another message.
+
+    Raises IndexError past the end of a vector.
+    """
     handshake = b"".join(_fragments(data))
     if handshake[0] != _CLIENT_HELLO:
         return None
     hello = _piece(handshake, _HEADER, int.from_bytes(_piece(handshake, 1, 3), "big"))
-    legacy_version = _NUMBER.unpack_from(hello)[0]
-    at = 34  # behind the random
+    at = 34  # behind the version and the random
     at += 1 + hello[at]  # session id
     offered = _vector(hello, at)
     at += 2 + len(offered)
     at += 1 + hello[at]  # compression methods
+    return hello, offered, _vector(hello, at) if at != len(hello) else b""
+
+
+def _parse(data: bytes) -> ClientHello | None:
+    if (opened := _open(data)) is None:
+        return None
+    hello, offered, extensions = opened
+    legacy_version = _NUMBER.unpack_from(hello)[0]
     server_name: str | None = None
     alpn: tuple[str, ...] = ()
     versions: tuple[int, ...] = ()
-    extensions = _vector(hello, at) if at != len(hello) else b""
     at = 0
     while at < len(extensions):
         kind, length = _EXTENSION.unpack_from(extensions, at)
         at += _EXTENSION.size
         if at + length > len(extensions):
             raise IndexError
-        if kind == _SERVER_NAME:
-            server_name = _vector(_vector(extensions[at : at + length], 0), 1).decode("ascii")  # 1: behind its type
+        if kind == _SERVER_NAME and server_name is None:
+            server_name = _name(extensions[at : at + length])
         elif kind == _ALPN:
             alpn = tuple(_strings(_vector(extensions[at : at + length], 0)))
         elif kind == _SUPPORTED_VERSIONS:
@@ -107,7 +148,11 @@ def _parse(data: bytes) -> ClientHello | None:
     )
 
 
-def _fragments(data: bytes) -> Iterator[bytes]:
+def _name(extension: bytes) -> str:
+    return _vector(_vector(extension, 0), 1).decode("ascii")  # 1: behind its type
+
+
+def _fragments(data: bytes | bytearray) -> Iterator[bytes | bytearray]:
     """Yield the content of the leading handshake records; the last one may be cut off."""
     at = 0
     while len(data) - at >= _RECORD_HEADER and data[at] == HANDSHAKE:

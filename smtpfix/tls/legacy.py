@@ -18,7 +18,6 @@ from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.policy.tls_profile import TLSProfile
 from smtpfix.tls.facts import TLSInfo
 
-from .client_hello import ClientHello
 from .contexts import version_bounds
 from .side import TLSSide
 
@@ -227,13 +226,13 @@ class LegacyTLS(TLSSide):
         """The certificate that the server showed on this connection, DER."""
         return bytes(self._chain.x509List[0].bytes)
 
-    def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
+    def info(self, started_by: str) -> TLSInfo:
         """Return the completed handshake as a value."""
         return TLSInfo(
             version=self._version,
             cipher=self._cipher_suite,
             cipher_bits=next((bits for part, bits in _BITS.items() if part in self._cipher_suite), 0),
-            server_name=hello.server_name if hello else None,
+            server_name=self.asked_name,
             alpn=None,
             resumed=False,
             client_certificate=None,

@@ -11,10 +11,11 @@ import re
 import ssl
 from abc import ABC, abstractmethod
 from typing import Any, Final
+from weakref import ref
 
 from smtpfix.tls.facts import ALERT_NAMES, Alert, Alerts, TLSFailure, TLSInfo
 
-from .client_hello import ClientHello, parse_client_hello
+from .client_hello import ClientHello, asked_name, hello_octets, parse_client_hello
 
 _ALERT: Final = 21  # content type, RFC 8446 section 5.1
 _CERTIFICATE: Final = 11  # handshake type, RFC 8446 section 4
@@ -53,7 +54,8 @@ def _message_seen(
     """Tell a connection what is its business, which few messages are: there are dozens in a session."""
     if content_type != _ALERT and (message_type != _CERTIFICATE or direction != "read"):
         return
-    owner = getattr(connection, "owner", None)  # contexts are shared: this is how a message finds its connection
+    known = getattr(connection, "owner", None)  # contexts are shared: this is how a message finds its connection
+    owner = None if known is None else known()
     if owner is None:
         return
     if content_type == _ALERT:
@@ -101,10 +103,13 @@ class TLSSide(ABC):
     def close(self) -> None:
         """Say close_notify (RFC 8446 section 6.1); `to_send` has it."""
 
+    def release(self) -> None:  # noqa: B027 - not every stack holds that much
+        """Let go of what only a connection needs that is there; what has become known stays."""
+
     # What has become known
 
     @abstractmethod
-    def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
+    def info(self, started_by: str) -> TLSInfo:
         """Return the completed handshake as a value."""
 
     @property
@@ -128,6 +133,16 @@ class TLSSide(ABC):
     def client_hello(self) -> ClientHello | None:
         """What the client offered."""
         return parse_client_hello(bytes(self._first_flight))
+
+    @property
+    def hello_octets(self) -> bytes:
+        """What the client offered, not looked at yet."""
+        return hello_octets(self._first_flight)
+
+    @property
+    def asked_name(self) -> str | None:
+        """The server name that the client asked for."""
+        return asked_name(self._first_flight)
 
     @property
     def first_octets(self) -> bytes:
@@ -194,7 +209,7 @@ class TLS(TLSSide):
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._object.owner = self  # type: ignore[attr-defined]
+        self._object.owner = ref(self)  # type: ignore[attr-defined]
         self._certificate: bytes | None = None
 
     def certificate_seen(self, version: int, message: bytes) -> None:
@@ -257,6 +272,10 @@ class TLS(TLSSide):
         with contextlib.suppress(ssl.SSLError):  # the client's own close_notify is not waited for
             self._object.unwrap()
 
+    def release(self) -> None:
+        """Let go of OpenSSL's state, tens of KiB, which would wait for a garbage collection otherwise."""
+        del self._object, self._incoming, self._outgoing
+
     @property
     def server_certificate(self) -> bytes | None:
         """The certificate that the server showed on this connection, DER."""
@@ -270,7 +289,7 @@ class TLS(TLSSide):
             return self._object.get_channel_binding(name)
         return super().channel_binding(name)
 
-    def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
+    def info(self, started_by: str) -> TLSInfo:
         """Return the completed handshake as a value."""
         cipher, _, bits = self._object.cipher() or ("", "", 0)
         certificate = self._object.getpeercert(binary_form=True)
@@ -278,7 +297,7 @@ class TLS(TLSSide):
             version=self._object.version() or "",
             cipher=cipher,
             cipher_bits=bits,
-            server_name=hello.server_name if hello else None,
+            server_name=self.asked_name,
             alpn=self._object.selected_alpn_protocol(),
             resumed=bool(self._object.session_reused),
             client_certificate=certificate,

@@ -17,7 +17,6 @@ from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.policy.tls_profile import TLSProfile
 from smtpfix.tls.facts import TLSInfo
 
-from .client_hello import ClientHello
 from .contexts import DH_GROUPS, EVERYTHING, version_bounds, with_file
 from .side import TLSSide
 
@@ -176,7 +175,7 @@ class StaplingTLS(TLSSide):
         certificate = self._connection.get_certificate()
         return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) if certificate else None
 
-    def info(self, started_by: str, hello: ClientHello | None) -> TLSInfo:
+    def info(self, started_by: str) -> TLSInfo:
         """Return the completed handshake as a value."""
         connection = self._connection
         certificate = connection.get_peer_certificate()
@@ -184,7 +183,7 @@ class StaplingTLS(TLSSide):
             version=connection.get_protocol_version_name(),
             cipher=connection.get_cipher_name() or "",
             cipher_bits=connection.get_cipher_bits() or 0,
-            server_name=hello.server_name if hello else None,
+            server_name=self.asked_name,
             alpn=connection.get_alpn_proto_negotiated().decode("ascii") or None,
             resumed=False,
             client_certificate=crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) if certificate else None,

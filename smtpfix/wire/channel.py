@@ -178,6 +178,8 @@ class Channel(asyncio.BufferedProtocol):
         self.is_closing = True
         self._listener.lost(exc)
         del self._listener  # which has this channel: without a circle, both are gone at once
+        if self._tls is not None:
+            self._tls.release()
 
     # The conversation's side
 
@@ -208,8 +210,11 @@ class Channel(asyncio.BufferedProtocol):
         """Send with the next `flush`: the replies to pipelined commands leave together (RFC 2920 section 3.2)."""
         self._out.append(data)
 
-    def flush(self) -> None:
-        """Send what was written; close if the client has said close_notify and all of it is answered."""
+    def flush(self, *, is_last: bool = False) -> None:
+        """Send what was written; close if the client has said close_notify and all of it is answered.
+
+        In TLS, what `is_last` waits for close_notify, and leaves with it.
+        """
         if self._has_said_everything and not self._is_paused:
             self._has_said_everything = False
             self.close()
@@ -224,6 +229,8 @@ class Channel(asyncio.BufferedProtocol):
                 self._tls.write(data)
             except ssl.SSLError:
                 self.abort()
+                return
+            if is_last:
                 return
             data = self._tls.to_send()
         self._send(data)
@@ -313,8 +320,8 @@ class Channel(asyncio.BufferedProtocol):
             self._transport.resume_reading()
 
     def close(self, *, notify: bool = True) -> None:
-        """Send what is due, say close_notify in TLS unless told otherwise, and close."""
-        self.flush()
+        """Send what is due, and with it close_notify in TLS unless told otherwise; then close."""
+        self.flush(is_last=True)
         if self.is_closing:
             return
         self.is_closing = True
@@ -404,6 +411,7 @@ class Channel(asyncio.BufferedProtocol):
             self._send_tls()
             self.abort()
             return
-        self._send_tls()
+        if data := tls.to_send():
+            self._send(data)
         self._has_said_everything = not is_open
         self._listener.readable()

@@ -19,7 +19,7 @@ from smtpfix.pki import decode, der
 from smtpfix.pki.revocation import _issuer_hashes
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.place import Place
-from smtpfix.tls.client_hello import ClientHello, has_begun, parse_client_hello
+from smtpfix.tls.client_hello import ClientHello, asked_name, has_begun, hello_octets, parse_client_hello
 from smtpfix.wire.proxy_header import Malformed, ProxyHeader, ProxyTLS, parse_header
 
 pytestmark = pytest.mark.slow
@@ -151,7 +151,9 @@ def test_the_seeds_are_hellos():
 def test_any_hello_is_read_or_none(octets):
     hello = parse_client_hello(octets)
     assert isinstance(hello, ClientHello | None)
+    assert parse_client_hello(hello_octets(octets)) == hello
     if hello is not None:
+        assert asked_name(octets) == hello.server_name
         assert not has_begun(octets)
         assert all(isinstance(one, str) for one in (*hello.versions, *hello.alpn))
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smtpfix.tls.client_hello import ClientHello, looks_like_tls, parse_client_hello
+from smtpfix.tls.client_hello import ClientHello, asked_name, hello_octets, looks_like_tls, parse_client_hello
 
 
 def hello_of(server_name="mx.example.org", alpn=("smtp",), maximum=ssl.TLSVersion.TLSv1_3):
@@ -63,6 +63,19 @@ def test_reads_a_client_before_tls_1_3_by_its_highest_version():
     hello = parse_client_hello(hello_of(maximum=ssl.TLSVersion.TLSv1_2))
     assert hello.versions[0] == "TLSv1.2"
     assert "TLSv1.3" not in hello.versions
+
+
+@pytest.mark.parametrize("name", ["mx.example.org", None])
+def test_the_name_is_read_without_the_rest(name):
+    assert asked_name(hello_of(name)) == name
+
+
+def test_what_is_kept_of_a_first_flight_is_its_hello():
+    """Not what a client sends behind it, such as its certificate, or a password where TLS has to begin."""
+    assert hello_octets(REAL + b"\x14\x03\x03\0\1\1" + b"more") == REAL
+    assert hello_octets(b"AUTH PLAIN AGFubgBzM2NyZXQ=\r\n") == b""
+    parted = records(REAL[5:], 50)
+    assert parse_client_hello(hello_octets(parted)) == PARSED
 
 
 @pytest.mark.parametrize("whole", [REAL, records(REAL[5:], 50)], ids=["one record", "many records"])

@@ -254,7 +254,7 @@ def test_a_session_is_taken_up_again(authority, version):
         incoming.write(server.to_send())
         assert client.read(1) == b"x"
         session = client.session
-        reused.append((client.session_reused, server.info("connect", None).resumed))
+        reused.append((client.session_reused, server.info("connect").resumed))
     assert reused == [(False, False), (True, True)]
 
 

@@ -61,7 +61,7 @@ class Meeting:
     @property
     def info(self):
         assert self.tls.established, self.error
-        return self.tls.info("STARTTLS", self.tls.client_hello)
+        return self.tls.info("STARTTLS")
 
     def client_reads(self):
         """Return what the client reads; in TLS 1.3 it learns from reading that it was refused."""
