@@ -27,7 +27,8 @@ from smtpfix.mail import violations as message_violations
 from smtpfix.mail.violations import in_message, without
 from smtpfix.policy.mode import Mode
 from smtpfix.record.recorder import RecordedServer, Recorder
-from smtpfix.record.transcript import Event, Kind, Transcript
+from smtpfix.record.said import Transcript
+from smtpfix.record.transcript import Event, Kind
 from smtpfix.smtp import grammar, violations
 from smtpfix.smtp.reading import SMTPReading
 from smtpfix.smtp.violations import VIOLATIONS
