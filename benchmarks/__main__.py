@@ -61,20 +61,23 @@ def main() -> int:
         for kind in arguments.only:
             print(f"{time.monotonic() - began:6.0f} s  {kind} …", file=sys.stderr)
             KINDS[kind](ring, results, rounds=arguments.rounds, factor=_QUICK if arguments.quick else 1.0)
-        results.versions.update(sorted(ring.versions.items()))
-    postfix = postfix_version()
-    if postfix:
-        results.versions["postfix"] = postfix
+            results.versions.update(sorted(ring.versions.items()))
+            if postfix := postfix_version():
+                results.versions["postfix"] = postfix
+            _write(results, arguments)
     print(f"{time.monotonic() - began:6.0f} s  done", file=sys.stderr)
     show(results)
+    return 0
+
+
+def _write(results: Results, arguments: argparse.Namespace) -> None:
+    """Write what has been measured up to now: whoever breaks off keeps it."""
     if arguments.json:
         arguments.json.write_text(as_json(results), encoding="utf-8")
     if arguments.markdown:
         arguments.markdown.write_text(markdown(results), encoding="utf-8")
     if arguments.out:
-        for path in write_plots(results, arguments.out):
-            print(path, file=sys.stderr)
-    return 0
+        write_plots(results, arguments.out)
 
 
 def _arguments() -> argparse.Namespace:
