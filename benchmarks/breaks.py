@@ -94,7 +94,7 @@ BREAKS: Final = (
         "smtpfix/wire",
         "        self.received.clear()\n        self._tls = tls\n",
         "        self._tls = tls\n",
-        "what came in clear behind STARTTLS is a command inside TLS",
+        "what came in clear after STARTTLS is a command inside TLS",
     ),
     Break(
         "smtpfix/wire",
@@ -268,7 +268,7 @@ BREAKS: Final = (
         "smtpfix/rules",
         "return self.times is None\n",
         "return False\n",
-        "something may stand behind a Repeat without end",
+        "something may follow a Repeat without end",
     ),
     # login
     Break(
@@ -311,7 +311,7 @@ BREAKS: Final = (
         "smtpfix/conversation",
         "        self._recorder.is_wary = True\n        refusal = self.refuse()\n        connection",
         "        refusal = self.refuse()\n        connection",
-        "what comes behind an AUTH that was refused is shown",
+        "what comes after an AUTH that was refused is shown",
     ),
     # imap
     Break(
@@ -474,7 +474,7 @@ BREAKS: Final = (
         "smtpfix/conversation",
         'self._kept = injected if keeps else b""',
         "self._kept = injected",
-        "every server keeps what was injected behind STARTTLS",
+        "every server keeps what was injected after STARTTLS",
     ),
     Break(
         "smtpfix/conversation",
@@ -722,7 +722,7 @@ BREAKS: Final = (
         "smtpfix/pop3",
         "self.send(forced or own)\n        if own is replies.START_TLS and (forced is None or forced.is_positive):",
         "self.send(forced or own)\n        if own is replies.START_TLS:",
-        "TLS begins behind a refusal of STLS",
+        "TLS begins after a refusal of STLS",
     ),
     Break(
         "smtpfix/mail",

@@ -205,7 +205,7 @@ PROMISES: Final[dict[str, tuple[int, Count]]] = {
         5000,
         _flight(lambda times: b"\n" * times + b"AUTH", "implicit-tls"),
     ),
-    "blank lines behind STARTTLS, in clear": (
+    "blank lines after STARTTLS, in clear": (
         5000,
         _flight(lambda times: b"STARTTLS\r\n" + b"\n" * times + b"AUTH", "starttls", b"EHLO client.example.org\r\n"),
     ),

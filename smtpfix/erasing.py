@@ -49,7 +49,7 @@ class Eraser:
 
 
 def base64_cores(text: bytes) -> tuple[bytes, ...]:
-    """Return what a text looks like inside base64, whatever stands before and behind it: one for each alignment."""
+    """Return what a text looks like inside base64, whatever stands before and after it: one for each alignment."""
     cores = []
     for before in range(3):
         first = -(-8 * before // 6)

@@ -300,7 +300,7 @@ class _Place:
         return status, self._read(status, body, got.get("Location", "")), got
 
     def wait(self, since: int, seconds: float) -> None:
-        """Return as soon as a message has come behind an entry of the journal, or the time is over."""
+        """Return as soon as a message has come after an entry of the journal, or the time is over."""
         query = {"since": since, "timeout": f"{max(0.0, math.ceil(seconds * 1000) / 1000):.3f}"}
         status, _, body = self._exchange("GET", "/messages/wait", query, {}, seconds + _ANSWER)
         if status != http.HTTPStatus.REQUEST_TIMEOUT:

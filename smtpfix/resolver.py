@@ -71,7 +71,7 @@ class _Detour(ABC):
                 left.remove(route)
             self._routes = tuple(left)
             for name, (original, ours) in self._replaced.items() if not left else ():
-                # Where somebody else has put theirs before ours, ours stays behind it, and changes nothing any more.
+                # Where somebody else has put theirs before ours, ours stays after it, and changes nothing any more.
                 if getattr(self._home, name) is ours:
                     setattr(self._home, name, original)
 
@@ -89,7 +89,7 @@ class _Detour(ABC):
 
 
 class _LookUps(_Detour):
-    """Before the functions that take a host name first, and maybe a port behind it."""
+    """Before the functions that take a host name first, and maybe a port after it."""
 
     def _before(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

@@ -109,7 +109,7 @@ class Program:
         return time.monotonic() - began
 
     def wait_for(self, kind: str, *, behind: int = 0) -> bool:
-        """Wait for an event of a kind behind the first so many; return whether it came."""
+        """Wait for an event of a kind after the first so many; return whether it came."""
         with self._changed:
             return self._changed.wait_for(lambda: kind in self._kinds[behind:], BOUND)
 

@@ -75,7 +75,7 @@ class Promises:
         return all(tally.tried and not tally.broken for tally in self._tallies.values())
 
     def table(self) -> str:
-        """Return the table, and what was broken behind it."""
+        """Return the table, followed by what was broken."""
         width = max(len(promise.value) for promise in Promise)
         lines = [f"{'promise':{width}}  {'tried':>7}  {'broken':>6}  worst"]
         said = []

@@ -46,7 +46,7 @@ def by_imaplib(target: Target) -> None:
         with suppress(imaplib.IMAP4.error, OSError):  # all has been done, whatever comes of this
             client.logout()
     finally:
-        with suppress(OSError):  # behind a logout it is closed already
+        with suppress(OSError):  # after a logout it is closed already
             client.shutdown()
 
 

@@ -43,7 +43,7 @@ def not_asked(asked: Asked, sessions: Iterable[Session], messages: Iterable[Capt
 
 
 def smuggled(asked: Asked, sessions: Iterable[Session]) -> Iterator[str]:
-    """Return each command whose address stood behind a line end in what was asked, each one sentence.
+    """Return each command whose address followed a line end in what was asked, each one sentence.
 
     Where the line end was taken out, what stands before it is in the command too.
     """
@@ -57,7 +57,7 @@ def smuggled(asked: Asked, sessions: Iterable[Session]) -> Iterator[str]:
 
 
 def without_asked(asked: Asked, octets: bytes) -> bytes:
-    """Return octets without the lines that the asked client name has behind its first: those are not the client's."""
+    """Return octets without the lines that the asked client name has after its first: those are not the client's."""
     for line in (asked.client_name or "").splitlines()[1:]:
         octets = octets.replace(line.encode(), b"")
     return octets

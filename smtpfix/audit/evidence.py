@@ -73,7 +73,7 @@ class Evidence:
     """What it wrote in the place of what the scenario asks for, one sentence; empty where it did as it was asked, or
     wrote nothing."""
     smuggled: tuple[str, ...] = ()
-    """What it made commands of that stood behind a line end in what it was asked to write, each one sentence."""
+    """What it made commands of that followed a line end in what it was asked to write, each one sentence."""
     never_met: tuple[str, ...] = ()
     """At what the scenario's rules would have answered, where none of them has."""
     is_connected: bool = True

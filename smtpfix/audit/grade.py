@@ -240,7 +240,7 @@ def _unknown(flaw: str, rows: Collection[Finding]) -> str:
 def _promise(
     declaration: Declaration, findings: Collection[Finding], failed: Collection[Finding], reached: Grade, *, keeps: bool
 ) -> str:
-    """Return whether it does what its mode promises, as it goes on behind what the grade is worth."""
+    """Return whether it does what its mode promises, as it goes on after what the grade is worth."""
     mode = f"{declaration.mode}, trust {declaration.trust}"
     run = [one for one in findings if one.verdict is not Verdict.NOT_RUN]
     good = next((one for one in findings if one.scenario == GOOD), None)

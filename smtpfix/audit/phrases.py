@@ -28,5 +28,5 @@ def refusing(scenario: Scenario) -> str:
 
 
 def lower(text: str) -> str:
-    """Return a sentence as it stands behind a colon; an abbreviation at its beginning stays in capitals."""
+    """Return a sentence as it follows a colon; an abbreviation at its beginning stays in capitals."""
     return text[:1].lower() + text[1:] if text[1:2].islower() else text

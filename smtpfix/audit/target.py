@@ -27,7 +27,7 @@ A message of the audit.
 .this line begins with a dot
 """
 _PEM_ENDS: Final = "-----END CERTIFICATE-----"
-FILLING: Final = "What some servers do, they do behind a thousand octets.\n" * 20
+FILLING: Final = "What some servers do, they do after a thousand octets.\n" * 20
 """What follows in that message."""
 
 

@@ -95,7 +95,7 @@ class _Wire(Channel):
         super().buffer_updated(nbytes)
 
     def close(self, *, notify: bool = True) -> None:
-        """Say no more; in TLS, and behind replies that drip, close as every server does."""
+        """Say no more; in TLS, and after replies that drip, close as every server does."""
         if self.is_closing or self._tls is not None or self._drip is not None:
             super().close(notify=notify)
             return

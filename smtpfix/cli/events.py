@@ -21,7 +21,7 @@ class Listening:
     """One server that has started."""
 
     name: str
-    """Its mode; with a number behind it where several servers have the same: ``plain``, ``plain-2``."""
+    """Its mode; with a number after it where several servers have the same: ``plain``, ``plain-2``."""
     policy: Policy
     host: str
     """Where to connect to."""

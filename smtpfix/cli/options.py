@@ -290,7 +290,7 @@ def _served(
     conventional_ports: bool,  # noqa: FBT001 - a command line's
     **asked: bool,
 ) -> list[ServerPolicy]:
-    """Return a policy for each server, those that mail is read from behind those that it is sent to."""
+    """Return a policy for each server, those that mail is read from after those that it is sent to."""
     policies: list[ServerPolicy] = [*at_ports(base, conventional(provider))] if conventional_ports else []
     policies += [listener(base, readers, text) for text in listen]
     policies = policies or [*at_ports(base, unprivileged(provider))]

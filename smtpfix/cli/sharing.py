@@ -23,7 +23,7 @@ def check_workers(options: ServeOptions) -> None:
 
 
 def _against(options: ServeOptions) -> Iterator[str]:
-    """Yield what stands against more than one worker, as words behind their number."""
+    """Yield what stands against more than one worker, as words after their number."""
     if not shares_ports():
         yield "on this system, which does not share connections to one port out between processes"
     for policy in options.policies:

@@ -103,7 +103,7 @@ class _Worker(threading.Thread):
         await self._is_over.wait()
 
     def do(self, job: Job) -> None:
-        """Do a job, and what is there to be done behind it."""
+        """Do a job, and what is to be done after it."""
         self.loop.call_soon_threadsafe(self._begin, job)
 
     def _begin(self, job: Job) -> None:

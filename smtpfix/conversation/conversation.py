@@ -53,7 +53,7 @@ class Incoming(Protocol):
     """Octets that have come."""
 
     def take(self, buffer: bytearray) -> bool:
-        """Take what is there; return whether the end was in it. What stands behind the end is left."""
+        """Take what is there; return whether the end was in it. What follows the end is left."""
 
 
 class Conversation(Connection[AnswerT], Generic[AnswerT]):

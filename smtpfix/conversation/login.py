@@ -223,7 +223,7 @@ class Login(ABC, Generic[AnswerT]):
     def is_stray_answer(self, line: bytes) -> bool:
         """Return whether a line may be an answer in a login though nothing was asked.
 
-        Clients that do not look at replies go on with user and password, at once or behind other commands. So what is
+        Clients that do not look at replies go on with user and password, at once or after other commands. So what is
         no command is taken for that from the first login on; while the last one was accepted, only a word in base64.
         """
         if not self._recorder.is_wary or line.strip() == sasl.CANCEL or self.is_command(line):
@@ -247,7 +247,7 @@ class Login(ABC, Generic[AnswerT]):
         )
 
     def cut_short(self, said: bytes) -> None:
-        """Go on behind octets that a rule sent instead of an answer: they are a challenge, or end the exchange."""
+        """Go on after octets that a rule sent instead of an answer: they are a challenge, or end the exchange."""
         if self.ends_in_challenge(said):
             self.is_running = True
         else:

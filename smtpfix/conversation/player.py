@@ -36,7 +36,7 @@ class Player:
         self._timer: asyncio.TimerHandle | None = None
         self._question: Question | None = None
         self._behind: list[Callable[[], None]] | None = None
-        """What rules do behind a command that holds until it is told; None where no command does."""
+        """What rules do after a command that holds until it is told; None where no command does."""
         self.is_holding = False
         """Whether commands have to wait."""
         self.is_stalled = False
@@ -44,11 +44,11 @@ class Player:
         self.is_silent = False
         """Whether the answer to the command being performed is not to be sent."""
         self.keeps_injected = False
-        """Whether what came in clear behind the command that begins TLS is kept."""
+        """Whether what came in clear after the command that begins TLS is kept."""
         self.edits: tuple[Action, ...] = ()
         """What is done to the answer to the command being performed."""
         self.on_end: Callable[[Action], None] | None = None
-        """Is told of an action behind which the handshake, in which a rule has a say, never goes on."""
+        """Is told of an action after which the handshake, in which a rule has a say, never goes on."""
         self.on_flight: Callable[[int | None, Callable[[Perform[Any]], None]], None] | None = None
         """Holds that handshake back: from how many octets on, and what to do then, given what goes on with it."""
 
@@ -71,7 +71,7 @@ class Player:
         self.play(rule.actions, perform, place=place)
 
     def play(self, actions: tuple[Action, ...], perform: Perform[Any], *, place: Place, answered: bool = False) -> None:
-        """Do what the actions say, in order; the command is performed by the one that answers, or behind them all."""
+        """Do what the actions say, in order; the command is performed by the one that answers, or after them all."""
         playing = _Playing(self, self._connection, perform, place, answered=answered)
         for position, action in enumerate(actions):
             if self.on_end is not None and action.ends:
@@ -187,7 +187,7 @@ class _Playing:
     action: Action
     """The action whose turn it is."""
     rest: tuple[Action, ...]
-    """What stands behind it."""
+    """What follows it."""
 
     def __init__(
         self, player: Player, connection: Connection[Any], perform: Perform[Any], place: Place, *, answered: bool

@@ -1,6 +1,6 @@
 """How TLS begins on one connection, by a command or at once, and the faults that a scenario has instead.
 
-Knows what came in clear behind the command; what is forgotten once TLS is there is `conversation`'s business.
+Knows what came in clear after the command; what is forgotten once TLS is there is `conversation`'s business.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Upgrade:
         """Whether the session goes on in clear where the client begins TLS, as an attacker has it."""
 
     def begin_by(self, command: str) -> None:
-        """Begin TLS behind the answer to a command that granted it.
+        """Begin TLS after the answer to a command that granted it.
 
-        What came behind the command in clear is discarded (RFC 3207 section 4.2), unless a rule keeps it.
+        What came after the command in clear is discarded (RFC 3207 section 4.2), unless a rule keeps it.
         """
         self.command = command
         recorder = self._connection.recorder

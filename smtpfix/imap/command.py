@@ -20,9 +20,9 @@ class Command:
     name: str
     """In upper case; ``UID FETCH`` is one name."""
     argument: str
-    """What stands behind the verb, as rules are asked about it: of a long literal only the beginning."""
+    """What follows the verb, as rules are asked about it: of a long literal only the beginning."""
     cursor: Cursor
-    """Stands behind the name."""
+    """Stands after the name."""
 
     @classmethod
     def read(cls, pieces: Sequence[bytes]) -> Self:

@@ -115,7 +115,7 @@ class Commands:
         self._session.end(SessionEnd.QUIT)
 
     def _starttls(self, command: Command, forced: Status | None) -> None:
-        """STARTTLS, section 6.2.1: BAD inside TLS and behind a login."""
+        """STARTTLS, section 6.2.1: BAD inside TLS and after a login."""
         if self._session.channel.in_tls or not self._session.policy.has_starttls:
             own: Status = Bad("there is no STARTTLS here")
         elif self._session.state.account is not None:

@@ -127,7 +127,7 @@ class IMAPConversation(Conversation[Status]):
             self.speech.write(b"+ go on\r\n")
 
     def incoming_ended(self, incoming: Any) -> None:
-        """Go on behind a literal."""
+        """Go on after a literal."""
         literal: Literal = incoming
         self.incoming = None
         self.recorder.add(Kind.CONTENT, b"a literal of %d octets" % literal.announced)

@@ -1,6 +1,6 @@
 """What is secret in a line of IMAP: the credentials of LOGIN and AUTHENTICATE (RFC 9051 sections 6.2.2 and 6.2.3).
 
-What stands behind a verb that nobody knows is secret too: one that is mistyped has a password behind it as well.
+What follows a verb that nobody knows is secret too: one that is mistyped has a password after it as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .language import COMMANDS
 
 _KNOWN: Final = frozenset((*(name.encode() for name in COMMANDS), b"UID"))
 _HEAD: Final = re.compile(rb"[^\x00-\x20]++[ \t]++([^\x00-\x20]++)[ \t]*+")
-"""A tag, and the verb behind it."""
+"""A tag, and the verb after it."""
 _WORD: Final = re.compile(rb"[^\x00-\x20]++[ \t]*+")
 
 

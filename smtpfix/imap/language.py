@@ -20,7 +20,7 @@ COMMANDS: Final = (
     *("APPEND", "IDLE", "CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "SEARCH", "SORT", "FETCH", "STORE", "COPY", "MOVE"),
     *("GETQUOTA", "GETQUOTAROOT"),
 )
-"""Every command there is; behind UID it is the same stage, and UID is part of the argument."""
+"""Every command there is; after UID it is the same stage, and UID is part of the argument."""
 
 
 class IMAPLanguage(Language):

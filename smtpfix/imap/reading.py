@@ -27,7 +27,7 @@ class IMAPReading(Reading):
     at_once = "imaplib.IMAP4_SSL"
 
     def verb(self, line: bytes) -> str:
-        """Return what a client's line asks for, in upper case: the word behind its tag, or its only one."""
+        """Return what a client's line asks for, in upper case: the word after its tag, or its only one."""
         return verb_of(line).decode("ascii", "replace") or super().verb(line)
 
     def carries_secret(self, octets: bytes) -> bool:

@@ -75,7 +75,7 @@ def _without_leaders(text: str) -> str:
 
 
 def _behind_blobs(text: str, most: int = _LONGEST) -> str:
-    """Return what stands behind words in brackets, of which there may be none."""
+    """Return what follows words in brackets, of which there may be none."""
     for _ in range(most):
         end = text.find("]")
         if not text.startswith("[") or end < 0 or "[" in text[1:end]:

@@ -80,7 +80,7 @@ class State:
 
     @property
     def mail(self) -> Account:
-        """The account, for commands behind the login."""
+        """The account, for commands after the login."""
         assert self.account is not None  # noqa: S101 - as above
         return self.account
 
@@ -167,7 +167,7 @@ class State:
     def settle_written(self, octets: bytes) -> None:
         """Note what of the octets that were held back has been written: as much of each as stands in these.
 
-        What stands behind the end that a literal has announced is none of it.
+        What follows the end that a literal has announced is none of it.
         """
         held_back, self.held_back = self.held_back or (), None
         for entry, begin, end in held_back:

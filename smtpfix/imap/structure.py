@@ -79,7 +79,7 @@ def span(root: Part, numbers: Sequence[int], kind: str) -> tuple[int, int] | Non
 
 
 def chosen_fields(section: bytes, names: Collection[bytes], *, keeps: bool) -> bytes:
-    """Return the header fields of these names, or all others, with the empty line behind them (section 6.4.5.1)."""
+    """Return the header fields of these names, or all others, with the empty line after them (section 6.4.5.1)."""
     wanted = {name.lower() for name in names}
     return b"".join(octets for name, _, octets in raw_fields(section) if (name in wanted) is keeps) + b"\r\n"
 

@@ -29,7 +29,7 @@ class Tags:
 
     @property
     def next(self) -> bytes:
-        """The tag that the client will use next, if it counts: a number behind what its tags have in common."""
+        """The tag that the client will use next, if it counts: a number after what its tags have in common."""
         last, before = self.last.decode("latin-1"), self._before.decode("latin-1")
         if len(last) > _LONGEST:
             return self.last
@@ -56,7 +56,7 @@ def _counts(before: str, last: str, base: int) -> bool:
 
 
 def _plus_one(text: str, base: int) -> str:
-    """Return the number behind this one, as wide, and in capitals if it is."""
+    """Return the number after this one, as wide, and in capitals if it is."""
     value, digits = int(text, base) + 1, ""
     while value:
         value, digit = divmod(value, base)

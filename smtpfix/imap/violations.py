@@ -98,7 +98,7 @@ class _Listener:
         begins = line.rfind(b"{") if line.endswith(b"}") else -1
         literal = LITERAL.match(line, begins) if begins >= 0 else None
         self._is_continued = literal is not None
-        if literal is None:  # what stands behind this line is another command
+        if literal is None:  # what follows this line is another command
             self._before = self._current if event.has_more else None
         if literal is not None and not literal[3] and event.has_more:
             yield Violation(
@@ -151,7 +151,7 @@ def _name(line: bytes) -> bytes:
 def pipelined(events: Sequence[Event]) -> Iterator[tuple[bool, tuple[Event, ...]]]:
     """Yield the groups of commands that were not said one by one, which everybody may (RFC 9051 section 5.5).
 
-    What stands behind the announcement of a literal belongs to the same command.
+    What follows the announcement of a literal belongs to the same command.
     """
     grouping = Grouping()
     grouping.is_offered = True

@@ -103,7 +103,7 @@ def exchange_for(
 
 
 class Dialogue:
-    """One exchange: a mechanism, an initial response if there was one, and the answers behind it."""
+    """One exchange: a mechanism, an initial response if there was one, and the answers after it."""
 
     def __init__(self, mechanism: str, initial: str, exchange: Exchange) -> None:
         self.mechanism = mechanism
@@ -113,7 +113,7 @@ class Dialogue:
         self._response = _decode(initial) if initial else None
         self._turns: Generator[bytes, bytes, bool] | None = None
         self._answers: list[bytes] = []
-        """What has come behind the command, decoded; empty for what is not base64."""
+        """What has come after the command, decoded; empty for what is not base64."""
         self.responses = 1 if self._response is not None else 0
         """How often the client has answered; an initial response is one."""
 

@@ -74,7 +74,7 @@ def is_hashed(text: str) -> bool:
 
 
 def _digest(text: str) -> bytes | None:
-    """Return the octets behind ``{SHA}``, or those behind ``{SSHA}`` with the salt at their end."""
+    """Return the octets after ``{SHA}``, or those after ``{SSHA}`` with the salt at their end."""
     for scheme, is_salted in ((_SHA1, False), (_SALTED_SHA1, True)):
         if text.upper().startswith(scheme):
             try:

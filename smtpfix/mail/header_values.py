@@ -117,7 +117,7 @@ def words(text: str) -> str:
         charset, encoding, encoded = match.groups()
         octets = encoded.encode("utf-8", "surrogateescape")
         octets = from_base64(octets) if encoding in "bB" else binascii.a2b_qp(octets, header=True)
-        pieces.append(decoded(octets, charset.partition("*")[0]))  # behind it stands a language, RFC 2231 section 5
+        pieces.append(decoded(octets, charset.partition("*")[0]))  # after it stands a language, RFC 2231 section 5
         end = match.end()
     return "".join((*pieces, sound(text[end:])))
 

@@ -290,7 +290,7 @@ class Inbox(Sequence[CapturedMessage]):
         return refused if is_refused else accepted
 
     def _since(self, seen: int) -> tuple[list[CapturedMessage], int]:
-        """Return the accepted messages behind the first `seen` that ever came, as far as they are here, and their end.
+        """Return the accepted messages after the first `seen` that ever came, as far as they are here, and their end.
 
         The cost is that of the new messages, and nobody who adds one waits for more than a copy of the list.
         """

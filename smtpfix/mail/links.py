@@ -65,7 +65,7 @@ def tags_in_html(text: str) -> Iterator[Tag]:
 
 
 class _Comments:
-    """Where comments end, each of which is looked for behind the one before; what is nowhere is looked for once."""
+    """Where comments end, each of which is looked for after the one before; what is nowhere is looked for once."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -91,7 +91,7 @@ def links_in_html(text: str) -> Iterator[str]:
 
 
 def urls_in_text(text: str) -> Iterator[str]:
-    """Yield the http and https URLs of a plain text, without the punctuation behind them."""
+    """Yield the http and https URLs of a plain text, without the punctuation after them."""
     return (_without_punctuation(url[0]) for url in matches(_URL, text))
 
 

@@ -14,7 +14,7 @@ from .header_values import Value, structured
 from .stepwise import search
 
 MAX_PARTS: Final = 1000
-"""What comes behind so many parts is not looked at."""
+"""What comes after so many parts is not looked at."""
 MAX_DEPTH: Final = 50
 """A part that is inside so many others is not taken apart."""
 
@@ -80,7 +80,7 @@ class _Opened:
         self.media_type = value.media_type if value.main else default_type
         self.parameters = value.parameters
         self.delimiter: bytes | None = None
-        """What stands behind the dashes of the lines around its parts."""
+        """What follows the dashes of the lines around its parts."""
         self.parts: list[Part] = []
 
     def ended(self, content: bytes, end: int) -> Part:

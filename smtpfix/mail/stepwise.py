@@ -15,7 +15,7 @@ _REACH: Final = 64
 def search(pattern: re.Pattern[AnyStr], text: AnyStr, at: int = 0) -> re.Match[AnyStr] | None:
     """Return what `pattern.search` returns.
 
-    For patterns that begin to match within `_REACH` characters, and look no further ahead behind what they match; one
+    For patterns that begin to match within `_REACH` characters, and look no further ahead after what they match; one
     that matches nothing may look ahead as far as it likes.
     """
     while len(text) - at > STEP + _REACH:

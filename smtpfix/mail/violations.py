@@ -102,7 +102,7 @@ def end_like(content: bytes, unstuffed: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the names of what is in a content and may pass for its end, such as ``LF.CRLF``, each once.
 
     Servers that take one for CRLF.CRLF read what follows as commands (SMTP smuggling; CVE-2023-51764, CVE-2023-51765,
-    CVE-2023-51766). `unstuffed` are those behind CRLF, ``CRLF.LF`` and ``CRLF.CR``, which the content does not show: a
+    CVE-2023-51766). `unstuffed` are those after CRLF, ``CRLF.LF`` and ``CRLF.CR``, which the content does not show: a
     dot there was stuffed, or has been taken away.
     """
     found = dict.fromkeys(unstuffed)

@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def do_GET(self) -> None:
-        """Answer a CRL, an issuer, or an OCSP request in the URL, base64 behind a slash (RFC 6960 appendix A.1)."""
+        """Answer a CRL, an issuer, or an OCSP request in the URL, base64 after a slash (RFC 6960 appendix A.1)."""
         ledger, what, rest = self._asked()
         if ledger is not None and what == _CRL_NAME and not rest:
             self._answer(_CRL, ledger.crl())

@@ -69,7 +69,7 @@ class TrustmeCA(Issued):
         return "rsa" if isinstance(self.key, rsa.RSAPrivateKey) else "ecdsa"
 
     def client_certificate(self, name: str, not_before: datetime, not_after: datetime) -> tuple[bytes, bytes]:
-        """Issue a certificate for a client; return it with this authority's own behind it, and its key, both PEM."""
+        """Issue a certificate for a client; return it with this authority's own after it, and its key, both PEM."""
         leaf = self.ca.issue_cert(
             name,
             common_name=name,

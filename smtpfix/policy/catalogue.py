@@ -20,7 +20,7 @@ from .protocol import DEFAULT_PROTOCOL
 from .scenario import GROUPS, OUTCOMES, PROTOCOLS, Scenario
 
 BEGIN: Final = "<!-- catalogue: from here on written by python -m smtpfix.policy.catalogue docs/scenarios.md -->"
-"""The line of a page behind which the tables are."""
+"""The line of a page after which the tables are."""
 BEGIN_OF: Final = {
     protocol: f"<!-- catalogue of {protocol}: from here on written by python -m smtpfix.policy.catalogue "
     f"docs/scenarios-{protocol}.md -->"

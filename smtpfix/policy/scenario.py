@@ -103,7 +103,7 @@ class Asked:
     message: str | None = None
     """The whole message, line ends as they stand here; outside ASCII as UTF-8."""
     recipients: int = 1
-    """How many there are; whose addresses those behind the first have does not matter."""
+    """How many there are; whose addresses those after the first have does not matter."""
 
     @property
     def is_writing(self) -> bool:

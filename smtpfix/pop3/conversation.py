@@ -205,7 +205,7 @@ class Pop3Conversation(Conversation[Answer]):
             self.send(forced or self._own[verb](self, argument))
 
     def _stls(self, argument: str, forced: Answer | None) -> None:
-        """Answer STLS (RFC 2595 section 4); behind a ``+OK`` TLS begins."""
+        """Answer STLS (RFC 2595 section 4); after a ``+OK`` TLS begins."""
         if self.channel.in_tls:
             own = replies.TLS_ALREADY_ON
         elif not self.policy.has_starttls or self.maildrop is not None:
@@ -304,6 +304,6 @@ class Pop3Conversation(Conversation[Answer]):
 
 
 def _end(answer: bytes, begin: int) -> int:
-    """Return where a message ends for who reads it: behind the first line that is a dot (RFC 1939 section 3)."""
+    """Return where a message ends for who reads it: after the first line that is a dot (RFC 1939 section 3)."""
     dot = answer.find(b"\n.\r\n", begin - 1)
     return len(answer) if dot < 0 else dot + 4

@@ -19,7 +19,7 @@ class Reply(Answer):
     code: str = ""
     """The response code (RFC 2449 section 8), without its brackets."""
     body: bytes | None = None
-    """The lines behind the first, dots doubled, with the final one; None where there are none."""
+    """The lines after the first, dots doubled, with the final one; None where there are none."""
     is_message: bool = False
     """Whether these are a message's."""
 

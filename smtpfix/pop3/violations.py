@@ -72,7 +72,7 @@ def pipelined(events: Iterable[Event]) -> Iterator[tuple[bool, tuple[Event, ...]
                 grouping.is_offered = b"\nPIPELINING\r\n" in event.data.upper()
             elif last == "STLS" and event.data.startswith(b"+OK"):
                 grouping.is_offered = False  # RFC 2595 section 4: all that was learned before TLS is forgotten
-                grouping.end()  # what came behind it is in `Session.injected`
+                grouping.end()  # what came after it is in `Session.injected`
             last = ""
         elif event.kind in (Kind.CLIENT, Kind.SECRET):
             last = event.verb

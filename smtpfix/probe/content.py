@@ -20,6 +20,6 @@ def written(settings: Probe) -> bytes:
 
 
 def stuffed(message: bytes) -> bytes:
-    """Return a message with its dots doubled and the final one behind it (RFC 5321 section 4.5.2)."""
+    """Return a message with its dots doubled and the final dot after it (RFC 5321 section 4.5.2)."""
     end = b"" if message.endswith(b"\r\n") else b"\r\n"
     return message.replace(b"\r\n.", b"\r\n..") + end + b".\r\n"

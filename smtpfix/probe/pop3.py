@@ -46,7 +46,7 @@ class POP3(Speaker):
         return self._capabilities or ()
 
     def _lines(self) -> list[bytes]:
-        """Read the lines behind a status line, up to the final dot."""
+        """Read the lines after a status line, up to the final dot."""
         lines = []
         while (line := self._line().rstrip(b"\r\n")) != b".":
             lines.append(line.removeprefix(b"."))

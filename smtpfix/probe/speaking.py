@@ -65,7 +65,7 @@ class Reply:
     status: str
     """Whether it is yes or no: ``250``; ``OK``, ``NO``, ``BAD``, ``BYE``; ``+OK``, ``-ERR``; ``+`` asks for more."""
     texts: tuple[bytes, ...]
-    """What stands behind the status, line by line."""
+    """What follows the status, line by line."""
 
     @property
     def code(self) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .session import AuthAttempts, Retrieval, Retrievals, Session
 _MOST_INJECTED: Final = 65_536
-"""Octets of what came behind STARTTLS that a session keeps."""
+"""Octets of what came after STARTTLS that a session keeps."""
 _EVENT: Final = 60
 """Octets of memory that an event takes beside its own."""
 _ATTEMPT: Final = 12_288
@@ -100,7 +100,7 @@ class Recorder:
         self._began = monotonic()
         self._ended: float | None = None
         # One list a column, when and what and which octets: a tuple an event would cost five times the memory.
-        # The last has the places of those that had more behind them: few, where there are any.
+        # The last has the places of those that had more after them: few, where there are any.
         self._columns: tuple[array[float], list[Kind], list[bytes], array[int]] = (array("d"), [], [], array("q"))
         self._most, self._most_octets = server.max_events, server.max_transcript_octets
         self._octets = 0
@@ -136,12 +136,12 @@ class Recorder:
             self._leave_out()
 
     def follow(self) -> None:
-        """Note that the event about to be added is the client's and has more behind it, before it is answered."""
+        """Note that the event about to be added is the client's and has more after it, before it is answered."""
         _, _, octets, followed = self._columns
         followed.append(len(octets))
 
     def unfollow(self) -> None:
-        """Take that back: what stands behind it belongs to it."""
+        """Take that back: what follows it belongs to it."""
         _, _, octets, followed = self._columns
         if followed and followed[-1] == len(octets):
             followed.pop()

@@ -31,7 +31,7 @@ CUT: Final = b"the line was "
 
 
 EARLY: Final = b"the client spoke before the greeting"
-"""The note that tells so: what it said comes as events behind the greeting."""
+"""The note that tells so: what it said comes as events after the greeting."""
 
 
 UNENDED: Final = b"content never ended"
@@ -49,7 +49,7 @@ class Event(NamedTuple):
     data: bytes
     """The octets for CLIENT, SECRET and SERVER; UTF-8 text for CONTENT and NOTE."""
     has_more: bool = False
-    """Whether something of the client's was already there behind it, before it was answered (RFC 2920)."""
+    """Whether something of the client's was already there after it, before it was answered (RFC 2920)."""
     secret_at: int = 0
     """Of SECRET, where in the line the credential begins: what stands before it may be shown."""
 

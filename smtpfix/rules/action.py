@@ -31,10 +31,10 @@ class Performance(Protocol):
         """Send octets so many times, or without end, instead of an answer; the command has no effect."""
 
     def wait(self, seconds: float) -> None:
-        """Hold everything back; what stands behind this in the rule follows then."""
+        """Hold everything back; the rest of the rule follows then."""
 
     def ask(self, function: Callable[[Any], object]) -> None:
-        """Ask a function what to do, and hold everything back meanwhile; then do it, and what stands behind this."""
+        """Ask a function what to do, and hold everything back meanwhile; then do it, and what follows this."""
 
     def fall_silent(self) -> None:
         """Say nothing more, and take nothing in."""
@@ -52,7 +52,7 @@ class Performance(Protocol):
         """From here on, read no more than so many octets a second."""
 
     def keep_injected(self) -> None:
-        """Keep what came in clear behind the command that begins TLS."""
+        """Keep what came in clear after the command that begins TLS."""
 
     def edit(self, action: Action) -> None:
         """Let a protocol's own action change the answer to this command."""
@@ -64,7 +64,7 @@ class Performance(Protocol):
         """Have the account of the session change, as by another one."""
 
     def break_into_flight(self, octets: int | None) -> None:
-        """Shake hands up to so many octets; what stands behind this in the rule follows then."""
+        """Shake hands up to so many octets; the rest of the rule follows then."""
 
 
 class Action:
@@ -113,7 +113,7 @@ class Answer(Action):
 
     @property
     def ends_session(self) -> bool:
-        """Whether the connection is closed behind it."""
+        """Whether the connection is closed after it."""
         return False
 
     def encode(self) -> bytes:

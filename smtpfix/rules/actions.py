@@ -153,7 +153,7 @@ class Delay(Action):
         return f"delay {number(self.seconds)}"
 
     def play(self, performance: Performance) -> bool:
-        """Wait; what stands behind it follows then."""
+        """Wait; the rest of the rule follows then."""
         performance.wait(self.seconds)
         return False
 
@@ -273,7 +273,7 @@ class Flight(Action):
         return "flight" if self.octets is None else f"flight {self.octets}"
 
     def play(self, performance: Performance) -> bool:
-        """Shake hands; what stands behind it follows then."""
+        """Shake hands; the rest of the rule follows then."""
         performance.break_into_flight(self.octets)
         return False
 

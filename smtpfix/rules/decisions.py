@@ -35,7 +35,7 @@ class Decide(Action):
             raise InvalidValueError("Decide.function", self.function, "a function that is no coroutine function")
 
     def play(self, performance: Performance) -> bool:
-        """Ask; what it returns follows then, and behind that what stands behind it."""
+        """Ask; what it returns follows then, and after that the rest of the rule."""
         performance.ask(self.function)
         return False
 

@@ -22,7 +22,7 @@ class Form(NamedTuple):
     """One way in which an action is written."""
 
     shown: str
-    r"""The same for people: the form, and behind a colon what it means, where the form does not say."""
+    r"""The same for people: the form, and after a colon what it means, where the form does not say."""
     pattern: str
     """A regular expression for the whole of it, in any case."""
     build: Callable[[re.Match[str]], Action]

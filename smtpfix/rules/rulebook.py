@@ -86,7 +86,7 @@ class Rulebook:
         self.reset()
 
     def successor(self, own: Iterable[Rule]) -> Rulebook:
-        """Return a book with other rules of its own, asked behind those that were added to this one, and as if new.
+        """Return a book with other rules of its own, asked after those that were added to this one, and as if new.
 
         Raises `InvalidValueError` for a rule that the protocol has no place for.
         """

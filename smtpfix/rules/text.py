@@ -117,7 +117,7 @@ def _without_colon(text: str) -> InvalidValueError:
 
 
 def _split_head(text: str) -> tuple[str, str, str]:
-    """Split at the first colon with white space behind it: addresses and IPv6 literals may hold others."""
+    """Split at the first colon with white space after it: addresses and IPv6 literals may hold others."""
     match = re.search(r":(?=\s|\Z)", text.strip())
     if match is None:
         return text, "", ""
@@ -126,7 +126,7 @@ def _split_head(text: str) -> tuple[str, str, str]:
 
 
 def _split_actions(text: str, beginning: re.Pattern[str]) -> list[str]:
-    """Split at the semicolons behind which an action begins: replies may hold others."""
+    """Split at the semicolons after which an action begins: replies may hold others."""
     parts = [""]
     for piece in _TOKENS.findall(text):
         if piece == ";" and beginning.match(text, len(";".join(parts)) + 1):

@@ -63,7 +63,7 @@ _SHORTEST: Final = 4
 
 
 def take_conditions(text: str, rule: str) -> tuple[str, dict[str, Any]]:
-    """Take the conditions off the end of what stands behind a stage; return the argument before them, and them.
+    """Take the conditions off the end of what follows a stage; return the argument before them, and them.
 
     Raises `InvalidValueError` for a condition that stands there twice, and for an argument that looks like a mistyped
     condition: it would match nothing, and nobody would learn that the rule never answers.
@@ -107,7 +107,7 @@ def write_conditions(rule: Rule) -> Iterator[str]:
 def _mistyped(word: str, behind: str) -> str | None:
     """Return how the condition is written that somebody has meant by a word; None for a word of an argument.
 
-    Words that only look like a condition's are taken for it where a number stands behind them.
+    Words that only look like a condition's are taken for it where a number follows them.
     """
     if _PERCENT.fullmatch(word):
         return "probability 0.5"

@@ -33,14 +33,14 @@ _PATH: Final = compiled_later(
 """Any path in angle brackets, whose quoted strings may hold some; or, against the standard, one without them."""
 
 _SOURCE_ROUTE: Final = compiled_later(lambda: re.compile(r"@[^\s:,\"]+(?:,@[^\s:,\"]+)*:"))
-"""``A-d-l`` of RFC 5321 section 4.1.2, with the colon behind it."""
+"""``A-d-l`` of RFC 5321 section 4.1.2, with the colon after it."""
 
 _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\s=]+))?\Z")
 """``esmtp-param`` of RFC 5321 section 4.1.2; 8-bit values are let through for RFC 6531."""
 
 
 class PathArgument(NamedTuple):
-    """What stood behind ``FROM:`` or ``TO:``."""
+    """What followed ``FROM:`` or ``TO:``."""
 
     path: str
     """The path as it came, with its angle brackets if it had any."""

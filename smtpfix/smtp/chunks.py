@@ -26,7 +26,7 @@ class BDATArgument(NamedTuple):
     """Octets of the chunk."""
     is_last: bool
     is_right: bool
-    """Whether nothing but ``LAST`` stood behind the size."""
+    """Whether nothing but ``LAST`` followed the size."""
 
 
 def parse_argument(argument: str) -> BDATArgument | None:
@@ -121,7 +121,7 @@ class Chunk:
         return self._message.size + self.size + min(self._announced - self.size, len(buffer))
 
     def take(self, buffer: bytearray) -> bool:
-        """Take what is there; return whether the chunk is complete. What stands behind it is left."""
+        """Take what is there; return whether the chunk is complete. What follows it is left."""
         count = min(self._announced - self.size, len(buffer))
         if self._into is not None:
             with memoryview(buffer) as view:

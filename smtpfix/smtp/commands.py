@@ -61,7 +61,7 @@ class Commands:
         return self.meter
 
     def replied(self, code: int) -> Reply | None:
-        """Return what is said behind a reply with this code, where that was one too many."""
+        """Return what is said after a reply with this code, where that was one too many."""
         return self.meter.replied(code) if self.meter is not None else None
 
     def perform(self, verb: str, argument: str, forced: Reply | None) -> None:
@@ -158,7 +158,7 @@ class Commands:
         return (name for name in KNOWN | HELLOS if is_there.get(name, True))
 
     def _starttls(self, argument: str, forced: Reply | None) -> None:
-        """Answer STARTTLS (RFC 3207 section 4); behind a 220 TLS begins."""
+        """Answer STARTTLS (RFC 3207 section 4); after a 220 TLS begins."""
         if self._channel.in_tls:
             own = replies.TLS_ALREADY_ON
         elif not self._policy.has_starttls:

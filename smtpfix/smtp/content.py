@@ -49,10 +49,10 @@ class Content:
         return max(0, self._drained + (len(buffer) - len(_CRLF) if end < 0 else end))
 
     def take(self, buffer: bytearray) -> bool:
-        """Take what is there; return whether the end was in it. What stands behind the end is left."""
+        """Take what is there; return whether the end was in it. What follows the end is left."""
         come = len(buffer)
         if come == len(_CRLF) and not self._drained:
-            return False  # nothing has come behind the CRLF of DATA
+            return False  # nothing has come after the CRLF of DATA
         # Backwards: CPython's rfind is two to four times as fast as find. Most blocks hold no end, and most contents no
         # line that begins with a dot; only where one stands before the end, that may be an earlier end, or stuffed.
         end = buffer.rfind(_END, self._scan)

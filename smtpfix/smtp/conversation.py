@@ -93,7 +93,7 @@ class SMTPConversation(Conversation[Reply]):
         head, _, rest = line.partition(b" ")
         verb = _AS_MOST_SAY.get(head) or head.upper().decode("ascii", "replace")
         if verb == BDAT and "CHUNKING" in self.policy.offer:
-            self.recorder.unfollow()  # what stands behind it is its chunk, and not a command too early
+            self.recorder.unfollow()  # what follows it is its chunk, and not a command too early
         if verb in _WITHOUT_CREDENTIAL:
             is_secret = False
         elif self.login.is_stray_answer(line):
@@ -146,7 +146,7 @@ class SMTPConversation(Conversation[Reply]):
         return True
 
     def _is_too_early(self, verb: str) -> bool:
-        """Return whether what stands behind a command came too early; the chunk of BDAT belongs to it."""
+        """Return whether what follows a command came too early; the chunk of BDAT belongs to it."""
         from .refusing import is_too_early  # noqa: PLC0415 - few servers look at it
 
         offers = self.policy.has("PIPELINING") and self.engine.is_extended

@@ -11,14 +11,14 @@ from typing import Final
 from smtpfix.later import compiled_later
 
 _COMMAND: Final = compiled_later(lambda: re.compile(rb"(?i)[^\x21-\x7e]*auth(?:enticate)?\b[\x00-\x20=:]*"))
-"""AUTH, in whatever form it comes: also behind a byte order mark, or by the name that it has in IMAP."""
+"""AUTH, in whatever form it comes: also after a byte order mark, or by the name that it has in IMAP."""
 _WORD: Final = compiled_later(lambda: re.compile(rb"[^\x00-\x20]+"))
 
 
 def carries_credential(octets: bytes) -> bool:
     """Return whether a line is an AUTH command with an initial response, or one of several is AUTH and not the last.
 
-    What stands behind it may be an answer.
+    What follows it may be an answer.
     """
     if b"AUTH" not in octets.upper():
         return False

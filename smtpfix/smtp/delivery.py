@@ -94,7 +94,7 @@ class Delivery:
         return self._refusals
 
     def data(self, argument: str, forced: Reply | None) -> None:
-        """Answer DATA (RFC 5321 section 4.1.1.4); behind a 354 the content follows."""
+        """Answer DATA (RFC 5321 section 4.1.1.4); after a 354 the content follows."""
         engine = self._conversation.engine
         transaction = engine.transaction
         if not engine.greeted:

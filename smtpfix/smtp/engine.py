@@ -145,7 +145,7 @@ class Engine:
             if argument:
                 return NO_ARGUMENT_ALLOWED
             self.transaction = Transaction()
-        return OK  # to NOOP too, whatever stands behind it
+        return OK  # to NOOP too, whatever follows it
 
     def take_envelope(self) -> Envelope:
         """Return the transaction's envelope and begin anew."""

@@ -36,7 +36,7 @@ _LABEL: Final = r"[A-Za-z0-9\u0080-\U0010ffff](?:[A-Za-z0-9\u0080-\U0010ffff-]*[
 _DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 _LITERAL: Final = rf"\[(?:{_OCTET}(?:\.{_OCTET}){{3}}|[A-Za-z0-9-]*[A-Za-z0-9]:[!-Z^-~]+)\]"
-"""``address-literal`` of RFC 5321 section 4.1.3; whether what stands behind ``IPv6:`` is an address comes later."""
+"""``address-literal`` of RFC 5321 section 4.1.3; whether what follows ``IPv6:`` is an address comes later."""
 _LOCAL_PART: Final = rf'(?:{_ATOM}(?:\.{_ATOM})*|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*")'
 _MAILBOX: Final = rf"{_LOCAL_PART}@(?:{_DOMAIN}|{_LITERAL})"
 """``Mailbox`` of RFC 5321 section 4.1.2, with the characters that RFC 6531 section 3.3 adds."""

@@ -23,7 +23,7 @@ CONTENT: Final = "CONTENT"
 END_OF_DATA: Final = "END-OF-DATA"
 """The stage at the final dot or the last chunk, when the whole content has been read."""
 BDAT: Final = "BDAT"
-"""The stage at the end of each chunk of a server that has CHUNKING (RFC 3030 section 2), with `END_OF_DATA` behind the
+"""The stage at the end of each chunk of a server that has CHUNKING (RFC 3030 section 2), with `END_OF_DATA` after the
 last one. Of any other server it is a command like others."""
 
 _HIDDEN: Final = frozenset(

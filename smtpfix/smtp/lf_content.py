@@ -26,7 +26,7 @@ class LFContent(Content):
         return max(0, self._drained + (len(buffer) if end < 0 else end + 1) - 2)
 
     def take(self, buffer: bytearray) -> bool:
-        """Take what is there; return whether the end was in it. What stands behind the end is left."""
+        """Take what is there; return whether the end was in it. What follows the end is left."""
         end, length = self._find(buffer)
         if end < 0:
             self._scan = max(0, len(buffer) - _LONGEST_END + 1)

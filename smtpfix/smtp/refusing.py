@@ -53,5 +53,5 @@ def _has(name: str, octets: bytes, envelope: Envelope) -> bool:
 
 
 def is_too_early(verb: str, *, offers_pipelining: bool) -> bool:
-    """Return whether a client may not have sent more behind a command before its reply."""
+    """Return whether a client may not have sent more after a command before its reply."""
     return not offers_pipelining or verb not in _ANYWHERE

@@ -99,7 +99,7 @@ def pipelined(events: Iterable[Event]) -> Iterator[tuple[bool, tuple[Event, ...]
                 grouping.is_offered = b"PIPELINING" in (line[4:].strip().upper() for line in event.data.split(b"\r\n"))
             elif last == "STARTTLS" and event.data.startswith(b"220"):
                 grouping.is_offered = False  # RFC 3207 section 4.2: all that was learned before TLS is forgotten
-                yield from grouping.end()  # what came behind it is in `Session.injected`
+                yield from grouping.end()  # what came after it is in `Session.injected`
             last = ""
         elif event.kind is not Kind.NOTE:
             last = event.verb

@@ -79,7 +79,7 @@ class Journal(Database):
             return self._last(db)
 
     def changes(self, after: int) -> Sequence[Change]:
-        """Return what has changed behind an entry."""
+        """Return what has changed after an entry."""
         with self.reading() as db:
             cut = self._setting(db, _CUT) or 0
             statement = "SELECT n, kind, seq, data FROM change WHERE n > ? ORDER BY n LIMIT ?"

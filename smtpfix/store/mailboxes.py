@@ -25,7 +25,7 @@ class MailboxBy(StrEnum):
     RECIPIENT = "recipient"
     """The envelope's first recipient, in small letters."""
     TAG = "tag"
-    """What stands behind a plus sign in a recipient's address, as in ``ann+suite-1@example.org``; or its first tag."""
+    """What follows a plus sign in a recipient's address, as in ``ann+suite-1@example.org``; or its first tag."""
     SERVER = "server"
     """The server it came to, such as ``starttls``."""
 

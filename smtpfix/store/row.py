@@ -105,7 +105,7 @@ class Words:
     subject: str
     message_id: str
     anywhere: str
-    """All of that, and what it says; behind the others, so that looking through them does not read this too."""
+    """All of that, and what it says; after the others, so that looking through them does not read this too."""
 
     @property
     def values(self) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ _HIGHEST: Final = 2**63 - 1
 
 
 def condition(query: Query) -> tuple[str, list[Parameter]]:
-    """Return what stands behind WHERE, and its parameters. Raises `InvalidValueError` for a query that is too long."""
+    """Return what follows WHERE, and its parameters. Raises `InvalidValueError` for a query that is too long."""
     pieces, parameters = [], []
     for number, (term, is_wanted) in enumerate(_terms(query, is_wanted=True)):
         if number == MOST_TERMS:

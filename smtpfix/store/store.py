@@ -214,7 +214,7 @@ class Store(Protocol):
         """Return the number of the journal's last entry; 0 where it never had one."""
 
     def changes(self, after: int) -> Sequence[Change]:
-        """Return what has changed behind an entry, in the order in which it was committed, `MOST_CHANGES` at most.
+        """Return what has changed after an entry, in the order in which it was committed, `MOST_CHANGES` at most.
 
         Where some of it is known no more, the first one is a `Kind.PRUNE`.
         """

@@ -63,7 +63,7 @@ def hello_octets(data: bytes | bytearray) -> bytes:
     if data[:1] != _FIRST:
         return b""
     if len(data) > _RECORD_HEADER + _HEADER:
-        end = _RECORD_HEADER + _NUMBER.unpack_from(data, 3)[0]  # 3: behind type and version
+        end = _RECORD_HEADER + _NUMBER.unpack_from(data, 3)[0]  # 3: after type and version
         if _RECORD_HEADER + _HEADER + int.from_bytes(data[6:9], "big") <= end:  # whole in its first record
             return bytes(data[:end])
     return bytes(data)
@@ -106,7 +106,7 @@ def _open(data: bytes | bytearray) -> tuple[bytes, bytes, bytes] | None:
     if handshake[0] != _CLIENT_HELLO:
         return None
     hello = _piece(handshake, _HEADER, int.from_bytes(_piece(handshake, 1, 3), "big"))
-    at = 34  # behind the version and the random
+    at = 34  # after the version and the random
     at += 1 + hello[at]  # session id
     offered = _vector(hello, at)
     at += 2 + len(offered)
@@ -149,14 +149,14 @@ def _parse(data: bytes) -> ClientHello | None:
 
 
 def _name(extension: bytes) -> str:
-    return _vector(_vector(extension, 0), 1).decode("ascii")  # 1: behind its type
+    return _vector(_vector(extension, 0), 1).decode("ascii")  # 1: after its type
 
 
 def _fragments(data: bytes | bytearray) -> Iterator[bytes | bytearray]:
     """Yield the content of the leading handshake records; the last one may be cut off."""
     at = 0
     while len(data) - at >= _RECORD_HEADER and data[at] == HANDSHAKE:
-        length = _NUMBER.unpack_from(data, at + 3)[0]  # behind the legacy record version
+        length = _NUMBER.unpack_from(data, at + 3)[0]  # after the legacy record version
         at += _RECORD_HEADER
         yield data[at : at + length]
         at += length
@@ -170,7 +170,7 @@ def _piece(data: bytes, at: int, length: int) -> bytes:
 
 
 def _vector(data: bytes, at: int) -> bytes:
-    """Return a vector behind its length, a number of two octets."""
+    """Return a vector after its length, a number of two octets."""
     return _piece(data, at + 2, _NUMBER.unpack_from(data, at)[0])
 
 

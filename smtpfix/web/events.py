@@ -98,7 +98,7 @@ class Hub:
     async def listen(
         self, since: int | None = None, wants: Callable[[Event], bool] | None = None
     ) -> AsyncIterator[Listener]:
-        """Tell somebody of what happens from now on, or behind an entry of the journal; of what he wants alone."""
+        """Tell somebody of what happens from now on, or after an entry of the journal; of what he wants alone."""
         listener = Listener(wants)
         async with self._starting:
             if self._pump is None:
@@ -162,7 +162,7 @@ class Hub:
             woken.clear()
 
     def _read(self, after: int) -> list[Event]:
-        """Return what has happened behind an entry; new messages that are gone again are left out."""
+        """Return what has happened after an entry; new messages that are gone again are left out."""
         events = []
         for change in self._store.changes(after):
             row = self._store.get(change.data["id"]) if change.kind is Kind.NEW else None

@@ -90,7 +90,7 @@ class Guard:
         if refusal is not None:
             await say.answer(refusal.answer(inside))
             return
-        if not inside:  # the mailbox's name without a slash behind it
+        if not inside:  # the mailbox's name without a slash after it
             await say(302, "", {"Location": f"{self._settings.webroot}m/{quote(scope[MAILBOX], safe='')}/"})
             return
         if _is_preflight(scope):

@@ -19,7 +19,7 @@ from .mailpit_server import VERSION
 from .message_json import summary
 
 STATS_PAUSE: Final = 0.25
-"""Seconds behind a change until numbers are told."""
+"""Seconds after a change until numbers are told."""
 
 
 async def events(desk: Desk, socket: Socket) -> None:

@@ -163,7 +163,7 @@ def made_message_id(row: Row) -> str:
 def with_added_headers(row: Row, content: bytes) -> bytes:
     """Return a message with what a server adds on receipt: Return-Path, and what is missing of Message-ID and Bcc.
 
-    All text in it is one line, whatever the envelope says. The message itself stands behind it, octet by octet.
+    All text in it is one line, whatever the envelope says. The message itself follows it, octet by octet.
     """
     fields = Headers(content).fields
     there = {name.lower(): value for name, value in reversed(fields)}

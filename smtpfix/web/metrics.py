@@ -28,7 +28,7 @@ def metrics(desk: Desk, _: Call) -> Answer:
 
 
 def _families(desk: Desk) -> Iterator[tuple[str, str, str, list[tuple[str, float]]]]:
-    """Yield names, types, what they mean, and each value behind its labels."""
+    """Yield names, types, what they mean, and each value after its labels."""
     total, numbers = desk.totals(), numbers_of(desk)
     yield "messages", "gauge", "Messages in the store.", [("", total.all)]
     yield "messages_unread", "gauge", "Messages that are not read.", [("", total.unread)]

@@ -194,7 +194,7 @@ def _seconds(text: str) -> float:
 
 
 def _matching(desk: Desk, query: Query, since: int, count: int) -> list[Row]:
-    """Return the first messages, as they came, that match and were stored behind an entry of the journal."""
+    """Return the first messages, as they came, that match and were stored after an entry of the journal."""
     if not since:
         total = desk.store.count(query).all
         rows = desk.store.page(query, start=max(0, total - count), limit=count).rows

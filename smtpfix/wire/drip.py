@@ -34,7 +34,7 @@ class Drip:
         return bool(self._waiting)
 
     def add(self, data: bytes) -> None:
-        """Send this behind what is waiting."""
+        """Send this after what is waiting."""
         if data:
             self._waiting.append((bytearray(data), self._octets, self._every))
             self._count += len(data)

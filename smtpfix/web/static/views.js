@@ -1,5 +1,5 @@
 // @ts-check
-/** The pages, by the first word of the address behind `#/`. What a page is, `page.d.ts` says. */
+/** The pages, by the first word of the address after `#/`. What a page is, `page.d.ts` says. */
 
 /** @type {{words: string[], title: string, icon?: Icon, shown?: (overview: any) => boolean, load: () => Promise<{open: Open}>}[]} */
 export const VIEWS = [
