@@ -76,11 +76,17 @@ def write_examples(page: str, folder: Path) -> int:
         if FENCE.search(text)
     ],
 )
-def test_the_examples_run(page, tmp_path):
+def test_the_examples_run(page, tmp_path, pytestconfig):
     count = write_examples(PAGES[page], tmp_path)
     (tmp_path / "pytest.ini").write_text(CONFIGURATION, encoding="utf-8")
+    filters = [f"-W{one}" for one in pytestconfig.getoption("pythonwarnings") or ()]  # this run's hold there too
     done = subprocess.run(
-        [sys.executable, "-m", "pytest"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", "pytest", *filters],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (passed,) = re.findall(r"= (\d+) passed in", done.stdout)  # and nothing skipped beside it

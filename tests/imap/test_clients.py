@@ -214,6 +214,7 @@ def test_a_client_that_never_begins_tls_is_refused_where_it_is_required(start_im
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_imapclient_s_live_tests_pass(start_imap_server, tmp_path):
     """All but five: imaplib knows no MOVE, a date is compared with one of no time zone, two want a slow network."""
     pytest.importorskip("imapclient")
