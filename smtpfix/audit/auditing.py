@@ -22,6 +22,7 @@ from smtpfix.wire.loop import LOOP_THREAD
 from .adapters import adapter
 from .call import Call, Deliver
 from .causes import flaw_shown
+from .command import Command
 from .deployment import HERE, Deployment
 from .device import AgainError, Device
 from .grade import grade
@@ -39,8 +40,10 @@ from .verdict import Observed, judge, unreadable
 
 DEFAULT_TIMEOUT: Final = 10.0
 """Seconds that one run of the client may take."""
-_WAITING: Final = 12
-"""Runs beside the others whose server says nothing: they cost time, and nothing else."""
+_WAITING: Final = 24
+"""Runs beside the others whose server says nothing: they cost time, and nothing else; the largest set has 24."""
+_WAITING_PROGRAMS: Final = 12
+"""The same for programs, each of which has to start, and may be large."""
 
 _NOT_STARTED: Final = Ended(Ending.NOT_STARTED)
 
@@ -116,7 +119,8 @@ class Audit:
         if self._jobs is not None:
             return max(1, min(self._jobs, len(cases))), 0
         waiting = sum(case.only_waits for case in cases)
-        return max(1, min(os.cpu_count() or 1, len(cases) - waiting)), min(_WAITING, waiting)
+        most = _WAITING_PROGRAMS if isinstance(self.client, Command) else _WAITING
+        return max(1, min(os.cpu_count() or 1, len(cases) - waiting)), min(most, waiting)
 
     @property
     def _beside_good(self) -> list[Case]:
