@@ -59,11 +59,17 @@ def pytest_configure(config: pytest.Config) -> None:
     asyncio.set_event_loop(None)
     # Coverage's subprocesses write hundreds of files.
     if "COVERAGE_PROCESS_CONFIG" in os.environ and not hasattr(config, "workerinput"):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-        command = [sys.executable, "-m", "coverage", "combine", "-q"]
-        root = Path(__file__).parents[1]
-        # Behind coverage's own last deed: it writes what this process has measured.
-        atexit.register(subprocess.run, command, cwd=root, env=environment, check=False)
+        # After coverage's own last deed: it writes what this process has measured.
+        atexit.register(_combine_coverage, Path(__file__).parents[1])
+
+
+def _combine_coverage(root: Path) -> None:
+    """Make one file of many; drop those cut off because a test killed the process that was writing its own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    done = subprocess.run([sys.executable, "-m", "coverage", "combine", "-q"], cwd=root, env=environment, check=False)
+    if done.returncode == 0:
+        for cut_off in root.glob(".coverage.*"):
+            cut_off.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")
