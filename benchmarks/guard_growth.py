@@ -113,15 +113,21 @@ def _expunged(client: Client, _: list[int]) -> None:
     client.say(b"c EXPUNGE\r\n", b"c OK")
 
 
+def _fill(server: Server[Any], content: bytes, times: int = 1) -> None:
+    """Send a message so often, and count nothing of it."""
+    client = Client(server, Tally())
+    client.hello()
+    for _ in range(times):
+        client.message(content)
+    client.quit()
+
+
 def _content(octets: Callable[[int], bytes]) -> Count:
     """Count what it costs to read every property of a message that came with this content, and to store it."""
 
     def count(servers: Servers, _: ssl.SSLContext, times: int) -> int:
         server, tally = servers["plain"], Tally()
-        client = Client(server, Tally())
-        client.hello()
-        client.message(octets(times))
-        client.quit()
+        _fill(server, octets(times))
         message = server.inbox[0]
         with tally.on():
             for name, attribute in vars(CapturedMessage).items():
@@ -137,11 +143,7 @@ def _content(octets: Callable[[int], bytes]) -> Count:
 
 def _stored(servers: Servers, _: ssl.SSLContext, times: int) -> int:
     server, tally = servers["plain"], Tally()
-    client = Client(server, Tally())
-    client.hello()
-    for _number in range(times):
-        client.message(_SMALL)
-    client.quit()
+    _fill(server, _SMALL, times)
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(open_store(f"{folder}/store")) as store:
         store.append([entry_of(server.inbox[0], server="smtp", run="run")])
         with tally.on():
@@ -154,11 +156,7 @@ def _stored(servers: Servers, _: ssl.SSLContext, times: int) -> int:
 
 def _waited(servers: Servers, _: ssl.SSLContext, times: int) -> int:
     server, tally = servers["plain"], Tally()
-    client = Client(server, Tally())
-    client.hello()
-    for _number in range(times):
-        client.message(HEAD)
-    client.quit()
+    _fill(server, HEAD, times)
     with tally.on():
         server.inbox.find(text="nothing")
     server.inbox.clear()

@@ -16,28 +16,30 @@ if TYPE_CHECKING:
     import re
 
 
-class Later:
-    """Stands for a module of this package."""
+class _MadeLater:
+    """Stands for something that is made when an attribute of it is first asked for."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(import_module(f"{__package__}.{self._name}"), name)
+        value = getattr(self._build(), name)
         setattr(self, name, value)  # from now on nobody asks here
         return value
 
 
-class CompiledLater:
+class Later(_MadeLater):
+    """Stands for a module of this package."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(functools.partial(import_module, f"{__package__}.{name}"))
+
+
+class CompiledLater(_MadeLater):
     """Stands for a regular expression; made by `compiled_later`."""
 
     def __init__(self, build: Callable[[], re.Pattern[Any]]) -> None:
-        self._build = functools.cache(build)
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._build(), name)
-        setattr(self, name, value)  # from now on `match` and the others are the expression's own
-        return value
+        super().__init__(functools.cache(build))
 
 
 def compiled_later(build: Callable[[], re.Pattern[AnyStr]]) -> re.Pattern[AnyStr]:

@@ -12,8 +12,6 @@ import pytest
 
 import smtpfix
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[1]
 AT_THE_TOP = ("README.md", "CONTRIBUTING.md")
 PAGES = {

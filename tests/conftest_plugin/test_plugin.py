@@ -392,7 +392,6 @@ def test_sample_mail_is_the_same_in_every_run_and_uses_reserved_domains(child):
     assert subjects(*with_fakers_plugin) == subjects(*with_fakers_plugin)
 
 
-@pytest.mark.slow
 def test_switched_off_the_plugin_leaves_no_fixture_and_no_marker(pytester):
     pytester.makepyfile("def test_it(smtp_server): pass")
     result = pytester.runpytest_subprocess("-p", "no:smtpfix", "-p", "no:asyncio")
@@ -414,7 +413,6 @@ def test_it(smtp_server, smtp_message):
     pytester.runpytest_subprocess().assert_outcomes(errors=1)
 
 
-@pytest.mark.slow
 def test_it_survives_xdist_reports_included(pytester, monkeypatch):
     pytester.makepyfile(
         SEND
@@ -518,7 +516,6 @@ def test_a_scenario_s_name_leads_to_the_server_while_its_test_runs(child):
     result.assert_outcomes(passed=3)
 
 
-@pytest.mark.slow
 def test_no_thread_and_no_temporary_file_outlives_a_run(pytester, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     pytester.makeconftest("""
