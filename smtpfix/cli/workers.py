@@ -16,33 +16,29 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from multiprocessing.connection import Connection
 from multiprocessing.context import ForkContext, ForkProcess
 from pathlib import Path
-from typing import Final, NamedTuple, TextIO
+from typing import Final, TextIO
 
 from smtpfix.clock import monotonic
 from smtpfix.pki.authority import Authority
 from smtpfix.wire.listen import listen_together
 
+from .child import READ_SIZE, Child, Counts
 from .emit import emit
 from .events import Reason, ServeEvent, Stopped, WorkerDied
 from .options import ServeOptions
+from .outlet import Outlet
 from .pipe import complain, reader_is_gone
 from .serve import FAREWELL, CannotServeError
 from .signals import signals
-from .worker import HELD_BACK, LENGTH, Done, Failed, Job, Page, Ready, output_on, show_on_web, work
+from .worker import HELD_BACK, Job, Page, output_on, show_on_web, work
 
 _TICK: Final = 0.05
 """Seconds between two looks for signals and for the output's reader."""
-_ROOM: Final = 1_048_576
-"""Octets that wait to be printed, beyond which workers have to wait."""
-_AT_ONCE: Final = 4096
-"""Octets that can be written to a pipe that has any room, without waiting."""
-_READ: Final = 65_536
 _GATHER: Final = 0.005
 """Seconds in which what workers say may gather: to wake for each event would take CPU away from them."""
 _END: Final = 3.0
@@ -61,92 +57,6 @@ def serve_together(options: ServeOptions, stream: TextIO, settings: TextIO | Non
         return crew.run()
 
 
-class _Counts(NamedTuple):
-    """What workers have done."""
-
-    accepted: int = 0
-    sessions: int = 0
-    connected: int = 0
-    """Clients that are there."""
-
-
-class _Child:
-    """One process below, and what it has told."""
-
-    def __init__(
-        self,
-        process: ForkProcess,
-        told: Connection,
-        text: int | None = None,
-        number: int = 0,
-        counts: memoryview | None = None,
-    ) -> None:
-        self.process = process
-        self.told = told
-        self.text = text
-        """The pipe by which a worker prints; the web server prints nothing."""
-        self.number = number
-        self.ready: Ready | None = None
-        self.failed: str | None = None
-        self.done: Done | None = None
-        self._counts = counts
-        self._read = bytearray()
-
-    @property
-    def status(self) -> str:
-        """What ended it."""
-        code = self.process.exitcode or 0
-        if code < 0:
-            with suppress(ValueError):
-                return signal.Signals(-code).name
-        return f"status {code}"
-
-    @property
-    def counts(self) -> _Counts:
-        """What it has done up to now."""
-        return _Counts() if self._counts is None else _Counts(*self._counts)
-
-    def hear(self) -> None:
-        """Take in what it has told."""
-        with suppress(EOFError, OSError):
-            while self.told.poll():
-                match self.told.recv():
-                    case Ready() as ready:
-                        self.ready = ready
-                    case Done() as done:
-                        self.done = done
-                    case Failed(why):
-                        self.failed = why
-
-    def read(self) -> bytes | None:
-        """Read once from its pipe; return the events that are there whole, and None at the end."""
-        piece = b"" if self.text is None else os.read(self.text, _READ)
-        if not piece:
-            return None
-        self._read += piece
-        whole, at = [], 0
-        while len(self._read) >= at + LENGTH.size:
-            end = at + LENGTH.size + LENGTH.unpack_from(self._read, at)[0]
-            if len(self._read) < end:
-                break
-            whole.append(self._read[at + LENGTH.size : end])
-            at = end
-        del self._read[:at]
-        return b"".join(whole)
-
-    def ends(self) -> tuple[int, ...]:
-        """Return our ends of its pipes."""
-        return (self.told.fileno(), *(() if self.text is None else (self.text,)))
-
-    def close(self) -> None:
-        """Let go of a process that has ended."""
-        self.process.join()
-        self.process.close()
-        self.told.close()
-        if self.text is not None:
-            os.close(self.text)
-
-
 class _Crew:
     """The processes of one run, and what they have done together."""
 
@@ -154,28 +64,25 @@ class _Crew:
         self._options = options
         self._stream = stream
         self._settings = settings
-        self._descriptor = stream.fileno()
-        self._page = Page(stream, self._descriptor)
+        self._outlet = Outlet(stream.fileno())
+        self._page = Page(stream, self._outlet.descriptor)
         self._output = output_on(self._page, options)
-        self._waiting = bytearray()
         self._fork: ForkContext = multiprocessing.get_context("fork")
         self._sockets: list[tuple[list[socket.socket], ...]] = []
         """Each worker's, and each server's of it."""
-        self._places: list[_Child] = []
+        self._places: list[Child] = []
         """The workers, each in its place."""
-        self._web: _Child | None = None
+        self._web: Child | None = None
         self._store: str | None = options.store
         self._authority: Path | None = options.authority
         self._numbers = 0
-        self._gone = _Counts()
+        self._gone = Counts()
         """What those have done that are gone."""
         self._deaths: list[float] = []
         self._unused: list[tuple[str, ...]] = []
         """Of each worker that is gone; of one that died, who knows."""
         self._reason: Reason | None = None
         self._failure: str | None = None
-        self._is_open = True
-        """Whether what is printed can still be written."""
 
     def end(self, reason: Reason) -> None:
         """Let it end soon; the first reason counts."""
@@ -229,11 +136,11 @@ class _Crew:
             self._places.append(self._start_worker(place))
         self._await(self._places)
         if self._reason is None and (first := self._places[0].ready) is not None:
-            self._waiting += first.said
+            self._outlet.add(first.said)
             if options.emit is not None and self._settings is not None:
                 emit(first.emitted, self._settings)
 
-    def _await(self, children: list[_Child]) -> None:
+    def _await(self, children: list[Child]) -> None:
         """Wait until these are ready; where one cannot be, it ends."""
         while self._reason is None and not all(child.ready for child in children):
             self._turn(children, prints=False)
@@ -276,14 +183,14 @@ class _Crew:
             self._part(child)
         self._places.clear()
 
-    def _part(self, child: _Child) -> None:
+    def _part(self, child: Child) -> None:
         """Take in the last of what a process has told, and let go of it."""
         child.process.join()
         child.hear()
         if child.text is not None:
             while (said := child.read()) is not None:
-                self._waiting += said
-            self._gone = _sum(self._gone, child.counts._replace(connected=0))
+                self._outlet.add(said)
+            self._gone = self._gone.plus(child.counts._replace(connected=0))
             self._unused.append(() if child.done is None else child.done.unused_rules)
         if child.failed is not None:
             self._fail(child.failed)
@@ -291,7 +198,7 @@ class _Crew:
 
     # Processes
 
-    def _start_worker(self, place: int) -> _Child:
+    def _start_worker(self, place: int) -> Child:
         self._numbers += 1
         options = self._options
         policies = tuple(
@@ -331,9 +238,9 @@ class _Crew:
         process = self._forked(begin)
         os.close(text_end)
         told_end.close()
-        return _Child(process, told, text, job.number, counts)
+        return Child(process, told, text, job.number, counts)
 
-    def _start_web(self, port: int) -> _Child:
+    def _start_web(self, port: int) -> Child:
         settings, store, pid = self._options.web, self._store, os.getpid()
         if settings is None or store is None:  # pragma: no cover - for mypy
             raise AssertionError
@@ -349,7 +256,7 @@ class _Crew:
 
         process = self._forked(begin)
         told_end.close()
-        return _Child(process, told)
+        return Child(process, told)
 
     def _ends(self) -> list[int]:
         children = [*self._places, *([self._web] if self._web is not None else [])]
@@ -407,10 +314,10 @@ class _Crew:
 
     # Numbers
 
-    def _total(self) -> _Counts:
+    def _total(self) -> Counts:
         total = self._gone
         for child in self._places:
-            total = _sum(total, child.counts)
+            total = total.plus(child.counts)
         return total
 
     def _unused_rules(self) -> tuple[str, ...]:
@@ -421,57 +328,40 @@ class _Crew:
 
     def _show(self, event: ServeEvent) -> None:
         self._output.show(event)
-        self._waiting += self._page.take()
+        self._outlet.add(self._page.take())
 
-    def _turn(self, children: list[_Child], *, prints: bool = True) -> None:
+    def _turn(self, children: list[Child], *, prints: bool = True) -> None:
         """Wait for one of some processes, or for the output's reader, and take in or print what is there."""
         poll = select.poll()
-        texts: dict[int, _Child] = {}
+        texts: dict[int, Child] = {}
         for child in children:
             poll.register(child.told.fileno(), select.POLLIN)
             poll.register(child.process.sentinel, select.POLLIN)
-            if prints and child.text is not None and len(self._waiting) < _ROOM:
+            if prints and child.text is not None and not self._outlet.is_full:
                 texts[child.text] = child
                 poll.register(child.text, select.POLLIN)
-        if self._waiting:
-            poll.register(self._descriptor, select.POLLOUT)
+        if not self._outlet.is_empty:
+            poll.register(self._outlet.descriptor, select.POLLOUT)
         ready = {number for number, _ in poll.poll(_TICK * 1000)}
         for child in children:
             if child.told.fileno() in ready:
                 child.hear()
         said = [texts[number].read() or b"" for number in ready & texts.keys()]
         for one in said:
-            self._waiting += one
+            self._outlet.add(one)
         self._flush(0)
-        if said and sum(map(len, said)) < _READ:
+        if said and sum(map(len, said)) < READ_SIZE:
             time.sleep(_GATHER)
 
     def _flush(self, seconds: float) -> None:
         """Write what waits, as far as that can be done at once, or within so many seconds."""
-        deadline = monotonic() + seconds
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLOUT)
-        while self._waiting and self._is_open:
-            if not poll.poll(max(0.0, deadline - monotonic()) * 1000):
-                if seconds:
-                    complain("nobody read the output: not everything was shown")
-                return
-            try:
-                del self._waiting[: os.write(self._descriptor, self._waiting[:_AT_ONCE])]
-            except BlockingIOError:
-                return
-            except BrokenPipeError:
-                self._is_open = False
-                self.end(Reason.OUTPUT_CLOSED)
-            except OSError as error:
-                self._is_open = False
-                self._fail(f"cannot write to standard output: {error.strerror}")
-        if not self._is_open:
-            self._waiting.clear()
-
-
-def _sum(one: _Counts, other: _Counts) -> _Counts:
-    return _Counts(one.accepted + other.accepted, one.sessions + other.sessions, one.connected + other.connected)
+        try:
+            if not self._outlet.write(seconds) and seconds:
+                complain("nobody read the output: not everything was shown")
+        except BrokenPipeError:
+            self.end(Reason.OUTPUT_CLOSED)
+        except OSError as error:
+            self._fail(f"cannot write to standard output: {error.strerror}")
 
 
 def _temporary(opened: ExitStack) -> Path:
