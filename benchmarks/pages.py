@@ -56,8 +56,15 @@ class Running:
 
 @contextmanager
 def started(ring: Ring, *arguments: object, is_page: bool = False) -> Iterator[Running]:
-    """Run `smtpfix` until the end of the block. Raises `StepFailedError`."""
-    command = [str(ring.complete()), "-P", "-m", "smtpfix", *map(str, arguments)]
+    """Run the copy of `smtpfix` that is measured until the end of the block. Raises `StepFailedError`."""
+    with serving(ring.complete(), *arguments, is_page=is_page) as running:
+        yield running
+
+
+@contextmanager
+def serving(python: Path | str, *arguments: object, is_page: bool = False) -> Iterator[Running]:
+    """Run the `smtpfix` of an interpreter until the end of the block. Raises `StepFailedError`."""
+    command = [str(python), "-P", "-m", "smtpfix", *map(str, arguments)]
     with (
         on_cores(SERVER_CORES),
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()) as process,

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from smtpfix.mail.envelope import Envelope
 from smtpfix.mail.message import NO_SESSION, CapturedMessage
@@ -33,7 +33,8 @@ from smtpfix.rules.reply import Reply
 from smtpfix.store.opening import open_store
 from smtpfix.store.row import entry_of
 
-from .processes import LOAD_CORES, PATIENCE, SERVER_CORES, cpu_seconds, environment, on_cores
+from . import pages
+from .processes import LOAD_CORES, PATIENCE, cpu_seconds, environment, on_cores
 
 MESSAGES: Final = 100_000
 ROUNDS: Final = 3
@@ -100,23 +101,9 @@ class Running:
 @contextmanager
 def started(store: Path) -> Iterator[Running]:
     """Run `smtpfix serve --web` on a store until the end of the block."""
-    command = (sys.executable, "-m", "smtpfix", "serve", "--json", "--listen", "plain:0", "--web", "0")
-    with (
-        on_cores(SERVER_CORES),
-        subprocess.Popen((*command, "--store", store), stdout=subprocess.PIPE, env=environment()) as process,
-    ):
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
-        smtp = web = 0
-        while not smtp or not web:
-            event = json.loads(process.stdout.readline())
-            smtp = event["port"] if event["event"] == "listening" else smtp
-            web = int(event["url"].rstrip("/").rpartition(":")[2]) if event["event"] == "web" else web
-        threading.Thread(target=process.stdout.read, daemon=True).start()  # so that it never waits for its reader
-        try:
-            yield Running(process.pid, smtp, web)
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
+    arguments = ("serve", "--listen", "plain:0", "--web", "0", "--store", store)
+    with pages.serving(sys.executable, *arguments) as server:
+        yield Running(server.process.pid, server.port, urlsplit(server.url).port or 0)
 
 
 # Watching, in a process of its own: a load in the same one would be what it waits for
