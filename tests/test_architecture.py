@@ -35,7 +35,7 @@ FLOORS = (
     ("conversation",),
     ("imap", "pop3", "smtp", "probe"),
     ("configuring", "ruled", "with_accounts"),
-    ("server",),
+    ("remote_place", "server"),
     ("audit", "redirecting", "remote"),
     ("web",),
     ("fixtures",),

@@ -21,6 +21,7 @@ from smtpfix.wire.loop import LOOP_THREAD
 
 from .adapters import adapter
 from .call import Call, Deliver
+from .case import Case
 from .causes import flaw_shown
 from .command import Command
 from .deployment import HERE, Deployment
@@ -29,7 +30,7 @@ from .grade import grade
 from .login import check_login
 from .modes import declared_mode
 from .notes import Seen, notes
-from .plan import Case, Plan, plan
+from .plan import Plan, plan
 from .process import Ended
 from .protocols import READER, check_protocol
 from .result import AuditResult, Declaration, DeclaredMode, Ending, Finding, Outcome, Run, Trust

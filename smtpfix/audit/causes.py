@@ -7,8 +7,8 @@ from typing import Final
 
 from smtpfix.policy.flaw import FLAWS, NEEDS
 
+from .case import GOOD, Case
 from .fixes import fix
-from .plan import GOOD, Case
 from .result import Cause, Finding, Outcome, Verdict
 from .verdict import Judgement
 

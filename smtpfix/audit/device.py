@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from smtpfix.clock import monotonic
 
-from .plan import Case
+from .case import Case
 from .process import Ended
 from .result import Ending, Finding, Trust
 from .target import Target

@@ -14,8 +14,8 @@ from typing import Final
 from smtpfix.extras import install
 from smtpfix.safe_text import printable
 
+from .case import GOOD
 from .grade import bound
-from .plan import GOOD
 from .report.words import DANGER, NOT_DONE, outcomes, without_secret
 from .result import AuditResult, Cause, Finding, Grade, Verdict
 

@@ -15,8 +15,8 @@ from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.flaw import FLAWS, Severity
 from smtpfix.policy.scenario import Scenario
 
+from .case import GOOD, stalls
 from .causes import causes
-from .plan import GOOD, stalls
 from .result import AuditResult, Cause, Declaration, DeclaredMode, Finding, Flag, Grade, Outcome, Trust, Verdict
 
 BEST: Final = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
+from .case import Case
 from .evidence import Evidence
 from .grade import listed
-from .plan import Case
 from .result import Ending, Finding, Outcome, Verdict
 
 Seen = tuple[Case, Evidence, Finding]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smtpfix.policy.scenario import Scenario
 
-from .plan import Case
+from .case import Case
 
 
 def went_on(case: Case, prize: str) -> str:

@@ -20,13 +20,14 @@ from smtpfix.policy.scenario import Asked
 from smtpfix.policy.server_policy import ServerPolicy
 from smtpfix.smtp.policy import Policy
 
+from .case import GOOD, PATIENCE, Case
 from .command import Command
 from .deployment import HERE, Deployment
 from .device import Device
 from .evidence import Evidence, gather
 from .evidence_reading import gather as gather_reading
 from .login import users_for
-from .plan import GOOD, PATIENCE, Case, mechanisms_of
+from .plan import mechanisms_of
 from .process import Ended
 from .protocols import policy_class
 from .reading import count_read, put_messages

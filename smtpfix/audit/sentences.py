@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from . import sentences_reading
+from .case import Case
 from .causes import flaw_shown
 from .fixes import fix
 from .phrases import lower, refusing, went_on
-from .plan import Case
 from .result import Declaration, DeclaredMode, Outcome, Verdict
 from .verdict import Judgement, Observed, crashed
 

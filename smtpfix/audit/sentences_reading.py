@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .case import Case
 from .phrases import lower, refusing, went_on
-from .plan import Case
 from .result import Declaration, DeclaredMode, Outcome
 
 

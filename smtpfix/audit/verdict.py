@@ -12,8 +12,8 @@ from typing import Final
 from smtpfix.audit.disclosure import may_be_late
 from smtpfix.safe_text import printable
 
+from .case import GOOD, Case
 from .evidence import Evidence
-from .plan import GOOD, Case
 from .process import Ended
 from .result import Declaration, DeclaredMode, Ending, Outcome, Verdict
 

@@ -6,8 +6,8 @@ import os
 import select
 from typing import Final, TextIO
 
+from smtpfix.audit.case import Case
 from smtpfix.audit.device import Answer
-from smtpfix.audit.plan import Case
 from smtpfix.audit.protocols import READER
 from smtpfix.audit.result import Declaration, DeclaredMode, Finding, Trust, Verdict
 from smtpfix.audit.target import Target

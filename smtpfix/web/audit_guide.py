@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from smtpfix.audit.case import Case
 from smtpfix.audit.device import Answer, Device
-from smtpfix.audit.plan import Case
 from smtpfix.audit.process import Ended
 from smtpfix.audit.protocols import READER
 from smtpfix.audit.report.words import clipped, outcomes

@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from smtpfix.audit.plan import DEFAULT, DEFAULT_GROUPS, EVERYTHING, PATIENCE, plan
+from smtpfix.audit.case import PATIENCE
+from smtpfix.audit.plan import DEFAULT, DEFAULT_GROUPS, EVERYTHING, plan
 from smtpfix.audit.result import Declaration, DeclaredMode, Trust
 from smtpfix.errors import InvalidValueError, UnknownScenario
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids

@@ -23,11 +23,11 @@ from smtpfix import InvalidValueError, Mode, Target, Verdict, audit_client
 from smtpfix.audit.adapters import adapter
 from smtpfix.audit.adapters_reading import READING_ADAPTERS
 from smtpfix.audit.auditing import declare
+from smtpfix.audit.case import stalls
 from smtpfix.audit.context import context_for
 from smtpfix.audit.deployment import Deployment
 from smtpfix.audit.digest import lines
 from smtpfix.audit.fixes import LANGUAGES, fix
-from smtpfix.audit.plan import stalls
 from smtpfix.audit.report import from_json, to_html, to_json
 from smtpfix.audit.result import DeclaredMode, Ending, Flag, Grade, Outcome
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids

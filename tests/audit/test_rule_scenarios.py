@@ -12,8 +12,8 @@ import ssl
 import pytest
 
 from smtpfix import Policy, RunningScenario, ScenarioFailed, Server
+from smtpfix.audit.case import stalls
 from smtpfix.audit.check import Outcome
-from smtpfix.audit.plan import stalls
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.scenario import GROUPS
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pytest
 
+from smtpfix.audit.case import Case
 from smtpfix.audit.device import Answer
 from smtpfix.audit.digest import changes, lines, others
-from smtpfix.audit.plan import Case
 from smtpfix.audit.report import from_json, to_json
 from smtpfix.audit.result import (
     AuditResult,
