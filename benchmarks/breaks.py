@@ -651,7 +651,7 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/audit",
-        'return "clear" if is_innocent else "downgrade"',
+        'return "clear" if is_innocent and not takes_tls_away else "downgrade"',
         'return "downgrade"',
         "a password in clear to a good server counts as a downgrade",
     ),

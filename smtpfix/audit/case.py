@@ -14,7 +14,7 @@ from smtpfix.policy.scenario import Scenario
 from smtpfix.rules.action import Action
 from smtpfix.rules.actions import Drip, NoReply, Raw, Repeat, Stall
 from smtpfix.rules.rule import Rule
-from smtpfix.rules.stages import CONNECT, HANDSHAKE
+from smtpfix.rules.stages import CONNECT, GREETING, HANDSHAKE
 from smtpfix.smtp.language import END_OF_DATA
 
 GOOD: Final = "good"
@@ -33,6 +33,8 @@ _LONG: Final = 15.0
 """Seconds in which such a server has said what it says, inside TLS too, where a reply is four times as long."""
 _OLD: Final = ("TLSv1", "TLSv1.1")
 _WEAK_SIGNATURES: Final = ("sha1", "md5")
+_BEFORE_TLS: Final = (CONNECT, GREETING, "EHLO", "HELO", "STARTTLS", "CAPABILITY", "CAPA", "STLS")
+"""The stages that a client passes before it can begin TLS in a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,18 @@ class Case:
         return self.scenario.tls.max if self.scenario.tls.max in _OLD else None
 
     @property
+    def ends_before_tls(self) -> bool:
+        """Whether the server refuses to go on before TLS can begin: whoever does so in clear was never offered it."""
+        return (
+            self.mode is not Mode.IMPLICIT_TLS
+            and self.expected != "accept"
+            and any(
+                rule.stage in _BEFORE_TLS and rule.in_tls is not True and any(map(_is_instead, rule.actions))
+                for rule in self.scenario.rules
+            )
+        )
+
+    @property
     def is_about_suites(self) -> bool:
         """Whether what there is to refuse is the cipher suite: to offer none of them is to refuse it."""
         return self.scenario.tls.ciphers is not None or self.scenario.tls.legacy not in (None, "ssl30")
@@ -138,6 +152,10 @@ def stalls(scenario: Scenario) -> bool:
         or any(map(_leaves_a_line_open, scenario.rules))
         or any(map(_changes_its_code, scenario.rules))
     )
+
+
+def _is_instead(action: Action) -> bool:
+    return action.ends or action.stands_for_answer
 
 
 def _says_nothing(action: Action) -> bool:

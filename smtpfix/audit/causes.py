@@ -35,8 +35,9 @@ def flaw_shown(case: Case, judgement: Judgement) -> str:
     seen = {judgement.outcome, *judgement.also}
     if seen & _CLEAR:
         is_innocent = case.expected == "accept" or case.scenario.group in _INNOCENT
-        is_innocent = is_innocent and case.scenario.flaw != "downgrade"  # where few servers do what an attacker can
-        return "clear" if is_innocent else "downgrade"
+        # Where few servers do what an attacker can, and where TLS was not offered, nobody learns it by listening alone.
+        takes_tls_away = case.scenario.flaw == "downgrade" or case.ends_before_tls
+        return "clear" if is_innocent and not takes_tls_away else "downgrade"
     if Outcome.ACTED_ON_INJECTION in seen:
         return "injection"
     if Outcome.LOST_MAIL in seen:

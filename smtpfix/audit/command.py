@@ -6,6 +6,7 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from smtpfix.errors import InvalidValueError
 
@@ -14,6 +15,9 @@ from .fixes import check_language
 from .process import Ended, run_program
 from .result import Ending
 from .target import PLACEHOLDERS, TEMPLATE, Target, check_template
+
+_CONFIGURES: Final = ("CURL_", "FETCHMAIL", "SWAKS_", "XDG_CONFIG_")
+"""How environment variables begin by which users configure mail clients, beside proxies (``ALL_PROXY``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class Command:
     finds_names: bool = False
     """Whether it gets the address, so that nobody has to look up the server's name."""
     is_isolated: bool = False
-    """Whether its home directory is the working directory, so that it finds no configuration of the user."""
+    """Whether its home directory is the working directory, and variables that configure mail clients are left out, so
+    that it finds no configuration of the user."""
     runs_here: bool = False
     """Whether it runs in the directory where the audit was started, and not in that of the run."""
     language: str = ""
@@ -93,7 +98,7 @@ class Command:
         arguments += [given if _has_braces(written) else _full_path(given) for written, given in named]
         for recipient in target.recipients:
             arguments += [one.format_map({**values, "recipient": recipient}) for one in self.for_each]
-        environment = {**os.environ, **({"HOME": str(folder)} if self.is_isolated else {})}
+        environment = _without_configuration(folder) if self.is_isolated else {**os.environ}
         environment |= {name: value.format_map(values) for name, value in self.environment}
         if not self.finds_names and hosts.is_needed(target.host):
             arguments = hosts.wrapped(arguments, target.host, target.address, folder)
@@ -113,6 +118,11 @@ def write_private(file: Path, text: str) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as opened:
         opened.write(text)
+
+
+def _without_configuration(home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_CONFIGURES)}
+    return {name: value for name, value in kept.items() if not name.upper().endswith("_PROXY")} | {"HOME": str(home)}
 
 
 def _has_braces(text: str) -> bool:

@@ -41,6 +41,16 @@ _NOTHING_IN_COMMON: Final = (None, "NO_SHARED_CIPHER", _NO_COMMON_SIGNATURE, "NO
 _TLS_BEGINS: Final = b"TLS begins"
 """The note that `conversation` writes."""
 _SHOWN_SESSIONS: Final = 20
+_BOUNDS: Final = {
+    "size_limit": "552",
+    "max_recipients": "452",
+    "max_recipient_domains": "452",
+    "greylist": "450",
+    "limits": "4",
+    "line_limit": "5",
+    "refuse": "5",
+}
+"""Fields of a policy by which a server refuses what goes beyond them, and how its reply begins then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,7 @@ class Evidence:
     smuggled: tuple[str, ...] = ()
     """What it made commands of that followed a line end in what it was asked to write, each one sentence."""
     never_met: tuple[str, ...] = ()
-    """At what the scenario's rules would have answered, where none of them has."""
+    """At what the scenario's rules or bounds would have answered, where none of them has."""
     is_connected: bool = True
     """Whether it was connected when its time was over, if it had not ended by then."""
     acted_on: tuple[str, ...] = ()
@@ -187,7 +197,7 @@ def gather(server: WireServer, declaration: Declaration, scenario: Scenario, ove
         forbidden=tuple(_forbidden(scenario, sessions, messages)),
         beside_asked=not_asked(scenario.asked, sessions, messages),
         smuggled=tuple(dict.fromkeys(smuggled(scenario.asked, sessions))),
-        never_met=never_met(server),
+        never_met=never_met(server) or _within_bounds(scenario, sessions),
         is_connected=over is None or server.was_connected(over),
         acted_on=tuple(acted_on(scenario, sessions)),
     )
@@ -211,6 +221,17 @@ def never_met(server: WireServer) -> tuple[str, ...]:
     """Return at what the rules of a server would have answered, where none of them has."""
     unused = server.unused_rules
     return tuple(dict.fromkeys(map(_when, unused))) if unused and len(unused) == len(server.rules) else ()
+
+
+def _within_bounds(scenario: Scenario, sessions: tuple[Session, ...]) -> tuple[str, ...]:
+    """Return the bounds by which a scenario acts, where nothing went beyond any: a message may be too small for it."""
+    if scenario.rules or scenario.expected == "accept":
+        return ()
+    bounds = {name: value for name, value in scenario.policy if name in _BOUNDS}
+    replies = [reply for session in sessions for reply in session.transcript.replies] if bounds else []
+    if any(reply.startswith(_BOUNDS[name]) for name in bounds for reply in replies):
+        return ()
+    return tuple(f"{name} {value}" for name, value in bounds.items())
 
 
 def _when(rule: Rule) -> str:

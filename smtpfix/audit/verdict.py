@@ -296,6 +296,7 @@ def _verdict(case: Case, declaration: Declaration, outcome: Outcome, evidence: E
             return Verdict.CAPPED if as_declared else Verdict.FAILED
         case Outcome.DOWNGRADED:
             is_stripped = case.scenario.group in ("stripping", "injection", "tls") and case.expected != "accept"
+            is_stripped = is_stripped or case.ends_before_tls
             after_distrust = case.scenario.trust == "authority"
             return Verdict.CAPPED if is_opportunistic and is_stripped and not after_distrust else Verdict.FAILED
         case Outcome.DELIVERED | Outcome.RETRIEVED | Outcome.UNAUTHENTICATED_SEND:

@@ -36,9 +36,12 @@ def read_users(
     users: dict[str, tuple[Credential, ...]] = {}
     if file is not None:
         users |= {name: (known,) for name, known in _from_file(file)}
+    passwords: dict[str, str] = {}
     for text in named:
         name, password = _split("--user", text, "NAME:PASSWORD or '*'")
-        users[name] = (password,)
+        if passwords.setdefault(name, password) != password:
+            raise InvalidValueError.saying("--user", name, f"{name!r} has two passwords; name each user once")
+    users |= {name: (password,) for name, password in passwords.items()}
     has_passwords = bool(users)
     for text in tokens:
         name, value = _split("--token", text, "NAME:TOKEN")

@@ -68,7 +68,7 @@ class SQLiteStore(SQLStore):
             raise StoreError(
                 f"cannot use {path} as a store: {error.strerror}; choose a file that can be written"
             ) from None
-        with as_store_errors((sqlite3.Error,), self.where, "use as a store"):
+        with as_store_errors((sqlite3.Error,), self.where, "open the store"):
             self._pool.give_back(self._prepared())
 
     def _prepared(self) -> sqlite3.Connection:

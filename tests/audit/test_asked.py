@@ -157,6 +157,15 @@ def test_a_message_that_ends_before_the_server_acts_says_nothing():
     assert (finding.outcome, finding.verdict) == (Outcome.REFUSED_CLEAN, Verdict.PASSED)
 
 
+def test_a_message_within_the_bounds_of_a_server_says_nothing_of_them():
+    finding = audited(its_own, "size-too-small")
+    assert (finding.verdict, finding.reason.endswith("size_limit 100")) == (Verdict.NOT_RUN, True)
+    assert audited(as_it_is, "too-many-recipients").reason.endswith("max_recipients 1")
+    for scenario in ("size-too-small", "too-many-recipients"):
+        finding = audited("smtplib", scenario)
+        assert finding.verdict is Verdict.PASSED, scenario
+
+
 def test_a_leak_counts_though_the_client_never_came_to_what_the_server_does():
     def deliver(target):
         with connect(target) as client:

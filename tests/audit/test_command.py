@@ -86,6 +86,15 @@ def test_the_environment_is_inherited_and_added_to(run, monkeypatch):
     assert "SERVER" not in os.environ
 
 
+def test_only_an_isolated_client_finds_no_configuration_in_the_environment(run, monkeypatch):
+    names = {"ALL_PROXY", "http_proxy", "SWAKS_OPT_server", "CURL_HOME", "XDG_CONFIG_HOME"}
+    for name in names:
+        monkeypatch.setenv(name, "mine")
+    code = "import os; print(*sorted(name for name in os.environ if os.environ[name] == 'mine'))"
+    assert run(code, is_isolated=True).said == ""
+    assert {*run(code).said.split()} == names
+
+
 def test_a_template_is_filled_in_for_the_owner_only(run, tmp_path):
     code = "import os, sys; sys.stdout.write(f'{os.stat(sys.argv[1]).st_mode & 0o777:o} ' + open(sys.argv[1]).read())"
     ended = run(code, "{template}", template="host {host}\npassword {password}\nset {{}}\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from smtpfix import Flag, audit_client
+from smtpfix import Flag, Verdict, audit_client
 from smtpfix.audit.result import Grade, Outcome
 
 pytestmark = pytest.mark.slow
@@ -162,3 +162,33 @@ def test_a_client_is_graded_by_its_flaw_and_told_that_one(deliver, grade, causes
 def test_a_password_in_the_mail_itself_is_worth_knowing():
     result = audit_client(writing_its_password_down, ids=["good"], credentials=CREDENTIALS)
     assert "The message contains the password, for anyone who gets it." in result.findings[0].evidence
+
+
+def without_replies(target):
+    """Begin TLS where it is offered, and go on whatever EHLO was answered."""
+    with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+        client.ehlo()
+        if client.has_extn("starttls"):
+            client.starttls(context=strict(target))
+        client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+
+
+def in_clear_after_a_refusal(target):
+    try:
+        send(target, strict(target))
+    except smtplib.SMTPResponseException:
+        with smtplib.SMTP(target.host, target.port, "client.example", timeout=target.patience) as client:
+            client.sendmail(target.sender, [target.recipient], Path(target.message).read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("deliver", "mode", "scenario", "verdict", "flaw"),
+    [
+        (without_replies, "opportunistic", "ehlo-421", Verdict.CAPPED, "downgrade"),
+        (without_replies, "starttls-required", "ehlo-421", Verdict.FAILED, "downgrade"),
+        (in_clear_after_a_refusal, "opportunistic", "mail-421", Verdict.FAILED, "clear"),
+    ],
+)
+def test_only_a_server_that_had_offered_tls_shows_that_a_client_sends_in_clear(deliver, mode, scenario, verdict, flaw):
+    finding = audit_client(deliver, mode=mode, ids=[scenario], credentials=CREDENTIALS).findings[-1]
+    assert (finding.verdict, finding.flaw) == (verdict, flaw)

@@ -50,6 +50,13 @@ def test_the_command_line_overrules_the_file_and_adds_tokens_to_it(tmp_path):
     assert mechanisms == ("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER")
 
 
+def test_a_user_of_the_command_line_has_one_password(tmp_path):
+    assert users_of(tmp_path, "", user=["ann:s3cret", "ann:s3cret"])[0] == {"ann": "s3cret"}
+    with pytest.raises(InvalidValueError, match="'ann' has two passwords; name each user once") as error:
+        users_of(tmp_path, "", user=["ann:s3cret", "bob:b", "ann:other"])
+    assert "s3cret" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
