@@ -26,6 +26,8 @@ def printable(text: str | bytes) -> str:
     """Return text with everything escaped that could move a terminal's cursor or hide what is there."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
+        if text.isascii() and text.isprintable():  # as nearly all lines are
+            return text
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 

@@ -49,7 +49,9 @@ class Terminal:
         self._mark = "#" if worker is None else f"#{worker}."
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a subject may not fit the terminal's encoding
+        self._stream = stream
         self._console = _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._has_styles = self._console.is_terminal
         self._shows_text = shows_text
 
     def show(self, event: ServeEvent) -> None:
@@ -74,7 +76,7 @@ class Terminal:
             case MessageCaptured(server, _, message):
                 self._print(message.received, f"{server} {self._mark}{message.session_number}", message_facts(event))
                 for line in (*link_lines(message), *(text_lines(message) if self._shows_text else ())):
-                    self._console.print(_text(line))  # as it is, so that a terminal that wraps it still knows the link
+                    self._print_line(line)  # as it is, so that a terminal that wraps it still knows the link
             case SessionEnded(server, session):
                 ended = session.started + timedelta(seconds=session.duration)
                 self._print(ended, f"{server} {self._mark}{session.number}", session_facts(event))
@@ -84,7 +86,7 @@ class Terminal:
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table, of which the longer columns wrap on a terminal."""
         cells = [[printable(cell) for cell in row] for row in rows]
-        if self._console.is_terminal:
+        if self._has_styles:
             short = [max(map(len, column)) <= _SHORT_COLUMN for column in zip(heads, *cells, strict=True)]
             columns = [Column(head, no_wrap=is_short) for head, is_short in zip(heads, short, strict=True)]
             table = Table(*columns, box=None, pad_edge=False)
@@ -100,16 +102,25 @@ class Terminal:
         self._console.print(text)
 
     def _print(self, at: datetime, label: str, facts: Iterable[Fact]) -> None:
-        head = Text.assemble(
-            (f"{at.astimezone():%Y-%m-%d %H:%M:%S} ", ASIDE), (f"{label.ljust(_LABEL_WIDTH)} ", "cyan")
-        )
+        when, whose = f"{at.astimezone():%Y-%m-%d %H:%M:%S} ", f"{label.ljust(_LABEL_WIDTH)} "
+        if not self._has_styles:
+            self._write(f"{when}{whose}{'; '.join(text for text, _ in facts)}")
+            return
+        line = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
         tail = Text("; ").join(Text(text, style) for text, style in facts)
-        if self._console.is_terminal:
-            line = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
-            line.add_row(head, tail)
-            self._console.print(line, soft_wrap=False)
+        line.add_row(Text.assemble((when, ASIDE), (whose, "cyan")), tail)
+        self._console.print(line, soft_wrap=False)
+
+    def _print_line(self, line: Line) -> None:
+        if self._has_styles:
+            self._console.print(_text(line))
         else:
-            self._console.print(head + tail)
+            self._write("".join(text if isinstance(text, str) else text[0] for text in line))
+
+    def _write(self, line: str) -> None:
+        """Write a line as it is: rich would take ten times as long to find that it has no style."""
+        self._stream.write(f"{line}\n")
+        self._stream.flush()
 
 
 def _text(line: Line) -> Text:

@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from encodings.aliases import aliases
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -68,6 +69,8 @@ class Value(NamedTuple):
 
 def structured(text: str) -> Value:
     """Take a value apart into what it says and its parameters (RFC 2045 section 5.1)."""
+    if not text:
+        return Value("", {})
     main, *parameters = _UP_TO_SEMICOLON.findall(outside_comments(text))
     return Value(main.strip().lower(), _parameters(parameters))
 
@@ -91,9 +94,14 @@ def sound(text: str) -> str:
 
 def decoded(octets: bytes, charset: str) -> str:
     """Decode text; what the charset has not is replaced, and an unknown charset is taken for UTF-8."""
-    codec = re.sub("[^a-z0-9]+", "_", charset[:_LONGEST_CHARSET].lower()).strip("_")
+    return octets.decode(_codec(charset[:_LONGEST_CHARSET]), "replace")
+
+
+@lru_cache(maxsize=64)
+def _codec(charset: str) -> str:
+    codec = re.sub("[^a-z0-9]+", "_", charset.lower()).strip("_")
     codec = aliases.get(codec, codec)
-    return octets.decode(codec if codec in _CHARSETS else "utf-8", "replace")
+    return codec if codec in _CHARSETS else "utf-8"
 
 
 def from_base64(octets: bytes) -> bytes:

@@ -92,6 +92,8 @@ def links_in_html(text: str) -> Iterator[str]:
 
 def urls_in_text(text: str) -> Iterator[str]:
     """Yield the http and https URLs of a plain text, without the punctuation after them."""
+    if "://" not in text:
+        return iter(())
     return (_without_punctuation(url[0]) for url in matches(_URL, text))
 
 

@@ -23,6 +23,8 @@ END_LIKE: Final = re.compile(
 )
 """A dot alone on what some servers take for a line, where the line does not begin behind CRLF."""
 _END_LIKE_PARTS: Final = {"nul": "CRLF NUL", "cr": "CR", "lf": "LF", "crlf_": "CRLF", "cr_": "CR", "lf_": "LF"}
+_BEFORE_DOT: Final = (b"\r.", b"\n.", b"\0.")
+"""Without one of these, nothing is like an end."""
 END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _LONGEST_LINE: Final = 998
 _SHOWN: Final = 5
@@ -85,10 +87,11 @@ def in_message(
 
 def _lines(content: bytes) -> Iterator[Violation]:
     """Yield what is wrong with how lines end, and how long they are."""
-    if (line := _line_of(BARE_LF, content)) is not None:
-        yield Violation("bare-line-feed", f"an LF without its CR ends line {line}", "RFC 5321 section 2.3.8")
-    if (line := _line_of(BARE_CR, content)) is not None:
-        yield Violation("bare-carriage-return", f"a CR without its LF is in line {line}", "RFC 5321 section 2.3.8")
+    if not _has_whole_line_ends(content):
+        if (line := _line_of(BARE_LF, content)) is not None:
+            yield Violation("bare-line-feed", f"an LF without its CR ends line {line}", "RFC 5321 section 2.3.8")
+        if (line := _line_of(BARE_CR, content)) is not None:
+            yield Violation("bare-carriage-return", f"a CR without its LF is in line {line}", "RFC 5321 section 2.3.8")
     number, longest = longest_line(content)
     if longest > _LONGEST_LINE:
         yield Violation(
@@ -96,6 +99,11 @@ def _lines(content: bytes) -> Iterator[Violation]:
             f"line {number} has {longest} octets, {_LONGEST_LINE} are allowed",
             "RFC 5321 section 4.5.3.1.6",
         )
+
+
+def _has_whole_line_ends(content: bytes) -> bool:
+    """Return whether each CR has its LF, and each LF its CR; faster than a look for one that has not."""
+    return content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n")
 
 
 def end_like(content: bytes, unstuffed: Iterable[str] = ()) -> tuple[str, ...]:
@@ -106,6 +114,8 @@ def end_like(content: bytes, unstuffed: Iterable[str] = ()) -> tuple[str, ...]:
     dot there was stuffed, or has been taken away.
     """
     found = dict.fromkeys(unstuffed)
+    if max(map(content.rfind, _BEFORE_DOT)) < 0:
+        return tuple(found)
     for match in matches(END_LIKE, content):
         parts = [_END_LIKE_PARTS[name] for name, octets in match.groupdict().items() if octets is not None]
         found[".".join(parts)] = None

@@ -29,14 +29,17 @@ def session_facts(session: Session) -> dict[str, Any]:
 
 
 def session_dialogue(session: Session) -> list[dict[str, Any]]:
-    """Return who said what and when: ``at`` in seconds, ``kind`` as `transcript.Kind` has it, and printable lines."""
+    """Return who said what and when: ``at`` in seconds, ``kind`` as `transcript.Kind` has it, and printable lines.
+
+    What is printable needs no `sound_json`.
+    """
     return [{"at": round(event.at, 6), "kind": event.kind, "lines": event.lines} for event in session.transcript]
 
 
 def sound_json(value: Any) -> Any:
     """Return the value with undecodable octets escaped: many programs read no lone surrogate (RFC 8259 section 8.2)."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):
         return {key: sound_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -75,5 +75,5 @@ class Event(NamedTuple):
         if self.kind is Kind.SECRET:
             return (f"{printable(self.data[: self.secret_at])}{shorten(self.data[self.secret_at :])}",)
         if self.kind is Kind.SERVER:
-            return tuple(printable(line) for line in self.data.removesuffix(b"\r\n").split(b"\r\n"))
+            return tuple(map(printable, self.data.removesuffix(b"\r\n").split(b"\r\n")))
         return (printable(self.data),)

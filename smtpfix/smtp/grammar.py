@@ -31,8 +31,11 @@ _LONGEST_LOCAL_PART: Final = 64
 _LONGEST_DOMAIN: Final = 255
 _LONGEST_PATH: Final = 256
 """Octets, RFC 5321 sections 4.5.3.1.1 to 4.5.3.1.3."""
-_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
-_LABEL: Final = r"[A-Za-z0-9\u0080-\U0010ffff](?:[A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?"
+_ATOM: Final = r'[^\x00-\x20"(),.:;<>@\[\\\]\x7f]+'
+"""Said by what may not stand there, as below: to compile a class of all that is outside ASCII takes Python 5 ms."""
+_LETTER: Final = r"[^\x00-/:-@\[-`{-\x7f]"
+"""Or a digit."""
+_LABEL: Final = rf"{_LETTER}(?:[^\x00-,./:-@\[-`{{-\x7f]*{_LETTER})?"
 _DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 _LITERAL: Final = rf"\[(?:{_OCTET}(?:\.{_OCTET}){{3}}|[A-Za-z0-9-]*[A-Za-z0-9]:[!-Z^-~]+)\]"

@@ -57,6 +57,7 @@ def _against_grammar(events: Sequence[Event]) -> Iterator[Violation]:
     found: dict[str, Violation] = {}
     is_greeted = is_extended = False
     last = ""
+    judged: set[bytes] = set()
     for event, following in zip(events, (*events[1:], None), strict=False):
         if event.kind is Kind.SERVER and last == "STARTTLS" and event.data.startswith(b"220"):
             is_greeted = is_extended = False  # as in `pipelined`
@@ -64,7 +65,7 @@ def _against_grammar(events: Sequence[Event]) -> Iterator[Violation]:
             found.setdefault(
                 "malformed-end-of-data", Violation("malformed-end-of-data", event.lines[0], "RFC 5321 section 4.1.1.4")
             )
-        if event.verb == "AUTH" and event.kind in (Kind.CLIENT, Kind.SECRET) and not is_extended:
+        if not is_extended and event.verb == "AUTH":
             found.setdefault("no-ehlo", Violation("no-ehlo", "AUTH came without EHLO", "RFC 5321 section 4.1.4"))
         if event.kind is Kind.NOTE and event.data == EARLY:
             explanation = "it did not wait for the server's greeting"
@@ -83,6 +84,9 @@ def _against_grammar(events: Sequence[Event]) -> Iterator[Violation]:
         if following is not None and following.kind is Kind.NOTE and following.data.startswith(CUT):
             found.setdefault("command-too-long", Violation("command-too-long", following.lines[0], _LONGEST_COMMAND))
             continue
+        if event.data in judged:  # most of a session's lines came before, with the same faults
+            continue
+        judged.add(event.data)
         for fault in faults(event.data):
             explanation = f"{fault.explanation}: {event.lines[0]!r}"
             found.setdefault(fault.id, Violation(fault.id, explanation, fault.standard))

@@ -16,9 +16,6 @@ from typing import Final
 from smtpfix.mail.header_values import mailboxes, shown_name, sound, unfolded, words
 from smtpfix.mail.message import CapturedMessage
 from smtpfix.mail.mime import split
-from smtpfix.mail.parsing import parse_headers
-from smtpfix.mail.stepwise import search
-from smtpfix.mail.violations import END_OF_HEADERS
 
 from .html_text import html_text
 from .parts import Listed, Role, listed
@@ -33,8 +30,10 @@ MOST_ADDRESSES: Final = 1_000
 SNIPPET: Final = 200
 """Octets of a snippet."""
 
-_ID_DIGITS: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_ID_DIGITS: Final = ((string.digits + string.ascii_letters) * 5)[:256].encode()
+"""What each octet becomes."""
 _ID_LENGTH: Final = 22
+"""As good as 128 random bits."""
 _BLANKS: Final = str.maketrans(dict.fromkeys('<>",;()\ufeff', " "))
 """What neither a text nor a search is compared by."""
 
@@ -126,13 +125,8 @@ class Entry:
 
 
 def new_id() -> str:
-    """Return a random 128-bit number in base 62."""
-    number = secrets.randbits(128)
-    digits = []
-    for _ in range(_ID_LENGTH):
-        number, digit = divmod(number, 62)
-        digits.append(_ID_DIGITS[digit])
-    return "".join(reversed(digits))
+    """Return random letters and digits."""
+    return secrets.token_bytes(_ID_LENGTH).translate(_ID_DIGITS).decode()
 
 
 def session_id(run: str, server: str, number: int) -> str:
@@ -154,7 +148,7 @@ def storable(text: str) -> str:
 
 def entry_of(message: CapturedMessage, *, server: str, run: str, mailbox: str = "", name: str = "") -> Entry:
     """Return what is stored of a message, under an id that it was given, or a new one."""
-    headers = _Headers(message.content)
+    headers = _Headers(message)
     recipients = tuple(storable(sound(address)) for address in message.to)
     named = {name: headers.addresses(name) for name in ("from", "to", "cc", "bcc", "reply-to")}
     known = {one.address.lower() for name in ("to", "cc", "bcc") for one in named[name]}
@@ -194,10 +188,9 @@ def entry_of(message: CapturedMessage, *, server: str, run: str, mailbox: str = 
 class _Headers:
     """A header section; of each name, the first field."""
 
-    def __init__(self, content: bytes) -> None:
-        end = search(END_OF_HEADERS, content)
+    def __init__(self, message: CapturedMessage) -> None:
         self._values: dict[str, str] = {}
-        for name, value in parse_headers(content[: end.end()] if end else content).raw_items():
+        for name, value in message.headers.raw_items():  # parsed once for all who read them
             self._values.setdefault(name.lower(), str(value))
 
     def line(self, name: str) -> str:
@@ -218,11 +211,11 @@ class _Headers:
 
 
 def _body(parts: Iterable[Listed]) -> str:
-    """Return the beginning of what a message says, in one line: of its HTML, or else of its texts."""
+    """Return the beginning of what a message says: of its HTML, or else of its texts."""
     parts = tuple(parts)
     said = " ".join(html_text(html) for html in _texts(parts, Role.HTML))
     if not said.strip():
-        said = " ".join(" ".join(_texts(parts, Role.TEXT)).split())
+        said = " ".join(_texts(parts, Role.TEXT))
     return storable(said)[:LONGEST_TEXT]
 
 
@@ -235,7 +228,9 @@ def _texts(parts: Iterable[Listed], role: Role) -> Iterator[str]:
             yield text
 
 
-def _snippet(text: str) -> str:
+def _snippet(said: str) -> str:
+    """Return the beginning of what a message says, in one line."""
+    text = " ".join(said.split(None, SNIPPET))  # so many words are more than enough
     octets = text[:SNIPPET].encode()
     if len(octets) <= SNIPPET and len(text) <= SNIPPET:
         return text

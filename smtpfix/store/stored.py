@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple
 from datetime import UTC
 from typing import Any, Final
 
@@ -27,10 +26,13 @@ SESSION_COLUMNS: Final = ("id", "server", "began", "has_mail", "has_failed", "fa
 """Of a session."""
 
 
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+
+
 def values_of(row: Row) -> tuple[str | int, ...]:
     """Return a row's values, as they are stored."""
-    lists = (row.to, row.cc, row.bcc, row.reply_to)
-    addresses = [astuple(row.sender), *([astuple(one) for one in several] for several in lists)]
+    lists = ([(one.name, one.address) for one in several] for several in (row.to, row.cc, row.bcc, row.reply_to))
+    addresses = [(row.sender.name, row.sender.address), *lists]
     return (
         *(row.id, row.mailbox, microseconds(row.received), row.server, row.session, row.reverse_path),
         *(to_json(row.recipients), int(row.in_tls), row.username, int(row.accepted), row.reply, row.subject),
@@ -61,7 +63,7 @@ def stored_session(session: Session, *, server: str, run: str) -> StoredSession:
         has_mail=session.message_count > 0,
         has_failed=session.end is not SessionEnd.QUIT or any(one is not None for one in went_wrong),
         facts=sound_json({**place, **session_facts(session)}),
-        dialogue=sound_json(session_dialogue(session)),
+        dialogue=session_dialogue(session),
     )
 
 
@@ -83,4 +85,4 @@ def session_of(values: Sequence[Any]) -> StoredSession:
 
 def to_json(value: Json) -> str:
     """Return JSON that every database takes as text."""
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODER.encode(value)
