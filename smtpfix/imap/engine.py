@@ -49,7 +49,8 @@ def _id(state: State, cursor: Cursor) -> folders.Answer:  # noqa: ARG001 - as ab
 
 
 def _enable(state: State, cursor: Cursor) -> folders.Answer:
-    done, names = [], []
+    done: list[str] = []
+    names: list[str] = []
     while not cursor.is_at_end or not names:
         cursor.space()
         names.append(cursor.word())
