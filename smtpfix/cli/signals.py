@@ -29,11 +29,12 @@ def signals(end: Callable[[Reason], None], read_again: Callable[[], None] | None
     """
     watchdog = threading.Timer(_BOUND, _break_off)
     watchdog.daemon = True
+    to_start = [watchdog]
 
     def end_in_time(got: int, _: object) -> None:
         end(_SIGNALS[signal.Signals(got)])
-        with suppress(RuntimeError):  # it has been started, by an earlier signal
-            watchdog.start()
+        with suppress(IndexError):  # an earlier signal has taken it, and may be about to start it
+            to_start.pop().start()
 
     previous = {number: signal.signal(number, end_in_time) for number in _SIGNALS}
     if _SIGHUP is not None and read_again is not None:

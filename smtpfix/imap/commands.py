@@ -176,7 +176,9 @@ def _ended(command: Command, ending: Status) -> Status:
 
 def tag_of(line: bytes) -> bytes:
     """Return the tag of a command that could not be read; ``*`` where it has none."""
+    cursor = Cursor([line])
     try:
-        return Cursor([line]).tag()
+        tag = cursor.tag()
     except Malformed:
         return b"*"
+    return tag if cursor.is_at_end or cursor.stands(b" ") else b"*"

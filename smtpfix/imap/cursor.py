@@ -14,7 +14,7 @@ LITERAL: Final = re.compile(rb"(~?)\{([0-9]{1,18})(\+?)\}\Z")
 """What announces a literal at the end of a line: RFC 9051 section 4.3, ``~`` as in section 4.4."""
 _ATOM: Final = re.compile(rb'[^\x00-\x20\x7f(){%*"\\\]]++')
 _ASTRING: Final = re.compile(rb'[^\x00-\x20\x7f(){%*"\\]++')
-_TAG: Final = re.compile(rb'[^\x00-\x20\x7f(){%*"\\+]++')
+_TAG: Final = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]++')
 _LIST_MAILBOX: Final = re.compile(rb'[^\x00-\x20\x7f(){"\\]++')
 _QUOTED: Final = re.compile(rb'"((?:[^"\\\r\n\0]++|\\["\\])*+)"')
 _ESCAPED: Final = re.compile(rb"\\(.)")

@@ -49,10 +49,12 @@ def _id(state: State, cursor: Cursor) -> folders.Answer:  # noqa: ARG001 - as ab
 
 
 def _enable(state: State, cursor: Cursor) -> folders.Answer:
-    done = []
-    while not cursor.is_at_end:
+    done: list[str] = []
+    names: list[str] = []
+    while not cursor.is_at_end or not names:
         cursor.space()
-        name = cursor.word()
+        names.append(cursor.word())
+    for name in names:
         if name in _ENABLED and name not in state.policy.hide and name not in state.enabled:
             state.enabled.add(name)
             done.append(_ENABLED[name])

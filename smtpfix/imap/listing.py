@@ -80,10 +80,9 @@ class _Names:
 
 def _matches(pattern: Pattern, name: str, delimiter: str | None) -> bool:
     """Return whether a pattern matches a name; INBOX in any case, alone or as what others are in (section 5.1)."""
-    if pattern.matches(name):
-        return True
     rest = name.removeprefix(INBOX)
-    return rest != name and (not rest or rest[0] == delimiter) and pattern.matches(INBOX.lower() + rest)
+    is_inbox = rest != name and (not rest or rest[0] == delimiter)
+    return pattern.matches(name, len(INBOX) if is_inbox else 0)
 
 
 def list_(state: State, cursor: Cursor) -> Answer:

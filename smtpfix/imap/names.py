@@ -65,13 +65,16 @@ class Pattern:
         self._wild = self._any | self._within
         self._end = 1 << place
 
-    def matches(self, name: str) -> bool:
-        """Return whether it matches a whole name."""
+    def matches(self, name: str, any_case: int = 0) -> bool:
+        """Return whether it matches a whole name, the first of whose characters may be in any case."""
         wild, states = self._wild, 1
         states |= (states & wild) << 1
-        for character in name:
+        for at, character in enumerate(name):
             stays = self._any if character == self._delimiter else wild
-            states = (states & self._literal.get(character, 0)) << 1 | (states & stays)
+            literal = self._literal.get(character, 0)
+            if at < any_case:
+                literal |= self._literal.get(character.swapcase(), 0)
+            states = (states & literal) << 1 | (states & stays)
             if not states:
                 return False
             states |= (states & wild) << 1

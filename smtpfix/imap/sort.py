@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC
 from typing import Any, Final
 
 from smtpfix.mail.mailbox import Entry
@@ -13,7 +12,7 @@ from .message_text import Text
 
 KEYS: Final[dict[str, Callable[[Entry], Any]]] = {
     "ARRIVAL": lambda entry: entry.date.timestamp(),
-    "DATE": lambda entry: (Text.of(entry).sent or entry.date).astimezone(UTC).timestamp(),
+    "DATE": lambda entry: (Text.of(entry).sent or entry.date).timestamp(),
     "SIZE": lambda entry: entry.size,
     "SUBJECT": lambda entry: base_subject(Text.of(entry).subject).upper(),
     "FROM": lambda entry: Text.of(entry).mailbox(b"from").upper(),

@@ -25,7 +25,7 @@ from smtpfix.imap.names import Pattern, from_utf7, to_utf7
 from smtpfix.imap.refusals import Refused
 from smtpfix.imap.search import Scope, read_criterion
 from smtpfix.imap.sets import SequenceSet, compact
-from smtpfix.imap.sort import base_subject
+from smtpfix.imap.sort import KEYS, base_subject
 from smtpfix.imap.structure import body_structure, envelope, header, part_at, span
 from smtpfix.imap.tags import Tags
 from smtpfix.imap.writing import astring, internal_date, string
@@ -214,6 +214,16 @@ def entries():
 
 def scope():
     return Scope(3, 3, (), lambda _: False)
+
+
+def test_messages_from_the_end_of_time_are_sorted_as_others_are():
+    dates = (b"Mon, 7 Feb 1994 21:52:25 -0800", b"Fri, 31 Dec 9999 23:59:59 -2359")
+    inbox = Inbox()
+    inbox.accounts.admit(["ann"])
+    for date in dates:
+        inbox.accounts.put(b"Date: %b\r\n\r\n" % date, to="ann")
+    entries = inbox.accounts["ann"].mailboxes["INBOX"].entries
+    assert [entry.uid for entry in sorted(entries, key=KEYS["DATE"])] == [1, 2]
 
 
 WORDS = ["ALL", "NOT", "OR", "(", ")", "SUBJECT", "a", '"x"', "HEADER", "SINCE", "1-Feb-2030", "UID", "2:*", "SEEN"]
