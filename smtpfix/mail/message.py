@@ -189,11 +189,8 @@ class CapturedMessage(Answered):
     @property
     def subject(self) -> str:
         """The Subject header, decoded; ``""`` without one."""
-        if (self._kept is None or self._kept.headers is None) and (
-            plain := parsing.plain_subject(self.content)
-        ) is not None:
-            return plain
-        return self.header("Subject") or ""
+        plain = parsing.plain_subject(self.content)
+        return (self.header("Subject") or "") if plain is None else plain
 
     def header(self, name: str) -> str | None:
         """Return the first header with this name, decoded; None without one.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from .transcript import Event, Kind
+from .transcript import Event, Kind, last_line
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -25,6 +25,9 @@ class Transcript(Sequence[Event]):
     def __getitem__(self, index: int | slice) -> Event | tuple[Event, ...]:
         return self.events[index]
 
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
     def __len__(self) -> int:
         return len(self.events)
 
@@ -36,8 +39,7 @@ class Transcript(Sequence[Event]):
     @property
     def replies(self) -> tuple[str, ...]:
         """The last line of each of the server's replies, as printable text; of POP3's longer ones the first."""
-        replies = (event.lines for event in self.events if event.kind is Kind.SERVER)
-        return tuple(lines[0] if lines[-1] == "." else lines[-1] for lines in replies)
+        return tuple(last_line(event.data) for event in self.events if event.kind is Kind.SERVER)
 
     def __str__(self) -> str:
         return "\n".join(self._lines())

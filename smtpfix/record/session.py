@@ -16,7 +16,7 @@ from smtpfix.safe_text import printable, shorten
 from .reading import Reading
 from .said import Transcript
 from .session_end import SessionEnd
-from .transcript import STOPPED, UNENDED, Kind
+from .transcript import STOPPED, UNENDED, Kind, last_line
 
 if TYPE_CHECKING:
     from smtpfix.tls.client_hello import ClientHello
@@ -161,6 +161,7 @@ class Session:
     """The messages that the client read completely, in order; a message appears as often as it was read."""
     _reading: Reading = field(default=Reading(), repr=False, compare=False)
     """The protocol that was spoken, for what only it can tell of the record."""
+    _violations: tuple[Violation, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def protocol(self) -> str:
@@ -204,14 +205,19 @@ class Session:
         A client that refuses the server's certificate with an alert needs no QUIT. For messages, see
         `CapturedMessage.violations`.
         """
-        gone = self.end in (SessionEnd.CLIENT_CLOSED, SessionEnd.RESET)
-        refused = any(alert.sender == "client" and alert.is_fatal for alert in self.alerts)
-        return tuple(self._reading.violations(self.transcript.events, left_unsaid=gone and not refused))
+        if self._violations is None:
+            gone = self.end in (SessionEnd.CLIENT_CLOSED, SessionEnd.RESET)
+            refused = any(alert.sender == "client" and alert.is_fatal for alert in self.alerts)
+            found = tuple(self._reading.violations(self.transcript.events, left_unsaid=gone and not refused))
+            object.__setattr__(self, "_violations", found)
+            return found
+        return self._violations
 
     @property
     def refusal(self) -> str | None:
         """The server's last reply that refused something, 4yz or 5yz (RFC 5321 section 4.2.1); None without one."""
-        return next(filter(self._reading.refuses, reversed(self.transcript.replies)), None)
+        replies = dict.fromkeys(event.data for event in reversed(self.transcript.events) if event.kind is Kind.SERVER)
+        return next(filter(self._reading.refuses, map(last_line, replies)), None)
 
     def __str__(self) -> str:
         """Return the session in one line, as failed waits list it."""

@@ -40,6 +40,16 @@ STOPPED: Final = b"content has not ended"
 """The same while its client may still go on."""
 
 
+def last_line(reply: bytes) -> str:
+    """Return the last line of a reply as printable text; of POP3's longer ones the first."""
+    lines = _lines(reply)
+    return printable(lines[0] if lines[-1] == b"." else lines[-1])
+
+
+def _lines(reply: bytes) -> list[bytes]:
+    return reply.removesuffix(b"\r\n").split(b"\r\n")
+
+
 class Event(NamedTuple):
     """One thing that happened."""
 
@@ -75,5 +85,5 @@ class Event(NamedTuple):
         if self.kind is Kind.SECRET:
             return (f"{printable(self.data[: self.secret_at])}{shorten(self.data[self.secret_at :])}",)
         if self.kind is Kind.SERVER:
-            return tuple(map(printable, self.data.removesuffix(b"\r\n").split(b"\r\n")))
+            return tuple(map(printable, _lines(self.data)))
         return (printable(self.data),)

@@ -5,7 +5,7 @@ Knows events; what is wrong with a message is `mail`'s to say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from smtpfix.mail.violations import MESSAGE_VIOLATIONS
@@ -93,8 +93,10 @@ def _against_grammar(events: Sequence[Event]) -> Iterator[Violation]:
     yield from found.values()
 
 
-def pipelined(events: Iterable[Event]) -> Iterator[tuple[bool, tuple[Event, ...]]]:
+def pipelined(events: Sequence[Event]) -> Iterator[tuple[bool, tuple[Event, ...]]]:
     """Yield the groups of commands that were not said one by one, each with whether PIPELINING was offered then."""
+    if not any(event.has_more for event in events):
+        return
     grouping = Grouping()
     last = ""
     for event in events:
