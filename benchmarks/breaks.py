@@ -322,8 +322,8 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/imap",
-        "    if numbers.highest > len(entries) or not entries:\n",
-        "    if False:\n",
+        "if not entries or runs[-1].stop - 1 > len(entries):",
+        "if False:",
         "a sequence number that there is not is no error",
     ),
     Break("smtpfix/imap", "if not policy.allows_auth(in_tls=in_tls):", "if False:", "LOGINDISABLED is never said"),

@@ -108,6 +108,8 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "imap.cursor._LIST_MAILBOX": ("",),
     "imap.cursor._NUMBER": ("",),
     "imap.cursor._QUOTED": ('"',),
+    "imap.cursor._SET": ("",),
+    "imap.cursor._SPACES": ("",),
     "imap.cursor._TAG": ("",),
     "imap.fields._ESCAPED": ("",),
     "imap.fields._FIELD": ("", "a", "a:", "a: b\n "),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from .cursor import Cursor
 
@@ -12,8 +11,7 @@ _MATCHED: Final = 65_536
 """Octets of a line or a literal that rules are asked about: a message that is appended is not read as text here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command."""
 
     tag: bytes

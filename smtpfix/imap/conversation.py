@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from smtpfix.conversation.conversation import Conversation
-from smtpfix.record.session import Retrieval
 from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.status import Ok, Status
@@ -86,8 +85,9 @@ class IMAPConversation(Conversation[Status]):
             self._commands.end_idle(line)
             return
         if is_first:
-            assembly.is_secret = self._is_secret(line)
-            assembly.is_append = verb_of(line) == b"APPEND"
+            verb = verb_of(line)
+            assembly.is_secret = self._is_secret(line, verb)
+            assembly.is_append = verb == b"APPEND"
         self._record(line, is_secret=assembly.is_secret, is_more=not is_first)
         assembly.add(b"" if assembly.is_over else line)
         announced = assembly.literal_announced() if not assembly.is_over else _announced_in(line)
@@ -97,14 +97,14 @@ class IMAPConversation(Conversation[Status]):
         else:
             self._await_literal(assembly, *announced)
 
-    def _is_secret(self, line: bytes) -> bool:
+    def _is_secret(self, line: bytes, verb: bytes) -> bool:
         """Return whether a command carries a credential, or a line that is none may be an answer in a login."""
-        if verb_of(line) in _WITHOUT_CREDENTIAL:
+        if verb in _WITHOUT_CREDENTIAL:
             return False
         if self.login.is_stray_answer(line):
             self.login.overhear(line)
             return True
-        return secret_at(line) > 0 or verb_of(line) == b"LOGIN"
+        return secret_at(line) > 0 or verb == b"LOGIN"
 
     def _record(self, line: bytes, *, is_secret: bool, is_more: bool = False) -> None:
         """Record a line; of the second one of a secret command not even what looks like a command's beginning."""
@@ -247,8 +247,9 @@ class IMAPConversation(Conversation[Status]):
 
     def _retrieved(self, entry: Entry) -> None:
         """Record that a message was written out whole."""
-        folder, in_tls = self.state.selected.mailbox.name, self.channel.in_tls
-        self.recorder.retrieved(Retrieval(self.state.mail.user, folder, entry.uid, entry.size, in_tls))
+        state = self.state
+        folder, octets = state.selected.mailbox.name, len(entry.mail.content)
+        self.recorder.retrieved(state.mail.user, folder, entry.uid, octets, in_tls=self.channel.in_tls)
 
 
 def _announced_in(line: bytes) -> tuple[int, bool] | None:

@@ -19,6 +19,9 @@ _LIST_MAILBOX: Final = re.compile(rb'[^\x00-\x20\x7f(){"\\]++')
 _QUOTED: Final = re.compile(rb'"((?:[^"\\\r\n\0]++|\\["\\])*+)"')
 _ESCAPED: Final = re.compile(rb"\\(.)")
 _NUMBER: Final = re.compile(rb"[0-9]{1,19}+")
+_SPACES: Final = re.compile(rb" ++")
+_SET: Final = re.compile(rb"[^ )]*+")
+"""What is read as a sequence set, whether it is one or not."""
 _MOST_RANGES: Final = 10_000
 """Ranges of a set; to read more would hold others up."""
 _SHOWN: Final = 20
@@ -35,11 +38,13 @@ class Cursor:
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self._pieces = pieces
         """A line, a literal, a line, …; the last one is a line."""
-        self._index = self._at = 0
+        self._stand_at(0)
 
-    @property
-    def _line(self) -> bytes:
-        return self._pieces[self._index]
+    def _stand_at(self, index: int) -> None:
+        """Stand at the beginning of a line."""
+        self._index, self._at = index, 0
+        self._line = line = self._pieces[index]
+        self._capitals = line.upper()
 
     @property
     def rest(self) -> bytes:
@@ -48,7 +53,15 @@ class Cursor:
 
     def beginnings(self, most: int) -> bytes:
         """Return what has not been read, of each line and each literal so many octets at the most."""
-        return self._line[self._at :][:most] + b"".join(piece[:most] for piece in self._pieces[self._index + 1 :])
+        line = self._line[self._at : self._at + most]
+        if self._index == len(self._pieces) - 1:
+            return line
+        return line + b"".join(piece[:most] for piece in self._pieces[self._index + 1 :])
+
+    def short_rest(self, most: int) -> bytes | None:
+        """Return what has not been read, if that is in one line and so many octets at the most."""
+        is_short = self._index == len(self._pieces) - 1 and len(self._line) - self._at <= most
+        return self._line[self._at :] if is_short else None
 
     def expected(self, what: str) -> Malformed:
         """Return the error that says what should have stood here."""
@@ -67,11 +80,11 @@ class Cursor:
 
     def stands(self, octets: bytes) -> bool:
         """Return whether these octets stand here, in whatever case; they are given in upper case."""
-        return self._line[self._at : self._at + len(octets)].upper() == octets
+        return self._capitals.startswith(octets, self._at)
 
     def take(self, octets: bytes) -> bool:
         """Read these octets if they stand here; return whether they did."""
-        if not self.stands(octets):
+        if not self._capitals.startswith(octets, self._at):
             return False
         self._at += len(octets)
         return True
@@ -83,9 +96,7 @@ class Cursor:
 
     def space(self) -> None:
         """Read the space between two arguments; several of them are taken too."""
-        self.need(b" ")
-        while self.take(b" "):
-            pass
+        self.match(_SPACES, "' '")
 
     def match(self, pattern: re.Pattern[bytes], what: str) -> bytes:
         """Read what a pattern matches."""
@@ -116,17 +127,14 @@ class Cursor:
 
     def sequence_set(self) -> SequenceSet:
         """Read a sequence set, or ``$`` for what the last search saved."""
-        end = self._at
-        line = self._line
-        while end < len(line) and line[end] not in b" )":
-            end += 1
-        found, self._at = line[self._at : end], end
+        begin = self._at
+        found = self.match(_SET, "")
         if found.count(b",") >= _MOST_RANGES:
             raise Malformed(f"a set has {_MOST_RANGES} ranges at the most")
         try:
             return SequenceSet.parse(found)
         except ValueError:
-            self._at -= len(found)
+            self._at = begin
             raise self.expected("a sequence set such as 1:5,7,9:*") from None
 
     def string(self) -> bytes:
@@ -136,7 +144,7 @@ class Cursor:
         if LITERAL.match(self._line, self._at) is None or self._index + 1 >= len(self._pieces):
             raise self.expected("a quoted string or a literal")
         literal = self._pieces[self._index + 1]
-        self._index, self._at = self._index + 2, 0
+        self._stand_at(self._index + 2)
         return literal
 
     def astring(self, pattern: re.Pattern[bytes] = _ASTRING) -> bytes:

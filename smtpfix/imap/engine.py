@@ -27,6 +27,7 @@ _ENABLED: Final = {"CONDSTORE": "CONDSTORE", "IMAP4REV2": "IMAP4rev2", "UTF8=ACC
 """What ENABLE knows, and how it is written."""
 _KEEPS_NUMBERS: Final = frozenset(("FETCH", "STORE", "SEARCH", "SORT"))
 """The commands in whose answers no EXPUNGE may be (section 7.5.1); with UIDs there may."""
+_DONE: Final = Ok("done")
 _MOST_ID: Final = 60
 """Strings of an ID command: 30 pairs (RFC 2971 section 3.3)."""
 
@@ -34,7 +35,7 @@ _MOST_ID: Final = 60
 def _noop(state: State, cursor: Cursor) -> folders.Answer:  # noqa: ARG001 - a handler
     cursor.end()
     yield b""
-    return Ok("done")
+    return _DONE
 
 
 def _id(state: State, cursor: Cursor) -> folders.Answer:  # noqa: ARG001 - as above

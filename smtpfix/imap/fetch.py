@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from smtpfix.mail.mailbox import Entry
 from smtpfix.mail.stored import SEEN
 
-from .items import Item, Section
+from .items import Section, Wanted
 from .message_text import root_of
 from .refusals import Refused
 from .structure import body_structure, chosen_fields, envelope, header, message_in, part_at, span, without_encoding
@@ -27,64 +27,36 @@ _SHORT: Final = 500
 class Fetch:
     """One FETCH command."""
 
-    def __init__(self, state: State, items: Sequence[Item], *, uid: bool) -> None:
+    def __init__(self, state: State, wanted: Wanted) -> None:
         self._state = state
-        names = {item.name for item in items}
-        if uid and "UID" not in names:
-            items = [Item("UID"), *items]
-        self._items = items
-        self._has_flags = "FLAGS" in names
-        self._has_modseq = "MODSEQ" in names
-        self._marks = not state.selected.read_only and any(
-            isinstance(item, Section) and not item.peeks for item in items
-        )
+        self._wanted = wanted
+        self._marks = wanted.marks and not state.selected.read_only
 
-    def of(self, number: int, entry: Entry) -> Iterator[Piece]:
-        """Yield the answer for one message. Raises `Refused`, before anything is yielded."""
-        state = self._state
+    def of(self, number: int, entry: Entry) -> Sequence[Piece]:
+        """Return the answer for one message. Raises `Refused`."""
+        state, wanted = self._state, self._wanted
         marked = False
         if self._marks and not entry.is_seen and state.selected.mailbox.holds(entry):
             state.set_flags(entry, entry.flags | {SEEN})
             marked = True
         text, pieces = b"* %d FETCH (" % number, list[Piece]()
-        for place, item in enumerate(self._items):
-            if place:
-                text += b" "
-            if isinstance(item, Section):
+        for item in wanted.items:
+            if (write := _FACTS.get(item.name)) is not None:
+                text += write(state, entry)
+            elif not isinstance(item, Section):
+                text += _structure(item.name, entry)
+            else:
                 text, octets = self._section(text, item, entry)
                 if octets is not None:
                     pieces += (text, octets)
                     text = b""
-            else:
-                text += self._fact(item.name, entry)
-        if marked and not self._has_flags:
-            text += b" FLAGS " + state.written_flags(entry)
-        if marked and "CONDSTORE" in state.enabled and not self._has_modseq:  # RFC 7162 section 3.2
-            text += b" MODSEQ (%d)" % entry.modseq
-        yield from pieces
-        yield text + b")\r\n"
-
-    def _fact(self, name: str, entry: Entry) -> bytes:
-        if name == "UID":
-            return b"UID %d" % entry.uid
-        if name == "FLAGS":
-            return b"FLAGS " + self._state.written_flags(entry)
-        if name == "INTERNALDATE":
-            return b"INTERNALDATE " + internal_date(entry.date)
-        if name == "RFC822.SIZE":
-            return b"RFC822.SIZE %d" % entry.size
-        if name == "MODSEQ":
-            return b"MODSEQ (%d)" % entry.modseq
-        if name == "SAVEDATE":
-            return b"SAVEDATE " + internal_date(entry.saved)
-        cache = entry.mail.cache
-        if name not in cache:
-            root = root_of(entry)
-            extended = name == "BODYSTRUCTURE"
-            shown = envelope(root) if name == "ENVELOPE" else body_structure(root, extended=extended)
-            cache[name] = b"%b %b" % (name.encode(), shown)
-        found: bytes = cache[name]
-        return found
+                text += b" "
+        if marked and not wanted.has_flags:
+            text += b"FLAGS %b " % state.written_flags(entry)
+        if marked and "CONDSTORE" in state.enabled and not wanted.has_modseq:  # RFC 7162 section 3.2
+            text += b"MODSEQ (%d) " % entry.modseq
+        pieces.append(text[:-1] + b")\r\n")
+        return pieces
 
     def _section(self, text: bytes, item: Section, entry: Entry) -> tuple[bytes, memoryview | None]:
         """Return the text up to an item's octets, and these where they are of the message and not few."""
@@ -106,6 +78,28 @@ class Fetch:
         if begin is None or len(octets) <= _SHORT:
             return text + literal(bytes(octets)), None
         return text + b"{%d}\r\n" % len(octets), octets
+
+
+_FACTS: Final[dict[str, Callable[[State, Entry], bytes]]] = {
+    "UID": lambda _, entry: b"UID %d " % entry.uid,
+    "FLAGS": lambda state, entry: b"FLAGS %b " % state.written_flags(entry),
+    "INTERNALDATE": lambda _, entry: b"INTERNALDATE %b " % internal_date(entry.date),
+    "RFC822.SIZE": lambda _, entry: b"RFC822.SIZE %d " % len(entry.mail.content),
+    "MODSEQ": lambda _, entry: b"MODSEQ (%d) " % entry.modseq,
+    "SAVEDATE": lambda _, entry: b"SAVEDATE %b " % internal_date(entry.saved),
+}
+"""How a message's items are written, a space behind each; the others are read off its octets, once."""
+
+
+def _structure(name: str, entry: Entry) -> bytes:
+    """Write ENVELOPE, BODY or BODYSTRUCTURE, and a space behind it."""
+    cache = entry.mail.cache
+    if name not in cache:
+        root = root_of(entry)
+        shown = envelope(root) if name == "ENVELOPE" else body_structure(root, extended=name == "BODYSTRUCTURE")
+        cache[name] = b"%b %b " % (name.encode(), shown)
+    found: bytes = cache[name]
+    return found
 
 
 def _found(item: Section, entry: Entry) -> tuple[int | None, memoryview | None]:

@@ -1,10 +1,11 @@
-"""`Item` and `Section`: what a FETCH command requests (RFC 9051 section 6.4.5)."""
+"""`Wanted`: what a FETCH command requests (RFC 9051 section 6.4.5), an `Item` or `Section` each."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from .cursor import Cursor, Malformed
 from .writing import astring, in_parentheses
@@ -20,9 +21,14 @@ _SECTIONS: Final = {"RFC822": "", "RFC822.HEADER": "HEADER", "RFC822.TEXT": "TEX
 _FACTS: Final = frozenset(
     ("UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE", "MODSEQ", "SAVEDATE")
 )
+_NEEDS: Final = {"BINARY[": "BINARY", "BINARY.SIZE[": "BINARY", "SAVEDATE": "SAVEDATE"}
+"""The capability of which an item is part."""
 _DEEPEST: Final = 60
 """Numbers of a section; messages are not taken apart so deep."""
 _MOST_ITEMS: Final = 100
+MOST_MODSEQ: Final = 2**63 - 1
+_USUAL: Final = 200
+"""Octets of what a client asks for that is remembered: it asks the same of one message after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,56 @@ class Section(Item):
     """``BINARY``, or ``BINARY.SIZE``, where the transfer encoding goes (section 6.4.5.1)."""
 
 
-def read_items(cursor: Cursor) -> list[Item]:
-    """Read what FETCH asks for: a macro, one item, or several in parentheses."""
+class Wanted(NamedTuple):
+    """What one command requests of each of its messages."""
+
+    items: tuple[Item, ...]
+    since: int | None
+    """The mod-sequence that a message has to be above (RFC 7162 section 3.1.4.1); None takes all."""
+    has_flags: bool
+    has_modseq: bool
+    marks: bool
+    """Whether it marks the messages as seen."""
+    needs: tuple[str, ...]
+    """What the server must not hide."""
+
+
+def read_wanted(cursor: Cursor, *, uid: bool) -> Wanted:
+    """Read what FETCH requests, up to the end of the command; UID FETCH requests the UIDs too."""
+    usual = cursor.short_rest(_USUAL)
+    return _wanted(cursor, uid=uid) if usual is None else _remembered(usual, uid=uid)
+
+
+@lru_cache(maxsize=128)
+def _remembered(octets: bytes, *, uid: bool) -> Wanted:
+    return _wanted(Cursor((octets,)), uid=uid)
+
+
+def _wanted(cursor: Cursor, *, uid: bool) -> Wanted:
+    items = _read_items(cursor)
+    since: int | None = None
+    if not cursor.is_at_end:
+        cursor.space()
+        cursor.need(b"(CHANGEDSINCE ")
+        since = cursor.number(most=MOST_MODSEQ)
+        cursor.need(b")")
+        items.append(Item("MODSEQ"))
+    cursor.end()
+    names = [item.name for item in items]
+    if uid and "UID" not in names:
+        items.insert(0, Item("UID"))
+    return Wanted(
+        tuple(items),
+        since,
+        has_flags="FLAGS" in names,
+        has_modseq="MODSEQ" in names,
+        marks=any(isinstance(item, Section) and not item.peeks for item in items),
+        needs=tuple(_NEEDS[name] for name in names if name in _NEEDS),
+    )
+
+
+def _read_items(cursor: Cursor) -> list[Item]:
+    """Read a macro, one item, or several in parentheses."""
     if cursor.stands(b"("):
         items = cursor.listed(lambda: _read_item(cursor))
         if not 0 < len(items) <= _MOST_ITEMS:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from smtpfix.mail.mailbox import Entry, Mailbox, known_flags
@@ -11,7 +13,7 @@ from smtpfix.rules.status import Ok
 
 from .cursor import Cursor, Malformed
 from .fetch import Fetch
-from .items import Item, Section, read_items
+from .items import MOST_MODSEQ, read_wanted
 from .refusals import Refused
 from .sets import SequenceSet, compact
 
@@ -21,35 +23,53 @@ if TYPE_CHECKING:
 
 TURN: Final = b""
 """What is yielded where nothing is to be said, and others may have their turn."""
-_MOST_MODSEQ: Final = 2**63 - 1
 _MOST_FLAGS: Final = 100
 """Flags of one command, and keywords of one message."""
 _LONGEST_KEYWORD: Final = 200
+_FETCHED: Final = Ok("fetched")
 
 
-def chosen(state: State, wanted: SequenceSet, *, uid: bool) -> list[tuple[int, Entry]]:
-    """Return the messages of a set with their sequence numbers.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Messages, oldest first, with their sequence numbers.
+
+    The pairs are made one by one: as a list, those of a large mailbox would have Python's garbage collector go through
+    all that is in memory.
+    """
+
+    numbers: Sequence[int]
+    entries: Sequence[Entry]
+
+    def __iter__(self) -> Iterator[tuple[int, Entry]]:
+        return zip(self.numbers, self.entries, strict=True)
+
+
+def chosen(state: State, wanted: SequenceSet, *, uid: bool) -> Chosen:
+    """Return the messages of a set.
 
     A sequence number that there is not is BAD; a UID that there is not is nothing (section 6.4.9).
     """
     entries = state.selected.entries
+    numbers: Sequence[int]
     if wanted.is_saved:
-        return [(number, entry) for number, entry in enumerate(entries, 1) if entry.uid in state.saved]
-    if uid:
-        uids = wanted.ranges(entries[-1].uid if entries else 1)
-        found: list[tuple[int, Entry]] = []
-        for low, high in zip(uids.lows, uids.highs, strict=True):
-            first, end = bisect_left(entries, low, key=_uid), bisect_right(entries, high, key=_uid)
-            found += enumerate(entries[first:end], first + 1)
-        return found
-    numbers = wanted.ranges(len(entries))
-    if numbers.highest > len(entries) or not entries:
-        raise Malformed(f"there are {len(entries)} messages")
-    return [
-        (number, entries[number - 1])
-        for low, high in zip(numbers.lows, numbers.highs, strict=True)
-        for number in range(low, high + 1)
-    ]
+        numbers = [number for number, entry in enumerate(entries, 1) if entry.uid in state.saved]
+    else:
+        if uid:
+            uids = wanted.runs(entries[-1].uid if entries else 1)
+            runs = [_numbers(entries, low, high) for low, high in uids]
+        else:
+            runs = [range(low, high + 1) for low, high in wanted.runs(len(entries))]
+            if not entries or runs[-1].stop - 1 > len(entries):
+                raise Malformed(f"there are {len(entries)} messages")
+        numbers = runs[0] if len(runs) == 1 else list(chain.from_iterable(runs))
+    return Chosen(numbers, [entries[number - 1] for number in numbers])
+
+
+def _numbers(entries: list[Entry], low: int, high: int) -> range:
+    """Return the sequence numbers of the UIDs from `low` to `high`."""
+    first = bisect_left(entries, low, key=_uid)
+    end = bisect_right(entries, high, first, min(first + high - low + 1, len(entries)), key=_uid)
+    return range(first + 1, end + 1)
 
 
 def _uid(entry: Entry) -> int:
@@ -74,30 +94,19 @@ def _writable(state: State) -> Mailbox:
 
 def fetch(state: State, cursor: Cursor, *, uid: bool) -> Answer:
     """FETCH, section 6.4.5; with ``(CHANGEDSINCE n)`` as in RFC 7162 section 3.1.4.1."""
-    wanted = _set_of(cursor)
-    items = read_items(cursor)
-    since: int | None = None
-    if not cursor.is_at_end:
-        cursor.space()
-        cursor.need(b"(CHANGEDSINCE ")
-        since = cursor.number(most=_MOST_MODSEQ)
-        cursor.need(b")")
-        items.append(Item("MODSEQ"))
-    cursor.end()
-    for item in items:
-        if isinstance(item, Section) and item.binary:
-            state.need("BINARY")
-        elif item.name == "SAVEDATE":
-            state.need("SAVEDATE")
-    found = chosen(state, wanted, uid=uid)
-    if any(item.name == "MODSEQ" for item in items):
+    numbers = _set_of(cursor)
+    wanted = read_wanted(cursor, uid=uid)
+    for capability in wanted.needs:
+        state.need(capability)
+    found = chosen(state, numbers, uid=uid)
+    if wanted.has_modseq:
         yield from use_modseq(state)
-    yield from state.new_keywords(entry for _, entry in found)
-    one = Fetch(state, items, uid=uid)
+    yield from state.new_keywords(found.entries)
+    one, since = Fetch(state, wanted), wanted.since
     for number, entry in found:
         if since is None or entry.modseq > since:
             yield from one.of(number, entry)
-    return Ok("fetched")
+    return _FETCHED
 
 
 def use_modseq(state: State) -> Iterator[bytes]:
@@ -116,7 +125,7 @@ def store(state: State, cursor: Cursor, *, uid: bool) -> Answer:
     wanted = _set_of(cursor)
     since: int | None = None
     if cursor.take(b"(UNCHANGEDSINCE "):
-        since = cursor.number(most=_MOST_MODSEQ)
+        since = cursor.number(most=MOST_MODSEQ)
         cursor.need(b")")
         cursor.space()
     sign = b"+" if cursor.take(b"+") else b"-" if cursor.take(b"-") else b""
@@ -138,7 +147,7 @@ def store(state: State, cursor: Cursor, *, uid: bool) -> Answer:
             failed.append(entry.uid if uid else number)
             continue
         state.set_flags(entry, _changed(entry.flags, sign, flags))
-        yield from state.new_keywords(iter((entry,)))
+        yield from state.new_keywords((entry,))
         shown = [] if is_silent else [b"FLAGS " + state.written_flags(entry)]
         if uid or state.is_rev2:
             shown.append(b"UID %d" % entry.uid)
@@ -186,7 +195,7 @@ def copy(state: State, cursor: Cursor, *, uid: bool) -> Answer:
     wanted = _set_of(cursor)
     target = state.mailbox(cursor.astring(), "TRYCREATE")
     cursor.end()
-    entries = [entry for _, entry in chosen(state, wanted, uid=uid)]
+    entries = chosen(state, wanted, uid=uid).entries
     check_room(state, entries)
     present = [entry for entry in entries if state.selected.mailbox.holds(entry)]
     copies = state.selected.mailbox.copy(present, target)
@@ -200,7 +209,7 @@ def move(state: State, cursor: Cursor, *, uid: bool) -> Answer:
     target = state.mailbox(cursor.astring(), "TRYCREATE")
     cursor.end()
     mailbox = _writable(state)
-    entries = [entry for _, entry in chosen(state, wanted, uid=uid) if mailbox.holds(entry)]
+    entries = [entry for entry in chosen(state, wanted, uid=uid).entries if mailbox.holds(entry)]
     copies = mailbox.move(entries, target, state.source)
     if code := _copy_code(state, target, entries, copies):
         yield b"* OK [%b] moved\r\n" % code.encode()
@@ -226,7 +235,7 @@ def _copy_code(state: State, target: Mailbox, entries: list[Entry], copies: list
 def expunge(state: State, cursor: Cursor, *, uid: bool) -> Answer:
     """EXPUNGE, section 6.4.3; UID EXPUNGE takes only those of a set, section 6.4.9."""
     mailbox, wanted = _writable_or_refused(state, cursor, uid=uid)
-    entries = mailbox.entries if wanted is None else [entry for _, entry in chosen(state, wanted, uid=True)]
+    entries = mailbox.entries if wanted is None else chosen(state, wanted, uid=True).entries
     mailbox.remove([entry for entry in entries if entry.is_deleted], "EXPUNGE", state.source)
     yield TURN
     return Ok("expunged")

@@ -9,6 +9,7 @@ from typing import Final, Self
 
 MOST: Final = 4_294_967_295
 """The highest number there is: 32 bits (section 4.2)."""
+_DIGITS: Final = len(str(MOST))
 _STAR: Final = 0
 """Stands for ``*`` until it is known what that is."""
 
@@ -29,18 +30,30 @@ class SequenceSet:
             return cls((), is_saved=True)
         ends = []
         for one in octets.split(b","):
-            low, colon, high = one.partition(b":")
-            ends.append((_number(low), _number(high if colon else low)))
+            first, colon, last = one.partition(b":")
+            number = _number(first)
+            ends.append((number, _number(last) if colon else number))
         return cls(tuple(ends))
 
-    def ranges(self, highest: int) -> Ranges:
-        """Return what is meant where ``*`` is `highest`; it is in the set even where the other end is above it."""
+    def runs(self, highest: int) -> list[tuple[int, int]]:
+        """Return both ends of each range, in order and apart, where ``*`` is `highest`.
+
+        It is in the set even where the other end is above it.
+        """
+        meant = [_in_order(one or highest, other or highest) for one, other in self.ends]
+        if len(meant) == 1:
+            return meant
         found: list[tuple[int, int]] = []
-        for low, high in sorted(_in_order(one or highest, other or highest) for one, other in self.ends):
+        for low, high in sorted(meant):
             if found and low <= found[-1][1] + 1:
                 found[-1] = (found[-1][0], max(high, found[-1][1]))
             else:
                 found.append((low, high))
+        return found
+
+    def ranges(self, highest: int) -> Ranges:
+        """Return the same, to ask for one number after the other."""
+        found = self.runs(highest)
         return Ranges(tuple(low for low, _ in found), tuple(high for _, high in found))
 
 
@@ -55,18 +68,14 @@ class Ranges:
         place = bisect_right(self.lows, number) - 1
         return place >= 0 and number <= self.highs[place]
 
-    @property
-    def highest(self) -> int:
-        """The highest number; 0 where there is none."""
-        return self.highs[-1] if self.highs else 0
-
 
 def _number(octets: bytes) -> int:
     if octets == b"*":
         return _STAR
-    if not octets.isdigit() or octets[:1] == b"0" or len(octets) > len(str(MOST)) or int(octets) > MOST:
+    number = int(octets) if octets.isdigit() and len(octets) <= _DIGITS else 0
+    if not 0 < number <= MOST or octets.startswith(b"0"):
         raise ValueError(octets)
-    return int(octets)
+    return number
 
 
 def _in_order(one: int, other: int) -> tuple[int, int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from smtpfix.mail.accounts import Account
@@ -152,10 +153,7 @@ class State:
 
     def written_flags(self, entry: Entry) -> bytes:
         """Write a message's flags in parentheses."""
-        flags = sorted(entry.flags)
-        if not self.is_rev2 and entry in self.selected.recent:
-            flags.append("\\Recent")
-        return in_parentheses(flag.encode("utf-8", "surrogateescape") for flag in flags)
+        return _written_flags(entry.flags, is_recent=entry in self.selected.recent and not self.is_rev2)
 
     def wrote(self, entry: Entry, begin: int, end: int) -> None:
         """Note that octets of a message were written to the client, which may have read all of it by now."""
@@ -191,16 +189,17 @@ class State:
             yield b"* %d EXISTS\r\n" % update.exists
             if not self.is_rev2:
                 yield b"* %d RECENT\r\n" % len(self.view.recent)
-        yield from self.new_keywords(entry for _, entry in update.changed)
+        yield from self.new_keywords([entry for _, entry in update.changed])
         with_modseq = "CONDSTORE" in self.enabled
         for number, entry in update.changed:
             uid = b" UID %d" % entry.uid if with_modseq or self.is_rev2 else b""
             modseq = b" MODSEQ (%d)" % entry.modseq if with_modseq else b""
             yield b"* %d FETCH (FLAGS %b%b%b)\r\n" % (number, self.written_flags(entry), uid, modseq)
 
-    def new_keywords(self, entries: Iterator[Entry]) -> Iterator[bytes]:
+    def new_keywords(self, entries: Iterable[Entry]) -> Iterator[bytes]:
         """Yield which flags there are, if any of these messages has a keyword that the client was not told of."""
-        found = {flag for entry in entries for flag in entry.flags if not flag.startswith("\\")}
+        used = {entry.flags for entry in entries}  # most messages have the same ones
+        found = {flag for flags in used for flag in flags if not flag.startswith("\\")}
         if found - self.keywords:
             self.keywords |= found
             yield b"* FLAGS %b\r\n" % self.known_flags
@@ -210,6 +209,12 @@ class State:
         """All flags of the selected mailbox, in parentheses."""
         flags = (*SYSTEM_FLAGS, *sorted(self.keywords))
         return in_parentheses(flag.encode("utf-8", "surrogateescape") for flag in flags)
+
+
+@lru_cache(maxsize=64)
+def _written_flags(flags: frozenset[str], *, is_recent: bool) -> bytes:
+    written = sorted(flags) + ["\\Recent"] * is_recent
+    return in_parentheses(flag.encode("utf-8", "surrogateescape") for flag in written)
 
 
 def _announced(octets: bytes, at: int, count: int) -> int:

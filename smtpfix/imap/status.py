@@ -80,11 +80,11 @@ Condition: TypeAlias = Ok | No | Bad
 
 def tagged(status: Status, tag: bytes = b"*") -> bytes:
     """Write a response: to the command of this tag, or unasked; BYE and a continuation request have none."""
+    words = status.words.encode("utf-8", "surrogateescape")
     if isinstance(status, GoOn):  # whose space stands also without a text
-        return b"+ %b\r\n" % status.words.encode("utf-8", "surrogateescape")
+        return b"+ %b\r\n" % words
     first = b"*" if isinstance(status, Bye) else tag
-    words = " ".join(filter(None, (status.word, status.words)))
-    return b"%b %b\r\n" % (first, words.encode("utf-8", "surrogateescape"))
+    return b"%b %b%b%b\r\n" % (first, status.word.encode("ascii"), b" " if words else b"", words)
 
 
 def parse_status(text: str) -> Status | None:

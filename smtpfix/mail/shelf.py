@@ -83,8 +83,9 @@ class Mail:
     @property
     def body_at(self) -> int:
         """Where the body begins; the content's length where there is none."""
-        end = self.content.find(b"\r\n\r\n")
-        return 2 if self.content.startswith(b"\r\n") else len(self.content) if end < 0 else end + 4
+        content = self.content
+        end = content.find(b"\r\n\r\n")
+        return 2 if content.startswith(b"\r\n") else len(content) if end < 0 else end + 4
 
     def read(self, date: datetime) -> CapturedMessage:
         """Return what it says; whoever was not sent has an envelope of what its headers say."""

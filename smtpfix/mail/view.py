@@ -186,12 +186,14 @@ class Reader:
         no body.
         """
         mail = entry.mail
-        size = len(mail.content)
-        body = mail.body_at if mail.body_at < size else 0
+        size, body = len(mail.content), mail.body_at
+        if body == size:
+            body = 0
         begin, end = max(begin, body), size if end is None else min(end, size)
         if end < begin or (begin == end and size):
             return False
-        spans = _joined([*self._spans.pop(mail, ()), (begin, end)])
+        earlier = self._spans.pop(mail, None)
+        spans = [(begin, end)] if earlier is None else _joined([*earlier, (begin, end)])
         if spans[0][0] <= body and spans[0][1] >= size:
             mail.retrievals += 1
             return True

@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from smtpfix.conversation.conversation import Conversation
-from smtpfix.record.session import Retrieval
 from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Kind
 from smtpfix.rules.action import Action, Answer
@@ -285,8 +284,8 @@ class Pop3Conversation(Conversation[Answer]):
         if more < 0:
             end = max(min(end, len(reply.body or b"") + more), 0)
         if drop.reader.wrote(entry, 0, end):
-            in_tls = self.channel.in_tls
-            self.recorder.retrieved(Retrieval(self.login.user or "", "INBOX", entry.uid, entry.size, in_tls))
+            octets = len(entry.mail.content)
+            self.recorder.retrieved(self.login.user or "", "INBOX", entry.uid, octets, in_tls=self.channel.in_tls)
 
     def _close(self) -> None:
         """Let go of the maildrop."""

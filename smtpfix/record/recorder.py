@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from smtpfix.tls.facts import Alerts, TLSFailure, TLSInfo
     from smtpfix.wire.proxy_header import ProxyHeader
 
-    from .session import AuthAttempts, Retrieval, Retrievals, Session
+    from .session import AuthAttempts, Retrievals, Session
 _MOST_INJECTED: Final = 65_536
 """Octets of what came after STARTTLS that a session keeps."""
 _EVENT: Final = 60
@@ -226,13 +226,13 @@ class Recorder:
     def client_hello(self, hello: ClientHello | bytes | None) -> None:
         self._hello = hello
 
-    def retrieved(self, retrieval: Retrieval) -> None:
-        """Record that a message was written out whole."""
+    def retrieved(self, user: str, folder: str, uid: int, octets: int, *, in_tls: bool) -> None:
+        """Record that a message was written out whole: a `Retrieval`."""
         if self.retrievals is None:
             from .session import Retrievals  # noqa: PLC0415 - few clients read mail
 
             self.retrievals = Retrievals()
-        self.retrievals.append(retrieval)
+        self.retrievals.append((user, folder, uid, octets, in_tls))
 
     def note(self, text: str) -> None:
         """Record something that happened beside the commands."""
@@ -281,7 +281,7 @@ class Recorder:
     def session(self) -> Session:
         """Return the session as it stands now."""
         from .said import Transcript  # noqa: PLC0415 - most tests look at messages alone
-        from .session import Session  # noqa: PLC0415 - as above
+        from .session import Retrieval, Session  # noqa: PLC0415 - as above
 
         events = self.events
         last = events[-1].at if events else 0.0
@@ -306,7 +306,7 @@ class Recorder:
             proxy=self.proxy,
             xclient=self.xclient,
             truncated=self._truncated,
-            retrievals=() if self.retrievals is None else tuple(self.retrievals),
+            retrievals=() if self.retrievals is None else tuple(Retrieval(*fields) for fields in self.retrievals),
             _reading=self._reading,
         )
 
