@@ -345,6 +345,7 @@ def _measure(work: Callable[[str], object], source: str, begin: str) -> None:
             raise AssertionError(f"{begin!r}, {unit!r} again and again: {error}") from None
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("source", "begin", "unit"),
     [
