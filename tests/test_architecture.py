@@ -11,11 +11,13 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 import smtpfix
+from smtpfix import certs
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -98,13 +100,28 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-@functools.cache
-def tree(name: str) -> ast.Module:
-    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
-
-
 def is_for_type_checkers(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+@functools.cache
+def outline(name: str) -> tuple[str, tuple[tuple[ast.Import | ast.ImportFrom, bool], ...]]:
+    """Return a module's docstring and its import statements, each with whether only type checkers see it.
+
+    Nothing else is kept: the trees of all modules would be in the way of every garbage collection of later tests.
+    """
+    found = []
+
+    def look(nodes: Iterable[ast.AST], *, only_for_checkers: bool) -> None:
+        for node in nodes:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                found.append((node, only_for_checkers))
+            elif isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
+                look(ast.iter_child_nodes(node), only_for_checkers=only_for_checkers or is_for_type_checkers(node))
+
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    look(tree.body, only_for_checkers=False)
+    return ast.get_docstring(tree) or "", tuple(found)
 
 
 @functools.cache
@@ -112,12 +129,13 @@ def imported(name: str, *, when_running: bool = False) -> frozenset[str]:
     """Return what a module imports, also for checkers: ``smtpfix.policy.mode.Mode``, ``os``, …."""
     inside = ["smtpfix", *filter(None, name.split("."))]
     package = inside if MODULES[name].name == "__init__.py" else inside[:-1]
-    skipped = [node for node in ast.walk(tree(name)) if when_running and is_for_type_checkers(node)]
     found = set()
-    for node in {*ast.walk(tree(name))}.difference(*(ast.walk(block) for block in skipped)):
+    for node, only_for_checkers in outline(name)[1]:
+        if only_for_checkers and when_running:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = package[: len(package) - node.level + 1] if node.level else []
             origin = ".".join([*base, *filter(None, [node.module])])
             found |= {f"{origin}.{alias.name}" for alias in node.names}
@@ -181,9 +199,9 @@ def test_every_dependency_has_its_importer():
 
 @pytest.mark.once
 def test_a_module_opens_with_a_sentence_on_what_it_is_for():
-    for path in (*MODULES.values(), ROOT / "certs" / "__init__.py"):
-        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        assert docstring.partition("\n")[0].endswith("."), path
+    for name in MODULES:
+        assert outline(name)[0].partition("\n")[0].endswith("."), name
+    assert (certs.__doc__ or "").partition("\n")[0].endswith(".")
 
 
 def test_all_is_sorted():
@@ -192,7 +210,7 @@ def test_all_is_sorted():
 
 def test_every_public_name_is_where_type_checkers_see_it():
     seen = set()
-    for block in filter(is_for_type_checkers, tree("").body):
+    for block in filter(is_for_type_checkers, ast.parse(MODULES[""].read_text(encoding="utf-8")).body):
         for node in block.body:
             home = importlib.import_module(f"smtpfix.{node.module}")
             for alias in node.names:

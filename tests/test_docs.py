@@ -19,8 +19,8 @@ PAGES = {
     for path in (*map(ROOT.joinpath, AT_THE_TOP), *(ROOT / "docs").glob("*.md"))
 }
 
-MARKS = {"README.md": (), "frameworks.md": (pytest.mark.once,)}
-"""What is not marked slow. The frameworks are the extra ``samples``, which not every environment of ``.ci/run`` has."""
+MARKS = {"README.md": ()}
+"""What is marked neither slow nor once. What the other pages show has tests of its own, under every Python."""
 
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTS = re.compile(r"\n\nIt prints:\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -69,7 +69,7 @@ def write_examples(page: str, folder: Path) -> int:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(name, marks=MARKS.get(name, (pytest.mark.slow,)))
+        pytest.param(name, marks=MARKS.get(name, (pytest.mark.slow, pytest.mark.once)))
         for name, text in PAGES.items()
         if FENCE.search(text)
     ],

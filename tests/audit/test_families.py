@@ -14,7 +14,7 @@ from smtpfix.audit.family import compare, documented, load_family
 from smtpfix.audit.result import Flag, Grade, Outcome, Verdict
 from smtpfix.cli import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]  # how audits run is test_auditing's, under every Python
 
 CLIENTS = Path(__file__).parent / "clients"
 CREDENTIALS = "ann:s3cret-word"

@@ -23,7 +23,7 @@ import pytest
 from smtpfix import Verdict, audit_client
 from smtpfix.audit.result import Flag, Outcome
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]  # how audits run is test_auditing's, under every Python
 
 DELIVERED = multiprocessing.get_context("fork").Value("b", 0)
 """Whether the first run of an audit has come to its end; the runs' processes share it."""

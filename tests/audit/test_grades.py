@@ -12,7 +12,7 @@ import pytest
 from smtpfix import Flag, Verdict, audit_client
 from smtpfix.audit.result import Grade, Outcome
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]  # how audits run is test_auditing's, under every Python
 
 CREDENTIALS = ("ann", "s3cret-word")
 IDS = (

@@ -11,7 +11,7 @@ from smtpfix.audit.result import Outcome
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.policy.scenario import GROUPS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]  # how audits run is test_auditing's, under every Python
 
 OF_RULES = GROUPS[2:]
 CREDENTIALS = ("ann", "s3cret-word")

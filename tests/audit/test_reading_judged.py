@@ -10,7 +10,8 @@ from test_reading import MODULES, PATIENCE, Servers, findings, reader
 from smtpfix import Verdict
 from smtpfix.audit.result import Outcome
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_logged")]
+# How audits run is test_auditing's and test_reading's, under every Python.
+pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.usefixtures("nothing_logged")]
 
 CLIENTS = MODULES["imap"]
 

@@ -16,7 +16,8 @@ from smtpfix.audit.result import DeclaredMode, Outcome
 from smtpfix.policy.catalogue_files import load_scenario
 from smtpfix.record.transcript import Kind
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nothing_logged")]
+# How audits run is test_auditing's and test_reading's, under every Python.
+pytestmark = [pytest.mark.slow, pytest.mark.once, pytest.mark.usefixtures("nothing_logged")]
 
 CLIENTS = Path(__file__).parent / "clients"
 USERS = {"ann": "s3cret"}

@@ -388,65 +388,61 @@ def test_a_mode_is_declared_by_its_name(child):
 # Markers that make no sense
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("marker", "message"),
-    [
-        ('"expird"', "smtp_scenarios: expected ids of scenarios or groups, got 'expird'; did you mean 'expired'?"),
-        ('"certificate"', "*or groups, got 'certificate'; did you mean 'certificates'?"),
-        ('["good"]', "*expected ids of scenarios or groups, got ?'good'?"),
-        ("5", "*expected ids of scenarios or groups, got 5"),
-        (
-            '"good", mode="startls"',
-            "*mode: expected one of plain, * (did you mean 'starttls'?), got 'startls'",
-        ),
-        (
-            '"plain-on-tls-port", mode="starttls"',
-            "*'plain-on-tls-port' cannot be shown in mode starttls, only in implicit-tls; set mode=",
-        ),
-        (
-            '"tls", mode="plain"',
-            "*'tls' cannot be shown in mode plain, only in starttls, tls-required, implicit-tls; *",
-        ),
-        ('"cn-only", accepts="cn-only"', """*accepts: expected a set of ids, such as {"cn-only"}, got 'cn-only'"""),
-        ('"cn-only", refuses=None', "*refuses: expected a set of ids, such as *, got None"),
-        ('"cn-only", accepts={"cn-onl"}', "*accepts: expected ids of scenarios, got 'cn-onl'; did you mean 'cn-only'?"),
-        ('"cn-only", accepts={"lax", "cn-only"}', "*accepts: expected ids of scenarios, got 'lax'*"),
-        ('"expired", refuses={"expired"}', "*refuses: every careful client refuses 'expired'; take it out"),
-        ('"good", accepts={"good"}', "*accepts: every careful client accepts 'good'; take it out"),
-        ('"modes", accepts={"plain"}', "*accepts: every careful client accepts 'plain'; take it out"),
-        (
-            '"cn-only", accepts={"cn-only"}, refuses={"cn-only"}',
-            "*'cn-only' is in both accepts and refuses; take it out of one",
-        ),
-        (
-            '"good", accepts={"expired"}',
-            "*accepts: this marker does not select expired; take it out, or declare it for a whole class or module *",
-        ),
-        (
-            '"tls", mode="implicit-tls", accepts={"tls-on-plain-port"}',
-            "*accepts: this marker does not select tls-on-plain-port; *",
-        ),
-        ('"good", certificate="expired"', "*certificate is what the scenarios set, got 'expired'; name the scenario *"),
-        ('"good", scenario="tls10-only"', "*scenario is what the scenarios set, got 'tls10-only'; name the scenario *"),
-        (
-            '"good", usres={"ann": "s3cret"}',
-            "*Policy has no field 'usres' (did you mean *); there are mode, users, *",
-        ),
-        ("", "a test with smtp_scenario needs the marker smtp_scenarios(...) with ids of scenarios, or with groups: *"),
-    ],
+NO_SENSE = (
+    ('"expird"', "smtp_scenarios: expected ids of scenarios or groups, got 'expird'; did you mean 'expired'?"),
+    ('"certificate"', "*or groups, got 'certificate'; did you mean 'certificates'?"),
+    ('["good"]', "*expected ids of scenarios or groups, got ?'good'?"),
+    ("5", "*expected ids of scenarios or groups, got 5"),
+    (
+        '"good", mode="startls"',
+        "*mode: expected one of plain, * (did you mean 'starttls'?), got 'startls'",
+    ),
+    (
+        '"plain-on-tls-port", mode="starttls"',
+        "*'plain-on-tls-port' cannot be shown in mode starttls, only in implicit-tls; set mode=",
+    ),
+    (
+        '"tls", mode="plain"',
+        "*'tls' cannot be shown in mode plain, only in starttls, tls-required, implicit-tls; *",
+    ),
+    ('"cn-only", accepts="cn-only"', """*accepts: expected a set of ids, such as {"cn-only"}, got 'cn-only'"""),
+    ('"cn-only", refuses=None', "*refuses: expected a set of ids, such as *, got None"),
+    ('"cn-only", accepts={"cn-onl"}', "*accepts: expected ids of scenarios, got 'cn-onl'; did you mean 'cn-only'?"),
+    ('"cn-only", accepts={"lax", "cn-only"}', "*accepts: expected ids of scenarios, got 'lax'*"),
+    ('"expired", refuses={"expired"}', "*refuses: every careful client refuses 'expired'; take it out"),
+    ('"good", accepts={"good"}', "*accepts: every careful client accepts 'good'; take it out"),
+    ('"modes", accepts={"plain"}', "*accepts: every careful client accepts 'plain'; take it out"),
+    (
+        '"cn-only", accepts={"cn-only"}, refuses={"cn-only"}',
+        "*'cn-only' is in both accepts and refuses; take it out of one",
+    ),
+    (
+        '"good", accepts={"expired"}',
+        "*accepts: this marker does not select expired; take it out, or declare it for a whole class or module *",
+    ),
+    (
+        '"tls", mode="implicit-tls", accepts={"tls-on-plain-port"}',
+        "*accepts: this marker does not select tls-on-plain-port; *",
+    ),
+    ('"good", certificate="expired"', "*certificate is what the scenarios set, got 'expired'; name the scenario *"),
+    ('"good", scenario="tls10-only"', "*scenario is what the scenarios set, got 'tls10-only'; name the scenario *"),
+    (
+        '"good", usres={"ann": "s3cret"}',
+        "*Policy has no field 'usres' (did you mean *); there are mode, users, *",
+    ),
+    ("", "a test with smtp_scenario needs the marker smtp_scenarios(...) with ids of scenarios, or with groups: *"),
 )
-def test_a_marker_that_makes_no_sense_is_a_collection_error_that_names_the_test_and_what_is_right(
-    child, marker, message
-):
-    result = child(f"""
-    @pytest.mark.smtp_scenarios({marker})
-    def test_it(smtp_scenario):
-        pass
-    """)
-    result.assert_outcomes(errors=1)
-    (name,) = {line.partition(".py::")[0] for line in result.outlines if ".py::test_it: " in line}
-    result.stdout.fnmatch_lines([f"*ERROR collecting {name}.py*", f"{name}.py::test_it: {message}"])
+"""Markers that make no sense, each with what its error says."""
+
+
+def test_a_marker_that_makes_no_sense_is_a_collection_error_that_names_the_test_and_what_is_right(child, pytester):
+    for number, (marker, _) in enumerate(NO_SENSE):
+        code = f"import pytest\n@pytest.mark.smtp_scenarios({marker})\ndef test_it(smtp_scenario): pass\n"
+        pytester.path.joinpath(f"test_{number}.py").write_text(code, encoding="utf-8")
+    result = child("")
+    result.assert_outcomes(errors=len(NO_SENSE))
+    for number, (_, message) in enumerate(NO_SENSE):
+        result.stdout.fnmatch_lines([f"*ERROR collecting test_{number}.py*", f"test_{number}.py::test_it: {message}"])
     assert "Traceback" not in str(result.stdout)
     assert "scenarios.py" not in str(result.stdout)
 

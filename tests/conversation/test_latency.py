@@ -97,6 +97,7 @@ WHERE = {
 CASES = [(name, policy) for name in CORPUS for policy in WHERE.get(name, ("plain",))]
 
 
+@pytest.mark.once  # what Python's own parsers cost is tests/mail/test_cost.py's
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "policy"), CASES)
 def test_no_input_holds_the_loop_thread_up(start_smtp_server, wire, longest_step, name, policy):

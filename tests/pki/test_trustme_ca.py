@@ -64,7 +64,7 @@ def test_the_root_and_its_intermediate_are_trustme_s_and_the_leaf_is_not(made):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key_type", ["ecdsa", "rsa"])
+@pytest.mark.parametrize("key_type", ["ecdsa", pytest.param("rsa", marks=pytest.mark.once)])
 def test_every_issuer_of_the_catalogue_is_trustme_s_unless_it_is_listed(made, key_type):
     found = {}
     with Authority(key_type=key_type) as authority:

@@ -202,6 +202,7 @@ def test_a_client_with_a_certificate_of_the_authority_is_served_unless_another_i
     assert found == ((0, None) if served else (None, "TLSV1_ALERT_UNKNOWN_CA"))
 
 
+@pytest.mark.once  # under every Python, it is ECDSA keys
 @pytest.mark.slow
 @every_scenario
 def test_with_rsa_keys_the_outcomes_are_the_same(rsa_authority, scenario_id):

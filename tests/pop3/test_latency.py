@@ -38,6 +38,7 @@ ATTACKS = {
 POLICY = Pop3Policy(users={"ann": "x"})
 
 
+@pytest.mark.once  # what Python's own parsers cost is tests/mail/test_cost.py's
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_no_client_holds_the_loop_thread_up(start_pop3_server, longest_step, name):

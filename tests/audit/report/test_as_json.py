@@ -192,9 +192,12 @@ def test_a_moment_is_written_in_utc():
     assert from_json(to_json(dataclasses.replace(SMALL, started=naive))).started == naive.replace(tzinfo=UTC)
 
 
+SMALL_TEXT, EVERYTHING_TEXT = to_json(SMALL), to_json(EVERYTHING)
+
+
 def changed(*path, to=None):
     """Return a file's text in which one value is another, or is gone."""
-    values = json.loads(to_json(EVERYTHING))
+    values = json.loads(EVERYTHING_TEXT)
     inside = values
     for step in path[:-1]:
         inside = inside[step]
@@ -246,10 +249,10 @@ JSON = st.recursive(
     max_leaves=4,
 )
 PATHS = [
-    *(("findings", 0, name) for name in json.loads(to_json(SMALL))["findings"][0]),
-    *(("findings", 0, "run", name) for name in json.loads(to_json(SMALL))["findings"][0]["run"]),
+    *(("findings", 0, name) for name in json.loads(SMALL_TEXT)["findings"][0]),
+    *(("findings", 0, "run", name) for name in json.loads(SMALL_TEXT)["findings"][0]["run"]),
     *(("declaration", name) for name in ("mode", "trust", "user")),
-    *((name,) for name in json.loads(to_json(SMALL))),
+    *((name,) for name in json.loads(SMALL_TEXT)),
 ]
 
 
@@ -258,7 +261,7 @@ PATHS = [
 @example(path=("started",), value="0001-01-01T00:00:00+23:00")
 @example(path=("findings", 0, "outcome"), value={})
 def test_whatever_stands_in_a_file_it_is_read_or_refused_with_its_path(path, value):
-    values = json.loads(to_json(SMALL))
+    values = json.loads(SMALL_TEXT)
     inside = values
     for step in path[:-1]:
         inside = inside[step]
