@@ -9,7 +9,7 @@ import asyncio
 import concurrent.futures
 import functools
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from smtpfix.clock import monotonic
@@ -158,11 +158,10 @@ class Serving:
     def _open(self) -> None:
         self._door = Door(self._loop, self._listening, self._welcome, self._turn_away)
 
-    def _welcome(self, connected: socket.socket, peer: Address) -> Coroutine[Any, Any, object]:
-        """Return what makes a connection of a socket: the loop's own coroutine, without one of ours around it."""
+    def _welcome(self, peer: Address) -> Channel:
         channel = self.new_channel()
         channel.peer = peer
-        return self._loop.connect_accepted_socket(lambda: channel, connected)
+        return channel
 
     def _turn_away(self, connected: socket.socket, peer: Address) -> None:
         """Tell a client for which there is no room, and record that it was here."""

@@ -11,10 +11,12 @@ import functools
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from smtpfix.clock import monotonic
+
+from .socket_transport import SocketTransport
 
 try:
     import resource
@@ -44,19 +46,20 @@ class Door:
         self,
         loop: asyncio.AbstractEventLoop,
         listening: Sequence[socket.socket],
-        welcome: Callable[[socket.socket, Address], Coroutine[Any, Any, object]],
+        welcome: Callable[[Address], asyncio.BufferedProtocol],
         turn_away: Callable[[socket.socket, Address], None],
     ) -> None:
-        """Open it: `welcome` makes a connection of what was accepted, `turn_away` says what is said to one too many."""
+        """Open it: `welcome` returns the protocol of a client, `turn_away` says what is said to one too many."""
         self._loop = loop
         self._listening = tuple(listening)
         self._welcome = welcome
         self._turn_away = turn_away
         self._most = _most()
+        self._is_plain = isinstance(loop, asyncio.SelectorEventLoop)
         self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
         self._accepting: list[asyncio.Task[None]] = []
-        self.arriving: dict[asyncio.Task[object], socket.socket] = {}
-        """Connections that are accepted and not there yet."""
+        self.arriving: dict[asyncio.Task[Any], socket.socket] = {}
+        """Connections that are accepted and not there yet, on an event loop of another kind than asyncio's own."""
         self._unsaid = 0
         self._said = -_QUIET
         for one in listening:
@@ -83,7 +86,7 @@ class Door:
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(_AT_ONCE):
             try:
-                self._take(*listening.accept())
+                connected, peer = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:  # EMFILE, ENFILE, ENOBUFS, ENOMEM: whoever has it all will let go of some
@@ -91,6 +94,7 @@ class Door:
                 self._loop.remove_reader(listening)
                 self._resting[listening] = self._loop.call_later(_REST, self._open, listening)
                 return
+            self._take(connected, peer)
 
     async def _accept_each(self, listening: socket.socket) -> None:  # pragma: no cover - Windows
         while True:
@@ -103,7 +107,11 @@ class Door:
                 self._turn_away(connected, client_address(peer))
             self._warn(f"turned a client away: {self._most} file descriptors are in use, the rest is not for clients")
             return
-        arrival = self._loop.create_task(self._welcome(connected, client_address(peer)))
+        protocol = self._welcome(client_address(peer))
+        if self._is_plain:
+            SocketTransport(self._loop, connected, protocol).begin()
+            return
+        arrival = self._loop.create_task(self._loop.connect_accepted_socket(lambda: protocol, connected))
         self.arriving[arrival] = connected
         arrival.add_done_callback(self.arriving.pop)
 

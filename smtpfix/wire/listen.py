@@ -116,6 +116,7 @@ def _listen_on(family: int, address: str, port: int, *, shared: bool = False) ->
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # connections inherit both
         opened.bind((address, port))
         opened.listen(_BACKLOG)
         opened.setblocking(False)
