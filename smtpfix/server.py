@@ -477,7 +477,7 @@ class Server(Ruled, Configuring, WithAccounts, Generic[PolicyT_co]):
         )
         self._is_closing = self._is_closed = False
         self._serving = Serving(self._protocol, service, self.sessions, self._watch)
-        self._serving.listen(sockets, self._channel)
+        self._serving.listen(sockets, LOOP_THREAD.doorkeeper, self._channel)
         if self.is_reported:
             RUNNING.add(self)
         return self

@@ -21,7 +21,7 @@ from smtpfix.record.recorder import RecordedServer, Recorder
 from smtpfix.record.session_end import SessionEnd
 from smtpfix.record.transcript import Event, Kind
 from smtpfix.wire.channel import Channel, Listener
-from smtpfix.wire.door import Address, Door, server_address
+from smtpfix.wire.door import Address, Door, Doorkeeper, server_address
 
 from .conversation import Conversation
 from .protocol import ServedProtocol
@@ -80,11 +80,12 @@ class Serving:
 
     # From any thread
 
-    def listen(self, sockets: list[socket.socket], channel: Callable[[Attach], Channel]) -> None:
-        """Serve whoever connects to these sockets, each on a channel of this kind."""
+    def listen(self, sockets: list[socket.socket], keeper: Doorkeeper, channel: Callable[[Attach], Channel]) -> None:
+        """Serve whoever connects to these sockets, which the loop's own keeper watches, each on a channel."""
         self.new_channel = functools.partial(channel, self._attach)
         self._listening = sockets
-        self._loop.call_soon_threadsafe(self._open)
+        self._door = Door(keeper, sockets, self._welcome, self._turn_away)
+        self._door.open()
 
     def switch(self, service: Service) -> None:
         """Serve whoever connects from now on by another service, which has the `Closing` of this one."""
@@ -143,9 +144,14 @@ class Serving:
         os.close(nowhere)
 
     def _begin_close(self, *, graceful: bool) -> concurrent.futures.Future[None]:
+        assert self._door is not None  # noqa: S101 - who closes has listened
         closed: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.service.closing.has_begun = True
-        self._loop.call_soon_threadsafe(self._shut_down, closed, graceful)
+        if self._door.close_unused():  # there is nothing that the loop's thread would have to end
+            self._closed = closed
+            closed.set_result(None)
+        else:
+            self._loop.call_soon_threadsafe(self._shut_down, closed, graceful)
         return closed
 
     # In the loop thread
@@ -154,9 +160,6 @@ class Serving:
         self.service = service
         self._recorded = _recorded(self._protocol, service.policy)
         self._pause = min(self._pause, _pause(service.policy))  # earlier sessions may be on a shorter leash
-
-    def _open(self) -> None:
-        self._door = Door(self._loop, self._listening, self._welcome, self._turn_away)
 
     def _welcome(self, peer: Address) -> Channel:
         channel = self.new_channel()

@@ -10,7 +10,9 @@ import contextlib
 import functools
 import logging
 import os
+import selectors
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -39,31 +41,94 @@ _LOCAL: Final = "local"
 _log: Final = logging.getLogger("smtpfix")
 
 
+class Doorkeeper:
+    """Watches the sockets of a loop's servers until their first client comes; any thread may add and take away some.
+
+    A loop is told of sockets in its own thread only. For a server to which nobody connects, that was most of its cost:
+    two threads taking turns, twice. So the loop watches one selector, and that watches the sockets.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin for a loop that does not run yet."""
+        self.loop = loop
+        self.can_watch = False
+        """Whether it can; not on Windows, where selectors cannot be watched."""
+        self._lock = threading.Lock()
+        self._selector = selectors.DefaultSelector()
+        with contextlib.suppress(AttributeError, NotImplementedError):
+            loop.add_reader(self._selector.fileno(), self._look)
+            self.can_watch = True
+
+    def watch(self, listening: socket.socket, knock: Callable[[socket.socket], None]) -> None:
+        """Have this called in the loop's thread, with the socket, as long as a client waits there."""
+        with self._lock:
+            self._selector.register(listening, selectors.EVENT_READ, knock)
+
+    def forget(self, listening: socket.socket) -> None:
+        """Watch it no longer; one more call may be on its way."""
+        with self._lock:
+            self._selector.unregister(listening)
+
+    def close(self) -> None:
+        """Watch nothing any more; in the loop's thread, at its end."""
+        if self.can_watch:
+            self.loop.remove_reader(self._selector.fileno())
+        self._selector.close()
+
+    def _look(self) -> None:
+        with self._lock:
+            found = self._selector.select(0)
+        for key, _ in found:
+            key.data(key.fileobj)
+
+
 class Door:
-    """One server's, in its loop's thread."""
+    """One server's, in its loop's thread; until its first client comes, in any thread."""
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        keeper: Doorkeeper,
         listening: Sequence[socket.socket],
         welcome: Callable[[Address], asyncio.BufferedProtocol],
         turn_away: Callable[[socket.socket, Address], None],
     ) -> None:
-        """Open it: `welcome` returns the protocol of a client, `turn_away` says what is said to one too many."""
-        self._loop = loop
+        """`welcome` returns the protocol of a client, `turn_away` says what is said to one too many."""
+        self._keeper = keeper
+        self._loop = keeper.loop
         self._listening = tuple(listening)
         self._welcome = welcome
         self._turn_away = turn_away
         self._most = _most()
-        self._is_plain = isinstance(loop, asyncio.SelectorEventLoop)
+        self._is_plain = isinstance(keeper.loop, asyncio.SelectorEventLoop)
         self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
         self._accepting: list[asyncio.Task[None]] = []
         self.arriving: dict[asyncio.Task[Any], socket.socket] = {}
         """Connections that are accepted and not there yet, on an event loop of another kind than asyncio's own."""
         self._unsaid = 0
         self._said = -_QUIET
-        for one in listening:
-            self._open(one)
+        self._lock = threading.Lock()
+        """For whoever is first: the first client, or who closes."""
+        self._is_used = self._is_closed = False
+
+    def open(self) -> None:
+        """Accept from now on; from any thread."""
+        if self._keeper.can_watch:
+            for one in self._listening:
+                self._keeper.watch(one, self._begin)
+        else:  # pragma: no cover - Windows
+            self._is_used = True
+            for one in self._listening:
+                self._loop.call_soon_threadsafe(self._open, one)
+
+    def close_unused(self) -> bool:
+        """Listen no more if no client has come, for good, and return whether that is so; from any thread."""
+        with self._lock:
+            if not self._is_used and not self._is_closed:
+                self._is_closed = True
+                for one in self._listening:
+                    self._keeper.forget(one)
+                    one.close()
+            return self._is_closed
 
     def close(self) -> None:
         """Accept nothing more; what has been accepted arrives all the same."""
@@ -75,6 +140,17 @@ class Door:
             with contextlib.suppress(NotImplementedError):
                 self._loop.remove_reader(one)
             one.close()
+
+    def _begin(self, knocked_at: socket.socket) -> None:
+        """Let the first client in, and have the loop watch the sockets itself, which costs each client less."""
+        with self._lock:
+            if self._is_used or self._is_closed:
+                return
+            self._is_used = True
+        for one in self._listening:
+            self._keeper.forget(one)
+            self._open(one)
+        self._accept(knocked_at)
 
     def _open(self, listening: socket.socket) -> None:
         self._resting.pop(listening, None)

@@ -12,6 +12,7 @@ from smtpfix.clock import monotonic
 from smtpfix.forked import tell_in_child
 
 from .channel import Reads
+from .door import Doorkeeper
 
 _QUIET_ROUNDS: Final = 5
 """Rounds of the loop without any event after which it has caught up; accepting a connection takes three."""
@@ -40,6 +41,7 @@ class LoopThread:
         self._holders = 0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._doorkeeper: Doorkeeper | None = None
         self.reads = Reads()
 
     def forked(self) -> None:
@@ -51,7 +53,8 @@ class LoopThread:
         with self._lock:
             if self._loop is None:
                 self._loop = self._new_loop()
-                self._thread = threading.Thread(target=_run, args=(self._loop,), name="smtpfix", daemon=True)
+                self._doorkeeper = keeper = Doorkeeper(self._loop)
+                self._thread = threading.Thread(target=_run, args=(self._loop, keeper), name="smtpfix", daemon=True)
                 self._thread.start()
             self._holders += 1
             return self._loop
@@ -63,7 +66,7 @@ class LoopThread:
             if self._holders or self._loop is None or self._thread is None:
                 return
             loop, thread = self._loop, self._thread
-            self._loop = self._thread = None
+            self._loop = self._thread = self._doorkeeper = None
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_STOP_BOUND)
 
@@ -75,6 +78,12 @@ class LoopThread:
             yield
         finally:
             self._new_loop = before
+
+    @property
+    def doorkeeper(self) -> Doorkeeper:
+        """What watches listening sockets for whoever holds it."""
+        assert self._doorkeeper is not None  # noqa: S101 - who asks holds it
+        return self._doorkeeper
 
     @property
     def is_current(self) -> bool:
@@ -113,7 +122,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
+def _run(loop: asyncio.AbstractEventLoop, doorkeeper: Doorkeeper) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
@@ -122,6 +131,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
             loop.run_forever()
     finally:
         asyncio.set_event_loop(None)
+        doorkeeper.close()
         loop.close()
 
 

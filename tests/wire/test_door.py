@@ -10,10 +10,12 @@ import smtplib
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from smtpfix import Server
 from smtpfix.wire.door import Door
 
 pytestmark = pytest.mark.slow
@@ -186,6 +188,22 @@ class Loop:
         return Arrival()
 
 
+class Keeper:
+    """A doorkeeper of such a loop."""
+
+    can_watch = True
+
+    def __init__(self):
+        self.loop = Loop()
+        self.watched = {}
+
+    def watch(self, listening, knock):
+        self.watched[listening] = knock
+
+    def forget(self, listening):
+        del self.watched[listening]
+
+
 class Arrival:
     def add_done_callback(self, _callback):
         pass
@@ -209,13 +227,18 @@ class Listening:
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 def test_a_server_that_cannot_accept_rests_and_tries_again_with_one_warning(caplog, number):
     """Instead of being called again and again by a loop that finds a connection waiting."""
-    loop = Loop()
+    keeper = Keeper()
+    loop = keeper.loop
     with socket.socket() as connected:
         listening = Listening(*[OSError(number, "no room")] * 3, connected, BlockingIOError())
-        door = Door(loop, [listening], lambda peer: peer, None)
-        for _ in range(3):
-            callback, arguments = loop.readers[listening]
-            callback(*arguments)
+        door = Door(keeper, [listening], lambda peer: peer, None)
+        door.open()
+        keeper.watched[listening](listening)
+        assert keeper.watched == {}
+        for attempt in range(3):
+            if attempt:
+                callback, arguments = loop.readers[listening]
+                callback(*arguments)
             assert loop.readers == {}
             ((again, with_it),) = loop.later
             loop.later.clear()
@@ -224,15 +247,49 @@ def test_a_server_that_cannot_accept_rests_and_tries_again_with_one_warning(capl
         callback(*arguments)
         assert loop.arrived == [(("192.0.2.1", 4000), connected)]
         assert (listening.given, loop.later) == ([], [])
+        assert not door.close_unused()
         door.close()
         assert loop.readers == {}
     assert len(caplog.records) == 1
 
 
 def test_a_door_that_closes_while_it_rests_stays_closed():
-    loop, listening = Loop(), Listening(OSError(errno.EMFILE, "no room"))
-    door = Door(loop, [listening], None, None)
-    callback, arguments = loop.readers[listening]
-    callback(*arguments)
+    keeper, listening = Keeper(), Listening(OSError(errno.EMFILE, "no room"))
+    door = Door(keeper, [listening], None, None)
+    door.open()
+    keeper.watched[listening](listening)
     door.close()
-    assert (loop.readers, loop.later) == ({}, [])
+    assert (keeper.loop.readers, keeper.loop.later) == ({}, [])
+
+
+def test_a_door_that_closed_before_the_loop_heard_its_first_client_lets_nobody_in():
+    keeper, listening = Keeper(), Listening()
+    door = Door(keeper, [listening], None, None)
+    door.open()
+    knock = keeper.watched[listening]
+    assert door.close_unused()
+    assert keeper.watched == {}
+    knock(listening)  # accepting would fail: there is nothing to accept
+    assert keeper.loop.readers == {}
+
+
+def test_servers_start_and_close_in_many_threads_while_clients_come_to_some():
+    def use(number, errors):
+        try:
+            for round_ in range(30):
+                with Server() as server:
+                    if (number + round_) % 2:
+                        with server.client() as client:
+                            client.noop()
+                        assert len(server.sessions) == 1
+                assert not server.is_running
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test has to know
+            errors.append(error)
+
+    errors = []
+    threads = [threading.Thread(target=use, args=(number, errors)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
