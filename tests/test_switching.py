@@ -6,6 +6,7 @@ import contextlib
 import imaplib
 import poplib
 import smtplib
+import socket
 import ssl
 import threading
 import warnings
@@ -118,6 +119,30 @@ def test_a_session_keeps_the_policy_and_the_scenarios_rules_that_it_began_with(r
             server.off(always)
             assert b"of the test" not in early.vrfy("ann")[1] + late.vrfy("ann")[1]
     assert server.fired(always) == 2
+
+
+def test_a_switch_holds_for_clients_that_are_accepted_in_the_same_turn(smtp_authority):
+    """What a client hears before others are let in may be what somebody switches upon."""
+    waiting = []
+
+    class Observer:
+        def session_started(self, server, session):
+            if session.number == 1:
+                waiting.extend(socket.create_connection((server.host, server.port), 5) for _ in range(2))
+            elif session.number == 2:
+                server.switch(Policy(hostname="new.smtpfix.test"))
+
+        def message_captured(self, server, message): ...
+
+        def session_ended(self, server, session): ...
+
+    with Server(authority=smtp_authority, observer=Observer()) as server, plain_client(server) as first:
+        greetings = []
+        for client in waiting:
+            with client, client.makefile("rb") as said:
+                greetings.append(said.readline())
+        assert first.noop()[0] == 250
+    assert [b"new.smtpfix.test" in greeting for greeting in greetings] == [False, True]
 
 
 @pytest.mark.parametrize("kind", ["id", "policy"])

@@ -53,6 +53,13 @@ class Watch(NamedTuple):
     """Is told each event of a session, by its number, where somebody reads along."""
 
 
+class _InForce(NamedTuple):
+    """What holds for whoever connects; one value, so that a switch in another thread is never seen in part."""
+
+    service: Service
+    recorded: RecordedServer
+
+
 class Serving:
     """One server's, from its start on; not started again."""
 
@@ -60,7 +67,7 @@ class Serving:
         self, protocol: ServedProtocol, service: Service, sessions: History, watch: Watch | None = None
     ) -> None:
         policy = service.policy
-        self.service = service
+        self._in_force = _InForce(service, _recorded(protocol, policy))
         self.conversations: set[Conversation[Any]] = set()
         """Those that are not over."""
         self.new_channel: Callable[[], Channel]
@@ -70,7 +77,6 @@ class Serving:
         self._watch = watch
         self._unknown: set[Conversation[Any]] = set()
         """Those whose client a proxy has still to name, and the watch has not heard of."""
-        self._recorded = _recorded(protocol, policy)
         self._pause = _pause(policy)
         self._loop = service.loop
         self._listening: list[socket.socket] = []
@@ -89,7 +95,13 @@ class Serving:
 
     def switch(self, service: Service) -> None:
         """Serve whoever connects from now on by another service, which has the `Closing` of this one."""
-        self._loop.call_soon_threadsafe(self._use, service)  # before whatever connects after this
+        self._pause = min(self._pause, _pause(service.policy))  # earlier sessions may be on a shorter leash
+        self._in_force = _InForce(service, _recorded(self._protocol, service.policy))
+
+    @property
+    def service(self) -> Service:
+        """By which whoever connects now is served."""
+        return self._in_force.service
 
     def close(self, *, graceful: bool = False) -> None:
         """Stop listening and end every session, once. Raises `TimeoutError` after `CLOSE_BOUND`.
@@ -156,11 +168,6 @@ class Serving:
 
     # In the loop thread
 
-    def _use(self, service: Service) -> None:
-        self.service = service
-        self._recorded = _recorded(self._protocol, service.policy)
-        self._pause = min(self._pause, _pause(service.policy))  # earlier sessions may be on a shorter leash
-
     def _welcome(self, peer: Address) -> Channel:
         channel = self.new_channel()
         channel.peer = peer
@@ -169,11 +176,12 @@ class Serving:
     def _turn_away(self, connected: socket.socket, peer: Address) -> None:
         """Tell a client for which there is no room, and record that it was here."""
         here = server_address(connected.getsockname())
-        recorder = self._new_recorder(peer, here)
+        service, recorded = self._in_force
+        recorder = self._new_recorder(recorded, peer, here)
         self._sessions.add(recorder)
         if self._watch is not None:
             self._watch.started(recorder.session())
-        if words := self.service.turning_away(recorder):
+        if words := service.turning_away(recorder):
             recorder.add(Kind.SERVER, words)
         recorder.note("turned away: there are too few file descriptors for more connections (RLIMIT_NOFILE)")
         recorder.finish(SessionEnd.REFUSED)
@@ -184,8 +192,9 @@ class Serving:
         connected.send(words)
 
     def _attach(self, channel: Channel) -> Conversation[Any]:
-        recorder = self._new_recorder(channel.address("peername"), channel.address("sockname"))
-        conversation = self._protocol.conversation(self.service, channel, recorder, self._ended)
+        service, recorded = self._in_force
+        recorder = self._new_recorder(recorded, channel.address("peername"), channel.address("sockname"))
+        conversation = self._protocol.conversation(service, channel, recorder, self._ended)
         self._sessions.add(recorder)
         self.conversations.add(conversation)
         if self._closed is not None:  # it came too late
@@ -200,13 +209,13 @@ class Serving:
                 self._begun(conversation, self._watch)
         return conversation
 
-    def _new_recorder(self, peer: Address, here: Address) -> Recorder:
+    def _new_recorder(self, recorded: RecordedServer, peer: Address, here: Address) -> Recorder:
         number = self._sessions.next_number()
         if self._watch is None or self._watch.said is None:
-            return Recorder(self._recorded, number, peer, here)
+            return Recorder(recorded, number, peer, here)
         from smtpfix.record.telling import TellingRecorder  # noqa: PLC0415 - few servers have somebody who reads along
 
-        return TellingRecorder(self._watch.said, self._recorded, number, peer, here)
+        return TellingRecorder(self._watch.said, recorded, number, peer, here)
 
     def _begun(self, conversation: Conversation[Any], watch: Watch) -> None:
         """Tell the watch of a session; one that it cannot bear ends at once."""
