@@ -107,14 +107,15 @@ class Door:
         self._unsaid = 0
         self._said = -_QUIET
         self._lock = threading.Lock()
-        """For whoever is first: the first client, or who closes."""
+        """For whoever is first: who opens, the first client, or who closes."""
         self._is_used = self._is_closed = False
 
     def open(self) -> None:
         """Accept from now on; from any thread."""
         if self._keeper.can_watch:
-            for one in self._listening:
-                self._keeper.watch(one, self._begin)
+            with self._lock:  # who knocks at the first one has to wait until all are watched
+                for one in self._listening:
+                    self._keeper.watch(one, self._begin)
         else:  # pragma: no cover - Windows
             self._is_used = True
             for one in self._listening:

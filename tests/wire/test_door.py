@@ -224,6 +224,28 @@ class Listening:
         pass
 
 
+def test_a_client_that_knocks_while_a_door_opens_waits_until_all_of_it_is_open():
+    """A socket that is shared with others, as those of workers are, may have clients before it is watched."""
+
+    class Hasty(Keeper):
+        knocking = None
+
+        def watch(self, listening, knock):
+            super().watch(listening, knock)
+            if self.knocking is None:
+                self.knocking = threading.Thread(target=knock, args=(listening,))
+                self.knocking.start()
+                self.knocking.join(0.05)  # it cannot end: what it waits for is that the door is open
+
+    keeper = Hasty()
+    listening = [Listening(BlockingIOError()) for _ in range(2)]
+    door = Door(keeper, listening, lambda peer: peer, None)
+    door.open()
+    keeper.knocking.join(5)
+    assert keeper.watched == {}
+    assert [*keeper.loop.readers] == listening
+
+
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 def test_a_server_that_cannot_accept_rests_and_tries_again_with_one_warning(caplog, number):
     """Instead of being called again and again by a loop that finds a connection waiting."""
