@@ -20,7 +20,10 @@ PAGES = {
 }
 
 MARKS = {"README.md": ()}
-"""What is marked neither slow nor once. What the other pages show has tests of its own, under every Python."""
+"""What is marked neither slow nor once. What the other pages show has tests of its own, under every Python.
+
+Those with frameworks need the extra ``samples``, which not every environment of ``.ci/run`` has.
+"""
 
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTS = re.compile(r"\n\nIt prints:\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)

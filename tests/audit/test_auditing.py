@@ -60,6 +60,7 @@ def test_smtplib_that_verifies_is_authenticated_with_the_gap_of_the_common_name(
     assert result.is_complete
 
 
+@pytest.mark.once  # beside the audit above, which runs under every Python
 def test_smtplib_that_never_looks_at_the_common_name_is_authenticated():
     def deliver(target):
         context = ssl.create_default_context(cafile=target.ca_file)

@@ -19,7 +19,6 @@ from smtpfix.cli.certs import HERE, VERIFY_CODES
 from smtpfix.cli.export import WriteOptions
 from smtpfix.errors import InvalidValueError
 from smtpfix.pki import decode, der, stores
-from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue import markdown
 from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.scenario import GROUPS
@@ -33,9 +32,9 @@ needs_keytool = pytest.mark.skipif(KEYTOOL is None, reason="there is no keytool"
 
 
 @pytest.fixture(scope="module")
-def authority():
-    with Authority() as made:
-        yield made
+def authority(smtp_authority):
+    """Return the one of the whole run, which issues the catalogue once."""
+    return smtp_authority
 
 
 @pytest.fixture

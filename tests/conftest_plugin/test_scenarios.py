@@ -596,7 +596,7 @@ def test_async_tests_await_the_check(pytester, mode):
 
 
 @pytest.mark.slow
-def test_it_survives_xdist_failures_and_skips_included(pytester):
+def test_it_survives_xdist_failures_and_skips_included(pytester, monkeypatch):
     pytester.makepyfile(
         CLIENT
         + """
@@ -605,7 +605,8 @@ def test_client(smtp_scenario):
     smtp_scenario.check(careless)
 """
     )
-    result = pytester.runpytest_subprocess("-p", "no:asyncio", "-n", "2")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # loading all others takes most of three processes' time
+    result = pytester.runpytest_subprocess("-p", "xdist.plugin", "-p", "smtpfix.conftest_plugin", "-n", "2")
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines("*scenario not-yet-valid: the client should have refused, and delivered")
 

@@ -30,7 +30,7 @@ from smtpfix.policy.catalogue_files import load_scenario, scenario_ids
 from smtpfix.policy.certificate_profile import CertificateProfile
 from smtpfix.policy.place import Place
 
-PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("::1",))
+PLACE = Place("localhost", "mx.smtpfix.test", "127.0.0.1", ("localhost", "::1"))
 ELSEWHERE = Place("localhost", "mx.example.org", "127.0.0.1", ("::1",))
 GOOD = load_scenario("good")
 KINDS = {"ecdsa": ec.EllipticCurvePrivateKey, "rsa": rsa.RSAPrivateKey}
@@ -288,11 +288,11 @@ def test_an_authority_of_somebody_s_own_may_stand_in_the_directory(tmp_path, key
 # Nothing outlives what is above it
 
 
-def test_no_certificate_of_the_catalogue_outlives_its_issuer_unless_it_is_about_that():
+def test_no_certificate_of_the_catalogue_outlives_its_issuer_unless_it_is_about_that(smtp_authority):
     found = []
-    with Authority() as authority, warnings.catch_warnings(action="ignore"):  # of odd serial numbers
+    with warnings.catch_warnings(action="ignore"):  # of odd serial numbers
         for name in scenario_ids("certificates"):
-            path = authority.chain(load_scenario(name), PLACE).path
+            path = smtp_authority.chain(load_scenario(name), PLACE).path
             ends = [issued.certificate.not_valid_after_utc for issued in path]
             found += [name] if ends != sorted(ends) else []
     assert found == ["expired-intermediate", "expired-root"]

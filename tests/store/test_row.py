@@ -106,7 +106,7 @@ def test_html_takes_time_that_grows_with_its_length(unit):
         text = unit * (size // len(unit))
         return lambda: html_text(text)
 
-    assert_linear(prepare, 200_000, clear=0.01)
+    assert_linear(prepare, 50_000, clear=0.0025)
 
 
 def test_what_is_stored_is_bounded_whatever_comes():
