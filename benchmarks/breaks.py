@@ -762,8 +762,8 @@ BREAKS: Final = (
     ),
     Break(
         "conftest_plugin",
-        "for marker in reversed(list(item.iter_markers(protocol))):",
-        "for marker in item.iter_markers(protocol):",
+        "for marker in reversed(markers):",
+        "for marker in markers:",
         "the marker of a module overrides that of a test",
     ),
     Break(

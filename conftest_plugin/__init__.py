@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from smtpfix.server import Server
     from smtpfix.smtp.policy import Policy
 
+    from .servers import Starter
+
 SERVERS: pytest.StashKey[list[Server]] = pytest.StashKey()
 """A test's own servers."""
 PASSED: pytest.StashKey[bool] = pytest.StashKey()
@@ -105,13 +107,18 @@ def smtp_authority() -> Iterator[Authority]:
 
 
 @pytest.fixture(scope="session")
-def _smtp_loop_thread() -> Iterator[None]:
-    """Keep the servers' thread between tests: starting it costs more than starting a server."""
+def _smtp_servers(pytestconfig: pytest.Config) -> Iterator[Starter]:
+    """Return what starts servers for tests, and keep their thread: starting it costs more than starting a server."""
     from smtpfix.wire.loop import LOOP_THREAD  # noqa: PLC0415 - not before it is asked for
 
+    from .servers import Starter  # noqa: PLC0415 - as above
+
+    starter = Starter()
+    pytestconfig.pluginmanager.register(starter)
     LOOP_THREAD.hold()
-    yield
+    yield starter
     LOOP_THREAD.release()
+    pytestconfig.pluginmanager.unregister(starter)
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +133,7 @@ def smtp_policy() -> Policy:
 
 
 @pytest.fixture(scope="session")
-def smtp_server_factory(request: pytest.FixtureRequest, _smtp_loop_thread: None) -> Iterator[StartServer]:
+def smtp_server_factory(request: pytest.FixtureRequest, _smtp_servers: Starter) -> Iterator[StartServer]:
     """Return a function that starts a server for many tests. The server closes at the end of the run.
 
     Use it in fixtures of your own, in any scope: ``smtp_server_factory("implicit-tls", users={"ann": "s3cret"})`` or
@@ -139,9 +146,7 @@ def smtp_server_factory(request: pytest.FixtureRequest, _smtp_loop_thread: None)
 
 
 @pytest.fixture
-def start_smtp_server(
-    request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_thread: None
-) -> Iterator[StartServer]:
+def start_smtp_server(smtp_policy: Policy, _smtp_servers: Starter) -> Iterator[StartServer]:
     """Return a function that starts a server. The server closes after the test.
 
     ``start_smtp_server("implicit-tls", users={"ann": "s3cret"})`` starts from `smtp_policy` and the ``smtp`` marker,
@@ -149,18 +154,14 @@ def start_smtp_server(
     ``start_smtp_server(Policy(...))`` from the policy that you pass. To have several servers share one inbox, pass the
     same ``inbox=`` to each.
     """
-    from .servers import starting  # noqa: PLC0415 - not before it is asked for
-
-    with starting(request, "smtp", smtp_policy) as start:
+    with _smtp_servers.starting("smtp", smtp_policy) as start:
         yield start
 
 
 @pytest.fixture
-def smtp_server(request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_thread: None) -> Iterator[Server]:
+def smtp_server(smtp_policy: Policy, _smtp_servers: Starter) -> Iterator[Server]:
     """Return a running server that belongs to this test alone: its inbox has no messages from other tests."""
-    from .servers import starting  # noqa: PLC0415 - not before it is asked for
-
-    with starting(request, "smtp", smtp_policy) as start:
+    with _smtp_servers.starting("smtp", smtp_policy) as start:
         yield start()
 
 
@@ -173,26 +174,20 @@ def pop3_policy() -> Pop3Policy:
 
 
 @pytest.fixture
-def start_pop3_server(
-    request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None
-) -> Iterator[StartReader]:
+def start_pop3_server(pop3_policy: Pop3Policy, _smtp_servers: Starter) -> Iterator[StartReader]:
     """Return a function that starts a POP3 server. The server closes after the test.
 
     ``start_pop3_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of `pop3_policy`;
     ``start_pop3_server(Pop3Policy(...))`` replaces it. All servers of the test share one inbox and one authority.
     """
-    from .servers import starting  # noqa: PLC0415 - not before it is asked for
-
-    with starting(request, "pop3", pop3_policy) as start:
+    with _smtp_servers.starting("pop3", pop3_policy) as start:
         yield start
 
 
 @pytest.fixture
-def pop3_server(request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None) -> Iterator[Server]:
+def pop3_server(pop3_policy: Pop3Policy, _smtp_servers: Starter) -> Iterator[Server]:
     """Return a running POP3 server, from which clients read what the test's other servers captured."""
-    from .servers import starting  # noqa: PLC0415 - not before it is asked for
-
-    with starting(request, "pop3", pop3_policy) as start:
+    with _smtp_servers.starting("pop3", pop3_policy) as start:
         yield start()
 
 
@@ -205,32 +200,26 @@ def imap_policy() -> ImapPolicy:
 
 
 @pytest.fixture
-def start_imap_server(
-    request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None
-) -> Iterator[StartReader]:
+def start_imap_server(imap_policy: ImapPolicy, _smtp_servers: Starter) -> Iterator[StartReader]:
     """Return a function that starts an IMAP server. The server closes after the test.
 
     ``start_imap_server("implicit-tls", users={"ann": "s3cret"})`` changes fields of `imap_policy`;
     ``start_imap_server(ImapPolicy(...))`` replaces it. All servers of the test share one inbox and one authority.
     """
-    from .servers import starting  # noqa: PLC0415 - not before it is asked for
-
-    with starting(request, "imap", imap_policy) as start:
+    with _smtp_servers.starting("imap", imap_policy) as start:
         yield start
 
 
 @pytest.fixture
-def imap_server(request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None) -> Iterator[Server]:
+def imap_server(imap_policy: ImapPolicy, _smtp_servers: Starter) -> Iterator[Server]:
     """Return a running IMAP server, from which clients read what the test's other servers captured."""
-    from .servers import starting  # noqa: PLC0415 - not before it is asked for
-
-    with starting(request, "imap", imap_policy) as start:
+    with _smtp_servers.starting("imap", imap_policy) as start:
         yield start()
 
 
 @pytest.fixture
 def smtp_scenario(
-    request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_loop_thread: None
+    request: pytest.FixtureRequest, smtp_policy: Policy, _smtp_servers: Starter
 ) -> Iterator[RunningScenario]:
     """Return a scenario and its server; the test runs once for each scenario of its ``smtp_scenarios`` markers."""
     from .scenarios import of_request  # noqa: PLC0415 - not before it is asked for
@@ -241,7 +230,7 @@ def smtp_scenario(
 
 @pytest.fixture
 def imap_scenario(
-    request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_loop_thread: None
+    request: pytest.FixtureRequest, imap_policy: ImapPolicy, _smtp_servers: Starter
 ) -> Iterator[RunningReadingScenario]:
     """Return a scenario and its server; the test runs once for each scenario of its ``imap_scenarios`` markers."""
     from .scenarios import of_request  # noqa: PLC0415 - not before it is asked for
@@ -252,7 +241,7 @@ def imap_scenario(
 
 @pytest.fixture
 def pop3_scenario(
-    request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_loop_thread: None
+    request: pytest.FixtureRequest, pop3_policy: Pop3Policy, _smtp_servers: Starter
 ) -> Iterator[RunningReadingScenario]:
     """Return a scenario and its server; the test runs once for each scenario of its ``pop3_scenarios`` markers."""
     from .scenarios import of_request  # noqa: PLC0415 - not before it is asked for

@@ -5,7 +5,7 @@ Imported only when a test requests a server.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -40,47 +40,79 @@ _STRICT = "strict_rules"
 """The marker's own keyword; all others are the policy's."""
 
 
+class Starter:
+    """Starts servers for fixtures. It is a plugin of pytest from the first one on, to know for which test.
+
+    A fixture could request that by ``request``, but pytest then makes two objects that look at signatures, for each
+    fixture of each test: that would be a fifth of what is left of a server's cost.
+    """
+
+    def __init__(self) -> None:
+        self._request: pytest.FixtureRequest | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(self, request: pytest.FixtureRequest) -> None:
+        """Note which fixture is set up next. All that it requests is there, so no other one comes between."""
+        self._request = request
+
+    @contextmanager
+    def starting(self, protocol: str, policy: ServerPolicy) -> Iterator[Any]:
+        """Yield a function that starts servers for the test whose fixture calls this, from a policy and its markers.
+
+        With ``strict_rules=True``, a test that passed fails at its end if one of its rules never answered.
+        """
+        request, self._request = self._request, None
+        assert request is not None  # noqa: S101 - only fixtures come here
+        markers = tuple(request.node.iter_markers(protocol))
+        base, is_strict = _marked(request.config, protocol, policy, markers), _has_strict_rules(protocol, markers)
+        started: list[Server] = []
+        with ExitStack() as stack:
+
+            def start(policy: ServerPolicy | str | None = None, *, inbox: Inbox | None = None, **fields: Any) -> Server:
+                server = _start_for_test(stack, request, _asked(base, policy, **fields), inbox)
+                started.append(server)
+                return server
+
+            yield start
+            if is_strict:
+                _fail_for_unused_rules(request.node, started)
+
+
 @contextmanager
 def starting_for_all(request: pytest.FixtureRequest) -> Iterator[StartServer]:
     """Yield a function that starts servers for many tests, from `Policy()`: `smtp_policy` may be one test's."""
-    with ExitStack() as servers:
+    with ExitStack() as stack:
 
         def start(policy: Policy | str | None = None, *, inbox: Inbox | None = None, **fields: Any) -> Server:
-            return servers.enter_context(_running(request, _asked(Policy(), policy, **fields), inbox))
+            return _start(stack, request, _asked(Policy(), policy, **fields), inbox)
 
         yield start
 
 
 @contextmanager
-def starting(request: pytest.FixtureRequest, protocol: str, policy: ServerPolicy) -> Iterator[Any]:
-    """Yield a function that starts servers for one test, from a policy and the protocol's markers.
-
-    With ``strict_rules=True``, a test that passed fails at its end if one of its rules never answered.
-    """
-    base, is_strict = _marked(request.node, protocol, policy), _has_strict_rules(request.node, protocol)
-    started: list[Server] = []
-    with ExitStack() as servers:
-
-        def start(policy: ServerPolicy | str | None = None, *, inbox: Inbox | None = None, **fields: Any) -> Server:
-            server = servers.enter_context(running_for(request, _asked(base, policy, **fields), inbox))
-            started.append(server)
-            return server
-
-        yield start
-        if is_strict:
-            _fail_for_unused_rules(request.node, started)
+def running_for(request: pytest.FixtureRequest, policy: ServerPolicy) -> Iterator[Server]:
+    """Run a server for a test and its report."""
+    with ExitStack() as stack:
+        yield _start_for_test(stack, request, policy)
 
 
-@contextmanager
-def running_for(request: pytest.FixtureRequest, policy: ServerPolicy, inbox: Inbox | None = None) -> Iterator[Server]:
-    """Run a server for a test and its report. The test outlives the server, but does not keep what it captured."""
-    servers = request.node.stash.setdefault(SERVERS, [])
-    with _running(request, policy, _shared(request) if inbox is None else inbox) as server:
-        servers.append(server)
-        yield server
-        servers.remove(server)  # after a failure at teardown the report lets go of it
-        if not servers:
-            request.node.stash[_INBOX] = None
+def _start_for_test(
+    stack: ExitStack, request: pytest.FixtureRequest, policy: ServerPolicy, inbox: Inbox | None = None
+) -> Server:
+    """Start a server for a test and its report. The test outlives the server, but does not keep what it captured."""
+    stash = request.node.stash
+    servers = stash.setdefault(SERVERS, [])
+    server = _start(stack, request, policy, _shared(request) if inbox is None else inbox)
+    servers.append(server)
+
+    def let_go(failure: type[BaseException] | None, *_: object) -> None:
+        if failure is None:  # otherwise the report needs it, and lets go of it
+            servers.remove(server)
+            if not servers:
+                stash[_INBOX] = None
+
+    stack.push(let_go)
+    return server
 
 
 def _shared(request: pytest.FixtureRequest) -> Inbox | None:
@@ -93,19 +125,18 @@ def _shared(request: pytest.FixtureRequest) -> Inbox | None:
     return inbox
 
 
-@contextmanager
-def _running(request: pytest.FixtureRequest, policy: ServerPolicy, inbox: Inbox | None) -> Iterator[Server]:
+def _start(stack: ExitStack, request: pytest.FixtureRequest, policy: ServerPolicy, inbox: Inbox | None) -> Server:
+    """Start a server that closes with the stack."""
     # A plain server never needs the authority, whose imports cost more than the server itself.
     authority = request.getfixturevalue("smtp_authority") if policy.uses_tls else None
     if authority is not None and isinstance(policy, Policy) and policy.old_ciphers and authority.key_type != "rsa":
         authority = None  # the server makes one of its own, with RSA keys
-    with ExitStack() as stack:
-        server: Server[Any] = stack.enter_context(Server(policy, authority=authority, inbox=inbox))
-        if policy.uses_tls and not policy.is_good:
-            from smtpfix.resolver import DOMAIN, resolving  # noqa: PLC0415 - few scenarios need it
+    server: Server[Any] = stack.enter_context(Server(policy, authority=authority, inbox=inbox))
+    if policy.uses_tls and not policy.is_good:
+        from smtpfix.resolver import DOMAIN, resolving  # noqa: PLC0415 - few scenarios need it
 
-            stack.enter_context(resolving(DOMAIN, server.host, to=server.place.host))
-        yield server
+        stack.enter_context(resolving(DOMAIN, server.host, to=server.place.host))
+    return server
 
 
 def _asked(base: PolicyT, policy: PolicyT | str | None, **fields: Any) -> PolicyT:
@@ -122,12 +153,12 @@ def _changed(policy: PolicyT, *mode: str, **fields: Any) -> PolicyT:
     return policy.replace(*mode, **fields)
 
 
-def _marked(item: pytest.Item, protocol: str, policy: PolicyT) -> PolicyT:
-    """Return a policy with what a test's markers say; the nearest one has the last word."""
-    for marker in reversed(list(item.iter_markers(protocol))):
+def _marked(config: pytest.Config, protocol: str, policy: PolicyT, markers: Sequence[pytest.Mark]) -> PolicyT:
+    """Return a policy with what a test's markers say; the nearest one, which comes first, has the last word."""
+    for marker in reversed(markers):
         _check_keywords(protocol, policy, marker)
         if not marker.kwargs and marker.args:
-            policy = cast("PolicyT", _in_mode(item.config, policy, marker.args[0]))
+            policy = cast("PolicyT", _in_mode(config, policy, marker.args[0]))
             continue
         policy = _changed(policy, *marker.args, **{key: marker.kwargs[key] for key in marker.kwargs if key != _STRICT})
     return policy
@@ -151,9 +182,9 @@ def _check_keywords(protocol: str, policy: ServerPolicy, marker: pytest.Mark) ->
         raise TypeError(f"the marker {protocol} takes one mode, got {len(marker.args)}: {marker.args!r}")
 
 
-def _has_strict_rules(item: pytest.Item, protocol: str) -> bool:
+def _has_strict_rules(protocol: str, markers: Sequence[pytest.Mark]) -> bool:
     """Return what the nearest marker that has it says of rules that never answer."""
-    values = [marker.kwargs[_STRICT] for marker in item.iter_markers(protocol) if _STRICT in marker.kwargs]
+    values = [marker.kwargs[_STRICT] for marker in markers if _STRICT in marker.kwargs]
     if values and not isinstance(values[0], bool):
         raise InvalidValueError(f"{protocol}({_STRICT})", values[0], "True or False")
     return bool(values and values[0])

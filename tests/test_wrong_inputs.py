@@ -330,9 +330,8 @@ def test_in_the_environment(complaint, monkeypatch, name, text, named, value, wa
 @pytest.mark.parametrize(("protocol", "policy", "given", "named", "value", "way_on"), MARKERS)
 def test_in_a_marker(protocol, policy, given, named, value, way_on):
     marker = SimpleNamespace(args=(), kwargs=given)
-    test = SimpleNamespace(iter_markers=lambda name: [marker] if name == protocol else [])
     with pytest.raises(TypeError) as caught:
-        _marked(test, protocol, policy)
+        _marked(None, protocol, policy, [marker])
     assert_leads_on(str(caught.value), named, value, way_on)
 
 

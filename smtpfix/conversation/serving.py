@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 CLOSE_BOUND: Final = 1.0
 """Seconds that closing may take."""
+_UNUSED: Final[concurrent.futures.Future[None]] = concurrent.futures.Future()
+"""Has been waited for: where no client has come, nothing has to end."""
+_UNUSED.set_result(None)
 _HEARS: Final = CLOSE_BOUND / 4
 """Seconds that a client has to take in that the server closes."""
 _SWEEP: Final = 1.0
@@ -157,13 +160,12 @@ class Serving:
 
     def _begin_close(self, *, graceful: bool) -> concurrent.futures.Future[None]:
         assert self._door is not None  # noqa: S101 - who closes has listened
-        closed: concurrent.futures.Future[None] = concurrent.futures.Future()
         self.service.closing.has_begun = True
-        if self._door.close_unused():  # there is nothing that the loop's thread would have to end
-            self._closed = closed
-            closed.set_result(None)
-        else:
-            self._loop.call_soon_threadsafe(self._shut_down, closed, graceful)
+        if self._door.close_unused():
+            self._closed = _UNUSED
+            return _UNUSED
+        closed: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._loop.call_soon_threadsafe(self._shut_down, closed, graceful)
         return closed
 
     # In the loop thread

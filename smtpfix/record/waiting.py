@@ -30,14 +30,14 @@ class Bell:
     def forked(self) -> None:
         """Begin without any waiter, and with nobody who holds the lock."""
         self.lock = threading.RLock()  # a Condition's own face costs three times as much, and the server rings often
-        self._changed = threading.Condition(self.lock)
+        self._changed: threading.Condition | None = None  # made by the first who waits: most bells are never waited for
         self._waiting = 0
         self._futures: set[asyncio.Future[None]] = set()
 
     def ring(self) -> None:
         """Wake all waiters; call with `lock` held, after the change."""
         self._rings += 1
-        if self._waiting:
+        if self._waiting and self._changed is not None:
             self._changed.notify_all()
         for future in self._futures:
             _wake_from_afar(future)
@@ -59,6 +59,8 @@ class Bell:
             with self.lock:
                 left = deadline - monotonic()
                 if rings == self._rings and left > 0:
+                    if self._changed is None:
+                        self._changed = threading.Condition(self.lock)
                     self._waiting += 1
                     try:
                         self._changed.wait(min(left, threading.TIMEOUT_MAX))

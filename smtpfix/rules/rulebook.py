@@ -79,11 +79,12 @@ class Rulebook:
         self._chances: dict[Rule, Random] = {}
         self.begins_after = 0
         """Sessions before the first that `Rule.session` counts."""
-        self._books: weakref.WeakSet[Rulebook] = weakref.WeakSet((self,))
+        self._family: weakref.WeakSet[Rulebook] | None = None
+        """It and all its successors, and whose successor it is; None: there are no others."""
         self.script: Script
         self.by_stage: Mapping[str, tuple[Rule, ...]]
         """`Script.by_stage` of the script in force; empty without rules, so asking costs one truth test."""
-        self.reset()
+        self.use(Script(language, self.own))
 
     def successor(self, own: Iterable[Rule]) -> Rulebook:
         """Return a book with other rules of its own, asked after those that were added to this one, and as if new.
@@ -97,12 +98,18 @@ class Rulebook:
             for counted in (self._fired, self._fired_at, self._met, self._chances):
                 for rule in own:
                     counted.pop(rule, None)
+            if self._family is None:
+                self._family = weakref.WeakSet((self,))
             book = copy.copy(self)
             book.own = own
             added = tuple(rule for rule in self.script.rules if rule not in self.own)
             book.use(Script(self._language, (*added, *own)))
-            self._books.add(book)
+            self._family.add(book)
         return book
+
+    @property
+    def _books(self) -> Iterable[Rulebook]:
+        return (self,) if self._family is None else self._family
 
     def check(self, rule: Rule) -> None:
         """Raise `InvalidValueError` for a rule that the protocol has no place for."""

@@ -142,3 +142,36 @@ def test_tests_in_a_row_that_ask_for_one_mode_share_a_policy_and_no_others_do():
     assert _in_mode(config, policy, "starttls") is shared
     assert _in_mode(config, policy, "plain") is policy
     assert _in_mode(config, Policy(size_limit=2000), "starttls") == Policy("starttls", size_limit=2000)
+
+
+def test_a_server_is_started_for_the_test_whose_fixture_requests_it_whatever_is_set_up_before_and_after(child):
+    """The fixtures do not name ``request``: pytest tells them which fixture it sets up."""
+    result = child("""
+    import pytest
+
+    @pytest.fixture
+    def before(): pass
+
+    @pytest.fixture
+    def smtp_server(before, smtp_server):
+        return smtp_server
+
+    @pytest.fixture
+    def after(request): return request.node.name
+
+    @pytest.mark.smtp("starttls")
+    def test_marked(before, start_smtp_server, smtp_server, after):
+        assert (smtp_server.mode, start_smtp_server().mode, after) == ("starttls", "starttls", "test_marked")
+
+    def test_unmarked(request, start_smtp_server, before):
+        started = request.getfixturevalue("smtp_server")
+        assert (started.mode, start_smtp_server().mode) == ("plain", "plain")
+
+    @pytest.mark.smtp(max_recipients=1)
+    @pytest.mark.imap(users={"ann": "s3cret"})
+    def test_of_two_protocols(smtp_server, imap_server):
+        assert smtp_server.policy.max_recipients == 1
+        assert imap_server.inbox is smtp_server.inbox
+        assert imap_server.policy.users == {"ann": "s3cret"}
+    """)
+    result.assert_outcomes(passed=3)
