@@ -30,6 +30,8 @@ _BEFORE_TLS: Final = frozenset({"EHLO", "STARTTLS", "NOOP", "QUIT"})
 """What ``tls-required`` lets through in clear (RFC 3207 section 4)."""
 _NEEDS_AUTH: Final = frozenset({"MAIL", "RCPT", "DATA", BDAT, "VRFY", "EXPN"})
 """What ``require_auth`` holds back; RFC 4954 section 6 exempts AUTH, EHLO, HELO, NOOP, RSET and QUIT."""
+_WITH_REPLY: Final = frozenset({"AUTH", "STARTTLS", "QUIT"})
+"""What decides itself what a rule's reply means for it."""
 _NOT_IMPLEMENTED: Final = frozenset({BDAT, "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML", "BURL"})
 COMMANDS: Final = KNOWN | HELLOS | _NOT_IMPLEMENTED | {"ONEX", "VERB", "XFORWARD"}
 """The verbs that clients have, whatever becomes of them here."""
@@ -66,7 +68,7 @@ class Commands:
 
     def perform(self, verb: str, argument: str, forced: Reply | None) -> None:
         """Perform a command and answer it; given a rule's reply, it only takes effect where both agree."""
-        if verb in ("AUTH", "STARTTLS", "QUIT"):
+        if verb in _WITH_REPLY:
             self._OWN[verb](self, argument, forced)
             return
         if forced is not None and not forced.is_positive:
@@ -76,8 +78,6 @@ class Commands:
             self._refuse(verb, argument, forced or refusal)
         elif verb == "DATA":
             self._delivery.data(argument, forced)
-        elif verb in self._OWN:
-            self._OWN[verb](self, argument, forced)
         elif verb in VERBS:
             if self.meter is None:
                 reply = self._conversation.engine.execute(verb, argument or None)
@@ -102,6 +102,8 @@ class Commands:
                 self._conversation.send(reply)
             else:
                 self._refuse(verb, argument, reply)
+        elif verb in self._OWN:
+            self._OWN[verb](self, argument, forced)
         else:
             self._conversation.send(
                 forced or (replies.NOT_IMPLEMENTED if verb in _NOT_IMPLEMENTED else replies.UNKNOWN_COMMAND)
