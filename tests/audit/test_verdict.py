@@ -246,6 +246,11 @@ def test_whoever_is_connected_to_nothing_and_has_delivered_nothing_waits_on_its_
 def test_a_refusal_says_nothing_of_who_delivers_to_nobody_but_a_leak_does():
     assert judged("expired", FAILED, CONNECTED, delivers=False).verdict is Verdict.NOT_RUN
     assert judged("strip-ehlo", FAILED, LEAKED, delivers=False).verdict is Verdict.FAILED
+    for ended in (FAILED, SUCCEEDED):  # it is not the wildcard that such a client does not accept
+        assert judged("wildcard-ok", ended, CONNECTED, delivers=False).verdict is Verdict.NOT_RUN
+        assert judged("good", ended, CONNECTED, delivers=False).verdict is Verdict.FAILED
+    assert judged("wildcard-ok", FAILED, CONNECTED).verdict is Verdict.FAILED
+    assert judged("wildcard-ok", CRASHED, CONNECTED, delivers=False).verdict is Verdict.FAILED
 
 
 @pytest.mark.parametrize(
