@@ -1,7 +1,5 @@
 """Options of `smtpfix serve` that stand in a file or in the environment, and which of them counts."""
 
-from pathlib import Path
-
 import pytest
 
 from smtpfix import Token
@@ -42,7 +40,7 @@ def test_a_file_has_options_by_their_names(options):
 
 
 def test_a_number_in_a_file_is_read_as_it_stands(options):
-    assert options(file="save = 2030\n").save == Path("2030")
+    assert options(file="save = 2030\n").save.name == "2030"
     assert options(file="tls-max = 1.2\nmax-memory = 7\n").policies[0].tls_max == "TLSv1.2"
 
 
