@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import click
 
@@ -17,7 +17,7 @@ from .certs_command import KEY_TYPE, certs_group
 from .config import Kind, read_config, strangers
 from .event_loop import LOOPS
 from .options import DEFAULT_MEMORY, WAYS_TO_SAVE, read_options
-from .pipe import complain, settle
+from .pipe import NO_ROOM, complain, open_standard_streams, settle
 from .probe_command import probe_command
 from .usage import Commands, Serve, explained, with_source
 from .web_command import web_command
@@ -387,6 +387,10 @@ commands.add_command(probe_command)
 commands.add_command(web_command)
 
 
+_FAILED: Final = 2
+"""The exit status of what could not be done."""
+
+
 def _asked(arguments: Sequence[str] | None) -> str:
     """Return the command that a line begins with: of an option without its value, click does not say whose it is."""
     words, command = ["smtpfix"], cast("click.Command", commands)
@@ -400,6 +404,23 @@ def _asked(arguments: Sequence[str] | None) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status; what is wrong is said in one line on stderr."""
+    open_standard_streams()
+    status, error = 0, None
+    try:
+        status = _run(arguments)
+    except OSError as raised:
+        if raised.errno not in NO_ROOM or raised.filename is not None:
+            raise
+        error = raised
+    finally:
+        error = settle(sys.stdout) or error
+    if error is not None and status != _FAILED:  # otherwise it has been said
+        complain(f"cannot write what is to be shown: {error.strerror}")
+        return _FAILED
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         status = commands.main(arguments, standalone_mode=False)
     except click.UsageError as error:
@@ -413,6 +434,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # nobody reads on, as in `smtpfix certs list | head`
         return 0
-    finally:
-        settle(sys.stdout)
     return int(status or 0)
