@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 FLOORS = (
-    ("comparing", "errors", "extras", "later", "suggesting"),
+    ("comparing", "errors", "extras", "later", "paths", "suggesting"),
     (
         *("resolver", "safe_text", "bounded", "clock", "early_signals", "event_loops", "field_docs", "forked"),
         *("running", "login", "rules"),

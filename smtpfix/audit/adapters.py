@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import ExtraMissing, InvalidValueError
+from smtpfix.paths import is_file
 from smtpfix.suggesting import did_you_mean
 
 from .adapters_reading import READING_ADAPTERS
@@ -190,7 +191,7 @@ def _unknown_client(name: str, known: Collection[str], protocol: str) -> Invalid
     others = next((one for one in ("smtp", *READING_ADAPTERS) if name in READING_ADAPTERS.get(one, ADAPTERS)), None)
     if others is not None:
         advice = f"it speaks {others.upper()} (protocol {others!r}), and here the protocol is {protocol!r}"
-    elif "/" in name or Path(name).is_file() or shutil.which(name):
+    elif "/" in name or is_file(name) or shutil.which(name):
         advice = f"to audit a program of your own, write -- before it: smtpfix audit -- {name}"
     else:
         near = did_you_mean(name, known)

@@ -190,7 +190,7 @@ def counts(result: AuditResult) -> str:
     if result.left_out:
         parts.append(f"{len(result.left_out)} n/a in this mode")
     whole = "" if result.is_complete else ", broken off"
-    return f"{len(verdicts)} scenarios: {', '.join(parts) or 'none was run'}; {result.seconds:.1f} s{whole}"
+    return f"{_counted(result.findings)}: {', '.join(parts) or 'none was run'}; {result.seconds:.1f} s{whole}"
 
 
 def heading(result: AuditResult) -> str:

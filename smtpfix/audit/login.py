@@ -39,8 +39,8 @@ def check_login(declaration: Declaration) -> None:
     password = declaration.password
     if password is not None and len(password) < SHORTEST:
         sentence = (
-            f"a password of {len(password)} characters is too short: it is looked for in all that the client sends; "
-            f"take {SHORTEST} or more that are like no other word"
+            f"a password of {len(password)} character{'' if len(password) == 1 else 's'} is too short: it is looked "
+            f"for in all that the client sends; take {SHORTEST} or more that are like no other word"
         )
         raise InvalidValueError.saying("credentials", None, sentence)
     for word in (declaration.user, password):

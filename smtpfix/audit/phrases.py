@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smtpfix.policy.scenario import Scenario
 
-from .case import Case
+from .case import GOOD, Case
 
 
 def went_on(case: Case, prize: str) -> str:
@@ -25,6 +25,13 @@ def went_on(case: Case, prize: str) -> str:
 def refusing(scenario: Scenario) -> str:
     """Return the advice to refuse what a scenario shows."""
     return f"Refuse this: {lower(scenario.summary)} ({scenario.standard})."
+
+
+def accepting(scenario: Scenario) -> str:
+    """Return the advice to accept what a scenario shows; where that is nothing, the cause is in the client."""
+    if scenario.id == GOOD:
+        return "Find the cause in what the client said and in the transcript: the server asks for nothing unusual."
+    return f"Accept this: {lower(scenario.summary)} ({scenario.standard})."
 
 
 def lower(text: str) -> str:

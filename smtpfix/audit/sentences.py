@@ -11,7 +11,7 @@ from . import sentences_reading
 from .case import Case
 from .causes import flaw_shown
 from .fixes import fix
-from .phrases import lower, refusing, went_on
+from .phrases import accepting, lower, refusing, went_on
 from .result import Declaration, DeclaredMode, Outcome, Verdict
 from .verdict import Judgement, Observed, crashed
 
@@ -136,7 +136,7 @@ def _of_outcome(case: Case, declaration: Declaration, outcome: Outcome, fixed_by
         case Outcome.FALSE_REFUSAL:
             return (
                 "It does not deliver though the server does nothing wrong.",
-                f"Accept this: {lower(scenario.summary)} ({scenario.standard}).",
+                accepting(scenario),
             )
         case Outcome.REFUSED_LATE:
             return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .case import Case
-from .phrases import lower, refusing, went_on
+from .phrases import accepting, lower, refusing, went_on
 from .result import Declaration, DeclaredMode, Outcome
 
 
@@ -47,7 +47,7 @@ def of_outcome(case: Case, declaration: Declaration, outcome: Outcome, fixed_by:
         case Outcome.FALSE_REFUSAL:
             return (
                 "It does not read all mail though the server does nothing wrong.",
-                f"Accept this: {lower(scenario.summary)} ({scenario.standard}).",
+                accepting(scenario),
             )
         case Outcome.REFUSED_LATE:
             return (

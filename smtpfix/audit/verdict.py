@@ -102,7 +102,9 @@ def judge(
     if Outcome.MISREPORTED in also or crashed(ended):
         verdict = Verdict.FAILED
     remarks = tuple(_remarks(case, declaration, observed, control, also))
-    if not delivers and outcome in _LEFT and verdict is not Verdict.FAILED:
+    is_worse = case.scenario.id == GOOD or evidence.forbidden or crashed(ended)
+    is_no_better = outcome is Outcome.FALSE_REFUSAL and not is_worse
+    if not delivers and (is_no_better or (outcome in _LEFT and verdict is not Verdict.FAILED)):
         does = "read its mail from" if declaration.reads_mail else "deliver to"
         reason = f"it does not {does} a server that does nothing wrong either, so its refusal says nothing"
         return Judgement(outcome, Verdict.NOT_RUN, also, remarks, reason)

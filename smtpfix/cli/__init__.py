@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 import click
 
@@ -13,7 +13,7 @@ from smtpfix.errors import SMTPFixError
 from .audit_command import audit_command
 from .certs_command import certs_group
 from .list_commands import providers_command, scenarios_command
-from .pipe import settle
+from .pipe import NO_ROOM, complain, open_standard_streams, settle
 from .probe_command import probe_command
 from .serve_command import serve_command
 from .usage import Commands, explained
@@ -42,6 +42,10 @@ commands.add_command(probe_command)
 commands.add_command(web_command)
 
 
+_FAILED: Final = 2
+"""The exit status of what could not be done."""
+
+
 def _asked(arguments: Sequence[str] | None) -> str:
     """Return the command that a line begins with: of an option without its value, click does not say whose it is."""
     words, command = ["smtpfix"], cast("click.Command", commands)
@@ -55,19 +59,34 @@ def _asked(arguments: Sequence[str] | None) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status; what is wrong is said in one line on stderr."""
+    open_standard_streams()
+    status, error = 0, None
+    try:
+        status = _run(arguments)
+    except OSError as raised:
+        if raised.errno not in NO_ROOM or raised.filename is not None:
+            raise
+        error = raised
+    finally:
+        error = settle(sys.stdout) or error
+    if error is not None and status != _FAILED:  # otherwise it has been said
+        complain(f"cannot write what is to be shown: {error.strerror}")
+        return _FAILED
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         status = commands.main(arguments, standalone_mode=False)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx is not None else _asked(arguments)
         click.echo(f"smtpfix: {explained(error)}; see '{command} --help'", err=True)
-        return 2
+        return _FAILED
     except SMTPFixError as error:
         click.echo(f"smtpfix: {error}", err=True)
-        return 2
+        return _FAILED
     except click.Abort:
         return 130
     except BrokenPipeError:  # nobody reads on, as in `smtpfix certs list | head`
         return 0
-    finally:
-        settle(sys.stdout)
     return int(status or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from smtpfix.audit.plan import EVERYTHING, is_file
 from smtpfix.audit.result import AuditResult, Declaration, DeclaredMode, Grade, Outcome, Verdict
 from smtpfix.audit.runner import Client
 from smtpfix.errors import InvalidValueError
+from smtpfix.paths import is_directory
 from smtpfix.pki.authority import Authority
 from smtpfix.policy.catalogue_files import check_scenario_id
 from smtpfix.policy.good_chain import check_key_type
@@ -329,11 +331,15 @@ def _command(options: AuditOptions) -> Command:
             template = options.template.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidValueError("--template", str(options.template), f"a readable text file ({error})") from error
+    stdin = options.stdin
+    is_fixed = stdin is not None and {"{", "}"}.isdisjoint(stdin)
+    if stdin is not None and is_fixed and (is_directory(stdin) or not os.access(stdin, os.R_OK)):  # pipes open once
+        raise InvalidValueError("--stdin", stdin, "a file that can be read")
     return Command(
         tuple(options.client),
         environment=tuple(pairs),
         template=template,
-        stdin=options.stdin,
+        stdin=stdin,
         runs_here=options.here,
         language=options.language or (language_of(options.client[0]) if options.client else ""),
     )

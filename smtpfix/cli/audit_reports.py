@@ -10,8 +10,10 @@ from pathlib import Path
 
 from smtpfix.audit.baseline import check_comparable
 from smtpfix.audit.report import from_json, to_html, to_json, to_junit, to_sarif
+from smtpfix.audit.report.as_sarif import check_artifact
 from smtpfix.audit.result import AuditResult, Declaration
 from smtpfix.errors import InvalidValueError
+from smtpfix.paths import is_directory, is_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +31,11 @@ class ReportFiles:
         """Raise `InvalidValueError` where a report could not be written, before anything is run."""
         if self.artifact is not None and self.sarif_file is None:
             raise InvalidValueError.saying("--artifact", self.artifact, "it is for --sarif; add that, or leave it out")
+        if self.artifact is not None:
+            check_artifact(self.artifact, "--artifact")
         taken: dict[Path, str] = {}
         for option, file, _ in self._wanted():
-            folder = file.absolute().parent
-            if file.is_dir():
-                raise InvalidValueError(option, str(file), "a file, not a directory")
-            if not folder.is_dir():
-                raise InvalidValueError.saying(
-                    option, str(file), f"there is no directory {str(folder)!r}; make it first"
-                )
-            if not os.access(file if file.exists() else folder, os.W_OK):
-                raise InvalidValueError(option, str(file), "a file that can be written")
+            _try(option, file)
             if (other := taken.setdefault(file.resolve(), option)) != option:
                 raise InvalidValueError.saying(option, str(file), f"{other} writes this file; choose another one")
 
@@ -63,6 +59,25 @@ class ReportFiles:
         ):
             if file is not None:
                 yield option, file, make
+
+
+def _try(option: str, file: Path) -> None:
+    """Raise `InvalidValueError` where a file cannot be written. What is there is not opened: it may be a pipe."""
+    expected = "a file that can be written"
+    if is_directory(file):
+        raise InvalidValueError(option, str(file), "a file, not a directory")
+    if is_there(file):
+        if not os.access(file, os.W_OK):
+            raise InvalidValueError(option, str(file), expected)
+        return
+    try:
+        _write(file, "")
+        file.resolve().unlink()
+    except FileNotFoundError:
+        folder = str(file.absolute().parent)
+        raise InvalidValueError.saying(option, str(file), f"there is no directory {folder!r}; make it first") from None
+    except OSError as error:
+        raise InvalidValueError(option, str(file), f"{expected} ({error.strerror})") from error
 
 
 def _write(file: Path, text: str) -> None:

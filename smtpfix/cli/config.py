@@ -63,15 +63,17 @@ def _value(where: str, key: str, value: Any, known: Mapping[str, Kind]) -> Any:
             where, key, f"there is no option {key!r}{hint}; there are {', '.join(sorted(known))}"
         )
     if kind is Kind.SWITCH:
-        fits = isinstance(value, bool)
-    elif kind is Kind.ONE:
-        fits = _is_one(value)
+        values, fits = [value], isinstance(value, bool)
     else:
-        value = value if isinstance(value, list) else [value]
-        fits = all(map(_is_one, value))
+        values = value if kind is Kind.MANY and isinstance(value, list) else [value]
+        fits = all(map(_is_one, values))
     if not fits:
-        raise InvalidValueError(f"{where}, {key}", type(value).__name__, kind.value)  # it may hold a secret
-    return value
+        wrong = next((one for one in values if not _is_one(one)), value)
+        raise InvalidValueError(f"{where}, {key}", type(wrong).__name__, kind.value)  # it may hold a secret
+    if kind is Kind.SWITCH:
+        return value
+    as_written = [str(one) for one in values]  # as on the command line: a number may be the name of a file
+    return as_written if kind is Kind.MANY else as_written[0]
 
 
 def _is_one(value: object) -> bool:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
-from smtpfix.errors import InvalidValueError
+from smtpfix.errors import InvalidValueError, SMTPFixError
 from smtpfix.server import Server
 from smtpfix.settings.styles import STYLES, Form, find_style
 from smtpfix.suggesting import did_you_mean
@@ -65,11 +65,18 @@ class Emission:
 
 
 def emit(text: str, stream: TextIO) -> None:
-    """Write settings whole, and let go of the stream: what waits for its end, as `$(...)` does, goes on."""
+    """Write settings whole, and let go of the stream: what waits for its end, as `$(...)` does, goes on.
+
+    Raises `SMTPFixError` where they cannot be written.
+    """
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="surrogateescape")  # as the command line's passwords came
-    stream.write(text)
-    stream.flush()
+    try:
+        if text:  # a full disk refuses even nothing
+            stream.write(text)
+            stream.flush()
+    except OSError as error:
+        raise SMTPFixError(f"cannot write the settings to standard output: {error.strerror}") from error
     with suppress(OSError, ValueError):
         number = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.paths import is_directory
 from smtpfix.policy.mode import Mode
 
 _ADDRESS: Final = "localhost:1025"
@@ -78,7 +79,7 @@ def with_environment(options: Mapping[str, Any], environment: Mapping[str, str])
 def database(environment: Mapping[str, str]) -> str | None:
     """Return where the environment has its store; None where it says nothing."""
     where = environment.get("MP_DATABASE")
-    return str(Path(where) / "smtpfix.db") if where and Path(where).is_dir() else where or None
+    return str(Path(where) / "smtpfix.db") if where and is_directory(where) else where or None
 
 
 def without_effect(environment: Mapping[str, str]) -> tuple[str, ...]:

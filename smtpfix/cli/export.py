@@ -231,7 +231,7 @@ def _authority(directory: Path | None, key_type: str | None) -> Iterator[Authori
 def _write(directory: Path, files: Sequence[_File], *, force: bool) -> None:
     """Write all files, each with its permissions from the start; none if one is there and may not be overwritten."""
     paths = [directory / file.name for file in files]
-    there = [path for path in paths if path.exists() or path.is_symlink()]
+    there = [path for path in paths if os.path.lexists(path)]
     if there and not force:
         more = f" and {len(there) - 1} more files are" if len(there) > 1 else " is"
         raise CannotWriteError(f"{there[0]}{more} there already; --force overwrites")

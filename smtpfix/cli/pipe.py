@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
-from typing import TextIO
+import sys
+from typing import Final, TextIO
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a file says that takes no more octets."""
 
 
 def reader_is_gone(stream: TextIO) -> bool:
@@ -21,17 +26,29 @@ def reader_is_gone(stream: TextIO) -> bool:
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
-def settle(stream: TextIO) -> None:
+def open_standard_streams() -> None:
+    """Open what is closed of standard input, output and error, on nothing: a socket would get its descriptor."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest descriptor that is free
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - as Python's
+
+
+def settle(stream: TextIO) -> OSError | None:
     """Leave nothing in the buffer that the interpreter would fail to write, with a message, at its end.
+
+    Return why it could not be written; None where it could, and where nobody reads on.
 
     https://docs.python.org/3/library/signal.html#note-on-sigpipe
     """
     try:
         stream.flush()
-    except OSError:
+    except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+        return None if isinstance(error, BrokenPipeError) else error
+    return None
 
 
 def complain(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,6 +141,8 @@ def read_probe(
             connection,
             f"{scheme}:// means {by_scheme}, and not {connection}; leave one of them out",
         )
+    if ca_file is not None and not os.access(ca_file, os.R_OK):  # which a probe without TLS would never see
+        raise InvalidValueError("--ca-file", str(ca_file), "a file with certificates, PEM")
     kind = Connection(connection or by_scheme or Connection.PLAIN)
     given = {name: value for name, value in others.items() if value is not None}
     return Probe(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.paths import is_file
 from smtpfix.policy.catalogue_files import check_scenario_id, load_scenario, read_scenario
 from smtpfix.policy.mode import Mode
 from smtpfix.policy.scenario import Scenario
@@ -75,7 +76,7 @@ def certificate_fields(certificate: str | None, chain: Path | None, key: Path | 
         ("--certificate-file", chain, "the chain of --key-file's key"),
         ("--key-file", key, "the key of --certificate-file's first certificate"),
     ):
-        if file is None or not file.is_file():
+        if file is None or not is_file(file):
             given = None if file is None else str(file)
             raise InvalidValueError(option, given, f"a PEM file with {holds}")
         files.append(file)

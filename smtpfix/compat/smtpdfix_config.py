@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final, Self
 
 from smtpfix.errors import InvalidValueError
 from smtpfix.login.names import ANY_USER
+from smtpfix.paths import is_file
 from smtpfix.policy.mode import Mode
 from smtpfix.rules.reply import Reply
 from smtpfix.smtp.policy import Policy
@@ -43,7 +43,7 @@ def _to_files(value: Any) -> tuple[Any, Any]:
     """
     found = (value[0], value[1]) if isinstance(value, tuple) else (value, None)
     for file in found:
-        if file is not None and not Path(file).is_file():
+        if file is not None and not is_file(file):
             raise FileNotFoundError(f"ssl_cert_files: there is no file {str(file)!r}")
     return found
 

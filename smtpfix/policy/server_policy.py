@@ -315,11 +315,13 @@ class ServerPolicy(Checked, Compared):
 
     def _find_scenario(self, name: str) -> Scenario:
         """Return the scenario that a field names, by its id or by its file."""
-        from .catalogue_files import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - good servers need none
+        from smtpfix.paths import is_file  # noqa: PLC0415 - good servers need none
+
+        from .catalogue_files import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - as above
 
         value = getattr(self, name)
         if isinstance(value, Path):
-            if not value.is_file():
+            if not is_file(value):
                 raise self._say(name, f"there is no file {str(value)!r}")
             return read_scenario(value)
         check_scenario_id(value, f"{type(self).__name__}.{name}")
@@ -522,10 +524,12 @@ class ServerPolicy(Checked, Compared):
         Your own certificate stays, unless the scenario is about certificates. Raises `InvalidValueError` if this mode
         or this protocol cannot show the scenario, and `UnknownScenario`.
         """
-        from .catalogue_files import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - good servers need none
+        from smtpfix.paths import is_file  # noqa: PLC0415 - good servers need none
+
+        from .catalogue_files import check_scenario_id, load_scenario, read_scenario  # noqa: PLC0415 - as above
 
         if isinstance(scenario, Path):
-            if not scenario.is_file():
+            if not is_file(scenario):
                 raise InvalidValueError("scenario", scenario, "a file that is there")
             shown = read_scenario(scenario)
         else:

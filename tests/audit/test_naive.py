@@ -50,7 +50,9 @@ def audits(request):
 
 
 def is_caught(finding):
-    return finding.verdict is Verdict.FAILED or Outcome.HUNG in (finding.outcome, *finding.also)
+    """Return whether it did wrong; who refuses everywhere is seen to refuse, and blamed for it once."""
+    seen = {finding.outcome, *finding.also}
+    return finding.verdict is Verdict.FAILED or bool(seen & {Outcome.HUNG, Outcome.FALSE_REFUSAL})
 
 
 def test_a_naive_client_is_caught_wherever_there_is_something_to_do_wrong(audits):

@@ -166,6 +166,17 @@ def test_a_finding_is_fixed_as_its_cause_is_in_the_client_s_language(scenario, e
     assert found[1] == fix == fixes.fix(flaw_shown(case(scenario, REQUIRED), judgement), language)
 
 
+def test_only_what_a_server_differs_in_is_told_to_be_accepted():
+    fixed = [
+        sentences(case(scenario, REQUIRED), REQUIRED, Observed(FAILED, CONNECTED), judged(scenario, FAILED, CONNECTED))
+        for scenario in ("wildcard-ok", "good")
+    ]
+    assert [fix.partition(":")[0] for _, fix in fixed] == [
+        "Accept this",
+        "Find the cause in what the client said and in the transcript",
+    ]
+
+
 def test_whoever_gives_the_login_away_before_refusing_was_late():
     recorder = Recorder(RecordedServer(Mode.STARTTLS, SMTPReading()), 1, ("127.0.0.1", 1), ("127.0.0.1", 2))
     recorder.auth.append(AuthAttempt("PLAIN", "ann", "s3cret-word", False, False))
@@ -246,6 +257,11 @@ def test_whoever_is_connected_to_nothing_and_has_delivered_nothing_waits_on_its_
 def test_a_refusal_says_nothing_of_who_delivers_to_nobody_but_a_leak_does():
     assert judged("expired", FAILED, CONNECTED, delivers=False).verdict is Verdict.NOT_RUN
     assert judged("strip-ehlo", FAILED, LEAKED, delivers=False).verdict is Verdict.FAILED
+    for ended in (FAILED, SUCCEEDED):  # it is not the wildcard that such a client does not accept
+        assert judged("wildcard-ok", ended, CONNECTED, delivers=False).verdict is Verdict.NOT_RUN
+        assert judged("good", ended, CONNECTED, delivers=False).verdict is Verdict.FAILED
+    assert judged("wildcard-ok", FAILED, CONNECTED).verdict is Verdict.FAILED
+    assert judged("wildcard-ok", CRASHED, CONNECTED, delivers=False).verdict is Verdict.FAILED
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,10 @@ def test_a_client_that_cannot_be_run_is_status_2(capfd):
         (["--timeout", "0", "curl"], "seconds, more than 0"),
         (["--here", "curl"], "--here: it is for a command, and there is the built-in client 'curl'; leave one out"),
         (["--artifact", "send.py", "curl"], "--artifact: it is for --sarif"),
+        (["--sarif", "x", "--artifact", "../send.py", "curl"], "--artifact: expected a path with /"),
+        (["--stdin", "no-such-file", "--", "true"], "--stdin: expected a file that can be read, got 'no-such-file'"),
+        (["r" * 300], "is no built-in client for SMTP"),
+        (["--stdin", "r" * 300, "--", "true"], "--stdin: expected a file that can be read, got 'rrr"),
         (["--ports", "smtp", "curl"], "free, conventional, or a number from 1 to 65535"),
         (["--host", "0.0.0.0", "curl"], "--host: it is for clients on other machines; add --wait"),
         (
@@ -322,12 +326,14 @@ def test_a_report_that_could_not_be_written_is_refused_before_anything_is_run(op
     for file, said in (
         (tmp_path, f"expected a file, not a directory, got '{tmp_path}'"),
         (folder / "report", f"there is no directory '{folder}'; make it"),
+        (tmp_path / ("r" * 300), "expected a file that can be written (File name too long)"),
     ):
         assert main(["audit", option, str(file), "--mode", "none", "--scenario", "good", *command]) == 2
         assert f"{option}: {said}" in capfd.readouterr().err
     assert not mark.exists()
     assert main(["audit", option, str(tmp_path / "report"), "--mode", "none", "--scenario", "good", *command]) == 2
     assert mark.exists()  # it does not connect
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["report", "was-run"]
 
 
 def test_two_reports_in_one_file_are_refused(tmp_path, capfd):

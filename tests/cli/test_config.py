@@ -39,6 +39,11 @@ def test_a_file_has_options_by_their_names(options):
     assert [rule.written for rule in found.rules] == ["NOOP: 451 4.3.0 Later"]
 
 
+def test_a_number_in_a_file_is_read_as_it_stands(options):
+    assert options(file="save = 2030\n").save.name == "2030"
+    assert options(file="tls-max = 1.2\nmax-memory = 7\n").policies[0].tls_max == "TLSv1.2"
+
+
 def test_every_option_can_stand_in_the_environment(options):
     found = options(
         LISTEN="plain:2525 starttls:0",
@@ -88,6 +93,7 @@ def test_the_environment_can_name_the_file(options, tmp_path):
         ('any-user = "yes"', "serve.toml, any-user: expected true or false, got 'str'"),
         ("host = true", "serve.toml, host: expected text or a number, got 'bool'"),
         ('user = [["s3cret"]]', "serve.toml, user: expected a list of texts, got 'list'"),
+        ('user = {ann = "s3cret"}', "serve.toml, user: expected a list of texts, got 'dict'"),
         ("host = ", "serve.toml: expected TOML"),
         ('size-limit = "some"', "--size-limit (from --config): expected a whole number, got 'some'"),
         ('hostname = "a b"', "--hostname (from --config): expected a domain"),

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from smtpfix import InvalidValueError, Policy, Server
+from smtpfix import InvalidValueError, Policy, Server, SMTPFixError
 from smtpfix.cli.emit import Emission
 from smtpfix.cli.options import read_options
 from smtpfix.cli.serve import serve
@@ -143,3 +143,13 @@ def test_a_shell_starts_it_in_the_background_and_goes_on_with_its_settings(tmp_p
     log = (tmp_path / "log").read_text()
     assert "AUTH PLAIN as 'ann'" in log
     assert 'subject "ready"' in log
+
+
+def test_settings_that_cannot_be_written_are_blamed_on_nothing_else():
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+    options = read_options(listen=("plain:0",), emit="env", timeout=60.0)
+    with pytest.raises(SMTPFixError, match="cannot write the settings to standard output: No space left on device"):
+        serve(options, io.StringIO(), Full())

@@ -1,8 +1,12 @@
 import io
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from smtpfix.cli import main
 from smtpfix.cli.pipe import reader_is_gone, settle
 
 
@@ -43,3 +47,20 @@ def test_what_an_open_pipe_can_take_arrives(pipe):
     writer.write("in time")
     settle(writer)
     assert reader.read(100) == b"in time"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+@pytest.mark.parametrize("command", [["providers"], ["scenarios"]])  # what a buffer holds, and what it does not
+def test_a_full_disk_behind_standard_output_is_an_error_and_no_traceback(command, monkeypatch, capfd):
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(command) == 2
+    assert capfd.readouterr().err == "smtpfix: cannot write what is to be shown: No space left on device\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX closes it")
+def test_a_closed_standard_output_is_as_none():
+    for command in ("providers", "serve --listen plain:0 --timeout 0.1"):
+        line = ["sh", "-c", f'exec "$0" -m smtpfix {command} >&- <&-', sys.executable]
+        ended = subprocess.run(line, stderr=subprocess.PIPE, check=False, timeout=60)
+        assert (ended.returncode, ended.stderr) == (0, b"")

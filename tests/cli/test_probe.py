@@ -215,6 +215,7 @@ def test_an_imap_or_pop3_server_is_measured_in_each_form(policy, scheme, capsys)
             ("localhost", "--connection", "starttls", "--ca-file", "none.pem"),
             "--ca-file: expected a file with certificates, PEM, got 'none.pem'",
         ),
+        (("localhost", "--ca-file", "none.pem"), "--ca-file: expected a file with certificates, PEM, got 'none.pem'"),
     ],
 )
 def test_an_error_names_the_option(fail, options, error):

@@ -106,14 +106,19 @@ def _level(finding: Finding, result: AuditResult) -> str:
     return "error" if behind & set(result.flags) else _LEVELS[finding.verdict]
 
 
+def check_artifact(artifact: str, name: str = "artifact") -> PurePosixPath:
+    """Return the path of the file that results are shown at. Raises `InvalidValueError`."""
+    path = PurePosixPath(artifact)
+    if not path.name or path.is_absolute() or ".." in path.parts or "\\" in artifact or _DRIVE.match(artifact):
+        raise InvalidValueError(name, artifact, "a path with /, relative to the root of the repository")
+    return path
+
+
 def _location(result: AuditResult, artifact: str | None) -> dict[str, Any]:
     client = visible(result.client)
     location: dict[str, Any] = {"logicalLocations": [{"name": client, "fullyQualifiedName": client, "kind": "client"}]}
     if artifact is not None:
-        path = PurePosixPath(artifact)
-        if not path.name or path.is_absolute() or ".." in path.parts or "\\" in artifact or _DRIVE.match(artifact):
-            raise InvalidValueError("artifact", artifact, "a path with /, relative to the root of the repository")
-        uri = {"uri": quote(str(path)), "uriBaseId": "%SRCROOT%"}
+        uri = {"uri": quote(str(check_artifact(artifact))), "uriBaseId": "%SRCROOT%"}
         location["physicalLocation"] = {"artifactLocation": uri, "region": {"startLine": 1}}
     return location
 
