@@ -91,6 +91,12 @@ class SQLStore(Journal):
             found = self.run(db, f"{_SELECT} WHERE id = ?", (storable(id),)).fetchall()
             return next(self._rows(db, found), None)
 
+    def rows(self, numbers: Collection[int]) -> Mapping[int, Row]:
+        """Return the messages with these seq that are there, by seq."""
+        with self.reading() as db:
+            found = self.run(db, f"{_SELECT} WHERE seq {self.among}", (self.list_of(numbers),)).fetchall()
+            return {row.seq: row for row in self._rows(db, found)}
+
     def content(self, seq: int) -> bytes:
         """Return a message's exact octets. Raises `LookupError`."""
         with self.reading() as db:

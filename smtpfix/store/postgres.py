@@ -15,6 +15,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from smtpfix.clock import monotonic
 from smtpfix.errors import StoreError
 
 from .connections import as_store_errors
@@ -65,6 +66,8 @@ class PostgresStore(SQLStore):
         self.where = f"postgresql://{said.get('host', '')}/{said.get('dbname', '')}"
         self._secret = str(said.get("password") or "")
         self._pool = Pool(self.where, self._connect)
+        self._writers: set[int] = set()
+        """The database's processes that this program has written through."""
         self._watch = Watch(self._other_changes)
         try:
             with self.writing() as db:
@@ -85,6 +88,7 @@ class PostgresStore(SQLStore):
     def writing(self) -> Iterator[psycopg.Connection[Any]]:
         """Lend a connection in a transaction, and commit it."""
         with as_store_errors((psycopg.Error,), self.where, "write to", self._secret), self._lent(_BEGIN) as db:
+            self._writers.add(db.info.backend_pid)
             try:
                 yield db
                 db.execute(_COMMIT)
@@ -174,14 +178,16 @@ class PostgresStore(SQLStore):
         while not ended.is_set():
             with suppress(psycopg.Error), closing(self._connect()) as db:
                 db.execute(f"LISTEN {_CHANNEL}")
-                seen = None
+                seen, due = None, 0.0
                 while not ended.is_set():
-                    for _ in db.notifies(timeout=_OFTEN, stop_after=1):
-                        pass
-                    last = self._last(db)
-                    if last != seen:
-                        seen = last
+                    told = [one.pid for one in db.notifies(timeout=_OFTEN, stop_after=1)]
+                    if any(pid not in self._writers for pid in told):  # who writes here has woken all
                         wake()
+                    elif monotonic() >= due:
+                        last, due = self._last(db), monotonic() + _OFTEN
+                        if last != seen:
+                            seen = last
+                            wake()
             ended.wait(_OFTEN)
 
 
