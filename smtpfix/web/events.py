@@ -19,6 +19,8 @@ MOST_WAITING: Final = 1000
 """Events that one listener may leave unread."""
 MOST_AT_ONCE: Final = 50
 """Events that are sent together, where so many wait."""
+PAUSE: Final = 0.02
+"""Seconds between two looks where several changes came at once, so that the next look finds more."""
 RETRY: Final = 1.0
 """Seconds until a store that could not be read is asked again."""
 
@@ -157,6 +159,7 @@ class Hub:
     async def _tell_all(self, woken: asyncio.Event) -> None:
         while True:
             woken.clear()  # what is committed from here on wakes again
+            events: list[Event] = []
             try:
                 while events := await self._run(self._read, self._seen):
                     self._seen = events[-1].change.n
@@ -168,6 +171,8 @@ class Hub:
             except StoreError:
                 await asyncio.sleep(RETRY)
                 continue
+            if len(events) > 1:
+                await asyncio.sleep(PAUSE)
             await woken.wait()
 
     def _read(self, after: int) -> list[Event]:
