@@ -42,7 +42,7 @@ class SQLStore(Journal):
         """Store messages, all or none."""
         if not entries:
             return ()
-        with self.writing() as db:
+        with self.writing() as db, self.without_waiting(db):
             numbers = self.insert(db, entries)
             tags = {number: entry.row.tags for number, entry in zip(numbers, entries, strict=True)}
             self._put_tags(db, tags)

@@ -25,7 +25,7 @@ class Journal(Database):
 
     def put_sessions(self, sessions: Sequence[StoredSession]) -> None:
         """Store sessions that have ended."""
-        with self.writing() as db:
+        with self.writing() as db, self.without_waiting(db):
             self.run_many(db, _PUT_SESSION, map(session_values, sessions))
             self._note(db, ((Kind.SESSION, None, {"id": session.id}) for session in sessions))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, Final
 
@@ -162,6 +162,10 @@ class PostgresStore(SQLStore):
         """Execute a statement for each of some rows."""
         with db.cursor() as cursor:
             cursor.executemany(_translated(statement), rows)
+
+    def without_waiting(self, db: psycopg.Connection[Any]) -> AbstractContextManager[object]:
+        """Execute statements in a pipeline, where the client's library has any."""
+        return db.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()
 
     def may_prune(self, db: psycopg.Connection[Any]) -> bool:
         """Return whether nobody else prunes."""
