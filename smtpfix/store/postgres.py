@@ -6,6 +6,7 @@ numbers are in the order of the commits, and who reads on from a number misses n
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
@@ -45,6 +46,9 @@ _OFTEN: Final = 0.25
 """Seconds between two looks at the journal, where no notification comes: a pool between may have no room for these."""
 _SEQUENCE: Final = "SELECT nextval(pg_get_serial_sequence('message', 'seq')) FROM generate_series(1, ?)"
 _INSERT: Final = f"INSERT INTO message (seq, {', '.join(COLUMNS)}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+
+
+logging.getLogger("psycopg").addHandler(logging.NullHandler())  # it would log errors that follow one it has raised
 
 
 class PostgresStore(SQLStore):
