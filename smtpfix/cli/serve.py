@@ -7,6 +7,7 @@ saves transcripts; a third shows what happens, and nothing waits for it.
 from __future__ import annotations
 
 import errno
+import gc
 import math
 import os
 import queue
@@ -130,7 +131,9 @@ class Run:
         try:
             with ExitStack() as opened:
                 if self._reason is None:  # or a signal has come before there was anything to end
-                    self._show(self._start(opened))
+                    with _without_collections(opened):
+                        started = self._start(opened)
+                    self._show(started)
                 try:
                     self._watch()
                 finally:
@@ -429,6 +432,18 @@ class Run:
         if self._keeper is not None:
             self._keeper.put(server, session)
         self._tell(SessionEnded(self._names[server], session))
+
+
+@contextmanager
+def _without_collections(opened: ExitStack) -> Iterator[None]:
+    """Have Python look for no garbage during the start, nor later among what it made, which stays until the end."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        opened.callback(gc.unfreeze)
+        gc.enable()
 
 
 def _listen(server: Server, opened: ExitStack) -> None:

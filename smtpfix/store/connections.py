@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar, Final
 
 from smtpfix.errors import StoreError
@@ -46,6 +46,10 @@ class Database(ABC):
     @abstractmethod
     def run_many(self, db: Any, statement: str, rows: Iterable[Sequence[object]]) -> None:
         """Execute a statement for each of some rows."""
+
+    def without_waiting(self, db: Any) -> AbstractContextManager[object]:  # noqa: ARG002 - for databases far away
+        """Execute statements without waiting for what each of them says, as far as nobody asks."""
+        return nullcontext()
 
     def take_steps(self, db: Any, types: Types) -> bool:
         """Lead a database to the last schema, in a transaction; return whether there was anything to do."""

@@ -42,7 +42,7 @@ class SQLStore(Journal):
         """Store messages, all or none."""
         if not entries:
             return ()
-        with self.writing() as db:
+        with self.writing() as db, self.without_waiting(db):
             numbers = self.insert(db, entries)
             tags = {number: entry.row.tags for number, entry in zip(numbers, entries, strict=True)}
             self._put_tags(db, tags)
@@ -90,6 +90,12 @@ class SQLStore(Journal):
         with self.reading() as db:
             found = self.run(db, f"{_SELECT} WHERE id = ?", (storable(id),)).fetchall()
             return next(self._rows(db, found), None)
+
+    def rows(self, numbers: Collection[int]) -> Mapping[int, Row]:
+        """Return the messages with these seq that are there, by seq."""
+        with self.reading() as db:
+            found = self.run(db, f"{_SELECT} WHERE seq {self.among}", (self.list_of(numbers),)).fetchall()
+            return {row.seq: row for row in self._rows(db, found)}
 
     def content(self, seq: int) -> bytes:
         """Return a message's exact octets. Raises `LookupError`."""

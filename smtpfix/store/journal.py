@@ -25,7 +25,7 @@ class Journal(Database):
 
     def put_sessions(self, sessions: Sequence[StoredSession]) -> None:
         """Store sessions that have ended."""
-        with self.writing() as db:
+        with self.writing() as db, self.without_waiting(db):
             self.run_many(db, _PUT_SESSION, map(session_values, sessions))
             self._note(db, ((Kind.SESSION, None, {"id": session.id}) for session in sessions))
 
@@ -80,11 +80,13 @@ class Journal(Database):
 
     def changes(self, after: int) -> Sequence[Change]:
         """Return what has changed after an entry."""
+        cut = 0
         with self.reading() as db:
-            cut = self._setting(db, _CUT) or 0
             statement = "SELECT n, kind, seq, data FROM change WHERE n > ? ORDER BY n LIMIT ?"
-            found = self.run(db, statement, (max(after, cut), MOST_CHANGES)).fetchall()
-        changes = [Change(n, Kind(kind), seq, json.loads(data)) for n, kind, seq, data in found]
+            found = self.run(db, statement, (after, MOST_CHANGES)).fetchall()
+            if not found or found[0][0] != after + 1:  # some may have been forgotten
+                cut = self._setting(db, _CUT) or 0
+        changes = [Change(n, Kind(kind), seq, json.loads(data)) for n, kind, seq, data in found if n > cut]
         return [Change(cut, Kind.PRUNE), *changes] if after < cut else changes
 
     def _last(self, db: Any) -> int:

@@ -6,15 +6,17 @@ numbers are in the order of the commits, and who reads on from a number misses n
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from smtpfix.clock import monotonic
 from smtpfix.errors import StoreError
 
 from .connections import as_store_errors
@@ -46,6 +48,9 @@ _SEQUENCE: Final = "SELECT nextval(pg_get_serial_sequence('message', 'seq')) FRO
 _INSERT: Final = f"INSERT INTO message (seq, {', '.join(COLUMNS)}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 
 
+logging.getLogger("psycopg").addHandler(logging.NullHandler())  # it would log errors that follow one it has raised
+
+
 class PostgresStore(SQLStore):
     """A store in the database that a URL names: ``postgresql://USER:PASSWORD@HOST:PORT/DATABASE``.
 
@@ -65,6 +70,8 @@ class PostgresStore(SQLStore):
         self.where = f"postgresql://{said.get('host', '')}/{said.get('dbname', '')}"
         self._secret = str(said.get("password") or "")
         self._pool = Pool(self.where, self._connect)
+        self._writers: set[int] = set()
+        """The database's processes that this program has written through."""
         self._watch = Watch(self._other_changes)
         try:
             with self.writing() as db:
@@ -85,6 +92,7 @@ class PostgresStore(SQLStore):
     def writing(self) -> Iterator[psycopg.Connection[Any]]:
         """Lend a connection in a transaction, and commit it."""
         with as_store_errors((psycopg.Error,), self.where, "write to", self._secret), self._lent(_BEGIN) as db:
+            self._writers.add(db.info.backend_pid)
             try:
                 yield db
                 db.execute(_COMMIT)
@@ -159,6 +167,10 @@ class PostgresStore(SQLStore):
         with db.cursor() as cursor:
             cursor.executemany(_translated(statement), rows)
 
+    def without_waiting(self, db: psycopg.Connection[Any]) -> AbstractContextManager[object]:
+        """Execute statements in a pipeline, where the client's library has any."""
+        return db.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()
+
     def may_prune(self, db: psycopg.Connection[Any]) -> bool:
         """Return whether nobody else prunes."""
         return bool(self.run(db, _MAY_PRUNE).fetchone()[0])
@@ -174,14 +186,16 @@ class PostgresStore(SQLStore):
         while not ended.is_set():
             with suppress(psycopg.Error), closing(self._connect()) as db:
                 db.execute(f"LISTEN {_CHANNEL}")
-                seen = None
+                seen, due = None, 0.0
                 while not ended.is_set():
-                    for _ in db.notifies(timeout=_OFTEN, stop_after=1):
-                        pass
-                    last = self._last(db)
-                    if last != seen:
-                        seen = last
+                    told = [one.pid for one in db.notifies(timeout=_OFTEN, stop_after=1)]
+                    if any(pid not in self._writers for pid in told):  # who writes here has woken all
                         wake()
+                    elif monotonic() >= due:
+                        last, due = self._last(db), monotonic() + _OFTEN
+                        if last != seen:
+                            seen = last
+                            wake()
             ended.wait(_OFTEN)
 
 

@@ -6,7 +6,7 @@ All methods may be called in any thread but that of an event loop: they wait for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -156,6 +156,9 @@ class Store(Protocol):
 
     def get(self, id: str) -> Row | None:  # noqa: A002 - what it is
         """Return the message with this id."""
+
+    def rows(self, numbers: Collection[int]) -> Mapping[int, Row]:
+        """Return the messages with these seq that are there, by seq."""
 
     def content(self, seq: int) -> bytes:
         """Return a message's exact octets. Raises `LookupError` where there is none."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from smtpfix.mail.accounts import Account
-from smtpfix.mail.inbox import Inbox
-from smtpfix.mail.stored import Folder, Gone, StoredMessage
 from smtpfix.policy.protocol import DEFAULT_PROTOCOL
 from smtpfix.safe_text import printable
 from smtpfix.server import Server
@@ -15,6 +12,11 @@ from smtpfix.store.row import session_id
 from .desk import Desk
 from .exchange import BASE, Answer, Call, Route, as_json, error
 from .message_json import timestamp
+
+if TYPE_CHECKING:
+    from smtpfix.mail.accounts import Account
+    from smtpfix.mail.inbox import Inbox
+    from smtpfix.mail.stored import Folder, Gone, StoredMessage
 
 MOST_ACCOUNTS: Final = 50
 MOST_FOLDERS: Final = 50

@@ -6,17 +6,21 @@ Asks the store nothing while nobody listens. A listener that lets `MOST_WAITING`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from smtpfix.errors import StoreError
 from smtpfix.store.row import Row
-from smtpfix.store.store import Change, Closing, Kind, Store
+from smtpfix.store.store import MOST_CHANGES, Change, Closing, Kind, Store
 
 MOST_WAITING: Final = 1000
 """Events that one listener may leave unread."""
+MOST_AT_ONCE: Final = 50
+"""Events that are sent together, where so many wait."""
+PAUSE: Final = 0.02
+"""Seconds between two looks where several changes came at once, so that the next look finds more."""
 RETRY: Final = 1.0
 """Seconds until a store that could not be read is asked again."""
 
@@ -67,6 +71,11 @@ class Listener:
             return await asyncio.wait_for(self._events.get(), within)
         except TimeoutError:
             return None
+
+    def more(self) -> Iterator[Event]:
+        """Yield the events that wait, `MOST_AT_ONCE` at most."""
+        for _ in range(min(self._events.qsize(), MOST_AT_ONCE)):
+            yield self._events.get_nowait()
 
     def tell_aside(self, event: Event) -> None:
         """Put an event into the queue that is in no journal: who is away misses it."""
@@ -149,22 +158,26 @@ class Hub:
 
     async def _tell_all(self, woken: asyncio.Event) -> None:
         while True:
+            woken.clear()  # what is committed from here on wakes again
+            events: list[Event] = []
             try:
                 while events := await self._run(self._read, self._seen):
                     self._seen = events[-1].change.n
                     for event in events:
                         for listener in tuple(self._listeners):
                             listener.tell(event)
+                    if len(events) < MOST_CHANGES:
+                        break
             except StoreError:
                 await asyncio.sleep(RETRY)
                 continue
+            if len(events) > 1:
+                await asyncio.sleep(PAUSE)
             await woken.wait()
-            woken.clear()
 
     def _read(self, after: int) -> list[Event]:
         """Return what has happened after an entry; new messages that are gone again are left out."""
-        events = []
-        for change in self._store.changes(after):
-            row = self._store.get(change.data["id"]) if change.kind is Kind.NEW else None
-            events.append(Event(change, row))
-        return events
+        changes = self._store.changes(after)
+        new = [change.seq for change in changes if change.kind is Kind.NEW and change.seq is not None]
+        rows = self._store.rows(new) if new else {}
+        return [Event(one, rows.get(one.seq or 0) if one.kind is Kind.NEW else None) for one in changes]

@@ -5,7 +5,7 @@ So no handler has to know of mailboxes, and none can forget them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -103,6 +103,10 @@ class MailboxStore(Store):
         """Return the message with this id, if it is here."""
         row = self._store.get(id)
         return row if row is not None and row.mailbox == self._name else None
+
+    def rows(self, numbers: Collection[int]) -> Mapping[int, Row]:
+        """Return those of these messages that are here."""
+        return {seq: row for seq, row in self._store.rows(numbers).items() if row.mailbox == self._name}
 
     def content(self, seq: int) -> bytes:
         """Return the octets of a message, which somebody has got from here."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import smtplib
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any, Final
 
 from smtpfix.errors import SMTPFixError
@@ -25,6 +24,8 @@ SAMPLE_SECONDS: Final = 10.0
 
 def overview(desk: Desk, _: Call) -> Answer:
     """Tell of the servers, and of what the page may offer."""
+    from importlib.metadata import version  # noqa: PLC0415 - it takes long to import
+
     counts = desk.store.servers()
     running = [_server(name, server, counts) for name, server in desk.servers.items()]
     gone = [{"name": name, "messages": count} for name, count in counts.items() if name not in desk.servers]

@@ -330,7 +330,7 @@ async def _stream(desk: Desk, since: int | None) -> AsyncIterator[bytes]:
         yield b"retry: 2000\n\n"
         while True:
             event = await listener.next(KEEP_ALIVE)
-            yield b": alive\n\n" if event is None else _as_event(event)
+            yield b": alive\n\n" if event is None else b"".join(map(_as_event, (event, *listener.more())))
 
 
 def _as_event(event: Event) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import importlib.util
 import socket
 import ssl
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from smtpfix.errors import ExtraMissing, ListenError
 from smtpfix.extras import install
@@ -31,12 +32,14 @@ from .settings import WebSettings
 from .statistics import Statistics
 from .switches import Switches
 
+_NEEDED: Final = "the web server needs starlette, uvicorn and wsproto"
 try:
     import uvicorn
-    import wsproto  # noqa: F401 - uvicorn needs it, and would only say so later
     from uvicorn.protocols.http.h11_impl import H11Protocol
 except ImportError as error:
-    raise ExtraMissing(f"the web server needs starlette, uvicorn and wsproto: {install('web')}") from error
+    raise ExtraMissing(f"{_NEEDED}: {install('web')}") from error
+if importlib.util.find_spec("wsproto") is None:  # uvicorn would only say so when the first WebSocket is opened
+    raise ExtraMissing(f"{_NEEDED}: {install('web')}")
 
 MOST_CONNECTIONS: Final = 500
 """At once; more are answered 503."""
@@ -107,6 +110,16 @@ class _Connection(H11Protocol):  # type: ignore[misc] # of an extra
         if self._ending is not None:
             self._ending.cancel()
             self._ending = None
+
+
+class _WebSocket(asyncio.Protocol):
+    """A WebSocket, as uvicorn has it with wsproto, which is imported for the first one."""
+
+    def __new__(cls, *arguments: Any, **more: Any) -> Any:
+        """Return uvicorn's own."""
+        from uvicorn.protocols.websockets.wsproto_impl import WSProtocol  # noqa: PLC0415 - few pages have one
+
+        return WSProtocol(*arguments, **more)
 
 
 class WebServer:
@@ -210,7 +223,7 @@ class WebServer:
             guarded,
             loop="asyncio",
             http=_Connection,
-            ws="wsproto",
+            ws=_WebSocket,
             lifespan="off",
             interface="asgi3",
             log_config=None,

@@ -94,6 +94,17 @@ def test_a_message_comes_back_as_it_was_stored_and_so_do_its_exact_octets(store)
         store.content(99)
 
 
+def test_messages_are_read_together_by_their_numbers_and_one_that_is_gone_is_left_out(store):
+    first, second, third = store.append([entry(b"Subject: %d\r\n\r\n" % n) for n in range(3)])
+    store.tag(Which(ids=(store.rows([third])[third].id,)), ["late"])
+    assert {seq: (row.subject, row.tags) for seq, row in store.rows([third, first, 10**9]).items()} == {
+        first: ("0", ()),
+        third: ("2", ("late",)),
+    }
+    assert store.rows([second])[second] == store.get(store.rows([second])[second].id)
+    assert not store.rows([])
+
+
 def test_what_is_stored_is_there_when_the_store_is_opened_again(where):
     with closing(open_store(where)) as first:
         put(first, "one")

@@ -13,7 +13,7 @@ from smtpfix.cli.options import read_options
 from smtpfix.store.mailboxes import MailboxBy, mailbox_name
 from smtpfix.web import desk
 from smtpfix.web.app import ROUTES
-from smtpfix.web.mailboxes import in_mailbox
+from smtpfix.web.mailboxes import MailboxStore, in_mailbox
 from smtpfix.web.settings import WebSettings
 
 from .test_events import Frames
@@ -156,6 +156,13 @@ def test_nothing_changes_in_another_mailbox(two, path, method, body):
     body = json.dumps(body).replace("{other}", other).encode() if body else None
     site.ask(f"/m/mine{path.format(other=other)}", method, body)
     assert site.store.get(other) == before
+
+
+def test_messages_are_read_by_their_numbers_in_their_own_mailbox_alone(two):
+    site, *ids = two
+    mine, other = (site.store.get(one) for one in ids)
+    assert MailboxStore(site.store, "mine").rows([mine.seq, other.seq]) == {mine.seq: mine}
+    assert MailboxStore(site.store, "other").rows([mine.seq, other.seq]) == {other.seq: other}
 
 
 def test_a_tag_is_renamed_in_its_mailbox_alone(site):
