@@ -68,6 +68,8 @@ class Value(NamedTuple):
 
 def structured(text: str) -> Value:
     """Take a value apart into what it says and its parameters (RFC 2045 section 5.1)."""
+    if not text:
+        return Value("", {})
     main, *parameters = _UP_TO_SEMICOLON.findall(outside_comments(text))
     return Value(main.strip().lower(), _parameters(parameters))
 

@@ -285,6 +285,15 @@ def test_any_address_list_is_written_as_one(value):
     assert groups == 0
 
 
+@few
+@given(st.lists(st.sampled_from(b"Ann| |Lee|\t|<|>|@|example.org|\xe9|\x7f|.".split(b"|"))))
+@example([b"Ann", b" ", b"\t", b"Lee", b" ", b"<", b"ann", b"@", b"example.org", b">"])
+@example([b"ann", b"@", b"example.org"])
+def test_an_address_is_the_same_without_and_with_a_comment_behind_it(pieces):
+    value = b"".join(pieces).strip()
+    assert addresses(value) == addresses(value + b" ()")
+
+
 def test_addresses_are_told_with_names_routes_and_groups():
     value = b'"B, \\"x\\"" <b@c.example>, d@e (Dee), team: f@g, <@h:i@j>;, =?utf-8?q?k?= l <l@m>'
     assert addresses(value) == [
