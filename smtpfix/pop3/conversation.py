@@ -78,7 +78,7 @@ class Pop3Conversation(Conversation[Answer]):
         verb = verb_of(line)
         begins = 0 if verb in WITHOUT_CREDENTIAL else credential_at(line)
         is_secret = begins > 0
-        if not is_secret and self.login.is_stray_answer(line):
+        if not is_secret and verb not in VERBS and self.login.is_stray_answer(line):
             is_secret = True
             self.login.overhear(line)
         self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, shown)
