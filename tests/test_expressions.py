@@ -117,6 +117,7 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "imap.fields._IN_COMMENT": ("",),
     "imap.fields._LINE_END": ("",),
     "imap.fields._PIECE": ("", '"', "["),
+    "imap.fields._USUAL": ("", "a ", "a <", "a <b@", "a@"),
     "imap.folders._NOT_IN_NAMES": ("", "a"),
     "imap.items._NAME": ("",),
     "imap.literals._ESCAPED": ("",),

@@ -437,13 +437,15 @@ class Run:
 @contextmanager
 def _without_collections(opened: ExitStack) -> Iterator[None]:
     """Have Python look for no garbage during the start, nor later among what it made, which stays until the end."""
+    collects = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
         opened.callback(gc.unfreeze)
-        gc.enable()
+        if collects:
+            gc.enable()
 
 
 def _listen(server: Server, opened: ExitStack) -> None:

@@ -17,8 +17,6 @@ class Command(NamedTuple):
     tag: bytes
     name: str
     """In upper case; ``UID FETCH`` is one name."""
-    argument: str
-    """What follows the verb, as rules are asked about it: of a long literal only the beginning."""
     cursor: Cursor
     """Stands after the name."""
 
@@ -29,12 +27,18 @@ class Command(NamedTuple):
         tag = cursor.tag()
         cursor.space()
         name = cursor.word()
-        argument = cursor.beginnings(_MATCHED)
         if name == "UID":
             cursor.space()
             name = f"UID {cursor.word()}"
-            argument = b"UID" + cursor.beginnings(_MATCHED)
-        return cls(tag, name, argument.strip().decode("utf-8", "surrogateescape"), cursor)
+        return cls(tag, name, cursor)
+
+    @property
+    def argument(self) -> str:
+        """What follows the verb, as rules are asked about it before the cursor moves on: of a literal the beginning."""
+        argument = self.cursor.beginnings(_MATCHED)
+        if self.name.startswith("UID "):
+            argument = b"UID" + argument
+        return argument.strip().decode("utf-8", "surrogateescape")
 
     @property
     def stage(self) -> str:

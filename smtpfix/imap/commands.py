@@ -46,13 +46,15 @@ class Commands:
             self._session.send(No("that is more than this server takes", "TOOBIG"))
         elif name in ("LOGIN", "AUTHENTICATE"):
             self._hear_login(command)
-        elif name in _OWN or self._session.engine.knows(name):
-            self._session.at_stage(command.stage, command.argument, partial(self._perform, command))
-        else:
+        elif name not in _OWN and not self._session.engine.knows(name):
             whole = assembly.pieces[0].decode("utf-8", "surrogateescape")
             self._session.at_stage(
                 UNKNOWN, whole, lambda forced: self._session.send(forced or Bad("there is no such command here"))
             )
+        elif self._session.service.rulebook.by_stage:
+            self._session.at_stage(command.stage, command.argument, partial(self._perform, command))
+        else:
+            self._perform(command, None)
 
     def _perform(self, command: Command, forced: Status | None) -> None:
         """Perform a command; given a rule's answer, it only takes effect where both agree."""

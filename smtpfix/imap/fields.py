@@ -17,6 +17,9 @@ _PIECE: Final = re.compile(
 """A quoted string, also one that does not end; a domain literal; a separator; an atom; white space; anything else."""
 _IN_COMMENT: Final = re.compile(rb"\\.|[()]|[^\\()]++|\\", re.DOTALL)
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
+_ATOM: Final = r"[^\x00-\x20\"<>@,;:()\[\]\\]"
+_USUAL: Final = re.compile(rf"(?:((?:{_ATOM}++[ \t]++)*+)<)?+({_ATOM}++)@({_ATOM}++)(?(1)>)".encode())
+"""One address with nothing in it that is quoted or a comment: ``Ann Lee <ann@example.org>`` or ``ann@example.org``."""
 
 
 class Address(NamedTuple):
@@ -34,11 +37,17 @@ GROUP_END: Final = Address(None, None, None, None)
 def raw_fields(section: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Yield each header field: its name in lower case, its value unfolded, and all its octets with the line end."""
     for match in _FIELD.finditer(section):
-        yield match[1].lower(), _LINE_END.sub(b"", match[2]).strip(), match[0]
+        name, value, octets = match.group(1, 2, 0)
+        if b"\n" in value:
+            value = _LINE_END.sub(b"", value)
+        yield name.lower(), value.strip(), octets
 
 
 def addresses(value: bytes) -> list[Address]:
     """Return the addresses in a list of mailboxes and groups (RFC 5322 section 3.4)."""
+    if (usual := _USUAL.fullmatch(value)) is not None:
+        name, mailbox, host = usual.groups()
+        return [Address(b" ".join(name.split()) or None if name else None, None, mailbox, host)]
     found: list[Address] = []
     words: list[tuple[str, bytes]] = []
     in_brackets = in_group = False

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from email.utils import parsedate_tz
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from smtpfix.mail.header_values import addresses as bare_addresses
 from smtpfix.mail.header_values import decoded, sound, words
 from smtpfix.mail.mailbox import Entry
-from smtpfix.mail.mime import Part, split
+from smtpfix.mail.mime import Part, header_section, split
 
 from .fields import addresses, raw_fields
 from .structure import header, without_encoding
+
+T = TypeVar("T")
 
 _LONGEST_DATE: Final = 100
 """Octets of a Date field; the standard library reads it, and takes longer the longer it is."""
@@ -32,29 +35,48 @@ def root_of(entry: Entry) -> Part:
     return root
 
 
-class Text:
-    """One message's, in small letters."""
+def _kept(read: Callable[[Text], T]) -> Callable[[Text], T]:
+    """Have something read off a message once."""
+    name = f"text of {read.__name__}"
 
-    def __init__(self, root: Part) -> None:
-        self._root = root
+    def known(self: Text) -> T:
+        if name not in self.kept:
+            self.kept[name] = read(self)
+        found: T = self.kept[name]
+        return found
+
+    return known
+
+
+class Text:
+    """One message's, in small letters.
+
+    What was read is kept, all of it as text or octets: Python's garbage collector does not go through these, however
+    many messages a search has read.
+    """
+
+    def __init__(self, content: bytes, kept: dict[Any, Any]) -> None:
+        self._content = content
+        self.kept = kept
 
     @classmethod
     def of(cls, entry: Entry) -> Text:
         """Return the text of a message."""
-        cache = entry.mail.cache
-        if (found := cache.get("text")) is None:
-            found = cls(root_of(entry))
-            if entry.size <= _LONGEST_PLAIN:
-                cache["text"] = found
-        text: Text = found
-        return text
+        return cls(entry.content, entry.mail.cache if entry.size <= _LONGEST_PLAIN else {})
+
+    @property
+    @_kept
+    def _fields(self) -> bytes:
+        """The header fields, an LF before each: its name in small letters, a colon, and the value as it stands."""
+        section = header_section(self._content)
+        return b"".join([b"\n%b:%b" % (name, value) for name, value, _ in raw_fields(section)])
 
     @cached_property
-    def fields(self) -> list[tuple[bytes, bytes]]:
-        """The header fields, by name in small letters; the value as it stands."""
-        return [(name, value) for name, value, _ in raw_fields(header(self._root))]
+    def _root(self) -> Part:
+        return self.kept["part"] if "part" in self.kept else split(self._content)[0]
 
-    @cached_property
+    @property
+    @_kept
     def headers(self) -> str:
         """All header fields of the message and of its parts, decoded."""
         found = []
@@ -62,26 +84,40 @@ class Text:
             found += [f"{_text(name)}: {_plain(value)}" for name, value, _ in raw_fields(header(part))]
         return "\n".join(found).lower()
 
-    @cached_property
+    @property
+    @_kept
     def body(self) -> str:
         """The text of all parts that are text."""
         return "\n".join(_own_text(part) for part in self._root.walk()).lower()
 
+    def has(self, wanted: str) -> bool:
+        """Return whether a text is in the headers or the body."""
+        return wanted in self.headers or wanted in self.body
+
+    def values(self, name: bytes) -> Iterator[bytes]:
+        """Yield the values of the fields of this name, which is in small letters, as they stand."""
+        if b":" in name or b"\n" in name:
+            return
+        fields, begins = self._fields, b"\n%b:" % name
+        at = fields.find(begins)
+        while at >= 0:
+            begin = at + len(begins)
+            end = fields.find(b"\n", begin)
+            yield fields[begin : end if end >= 0 else None]
+            at = fields.find(begins, begin)
+
     def first(self, name: bytes) -> bytes | None:
         """Return the first value of a field as it stands; None without one."""
-        return next((value for known, value in self.fields if known == name), None)
+        return next(self.values(name), None)
 
     def field_has(self, name: bytes, wanted: str) -> bool:
         """Return whether a field of this name has a text in it; without a text, whether there is one."""
-        return any(known == name and wanted in _plain(value).lower() for known, value in self.fields)
+        return any(wanted in _plain(value).lower() for value in self.values(name))
 
     def address_has(self, name: bytes, wanted: str) -> bool:
         """Return whether a field has a text in it, or in an address as it is meant."""
         return self.field_has(name, wanted) or any(
-            wanted in address.lower()
-            for known, value in self.fields
-            if known == name
-            for address in bare_addresses(_text(value))
+            wanted in address.lower() for value in self.values(name) for address in bare_addresses(_text(value))
         )
 
     def display_name(self, name: bytes) -> str:
@@ -97,12 +133,14 @@ class Text:
         found = addresses(self.first(name) or b"")[:1]
         return _text(found[0].mailbox or b"") if found else ""
 
-    @cached_property
+    @property
+    @_kept
     def subject(self) -> str:
         """The subject, decoded, with one blank for all white space."""
         return _SPACE.sub(" ", _plain(self.first(b"subject") or b"")).strip()
 
-    @cached_property
+    @property
+    @_kept
     def sent(self) -> datetime | None:
         """The Date field, with its time zone; None where it is missing or cannot be read."""
         value = _text(self.first(b"date") or b"")

@@ -143,7 +143,7 @@ class _Keys:
         if name == "BODY":
             return lambda _, entry: wanted in Text.of(entry).body
         if name == "TEXT":
-            return lambda _, entry: wanted in Text.of(entry).headers or wanted in Text.of(entry).body
+            return lambda _, entry: Text.of(entry).has(wanted)
         field = name.lower().encode()
         if name == "SUBJECT":
             return lambda _, entry: Text.of(entry).field_has(field, wanted)

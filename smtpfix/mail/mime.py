@@ -71,6 +71,24 @@ def split(content: bytes) -> tuple[Part, tuple[str, ...]]:
     return splitter.split(), tuple(splitter.cut)
 
 
+def header_section(content: bytes) -> bytes:
+    """Return a message's header section with the empty line after it, as `split` finds it."""
+    return content[: _ends_of_fields(content, _after_mailbox_line(content))[1]]
+
+
+def _after_mailbox_line(content: bytes) -> int:
+    mailbox_line = _MAILBOX_LINE.match(content)
+    return mailbox_line.end() if mailbox_line else 0
+
+
+def _ends_of_fields(content: bytes, start: int) -> tuple[int, int]:
+    """Return where header fields end, and where the empty line after them does."""
+    no_field = search(_NO_FIELD, content, start)
+    fields_end = no_field.start() if no_field else len(content)
+    empty_line = _EMPTY_LINE.match(content, fields_end)
+    return fields_end, empty_line.end() if empty_line else fields_end
+
+
 class _Opened:
     """A part whose end has not come yet."""
 
@@ -102,8 +120,7 @@ class _Splitter:
 
     def split(self) -> Part:
         content = self._content
-        mailbox_line = _MAILBOX_LINE.match(content)
-        self._begin(0, mailbox_line.end() if mailbox_line else 0, "text/plain")
+        self._begin(0, _after_mailbox_line(content), "text/plain")
         for line in _DASHES.finditer(content) if self._by_delimiter else ():
             text = line[1].rstrip(b" \t\r")
             opened, is_last = self._by_delimiter.get(text), False
@@ -128,10 +145,7 @@ class _Splitter:
     def _begin(self, start: int, fields_start: int, default_type: str) -> None:
         """Open a part and, where it is a message in a message, that one too."""
         while True:
-            no_field = search(_NO_FIELD, self._content, fields_start)
-            fields_end = no_field.start() if no_field else len(self._content)
-            empty_line = _EMPTY_LINE.match(self._content, fields_end)
-            body = empty_line.end() if empty_line else fields_end
+            fields_end, body = _ends_of_fields(self._content, fields_start)
             opened = _Opened(start, body, _mime_fields(self._content, fields_start, fields_end), default_type)
             self._open.append(opened)
             self._count += 1

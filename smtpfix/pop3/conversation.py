@@ -17,7 +17,7 @@ from smtpfix.rules.action import Action, Answer
 from smtpfix.rules.stages import UNKNOWN
 
 from . import replies
-from .credentials import carries_credential, credential_at, verb_of
+from .credentials import WITHOUT_CREDENTIAL, carries_credential, credential_at, verb_of
 from .language import TRANSACTION, VERBS
 from .login import Pop3Login
 from .maildrop import Maildrop
@@ -76,8 +76,9 @@ class Pop3Conversation(Conversation[Answer]):
         if line[-1:] == b"\r":
             line = shown = line[:-1]
         verb = verb_of(line)
-        is_secret = carries_credential(line)
-        if not is_secret and self.login.is_stray_answer(line):
+        begins = 0 if verb in WITHOUT_CREDENTIAL else credential_at(line)
+        is_secret = begins > 0
+        if not is_secret and verb not in VERBS and self.login.is_stray_answer(line):
             is_secret = True
             self.login.overhear(line)
         self.recorder.add(Kind.SECRET if is_secret else Kind.CLIENT, shown)
@@ -85,7 +86,7 @@ class Pop3Conversation(Conversation[Answer]):
             whole = line.strip().decode("utf-8", "surrogateescape")
             self.at_stage(UNKNOWN, whole, lambda forced: self.send(forced or replies.UNKNOWN_COMMAND))
             return
-        argument = line[credential_at(line) :] if verb == "PASS" and is_secret else line.partition(b" ")[2].strip()
+        argument = line[begins:] if verb == "PASS" and begins else line.partition(b" ")[2].strip()
         text = argument.decode("utf-8", "surrogateescape")
         if verb == "AUTH" and text:
             self.login.hear(text)
@@ -93,7 +94,10 @@ class Pop3Conversation(Conversation[Answer]):
             self._hear_password(text)
         elif verb == "APOP":
             self.login.hear_digest(text)
-        self.at_stage(verb, text, partial(self._perform, verb, text))
+        if self._rulebook.by_stage:
+            self.at_stage(verb, text, partial(self._perform, verb, text))
+        else:
+            self._perform(verb, text, None)
 
     def line_too_long(self) -> None:
         """Answer a line that was over its limit; in a login that ends the login."""

@@ -11,6 +11,8 @@ from .language import VERBS
 
 _VERB: Final = re.compile(rb"[\x00-\x20]*([!-~]+)[\x00-\x20]+")
 _WORD: Final = re.compile(rb"[^\x00-\x20]+")
+WITHOUT_CREDENTIAL: Final = VERBS - {"PASS", "APOP", "AUTH"}
+"""The verbs that carry none."""
 _BEGINNINGS: Final = ("PAS", "APOP", "LOG", "AUTH")
 """How a verb begins that is meant for a login, and mistyped or another protocol's."""
 
@@ -24,7 +26,7 @@ def credential_at(line: bytes) -> int:
     """Return where the credential begins in a line that carries one; 0 in any other."""
     verb = verb_of(line)
     match = _VERB.match(line)
-    if match is None or match.end() >= len(line) or (verb in VERBS and verb not in ("PASS", "APOP", "AUTH")):
+    if match is None or match.end() >= len(line) or verb in WITHOUT_CREDENTIAL:
         return 0
     if verb == "PASS":  # whose password may begin with a space
         return match.end(1) + 1

@@ -32,8 +32,9 @@ class Reply(Answer):
         """Return the first line with its CRLF."""
         if self.sign == "+":  # whose space stands also in front of an empty challenge
             return f"+ {self.text}\r\n".encode()
-        words = (self.sign, f"[{self.code}]" if self.code else "", self.text)
-        return " ".join(filter(None, words)).encode("utf-8", "surrogateescape") + b"\r\n"
+        code = f" [{self.code}]" if self.code else ""
+        text = f" {self.text}" if self.text else ""
+        return f"{self.sign}{code}{text}\r\n".encode("utf-8", "surrogateescape")
 
     def encode(self) -> bytes:
         """Return all of its octets."""
@@ -67,10 +68,10 @@ def err(text: str, code: str = "") -> Reply:
 
 def worded(answer: Answer, *, with_codes: bool = True) -> Reply:
     """Return an answer as a reply; a rule's `Ok` and `Err` are as they were given."""
-    if isinstance(answer, Ok | Err):
-        return Reply("+OK" if answer.is_positive else "-ERR", answer.text, answer.code)
-    assert isinstance(answer, Reply)  # noqa: S101 - there is no other
-    return answer if with_codes or not answer.code else replace(answer, code="")
+    if isinstance(answer, Reply):
+        return answer if with_codes or not answer.code else replace(answer, code="")
+    assert isinstance(answer, Ok | Err)  # noqa: S101 - there is no other
+    return Reply("+OK" if answer.is_positive else "-ERR", answer.text, answer.code)
 
 
 def lines(*rows: str) -> bytes:

@@ -74,6 +74,6 @@ def test_any_message_has_a_structure_that_can_be_read(content):
     assert len(whole(envelope(root))) == 10
     assert whole(body_structure(root, extended=True))
     assert whole(body_structure(root, extended=False))
-    text = Text(root)
+    text = Text(content, {})
     assert isinstance(text.headers + text.body + text.subject + text.display_name(b"from"), str)
     assert text.sent is None or text.sent.tzinfo is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from smtpfix.imap.appending import read_date_time
 from smtpfix.imap.command import Command
 from smtpfix.imap.cursor import Cursor, Malformed
 from smtpfix.imap.fields import addresses, raw_fields
+from smtpfix.imap.message_text import Text
 from smtpfix.imap.messages import chosen
 from smtpfix.imap.names import Pattern, from_utf7, to_utf7
 from smtpfix.imap.refusals import Refused
@@ -293,6 +295,35 @@ def test_any_address_list_is_written_as_one(value):
         groups += one[3] is None and (1 if one[2] is not None else -1)
         assert groups in (0, 1)
     assert groups == 0
+
+
+def test_what_a_search_keeps_of_a_message_is_nothing_that_the_garbage_collector_goes_through():
+    section = b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nDate: Mon, 1 Jan 2029 00:00:00 +0100\r\nTo: ann@example.org\r\n"
+    kept = {}
+    text = Text(section + b"\r\nHello\r\n", kept)
+    assert text.field_has(b"subject", "grüße")
+    assert text.has("hello")
+    assert text.address_has(b"to", "ann@")
+    assert text.subject
+    assert text.sent
+    assert len(kept) == 5
+    assert not gc.is_tracked(kept)
+
+
+@pytest.mark.parametrize("name", [b"to:ann", b"subject:x\nto", b"x"])
+def test_no_field_has_a_name_that_reaches_beyond_a_name(name):
+    text = Text(b"Subject: x\r\nTo: ann:b@example.org\r\n\r\n", {})
+    assert text.field_has(b"to", "b@")
+    assert not text.field_has(name, "")
+
+
+@few
+@given(st.lists(st.sampled_from(b"Ann| |Lee|\t|<|>|@|example.org|\xe9|\x7f|.".split(b"|"))))
+@example([b"Ann", b" ", b"\t", b"Lee", b" ", b"<", b"ann", b"@", b"example.org", b">"])
+@example([b"ann", b"@", b"example.org"])
+def test_an_address_is_the_same_without_and_with_a_comment_behind_it(pieces):
+    value = b"".join(pieces).strip()
+    assert addresses(value) == addresses(value + b" ()")
 
 
 def test_addresses_are_told_with_names_routes_and_groups():
