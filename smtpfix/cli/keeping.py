@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,7 +20,7 @@ from smtpfix.record.session import Session
 from smtpfix.rules.reply import Reply
 from smtpfix.server import Server
 from smtpfix.smtp.policy import Policy
-from smtpfix.smtp.replies import ACCEPTED
+from smtpfix.smtp.replies import ACCEPTED, NOT_KEPT
 from smtpfix.store.mailboxes import MailboxBy
 from smtpfix.store.opening import open_store
 from smtpfix.store.row import new_id
@@ -49,14 +50,19 @@ class Keeper:
         name = new_id()
         if message.reply == ACCEPTED and isinstance(server.policy, Policy) and _says_so(server.policy):
             message = replace(message, reply=Reply(250, "2.0.0", f"Ok: queued as {name}"))
-        if self._note is not None:
-            self._note(message)
+        done = done if self._note is None else partial(_noted, self._note, message, done)
         self._writer.keep(self._name_of(server), message, done, name)
         return message
 
     def put(self, server: Server, session: Session) -> None:
         """Keep a session that has ended."""
         self._writer.put(self._name_of(server), session)
+
+
+def _noted(note: Note, message: CapturedMessage, done: Done, failure: Exception | None) -> None:
+    """Tell of a message once it is clear whether the client hears that it is accepted."""
+    note(message if failure is None else replace(message, reply=NOT_KEPT))
+    done(failure)
 
 
 def _says_so(policy: Policy) -> bool:

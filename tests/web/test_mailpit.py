@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from smtpfix import ImapPolicy, Pop3Policy, Reply, Server
+from smtpfix.errors import StoreError
 from smtpfix.web.runner import WebServer
 from smtpfix.web.settings import WebSettings
 
@@ -228,6 +229,19 @@ def test_the_server_tells_of_itself(site):
     assert site.ask("/api/v1/webui").json["MessageRelay"]["Enabled"] is False
     assert site.ask("/livez").headers["Date"]
     assert (site.ask("/readyz").status, site.ask("/readyz").body) == (200, b"")
+
+
+def test_a_message_that_could_not_be_stored_counts_as_refused(site, monkeypatch):
+    def append(*_arguments):
+        raise StoreError("cannot write: no space left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(site.store, "append", append)
+        with pytest.raises(smtplib.SMTPDataError, match="451"):
+            site.send()
+    site.send()
+    counted = site.ask("/api/v1/info").json["RuntimeStats"]
+    assert (counted["SMTPAccepted"], counted["SMTPRejected"]) == (1, 1)
 
 
 def test_chaos_makes_the_servers_fail(open_site):
