@@ -86,6 +86,42 @@ BREAKS: Final = (
     ),
     Break(
         "smtpfix/wire",
+        "with self._lock:  # who knocks at the first one has to wait until all are watched",
+        "with contextlib.nullcontext():",
+        "a client that comes while a server starts breaks it",
+    ),
+    Break(
+        "smtpfix/wire",
+        "            if not self._is_used and not self._is_closed:\n",
+        "            if not self._is_closed:\n",
+        "a server that closes forgets the clients that it has",
+    ),
+    Break(
+        "smtpfix/wire",
+        "data = memoryview(data)[sent:]",
+        "data = memoryview(data)",
+        "what a client does not take at once is sent twice",
+    ),
+    Break(
+        "smtpfix/wire",
+        "        self._is_closing = True\n        if not self._waiting:\n            self._end(None)\n",
+        "        self._is_closing = True\n        self._end(None)\n",
+        "a connection that closes drops what its client has still to read",
+    ),
+    Break(
+        "smtpfix/wire",
+        "            self._is_full = True\n            self._protocol.pause_writing()\n",
+        "            self._is_full = True\n",
+        "a client that does not read makes the server's memory grow",
+    ),
+    Break(
+        "smtpfix/wire",
+        "        del self._protocol  # which has",
+        "        self._protocol  # which has",
+        "each connection leaves a circle for the garbage collector",
+    ),
+    Break(
+        "smtpfix/wire",
         "self._full(True)",
         "self._full(False)",
         "a client makes the replies grow that drip",
@@ -306,6 +342,13 @@ BREAKS: Final = (
         'if user.count(b"\\0") == 2:',
         "if False:",
         "a password is in the name of who answers LOGIN as if it were PLAIN",
+    ),
+    Break(
+        "smtpfix/conversation",
+        "        self._in_force = _InForce(service, _recorded(self._protocol, service.policy))\n\n    @property",
+        "        now = _InForce(service, _recorded(self._protocol, service.policy))\n"
+        "        self._loop.call_soon_threadsafe(setattr, self, '_in_force', now)\n\n    @property",
+        "a switch of policy does not hold for clients that are let in at the same time",
     ),
     Break(
         "smtpfix/conversation",
