@@ -44,7 +44,10 @@ BESIDE: Final = {
     "smtpfix/login": ("tests/smtp/test_auth.py", "tests/record/test_login_dialogues.py"),
     "smtpfix/record": ("tests/mail/test_inbox.py", "tests/smtp/test_chunks.py", "tests/smtp/test_violations.py"),
     "smtpfix/mail": ("tests/smtp/test_violations.py",),
-    "smtpfix/conversation": ("tests/smtp", "tests/rules", "tests/record/test_login_dialogues.py"),
+    "smtpfix/conversation": (
+        *("tests/smtp", "tests/rules", "tests/record/test_login_dialogues.py"),
+        *("tests/test_server.py", "tests/test_switching.py"),
+    ),
     "smtpfix/server.py": ("tests/test_server.py", "tests/smtp/test_metering.py"),
 }
 """Tests of other wings that show a wing at work; its own are those of the folder of its name."""
