@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from smtpfix.errors import InvalidValueError
+from smtpfix.paths import is_file
 
 from . import hosts
 from .fixes import check_language
@@ -92,10 +93,10 @@ class Command:
             except OSError as error:
                 return Ended(Ending.NOT_STARTED, said=str(error))
             values[TEMPLATE] = str(file)
-        program, *given = [one.format_map(values) if _has_braces(one) else one for one in self.arguments]
+        program, *given = [one.format_map(values) if has_placeholders(one) else one for one in self.arguments]
         named = zip(self.arguments[1:], given, strict=True)
         arguments = [_full_path(program) if os.sep in program else program]
-        arguments += [given if _has_braces(written) else _full_path(given) for written, given in named]
+        arguments += [given if has_placeholders(written) else _full_path(given) for written, given in named]
         for recipient in target.recipients:
             arguments += [one.format_map({**values, "recipient": recipient}) for one in self.for_each]
         environment = _without_configuration(folder) if self.is_isolated else {**os.environ}
@@ -125,13 +126,11 @@ def _without_configuration(home: Path) -> dict[str, str]:
     return {name: value for name, value in kept.items() if not name.upper().endswith("_PROXY")} | {"HOME": str(home)}
 
 
-def _has_braces(text: str) -> bool:
+def has_placeholders(text: str) -> bool:
+    """Return whether a text differs from run to run, or has braces of its own, which are written twice."""
     return "{" in text or "}" in text
 
 
 def _full_path(argument: str) -> str:
     """Return the full path of a file that is here, since the program does not run here; anything else as it is."""
-    try:
-        return str(Path(argument).absolute()) if Path(argument).is_file() else argument
-    except (OSError, ValueError):  # too long for a path, or a NUL in it
-        return argument
+    return str(Path(argument).absolute()) if is_file(argument) else argument

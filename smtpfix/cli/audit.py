@@ -12,7 +12,7 @@ from smtpfix.audit.adapters import ADAPTERS, adapter
 from smtpfix.audit.adapters_reading import READING_ADAPTERS
 from smtpfix.audit.auditing import DEFAULT_TIMEOUT, Audit, declare
 from smtpfix.audit.baseline import Changes, compare
-from smtpfix.audit.command import Command
+from smtpfix.audit.command import Command, has_placeholders
 from smtpfix.audit.deployment import CONVENTIONAL, FREE, Deployment
 from smtpfix.audit.device import DEFAULT_PATIENCE, Device
 from smtpfix.audit.family import Variant, family_names, load_family, read_family
@@ -332,8 +332,8 @@ def _command(options: AuditOptions) -> Command:
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidValueError("--template", str(options.template), f"a readable text file ({error})") from error
     stdin = options.stdin
-    is_fixed = stdin is not None and {"{", "}"}.isdisjoint(stdin)
-    if stdin is not None and is_fixed and (is_directory(stdin) or not os.access(stdin, os.R_OK)):  # pipes open once
+    is_known = stdin is not None and not has_placeholders(stdin)
+    if stdin is not None and is_known and (is_directory(stdin) or not os.access(stdin, os.R_OK)):  # pipes open once
         raise InvalidValueError("--stdin", stdin, "a file that can be read")
     return Command(
         tuple(options.client),

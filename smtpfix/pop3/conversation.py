@@ -94,10 +94,7 @@ class Pop3Conversation(Conversation[Answer]):
             self._hear_password(text)
         elif verb == "APOP":
             self.login.hear_digest(text)
-        if self._rulebook.by_stage:
-            self.at_stage(verb, text, partial(self._perform, verb, text))
-        else:
-            self._perform(verb, text, None)
+        self.at_stage(verb, text, partial(self._perform, verb, text))
 
     def line_too_long(self) -> None:
         """Answer a line that was over its limit; in a login that ends the login."""

@@ -79,9 +79,7 @@ class SocketTransport(asyncio.Transport):
             pass
         except Exception as error:  # noqa: BLE001 - one connection's fault is not the others'
             self._fail(error)
-        self._in_call = False
-        if self._is_over:
-            self._lose()
+        self._called()
 
     def _fail(self, error: Exception) -> None:
         """Break off; what no network is to blame for is logged."""
